@@ -1,0 +1,30 @@
+//! Portcullis watches log files, decides who is attacking, and keeps a firewall table in step.
+//!
+//! The modules in the order in which a log line meets them; none calls back upstream:
+//!
+//! | module | takes | gives |
+//! | --- | --- | --- |
+//! | [`follow`] | files that grow and rotate | lines |
+//! | [`record`] | a line | a [`record::Record`]: time, host, program, pid, message |
+//! | [`rules`] | a record | a [`rules::Match`]: rule and address |
+//! | [`engine`] | a match and the time | a [`engine::Verdict`]: ignored, counted, banned |
+//! | [`store`] | what changed | a database that survives a crash |
+//! | [`firewall`] | prefixes to add and remove | a table in step |
+//! | [`config`], [`control`], [`daemon`], [`cli`] | the operator | all of the above, running |
+//!
+//! [`address`] and [`time`] are the two words everything is said in. `record`, `rules` and `engine` are pure:
+//! no clock, file, thread or environment inside, so that days of attack replay in milliseconds in a test.
+#![forbid(unsafe_code)]
+
+pub mod address;
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod daemon;
+pub mod engine;
+pub mod firewall;
+pub mod follow;
+pub mod record;
+pub mod rules;
+pub mod store;
+pub mod time;

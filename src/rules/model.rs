@@ -1,0 +1,244 @@
+//! A rule set as its author wrote it: plain values, checked one by one but not yet compiled.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// One YAML file: rules for one or a few programs, a threshold, a ban policy, samples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleSet {
+    /// `sshd`: lower-case letters, digits and dashes, unique among the sets in force.
+    pub name: String,
+    /// One sentence for operators.
+    pub about: String,
+    /// The syslog tags whose lines are looked at, compared exactly; empty only with [`Format::Raw`].
+    pub programs: Vec<String>,
+    /// How a line's message is found.
+    pub format: Format,
+    /// Whether the source address may be forged.
+    pub evidence: Evidence,
+    /// The program cuts its messages at this many bytes: in one that long, an address that stands after text of
+    /// the peer's choosing may be forged and is not taken.
+    pub message_limit: Option<usize>,
+    /// When offences become a ban; the configuration's default where absent.
+    pub threshold: Option<Threshold>,
+    /// For how long; the configuration's default where absent.
+    pub ban: Option<Ban>,
+    /// Alphabets of the placeholders for text of the peer's choosing: name and regex, `USER` and `[^:]*`.
+    pub fields: Vec<(String, String)>,
+    /// What an operator should check or do about lines of this set.
+    pub advice: Vec<String>,
+    /// The rules; the first one that matches a line is the one that counts.
+    pub rules: Vec<Rule>,
+    /// Lines with the answer they must get.
+    pub samples: Vec<Sample>,
+}
+
+/// One kind of line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// `failed-password`: unique in its set.
+    pub id: String,
+    /// A byte regex with placeholders: `^Failed password for <USER> from <ADDR> port \d{1,5} ssh2$`.
+    pub pattern: String,
+    /// What a match does.
+    pub effect: Effect,
+    /// How much a match counts towards the threshold.
+    pub weight: Weight,
+    /// Whether lines of one session corroborate each other.
+    pub counts: Counts,
+    /// Where the peer's address comes from.
+    pub address: AddressFrom,
+    /// Off only for rules that an operator has to ask for.
+    pub enabled: bool,
+    /// One or two sentences for operators.
+    pub means: String,
+    /// What an operator should check or do about this line.
+    pub advice: Vec<String>,
+}
+
+/// A line and the answer it must get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// The whole line, header included.
+    pub line: String,
+    /// The id of the rule that must match; `None` when none may.
+    pub rule: Option<String>,
+    /// The address that must be found; `None` when none may.
+    pub address: Option<IpAddr>,
+}
+
+/// How a line's message is found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// Behind a syslog header.
+    #[default]
+    Syslog,
+    /// The whole line is the message.
+    Raw,
+}
+
+/// What the source address of a matching line is worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Evidence {
+    /// The peer completed a TCP handshake: the address is its own.
+    #[default]
+    Handshake,
+    /// Anybody can send a packet that carries this address.
+    Spoofable,
+}
+
+/// What a match does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Counts towards a ban.
+    #[default]
+    Offence,
+    /// A successful login: the address gets more patience for some days.
+    Trust,
+    /// Says what the line is, and that it does not count.
+    Ignore,
+}
+
+/// Whether lines of one session corroborate each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Counts {
+    /// The lines of one pid belong to one peer; an attempt that logs three lines counts once.
+    #[default]
+    Session,
+    /// Every line is an event of its own, as those of a listener that serves all peers.
+    Line,
+}
+
+/// Where the peer's address comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AddressFrom {
+    /// From `<ADDR>` in the pattern.
+    #[default]
+    Line,
+    /// The line names none: it is the one that the same session named in another line.
+    Session,
+}
+
+/// How much a match counts, in tenths: one wrong password is 10.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Weight(u16);
+
+impl Weight {
+    /// A plain offence.
+    pub const ONE: Self = Self(10);
+
+    /// From tenths, 0 to 1000.
+    pub const fn from_tenths(tenths: u16) -> Option<Self> {
+        if tenths <= 1000 { Some(Self(tenths)) } else { None }
+    }
+
+    /// The weight in tenths.
+    pub const fn tenths(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+impl Default for Weight {
+    fn default() -> Self {
+        Self::ONE
+    }
+}
+
+/// When offences become a ban: so many within so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threshold {
+    /// Offences of weight 1; at least 1.
+    pub offences: u32,
+    /// The length of the sliding window; more than zero.
+    pub within: Duration,
+}
+
+/// How long a ban lasts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ban {
+    /// The first ban.
+    pub length: BanLength,
+    /// How the next ones grow; none without it.
+    pub escalate: Option<Escalate>,
+}
+
+/// The length of a ban.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BanLength {
+    /// It ends by itself.
+    For(Duration),
+    /// Until an operator ends it.
+    Forever,
+}
+
+/// Each further ban is longer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Escalate {
+    /// Each ban is so many times the one before; at least 1.
+    pub factor: f64,
+    /// But never longer than this.
+    pub max: Duration,
+    /// After so long without a ban the next one is a first one again.
+    pub forget: Duration,
+}
+
+/// Something wrong with a rule set, and where; the configuration turns places into lines and columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Error or warning.
+    pub severity: Severity,
+    /// The part that is wrong.
+    pub place: Place,
+    /// A sentence: what, why, what to do.
+    pub text: String,
+}
+
+/// Whether a fault keeps a rule set from being used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing.
+    Warning,
+    /// The rule set is refused.
+    Error,
+}
+
+/// A part of a rule set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A key of the whole set: `Key("samples")`.
+    Key(&'static str),
+    /// The alphabet of a placeholder, by its index in [`RuleSet::fields`].
+    Field(usize),
+    /// A key of a rule: index and key.
+    Rule(usize, &'static str),
+    /// A key of a sample: index and key.
+    Sample(usize, &'static str),
+}
+
+impl fmt::Display for Weight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", f64::from(self.0) / 10.0)
+    }
+}
+
+impl Evidence {
+    /// The word used in rule files and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Handshake => "handshake",
+            Self::Spoofable => "spoofable",
+        }
+    }
+}
+
+impl Effect {
+    /// The word used in rule files and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Offence => "offence",
+            Self::Trust => "trust",
+            Self::Ignore => "ignore",
+        }
+    }
+}
