@@ -1,14 +1,331 @@
-//! Records: what a syslog line says about time, host, program, pid and message.
+//! Records: what a log line says about time, host, program, pid and message.
+//!
+//! Bytes come in as chunks, [`LineBuffer`] cuts them into lines, [`parse`] reads one line, [`repeat`] tells whether it
+//! only counts the line before it, [`Clock`] turns its stamp into a point in time, and [`may_be_cut`] says whether the
+//! logger may have lost the line's end. Nothing here does I/O, asks a clock or allocates per line.
+//!
+//! **Whose word is it?** A rule set listens to one program, so the program's name must come from the logger, never
+//! from text that a program wrote. Hence every layout is read from the left at fixed places, nothing is searched for,
+//! and a line that fits no layout exactly has no program. What is given up are lines of odd layouts; what is won is
+//! that `gw httpd[1]: sshd[2]: Failed …` is httpd's and `gw foo sshd[1]: …` is nobody's.
+
+mod clock;
+mod cut;
+mod date;
+mod header;
+mod lines;
+mod priority;
+mod repeat;
+mod rfc5424;
+mod stamp;
+mod supervised;
+
+pub use clock::{Clock, FUTURE_SLACK, ORDER_SLACK};
+pub use cut::may_be_cut;
+pub use lines::{LineBuffer, MAX_LINE};
+pub use repeat::{MAX_REPEATS, Repeat, repeat};
+pub use stamp::Stamp;
 
 /// One parsed log line; every text is borrowed from the line and may hold any bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
+    /// The time as printed, not yet understood; [`Clock::time`] does that.
+    pub stamp: Stamp<'a>,
     /// The host name as printed; empty where the layout has none.
     pub host: &'a [u8],
-    /// The program's tag: `None` where the layout has none (multilog, socklog without a tag).
+    /// The program's name without pid, `kernel` for all kernel lines; `None` where the line has none, see [`Layout`].
     pub program: Option<&'a [u8]>,
     /// The process id, where printed.
     pub pid: Option<u32>,
-    /// What the program said, without header.
+    /// What the program said, without header and leading blanks; the whole line where there is no known header.
     pub message: &'a [u8],
+    /// What kind of header the line has.
+    pub layout: Layout,
+}
+
+/// The kinds of header, told apart as far as somebody must treat their lines differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// No known header: the message is the whole line, all other parts are absent.
+    Unknown,
+    /// A syslog header. Without a program the text is raw: its writer gave no name, and no rule set may claim it.
+    Syslog,
+    /// metalog's `Nov 22 14:38:31 [sshd] text`.
+    Metalog,
+    /// busybox syslogd's `Nov 22 14:38:31 host auth.info sshd[1]: text`.
+    Busybox,
+    /// A stamp, perhaps a facility, and no place for a program (multilog, svlogd, socklog without a tag). The file
+    /// belongs to one service, so rule sets of any program may try the message.
+    Bare,
+}
+
+impl<'a> Record<'a> {
+    fn unknown(line: &'a [u8]) -> Self {
+        let (stamp, host) = (Stamp::default(), &line[..0]);
+        Self { stamp, host, program: None, pid: None, message: line, layout: Layout::Unknown }
+    }
+
+    /// Whether the line's layout has no place for a program, so that a rule set of any program may try the message.
+    pub fn any_program(&self) -> bool {
+        self.layout == Layout::Bare
+    }
+}
+
+/// Reads one line, without its newline. It never fails: a line with no known header is all message.
+///
+/// The layout is decided for each line anew, so all of them may be mixed in one file. They are those of
+/// `facts/syslog.md` §1, §2 and §8.
+pub fn parse(line: &[u8]) -> Record<'_> {
+    let known = match line.first() {
+        Some(b'A'..=b'Z') => stamp::bsd(line).map(|(stamp, rest)| header::read(stamp, rest)),
+        Some(b'0'..=b'9') => dated(line),
+        Some(b'<') => rfc5424::read(line),
+        Some(b'@') => stamp::tai64n(line).map(|(stamp, rest)| supervised::read(stamp, rest)),
+        _ => None,
+    };
+    known.unwrap_or_else(|| Record::unknown(line))
+}
+
+/// A line that begins with a year: ISO stamps of all writers, or a BSD stamp with the year in front.
+fn dated(line: &[u8]) -> Option<Record<'_>> {
+    let (stamp, rest) = stamp::iso(line).or_else(|| stamp::bsd_behind_year(line))?;
+    Some(if stamp.is_supervisors() { supervised::read(stamp, rest) } else { header::read(stamp, rest) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Host, program, pid and message of a line, as text.
+    fn parts(line: &str) -> (&str, Option<&str>, Option<u32>, &str) {
+        fn text(bytes: &[u8]) -> &str {
+            std::str::from_utf8(bytes).expect("tests write UTF-8")
+        }
+        let record = parse(line.as_bytes());
+        (text(record.host), record.program.map(text), record.pid, text(record.message))
+    }
+
+    const WRONG: &str = "Invalid user a from 192.0.2.7";
+
+    #[test]
+    fn every_layout_gives_the_same_four_parts() {
+        for (header, host) in [
+            ("Nov 22 14:38:31 gw sshd[7]: ", "gw"),
+            ("Nov 22 14:38:31 <auth.info> gw sshd[7]: ", "gw"),
+            ("Nov 22 14:38:31 <10.5> gw sshd[7]: ", "gw"),
+            ("Nov 22 14:38:31 g sshd[7]: ", "g"),
+            ("Nov 22 14:38:31 2001:db8::1 sshd[7]: ", "2001:db8::1"),
+            ("May 9 11:11:17 sshd[7]: ", ""),
+            ("May  9 11:11:17  sshd[7]: ", ""),
+            ("May 09 11:11:17 gw sshd[7]:   ", "gw"),
+            ("Nov 22 14:38:31.123456 gw sshd[7]: ", "gw"),
+            ("Nov 22 14:38:31 +0100 gw sshd[7]: ", "gw"),
+            ("Nov 22 14:38:31+01:00 gw sshd[7]: ", "gw"),
+            ("Nov 22 14:38:31 UTC gw sshd[7]: ", "gw"),
+            ("Nov 22 14:38:31.5 CET gw sshd[7]: ", "gw"),
+            ("2026 Nov 22 14:38:31 gw sshd[7]: ", "gw"),
+            ("Nov 22 2026 14:38:31 gw sshd[7]: ", "gw"),
+            ("Nov 22 14:38:31 gw sshd[7] ", "gw"),
+            ("May 9 11:11:17 sshd[7] ", ""),
+            ("Jun 20 02:18:39 vps auth.info sshd[7]: ", "vps"),
+            ("Nov 22 14:38:31 gw sshd[7]: [ID 800047 auth.info] ", "gw"),
+            ("<38>1 2026-11-22T14:38:31.123456+01:00 gw.example.org sshd 7 - - ", "gw.example.org"),
+            ("<38>1 - - sshd 7 - - ", ""),
+            ("2026-11-22T14:38:31.123456+01:00 gw sshd[7]: ", "gw"),
+            ("2026-11-22T14:38:31+0100 gw sshd[7]: ", "gw"),
+            ("2026-11-22T13:38:31Z gw sshd[7]: ", "gw"),
+            ("2026-11-22 14:38:31.180218+0000 gw sshd[7]: ", "gw"),
+            ("2026-11-22 14:38:31 gw sshd[7]: ", "gw"),
+            ("2020-05-29T11:28:56.058908+02:00 gw sshd[7] ", "gw"),
+            ("2015-05-27T04:31:28.10040 auth.info: May 27 04:31:28 sshd[7]: ", ""),
+            ("2015-05-27_04:31:28.10040 auth.info: sshd[7]:  ", ""),
+            ("@400000005564e6a000000000 auth.info: sshd[7]: ", ""),
+        ] {
+            let line = format!("{header}{WRONG}");
+            assert_eq!(parts(&line), (host, Some("sshd"), Some(7), WRONG), "{line}");
+        }
+    }
+
+    #[test]
+    fn layouts_without_a_program_field_say_so() {
+        for header in [
+            "2018-06-26 13:22:02.108781500 ",
+            "@400000005564e6a000000000 ",
+            "2015-05-27T04:31:27.46667 auth.info: ",
+            "2015-05-27_04:31:27.46667 ",
+        ] {
+            let line = format!("{header}{WRONG}");
+            assert_eq!(parts(&line), ("", None, None, WRONG), "{line}");
+            assert!(parse(line.as_bytes()).any_program(), "{line}");
+        }
+        let raw = parse(b"Nov 22 14:38:31 gw Invalid user a from 192.0.2.7");
+        assert_eq!((raw.program, raw.message), (None, WRONG.as_bytes()));
+        assert!(!raw.any_program(), "raw text in a syslog file is nobody's");
+    }
+
+    #[test]
+    fn a_line_without_a_known_header_is_all_message() {
+        for line in [
+            "",
+            "x",
+            "sshd[1]: text",
+            "Nov",
+            "Nov 22 14:38",
+            "Nov 22 14:38:31x gw",
+            "2026-11-22",
+            "<38>1 ",
+            "@40",
+        ] {
+            assert_eq!(parse(line.as_bytes()), Record::unknown(line.as_bytes()), "{line}");
+        }
+        assert_eq!(parts("Nov 22 14:38:31"), ("", None, None, ""));
+    }
+
+    /// mistakes.md: "any service that logs client text into the same file can forge an sshd failure".
+    #[test]
+    fn text_of_a_message_never_becomes_the_header() {
+        for (line, program) in [
+            ("Nov 22 14:38:31 gw httpd[1]: sshd[2]: Failed", Some("httpd")),
+            ("Nov 22 14:38:31 httpd[1]: sshd[2]: Failed", Some("httpd")),
+            ("Nov 22 14:38:31 gw httpd: gw sshd[2]: Failed", Some("httpd")),
+            ("Nov 22 14:38:31 gw httpd[1] sshd[2]: Failed", Some("httpd")),
+            ("Nov 22 14:38:31 httpd[1] sshd[2]: Failed", Some("httpd")),
+            ("Nov 22 14:38:31 gw httpd[1]: auth.info sshd[2]: Failed", Some("httpd")),
+            ("Nov 22 14:38:31 gw httpd[1]: Nov 22 14:38:31 sshd[2]: Failed", Some("httpd")),
+            ("Nov 22 14:38:31 [httpd] gw sshd[2]: Failed", Some("httpd")),
+            ("Nov 22 14:38:31 vps auth.info httpd[1]: sshd[2]: Failed", Some("httpd")),
+            ("<38>1 2026-11-22T14:38:31Z gw httpd 1 - - sshd[2]: Failed", Some("httpd")),
+            ("2026-11-22T14:38:31Z gw httpd[1]: sshd[2]: Failed", Some("httpd")),
+            ("2015-05-27T04:31:28.10040 auth.info: httpd[1]: auth.info: sshd[2]: Failed", Some("httpd")),
+            // A program's name outside the tag's alphabet is no host, so what it says is no tag.
+            ("Nov 22 14:38:31 (httpd)[1]: sshd[2]: Failed", None),
+            ("Nov 22 14:38:31 gw httpd(x)[1]: sshd[2]: Failed", None),
+            ("Nov 22 14:38:31 httpd@1: sshd[2]: Failed", None),
+            ("Nov 22 14:38:31 httpd[a] sshd[2]: Failed", None),
+            ("Nov 22 14:38:31 [a b] sshd[2]: Failed", None),
+            ("Nov 22 14:38:31 [a sshd[2]: Failed", None),
+            // Raw text behind the host, and text behind the places where a layout has its tag.
+            ("Nov 22 14:38:31 gw foo sshd[1]: x", None),
+            ("Nov 22 14:38:31 gw auth.foo sshd[1]: x", None),
+            ("Nov 22 14:38:31 gw foo.info sshd[1]: x", None),
+            ("Nov 22 14:38:31 gw auth.info foo sshd[1]: x", None),
+            ("Nov 22 14:38:31 gw  sshd[1]: x", None),
+            ("Nov 22 14:38:31 GW foo sshd[1]: x", None),
+            ("Nov 22 14:38:31 gw last message repeated 3 times", None),
+            ("Nov 22 14:38:31 gw Nov 22 14:38:31 sshd[1]: x", None),
+            ("Nov 22 14:38:31 gw\tsshd[1]: x", None),
+            ("Nov 22 14:38:31 gw sshd[1]:x", None),
+            ("Nov 22 14:38:31 gw sshd[]: x", None),
+            ("Nov 22 14:38:31 gw sshd[99999999999]: x", None),
+            ("<38>1 2026-11-22T14:38:31Z gw - - - - sshd[2]: Failed", None),
+            // A nested header is socklog's alone, without a host, and only in a supervisor's layout.
+            ("2015-05-27T04:31:28.10040 auth.info: May 27 04:31:28 gw sshd[1]: x", None),
+            ("2015-05-27T04:31:28.10040 foo: sshd[1]: x", None),
+            ("2015-05-27T04:31:28.10040 gw sshd[1]: x", None),
+            ("2018-06-26 13:22:02.108781500 httpd: sshd[1]: x", None),
+            ("@400000005564e6a000000000 sshd[1]: x", None),
+            ("2015-05-27T04:31:28Z auth.info: sshd[1]: x", Some("auth.info")),
+        ] {
+            assert_eq!(parts(line).1, program, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_kernel_has_one_name_and_no_uptime() {
+        for header in [
+            "Nov 22 14:38:31 gw kernel: ",
+            "Nov 22 14:38:31 <kern.debug> gw kernel: [12345] ",
+            "Nov 22 14:38:31 gw kernel: [   12.345678] ",
+            "Nov 22 14:38:31 gw /boot/kernel/kernel: ",
+            "<7>1 2026-11-22T14:38:31.123456+01:00 gw kernel - - - [12345.678901] ",
+        ] {
+            let line = format!("{header}TCP: [192.0.2.7]:40601 to [198.51.100.1]:22");
+            let want = ("gw", Some("kernel"), None, "TCP: [192.0.2.7]:40601 to [198.51.100.1]:22");
+            assert_eq!(parts(&line), want, "{line}");
+        }
+        assert_eq!(parts("Nov 22 14:38:31 gw kernel: [UFW BLOCK] IN=").3, "[UFW BLOCK] IN=");
+        assert_eq!(parts("Nov 22 14:38:31 gw foo: [12345] x").3, "[12345] x", "only the kernel's");
+        assert_eq!(
+            parts("Nov 22 14:38:31 gw /tmp/kernel[1]: x").1,
+            Some("/tmp/kernel"),
+            "the kernel has no pid"
+        );
+    }
+
+    #[test]
+    fn any_bytes_are_fine_in_a_message() {
+        let record = parse(b"Nov 22 14:38:31 gw sshd[7]: \xff\x00\x80 x");
+        assert_eq!((record.program, record.message), (Some(&b"sshd"[..]), &b"\xff\x00\x80 x"[..]));
+    }
+
+    #[test]
+    fn an_empty_message_is_empty() {
+        assert_eq!(parts("Nov 22 14:38:31 gw sshd[7]:"), ("gw", Some("sshd"), Some(7), ""));
+        assert_eq!(parts("Nov 22 14:38:31 gw sshd[7]: "), ("gw", Some("sshd"), Some(7), ""));
+        assert_eq!(parts("<38>1 - gw sshd 7 - -"), ("gw", Some("sshd"), Some(7), ""));
+    }
+
+    /// Pieces of headers, so that random lines come near to real ones.
+    fn pieces() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            prop::sample::select(vec![
+                "Nov 22 14:38:31",
+                "2026 ",
+                "2026-11-22",
+                "T",
+                "_",
+                "14:38:31",
+                ".46667",
+                ".108781500",
+                "+01:00",
+                "Z",
+                " UTC",
+                " ",
+                "<auth.info>",
+                "auth.info",
+                ":",
+                "gw",
+                "sshd",
+                "[7]",
+                "kernel: ",
+                "[12] ",
+                "[ID 1 auth.info] ",
+                "<38>1 ",
+                "- ",
+                "[x y=\"\\]\"]",
+                "@400000005564e6a000000000 ",
+                "last message repeated 3 times",
+                "message repeated 9 times: [ x]",
+                "Last message 'x' repeated 2 times, suppressed by syslog-ng on gw",
+                "\u{feff}",
+            ])
+            .prop_map(|text| text.as_bytes().to_vec()),
+            prop::collection::vec(any::<u8>(), 0..4),
+        ];
+        prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    fn lies_within(part: &[u8], line: &[u8]) -> bool {
+        let (part, line) = (part.as_ptr_range(), line.as_ptr_range());
+        line.start <= part.start && part.end <= line.end
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn nothing_panics_and_all_parts_lie_within_the_line(line in pieces()) {
+            let record = parse(&line);
+            let program = record.program.unwrap_or(record.host);
+            for part in [record.host, program, record.message] {
+                prop_assert!(lies_within(part, &line));
+            }
+            prop_assert!(line.ends_with(record.message), "the message is what is left of the line");
+            prop_assert!(repeat(&record).is_none_or(|repeat| repeat.count() <= MAX_REPEATS));
+            may_be_cut(&line, &record);
+            let mut clock = Clock::new(jiff::tz::TimeZone::UTC, crate::time::Time::from_secs(1_800_000_000));
+            clock.time(&record.stamp);
+        }
+    }
 }

@@ -1,0 +1,350 @@
+//! From a stamp as printed to a point in time: the missing year, the zone, the hour that comes twice.
+
+use std::time::Duration;
+
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+
+use super::Stamp;
+use super::date::{Date, milliseconds, tai64n, zone_offset};
+use super::stamp::Form;
+use crate::time::Time;
+
+/// How far after now a stamp without a year may lie before it is taken for last year's: clocks and zones differ.
+pub const FUTURE_SLACK: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How much earlier than the line before it a line may be and still be of the same pass through a doubled hour.
+///
+/// syslogd writes a repeat up to ten minutes late; the shortest doubled span in use (Lord Howe) is thirty.
+pub const ORDER_SLACK: Duration = Duration::from_secs(10 * 60);
+
+/// The longest key the cache holds: `Nov 22 2026 14:38` and ` +01:00`.
+const KEY: usize = 24;
+
+/// Turns the stamps of **one source**, in the order of its lines, into points in time.
+///
+/// *Year.* A stamp without one is of the latest year that puts it not later than now plus [`FUTURE_SLACK`], and in
+/// which its day exists. A log without years that is read more than a year late is therefore dated too late.
+///
+/// *Zone.* A stamp without one is local time in the given zone; svlogd's and TAI64N are in UTC.
+///
+/// *The hour that comes twice.* Order decides: a stamp belongs to the first pass unless that is more than
+/// [`ORDER_SLACK`] before the previous line; then it belongs to the second, if that is not in the future. A straggler
+/// of the first pass is thus still read as such. The limit: where the log was quiet, so that the second pass does not
+/// begin with a jump back, its lines are dated one hour early.
+///
+/// *The hour that is left out.* No honest clock shows it; a stamp in it is read with the offset before the gap.
+///
+/// The minute read last is remembered, so that further lines in it cost a comparison and no calendar.
+#[derive(Debug)]
+pub struct Clock {
+    zone: TimeZone,
+    now: Time,
+    /// The time handed out last.
+    previous: Option<Time>,
+    minute: Option<Minute>,
+}
+
+/// A minute as printed, and when it began.
+#[derive(Clone, Copy, Debug)]
+struct Minute {
+    form: Form,
+    key: [u8; KEY],
+    minute_length: usize,
+    zone_length: usize,
+    begins: Moment,
+}
+
+/// A local time's point in time; two where the local time comes twice.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    first: Time,
+    second: Option<Time>,
+}
+
+impl Clock {
+    /// A clock for one source whose writer lives in `zone`. `now` is the present, for the year.
+    pub fn new(zone: TimeZone, now: Time) -> Self {
+        Self { zone, now, previous: None, minute: None }
+    }
+
+    /// Tells the clock how late it is; a source that is followed for months needs it before each batch of lines.
+    pub fn set_now(&mut self, now: Time) {
+        self.now = now;
+        self.minute = None;
+    }
+
+    /// When the stamp was, to the millisecond; `None` where there is no stamp or no such day or hour.
+    pub fn time(&mut self, stamp: &Stamp<'_>) -> Option<Time> {
+        let time = match stamp.form() {
+            Form::Absent => return None,
+            Form::Tai64n => tai64n(stamp.text())?,
+            _ => self.civil(stamp)?,
+        };
+        self.previous = Some(time);
+        Some(time)
+    }
+
+    fn civil(&mut self, stamp: &Stamp<'_>) -> Option<Time> {
+        let within = milliseconds(stamp.second())?;
+        let begins = match &self.minute {
+            Some(minute) if minute.is_of(stamp) => minute.begins,
+            _ => self.look_up(stamp)?,
+        };
+        let first = begins.first.plus(within);
+        let second = begins.second.map(|time| time.plus(within));
+        Some(second.filter(|&second| self.is_second_pass(first, second)).unwrap_or(first))
+    }
+
+    fn is_second_pass(&self, first: Time, second: Time) -> bool {
+        let jumps_back = self.previous.is_some_and(|previous| first < previous.minus(ORDER_SLACK));
+        jumps_back && second <= self.now.plus(ORDER_SLACK)
+    }
+
+    fn look_up(&mut self, stamp: &Stamp<'_>) -> Option<Moment> {
+        let date = Date::read(stamp)?;
+        let offset = zone_offset(stamp)?;
+        let begins = match date.year {
+            Some(year) => self.moment(date.in_year(year)?, offset)?,
+            None => self.latest(&date, offset)?,
+        };
+        self.minute = Minute::new(stamp, begins);
+        Some(begins)
+    }
+
+    /// The latest year that fits. Nine years hold a 29 February even around 1900 and 2100, which have none.
+    fn latest(&self, date: &Date, offset: Option<Offset>) -> Option<Moment> {
+        let horizon = self.now.plus(FUTURE_SLACK);
+        let year = self.zone.to_datetime(horizon.timestamp()).year();
+        let moments = (0..9).filter_map(|back| self.moment(date.in_year(year.checked_sub(back)?)?, offset));
+        moments.into_iter().find(|moment| moment.first <= horizon)
+    }
+
+    fn moment(&self, civil: DateTime, offset: Option<Offset>) -> Option<Moment> {
+        let at = |offset: Offset| offset.to_timestamp(civil).ok().map(Time::from);
+        let offset = match offset {
+            Some(offset) => AmbiguousOffset::Unambiguous { offset },
+            None => self.zone.to_ambiguous_timestamp(civil).offset(),
+        };
+        Some(match offset {
+            AmbiguousOffset::Unambiguous { offset } => Moment { first: at(offset)?, second: None },
+            AmbiguousOffset::Gap { before, .. } => Moment { first: at(before)?, second: None },
+            AmbiguousOffset::Fold { before, after } => Moment { first: at(before)?, second: at(after) },
+        })
+    }
+}
+
+impl Minute {
+    /// `None` where a stamp is longer than the cache has room for; none is.
+    fn new(stamp: &Stamp<'_>, begins: Moment) -> Option<Self> {
+        let (minute, zone) = (stamp.minute(), stamp.zone());
+        let mut key = [0; KEY];
+        key.get_mut(..minute.len())?.copy_from_slice(minute);
+        key.get_mut(minute.len()..minute.len() + zone.len())?.copy_from_slice(zone);
+        let (minute_length, zone_length) = (minute.len(), zone.len());
+        Some(Self { form: stamp.form(), key, minute_length, zone_length, begins })
+    }
+
+    fn is_of(&self, stamp: &Stamp<'_>) -> bool {
+        let (minute, zone) = self.key.split_at(self.minute_length);
+        self.form == stamp.form() && minute == stamp.minute() && &zone[..self.zone_length] == stamp.zone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::parse;
+    use jiff::tz::AmbiguousOffset::Unambiguous;
+    use proptest::prelude::*;
+
+    /// Rules written out, so that the tests do not depend on the machine's zone database.
+    fn zone(rule: &str) -> TimeZone {
+        TimeZone::posix(rule).expect("a rule")
+    }
+
+    const BERLIN: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
+    const NEW_YORK: &str = "EST5EDT,M3.2.0,M11.1.0";
+    const LORD_HOWE: &str = "<+1030>-10:30<+11>-11,M10.1.0,M4.1.0";
+
+    fn at(rfc3339: &str) -> Time {
+        rfc3339.parse::<jiff::Timestamp>().expect("a time").into()
+    }
+
+    fn clock(rule: &str, now: &str) -> Clock {
+        Clock::new(zone(rule), at(now))
+    }
+
+    /// The times of lines with these stamps, printed in UTC.
+    fn read<const N: usize>(mut clock: Clock, stamps: [&str; N]) -> [Option<String>; N] {
+        stamps.map(|stamp| {
+            let line = format!("{stamp} gw sshd[1]: x");
+            clock.time(&parse(line.as_bytes()).stamp).map(|time| time.timestamp().to_string())
+        })
+    }
+
+    fn some<const N: usize>(times: [&str; N]) -> [Option<String>; N] {
+        times.map(|time| Some(time.to_owned()))
+    }
+
+    #[test]
+    fn every_form_of_a_stamp_gives_the_same_time() {
+        for stamp in [
+            "Nov 22 14:38:31",
+            "2026 Nov 22 14:38:31",
+            "Nov 22 2026 14:38:31",
+            "Nov 22 13:38:31 UTC",
+            "Nov 22 14:38:31 CET",
+            "Nov 22 08:38:31 EST",
+            "Nov 22 19:08:31 +0530",
+            "Nov 22 14:38:31+01:00",
+            "2026-11-22T14:38:31",
+            "2026-11-22 14:38:31",
+            "2026-11-22T13:38:31Z",
+            "2026-11-22T08:38:31-05:00",
+            "2026-11-22T14:38:31+0100",
+            "2026-11-22_13:38:31.00000",
+            "2026-11-22T13:38:31.00000",
+            "2026-11-22 14:38:31.000000000",
+            "@400000006b02f06100000000",
+        ] {
+            let clock = clock(BERLIN, "2026-11-23T00:00:00Z");
+            assert_eq!(read(clock, [stamp]), some(["2026-11-22T13:38:31Z"]), "{stamp}");
+        }
+        let rfc5424 = parse(b"<38>1 2026-11-22T14:38:31.123456+01:00 gw sshd 1 - - x").stamp;
+        let time = clock(NEW_YORK, "2026-11-23T00:00:00Z").time(&rfc5424);
+        assert_eq!(time, Some(at("2026-11-22T13:38:31.123Z")));
+    }
+
+    /// mistakes.md: "at New Year lines became a year old, or a year in the future, and were dropped".
+    #[test]
+    fn the_year_is_the_nearest_that_is_not_in_the_future() {
+        let new_year = clock(BERLIN, "2026-12-31T23:10:00Z");
+        let want = ["2026-12-31T22:59:59Z", "2026-12-31T23:00:01Z", "2026-01-02T12:00:00Z"];
+        assert_eq!(read(new_year, ["Dec 31 23:59:59", "Jan  1 00:00:01", "Jan 2 13:00:00"]), some(want));
+        let old_year = clock(BERLIN, "2026-12-31T22:50:00Z");
+        let ahead = ["Jan  1 00:05:00", "Dec 31 23:49:00"];
+        assert_eq!(read(old_year, ahead), some(["2026-12-31T23:05:00Z", "2026-12-31T22:49:00Z"]));
+        let slack = clock("UTC0", "2026-06-15T12:00:00Z");
+        let edges = ["Jun 16 12:00:00", "Jun 16 12:01:00"];
+        assert_eq!(read(slack, edges), some(["2026-06-16T12:00:00Z", "2025-06-16T12:01:00Z"]));
+    }
+
+    #[test]
+    fn a_leap_day_is_of_a_year_that_has_it() {
+        let leap = |now| read(clock("UTC0", now), ["Feb 29 12:00:00"]);
+        assert_eq!(leap("2027-06-01T00:00:00Z"), some(["2024-02-29T12:00:00Z"]));
+        assert_eq!(leap("2028-02-28T13:00:00Z"), some(["2028-02-29T12:00:00Z"]));
+        assert_eq!(leap("2028-02-27T13:00:00Z"), some(["2024-02-29T12:00:00Z"]));
+        assert_eq!(leap("2103-06-01T00:00:00Z"), some(["2096-02-29T12:00:00Z"]), "2100 has none");
+    }
+
+    #[test]
+    fn days_and_hours_that_do_not_exist_have_no_time() {
+        for stamp in [
+            "Feb 30 12:00:00",
+            "Nov 31 12:00:00",
+            "Nov 00 12:00:00",
+            "Nov 22 24:00:00",
+            "Nov 22 25:00:00",
+            "Nov 22 14:60:00",
+            "Nov 22 14:38:61",
+            "2026-02-29T12:00:00Z",
+            "2026-13-01T12:00:00Z",
+            "2026-00-01T12:00:00Z",
+            "2026-11-22T14:38:31+24:00",
+        ] {
+            assert_eq!(read(clock(BERLIN, "2026-11-23T00:00:00Z"), [stamp]), [None], "{stamp}");
+        }
+        assert_eq!(clock(BERLIN, "2026-11-23T00:00:00Z").time(&parse(b"<38>1 - gw a 1 - - x").stamp), None);
+    }
+
+    /// mistakes.md: "an hour blind after the end of daylight saving".
+    #[test]
+    fn in_the_hour_that_comes_twice_a_jump_back_begins_the_second_pass() {
+        let stamps = [
+            "Oct 25 01:59:00",
+            "Oct 25 02:30:00",
+            "Oct 25 02:59:58",
+            "Oct 25 02:59:57",
+            "Oct 25 02:00:01",
+            "Oct 25 02:59:59",
+            "Oct 25 02:30:00",
+            "Oct 25 02:29:58",
+            "Oct 25 03:00:00",
+        ];
+        let want = [
+            "2026-10-24T23:59:00Z",
+            "2026-10-25T00:30:00Z",
+            "2026-10-25T00:59:58Z",
+            "2026-10-25T00:59:57Z",
+            "2026-10-25T01:00:01Z",
+            "2026-10-25T00:59:59Z",
+            "2026-10-25T01:30:00Z",
+            "2026-10-25T01:29:58Z",
+            "2026-10-25T02:00:00Z",
+        ];
+        assert_eq!(read(clock(BERLIN, "2026-10-26T00:00:00Z"), stamps), some(want));
+        let half_hour = ["Apr  5 01:31:00", "Apr  5 01:59:00", "Apr  5 01:31:00"];
+        let want = ["2026-04-04T14:31:00Z", "2026-04-04T14:59:00Z", "2026-04-04T15:01:00Z"];
+        assert_eq!(read(clock(LORD_HOWE, "2026-04-06T00:00:00Z"), half_hour), some(want));
+    }
+
+    #[test]
+    fn a_second_pass_that_has_not_come_yet_is_not_believed() {
+        let stamps = ["Oct 25 02:50:00", "Oct 25 02:30:00"];
+        let first = ["2026-10-25T00:50:00Z", "2026-10-25T00:30:00Z"];
+        assert_eq!(read(clock(BERLIN, "2026-10-25T00:51:00Z"), stamps), some(first));
+    }
+
+    #[test]
+    fn the_hour_that_is_left_out_is_read_with_the_offset_before_it() {
+        let stamps = ["Mar 29 01:59:59", "Mar 29 02:30:00", "Mar 29 03:00:00"];
+        let want = ["2026-03-29T00:59:59Z", "2026-03-29T01:30:00Z", "2026-03-29T01:00:00Z"];
+        assert_eq!(read(clock(BERLIN, "2026-03-30T00:00:00Z"), stamps), some(want));
+    }
+
+    #[test]
+    fn a_remembered_minute_is_not_mistaken_for_another() {
+        let stamps = [
+            "2026-11-22T14:38:31Z",
+            "2026-11-22T14:38:32+01:00",
+            "2026-11-22T14:38:33",
+            "2026-11-22T14:38:33.00000",
+        ];
+        let want =
+            ["2026-11-22T14:38:31Z", "2026-11-22T13:38:32Z", "2026-11-22T13:38:33Z", "2026-11-22T14:38:33Z"];
+        assert_eq!(read(clock(BERLIN, "2026-11-23T00:00:00Z"), stamps), some(want));
+    }
+
+    #[test]
+    fn a_clock_told_of_a_later_now_looks_up_the_year_again() {
+        let mut clock = clock("UTC0", "2026-11-22T00:00:00Z");
+        let stamp = parse(b"Nov 22 14:38:31 gw x").stamp;
+        assert_eq!(clock.time(&stamp), Some(at("2026-11-22T14:38:31Z")));
+        clock.set_now(at("2027-11-22T15:00:00Z"));
+        assert_eq!(clock.time(&stamp), Some(at("2027-11-22T14:38:31Z")));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1500))]
+
+        /// Every instant printed in local time comes back, with and without its year, outside of doubled hours.
+        #[test]
+        fn times_go_round(
+            millis in 0..2_147_483_647_000_i64,
+            rule in prop::sample::select(vec![BERLIN, NEW_YORK, LORD_HOWE, "UTC0"]),
+            later in 0..364 * 86_400_i64,
+        ) {
+            let (zone, instant) = (zone(rule), Time::from_millis(millis));
+            let civil = zone.to_datetime(instant.timestamp());
+            prop_assume!(matches!(zone.to_ambiguous_timestamp(civil).offset(), Unambiguous { .. }));
+            let now = instant.plus(Duration::from_secs(later.unsigned_abs()));
+            for format in ["%Y-%m-%dT%H:%M:%S.%6f", "%Y %b %e %H:%M:%S.%3f", "%b %d %Y %H:%M:%S.%3f", "%b %e %H:%M:%S.%3f"] {
+                let line = format!("{} gw sshd[1]: x", civil.strftime(format));
+                let time = Clock::new(zone.clone(), now).time(&parse(line.as_bytes()).stamp);
+                prop_assert_eq!(time, Some(instant), "{}", line);
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The numbers in a stamp: day and minute, seconds, offset, TAI64N labels.
+
+use std::time::Duration;
+
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+
+use super::Stamp;
+use super::stamp::{self, Form};
+use crate::time::Time;
+
+/// What a stamp says about day, hour and minute.
+pub(super) struct Date {
+    /// Absent in most syslog files.
+    pub(super) year: Option<i16>,
+    month: i8,
+    day: i8,
+    hour: i8,
+    minute: i8,
+}
+
+impl Date {
+    pub(super) fn read(stamp: &Stamp<'_>) -> Option<Self> {
+        let text = stamp.minute();
+        let (date, clock) = text.split_at(text.len().checked_sub(5)?);
+        let (hour, minute) = (two_digits(clock)?, two_digits(&clock[3..])?);
+        let (year, month, day) = match stamp.form() {
+            Form::Bsd => (None, name(date)?, date.get(4..)?),
+            Form::YearFirst => (Some(year(date)?), name(date.get(5..)?)?, date.get(9..)?),
+            Form::YearThird => {
+                let (day, years) = date.split_at(date.len().checked_sub(5)?);
+                (Some(year(years)?), name(day)?, day.get(4..)?)
+            }
+            _ => (Some(year(date)?), two_digits(date.get(5..)?)?, date.get(8..10)?),
+        };
+        Some(Self { year, month, day: small(day)?, hour, minute })
+    }
+
+    /// `None` where the year has no such day, and for hours and minutes that no clock shows.
+    pub(super) fn in_year(&self, year: i16) -> Option<DateTime> {
+        DateTime::new(year, self.month, self.day, self.hour, self.minute, 0, 0).ok()
+    }
+}
+
+fn name(text: &[u8]) -> Option<i8> {
+    stamp::month(text.get(..3)?).and_then(|month| i8::try_from(month).ok())
+}
+
+fn year(text: &[u8]) -> Option<i16> {
+    let (century, year) = (two_digits(text)?, two_digits(text.get(2..)?)?);
+    Some(i16::from(century) * 100 + i16::from(year))
+}
+
+fn two_digits(text: &[u8]) -> Option<i8> {
+    small(text.get(..2)?)
+}
+
+/// A number of one or two digits, with blanks around it.
+fn small(text: &[u8]) -> Option<i8> {
+    std::str::from_utf8(text.trim_ascii())
+        .ok()?
+        .parse::<u8>()
+        .ok()
+        .and_then(|number| i8::try_from(number).ok())
+}
+
+/// `31.123456` in milliseconds; a leap second, 60, runs into the next minute.
+pub(super) fn milliseconds(text: &[u8]) -> Option<Duration> {
+    let [tens @ b'0'..=b'9', ones @ b'0'..=b'9', fraction @ ..] = text else { return None };
+    let seconds = u64::from(tens - b'0') * 10 + u64::from(ones - b'0');
+    let digit = |index: usize| fraction.get(index).map_or(0, |byte| u64::from(byte.wrapping_sub(b'0')));
+    let millis = digit(1) * 100 + digit(2) * 10 + digit(3);
+    (seconds <= 60).then(|| Duration::from_millis(seconds * 1000 + millis))
+}
+
+/// The offset that the stamp itself names: `None` for no such offset, `Some(None)` for local time.
+#[expect(clippy::option_option, reason = "the outer one is the error")]
+pub(super) fn zone_offset(stamp: &Stamp<'_>) -> Option<Option<Offset>> {
+    let zone = stamp.zone().trim_ascii_start();
+    match (zone, stamp.form()) {
+        ([], Form::Svlogd) | ([b'Z'], _) => Some(Some(Offset::UTC)),
+        ([], _) => Some(None),
+        ([sign @ (b'+' | b'-'), digits @ ..], _) => numeric_offset(*sign, digits).map(Some),
+        _ => stamp::named_zone(zone).map(|(_, minutes)| east(i32::from(minutes)))?.map(Some),
+    }
+}
+
+fn numeric_offset(sign: u8, digits: &[u8]) -> Option<Offset> {
+    let minutes = match digits {
+        [_, _] => 0,
+        [_, _, b':', minutes @ ..] | [_, _, minutes @ ..] => i32::from(two_digits(minutes)?),
+        _ => return None,
+    };
+    let hours = i32::from(two_digits(digits)?);
+    let sign = if sign == b'-' { -1 } else { 1 };
+    (hours < 24 && minutes < 60).then(|| east(sign * (hours * 60 + minutes)))?
+}
+
+/// The offset of so many minutes east of Greenwich.
+fn east(minutes: i32) -> Option<Offset> {
+    Offset::from_seconds(minutes * 60).ok()
+}
+
+/// TAI64N as daemontools writes it: seconds after 1970 plus 2^62 and ten, then nanoseconds. Leap seconds do not exist.
+pub(super) fn tai64n(text: &[u8]) -> Option<Time> {
+    let digits = std::str::from_utf8(text.get(1..)?).ok()?;
+    let label = u64::from_str_radix(digits.get(..16)?, 16).ok()?;
+    let nanos = u64::from_str_radix(digits.get(16..)?, 16).ok().filter(|&nanos| nanos < 1_000_000_000)?;
+    let seconds = i64::try_from(label.checked_sub((1 << 62) + 10)?).ok()?;
+    Some(Time::from_secs(seconds).plus(Duration::from_nanos(nanos)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_read_to_the_millisecond() {
+        assert_eq!(milliseconds(b"31"), Some(Duration::from_secs(31)));
+        assert_eq!(milliseconds(b"31.5"), Some(Duration::from_millis(31_500)));
+        assert_eq!(milliseconds(b"31.123999999"), Some(Duration::from_millis(31_123)));
+        assert_eq!(milliseconds(b"60"), Some(Duration::from_secs(60)), "a leap second");
+        assert_eq!(milliseconds(b"61"), None);
+        assert_eq!(milliseconds(b""), None);
+    }
+
+    #[test]
+    fn offsets_have_two_signs_and_a_range() {
+        let seconds = |sign, text: &[u8]| numeric_offset(sign, text).map(Offset::seconds);
+        assert_eq!(seconds(b'+', b"01:00"), Some(3600));
+        assert_eq!(seconds(b'-', b"0530"), Some(-19_800));
+        assert_eq!(seconds(b'+', b"02"), Some(7200));
+        assert_eq!(seconds(b'+', b"2400"), None);
+        assert_eq!(seconds(b'+', b"0160"), None);
+    }
+
+    #[test]
+    fn tai64n_is_ten_seconds_and_two_to_the_62nd_off() {
+        assert_eq!(tai64n(b"@400000000000000a00000000"), Some(Time::from_secs(0)));
+        assert_eq!(tai64n(b"@400000000000000b1dcd6500"), Some(Time::from_millis(1500)));
+        for wild in
+            ["@000000000000000000000000", "@400000000000000a3b9aca00", "@", "@ffffffffffffffffffffffff"]
+        {
+            assert_eq!(tai64n(wild.as_bytes()), None, "{wild}");
+        }
+    }
+}

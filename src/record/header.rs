@@ -1,0 +1,227 @@
+//! What stands between stamp and message in BSD-like layouts: priority, host, tag.
+
+use memchr::memchr;
+
+use super::{Layout, Record, Stamp, priority};
+
+/// A program as it signs its messages.
+#[derive(Clone, Copy)]
+pub(super) struct Tag<'a> {
+    program: &'a [u8],
+    pid: Option<u32>,
+}
+
+/// Reads what follows a stamp: `[<auth.info> ][HOST ][auth.info ]TAG MESSAGE`, or metalog's `[TAG] MESSAGE`.
+///
+/// The tag is the first or the second word, or the third behind busybox's priority; anything else is raw text.
+pub(super) fn read<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
+    let rest = priority::skip(rest);
+    let (first, after) = word(rest);
+    let nobody = &rest[..0];
+    if let Some(tag) = tag(first) {
+        return signed(stamp, nobody, tag, after);
+    }
+    if let Some(program) = metalog_tag(first) {
+        let tag = Tag { program, pid: None };
+        return Record { layout: Layout::Metalog, ..signed(stamp, nobody, tag, after) };
+    }
+    if !is_host(first) {
+        return raw(stamp, nobody, rest);
+    }
+    let (second, message) = word(after);
+    match tag(second) {
+        Some(tag) => signed(stamp, first, tag, message),
+        None if priority::is_named(second) => busybox(stamp, first, message),
+        None => raw(stamp, first, after),
+    }
+}
+
+fn busybox<'a>(stamp: Stamp<'a>, host: &'a [u8], rest: &'a [u8]) -> Record<'a> {
+    let (word, message) = word(rest);
+    let record = tag(word).map_or_else(|| raw(stamp, host, rest), |tag| signed(stamp, host, tag, message));
+    Record { layout: Layout::Busybox, ..record }
+}
+
+/// A syslog line whose writer gave no name.
+pub(super) fn raw<'a>(stamp: Stamp<'a>, host: &'a [u8], message: &'a [u8]) -> Record<'a> {
+    Record { stamp, host, program: None, pid: None, message, layout: Layout::Syslog }
+}
+
+/// A syslog line with a tag.
+pub(super) fn signed<'a>(stamp: Stamp<'a>, host: &'a [u8], tag: Tag<'a>, text: &'a [u8]) -> Record<'a> {
+    let (program, message) = said(tag, text);
+    Record { stamp, host, program: Some(program), pid: tag.pid, message, layout: Layout::Syslog }
+}
+
+/// The program's one name, and its text without what the system put before it.
+fn said<'a>(tag: Tag<'a>, text: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+    let text = text.trim_ascii_start();
+    match kernel(tag) {
+        Some(kernel) => (kernel, behind_uptime(text)),
+        None => (tag.program, behind_solaris_id(text)),
+    }
+}
+
+impl<'a> Tag<'a> {
+    /// A tag whose parts stand in fields of their own, as in RFC 5424.
+    pub(super) fn new(program: &'a [u8], pid: Option<u32>) -> Self {
+        Self { program, pid }
+    }
+}
+
+/// Reads a word as a tag: `sshd[29842]:`, `kernel:`, or `sshd[20974]` as some write it.
+///
+/// Names are of `A-Z a-z 0-9 _ . / -`: no colon and no bracket, so that a tag has only one reading.
+pub(super) fn tag(word: &[u8]) -> Option<Tag<'_>> {
+    let (signature, colon) = match word {
+        [signature @ .., b':'] => (signature, true),
+        _ => (word, false),
+    };
+    let (program, pid) = match signature {
+        [inside @ .., b']'] => {
+            let (program, digits) = split_pid(inside)?;
+            (program, Some(number(digits)?))
+        }
+        _ if colon => (signature, None),
+        _ => return None,
+    };
+    is_name(program).then_some(Tag { program, pid })
+}
+
+/// `sshd[29842` to its halves; a pid has at most ten digits.
+fn split_pid(inside: &[u8]) -> Option<(&[u8], &[u8])> {
+    let open = inside.iter().rev().take(11).position(|&byte| byte == b'[')?;
+    let (program, digits) = inside.split_at(inside.len() - open - 1);
+    Some((program, &digits[1..]))
+}
+
+fn metalog_tag(word: &[u8]) -> Option<&[u8]> {
+    let [b'[', program @ .., b']'] = word else { return None };
+    is_name(program).then_some(program)
+}
+
+/// Whether a tag's name is of the tag's alphabet.
+fn is_name(name: &[u8]) -> bool {
+    !name.is_empty() && name.iter().all(|&byte| NAME_BYTES[usize::from(byte)])
+}
+
+const NAME_BYTES: [bool; 256] = alphabet(b"_./-");
+
+/// Host names, addresses (`fe80::1%em0`), and syslog-ng's chains (`source@relay/host`).
+const HOST_BYTES: [bool; 256] = alphabet(b"_./-:%@~");
+
+/// Letters, digits and the given bytes.
+const fn alphabet(others: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut index = 0;
+    while index < others.len() {
+        table[others[index] as usize] = true;
+        index += 1;
+    }
+    table
+}
+
+/// Whether a word may be a host: what ends in a colon or holds brackets is somebody's odd tag, and what follows an
+/// odd tag is that program's text, never a tag. Empty where the logger knew none.
+fn is_host(word: &[u8]) -> bool {
+    word.last() != Some(&b':') && word.iter().all(|&byte| HOST_BYTES[usize::from(byte)])
+}
+
+/// The first word and what stands behind the one blank after it.
+pub(super) fn word(text: &[u8]) -> (&[u8], &[u8]) {
+    match memchr(b' ', text) {
+        Some(end) => (&text[..end], &text[end + 1..]),
+        None => (text, &text[text.len()..]),
+    }
+}
+
+/// The name `kernel` out of `kernel:` or, with `syslogd -o`, the boot file's path: `/boot/kernel/kernel:`.
+fn kernel(tag: Tag<'_>) -> Option<&[u8]> {
+    let (directory, name) = tag.program.split_at_checked(tag.program.len().checked_sub(6)?)?;
+    let booted = tag.pid.is_none() && directory.starts_with(b"/") && directory.ends_with(b"/");
+    (name == b"kernel" && (directory.is_empty() || booted)).then_some(name)
+}
+
+/// Cuts `[12345] ` or `[   12.345678] `: what `kern.msgbuf_show_timestamp` or Linux put before the text.
+fn behind_uptime(text: &[u8]) -> &[u8] {
+    let [b'[', inside @ ..] = text else { return text };
+    let length = inside.iter().take(24).take_while(|byte| matches!(byte, b'0'..=b'9' | b'.' | b' ')).count();
+    let uptime = length > 0 && inside[length - 1].is_ascii_digit();
+    inside[length..].strip_prefix(b"] ").filter(|_| uptime).unwrap_or(text)
+}
+
+/// Cuts Solaris' `[ID 800047 auth.info] `.
+fn behind_solaris_id(text: &[u8]) -> &[u8] {
+    cut_solaris_id(text).unwrap_or(text)
+}
+
+fn cut_solaris_id(text: &[u8]) -> Option<&[u8]> {
+    let (id, rest) = word(text.strip_prefix(b"[ID ")?);
+    let (bracketed, rest) = word(rest);
+    let priority = bracketed.strip_suffix(b"]")?;
+    (number(id).is_some() && priority::is_named(priority)).then_some(rest)
+}
+
+/// A decimal number of digits only that fits.
+pub(super) fn number(digits: &[u8]) -> Option<u32> {
+    if digits.is_empty() || digits.len() > 10 {
+        return None;
+    }
+    digits.iter().try_fold(0_u32, |value, &byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then_some(())?;
+        value.checked_mul(10)?.checked_add(u32::from(digit))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_a_name_with_pid_or_colon() {
+        let read = |text: &'static str| tag(text.as_bytes()).map(|tag| (tag.program, tag.pid));
+        assert_eq!(read("sshd-session[29842]:"), Some((&b"sshd-session"[..], Some(29842))));
+        assert_eq!(read("postfix/smtpd[1]:"), Some((&b"postfix/smtpd"[..], Some(1))));
+        assert_eq!(read("python3.11:"), Some((&b"python3.11"[..], None)));
+        assert_eq!(read("sshd[20974]"), Some((&b"sshd"[..], Some(20974))));
+        assert_eq!(read("sshd[4294967295]:"), Some((&b"sshd"[..], Some(u32::MAX))));
+        for other in [
+            "",
+            ":",
+            "[1]:",
+            "sshd",
+            "sshd[]:",
+            "sshd[x]:",
+            "sshd[-1]:",
+            "sshd[4294967296]:",
+            "a[1][2]:",
+            "a]:",
+            "a(b):",
+            "a:b:",
+            "sshd[1]::",
+            "[sshd]:",
+        ] {
+            assert_eq!(read(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn solaris_ids_and_uptimes_are_cut_only_when_exact() {
+        assert_eq!(behind_solaris_id(b"[ID 800047 auth.info] x"), b"x");
+        for text in
+            ["[ID x auth.info] x", "[ID 1 auth.foo] x", "[ID 1 auth.info x", "[ID 1", "ID 1 auth.info] x"]
+        {
+            assert_eq!(behind_solaris_id(text.as_bytes()), text.as_bytes());
+        }
+        assert_eq!(behind_uptime(b"[1] [2] x"), b"[2] x", "once");
+        for text in ["[] x", "[ ] x", "[1 ] x", "[1]x", "[1", "[1.2.3.4]:80 x", "[1a] x"] {
+            assert_eq!(behind_uptime(text.as_bytes()), text.as_bytes());
+        }
+    }
+}

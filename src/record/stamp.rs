@@ -1,0 +1,281 @@
+//! The time at the beginning of a line: which bytes it is and of which form, not yet which moment.
+
+/// The time of a line as printed, with marks where its seconds and its zone begin.
+///
+/// Only its shape is checked (`Feb 30 25:61:61` has it); [`super::Clock::time`] does the calendar.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp<'a> {
+    text: &'a [u8],
+    form: Form,
+    /// Length of the part that changes once a minute; a colon and the seconds follow it.
+    minute: u8,
+    /// Where the zone begins; the end of the text where none is printed.
+    zone: u8,
+}
+
+/// What stands where in a stamp.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Form {
+    /// There is none, or `-` in RFC 5424.
+    #[default]
+    Absent,
+    /// `Nov 22 14:38:31`, the day padded with a blank, with a zero, or not at all.
+    Bsd,
+    /// `2026 Nov 22 14:38:31`
+    YearFirst,
+    /// `Nov 22 2026 14:38:31`
+    YearThird,
+    /// `2026-11-22T14:38:31.123456+01:00`; without zone it is local time.
+    Iso,
+    /// `2018-06-26 13:22:02.108781500`: what daemontools' tai64nlocal prints, local time.
+    Tai64nLocal,
+    /// `2015-05-27T04:31:27.46667` or with `_`: what runit's svlogd prints, always in UTC.
+    Svlogd,
+    /// `@` and 24 hexadecimal digits: TAI64N, written by multilog and svlogd.
+    Tai64n,
+}
+
+impl<'a> Stamp<'a> {
+    /// The stamp as printed, zone included; empty where the line has none.
+    pub fn text(&self) -> &'a [u8] {
+        self.text
+    }
+
+    pub(super) fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Year to minute.
+    pub(super) fn minute(&self) -> &'a [u8] {
+        self.text.get(..usize::from(self.minute)).unwrap_or_default()
+    }
+
+    /// Seconds with their fraction.
+    pub(super) fn second(&self) -> &'a [u8] {
+        self.text.get(usize::from(self.minute) + 1..usize::from(self.zone)).unwrap_or_default()
+    }
+
+    /// The zone as printed, with a blank before it if there was one.
+    pub(super) fn zone(&self) -> &'a [u8] {
+        self.text.get(usize::from(self.zone)..).unwrap_or_default()
+    }
+
+    /// Whether a service supervisor's logger wrote it, in whose layouts there is neither host nor tag.
+    pub(super) fn is_supervisors(&self) -> bool {
+        matches!(self.form, Form::Tai64nLocal | Form::Svlogd | Form::Tai64n)
+    }
+}
+
+/// A stamp and what follows it, without the blank between.
+type Read<'a> = Option<(Stamp<'a>, &'a [u8])>;
+
+const MONTHS: [&[u8; 3]; 12] =
+    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+
+/// The month from 1 to 12 of an English abbreviation, as the C locale prints it.
+pub(super) fn month(name: &[u8]) -> Option<u8> {
+    (1..).zip(MONTHS).find_map(|(number, month)| (name == month).then_some(number))
+}
+
+/// `Nov 22 14:38:31`, `May 9 11:11:17` or `Nov 22 2026 14:38:31`, with fraction and zone if they follow.
+pub(super) fn bsd(line: &[u8]) -> Read<'_> {
+    bsd_at(line, 0, Form::Bsd)
+}
+
+/// `2026 Nov 22 14:38:31`
+pub(super) fn bsd_behind_year(line: &[u8]) -> Read<'_> {
+    shaped(line, b"dddd ").then(|| bsd_at(line, 5, Form::YearFirst))?
+}
+
+fn bsd_at(line: &[u8], start: usize, form: Form) -> Read<'_> {
+    let text = line.get(start..)?;
+    let day = text.get(4..)?;
+    if text[3] != b' ' || month(&text[..3]).is_none() {
+        return None;
+    }
+    let day_length = match day {
+        [b' ' | b'0'..=b'9', b'0'..=b'9', b' ', ..] => 2,
+        [b'0'..=b'9', b' ', ..] => 1,
+        _ => return None,
+    };
+    let clock = 4 + day_length + 1;
+    if shaped(&text[clock..], b"dd:dd:dd") {
+        return ending(line, form, start + clock + 5);
+    }
+    let with_year = form == Form::Bsd && shaped(&text[clock..], b"dddd dd:dd:dd");
+    with_year.then(|| ending(line, Form::YearThird, clock + 10))?
+}
+
+/// `2026-11-22T14:38:31` with fraction and zone if they follow; a blank or `_` may stand for the `T`.
+pub(super) fn iso(line: &[u8]) -> Read<'_> {
+    let separator = *line.get(10)?;
+    let fits = matches!(separator, b'T' | b' ' | b'_') && shaped(line, b"dddd-dd-dd");
+    if !fits || !shaped(&line[11..], b"dd:dd:dd") {
+        return None;
+    }
+    let (stamp, rest) = ending(line, Form::Iso, 16)?;
+    let form = match (stamp.zone(), separator, stamp.second().len()) {
+        ([], b'_', _) | ([], _, 8) => Form::Svlogd,
+        ([], b' ', 12) => Form::Tai64nLocal,
+        _ => Form::Iso,
+    };
+    Some((Stamp { form, ..stamp }, rest))
+}
+
+/// `@4000000067…`: 16 digits of seconds, 8 of nanoseconds.
+pub(super) fn tai64n(line: &[u8]) -> Read<'_> {
+    let (text, rest) = line.split_at_checked(25)?;
+    let fits = text[0] == b'@' && text[1..].iter().all(u8::is_ascii_hexdigit);
+    let stamp = Stamp { text, form: Form::Tai64n, minute: 0, zone: 0 };
+    fits.then_some((stamp, behind_blank(rest)?))
+}
+
+/// The end of a stamp whose minute ends at `minute` and whose two digits of seconds are there.
+fn ending(line: &[u8], form: Form, minute: usize) -> Read<'_> {
+    let seconds = minute + 3;
+    let fraction = match line.get(seconds) {
+        Some(b'.' | b',') => {
+            1 + line[seconds + 1..].iter().take(9).take_while(|byte| byte.is_ascii_digit()).count()
+        }
+        _ => 0,
+    };
+    if fraction == 1 {
+        return None;
+    }
+    let zone = seconds + fraction;
+    let (text, rest) = line.split_at(zone + zone_length(&line[zone..]));
+    let (minute, zone) = (u8::try_from(minute).ok()?, u8::try_from(zone).ok()?);
+    Some((Stamp { text, form, minute, zone }, behind_blank(rest)?))
+}
+
+/// How many bytes of a zone begin here: `Z`, `+01:00`, `+0100`, `+01`, or ` +0100` and ` CET` as a word of its own.
+///
+/// A word that is no zone is left alone: it is the host.
+fn zone_length(text: &[u8]) -> usize {
+    match text {
+        [b'Z', ..] => 1,
+        [b'+' | b'-', ..] => offset_length(text),
+        [b' ', word @ ..] => match word.first() {
+            Some(b'+' | b'-') => wordlike(offset_length(word), word),
+            Some(b'A'..=b'Z') => wordlike(named_zone(word).map_or(0, |(name, _)| name.len()), word),
+            _ => 0,
+        },
+        _ => 0,
+    }
+}
+
+/// The length of ` WORD` if the first `length` bytes are all of the word, otherwise nothing.
+fn wordlike(length: usize, word: &[u8]) -> usize {
+    if length > 0 && matches!(word.get(length), None | Some(b' ')) { length + 1 } else { 0 }
+}
+
+fn offset_length(text: &[u8]) -> usize {
+    let digits = &text[1..];
+    let shapes: [&[u8]; 3] = [b"dd:dd", b"dddd", b"dd"];
+    shapes.iter().find(|shape| shaped(digits, shape)).map_or(0, |shape| shape.len() + 1)
+}
+
+/// Zones that are printed by name, with their minutes east of Greenwich: those of RFC 822 §5.1 and of Europe.
+///
+/// The list is closed, since an unknown word is the host. Names of several meanings (`IST`, `BST`) are left out.
+const ZONES: [(&[u8], i16); 19] = [
+    (b"UTC", 0),
+    (b"GMT", 0),
+    (b"UT", 0),
+    (b"EST", -300),
+    (b"EDT", -240),
+    (b"CST", -360),
+    (b"CDT", -300),
+    (b"MST", -420),
+    (b"MDT", -360),
+    (b"PST", -480),
+    (b"PDT", -420),
+    (b"WET", 0),
+    (b"WEST", 60),
+    (b"CET", 60),
+    (b"CEST", 120),
+    (b"MET", 60),
+    (b"MEST", 120),
+    (b"EET", 120),
+    (b"EEST", 180),
+];
+
+/// The zone whose name is the first word of the text.
+pub(super) fn named_zone(text: &[u8]) -> Option<(&'static [u8], i16)> {
+    let length = text.iter().take(5).take_while(|byte| byte.is_ascii_uppercase()).count();
+    ZONES.into_iter().find(|(name, _)| *name == &text[..length])
+}
+
+/// What follows a header's part: behind one blank, or nothing at the end of the line.
+fn behind_blank(rest: &[u8]) -> Option<&[u8]> {
+    match rest {
+        [] => Some(rest),
+        [b' ', rest @ ..] => Some(rest),
+        _ => None,
+    }
+}
+
+/// Whether the text begins as the shape says: `d` stands for a digit, all else for itself.
+fn shaped(text: &[u8], shape: &[u8]) -> bool {
+    let fits = |(byte, want): (&u8, &u8)| if *want == b'd' { byte.is_ascii_digit() } else { byte == want };
+    text.len() >= shape.len() && text.iter().zip(shape).all(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split<'a>(read: Read<'a>) -> (&'a [u8], &'a [u8], &'a [u8], &'a [u8]) {
+        let (stamp, rest) = read.expect("a stamp");
+        (stamp.minute(), stamp.second(), stamp.zone(), rest)
+    }
+
+    #[test]
+    fn the_parts_of_a_stamp_are_found() {
+        let want: (&[u8], &[u8], &[u8], &[u8]) = (b"Nov 22 14:38", b"31", b"", b"gw x");
+        assert_eq!(split(bsd(b"Nov 22 14:38:31 gw x")), want);
+        let want: (&[u8], &[u8], &[u8], &[u8]) = (b"May 9 11:11", b"17.5", b" UTC", b"gw");
+        assert_eq!(split(bsd(b"May 9 11:11:17.5 UTC gw")), want);
+        let want: (&[u8], &[u8], &[u8], &[u8]) = (b"2026-11-22T14:38", b"31.123456", b"+01:00", b"gw");
+        assert_eq!(split(iso(b"2026-11-22T14:38:31.123456+01:00 gw")), want);
+    }
+
+    #[test]
+    fn a_host_is_not_taken_for_a_zone() {
+        for host in ["Z", "CETUS", "UTC1", "GW", "IST", "utc", "cet"] {
+            let line = format!("Nov 22 14:38:31 {host} sshd[1]: x");
+            let (stamp, rest) = bsd(line.as_bytes()).expect("a stamp");
+            assert_eq!(stamp.zone(), b"", "{line}");
+            assert!(rest.starts_with(host.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn supervisors_are_told_by_their_digits() {
+        let form = |line: &str| iso(line.as_bytes()).expect("a stamp").0.form();
+        assert_eq!(form("2015-05-27T04:31:27.46667 x"), Form::Svlogd);
+        assert_eq!(form("2015-05-27_04:31:27.46667 x"), Form::Svlogd);
+        assert_eq!(form("2018-06-26 13:22:02.108781500 x"), Form::Tai64nLocal);
+        assert_eq!(form("2018-06-26T13:22:02.108781500 x"), Form::Iso);
+        assert_eq!(form("2015-05-27T04:31:27.46667Z x"), Form::Iso);
+        assert_eq!(form("2015-05-27T04:31:27.466670 x"), Form::Iso);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_stamp_is_none() {
+        for line in [
+            "Nov 22 14:38:31. gw",
+            "Nov 22 14:38:3 gw",
+            "Nov 22 14-38-31 gw",
+            "Nov  14:38:31",
+            "Now 22 14:38:31 gw",
+            "Nov 22 14:38:31.1234567890 gw",
+            "Nov 22 14:38:31+1 gw",
+            "Nov 22 26 14:38:31 gw",
+        ] {
+            assert_eq!(bsd(line.as_bytes()), None, "{line}");
+        }
+        assert_eq!(tai64n(b"@4000000067g000000000000000 x"), None);
+        assert_eq!(tai64n(b"@40000000670000000000000000 x"), None, "a digit too many");
+    }
+}

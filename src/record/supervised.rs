@@ -1,0 +1,52 @@
+//! Lines under a supervisor's stamp: multilog and svlogd, which know no program, and socklog writing through them.
+
+use super::header::{self, word};
+use super::{Layout, Record, Stamp, priority, stamp};
+
+/// Reads what follows a supervisor's stamp: socklog's `auth.info: [Nov 22 14:38:31 ]TAG MESSAGE`, or any text.
+///
+/// Text without socklog's priority is one service's own output: a tag in it would be that service's word, so none is
+/// looked for.
+pub(super) fn read<'a>(stamp: Stamp<'a>, text: &'a [u8]) -> Record<'a> {
+    let (first, said) = word(text);
+    match first.strip_suffix(b":") {
+        Some(word) if priority::is_named(word) => socklog(stamp, said),
+        _ => bare(stamp, text),
+    }
+}
+
+/// socklog copies what it got from syslog(3): a BSD stamp without host, if the C library sent one, and the tag.
+///
+/// The outer stamp counts: the inner one is the sender's word.
+fn socklog<'a>(stamp: Stamp<'a>, said: &'a [u8]) -> Record<'a> {
+    let inner = stamp::bsd(said).map(|(_, rest)| rest);
+    let (first, message) = word(inner.unwrap_or(said));
+    let nobody = &said[..0];
+    match (header::tag(first), inner) {
+        (Some(tag), _) => header::signed(stamp, nobody, tag, message),
+        (None, Some(rest)) => header::raw(stamp, nobody, rest),
+        (None, None) => bare(stamp, said),
+    }
+}
+
+fn bare<'a>(stamp: Stamp<'a>, message: &'a [u8]) -> Record<'a> {
+    Record { stamp, host: &message[..0], program: None, pid: None, message, layout: Layout::Bare }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::record::{Layout, parse};
+
+    #[test]
+    fn socklog_with_a_stamp_but_no_tag_is_raw_text() {
+        let record = parse(b"2015-05-27T04:31:28.10040 auth.info: May 27 04:31:28 Invalid user");
+        assert_eq!((record.program, record.layout), (None, Layout::Syslog));
+        assert_eq!(record.message, b"Invalid user");
+    }
+
+    #[test]
+    fn the_outer_stamp_counts() {
+        let record = parse(b"2015-05-27T04:31:28.10040 auth.info: May 27 04:31:28 sshd[1]: x");
+        assert_eq!(record.stamp.text(), b"2015-05-27T04:31:28.10040");
+    }
+}
