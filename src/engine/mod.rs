@@ -1,1 +1,349 @@
-//! Not built yet.
+//! The engine: sightings in, verdicts out. It knows no clock and no file; days of attack replay in milliseconds.
+//!
+//! A [`Sighting`] passes these questions in order, and the first `no` ends it:
+//! whose is it ([`session`]), was it counted already ([`duplicate`], [`session`]), may this address be banned at all
+//! ([`Settings::allow`], unbannable ranges), is it banned already ([`bans`]), how often was it seen of late
+//! ([`window`]), and is a ban wise ([`trust`], [`spoof`]).
+
+mod bans;
+mod duplicate;
+mod guard;
+mod journal;
+mod policy;
+mod session;
+mod spoof;
+mod trust;
+mod verdict;
+mod window;
+
+use std::net::IpAddr;
+
+pub use bans::{Ban, History, Origin, Owner};
+pub use guard::{Guard, Outcome, Reader, When};
+pub use journal::Row;
+pub use policy::{Offender, Policy, RulePolicy, Settings, SpoofCaps, TrustPolicy};
+pub use session::SessionKey;
+pub use spoof::Flood;
+pub use verdict::{Judgement, Refusal, Verdict, Why};
+
+use crate::address::{self, Prefix};
+use crate::rules::{Counts, Effect, Evidence};
+use crate::time::Time;
+
+/// One match, at the time at which it counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Sighting<'a> {
+    /// When it happened: arrival time in the daemon, the line's stamp while catching up and in `scan`.
+    pub time: Time,
+    /// Which file it was read from.
+    pub source: u16,
+    /// Index of the rule set's policy.
+    pub set: usize,
+    /// Index of the rule in its set.
+    pub rule: usize,
+    /// The address in the line, if it names one for certain.
+    pub address: Option<IpAddr>,
+    /// The connection the line belongs to; `None` when the line has no pid.
+    pub session: Option<SessionKey>,
+    /// What tells this line from others: program, pid and message, without time. Used across sources only.
+    pub line: Line<'a>,
+    /// How many times the line was written: more than 1 behind "last message repeated".
+    pub count: u32,
+}
+
+/// The parts of a record that are the same in every file it was written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Line<'a> {
+    /// The program's tag.
+    pub program: Option<&'a [u8]>,
+    /// The process id.
+    pub pid: Option<u32>,
+    /// What the program said.
+    pub message: &'a [u8],
+}
+
+/// All that is remembered about peers.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    policies: Vec<Policy>,
+    sessions: session::Sessions,
+    duplicates: duplicate::Duplicates,
+    windows: window::Windows,
+    trust: trust::Trust,
+    bans: bans::Bans,
+    spoof: spoof::Spoof,
+}
+
+impl Engine {
+    /// An engine that has seen nothing.
+    pub fn new(settings: Settings, policies: Vec<Policy>) -> Self {
+        let tracked = settings.tracked_offenders;
+        Self {
+            sessions: session::Sessions::new(),
+            duplicates: duplicate::Duplicates::new(),
+            windows: window::Windows::new(tracked),
+            trust: trust::Trust::new(tracked),
+            bans: bans::Bans::new(tracked),
+            spoof: spoof::Spoof::default(),
+            settings,
+            policies,
+        }
+    }
+
+    /// Judges one match.
+    pub fn observe(&mut self, sighting: &Sighting<'_>) -> Judgement {
+        let mut offender = None;
+        let verdict = self.verdict(sighting, &mut offender);
+        Judgement { offender, verdict }
+    }
+
+    fn verdict(&mut self, sighting: &Sighting<'_>, offender: &mut Option<Prefix>) -> Verdict {
+        let rule = self.policies[sighting.set].rules[sighting.rule];
+        let fresh = match rule.effect {
+            Effect::Offence => self.settings.sources < 2 || self.duplicates.is_new(sighting),
+            Effect::Trust | Effect::Ignore => true,
+        };
+        let due = self.due(sighting, &rule, fresh);
+        if let (Effect::Trust, Some(peer)) = (rule.effect, sighting.address) {
+            return self.trust(sighting, peer);
+        }
+        match due {
+            Due::Counts(peer, tenths) => self.judge(sighting, peer, tenths, offender),
+            _ if !fresh => Verdict::Ignored(Why::SeenElsewhere),
+            Due::Nobody => Verdict::Ignored(Why::NoAddress),
+            Due::Nothing if rule.effect == Effect::Offence && rule.weight.tenths() > 0 => {
+                Verdict::Ignored(Why::SameAttempt)
+            }
+            Due::Nothing => Verdict::Ignored(Why::Harmless),
+        }
+    }
+
+    /// What this line adds for whom, after its session has learned from it.
+    fn due(&mut self, sighting: &Sighting<'_>, rule: &RulePolicy, fresh: bool) -> Due {
+        let counts = rule.effect == Effect::Offence && fresh;
+        let tenths = if counts { rule.weight.tenths().saturating_mul(sighting.count) } else { 0 };
+        let Some(key) = sighting.session.filter(|_| rule.counts == Counts::Session) else {
+            return Due::new(sighting.address, tenths);
+        };
+        let session = self.sessions.at(key, sighting.time);
+        session.meet(sighting.address);
+        session.add(sighting.set, sighting.rule, tenths);
+        let Some(peer) = session.peer() else { return Due::new(None, tenths) };
+        Due::new(Some(peer), session.take_due(sighting.set))
+    }
+
+    fn trust(&mut self, sighting: &Sighting<'_>, peer: IpAddr) -> Verdict {
+        if self.policies[sighting.set].evidence != Evidence::Handshake {
+            return Verdict::Ignored(Why::Harmless);
+        }
+        self.trust.remember(self.settings.offender.prefix(peer), sighting.time);
+        Verdict::Trusted(peer)
+    }
+
+    fn judge(
+        &mut self,
+        sighting: &Sighting<'_>,
+        peer: IpAddr,
+        tenths: u32,
+        whose: &mut Option<Prefix>,
+    ) -> Verdict {
+        let (policy, time) = (&self.policies[sighting.set], sighting.time);
+        let offender = match self.settings.offender_of(peer, policy.evidence) {
+            Ok(offender) => offender,
+            Err(why) => return Verdict::Ignored(why),
+        };
+        *whose = Some(offender);
+        let trusted = self.trust.holds(&self.settings, self.settings.offender.prefix(peer), time);
+        if trusted && policy.evidence == Evidence::Spoofable {
+            return Verdict::Ignored(Why::Trusted);
+        }
+        if let Some(until) = self.bans.owned(&offender, &policy.name, time) {
+            return Verdict::Ignored(Why::AlreadyBanned { until });
+        }
+        let patience = if trusted { self.settings.trust.patience } else { 1 };
+        let threshold = policy.threshold.offences.saturating_mul(10).saturating_mul(patience);
+        let seen = self.windows.add(sighting.set, offender, time, tenths, policy.threshold.within);
+        if seen < threshold {
+            return Verdict::Counted { tenths: seen, threshold };
+        }
+        self.ban_for(sighting, offender)
+    }
+
+    fn ban_for(&mut self, sighting: &Sighting<'_>, offender: Prefix) -> Verdict {
+        let (policy, time) = (&self.policies[sighting.set], sighting.time);
+        if policy.evidence == Evidence::Spoofable {
+            let banned = self.bans.spoofable_now(time);
+            if let Err(flood) = self.spoof.allow(&self.settings.spoofable, banned, time) {
+                return Verdict::Ignored(Why::Flood(flood));
+            }
+        }
+        self.windows.forget(sighting.set, &offender);
+        let rule = policy.ids[sighting.rule].as_str();
+        let ban = self.bans.by_rule(policy, rule, offender, time);
+        Verdict::Banned { until: ban.until, nth: ban.nth }
+    }
+
+    /// Bans whose time is over at `now`; each is returned once.
+    pub fn expire(&mut self, now: Time) -> Vec<Prefix> {
+        self.bans.expire(now)
+    }
+
+    /// When [`Self::expire`] next has something to do.
+    pub fn next_expiry(&self) -> Option<Time> {
+        self.bans.next_expiry()
+    }
+
+    /// Bans a prefix by hand, or takes over one that somebody else put into the table; `until` none means for ever.
+    ///
+    /// # Errors
+    /// When the prefix holds an allowed or unbannable address and `force` is not given.
+    pub fn ban(&mut self, ban: Ban, force: bool) -> Result<(), Refusal> {
+        if !force {
+            self.settings.refuse(&ban.offender)?;
+        }
+        self.bans.by_hand(ban);
+        Ok(())
+    }
+
+    /// Ends every ban inside `prefix` and the ban on exactly it, resets the counters of all addresses in it, and
+    /// returns what was banned.
+    pub fn unban(&mut self, prefix: &Prefix, now: Time) -> Vec<Prefix> {
+        self.windows.forget_inside(prefix);
+        self.sessions.forget_inside(prefix);
+        self.bans.forget_history_inside(prefix);
+        self.bans.end_inside(prefix, now)
+    }
+
+    /// The active bans, in the order of their prefixes.
+    pub fn bans(&self) -> impl Iterator<Item = &Ban> {
+        self.bans.iter()
+    }
+
+    /// The ban that holds this prefix: on itself or on a network around it.
+    pub fn covering(&self, prefix: &Prefix) -> Option<&Ban> {
+        self.bans.covering(prefix)
+    }
+
+    /// How far the offender is in each rule set: name, tenths seen in the window, tenths needed.
+    pub fn counters(&self, address: IpAddr, now: Time) -> Vec<(&str, u32, u32)> {
+        let sets = self.policies.iter().enumerate();
+        let counted = sets.filter_map(|(set, policy)| {
+            let offender = self.settings.offender_of(address, policy.evidence).ok()?;
+            let seen = self.windows.seen(set, &offender, now, policy.threshold.within);
+            (seen > 0).then(|| (policy.name.as_str(), seen, policy.threshold.offences.saturating_mul(10)))
+        });
+        counted.collect()
+    }
+
+    /// Whether the address logged in of late.
+    pub fn is_trusted(&self, address: IpAddr, now: Time) -> bool {
+        self.trust.holds(&self.settings, self.settings.offender.prefix(address), now)
+    }
+
+    /// How many offenders are counted, and how many left the bounded memory uncounted.
+    pub fn tracked(&self) -> (usize, u64) {
+        (self.windows.len(), self.windows.evicted())
+    }
+
+    /// Takes new settings and policies into force. Counters follow their rule set by name; bans stay, but for those
+    /// on prefixes that hold a newly allowed address: these end now and are returned.
+    pub fn reload(&mut self, settings: Settings, policies: Vec<Policy>, now: Time) -> Vec<Prefix> {
+        let renamed: Vec<Option<usize>> = self
+            .policies
+            .iter()
+            .map(|old| policies.iter().position(|new| new.name == old.name && new.evidence == old.evidence))
+            .collect();
+        self.windows.rename(&renamed);
+        self.sessions.clear_counts();
+        (self.settings, self.policies) = (settings, policies);
+        let allowed = |ban: &Ban| !ban.forced && self.settings.refuse(&ban.offender).is_err();
+        self.bans.end_where(allowed, now)
+    }
+
+    /// The policies in force.
+    pub fn policies(&self) -> &[Policy] {
+        &self.policies
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// All that changed since the last call, as rows of a database.
+    pub fn changes(&mut self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        self.bans.changes(&mut rows);
+        self.windows.changes(&self.policies, &mut rows);
+        self.trust.changes(&mut rows);
+        self.sessions.changes(&self.policies, &mut rows);
+        rows
+    }
+
+    /// Takes over what an earlier run stored; rows of rule sets that are no longer in force are dropped.
+    pub fn restore(&mut self, row: Row) {
+        let index = |policies: &[Policy], name: &str| policies.iter().position(|policy| policy.name == name);
+        match row {
+            Row::Ban(ban) => self.bans.restore(ban),
+            Row::History { offender, history: Some(history) } => self.bans.restore_history(offender, history),
+            Row::Window { set, offender, seen } => {
+                if let Some(set) = index(&self.policies, &set) {
+                    self.windows.restore(set, offender, seen);
+                }
+            }
+            Row::Trust { offender, seen: Some(seen) } => self.trust.restore(offender, seen),
+            Row::Session { key, state: Some(state) } => self.sessions.restore(&self.policies, key, state),
+            Row::BanEnded { .. } | Row::History { .. } | Row::Trust { .. } | Row::Session { .. } => {}
+        }
+    }
+}
+
+/// What a line adds, and for whom.
+enum Due {
+    Counts(IpAddr, u32),
+    /// It would count if anybody knew for whom.
+    Nobody,
+    Nothing,
+}
+
+impl Due {
+    fn new(peer: Option<IpAddr>, tenths: u32) -> Self {
+        match (peer, tenths) {
+            (_, 0) => Self::Nothing,
+            (Some(peer), tenths) => Self::Counts(peer, tenths),
+            (None, _) => Self::Nobody,
+        }
+    }
+}
+
+impl Settings {
+    /// The prefix that is counted and banned for a peer.
+    ///
+    /// Forged packets never cost more than the address they carry; and where the usual network holds an allowed
+    /// address, only the peer itself is meant.
+    fn offender_of(&self, peer: IpAddr, evidence: Evidence) -> Result<Prefix, Why> {
+        if let Some(range) = address::unbannable(peer) {
+            return Err(Why::Unbannable(range));
+        }
+        if self.allow.contains(peer) {
+            return Err(Why::Allowed);
+        }
+        let usual = match evidence {
+            Evidence::Handshake => self.offender.prefix(peer),
+            Evidence::Spoofable => address::host(peer),
+        };
+        Ok(if self.allow.overlaps(&usual) { address::host(peer) } else { usual })
+    }
+
+    /// Whether a prefix may not be banned, and why.
+    fn refuse(&self, prefix: &Prefix) -> Result<(), Refusal> {
+        if self.allow.overlaps(prefix) {
+            return Err(Refusal::Allowed);
+        }
+        policy::unbannable_in(prefix).map_or(Ok(()), |range| Err(Refusal::Unbannable(range)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

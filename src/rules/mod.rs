@@ -1,7 +1,18 @@
 //! Rule sets: what is looked for, in whose lines, and what it means.
 
+mod attack;
+mod check;
+mod compile;
+mod locate;
+mod matcher;
 mod model;
+mod pattern;
+mod witness;
 
+pub use check::check;
+pub use compile::{Compiled, DEFAULT_MESSAGE_LIMIT, Found};
+pub use locate::Scratch;
+pub use matcher::{Match, Matcher};
 pub use model::{
     AddressFrom, Ban, BanLength, Counts, Effect, Escalate, Evidence, Fault, Format, Place, Rule, RuleSet,
     Sample, Severity, Threshold, Weight,

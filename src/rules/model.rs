@@ -190,6 +190,8 @@ pub struct Fault {
     pub severity: Severity,
     /// The part that is wrong.
     pub place: Place,
+    /// The byte inside that part's text at which it is wrong; 0 for the whole of it.
+    pub offset: usize,
     /// A sentence: what, why, what to do.
     pub text: String,
 }
@@ -214,6 +216,18 @@ pub enum Place {
     Rule(usize, &'static str),
     /// A key of a sample: index and key.
     Sample(usize, &'static str),
+}
+
+impl Fault {
+    /// Something that keeps the set from being used.
+    pub fn error(place: Place, text: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, place, offset: 0, text: text.into() }
+    }
+
+    /// Something worth knowing.
+    pub fn warning(place: Place, text: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, place, offset: 0, text: text.into() }
+    }
 }
 
 impl fmt::Display for Weight {

@@ -1,0 +1,73 @@
+//! How a command ends: sysexits(3) where they say more than 1.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+/// An exit status with the sentence of its manual page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// The command did what was asked.
+    Ok = 0,
+    /// Nothing was found, or nothing was banned.
+    Nothing = 1,
+    /// The command was used incorrectly.
+    Usage = 64,
+    /// The input data was incorrect in some way.
+    Data = 65,
+    /// An input file did not exist or was not readable.
+    NoInput = 66,
+    /// An internal software error has been detected.
+    Software = 70,
+    /// An error occurred while doing I/O on some file.
+    Io = 74,
+    /// You did not have sufficient permission.
+    NoPermission = 77,
+    /// Something was found in an unconfigured or misconfigured state.
+    Config = 78,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command could not go on: a sentence for the operator, and the exit status.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) exit: Exit,
+    pub(super) text: String,
+}
+
+impl Failure {
+    pub(super) fn new(exit: Exit, text: impl Into<String>) -> Self {
+        Self { exit, text: text.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// What can go wrong while printing. A reader that went away (`| head`) has all it wants: no failure.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::new(Exit::Ok, "");
+        }
+        Self::new(Exit::Io, format!("cannot write the output: {error}"))
+    }
+}
+
+/// The exit status for a file that cannot be read.
+pub(super) fn exit_for(error: &io::Error) -> Exit {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Exit::NoPermission,
+        io::ErrorKind::NotFound | io::ErrorKind::IsADirectory => Exit::NoInput,
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Exit::Data,
+        _ => Exit::Io,
+    }
+}

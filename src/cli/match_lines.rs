@@ -1,0 +1,125 @@
+//! `portcullis match`: line by line, which rule matches and which address it finds.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use super::args::Match as Arguments;
+use super::exit::{Exit, Failure};
+use super::input::{Input, logs};
+use super::text::printable;
+use crate::daemon::Setup;
+use crate::engine::Reader;
+use crate::record::{self, Record};
+use crate::rules::{Match, Matcher};
+
+/// Runs the command; the exit status is that of the first file that could not be read, or 1 when nothing matched.
+pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let setup = Setup::load(arguments.config.config.as_deref())?;
+    let matcher = setup.matcher();
+    let (mut failures, mut matched) = (Vec::new(), false);
+    for path in logs(&arguments.files)?.into_iter().flat_map(|log| log.files) {
+        let mut input = match Input::open(&path) {
+            Ok(input) => input,
+            Err(failure) => {
+                failures.push(failure);
+                continue;
+            }
+        };
+        let mut listing = Listing::new(arguments, &matcher, path.to_string_lossy().into_owned(), out);
+        loop {
+            match input.each_line(&path, |line| listing.line(line)) {
+                Ok(Some(_)) if listing.result.is_ok() => {}
+                Ok(_) => break,
+                Err(failure) => {
+                    failures.push(failure);
+                    break;
+                }
+            }
+        }
+        matched |= listing.matched;
+        listing.result?;
+    }
+    for failure in &failures {
+        eprintln!("portcullis: {failure}");
+    }
+    let nothing = if matched { Exit::Ok } else { Exit::Nothing };
+    Ok(failures.first().map_or(nothing, |failure| failure.exit))
+}
+
+/// One file's lines, being printed.
+struct Listing<'l> {
+    arguments: &'l Arguments,
+    matcher: &'l Matcher,
+    reader: Reader,
+    source: String,
+    number: u64,
+    matched: bool,
+    out: &'l mut dyn Write,
+    result: std::io::Result<()>,
+}
+
+impl<'l> Listing<'l> {
+    fn new(arguments: &'l Arguments, matcher: &'l Matcher, source: String, out: &'l mut dyn Write) -> Self {
+        let reader = Reader::default();
+        Self { arguments, matcher, reader, source, number: 0, matched: false, out, result: Ok(()) }
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        self.number += 1;
+        let mut reader = std::mem::take(&mut self.reader);
+        let any = reader.each_match(self.matcher, line, |_, record, matched, count| {
+            self.print(line, record, Some((&matched, count)));
+        });
+        self.reader = reader;
+        self.matched |= any;
+        if !any && self.arguments.all {
+            self.print(line, &record::parse(line), None);
+        }
+    }
+
+    fn print(&mut self, line: &[u8], record: &Record<'_>, found: Option<(&Match<'_>, u32)>) {
+        if self.result.is_err() {
+            return;
+        }
+        let user = found.and_then(|(matched, _)| self.matcher.user(matched, line, record));
+        self.result = if self.arguments.json {
+            let object = self.object(record, found, user.as_deref());
+            writeln!(self.out, "{object}")
+        } else {
+            let what = found.map_or_else(|| "-".to_owned(), |(matched, count)| sentence(matched, count, user.as_deref()));
+            writeln!(self.out, "{}:{}: {what}", self.source, self.number)
+        };
+    }
+
+    fn object(&self, record: &Record<'_>, found: Option<(&Match<'_>, u32)>, user: Option<&[u8]>) -> Value {
+        let matched = found.map(|(matched, _)| matched);
+        json!({
+            "source": self.source,
+            "line": self.number,
+            "program": record.program.map(|program| String::from_utf8_lossy(program)),
+            "rule": matched.map(|matched| format!("{}/{}", matched.set.name, matched.rule.id)),
+            "effect": matched.map(|matched| matched.rule.effect.as_str()),
+            "weight": matched.map(|matched| f64::from(matched.rule.weight.tenths()) / 10.0),
+            "address": matched.and_then(|matched| matched.address),
+            "user": user.map(|user| String::from_utf8_lossy(user)),
+            "count": found.map(|(_, count)| count),
+            "evidence": matched.map(|matched| matched.set.evidence.as_str()),
+        })
+    }
+}
+
+fn sentence(matched: &Match<'_>, count: u32, user: Option<&[u8]>) -> String {
+    let mut text = format!("{}/{} {}", matched.set.name, matched.rule.id, matched.rule.effect.as_str());
+    match matched.address {
+        Some(address) => text.push_str(&format!(" {address}")),
+        None => text.push_str(" (no address)"),
+    }
+    if let Some(user) = user {
+        text.push_str(&format!(" user `{}`", printable(user)));
+    }
+    if count > 1 {
+        text.push_str(&format!(" {count} times"));
+    }
+    text
+}

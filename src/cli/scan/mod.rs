@@ -1,0 +1,175 @@
+//! `portcullis scan`: logs replayed on their own clock through the same guard that the daemon asks.
+
+mod report;
+mod tally;
+mod timeline;
+
+use std::collections::VecDeque;
+use std::io::{IsTerminal, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use self::tally::Tally;
+use super::args::Scan;
+use super::exit::{Exit, Failure};
+use super::input::{Input, Log, logs};
+use crate::daemon::Setup;
+use crate::engine::{Guard, When};
+use crate::time::Time;
+
+/// Files smaller than this are read before a bar could be seen.
+const WORTH_A_BAR: u64 = 32 << 20;
+
+/// Runs the command; the exit status is that of the first file that could not be read, all others being read.
+pub(super) fn run(arguments: &Scan, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let logs = logs(&arguments.files)?;
+    let setup = Setup::load(arguments.config.config.as_deref())?;
+    let guard = setup.guard(logs.len());
+    let scan = Replay::new(guard, &logs, setup.now);
+    let (tally, guard, failures) = scan.run();
+    for failure in &failures {
+        eprintln!("portcullis: {failure}");
+    }
+    if arguments.json {
+        report::json(out, &setup, &guard, &tally)?;
+    } else {
+        report::text(out, &setup, &guard, &tally, &logs, arguments.top)?;
+    }
+    Ok(failures.first().map_or(Exit::Ok, |failure| failure.exit))
+}
+
+/// Logs being replayed: several are merged in the order of their lines' times, as the daemon would have read them.
+struct Replay<'l> {
+    guard: Guard,
+    tally: Tally,
+    streams: Vec<Stream<'l>>,
+    failures: Vec<Failure>,
+    now: Time,
+    bar: ProgressBar,
+}
+
+/// One log, file by file.
+struct Stream<'l> {
+    files: std::slice::Iter<'l, PathBuf>,
+    open: Option<(Input, &'l Path)>,
+    begun: bool,
+    /// The time of the last line read that had one.
+    time: Option<Time>,
+    queue: Queue,
+}
+
+/// Lines read but not judged, since another log is further behind; a chunk of them at the most.
+#[derive(Default)]
+struct Queue {
+    bytes: Vec<u8>,
+    lines: VecDeque<(Option<Time>, Range<usize>)>,
+}
+
+impl<'l> Replay<'l> {
+    fn new(guard: Guard, logs: &'l [Log], now: Time) -> Self {
+        let streams = logs.iter().map(|log| Stream::new(&log.files)).collect();
+        Self { guard, tally: Tally::new(), streams, failures: Vec::new(), now, bar: bar(logs) }
+    }
+
+    fn run(mut self) -> (Tally, Guard, Vec<Failure>) {
+        match self.streams.len() {
+            1 => while self.read(0, Self::judge) {},
+            _ => self.merge(),
+        }
+        self.bar.finish_and_clear();
+        (self.tally, self.guard, self.failures)
+    }
+
+    /// Judges the lines of all logs in the order of their times.
+    fn merge(&mut self) {
+        loop {
+            for source in 0..self.streams.len() {
+                while self.streams[source].queue.lines.is_empty() && self.read(source, Self::enqueue) {}
+            }
+            let waiting = self.streams.iter().enumerate().filter_map(|(source, stream)| {
+                stream.queue.lines.front().map(|(time, _)| (*time, source))
+            });
+            let Some((_, source)) = waiting.min() else { return };
+            let mut queue = std::mem::take(&mut self.streams[source].queue);
+            if let Some((time, line)) = queue.lines.pop_front() {
+                self.streams[source].time = time;
+                self.judge(source, &queue.bytes[line]);
+            }
+            self.streams[source].queue = queue;
+        }
+    }
+
+    /// Hands the lines of one log's next chunk to `each`; false when the log is used up.
+    fn read(&mut self, source: usize, each: fn(&mut Self, usize, &[u8])) -> bool {
+        let Some((mut input, path)) = self.next_input(source) else { return false };
+        self.streams[source].queue.bytes.clear();
+        let read = input.each_line(path, |line| each(self, source, line));
+        self.tally.saw(self.guard.stamp(source, input.tail()));
+        match read {
+            Ok(Some(length)) => {
+                self.bar.inc(length as u64);
+                self.streams[source].open = Some((input, path));
+            }
+            Ok(None) => self.tally.too_long += input.dropped(),
+            Err(failure) => self.failures.push(failure),
+        }
+        true
+    }
+
+    /// The file being read, or the next one that can be opened.
+    fn next_input(&mut self, source: usize) -> Option<(Input, &'l Path)> {
+        let stream = &mut self.streams[source];
+        if let Some(open) = stream.open.take() {
+            return Some(open);
+        }
+        loop {
+            let path = stream.files.next()?;
+            match Input::open(path) {
+                Ok(input) => return Some((input, path)),
+                Err(failure) => self.failures.push(failure),
+            }
+        }
+    }
+
+    fn enqueue(&mut self, source: usize, line: &[u8]) {
+        let stream = &mut self.streams[source];
+        stream.time = self.guard.stamp(source, line).or(stream.time);
+        let start = stream.queue.bytes.len();
+        stream.queue.bytes.extend_from_slice(line);
+        stream.queue.lines.push_back((stream.time, start..start + line.len()));
+    }
+
+    fn judge(&mut self, source: usize, line: &[u8]) {
+        let stream = &mut self.streams[source];
+        self.tally.lines += 1;
+        if !std::mem::replace(&mut stream.begun, true) {
+            self.tally.saw(self.guard.stamp(source, line));
+        }
+        let (tally, mut any) = (&mut self.tally, false);
+        let when = When::Stamped(stream.time.unwrap_or(self.now));
+        self.guard.line(source, line, when, |outcome| {
+            tally.matched += u64::from(!std::mem::replace(&mut any, true));
+            stream.time = Some(outcome.time);
+            tally.add(&outcome);
+        });
+    }
+}
+
+impl<'l> Stream<'l> {
+    fn new(files: &'l [PathBuf]) -> Self {
+        Self { files: files.iter(), open: None, begun: false, time: None, queue: Queue::default() }
+    }
+}
+
+/// A bar on a terminal for long work; hidden otherwise.
+fn bar(logs: &[Log]) -> ProgressBar {
+    let sizes = logs.iter().flat_map(|log| &log.files).map(|path| std::fs::metadata(path).map_or(0, |meta| meta.len()));
+    let total: u64 = sizes.sum();
+    if total < WORTH_A_BAR || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} left");
+    ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}

@@ -1,0 +1,139 @@
+//! How a scan's findings are told: a table and a timeline for people, one object for programs.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::tally::{Offender, Tally};
+use crate::address::{self, Prefix};
+use crate::cli::input::Log;
+use crate::cli::text::{Table, count, duration};
+use crate::daemon::Setup;
+use crate::engine::Guard;
+use crate::rules::Evidence;
+use crate::time::Time;
+
+/// Columns of the drawn timeline: it fits a terminal of 80 with its label.
+const COLUMNS: usize = 64;
+
+pub(super) fn json(out: &mut dyn Write, setup: &Setup, guard: &Guard, tally: &Tally) -> io::Result<()> {
+    let time = |time: Time| time.rfc3339(&setup.zone);
+    let offender = |(&(set, prefix), found): (&(usize, Prefix), &Offender)| -> Value {
+        let policy = &guard.engine.policies()[set];
+        let bans = found.bans.iter().map(|ban| json!({"at": time(ban.at), "until": ban.until.map(time)}));
+        json!({
+            "offender": address::display(&prefix),
+            "rule_set": policy.name,
+            "evidence": policy.evidence.as_str(),
+            "offences": found.offences,
+            "first": time(found.first),
+            "last": time(found.last),
+            "bans": bans.collect::<Vec<_>>(),
+            "spared": found.spared,
+        })
+    };
+    let report = json!({
+        "lines": tally.lines,
+        "matched": tally.matched,
+        "too_long": tally.too_long,
+        "first": tally.first.map(time),
+        "last": tally.last.map(time),
+        "offenders": tally.ranked().into_iter().map(offender).collect::<Vec<_>>(),
+        "unlisted_offences": tally.unlisted,
+        "bans": tally.bans,
+        "bans_prevented_by_cap": tally.capped,
+    });
+    writeln!(out, "{report}")
+}
+
+pub(super) fn text(
+    out: &mut dyn Write,
+    setup: &Setup,
+    guard: &Guard,
+    tally: &Tally,
+    logs: &[Log],
+    top: usize,
+) -> io::Result<()> {
+    summary(out, setup, tally, logs)?;
+    if tally.offenders.is_empty() {
+        return writeln!(out, "\nNobody offended. `portcullis match --all` shows what each line is taken for.");
+    }
+    writeln!(out)?;
+    table(setup, guard, tally, top).write(out)?;
+    let more = tally.offenders.len().saturating_sub(top);
+    if more > 0 {
+        writeln!(out, "… and {} more; --top {} shows them", count(more as u64, "offender"), tally.offenders.len())?;
+    }
+    notes(out, guard, tally)?;
+    timeline(out, setup, tally)
+}
+
+fn summary(out: &mut dyn Write, setup: &Setup, tally: &Tally, logs: &[Log]) -> io::Result<()> {
+    let names: Vec<&str> = logs.iter().map(|log| if log.name == "-" { "standard input" } else { &log.name }).collect();
+    write!(out, "{}: {}, {} matched", names.join(", "), count(tally.lines, "line"), tally.matched)?;
+    if let (Some(first), Some(last)) = (tally.first, tally.last) {
+        write!(out, ", {} to {}", first.human(&setup.zone), last.human(&setup.zone))?;
+    }
+    if tally.too_long > 0 {
+        write!(out, ", {} dropped as too long", tally.too_long)?;
+    }
+    writeln!(out)
+}
+
+fn table(setup: &Setup, guard: &Guard, tally: &Tally, top: usize) -> Table {
+    let mut table = Table::new(&["OFFENDER", "RULE SET", "EVIDENCE", ">OFFENCES", "FIRST", "LAST", "WOULD BE BANNED"]);
+    for (&(set, prefix), offender) in tally.ranked().into_iter().take(top) {
+        let policy = &guard.engine.policies()[set];
+        table.row(vec![
+            address::display(&prefix),
+            policy.name.clone(),
+            policy.evidence.as_str().to_owned(),
+            offender.offences.to_string(),
+            offender.first.human(&setup.zone),
+            offender.last.human(&setup.zone),
+            bans(setup, offender),
+        ]);
+    }
+    table
+}
+
+fn bans(setup: &Setup, offender: &Offender) -> String {
+    let Some(first) = offender.bans.first() else {
+        return offender.spared.as_ref().map_or_else(|| "no".to_owned(), |_| "no (see below)".to_owned());
+    };
+    let length = first.until.and_then(|until| until.since(first.at));
+    let length = length.map_or_else(|| "for ever".to_owned(), |length| format!("for {}", duration(length)));
+    let more = match offender.bans.len() {
+        1 => String::new(),
+        bans => format!(", {bans} times"),
+    };
+    format!("{} {length}{more}", first.at.human(&setup.zone))
+}
+
+fn notes(out: &mut dyn Write, guard: &Guard, tally: &Tally) -> io::Result<()> {
+    let spoofable = tally.offenders.keys().any(|(set, _)| guard.engine.policies()[*set].evidence == Evidence::Spoofable);
+    if spoofable {
+        writeln!(
+            out,
+            "\nspoofable: anybody can send packets with somebody else's address. Such bans need many offences, are short,\n\
+             never grow and are few at a time; `portcullis explain LINE` says what a line means."
+        )?;
+    }
+    let mut spared: Vec<&String> = tally.offenders.values().filter_map(|offender| offender.spared.as_ref()).collect();
+    spared.sort_unstable();
+    spared.dedup();
+    spared.iter().try_for_each(|why| writeln!(out, "\nNot banned: {why}."))
+}
+
+fn timeline(out: &mut dyn Write, setup: &Setup, tally: &Tally) -> io::Result<()> {
+    if tally.timeline.is_empty() {
+        return Ok(());
+    }
+    let (drawn, each) = tally.timeline.draw(COLUMNS);
+    let start = tally.timeline.start();
+    let end = start.plus(each * u32::try_from(drawn.chars().count()).unwrap_or(0));
+    writeln!(out, "\nOffences over time, {} a column", duration(each.max(Duration::from_secs(1))))?;
+    writeln!(out, "  {drawn}")?;
+    writeln!(out, "  {} to {}", start.human(&setup.zone), end.human(&setup.zone))
+}

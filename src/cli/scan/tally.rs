@@ -1,0 +1,123 @@
+//! What a scan found: offenders, their would-be bans, and the course of time.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use super::timeline::Timeline;
+use crate::address::Prefix;
+use crate::engine::{Outcome, Verdict, Why};
+use crate::rules::Effect;
+use crate::time::Time;
+
+/// Distinct offenders listed; a log with more is a flood whose first so many tell the story. About 150 bytes each.
+const MOST_OFFENDERS: usize = 200_000;
+
+/// Would-be bans listed for one offender.
+const MOST_BANS: usize = 100;
+
+/// Everything a scan reports.
+#[derive(Debug)]
+pub(super) struct Tally {
+    pub(super) lines: u64,
+    pub(super) matched: u64,
+    pub(super) too_long: u64,
+    pub(super) first: Option<Time>,
+    pub(super) last: Option<Time>,
+    pub(super) timeline: Timeline,
+    pub(super) offenders: HashMap<(usize, Prefix), Offender, RandomState>,
+    /// Offences of offenders beyond those listed.
+    pub(super) unlisted: u64,
+    pub(super) bans: u64,
+    /// Bans that the cap on spoofable evidence prevented.
+    pub(super) capped: u64,
+}
+
+/// One offender in one rule set.
+#[derive(Clone, Debug)]
+pub(super) struct Offender {
+    pub(super) offences: u64,
+    pub(super) first: Time,
+    pub(super) last: Time,
+    pub(super) bans: Vec<Ban>,
+    /// The last reason why it was not banned though it could have been.
+    pub(super) spared: Option<String>,
+}
+
+/// A ban that would have been made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ban {
+    pub(super) at: Time,
+    pub(super) until: Option<Time>,
+}
+
+impl Tally {
+    pub(super) fn new() -> Self {
+        Self {
+            lines: 0,
+            matched: 0,
+            too_long: 0,
+            first: None,
+            last: None,
+            timeline: Timeline::new(),
+            offenders: HashMap::default(),
+            unlisted: 0,
+            bans: 0,
+            capped: 0,
+        }
+    }
+
+    /// Notes what became of a line in one rule set.
+    pub(super) fn add(&mut self, outcome: &Outcome<'_>) {
+        let Some(offender) = outcome.judgement.offender.filter(|_| outcome.matched.rule.effect != Effect::Trust) else {
+            return;
+        };
+        let count = u64::from(outcome.count);
+        self.timeline.add(outcome.time, count);
+        let key = (outcome.matched.set_index, offender);
+        if self.offenders.len() >= MOST_OFFENDERS && !self.offenders.contains_key(&key) {
+            self.unlisted += count;
+            return;
+        }
+        let entry = self.offenders.entry(key).or_insert_with(|| Offender::new(outcome.time));
+        entry.offences += count;
+        (entry.first, entry.last) = (entry.first.min(outcome.time), entry.last.max(outcome.time));
+        match &outcome.judgement.verdict {
+            Verdict::Banned { until, .. } => {
+                self.bans += 1;
+                entry.ban(Ban { at: outcome.time, until: *until });
+            }
+            Verdict::Ignored(why @ (Why::Flood(_) | Why::Trusted)) => {
+                self.capped += u64::from(matches!(why, Why::Flood(_)));
+                entry.spared = Some(why.to_string());
+            }
+            _ => {}
+        }
+    }
+
+    /// Notes the time of a line at the beginning or end of a log.
+    pub(super) fn saw(&mut self, time: Option<Time>) {
+        let Some(time) = time else { return };
+        self.first = Some(self.first.map_or(time, |first| first.min(time)));
+        self.last = Some(self.last.map_or(time, |last| last.max(time)));
+    }
+
+    /// Offenders, the worst first.
+    pub(super) fn ranked(&self) -> Vec<(&(usize, Prefix), &Offender)> {
+        let mut ranked: Vec<_> = self.offenders.iter().collect();
+        ranked.sort_unstable_by_key(|(key, offender)| (std::cmp::Reverse(offender.offences), offender.first, **key));
+        ranked
+    }
+}
+
+impl Offender {
+    fn new(time: Time) -> Self {
+        Self { offences: 0, first: time, last: time, bans: Vec::new(), spared: None }
+    }
+
+    fn ban(&mut self, ban: Ban) {
+        if self.bans.len() < MOST_BANS {
+            self.bans.push(ban);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Offences over time, in bounded memory however long the log is.
+
+use std::time::Duration;
+
+use crate::time::Time;
+
+/// More columns than a terminal has; a log of any length is folded into so many.
+const BINS: usize = 256;
+
+/// Eight heights, from nothing to all.
+const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// A histogram whose bins grow as the time covered does.
+#[derive(Debug)]
+pub(super) struct Timeline {
+    start: i64,
+    /// Milliseconds a bin covers; doubles when the bins run out.
+    width: i64,
+    bins: Vec<u64>,
+}
+
+impl Timeline {
+    pub(super) fn new() -> Self {
+        Self { start: 0, width: 1000, bins: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, time: Time, count: u64) {
+        let millis = time.as_millis();
+        if self.bins.is_empty() {
+            self.start = millis - millis.rem_euclid(self.width);
+        }
+        while !self.reaches(millis) {
+            self.fold(millis);
+        }
+        let bin = self.bin(millis);
+        if bin >= self.bins.len() {
+            self.bins.resize(bin + 1, 0);
+        }
+        self.bins[bin] += count;
+    }
+
+    /// As many columns as asked for at the most, one character each, and the time that one covers.
+    pub(super) fn draw(&self, columns: usize) -> (String, Duration) {
+        let each = self.bins.len().div_ceil(columns.max(1)).max(1);
+        let sums: Vec<u64> = self.bins.chunks(each).map(|bins| bins.iter().sum()).collect();
+        let most = sums.iter().copied().max().unwrap_or(0).max(1);
+        let bar = |sum: u64| BARS[usize::try_from((sum * 8).div_ceil(most)).map_or(8, |height| height.min(8))];
+        let each = u64::try_from(each).unwrap_or(1);
+        (sums.into_iter().map(bar).collect(), Duration::from_millis(self.width.unsigned_abs() * each))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.bins.is_empty()
+    }
+
+    pub(super) fn start(&self) -> Time {
+        Time::from_millis(self.start)
+    }
+
+    fn bin(&self, millis: i64) -> usize {
+        usize::try_from((millis - self.start) / self.width).unwrap_or(usize::MAX)
+    }
+
+    fn reaches(&self, millis: i64) -> bool {
+        millis >= self.start && self.bin(millis) < BINS
+    }
+
+    /// Doubles the width, adding room at the end where `millis` lies.
+    fn fold(&mut self, millis: i64) {
+        let wide = self.width * 2;
+        let mut start = self.start - self.start.rem_euclid(wide);
+        let lead = usize::from(start < self.start);
+        let mut bins = vec![0; (self.bins.len() + lead).div_ceil(2)];
+        for (index, count) in self.bins.iter().enumerate() {
+            bins[(index + lead) / 2] += count;
+        }
+        if millis < start {
+            let room = BINS - bins.len();
+            let missing = usize::try_from((start - millis + wide - 1) / wide).map_or(room, |missing| missing.min(room));
+            bins.splice(0..0, std::iter::repeat_n(0, missing));
+            start -= wide * i64::try_from(missing).unwrap_or(0);
+        }
+        (self.start, self.width, self.bins) = (start, wide, bins);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_and_the_bins_stay_bounded(times in prop::collection::vec(0i64..4_000_000_000_000, 1..100)) {
+            let mut timeline = Timeline::new();
+            times.iter().for_each(|millis| timeline.add(Time::from_millis(*millis), 1));
+            prop_assert!(timeline.bins.len() <= BINS);
+            prop_assert_eq!(timeline.bins.iter().sum::<u64>(), times.len() as u64);
+            let first = *times.iter().min().unwrap();
+            prop_assert!(timeline.start <= first);
+        }
+    }
+
+    #[test]
+    fn drawn_to_the_width_of_the_terminal() {
+        let mut timeline = Timeline::new();
+        for second in [0, 0, 0, 0, 1, 3] {
+            timeline.add(Time::from_secs(1_700_000_000 + second), 1);
+        }
+        assert_eq!(timeline.draw(80), ("█▂ ▂".to_owned(), Duration::from_secs(1)));
+        assert_eq!(timeline.draw(2), ("█▂".to_owned(), Duration::from_secs(2)));
+    }
+}

@@ -1,0 +1,315 @@
+//! The book of bans: who is banned, by whom, until when, and how often before.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use hashlink::LinkedHashMap;
+
+use super::journal::Row;
+use super::policy::Policy;
+use crate::address::Prefix;
+use crate::rules::{BanLength, Evidence};
+use crate::time::Time;
+
+/// One ban: one record per offender, whoever wants it banned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ban {
+    /// The prefix that is banned.
+    pub offender: Prefix,
+    /// Who wants it banned, and until when; never empty.
+    pub owners: Vec<Owner>,
+    /// When the ban began.
+    pub since: Time,
+    /// When the last owner lets go; `None` for never.
+    pub until: Option<Time>,
+    /// How many bans this offender has had, this one included.
+    pub nth: u32,
+    /// For people: the rule, or what the operator said.
+    pub reason: String,
+    /// Where the ban comes from.
+    pub origin: Origin,
+    /// An operator insisted although an allowed address is in it.
+    pub forced: bool,
+    /// The evidence may be forged.
+    pub spoofable: bool,
+}
+
+/// Who wants an offender banned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The rule set; empty for an operator or an entry found in the table.
+    pub set: String,
+    /// Until when; `None` for ever.
+    pub until: Option<Time>,
+}
+
+/// Where a ban comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Offences.
+    Rule,
+    /// An operator's `ban`.
+    Manual,
+    /// Somebody else put it into the table.
+    Foreign,
+}
+
+/// Earlier bans of an offender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct History {
+    /// How many.
+    pub bans: u32,
+    /// When the last one ended or was to end.
+    pub last_end: Time,
+}
+
+#[derive(Debug)]
+pub(super) struct Bans {
+    active: BTreeMap<Prefix, Ban>,
+    ends: BTreeSet<(Time, Prefix)>,
+    /// How many active bans have each prefix length, to find those around an address.
+    lengths: BTreeMap<(bool, u8), usize>,
+    spoofable: BTreeSet<Prefix>,
+    history: LinkedHashMap<Prefix, History, RandomState>,
+    most: usize,
+    changed: HashSet<Prefix, RandomState>,
+    ended: Vec<(Prefix, Time)>,
+    history_changed: HashSet<Prefix, RandomState>,
+}
+
+impl Bans {
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            active: BTreeMap::new(),
+            ends: BTreeSet::new(),
+            lengths: BTreeMap::new(),
+            spoofable: BTreeSet::new(),
+            history: LinkedHashMap::default(),
+            most: most.max(1),
+            changed: HashSet::default(),
+            ended: Vec::new(),
+            history_changed: HashSet::default(),
+        }
+    }
+
+    /// Whether this rule set's own ban, or an operator's, holds the offender at `now`: then until when.
+    pub(super) fn owned(&self, offender: &Prefix, set: &str, now: Time) -> Option<Option<Time>> {
+        let covering = self.covering(offender)?;
+        let mine =
+            |owner: &&Owner| owner.set == set || owner.set.is_empty() || covering.offender != *offender;
+        let holds = |owner: &&Owner| owner.until.is_none_or(|until| until > now);
+        covering.owners.iter().filter(mine).find(holds).map(|owner| owner.until)
+    }
+
+    /// A rule set bans an offender, or joins in a ban that others began: that prolongs it and never shortens it.
+    pub(super) fn by_rule(&mut self, policy: &Policy, rule: &str, offender: Prefix, now: Time) -> &Ban {
+        let over = |ban: &Ban| ban.until.is_some_and(|until| until <= now);
+        if self.active.get(&offender).is_some_and(over) {
+            // Nobody asked for expired bans since: this is the next one, not a longer one.
+            self.end(&offender, now);
+        }
+        let active = self.active.get(&offender).map(|ban| ban.nth);
+        let nth = active.unwrap_or_else(|| self.next_nth(policy, &offender, now));
+        let owner = Owner { set: policy.name.clone(), until: end(policy, nth, now) };
+        let ban = Ban {
+            offender,
+            until: owner.until,
+            owners: vec![owner],
+            since: now,
+            nth,
+            reason: format!("{}/{rule}", policy.name),
+            origin: Origin::Rule,
+            forced: false,
+            spoofable: policy.evidence == Evidence::Spoofable,
+        };
+        self.join(ban)
+    }
+
+    pub(super) fn by_hand(&mut self, ban: Ban) {
+        self.join(ban);
+    }
+
+    /// How many of the active bans rest on evidence that may be forged.
+    pub(super) fn spoofable_now(&self, now: Time) -> usize {
+        let over = |prefix: &&Prefix| {
+            self.active.get(*prefix).is_some_and(|ban| ban.until.is_some_and(|end| end <= now))
+        };
+        self.spoofable.len() - self.spoofable.iter().filter(over).count()
+    }
+
+    fn next_nth(&self, policy: &Policy, offender: &Prefix, now: Time) -> u32 {
+        let Some(escalate) = policy.ban.escalate.filter(|_| policy.evidence == Evidence::Handshake) else {
+            return 1;
+        };
+        let fresh = |history: &&History| now.since(history.last_end).is_none_or(|age| age < escalate.forget);
+        self.history.get(offender).filter(fresh).map_or(1, |history| history.bans.saturating_add(1))
+    }
+
+    fn join(&mut self, new: Ban) -> &Ban {
+        let offender = new.offender;
+        let ban = match self.take(&offender) {
+            Some(old) => merged(old, new),
+            None => new,
+        };
+        if !ban.spoofable {
+            self.remember(offender, History { bans: ban.nth, last_end: ban.until.unwrap_or(ban.since) });
+        }
+        self.changed.insert(offender);
+        self.put(ban)
+    }
+
+    pub(super) fn restore(&mut self, ban: Ban) {
+        self.take(&ban.offender);
+        self.put(ban);
+    }
+
+    fn put(&mut self, ban: Ban) -> &Ban {
+        let offender = ban.offender;
+        self.ends.extend(ban.until.map(|until| (until, offender)));
+        *self.lengths.entry(length(&offender)).or_default() += 1;
+        if ban.spoofable {
+            self.spoofable.insert(offender);
+        }
+        self.active.entry(offender).or_insert(ban)
+    }
+
+    fn take(&mut self, offender: &Prefix) -> Option<Ban> {
+        let ban = self.active.remove(offender)?;
+        if let Some(until) = ban.until {
+            self.ends.remove(&(until, *offender));
+        }
+        if let Some(count) = self.lengths.get_mut(&length(offender)) {
+            *count -= 1;
+            if *count == 0 {
+                self.lengths.remove(&length(offender));
+            }
+        }
+        self.spoofable.remove(offender);
+        Some(ban)
+    }
+
+    pub(super) fn expire(&mut self, now: Time) -> Vec<Prefix> {
+        let over: Vec<Prefix> =
+            self.ends.iter().take_while(|(end, _)| *end <= now).map(|(_, prefix)| *prefix).collect();
+        over.iter().for_each(|prefix| self.end(prefix, now));
+        over
+    }
+
+    pub(super) fn next_expiry(&self) -> Option<Time> {
+        self.ends.first().map(|(end, _)| *end)
+    }
+
+    /// Ends the bans on `prefix` and on anything inside it.
+    pub(super) fn end_inside(&mut self, prefix: &Prefix, now: Time) -> Vec<Prefix> {
+        let prefix = prefix.trunc();
+        self.end_where(|ban| prefix.contains(&ban.offender), now)
+    }
+
+    pub(super) fn end_where(&mut self, over: impl Fn(&Ban) -> bool, now: Time) -> Vec<Prefix> {
+        let over: Vec<Prefix> =
+            self.active.values().filter(|ban| over(ban)).map(|ban| ban.offender).collect();
+        over.iter().for_each(|prefix| self.end(prefix, now));
+        over
+    }
+
+    fn end(&mut self, offender: &Prefix, now: Time) {
+        let Some(ban) = self.take(offender) else { return };
+        if let Some(history) = self.history.get_mut(offender).filter(|_| !ban.spoofable) {
+            // An operator may end a ban early; the quiet time counts from then.
+            history.last_end = history.last_end.min(now);
+            self.history_changed.insert(*offender);
+        }
+        self.changed.remove(offender);
+        self.ended.push((*offender, now));
+    }
+
+    fn remember(&mut self, offender: Prefix, history: History) {
+        self.restore_history(offender, history);
+        self.history_changed.insert(offender);
+    }
+
+    pub(super) fn restore_history(&mut self, offender: Prefix, history: History) {
+        self.history.remove(&offender);
+        self.history.insert(offender, history);
+        if self.history.len() > self.most
+            && let Some((oldest, _)) = self.history.pop_front()
+        {
+            self.history_changed.insert(oldest);
+        }
+    }
+
+    pub(super) fn forget_history_inside(&mut self, prefix: &Prefix) {
+        let inside: Vec<Prefix> =
+            self.history.keys().filter(|offender| prefix.contains(*offender)).copied().collect();
+        for offender in inside {
+            self.history.remove(&offender);
+            self.history_changed.insert(offender);
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Ban> {
+        self.active.values()
+    }
+
+    pub(super) fn covering(&self, prefix: &Prefix) -> Option<&Ban> {
+        let is_v4 = matches!(prefix, Prefix::V4(_));
+        let wider =
+            self.lengths.range((is_v4, 0)..=(is_v4, prefix.prefix_len())).map(|((_, length), _)| *length);
+        wider.rev().find_map(|length| self.active.get(&Prefix::new(prefix.addr(), length).ok()?.trunc()))
+    }
+
+    pub(super) fn changes(&mut self, rows: &mut Vec<Row>) {
+        rows.extend(self.ended.drain(..).map(|(offender, at)| Row::BanEnded { offender, at }));
+        rows.extend(
+            self.changed.drain().filter_map(|offender| self.active.get(&offender).cloned().map(Row::Ban)),
+        );
+        for offender in self.history_changed.drain() {
+            rows.push(Row::History { offender, history: self.history.get(&offender).copied() });
+        }
+    }
+}
+
+fn length(prefix: &Prefix) -> (bool, u8) {
+    (matches!(prefix, Prefix::V4(_)), prefix.prefix_len())
+}
+
+/// The end of the nth ban: `for`, times the factor for each ban before, never beyond `max`.
+fn end(policy: &Policy, nth: u32, now: Time) -> Option<Time> {
+    let BanLength::For(first) = policy.ban.length else { return None };
+    let escalate = policy.ban.escalate.filter(|_| policy.evidence == Evidence::Handshake);
+    let length = escalate.map_or(first, |escalate| {
+        let grown =
+            first.as_secs_f64() * escalate.factor.max(1.0).powi(i32::try_from(nth - 1).unwrap_or(i32::MAX));
+        // NaN and infinity included: what is not below the maximum is the maximum.
+        let most = escalate.max.max(first);
+        if grown < most.as_secs_f64() { Duration::from_secs_f64(grown) } else { most }
+    });
+    Some(now.plus(length))
+}
+
+/// Both bans in one record: every owner's own end, the latest of all, the first beginning.
+fn merged(old: Ban, new: Ban) -> Ban {
+    let mut owners = old.owners;
+    for owner in new.owners {
+        match owners.iter_mut().find(|known| known.set == owner.set) {
+            Some(known) => known.until = later(known.until, owner.until),
+            None => owners.push(owner),
+        }
+    }
+    Ban {
+        owners,
+        until: later(old.until, new.until),
+        nth: old.nth.max(new.nth),
+        forced: old.forced || new.forced,
+        spoofable: old.spoofable && new.spoofable,
+        offender: old.offender,
+        since: old.since,
+        reason: old.reason,
+        origin: old.origin,
+    }
+}
+
+fn later(one: Option<Time>, other: Option<Time>) -> Option<Time> {
+    Some(one?.max(other?))
+}

@@ -1,0 +1,171 @@
+//! From a line to a verdict: record, match, sighting, judgement, for all sources. `scan`, `explain` and the daemon ask
+//! the same guard, so that they cannot decide differently.
+
+use super::{Engine, Judgement, Line, SessionKey, Sighting};
+use crate::record::{self, Clock, Record, Repeat};
+use crate::rules::{Match, Matcher, Scratch};
+use crate::time::Time;
+
+/// The rules in force and all that is remembered, asked line by line.
+#[derive(Debug)]
+pub struct Guard {
+    /// What is looked for.
+    pub matcher: Matcher,
+    /// What is remembered.
+    pub engine: Engine,
+    sources: Vec<Source>,
+}
+
+/// When a line counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Now, at this time: it was just written.
+    Arrived(Time),
+    /// When its stamp says: it is read later than it was written. Where it has none, this time.
+    Stamped(Time),
+}
+
+/// What became of a line in one rule set.
+#[derive(Clone, Debug)]
+pub struct Outcome<'a> {
+    /// The line as a record; behind "last message repeated" the line that was repeated.
+    pub record: Record<'a>,
+    /// The rule and the address.
+    pub matched: Match<'a>,
+    /// How many times the line was written.
+    pub count: u32,
+    /// When it counts.
+    pub time: Time,
+    /// What follows from it, and for whom.
+    pub judgement: Judgement,
+}
+
+/// One source: how its stamps are read, and what its last line was.
+#[derive(Debug)]
+struct Source {
+    clock: Clock,
+    reader: Reader,
+}
+
+/// Turns the lines of one source into matches; remembers the last line that matched, for its repeats.
+#[derive(Debug, Default)]
+pub struct Reader {
+    scratch: Scratch,
+    previous: Vec<u8>,
+}
+
+impl Reader {
+    /// The line ended its file: what follows is not a repeat of it.
+    pub fn turn_over(&mut self) {
+        self.previous.clear();
+    }
+
+    /// Calls `found` with every match of a line, and how many times it was written; true if there was one.
+    ///
+    /// "last message repeated" gives the matches of the line before it again.
+    pub fn each_match<'m>(
+        &mut self,
+        matcher: &'m Matcher,
+        line: &[u8],
+        mut found: impl FnMut(&Record<'_>, &Record<'_>, Match<'m>, u32),
+    ) -> bool {
+        let record = record::parse(line);
+        let repeat = record::repeat(&record);
+        if let Some(Repeat::Previous { count, .. }) = repeat {
+            let original = record::parse(&self.previous);
+            let is_of = repeat.is_some_and(|repeat| repeat.is_of(original.program, original.message));
+            return is_of
+                && ask(matcher, &mut self.scratch, &self.previous, &original, |matched| {
+                    found(&record, &original, matched, count);
+                });
+        }
+        let (inner, count) = match repeat {
+            Some(Repeat::Quoted { count, message }) => (Record { message, ..record }, count),
+            _ => (record, 1),
+        };
+        let any =
+            ask(matcher, &mut self.scratch, line, &inner, |matched| found(&record, &inner, matched, count));
+        self.previous.clear();
+        if any {
+            self.previous.extend_from_slice(line);
+        }
+        any
+    }
+}
+
+fn ask<'m>(
+    matcher: &'m Matcher,
+    scratch: &mut Scratch,
+    line: &[u8],
+    record: &Record<'_>,
+    mut found: impl FnMut(Match<'m>),
+) -> bool {
+    let mut any = false;
+    matcher.each_match(scratch, line, record, |matched| {
+        any = true;
+        found(matched);
+    });
+    any
+}
+
+impl Guard {
+    /// A guard with one clock for each source.
+    pub fn new(matcher: Matcher, engine: Engine, clocks: Vec<Clock>) -> Self {
+        let sources = clocks.into_iter().map(|clock| Source { clock, reader: Reader::default() }).collect();
+        Self { matcher, engine, sources }
+    }
+
+    /// The time in a line's stamp, if it has one; lines of a source are asked in their order.
+    pub fn stamp(&mut self, source: usize, line: &[u8]) -> Option<Time> {
+        self.sources[source].clock.time(&record::parse(line).stamp)
+    }
+
+    /// The source's file ended: what follows is not a repeat of its last line.
+    pub fn turn_over(&mut self, source: usize) {
+        self.sources[source].reader.turn_over();
+    }
+
+    /// Judges one line of a source and reports what became of it in each rule set that knows it; true if any does.
+    ///
+    /// Bans that are over by then should be taken with [`Engine::expire`] before.
+    pub fn line(
+        &mut self,
+        source: usize,
+        line: &[u8],
+        when: When,
+        mut report: impl FnMut(Outcome<'_>),
+    ) -> bool {
+        let Source { clock, reader } = &mut self.sources[source];
+        let (engine, mut stamp) = (&mut self.engine, None);
+        reader.each_match(&self.matcher, line, |written, record, matched, count| {
+            let time = match when {
+                When::Arrived(time) => time,
+                When::Stamped(fallback) => {
+                    *stamp.get_or_insert_with(|| clock.time(&written.stamp).unwrap_or(fallback))
+                }
+            };
+            let judgement = engine.observe(&sighting(source, record, &matched, count, time));
+            report(Outcome { record: *record, matched, count, time, judgement });
+        })
+    }
+}
+
+fn sighting<'a>(
+    source: usize,
+    record: &Record<'a>,
+    matched: &Match<'_>,
+    count: u32,
+    time: Time,
+) -> Sighting<'a> {
+    let program = record.program.unwrap_or_default();
+    Sighting {
+        time,
+        source: u16::try_from(source).unwrap_or(u16::MAX),
+        set: matched.set_index,
+        rule: matched.rule_index,
+        address: matched.address,
+        session: record.pid.map(|pid| SessionKey::new(record.host, program, pid)),
+        line: Line { program: record.program, pid: record.pid, message: record.message },
+        count,
+    }
+}

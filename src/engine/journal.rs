@@ -1,0 +1,69 @@
+//! What the engine remembers, as rows that a database can keep.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::bans::{Ban, History};
+use super::session::SessionKey;
+use crate::address::Prefix;
+use crate::time::Time;
+
+/// One thing to keep, or to drop where its value is empty.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Row {
+    /// A ban was made or changed.
+    Ban(Ban),
+    /// A ban is over.
+    BanEnded {
+        /// On whom it was.
+        offender: Prefix,
+        /// Since when it is over.
+        at: Time,
+    },
+    /// Earlier bans of an offender; `None` when they are forgotten.
+    History {
+        /// The offender.
+        offender: Prefix,
+        /// How many, and when the last one ended.
+        history: Option<History>,
+    },
+    /// The window of an offender in a rule set; empty when it is over.
+    Window {
+        /// The rule set.
+        set: String,
+        /// The offender.
+        offender: Prefix,
+        /// When, and how many tenths of an offence.
+        seen: Vec<(Time, u32)>,
+    },
+    /// The last login from an offender's prefix; `None` when it is forgotten.
+    Trust {
+        /// The prefix.
+        offender: Prefix,
+        /// When.
+        seen: Option<Time>,
+    },
+    /// A connection in progress; `None` when it is over.
+    Session {
+        /// Which.
+        key: SessionKey,
+        /// What is known of it.
+        state: Option<SessionState>,
+    },
+}
+
+/// A connection in progress, with rule sets by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionState {
+    /// Milliseconds since the epoch of its first line.
+    pub started: i64,
+    /// Of its last line.
+    pub last: i64,
+    /// The peer, once a line named it.
+    pub peer: Option<IpAddr>,
+    /// Rule set, rule, tenths.
+    pub counts: Vec<(String, u16, u32)>,
+    /// Rule set, tenths that were counted for the peer.
+    pub counted: Vec<(String, u32)>,
+}

@@ -1,0 +1,159 @@
+//! What the configuration says, in the form in which the engine asks for it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::address::{self, Prefix, PrefixSet};
+use crate::rules::{Ban, Counts, Effect, Evidence, RuleSet, Threshold, Weight};
+
+/// What holds for all rule sets.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How wide an offender is.
+    pub offender: Offender,
+    /// How many offenders are counted at a time in all sets together; the longest-unseen leaves first.
+    pub tracked_offenders: usize,
+    /// What a successful login is worth.
+    pub trust: TrustPolicy,
+    /// The most that forged packets can do.
+    pub spoofable: SpoofCaps,
+    /// Who is never banned.
+    pub allow: PrefixSet,
+    /// How many files are followed; lines are compared across files only if there are several.
+    pub sources: usize,
+}
+
+/// How many bits of an address are one offender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offender {
+    /// Of IPv4 addresses; 32 unless configured.
+    pub ipv4: u8,
+    /// Of IPv6 addresses; 64 unless configured, what one customer gets at least.
+    pub ipv6: u8,
+}
+
+/// What a successful login is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrustPolicy {
+    /// For how long it is remembered; zero for not at all.
+    pub keep: Duration,
+    /// How many times the threshold it takes to ban such an address.
+    pub patience: u32,
+}
+
+/// Bounds on bans whose evidence may be forged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpoofCaps {
+    /// Such bans at a time.
+    pub at_once: usize,
+    /// Such bans per minute.
+    pub per_minute: u32,
+}
+
+/// One rule set as the engine sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// The set's name.
+    pub name: String,
+    /// What its evidence is worth.
+    pub evidence: Evidence,
+    /// When offences become a ban.
+    pub threshold: Threshold,
+    /// For how long.
+    pub ban: Ban,
+    /// The ids of its rules.
+    pub ids: Vec<String>,
+    /// One for each rule of the set, in its order.
+    pub rules: Vec<RulePolicy>,
+}
+
+/// One rule as the engine sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RulePolicy {
+    /// What a match does.
+    pub effect: Effect,
+    /// How much it counts.
+    pub weight: Weight,
+    /// Whether lines of a session corroborate each other.
+    pub counts: Counts,
+}
+
+impl Policy {
+    /// The policy of a rule set whose own threshold and ban, if any, win over the given ones.
+    pub fn of(set: &RuleSet, threshold: Threshold, ban: Ban) -> Self {
+        let ids = set.rules.iter().map(|rule| rule.id.clone()).collect();
+        let rules = set
+            .rules
+            .iter()
+            .map(|r| RulePolicy { effect: r.effect, weight: r.weight, counts: r.counts })
+            .collect();
+        Self {
+            name: set.name.clone(),
+            evidence: set.evidence,
+            threshold: set.threshold.unwrap_or(threshold),
+            ban: set.ban.unwrap_or(ban),
+            ids,
+            rules,
+        }
+    }
+}
+
+impl Offender {
+    /// The offender that an address belongs to.
+    pub fn prefix(self, address: IpAddr) -> Prefix {
+        address::network(address, if address.is_ipv4() { self.ipv4 } else { self.ipv6 })
+    }
+}
+
+impl Default for Offender {
+    fn default() -> Self {
+        Self { ipv4: 32, ipv6: 64 }
+    }
+}
+
+impl Default for TrustPolicy {
+    fn default() -> Self {
+        Self { keep: Duration::from_secs(7 * 24 * 3600), patience: 3 }
+    }
+}
+
+impl Default for SpoofCaps {
+    fn default() -> Self {
+        Self { at_once: 100, per_minute: 10 }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            offender: Offender::default(),
+            // About 150 bytes each: 15 MB when a flood fills it.
+            tracked_offenders: 100_000,
+            trust: TrustPolicy::default(),
+            spoofable: SpoofCaps::default(),
+            allow: PrefixSet::default(),
+            sources: 1,
+        }
+    }
+}
+
+/// The special range that a prefix touches, if any.
+pub(super) fn unbannable_in(prefix: &Prefix) -> Option<&'static str> {
+    const RANGES: [(&str, &str); 11] = [
+        ("0.0.0.0/8", "unspecified"),
+        ("127.0.0.0/8", "loopback"),
+        ("169.254.0.0/16", "link-local"),
+        ("224.0.0.0/4", "multicast"),
+        ("240.0.0.0/4", "reserved"),
+        ("::/128", "unspecified"),
+        ("::1/128", "loopback"),
+        ("fe80::/10", "link-local"),
+        ("ff00::/8", "multicast"),
+        ("::ffff:0.0.0.0/104", "unspecified"),
+        ("::ffff:127.0.0.0/104", "loopback"),
+    ];
+    let touches = |range: &str| {
+        range.parse().is_ok_and(|range: Prefix| range.contains(prefix) || prefix.contains(&range))
+    };
+    RANGES.iter().find(|(range, _)| touches(range)).map(|&(_, name)| name)
+}

@@ -1,0 +1,202 @@
+//! Sessions: the lines of one connection belong to one peer and tell of the same attempts.
+//!
+//! One wrong password on FreeBSD logs up to three lines. They corroborate each other: a session's offences are the
+//! largest count that any single rule reached in it. A line without an address, or with a host name, is about the
+//! peer that the same session names before or after it.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use hashlink::LinkedHashMap;
+use serde::{Deserialize, Serialize};
+
+use super::journal::{Row, SessionState};
+use super::policy::Policy;
+use super::window::index;
+use crate::address::Prefix;
+use crate::time::Time;
+
+/// sshd gives a login two minutes (`LoginGraceTime`); a pid seen after a longer silence is another process.
+const QUIET: Duration = Duration::from_secs(180);
+
+/// And no login takes longer than this in all, however busy.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// Connections at a time; the longest-unseen leaves first. sshd itself starts no more than some hundreds.
+const MOST: usize = 16_384;
+
+/// Rules of one session that are counted apart; more are added to the last.
+const MOST_RULES: usize = 64;
+
+/// What makes lines one session: the host and program that wrote them, and the process id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SessionKey {
+    /// A hash of host and program: many hosts may write to one file, and their pids overlap.
+    pub writer: u64,
+    /// The process id.
+    pub pid: u32,
+}
+
+impl SessionKey {
+    /// The session of a line; the hash (FNV-1a) is the same in every run, since it is stored.
+    pub fn new(host: &[u8], program: &[u8], pid: u32) -> Self {
+        let bytes = host.iter().chain(b"\0").chain(program);
+        let writer = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Self { writer, pid }
+    }
+}
+
+/// One connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Session {
+    started: Time,
+    last: Time,
+    peer: Option<IpAddr>,
+    /// Rule set, rule, tenths.
+    counts: Vec<(u16, u16, u32)>,
+    /// Rule set, tenths that were counted for the peer.
+    counted: Vec<(u16, u32)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Sessions {
+    open: LinkedHashMap<SessionKey, Session, RandomState>,
+    changed: HashSet<SessionKey, RandomState>,
+}
+
+impl Sessions {
+    pub(super) fn new() -> Self {
+        Self { open: LinkedHashMap::default(), changed: HashSet::default() }
+    }
+
+    /// The session of a line written at `time`, a new one if the process id was used by another before.
+    pub(super) fn at(&mut self, key: SessionKey, time: Time) -> &mut Session {
+        if self.open.len() >= MOST
+            && !self.open.contains_key(&key)
+            && let Some((oldest, _)) = self.open.pop_front()
+        {
+            self.changed.insert(oldest);
+        }
+        self.changed.insert(key);
+        let session = self.open.entry(key).or_insert_with(|| Session::new(time));
+        if session.is_over(time) {
+            *session = Session::new(time);
+        }
+        session.last = session.last.max(time);
+        self.open.to_back(&key);
+        self.open.entry(key).or_insert_with(|| Session::new(time))
+    }
+
+    pub(super) fn forget_inside(&mut self, prefix: &Prefix) {
+        let inside = |session: &Session| session.peer.is_some_and(|peer| prefix.contains(&peer));
+        let keys: Vec<SessionKey> =
+            self.open.iter().filter(|(_, s)| inside(s)).map(|(key, _)| *key).collect();
+        for key in keys {
+            self.open.remove(&key);
+            self.changed.insert(key);
+        }
+    }
+
+    /// Rules got new indices: what was counted in open sessions is let go, their peers are kept.
+    pub(super) fn clear_counts(&mut self) {
+        for (key, session) in &mut self.open {
+            session.counts.clear();
+            session.counted.clear();
+            self.changed.insert(*key);
+        }
+    }
+
+    pub(super) fn changes(&mut self, policies: &[Policy], rows: &mut Vec<Row>) {
+        for key in self.changed.drain() {
+            rows.push(Row::Session {
+                key,
+                state: self.open.get(&key).map(|session| session.state(policies)),
+            });
+        }
+    }
+
+    pub(super) fn restore(&mut self, policies: &[Policy], key: SessionKey, state: SessionState) {
+        self.open.insert(key, Session::from_state(policies, state));
+    }
+}
+
+impl Session {
+    fn new(time: Time) -> Self {
+        Self { started: time, last: time, peer: None, counts: Vec::new(), counted: Vec::new() }
+    }
+
+    /// Whether a line at `time` is from another process with the same pid; a clock set back ends it as well.
+    fn is_over(&self, time: Time) -> bool {
+        let old = |since: Time, most: Duration| time.since(since).is_some_and(|age| age > most);
+        old(self.last, QUIET) || old(self.started, LONGEST) || self.last > time.plus(QUIET)
+    }
+
+    /// Learns the peer; another address than before means that the pid belongs to another connection.
+    pub(super) fn meet(&mut self, address: Option<IpAddr>) {
+        let Some(address) = address else { return };
+        if self.peer.is_some_and(|peer| peer != address) {
+            *self = Self { last: self.last, ..Self::new(self.last) };
+        }
+        self.peer = Some(address);
+    }
+
+    pub(super) fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
+    pub(super) fn add(&mut self, set: usize, rule: usize, tenths: u32) {
+        if tenths == 0 {
+            return;
+        }
+        let (set, rule) = (index(set), index(rule));
+        let known = self.counts.iter().position(|(s, r, _)| (*s, *r) == (set, rule));
+        match known.or_else(|| (self.counts.len() >= MOST_RULES).then_some(MOST_RULES - 1)) {
+            Some(at) => self.counts[at].2 = self.counts[at].2.saturating_add(tenths),
+            None => self.counts.push((set, rule, tenths)),
+        }
+    }
+
+    /// What the set's best count has grown by since it was last counted.
+    pub(super) fn take_due(&mut self, set: usize) -> u32 {
+        let set = index(set);
+        let best =
+            self.counts.iter().filter(|(s, ..)| *s == set).map(|(.., tenths)| *tenths).max().unwrap_or(0);
+        match self.counted.iter_mut().find(|(s, _)| *s == set) {
+            Some((_, counted)) => {
+                let due = best.saturating_sub(*counted);
+                *counted += due;
+                due
+            }
+            None => {
+                self.counted.push((set, best));
+                best
+            }
+        }
+    }
+
+    fn state(&self, policies: &[Policy]) -> SessionState {
+        let name = |set: u16| policies.get(usize::from(set)).map(|policy| policy.name.clone());
+        SessionState {
+            started: self.started.as_millis(),
+            last: self.last.as_millis(),
+            peer: self.peer,
+            counts: self.counts.iter().filter_map(|(s, r, n)| Some((name(*s)?, *r, *n))).collect(),
+            counted: self.counted.iter().filter_map(|(s, n)| Some((name(*s)?, *n))).collect(),
+        }
+    }
+
+    fn from_state(policies: &[Policy], state: SessionState) -> Self {
+        let set = |name: &str| policies.iter().position(|policy| policy.name == name).map(index);
+        Self {
+            started: Time::from_millis(state.started),
+            last: Time::from_millis(state.last),
+            peer: state.peer,
+            counts: state.counts.iter().filter_map(|(s, r, n)| Some((set(s)?, *r, *n))).collect(),
+            counted: state.counted.iter().filter_map(|(s, n)| Some((set(s)?, *n))).collect(),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Bounds on bans whose evidence may be forged: beyond them every further ban would only do the attacker's work.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use super::policy::SpoofCaps;
+use crate::time::Time;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A flood is over when no ban was refused for so long; the next one is announced again.
+const QUIET: Duration = Duration::from_secs(600);
+
+/// Why no further address is banned on evidence that may be forged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flood {
+    /// Whether this is the first refusal of a flood: the one to tell the operator of.
+    pub first: bool,
+    /// The bound that was reached.
+    pub caps: SpoofCaps,
+}
+
+impl fmt::Display for Flood {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "a flood of packets whose sources are probably forged: at most {} bans at a time and {} a minute rest on such \
+             evidence, since more would only cut off the addresses that the attacker chose; syncookies \
+             (net.inet.tcp.syncookies=1) and rate limits in the firewall help against it, bans do not",
+            self.caps.at_once, self.caps.per_minute
+        )
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Spoof {
+    /// When the last bans were made, at most `per_minute` of them.
+    recent: VecDeque<Time>,
+    refused: Option<Time>,
+}
+
+impl Spoof {
+    /// Whether one more ban may be made at `now`, when `banned` are active.
+    pub(super) fn allow(&mut self, caps: &SpoofCaps, banned: usize, now: Time) -> Result<(), Flood> {
+        self.recent.retain(|time| now.since(*time).is_some_and(|age| age < MINUTE));
+        let few = u32::try_from(self.recent.len()).is_ok_and(|recent| recent < caps.per_minute);
+        if few && banned < caps.at_once {
+            self.recent.push_back(now);
+            return Ok(());
+        }
+        let first = self.refused.is_none_or(|last| now.since(last).is_none_or(|age| age > QUIET));
+        self.refused = Some(now);
+        Err(Flood { first, caps: *caps })
+    }
+}

@@ -1,0 +1,87 @@
+//! What follows from a sighting.
+
+use std::net::IpAddr;
+
+use thiserror::Error;
+
+use super::spoof::Flood;
+use crate::address::Prefix;
+use crate::time::Time;
+
+/// A verdict and whom it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The prefix that is counted or banned; `None` where the sighting counts for nobody.
+    pub offender: Option<Prefix>,
+    /// What follows.
+    pub verdict: Verdict,
+}
+
+/// What follows from a sighting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing.
+    Ignored(Why),
+    /// The offender is nearer to a ban.
+    Counted {
+        /// What the window holds now, in tenths of an offence.
+        tenths: u32,
+        /// What it takes, in tenths of an offence.
+        threshold: u32,
+    },
+    /// The offender is banned from now on.
+    Banned {
+        /// When the ban ends; `None` for never.
+        until: Option<Time>,
+        /// How many bans this offender has had, this one included.
+        nth: u32,
+    },
+    /// The address logged in and is given more patience.
+    Trusted(IpAddr),
+}
+
+/// Why a sighting has no effect.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Why {
+    /// The rule only explains the line.
+    #[error("harmless by itself")]
+    Harmless,
+    /// Nobody knows whom it is about.
+    #[error("no address in the line or its session")]
+    NoAddress,
+    /// Another line of the same attempt was counted.
+    #[error("the same attempt was counted already")]
+    SameAttempt,
+    /// The same line was read from another file.
+    #[error("the same line was read from another file")]
+    SeenElsewhere,
+    /// The address is on the allow list.
+    #[error("on the allow list")]
+    Allowed,
+    /// Nobody on the network has this address.
+    #[error("{0} addresses are never banned")]
+    Unbannable(&'static str),
+    /// It logged in of late, and the evidence may be forged.
+    #[error("it logged in of late, and this evidence may be forged")]
+    Trusted,
+    /// The same rule set banned it already.
+    #[error("already banned")]
+    AlreadyBanned {
+        /// When that ban ends; `None` for never.
+        until: Option<Time>,
+    },
+    /// Too many bans on evidence that may be forged.
+    #[error("{0}")]
+    Flood(Flood),
+}
+
+/// Why a prefix is not banned by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// It holds an address of the allow list.
+    #[error("it is, or holds, an address of the allow list")]
+    Allowed,
+    /// It holds addresses that are nobody's, or one's own.
+    #[error("it holds {0} addresses, which are never banned")]
+    Unbannable(&'static str),
+}

@@ -1,0 +1,236 @@
+//! Sliding windows: how much an offender did of late, exactly, in bounded memory.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use hashlink::LinkedHashMap;
+
+use super::journal::Row;
+use super::policy::Policy;
+use crate::address::Prefix;
+use crate::time::Time;
+
+/// Lines of several files may be a little out of order; what lies further in the future was counted before a clock
+/// was set back, and is forgotten: doubt means no ban.
+const DISORDER: Duration = Duration::from_secs(10);
+
+/// One offender's memory is bounded whatever the threshold; beyond it the two oldest entries become one, as old as
+/// the older, so that a count can only fall short.
+const MOST_ENTRIES: usize = 1024;
+
+type Key = (u16, Prefix);
+
+/// The offences of one offender in one rule set: when, and how many tenths.
+pub(super) type Seen = VecDeque<(Time, u32)>;
+
+/// The windows of all offenders, the longest-unseen first.
+#[derive(Debug)]
+pub(super) struct Windows {
+    seen: LinkedHashMap<Key, Seen, RandomState>,
+    most: usize,
+    evicted: u64,
+    changed: HashSet<Key, RandomState>,
+}
+
+impl Windows {
+    pub(super) fn new(most: usize) -> Self {
+        let (seen, changed) = (LinkedHashMap::default(), HashSet::default());
+        Self { seen, most: most.max(1), evicted: 0, changed }
+    }
+
+    /// Counts `tenths` more at `time`, and says how many the last `within` saw.
+    pub(super) fn add(
+        &mut self,
+        set: usize,
+        offender: Prefix,
+        time: Time,
+        tenths: u32,
+        within: Duration,
+    ) -> u32 {
+        let key = (index(set), offender);
+        self.make_room(&key);
+        let seen = self.seen.entry(key).or_insert_with(Seen::new);
+        drop_outside(seen, time, within);
+        insert(seen, time, tenths);
+        let sum = total(seen.iter());
+        self.seen.to_back(&key);
+        self.changed.insert(key);
+        sum
+    }
+
+    /// How many tenths the last `within` saw.
+    pub(super) fn seen(&self, set: usize, offender: &Prefix, now: Time, within: Duration) -> u32 {
+        let seen = self.seen.get(&(index(set), *offender));
+        seen.map_or(0, |seen| total(seen.iter().filter(|(time, _)| is_inside(*time, now, within))))
+    }
+
+    pub(super) fn forget(&mut self, set: usize, offender: &Prefix) {
+        self.remove(&(index(set), *offender));
+    }
+
+    pub(super) fn forget_inside(&mut self, prefix: &Prefix) {
+        let inside: Vec<Key> =
+            self.seen.keys().filter(|(_, offender)| prefix.contains(offender)).copied().collect();
+        inside.iter().for_each(|key| self.remove(key));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.seen.len()
+    }
+
+    pub(super) fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// Rule sets got new indices, or `None` when they are gone.
+    pub(super) fn rename(&mut self, renamed: &[Option<usize>]) {
+        let old = std::mem::take(&mut self.seen);
+        for ((set, offender), seen) in old {
+            self.changed.remove(&(set, offender));
+            if let Some(&Some(new)) = renamed.get(usize::from(set)) {
+                self.seen.insert((index(new), offender), seen);
+                self.changed.insert((index(new), offender));
+            }
+        }
+    }
+
+    pub(super) fn restore(&mut self, set: usize, offender: Prefix, seen: Vec<(Time, u32)>) {
+        let key = (index(set), offender);
+        self.make_room(&key);
+        self.seen.insert(key, seen.into());
+    }
+
+    pub(super) fn changes(&mut self, policies: &[Policy], rows: &mut Vec<Row>) {
+        for key in self.changed.drain() {
+            let Some(policy) = policies.get(usize::from(key.0)) else { continue };
+            let seen = self.seen.get(&key).map(|seen| seen.iter().copied().collect()).unwrap_or_default();
+            rows.push(Row::Window { set: policy.name.clone(), offender: key.1, seen });
+        }
+    }
+
+    fn make_room(&mut self, key: &Key) {
+        if self.seen.len() < self.most || self.seen.contains_key(key) {
+            return;
+        }
+        if let Some((oldest, _)) = self.seen.pop_front() {
+            self.evicted += 1;
+            self.changed.insert(oldest);
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if self.seen.remove(key).is_some() {
+            self.changed.insert(*key);
+        }
+    }
+}
+
+/// There are never 65,536 rule sets: each is a file that an operator wrote.
+pub(super) fn index(set: usize) -> u16 {
+    u16::try_from(set).unwrap_or(u16::MAX)
+}
+
+fn is_inside(time: Time, now: Time, within: Duration) -> bool {
+    match now.since(time) {
+        Some(age) => age < within,
+        None => time <= now.plus(DISORDER),
+    }
+}
+
+fn drop_outside(seen: &mut Seen, now: Time, within: Duration) {
+    if seen.iter().any(|(time, _)| !is_inside(*time, now, within)) {
+        seen.retain(|(time, _)| is_inside(*time, now, within));
+    }
+}
+
+fn insert(seen: &mut Seen, time: Time, tenths: u32) {
+    let at = seen.iter().rposition(|(other, _)| *other <= time).map_or(0, |before| before + 1);
+    seen.insert(at, (time, tenths));
+    if seen.len() > MOST_ENTRIES
+        && let Some((older, some)) = seen.pop_front()
+        && let Some(oldest) = seen.front_mut()
+    {
+        *oldest = (older, oldest.1.saturating_add(some));
+    }
+}
+
+fn total<'a>(seen: impl Iterator<Item = &'a (Time, u32)>) -> u32 {
+    seen.fold(0, |sum, (_, tenths)| sum.saturating_add(*tenths))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const WITHIN: Duration = Duration::from_secs(60);
+
+    fn offender(n: u32) -> Prefix {
+        Prefix::from(std::net::IpAddr::V4(n.into()))
+    }
+
+    proptest! {
+        /// The naive model keeps everything and adds up what is inside the window at each question.
+        #[test]
+        fn agrees_with_a_naive_model(steps in prop::collection::vec((0u32..3, -15i64..40, 1u32..20), 1..200)) {
+            let mut windows = Windows::new(10);
+            let mut model: Vec<(u32, Time, u32)> = Vec::new();
+            let mut now = 1_000_000;
+            for (who, pause, tenths) in steps {
+                now += pause * 1000;
+                let time = Time::from_millis(now);
+                model.retain(|(other, at, _)| *other != who || is_inside(*at, time, WITHIN));
+                model.push((who, time, tenths));
+                let expected: u32 = model.iter().filter(|(other, ..)| *other == who).map(|(.., n)| n).sum();
+                prop_assert_eq!(windows.add(0, offender(who), time, tenths, WITHIN), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn an_offence_leaves_exactly_when_the_window_has_passed() {
+        let mut windows = Windows::new(10);
+        let start = Time::from_secs(1000);
+        assert_eq!(windows.add(0, offender(1), start, 10, WITHIN), 10);
+        assert_eq!(
+            windows.seen(0, &offender(1), start.plus(WITHIN).minus(Duration::from_millis(1)), WITHIN),
+            10
+        );
+        assert_eq!(windows.add(0, offender(1), start.plus(WITHIN), 10, WITHIN), 10);
+    }
+
+    #[test]
+    fn a_clock_set_back_forgets_instead_of_banning() {
+        let mut windows = Windows::new(10);
+        let late = Time::from_secs(7200);
+        windows.add(0, offender(1), late, 40, WITHIN);
+        assert_eq!(windows.add(0, offender(1), late.minus(Duration::from_secs(3600)), 10, WITHIN), 10);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_longest_unseen_leaves_first() {
+        let mut windows = Windows::new(3);
+        for n in [1, 2, 3, 1, 4] {
+            windows.add(0, offender(n), Time::from_secs(i64::from(n)), 10, WITHIN);
+        }
+        assert_eq!((windows.len(), windows.evicted()), (3, 1));
+        assert_eq!(windows.seen(0, &offender(2), Time::from_secs(4), WITHIN), 0, "2 was the longest unseen");
+        assert_eq!(windows.seen(0, &offender(1), Time::from_secs(4), WITHIN), 20);
+    }
+
+    #[test]
+    fn one_offender_cannot_grow_without_bound() {
+        let mut windows = Windows::new(1);
+        for n in 0..5000 {
+            windows.add(0, offender(1), Time::from_millis(n), 1, WITHIN);
+        }
+        assert_eq!(windows.seen.front().unwrap().1.len(), MOST_ENTRIES);
+        assert_eq!(
+            windows.seen(0, &offender(1), Time::from_millis(5000), WITHIN),
+            5000,
+            "none is lost inside"
+        );
+    }
+}

@@ -1,0 +1,96 @@
+//! What `portcullis check` asks of a rule set: its patterns, its samples, and the attack.
+
+use std::net::IpAddr;
+
+use super::attack;
+use super::compile::{Compiled, DEFAULT_MESSAGE_LIMIT, Found};
+use super::locate::Scratch;
+use super::matcher;
+use super::model::{Fault, Format, Place, RuleSet, Sample};
+use crate::record;
+
+/// sshd cuts its messages at 500 bytes (log.c, `%.500s`), whatever a rule file says.
+const CUT_BY_SSHD: usize = 500;
+
+/// All that is wrong with a rule set; empty when nothing is.
+pub fn check(set: &RuleSet) -> Vec<Fault> {
+    let compiled = match Compiled::with(set, |_| true) {
+        Ok(compiled) => compiled,
+        Err(faults) => return faults,
+    };
+    let mut faults: Vec<Fault> = message_limit_fault(set).into_iter().collect();
+    faults.extend(
+        set.samples.iter().enumerate().filter_map(|(index, sample)| run(set, &compiled, index, sample)),
+    );
+    faults.extend(attack::attack(set, &compiled));
+    faults.extend(rules_without_samples(set));
+    faults
+}
+
+fn message_limit_fault(set: &RuleSet) -> Option<Fault> {
+    let limit = set.message_limit.unwrap_or(DEFAULT_MESSAGE_LIMIT);
+    let of_sshd = set.programs.iter().any(|program| program.starts_with("sshd"));
+    (of_sshd && limit > CUT_BY_SSHD).then(|| {
+        let text = format!(
+            "sshd cuts its messages at {CUT_BY_SSHD} bytes: with a limit of {limit} a peer could push its true address \
+             out of the line; say {CUT_BY_SSHD}"
+        );
+        Fault::error(Place::Key("message_limit"), text)
+    })
+}
+
+fn rules_without_samples(set: &RuleSet) -> impl Iterator<Item = Fault> + '_ {
+    let unsampled = |id: &str| !set.samples.iter().any(|sample| sample.rule.as_deref() == Some(id));
+    let rules = set.rules.iter().enumerate().filter(move |(_, rule)| unsampled(&rule.id));
+    rules.map(|(index, rule)| {
+        let text =
+            format!("rule `{}` has no sample: add a real line under `samples` that it must match", rule.id);
+        Fault::warning(Place::Rule(index, "id"), text)
+    })
+}
+
+fn run(set: &RuleSet, compiled: &Compiled, index: usize, sample: &Sample) -> Option<Fault> {
+    let line = sample.line.as_bytes();
+    let record = record::parse(line);
+    if let Some(fault) = program_fault(set, index, record.program) {
+        return Some(fault);
+    }
+    let found = matcher::find_in(set, compiled, &mut Scratch::default(), line, &record);
+    let id = found.map(|found| set.rules[found.rule].id.as_str());
+    if id != sample.rule.as_deref() {
+        return Some(Fault::error(Place::Sample(index, "rule"), wrong_rule(sample, id)));
+    }
+    let address = found.and_then(|found| found.address);
+    (address != sample.address)
+        .then(|| Fault::error(Place::Sample(index, "addr"), wrong_address(sample, found, address)))
+}
+
+fn program_fault(set: &RuleSet, index: usize, program: Option<&[u8]>) -> Option<Fault> {
+    let program = program.filter(|_| set.format == Format::Syslog)?;
+    let known = set.programs.iter().any(|known| known.as_bytes() == program);
+    let rule = set.samples[index].rule.as_deref()?;
+    (!known).then(|| {
+        let program = String::from_utf8_lossy(program);
+        let text = format!(
+            "rule `{rule}` never sees this line: it is from `{program}`, which `program` does not list"
+        );
+        Fault::error(Place::Sample(index, "line"), text)
+    })
+}
+
+fn wrong_rule(sample: &Sample, found: Option<&str>) -> String {
+    match (&sample.rule, found) {
+        (Some(expected), Some(found)) => {
+            format!("expected rule `{expected}`, but `{found}` matches this line first")
+        }
+        (Some(expected), None) => format!("expected rule `{expected}`, but no rule matches this line"),
+        (None, found) => format!("expected no rule, but `{}` matches this line", found.unwrap_or_default()),
+    }
+}
+
+fn wrong_address(sample: &Sample, found: Option<Found>, address: Option<IpAddr>) -> String {
+    let name = |address: Option<IpAddr>| address.map_or_else(|| "no address".to_owned(), |a| a.to_string());
+    let cut = found.is_some() && address.is_none() && sample.line.len() > DEFAULT_MESSAGE_LIMIT;
+    let hint = if cut { "; the line is so long that its end may have been cut" } else { "" };
+    format!("expected {}, found {}{hint}", name(sample.address), name(address))
+}

@@ -1,0 +1,222 @@
+//! A rule set compiled: which rule matches a message, and where its address stands.
+
+use std::net::IpAddr;
+
+use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::meta;
+use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
+use regex_automata::{Anchored, Input};
+use regex_syntax::hir::Hir;
+
+use super::locate::{Locator, Scratch};
+use super::model::{AddressFrom, Effect, Fault, Place, Rule, RuleSet, Severity};
+use super::pattern::{self, Unreadable};
+use crate::address;
+
+/// The longest message that is believed to be complete where the rule set does not say: programs cut their
+/// messages with formats such as sshd's `%.500s`, and a longer line that ends in an address is rare.
+pub const DEFAULT_MESSAGE_LIMIT: usize = 500;
+
+/// A pattern written by a person compiles to some kilobytes; this refuses `\w{500}{500}`.
+const NFA_LIMIT: usize = 2 << 20;
+
+/// The dense automaton of a set may take this much; a set beyond it is matched by the general engine. The shipped
+/// sshd set takes about a third.
+const DENSE_LIMIT: usize = 3 << 20;
+
+/// One rule set, ready to be asked.
+#[derive(Debug)]
+pub struct Compiled {
+    which: Which,
+    locators: Vec<Locator>,
+    /// For each pattern of `which`, the index of its rule in the set; disabled rules are not compiled.
+    rules: Vec<usize>,
+    message_limit: usize,
+}
+
+#[derive(Debug)]
+enum Which {
+    Dense(dense::DFA<Vec<u32>>),
+    General(Box<meta::Regex>),
+    /// All rules are disabled.
+    Nothing,
+}
+
+/// What was found: the rule's index in its set and the address, if the line names one for certain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Index into [`RuleSet::rules`].
+    pub rule: usize,
+    /// The peer; `None` when the line names none, or a host name, or not for certain.
+    pub address: Option<IpAddr>,
+}
+
+impl Compiled {
+    /// Compiles the enabled rules of a set.
+    ///
+    /// # Errors
+    /// All faults of all patterns, not only the first.
+    pub fn new(set: &RuleSet) -> Result<Self, Vec<Fault>> {
+        Self::with(set, |rule| rule.enabled)
+    }
+
+    /// As [`Self::new`], for the rules that `wanted` chooses.
+    pub(super) fn with(set: &RuleSet, wanted: fn(&Rule) -> bool) -> Result<Self, Vec<Fault>> {
+        let chosen: Vec<(usize, &Rule)> =
+            set.rules.iter().enumerate().filter(|(_, rule)| wanted(rule)).collect();
+        let mut faults = field_faults(set);
+        let mut parts = Vec::new();
+        for &(index, rule) in &chosen {
+            match read(set, rule) {
+                Ok(part) => parts.push(part),
+                Err(error) => faults.push(fault(index, error)),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let (hirs, locators): (Vec<Hir>, Vec<Locator>) = parts.into_iter().unzip();
+        let which = Which::new(&hirs).map_err(|error| vec![too_large(&error)])?;
+        let rules = chosen.iter().map(|&(index, _)| index).collect();
+        Ok(Self { which, locators, rules, message_limit: set.message_limit.unwrap_or(DEFAULT_MESSAGE_LIMIT) })
+    }
+
+    /// The first rule that matches the message, and its address.
+    ///
+    /// `cut` says that a part of the line may be missing at its end; a message as long as the set's limit is
+    /// taken for cut in any case.
+    pub fn find(&self, scratch: &mut Scratch, message: &[u8], cut: bool) -> Option<Found> {
+        let pattern = self.which.of(message)?;
+        let cut = cut || message.len() >= self.message_limit;
+        let token = self.locators[pattern].find(scratch, message, cut);
+        let address = token.and_then(|range| address::parse(message.get(range)?));
+        Some(Found { rule: self.rules[pattern], address })
+    }
+
+    /// Whether the form of the rule's pattern proves that no complete message names two addresses.
+    pub fn is_proven(&self, rule: usize) -> bool {
+        let pattern = self.rules.iter().position(|&index| index == rule);
+        pattern.is_some_and(|pattern| self.locators[pattern].is_proven())
+    }
+
+    /// Heap bytes of the automaton that tells which rule matches.
+    pub fn memory_usage(&self) -> usize {
+        match &self.which {
+            Which::Dense(automaton) => automaton.memory_usage(),
+            Which::General(regex) => regex.memory_usage(),
+            Which::Nothing => 0,
+        }
+    }
+}
+
+impl Which {
+    fn new(hirs: &[Hir]) -> Result<Self, String> {
+        if hirs.is_empty() {
+            return Ok(Self::Nothing);
+        }
+        let bare: Vec<Hir> = hirs.iter().map(|hir| pattern::without_captures(hir, |_| false)).collect();
+        match dense(&bare) {
+            Some(automaton) => Ok(Self::Dense(automaton)),
+            None => {
+                let regex = meta::Builder::new().configure(limits()).build_many_from_hir(&bare);
+                Ok(Self::General(Box::new(regex.map_err(|error| error.to_string())?)))
+            }
+        }
+    }
+
+    /// The first pattern, in the order of the file, that matches. All are anchored at both ends, so that
+    /// leftmost-first is first-listed.
+    fn of(&self, message: &[u8]) -> Option<usize> {
+        let input = Input::new(message).anchored(Anchored::Yes);
+        let found = match self {
+            // The automaton has no quit bytes, so the search cannot fail.
+            Self::Dense(automaton) => automaton.try_search_fwd(&input).ok()?,
+            Self::General(regex) => regex.search_half(&input),
+            Self::Nothing => None,
+        };
+        found.map(|half| half.pattern().as_usize())
+    }
+}
+
+fn dense(hirs: &[Hir]) -> Option<dense::DFA<Vec<u32>>> {
+    let config =
+        NFA::config().utf8(false).which_captures(WhichCaptures::None).nfa_size_limit(Some(NFA_LIMIT));
+    let nfa = thompson::Compiler::new().configure(config).build_many_from_hir(hirs).ok()?;
+    let config = dense::Config::new()
+        .start_kind(StartKind::Anchored)
+        .accelerate(false)
+        .dfa_size_limit(Some(DENSE_LIMIT))
+        .determinize_size_limit(Some(DENSE_LIMIT));
+    dense::Builder::new().configure(config).build_from_nfa(&nfa).ok()
+}
+
+/// Bounds of the general engine, for patterns that no automaton fits.
+pub(super) fn limits() -> meta::Config {
+    meta::Config::new()
+        .utf8_empty(false)
+        .nfa_size_limit(Some(NFA_LIMIT))
+        .onepass_size_limit(Some(NFA_LIMIT))
+        .hybrid_cache_capacity(NFA_LIMIT)
+        .dfa(false)
+}
+
+fn read(set: &RuleSet, rule: &Rule) -> Result<(Hir, Locator), Unreadable> {
+    let whole = |text: String| Unreadable { text, at: 0 };
+    let hir = pattern::read(&rule.pattern, &set.fields)?;
+    match pattern::anchored(&hir) {
+        (false, _) => return Err(whole(unanchored("begin with ^"))),
+        (_, false) => return Err(whole(unanchored("end with $"))),
+        (true, true) => {}
+    }
+    address_fault(rule).map_or(Ok(()), |text| Err(whole(text)))?;
+    let locator = Locator::new(&hir).map_err(|error| whole(large(&error)))?;
+    Ok((hir, locator))
+}
+
+fn unanchored(how: &str) -> String {
+    format!(
+        "the pattern must {how}: otherwise any text that a peer can get into a longer message would match"
+    )
+}
+
+/// Whether the pattern names as many addresses as the rule needs.
+fn address_fault(rule: &Rule) -> Option<String> {
+    let named = pattern::addresses_named(&rule.pattern);
+    match (rule.address, named) {
+        (AddressFrom::Line, 1) | (AddressFrom::Session, 0) => None,
+        (AddressFrom::Line, 0) if rule.effect == Effect::Ignore => None,
+        (AddressFrom::Line, 0) => Some(
+            "the pattern has no <ADDR>: mark where the peer's address stands, or say `address: session`"
+                .into(),
+        ),
+        (AddressFrom::Session, 1) => {
+            Some("`address: session` is for lines without an address: drop one of both".into())
+        }
+        _ => Some("the pattern has more than one <ADDR>: only one of them can be the peer".into()),
+    }
+}
+
+fn field_faults(set: &RuleSet) -> Vec<Fault> {
+    let read = set.fields.iter().map(|(_, alphabet)| pattern::read_field(alphabet));
+    let faults = read.enumerate().filter_map(|(index, read)| Some((index, read.err()?)));
+    faults
+        .map(|(index, error)| Fault::error(Place::Field(index), format!("not a regex: {}", error.text)))
+        .collect()
+}
+
+fn fault(index: usize, error: Unreadable) -> Fault {
+    Fault {
+        severity: Severity::Error,
+        place: Place::Rule(index, "pattern"),
+        offset: error.at,
+        text: error.text,
+    }
+}
+
+fn large(error: &str) -> String {
+    format!("the pattern is too large to be matched in bounded memory ({error}): use smaller repetitions")
+}
+
+fn too_large(error: &str) -> Fault {
+    Fault::error(Place::Key("rules"), format!("the patterns together are too large ({error})"))
+}

@@ -1,0 +1,102 @@
+//! All rule sets in force, asked about one record.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
+
+use super::compile::{Compiled, Found};
+use super::locate::Scratch;
+use super::model::{Format, Rule, RuleSet};
+use crate::record::{self, Record};
+
+/// Rule sets in force, compiled, and looked up by program before any pattern runs.
+#[derive(Debug, Default)]
+pub struct Matcher {
+    sets: Vec<(RuleSet, Compiled)>,
+    by_program: HashMap<Box<[u8]>, Vec<usize>, RandomState>,
+    /// Sets that take every line of a source as a message.
+    raw: Vec<usize>,
+    /// Sets asked where the layout has no room for a program's name.
+    headed: Vec<usize>,
+}
+
+/// A rule applied to a record.
+#[derive(Clone, Copy, Debug)]
+pub struct Match<'m> {
+    /// Index of the rule set, in the order in which the sets were given.
+    pub set_index: usize,
+    /// The rule set.
+    pub set: &'m RuleSet,
+    /// Index of the rule in its set.
+    pub rule_index: usize,
+    /// The rule.
+    pub rule: &'m Rule,
+    /// The peer; `None` when the line names none, or a host name, or not for certain.
+    pub address: Option<IpAddr>,
+}
+
+impl Matcher {
+    /// Takes compiled sets into force; the order decides which is reported first.
+    pub fn new(sets: Vec<(RuleSet, Compiled)>) -> Self {
+        let mut matcher = Self { sets, ..Self::default() };
+        for (index, (set, _)) in matcher.sets.iter().enumerate() {
+            match set.format {
+                Format::Raw => matcher.raw.push(index),
+                Format::Syslog => matcher.headed.push(index),
+            }
+            for program in &set.programs {
+                matcher.by_program.entry(program.as_bytes().into()).or_default().push(index);
+            }
+        }
+        matcher
+    }
+
+    /// The rule sets in force.
+    pub fn sets(&self) -> impl ExactSizeIterator<Item = &RuleSet> {
+        self.sets.iter().map(|(set, _)| set)
+    }
+
+    /// Calls `found` with the first matching rule of each set that takes such lines.
+    pub fn each_match<'m>(
+        &'m self,
+        scratch: &mut Scratch,
+        line: &[u8],
+        record: &Record<'_>,
+        mut found: impl FnMut(Match<'m>),
+    ) {
+        for &index in self.candidates(record).iter().chain(&self.raw) {
+            let (set, compiled) = &self.sets[index];
+            if let Some(Found { rule, address }) = find_in(set, compiled, scratch, line, record) {
+                found(Match { set_index: index, set, rule_index: rule, rule: &set.rules[rule], address });
+            }
+        }
+    }
+
+    fn candidates(&self, record: &Record<'_>) -> &[usize] {
+        match record.program {
+            Some(program) => self.by_program.get(program).map_or(&[], Vec::as_slice),
+            None if record.any_program() => &self.headed,
+            None => &[],
+        }
+    }
+}
+
+/// Asks one set about one line; whether the set takes lines of this program is the caller's to know.
+pub(super) fn find_in(
+    set: &RuleSet,
+    compiled: &Compiled,
+    scratch: &mut Scratch,
+    line: &[u8],
+    record: &Record<'_>,
+) -> Option<Found> {
+    compiled.find(scratch, message(set, line, record), record::may_be_cut(line, record))
+}
+
+/// What the set's patterns are matched against.
+pub(super) fn message<'l>(set: &RuleSet, line: &'l [u8], record: &Record<'l>) -> &'l [u8] {
+    match set.format {
+        Format::Syslog => record.message,
+        Format::Raw => line,
+    }
+}
