@@ -1,0 +1,59 @@
+//! Every default, once, and why it is what it is.
+
+use std::time::Duration;
+
+use crate::rules::{Ban, BanLength, Escalate, Threshold};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The format of rule files and of the configuration.
+pub const VERSION: i32 = 1;
+
+/// The logs of FreeBSD's syslog.conf that name peers: `auth.info` and `*.notice` with the kernel's messages.
+pub const SOURCES: [(&str, &str); 2] = [("auth", "/var/log/auth.log"), ("messages", "/var/log/messages")];
+
+/// Somebody who mistypes a password does so three times; what comes five times in ten minutes is a program.
+pub const THRESHOLD: Threshold = Threshold { offences: 5, within: Duration::from_secs(600) };
+
+/// An hour ends the usual attack, and a colleague who was banned by mistake waits it out without a call.
+pub const BAN: Ban = Ban { length: BanLength::For(HOUR), escalate: Some(ESCALATE) };
+
+/// 1, 2, 4 … hours: after its tenth ban an attacker is out for four weeks; a new owner of the address has a clean
+/// record after a month.
+pub const ESCALATE: Escalate = Escalate { factor: 2.0, max: DAY.saturating_mul(28), forget: DAY.saturating_mul(30) };
+
+/// Kernel noise comes in bursts, and a scan is longer than a burst (`facts/kernel.md`, its proposal 20 in 60 s).
+pub const SPOOFABLE_THRESHOLD: Threshold = Threshold { offences: 20, within: MINUTE };
+
+/// Short, and always as short: the address may be a bystander's.
+pub const SPOOFABLE_BAN: Ban = Ban { length: BanLength::For(MINUTE.saturating_mul(10)), escalate: None };
+
+/// With more bans than these, somebody forges addresses: a real scan comes from a few.
+pub const SPOOFABLE_AT_ONCE: u32 = 100;
+/// The same, per minute.
+pub const SPOOFABLE_PER_MINUTE: u32 = 10;
+
+/// A user who logs in once a week stays known.
+pub const TRUST_FOR: Duration = DAY.saturating_mul(7);
+/// Three bad days of typing, in one window; a stolen machine behind the same address is still stopped.
+pub const TRUST_MULTIPLIER: u32 = 3;
+
+/// One host; a shorter prefix would ban neighbours.
+pub const OFFENDER_V4: u8 = 32;
+/// What one customer is given at least (RFC 6177): its host can choose any address in it.
+pub const OFFENDER_V6: u8 = 64;
+
+/// A flood of more addresses than this pushes out those that were unseen longest.
+pub const TRACKED_OFFENDERS: u32 = 100_000;
+
+/// The name that the samples of pf.conf and ipfw rules use.
+pub const TABLE: &str = "portcullis";
+/// A table that somebody flushed is full again after this long; a look at it costs one command.
+pub const CONVERGE: Duration = MINUTE.saturating_mul(5);
+/// A batch takes the tools well under a second; one that has not ended after so long hangs.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A quarter: long enough for "who was that last month?", and the database stays small.
+pub const HISTORY: Duration = DAY.saturating_mul(90);

@@ -1,0 +1,176 @@
+//! A file that was read as YAML, kept as long as something may have to be said about it.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use super::diagnostic::Diagnostic;
+use super::reader::{Fault, Faults, Item};
+use super::text;
+use super::yaml::{self, Node, NodeId, Value};
+use crate::rules::Severity;
+
+/// So many faults of a file are told; each costs a reading of the file, and nobody mends more at a time.
+const MOST_FAULTS: usize = 200;
+
+/// One step down a tree of lists and mappings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// To the value of a key.
+    Key(Cow<'static, str>),
+    /// To the key itself, where its name is what is wrong.
+    Name(Cow<'static, str>),
+    /// To the n-th entry of a list, from 0; of a mapping, to its value.
+    Index(usize),
+}
+
+/// Path, text and tree of a file.
+#[derive(Clone, Debug)]
+pub(super) struct Document {
+    path: PathBuf,
+    text: String,
+    root: Node,
+}
+
+impl Document {
+    /// Reads the bytes of a file, whatever they are.
+    pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Self, Diagnostic> {
+        let refused = |fault: text::TextFault| {
+            Diagnostic::at(path, bytes, fault.offset, Severity::Error, fault.text)
+        };
+        let text = text::from_bytes(bytes).map_err(refused)?;
+        let root = yaml::read(text).map_err(refused)?;
+        Ok(Self { path: path.to_owned(), text: text.to_owned(), root })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether there is nothing but comments in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.root.value == Value::Null
+    }
+
+    /// The whole of it, to be read.
+    pub(super) fn item<'a>(&'a self, faults: &'a Faults) -> Item<'a> {
+        Item::root(&self.root, faults)
+    }
+
+    /// What was found while reading, from top to bottom.
+    pub(super) fn diagnostics(&self, faults: Faults) -> Vec<Diagnostic> {
+        let mut faults = faults.into_inner();
+        faults.sort_by_key(|fault| fault.node);
+        let more = faults.len().saturating_sub(MOST_FAULTS);
+        faults.truncate(MOST_FAULTS);
+        let told = faults.into_iter().map(|Fault { node, severity, text }| {
+            Diagnostic::at(&self.path, self.text.as_bytes(), self.offset(node), severity, text)
+        });
+        let rest = format!("{more} more faults are not shown: mend these first");
+        let rest = (more > 0).then(|| Diagnostic::whole(&self.path, Severity::Error, rest));
+        told.chain(rest).collect()
+    }
+
+    /// About the node at the end of the way, or the last one on it that exists; with `inside`, about that byte of
+    /// its text, where the file shows it.
+    pub(super) fn diagnostic(
+        &self,
+        way: &[Step],
+        inside: Option<usize>,
+        severity: Severity,
+        text: &str,
+    ) -> Diagnostic {
+        let (id, node) = self.walk(way);
+        let offset = self.offset(id);
+        let within = match (&node.value, inside) {
+            (Value::Text(value), Some(inside)) => text::inside_scalar(&self.text, offset, value, inside),
+            _ => None,
+        };
+        Diagnostic::at(&self.path, self.text.as_bytes(), within.unwrap_or(offset), severity, text)
+    }
+
+    /// Whether any line of the file is such a one.
+    pub(super) fn any_line(&self, such: impl Fn(&str) -> bool) -> bool {
+        self.text.lines().any(such)
+    }
+
+    /// What stands behind a value on its last line, if the value is not quoted; `None` where it is.
+    pub(super) fn behind_unquoted(&self, node: &Node) -> Option<&str> {
+        let Value::Text(value) = &node.value else { return None };
+        let written = self.text.get(self.offset(node.id)..)?;
+        written.strip_prefix(value.as_str())?.lines().next()
+    }
+
+    fn offset(&self, id: NodeId) -> usize {
+        yaml::offset_of(&self.text, id)
+    }
+
+    /// A value that is missing has no place of its own: the key has.
+    fn walk(&self, way: &[Step]) -> (NodeId, &Node) {
+        let mut here = (self.root.id, &self.root);
+        for step in way {
+            let Some((key, value)) = child(here.1, step) else { break };
+            let name = matches!(step, Step::Name(_)) || value.value == Value::Null;
+            here = if name { (key.id, key) } else { (value.id, value) };
+        }
+        here
+    }
+}
+
+/// The key and the value that a step leads to; for an entry of a list, the entry twice.
+fn child<'a>(node: &'a Node, step: &Step) -> Option<(&'a Node, &'a Node)> {
+    match (&node.value, step) {
+        (_, Step::Key(wanted) | Step::Name(wanted)) => node.entry(wanted),
+        (Value::Map(map), Step::Index(n)) => map.get(*n).map(|(key, value)| (key, value)),
+        (Value::List(list), Step::Index(n)) => list.get(*n).map(|item| (item, item)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(key: &'static str) -> Step {
+        Step::Key(key.into())
+    }
+
+    fn place(text: &str, way: &[Step], inside: Option<usize>) -> (usize, usize) {
+        let document = Document::read(Path::new("x"), text.as_bytes()).unwrap();
+        let diagnostic = document.diagnostic(way, inside, Severity::Error, "no");
+        (diagnostic.line.unwrap(), diagnostic.column.unwrap())
+    }
+
+    #[test]
+    fn a_way_leads_as_far_as_there_is_something() {
+        let text = "rules:\n  - id: a\n    pattern: 'x(y'\n    means:\n";
+        let rule = |name| [key("rules"), Step::Index(0), key(name)];
+        assert_eq!(place(text, &[], None), (1, 1));
+        assert_eq!(place(text, &rule("x")[..2], None), (2, 5));
+        assert_eq!(place(text, &rule("pattern"), None), (3, 14));
+        assert_eq!(place(text, &rule("pattern"), Some(1)), (3, 16));
+        assert_eq!(place(text, &rule("pattern"), Some(99)), (3, 14));
+        assert_eq!(place(text, &rule("means"), None), (4, 5), "no value: the key");
+        assert_eq!(place(text, &rule("weight"), None), (2, 5), "no key: the mapping");
+        assert_eq!(place(text, &[key("rules"), Step::Index(7)], None), (2, 3));
+        assert_eq!(place("a: {b: 1, c: 2}", &[key("a"), Step::Name("c".into())], None), (1, 11));
+    }
+
+    #[test]
+    fn a_flood_of_faults_is_cut_and_says_so() {
+        let text: String = (0..500).map(|n| format!("k{n}: 1\n")).collect();
+        let document = Document::read(Path::new("x"), text.as_bytes()).unwrap();
+        let faults = Faults::default();
+        document.item(&faults).keys().unwrap().finish();
+        let told = document.diagnostics(faults);
+        assert_eq!(told.len(), MOST_FAULTS + 1);
+        assert!(told.last().unwrap().text.starts_with("300 more faults"));
+    }
+
+    #[test]
+    fn what_follows_an_unquoted_value_is_seen() {
+        let document = Document::read(Path::new("x"), b"a: x #y\nb: 'x' #y\n").unwrap();
+        let node = |n: usize| child(&document.root, &Step::Index(n)).unwrap().1;
+        assert_eq!(document.behind_unquoted(node(0)), Some(" #y"));
+        assert_eq!(document.behind_unquoted(node(1)), None);
+    }
+}

@@ -1,0 +1,59 @@
+//! Threshold and ban: the numbers that a rule file, the defaults and an override all may give.
+
+use super::defaults::ESCALATE;
+use super::reader::Item;
+use crate::rules::{Ban, BanLength, Escalate, Evidence, Threshold};
+
+/// More offences in one window than this are a slip of the writer's.
+const MOST_OFFENCES: u32 = 100_000;
+
+/// `{offences: 5, within: 10m}`
+pub(super) fn threshold(item: &Item<'_>) -> Option<Threshold> {
+    let mut keys = item.keys()?;
+    let offences = keys.must("offences", "so many make a ban, as in `offences: 5`", |i| i.whole(1..=MOST_OFFENCES));
+    let within = keys.must("within", "the length of the window, as in `within: 10m`", Item::span);
+    keys.finish();
+    Some(Threshold { offences: offences?, within: within? })
+}
+
+/// `{for: 1h, escalate: {factor: 2, max: 4w, forget: 30d}}`
+pub(super) fn ban(item: &Item<'_>) -> Option<Ban> {
+    let mut keys = item.keys()?;
+    let length = keys.must("for", "how long a ban lasts, as in `for: 1h` or `for: forever`", length);
+    let escalate = keys.maybe("escalate", |growth| {
+        if length == Some(BanLength::Forever) {
+            growth.fault("has no use: a ban that lasts for ever cannot grow");
+        }
+        escalate(growth)
+    });
+    keys.finish();
+    Some(Ban { length: length?, escalate })
+}
+
+fn length(item: &Item<'_>) -> Option<BanLength> {
+    if item.is_word("forever") { Some(BanLength::Forever) } else { item.span().map(BanLength::For) }
+}
+
+/// Every key may be left out: `escalate: {}` is a good choice.
+fn escalate(item: &Item<'_>) -> Option<Escalate> {
+    let mut keys = item.keys()?;
+    let factor = keys.or("factor", ESCALATE.factor, |item| item.number(1.0..=100.0));
+    let max = keys.or("max", ESCALATE.max, Item::span);
+    let forget = keys.or("forget", ESCALATE.forget, Item::span);
+    keys.finish();
+    Some(Escalate { factor, max, forget })
+}
+
+/// Why a ban is too hard for its evidence, if it is: whoever forges addresses must not be able to lock somebody
+/// else out for long (design section 7).
+pub(super) fn too_hard(ban: &Ban, evidence: Evidence) -> Option<&'static str> {
+    match (evidence, ban) {
+        (Evidence::Spoofable, Ban { length: BanLength::Forever, .. }) => {
+            Some("a ban on spoofable evidence cannot last for ever: anybody can forge the address")
+        }
+        (Evidence::Spoofable, Ban { escalate: Some(_), .. }) => {
+            Some("a ban on spoofable evidence cannot escalate: anybody can forge the address")
+        }
+        _ => None,
+    }
+}

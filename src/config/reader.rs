@@ -1,0 +1,418 @@
+//! Reading a tree by hand, so that every fault of a file is found and not only the first.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::suggest::{listed, nearest, or_near};
+use super::yaml::{Node, NodeId, Value};
+use crate::rules::Severity;
+
+/// No setting lasts longer; a ban that shall not end is `forever`.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+const QUOTED: &str = ": take the quotes away";
+
+/// Something wrong with a node.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Fault {
+    pub(super) node: NodeId,
+    pub(super) severity: Severity,
+    pub(super) text: String,
+}
+
+/// All that is wrong with a file; shared by everything that reads a part of it.
+#[derive(Debug, Default)]
+pub(super) struct Faults(RefCell<Vec<Fault>>);
+
+impl Faults {
+    pub(super) fn into_inner(self) -> Vec<Fault> {
+        self.0.into_inner()
+    }
+
+    fn push(&self, node: NodeId, severity: Severity, text: String) {
+        self.0.borrow_mut().push(Fault { node, severity, text });
+    }
+}
+
+/// A value, what to call it, and where to complain. A reading method that returns `None` has complained.
+#[derive(Clone, Debug)]
+pub(super) struct Item<'a> {
+    pub(super) node: &'a Node,
+    place: NodeId,
+    name: String,
+    faults: &'a Faults,
+}
+
+impl<'a> Item<'a> {
+    /// The whole file.
+    pub(super) fn root(node: &'a Node, faults: &'a Faults) -> Self {
+        Self { node, place: node.id, name: "the file".to_owned(), faults }
+    }
+
+    /// The value of a key. A missing value has no place of its own, so complaints go to the key.
+    fn of_key(key: &'a Node, name: &str, node: &'a Node, faults: &'a Faults) -> Self {
+        let place = if node.value == Value::Null { key.id } else { node.id };
+        Self { node, place, name: format!("`{name}`"), faults }
+    }
+
+    fn of_list(&self, node: &'a Node) -> Self {
+        Self { node, place: node.id, name: format!("an entry of {}", self.name), faults: self.faults }
+    }
+
+    /// Complains: the sentence follows the name of the value.
+    pub(super) fn fault(&self, sentence: impl AsRef<str>) {
+        self.faults.push(self.place, Severity::Error, format!("{} {}", self.name, sentence.as_ref()));
+    }
+
+    /// Complains in a sentence of its own.
+    pub(super) fn fault_plainly(&self, sentence: impl Into<String>) {
+        self.faults.push(self.place, Severity::Error, sentence.into());
+    }
+
+    /// Warns in a sentence of its own.
+    pub(super) fn warn(&self, sentence: impl Into<String>) {
+        self.faults.push(self.place, Severity::Warning, sentence.into());
+    }
+
+    fn wrong<T>(&self, wanted: &str, hint: &str) -> Option<T> {
+        let found = match &self.node.value {
+            Value::Null => return self.none(format!("has no value: it must be {wanted}")),
+            value => kind(value),
+        };
+        self.none(format!("must be {wanted}, not {found}{hint}"))
+    }
+
+    fn none<T>(&self, sentence: impl AsRef<str>) -> Option<T> {
+        self.fault(sentence);
+        None
+    }
+
+    /// Text that is not empty.
+    pub(super) fn text(&self) -> Option<&'a str> {
+        let hint = match &self.node.value {
+            Value::Text(text) if text.trim().is_empty() => return self.none("is empty"),
+            Value::Text(text) => return Some(text),
+            Value::Bool(_) | Value::Int(_) | Value::Float(_) => ": put it in single quotes",
+            Value::List(_) => ": a text that begins with `[` needs single quotes",
+            Value::Map(_) => ": a text that begins with `{` or holds `: ` needs single quotes",
+            Value::Null | Value::Tagged => "",
+        };
+        self.wrong("text", hint)
+    }
+
+    /// Whether it is this very word.
+    pub(super) fn is_word(&self, word: &str) -> bool {
+        matches!(&self.node.value, Value::Text(text) if text == word)
+    }
+
+    /// Text without line breaks, as a value of its own.
+    pub(super) fn line(&self) -> Option<String> {
+        let text = self.text()?;
+        if text.contains('\n') {
+            return self.none("must be a single line: put it in single quotes");
+        }
+        Some(text.to_owned())
+    }
+
+    /// `true` or `false`; YAML 1.2 knows no `yes` and `on`.
+    pub(super) fn boolean(&self) -> Option<bool> {
+        match &self.node.value {
+            Value::Bool(value) => Some(*value),
+            Value::Text(text) => self.not_boolean(text),
+            _ => self.wrong("`true` or `false`", ""),
+        }
+    }
+
+    fn not_boolean(&self, text: &str) -> Option<bool> {
+        match text.to_lowercase().as_str() {
+            "yes" | "on" | "y" | "true" => self.fault(format!("is text here: write `true`, not `{text}`")),
+            "no" | "off" | "n" | "false" => self.fault(format!("is text here: write `false`, not `{text}`")),
+            _ => return self.wrong("`true` or `false`", ""),
+        }
+        None
+    }
+
+    /// A whole number in a range.
+    pub(super) fn whole<N: TryFrom<i128> + Into<i128> + Copy>(&self, range: RangeInclusive<N>) -> Option<N> {
+        let (low, high): (i128, i128) = ((*range.start()).into(), (*range.end()).into());
+        match &self.node.value {
+            Value::Int(number) if (low..=high).contains(number) => N::try_from(*number).ok(),
+            Value::Text(text) if text.trim().parse::<i128>().is_ok() => self.wrong("a number", QUOTED),
+            Value::Int(number) => self.none(format!("must be from {low} to {high}, not {number}")),
+            _ => self.wrong(&format!("a whole number from {low} to {high}"), ""),
+        }
+    }
+
+    /// A number in a range, with a fraction or without.
+    pub(super) fn number(&self, range: RangeInclusive<f64>) -> Option<f64> {
+        let wanted = format!("a number from {} to {}", range.start(), range.end());
+        let number = match self.node.value {
+            Value::Float(number) => number,
+            // Exact: the ranges asked for are far below the 52 bits of a float.
+            Value::Int(number) => i32::try_from(number).map_or(f64::NAN, f64::from),
+            Value::Text(ref text) if text.trim().parse::<f64>().is_ok() => return self.wrong("a number", QUOTED),
+            _ => return self.wrong(&wanted, ""),
+        };
+        if range.contains(&number) { Some(number) } else { self.wrong(&wanted, "") }
+    }
+
+    /// A duration such as `10m`, `1h 30min`, `4w`: a second at least, a century at most.
+    pub(super) fn span(&self) -> Option<Duration> {
+        let text = match &self.node.value {
+            Value::Text(text) => text,
+            Value::Int(n) => return self.none(format!("needs a unit: `{n}s` or `{n}m`, for example")),
+            _ => return self.wrong("a duration such as `10m`, `1h` or `4w`", ""),
+        };
+        if text.contains('M') {
+            return self.none("counts months with a capital `M`: write `min` or `months`");
+        }
+        match humantime::parse_duration(text) {
+            Ok(span) if span < Duration::from_secs(1) => self.none("must be more than zero: at least `1s`"),
+            Ok(span) if span > LONGEST => self.none("is longer than a hundred years"),
+            Ok(span) => Some(span),
+            Err(error) => self.none(format!("must be a duration such as `10m`, `1h` or `4w`: {error}")),
+        }
+    }
+
+    /// One of some words.
+    pub(super) fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Option<T> {
+        let known: Vec<&str> = words.iter().map(|row| row.0).collect();
+        let Value::Text(text) = &self.node.value else {
+            return self.wrong(&format!("one of {}", listed(&known)), "");
+        };
+        let found = words.iter().find(|row| row.0 == text).map(|row| row.1);
+        found.or_else(|| self.none(format!("cannot be `{text}`{}", or_near(text, &known))))
+    }
+
+    /// The entries of a list; none when it is no list, which is complained about.
+    pub(super) fn list(&self) -> Vec<Self> {
+        match &self.node.value {
+            Value::List(items) => items.iter().map(|item| self.of_list(item)).collect(),
+            _ => {
+                self.wrong::<()>("a list, such as `[a, b]`", "");
+                Vec::new()
+            }
+        }
+    }
+
+    /// The same, of a list that makes no sense without an entry.
+    pub(super) fn filled_list(&self, why: &str, most: usize) -> Vec<Self> {
+        let list = self.list();
+        if self.node.items().is_some_and(<[Node]>::is_empty) {
+            self.fault(format!("is empty: {why}"));
+        } else if list.len() > most {
+            self.fault(format!("has {} entries, more than the {most} that are read", list.len()));
+        }
+        list.into_iter().take(most).collect()
+    }
+
+    /// The value of a key, if this is a mapping that has it; nothing is complained about.
+    pub(super) fn peek(&self, key: &str) -> Option<Self> {
+        let (key_node, node) = self.node.entry(key)?;
+        Some(Self::of_key(key_node, key, node, self.faults))
+    }
+
+    /// A list, or a single value in its place.
+    pub(super) fn one_or_many(&self) -> Vec<Self> {
+        if matches!(self.node.value, Value::List(_)) { self.list() } else { vec![self.clone()] }
+    }
+
+    /// Lines, one or a list.
+    pub(super) fn texts(&self) -> Vec<String> {
+        self.one_or_many().iter().filter_map(Item::line).collect()
+    }
+
+    /// Whether it is a list.
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.node.value, Value::List(_))
+    }
+
+    /// Whether it is a mapping.
+    pub(super) fn is_mapping(&self) -> bool {
+        matches!(self.node.value, Value::Map(_))
+    }
+
+    /// The keys of a mapping whose names are known.
+    pub(super) fn keys(&self) -> Option<Keys<'a>> {
+        let entries = self.entries()?;
+        Some(Keys { item: self.clone(), entries, asked: Vec::new(), missing: Vec::new() })
+    }
+
+    /// The entries of a mapping whose names are the operator's choice: name, key and value.
+    pub(super) fn entries(&self) -> Option<Vec<Entry<'a>>> {
+        let Value::Map(map) = &self.node.value else { return self.wrong("a mapping of `key: value`", "") };
+        let mut entries: Vec<Entry<'a>> = Vec::with_capacity(map.len());
+        let mut seen = HashSet::new();
+        for (key, value) in map {
+            let complaint = Self { node: key, place: key.id, name: "a key".to_owned(), faults: self.faults };
+            let Some(name) = complaint.text() else { continue };
+            if !seen.insert(name) {
+                complaint.fault_plainly(format!("`{name}` is given twice here: remove one of them"));
+                continue;
+            }
+            entries.push(Entry { name, value: Self::of_key(key, name, value, self.faults), key: complaint });
+        }
+        Some(entries)
+    }
+}
+
+/// A key and its value.
+#[derive(Clone, Debug)]
+pub(super) struct Entry<'a> {
+    pub(super) name: &'a str,
+    pub(super) key: Item<'a>,
+    pub(super) value: Item<'a>,
+}
+
+/// The keys of a mapping, taken one by one; what nobody asked for is unknown.
+pub(super) struct Keys<'a> {
+    item: Item<'a>,
+    entries: Vec<Entry<'a>>,
+    asked: Vec<&'static str>,
+    missing: Vec<(&'static str, &'static str)>,
+}
+
+impl<'a> Keys<'a> {
+    /// The value of a key, if given.
+    pub(super) fn get(&mut self, key: &'static str) -> Option<Item<'a>> {
+        self.asked.push(key);
+        self.entries.iter().find(|entry| entry.name == key).map(|entry| entry.value.clone())
+    }
+
+    /// What a key says, or the default when it is not given; also when it is wrong, which is complained about.
+    pub(super) fn or<T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        read: impl FnOnce(&Item<'a>) -> Option<T>,
+    ) -> T {
+        self.get(key).and_then(|item| read(&item)).unwrap_or(default)
+    }
+
+    /// What a key says that need not be given.
+    pub(super) fn maybe<T>(&mut self, key: &'static str, read: impl FnOnce(&Item<'a>) -> Option<T>) -> Option<T> {
+        self.get(key).and_then(|item| read(&item))
+    }
+
+    /// What a key says that must be given; `what` says what it is for.
+    pub(super) fn must<T>(
+        &mut self,
+        key: &'static str,
+        what: &'static str,
+        read: impl FnOnce(&Item<'a>) -> Option<T>,
+    ) -> Option<T> {
+        let found = self.get(key);
+        if found.is_none() {
+            self.missing.push((key, what));
+        }
+        found.and_then(|item| read(&item))
+    }
+
+    /// Complains about unknown and missing keys; a misspelt key is not also missing.
+    pub(super) fn finish(self) {
+        let unknown = |entry: &&Entry<'_>| !self.asked.contains(&entry.name);
+        let mut meant = Vec::new();
+        for Entry { name, key, .. } in self.entries.iter().filter(unknown) {
+            meant.extend(nearest(name, self.asked.iter().copied()));
+            key.fault_plainly(match *name {
+                "<<" => "merge keys (`<<`) are not read: write the keys out".to_owned(),
+                name => format!("unknown key `{name}`{}", or_near(name, &self.asked)),
+            });
+        }
+        for (key, what) in self.missing.iter().filter(|row| !meant.contains(&row.0)) {
+            self.item.fault_plainly(format!("the key `{key}` is missing: {what}"));
+        }
+    }
+}
+
+/// What a value is, for `must be …, not …`.
+fn kind(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".to_owned(),
+        Value::Bool(value) => format!("`{value}`"),
+        Value::Int(number) => format!("the number {number}"),
+        Value::Float(number) => format!("the number {number}"),
+        Value::Text(text) => format!("`{text}`"),
+        Value::List(_) => "a list".to_owned(),
+        Value::Map(_) => "a mapping".to_owned(),
+        Value::Tagged => "a value with a `!tag`".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::yaml;
+
+    /// What reading complains about.
+    fn complaints(text: &str, read: impl Fn(&mut Keys<'_>)) -> Vec<String> {
+        let root = yaml::read(text).unwrap();
+        let faults = Faults::default();
+        if let Some(mut keys) = Item::root(&root, &faults).keys() {
+            read(&mut keys);
+            keys.finish();
+        }
+        faults.into_inner().into_iter().map(|fault| fault.text).collect()
+    }
+
+    #[test]
+    fn yaml_surprises_get_a_sentence() {
+        let boolean = |keys: &mut Keys<'_>| assert_eq!(keys.get("a").and_then(|item| item.boolean()), None);
+        assert_eq!(complaints("a: yes", boolean), ["`a` is text here: write `true`, not `yes`"]);
+        assert_eq!(complaints("a: off", boolean), ["`a` is text here: write `false`, not `off`"]);
+        assert_eq!(complaints("a: 1", boolean), ["`a` must be `true` or `false`, not the number 1"]);
+        let text = |keys: &mut Keys<'_>| assert_eq!(keys.get("a").and_then(|item| item.text()), None);
+        assert_eq!(complaints("a: 8080", text), ["`a` must be text, not the number 8080: put it in single quotes"]);
+        assert!(complaints("a: [a-z]", text)[0].contains("begins with `[` needs single quotes"));
+        assert_eq!(complaints("a:", text), ["`a` has no value: it must be text"]);
+        assert_eq!(complaints("a: ''", text), ["`a` is empty"]);
+        assert_eq!(complaints("a: !x b", text), ["`a` must be text, not a value with a `!tag`"]);
+        let whole = |keys: &mut Keys<'_>| assert_eq!(keys.get("a").and_then(|item| item.whole(1u32..=9)), None);
+        assert!(complaints("a: '1'", whole)[0].contains("take the quotes away"));
+        assert_eq!(complaints("a: 10", whole), ["`a` must be from 1 to 9, not 10"]);
+        assert_eq!(complaints("a: 1.5", whole), ["`a` must be a whole number from 1 to 9, not the number 1.5"]);
+    }
+
+    #[test]
+    fn durations_need_a_unit_and_a_length() {
+        let span = |keys: &mut Keys<'_>| assert_eq!(keys.get("a").and_then(|item| item.span()), None);
+        for (text, says) in [
+            ("a: 600", "needs a unit: `600s`"),
+            ("a: 0s", "more than zero"),
+            ("a: 10M", "months"),
+            ("a: 5parsec", "unknown time unit"),
+            ("a: 200years", "hundred years"),
+            ("a: 99999999999999999999y", "too large"),
+            ("a: [1]", "must be a duration"),
+        ] {
+            let told = complaints(text, span);
+            assert!(told.len() == 1 && told[0].contains(says), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_key_is_not_also_missing() {
+        let told = complaints("patern: x\nzzz: 1\n<<: 2\n1: 2\n", |keys| {
+            keys.must("pattern", "it says what to look for", |item| item.text());
+            keys.must("id", "every rule has one", |item| item.text());
+        });
+        assert_eq!(
+            told,
+            [
+                "a key must be text, not the number 1: put it in single quotes",
+                "unknown key `patern`, did you mean `pattern`?",
+                "unknown key `zzz`; known are `pattern` and `id`",
+                "merge keys (`<<`) are not read: write the keys out",
+                "the key `id` is missing: every rule has one",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_key_given_twice_is_an_error() {
+        let told = complaints("a: x\na: y\n", |keys| assert_eq!(keys.get("a").unwrap().text(), Some("x")));
+        assert_eq!(told, ["`a` is given twice here: remove one of them"]);
+    }
+}

@@ -1,0 +1,178 @@
+//! Rules, fields and samples of a rule file.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use super::document::Document;
+use super::reader::{Item, Keys};
+use super::rule_set::name;
+use super::suggest::or_near;
+use super::yaml::Value;
+use crate::address;
+use crate::rules::{AddressFrom, Counts, Effect, Rule, Sample, Weight};
+
+/// Parts of a list with their index in the file; those with faults are left out.
+pub(super) type Placed<T> = Vec<(usize, T)>;
+
+const EFFECTS: [(&str, Effect); 3] =
+    [("offence", Effect::Offence), ("trust", Effect::Trust), ("ignore", Effect::Ignore)];
+const COUNTS: [(&str, Counts); 2] = [("session", Counts::Session), ("line", Counts::Line)];
+const ADDRESSES: [(&str, AddressFrom); 2] = [("line", AddressFrom::Line), ("session", AddressFrom::Session)];
+
+/// What `<ADDR>` and `<HOST>` are taken for already.
+const TAKEN: [&str; 2] = ["ADDR", "HOST"];
+
+/// The longest name of a placeholder.
+const LONGEST_FIELD: usize = 32;
+
+/// The sets we know have 10 to 60 rules with a few samples each; more than this is no work of a hand.
+const MOST_RULES: usize = 1000;
+const MOST_SAMPLES: usize = 5000;
+
+/// Placeholders and their alphabets.
+pub(super) fn fields(item: &Item<'_>) -> Option<Placed<(String, String)>> {
+    let known = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let mut fields = Vec::new();
+    for (place, entry) in item.entries()?.into_iter().enumerate() {
+        let good = entry.name.starts_with(|c: char| c.is_ascii_uppercase()) && entry.name.chars().all(known);
+        if !good || entry.name.len() > LONGEST_FIELD {
+            entry.key.fault(format!("must be capital letters, digits and `_`, {LONGEST_FIELD} at most, as in `USER`"));
+        } else if TAKEN.contains(&entry.name) {
+            entry.key.fault(format!("cannot be `{}`: that always is an address", entry.name));
+        }
+        fields.extend(entry.value.line().map(|alphabet| (place, (entry.name.to_owned(), alphabet))));
+    }
+    Some(fields)
+}
+
+/// The rules of a set.
+pub(super) fn rules(document: &Document, list: &Item<'_>) -> Placed<Rule> {
+    let items = list.filled_list("a rule set needs a rule", MOST_RULES);
+    let mut seen = HashSet::new();
+    for id in items.iter().filter_map(|item| item.peek("id")) {
+        if let Value::Text(text) = &id.node.value
+            && !seen.insert(text)
+        {
+            id.fault_plainly(format!("another rule has the id `{text}` already"));
+        }
+    }
+    let commented = document.any_line(|line| pattern_with_comment(line).is_some());
+    let read = |item| rule(item, |pattern| commented && cut_by_comment(document, pattern));
+    items.iter().enumerate().filter_map(|(place, item)| Some((place, read(item)?))).collect()
+}
+
+/// The ids of all rules, of those with faults too: a sample may name them.
+pub(super) fn ids<'a>(list: &Item<'a>) -> Vec<&'a str> {
+    let ids = list.node.items().unwrap_or_default().iter().filter_map(|rule| rule.entry("id"));
+    ids.filter_map(|(_, id)| if let Value::Text(id) = &id.value { Some(id.as_str()) } else { None }).collect()
+}
+
+/// What may be a pattern without quotes and a comment: cheap to find, so that good files are read only once.
+fn pattern_with_comment(line: &str) -> Option<&str> {
+    let (_, pattern) = line.split_once("pattern:")?;
+    (!pattern.trim_start().starts_with(['\'', '"']) && pattern.contains(" #")).then_some(pattern)
+}
+
+fn cut_by_comment(document: &Document, pattern: &Item<'_>) -> bool {
+    document.behind_unquoted(pattern.node).is_some_and(|behind| behind.trim_start().starts_with('#'))
+}
+
+fn rule(item: &Item<'_>, is_cut: impl Fn(&Item<'_>) -> bool) -> Option<Rule> {
+    let mut keys = item.keys()?;
+    let id = keys.must("id", "every rule has a name of its own", id);
+    let pattern = keys.must("pattern", "what a line must look like, in single quotes", |pattern| {
+        if is_cut(pattern) {
+            pattern.warn("the pattern ends before this line's ` #`, a comment to YAML: put it in single quotes");
+        }
+        pattern.line()
+    });
+    let effect = keys.or("effect", Effect::Offence, |item| item.word(&EFFECTS));
+    let means = keys.must("means", "a sentence that tells an operator what such a line means", Item::line);
+    let rest = rest(&mut keys, effect);
+    keys.finish();
+    Some(Rule { id: id?, pattern: pattern?, means: means.unwrap_or_default(), ..rest })
+}
+
+/// What has a default.
+fn rest(keys: &mut Keys<'_>, effect: Effect) -> Rule {
+    Rule {
+        id: String::new(),
+        pattern: String::new(),
+        means: String::new(),
+        effect,
+        weight: keys.or("weight", Weight::ONE, |item| weight(item, effect)),
+        counts: keys.or("counts", Counts::Session, |item| item.word(&COUNTS)),
+        address: keys.or("address", AddressFrom::Line, |item| item.word(&ADDRESSES)),
+        enabled: keys.or("enabled", true, Item::boolean),
+        advice: keys.or("advice", Vec::new(), |item| Some(item.texts())),
+    }
+}
+
+/// A name that no sample can mistake for its `rule: none`.
+fn id(item: &Item<'_>) -> Option<String> {
+    let id = name(item)?;
+    if id == "none" {
+        item.fault("cannot be `none`: in a sample that says that no rule may match");
+    }
+    Some(id)
+}
+
+fn weight(item: &Item<'_>, effect: Effect) -> Option<Weight> {
+    let weight = item.number(0.0..=100.0)?;
+    if effect != Effect::Offence {
+        item.warn(format!("the weight has no use: a line with `effect: {}` never counts", effect.as_str()));
+    }
+    // Tenths from 0 to 1000, so the cast is exact once there is no fraction left.
+    let tenths = weight * 10.0;
+    let whole = (tenths - tenths.round()).abs() < 1e-6;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0.0..=1000.0, whole")]
+    let found = whole.then(|| Weight::from_tenths(tenths.round() as u16)).flatten();
+    if found.is_none() {
+        item.fault("must have one digit after the point at most, such as `0.5`");
+    }
+    found
+}
+
+/// Lines with the answers they must get; a rule they name must exist.
+pub(super) fn samples(list: &Item<'_>, ids: &[&str]) -> Placed<Sample> {
+    let items = list.filled_list("remove it, or show a line", MOST_SAMPLES);
+    items.iter().enumerate().filter_map(|(place, item)| Some((place, sample(item, ids)?))).collect()
+}
+
+fn sample(item: &Item<'_>, ids: &[&str]) -> Option<Sample> {
+    let mut keys = item.keys()?;
+    let line = keys.must("line", "a whole line as the log has it, in single quotes", Item::line);
+    let rule = keys.must("rule", "the id of the rule that must match, or `none`", |item| rule_of(item, ids));
+    let address = keys.or("addr", None, |item| {
+        if rule == Some(None) && !item.is_word("none") {
+            item.fault("has no use where no rule may match");
+        }
+        address_of(item)
+    });
+    keys.finish();
+    Some(Sample { line: line?, rule: rule?, address })
+}
+
+fn rule_of(item: &Item<'_>, ids: &[&str]) -> Option<Option<String>> {
+    if item.is_word("none") {
+        return Some(None);
+    }
+    let id = item.text()?;
+    if !ids.contains(&id) {
+        item.fault(format!("names no rule of this file: `{id}`{}", or_near(id, ids)));
+        return None;
+    }
+    Some(Some(id.to_owned()))
+}
+
+fn address_of(item: &Item<'_>) -> Option<Option<IpAddr>> {
+    if item.is_word("none") {
+        return Some(None);
+    }
+    let text = item.text()?;
+    let address = address::parse(text.as_bytes());
+    if address.is_none() {
+        item.fault(format!("must be an address such as `192.0.2.7`, or `none`, not `{text}`"));
+    }
+    address.map(Some)
+}

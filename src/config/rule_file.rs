@@ -1,0 +1,142 @@
+//! A rule file: read into a [`RuleSet`], and kept to say where in it something is wrong.
+
+use std::path::Path;
+
+use super::diagnostic::Diagnostic;
+use super::document::{Document, Step};
+use super::reader::Faults;
+use super::rule_set::{self, Parts};
+use crate::rules::{Fault, Place, RuleSet, Severity};
+
+/// A rule file with the set that could be made of it.
+#[derive(Clone, Debug)]
+pub struct RuleFile {
+    /// What the file says. Where `usable` is false, rules and samples with faults are not in it.
+    pub set: RuleSet,
+    /// Whether no error was found while reading; patterns and samples are for other layers to try.
+    pub usable: bool,
+    document: Document,
+    // Where the n-th field, rule and sample of the set stand in the lists of the file.
+    fields: Vec<usize>,
+    rules: Vec<usize>,
+    samples: Vec<usize>,
+}
+
+impl RuleFile {
+    /// Reads a file's bytes; `path` is only for the diagnostics.
+    ///
+    /// Without a file, the diagnostics say why; with one, they may still hold errors (`usable` tells) and warnings.
+    pub fn read(path: &Path, bytes: &[u8]) -> (Option<Self>, Vec<Diagnostic>) {
+        let document = match Document::read(path, bytes) {
+            Ok(document) => document,
+            Err(diagnostic) => return (None, vec![diagnostic]),
+        };
+        if document.is_empty() {
+            let empty = Diagnostic::whole(path, Severity::Error, "the file is empty: it begins with `version: 1`");
+            return (None, vec![empty]);
+        }
+        let faults = Faults::default();
+        let parts = rule_set::read(&document, &document.item(&faults));
+        let diagnostics = document.diagnostics(faults);
+        let usable = diagnostics.iter().all(|diagnostic| diagnostic.severity < Severity::Error);
+        let file = parts.map(|Parts { set, fields, rules, samples }| {
+            Self { set, usable, document, fields, rules, samples }
+        });
+        (file, diagnostics)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        self.document.path()
+    }
+
+    /// What another layer found in the set, with the place in the file.
+    pub fn diagnose(&self, fault: &Fault) -> Diagnostic {
+        self.diagnose_at(fault, None)
+    }
+
+    /// The same, with the byte of the pattern or other text that is meant: the caret goes there if it can.
+    pub fn diagnose_at(&self, fault: &Fault, inside: Option<usize>) -> Diagnostic {
+        let nth = |list: &[usize], n: usize| Step::Index(list.get(n).copied().unwrap_or(usize::MAX));
+        let key = |name: &'static str| Step::Key(name.into());
+        let way = match fault.place {
+            Place::Key(name) => vec![key(name)],
+            Place::Field(n) => vec![key("fields"), nth(&self.fields, n)],
+            Place::Rule(n, name) => vec![key("rules"), nth(&self.rules, n), key(name)],
+            Place::Sample(n, name) => vec![key("samples"), nth(&self.samples, n), key(name)],
+        };
+        self.document.diagnostic(&way, inside, fault.severity, &fault.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FILE: &str = "\
+version: 1
+name: mini
+about: A test.
+program: mini
+fields: {USER: '[^:]*'}
+rules:
+  - id: broken
+    means: Its pattern is missing.
+  - id: good
+    pattern: '^a (b <ADDR>$'
+    means: It is good.
+samples:
+  - {line: 'x: a', rule: 7}
+  - {line: 'x: b', rule: none}
+";
+
+    fn place(fault: Place, inside: Option<usize>) -> (usize, usize) {
+        let (file, _) = RuleFile::read(Path::new("mini.yaml"), FILE.as_bytes());
+        let fault = Fault { severity: Severity::Error, place: fault, text: "no".to_owned() };
+        let diagnostic = file.unwrap().diagnose_at(&fault, inside);
+        (diagnostic.line.unwrap(), diagnostic.column.unwrap())
+    }
+
+    #[test]
+    fn places_of_other_layers_lead_to_the_file_though_parts_of_it_were_left_out() {
+        assert_eq!(place(Place::Key("program"), None), (4, 10));
+        assert_eq!(place(Place::Key("threshold"), None), (1, 1));
+        assert_eq!(place(Place::Field(0), None), (5, 16));
+        assert_eq!(place(Place::Rule(0, "pattern"), None), (10, 14));
+        assert_eq!(place(Place::Rule(0, "pattern"), Some(3)), (10, 18), "at the bracket");
+        assert_eq!(place(Place::Rule(0, "weight"), None), (9, 5), "no such key: the rule");
+        assert_eq!(place(Place::Sample(0, "line"), None), (14, 12));
+        assert_eq!(place(Place::Rule(99, "id"), None), (7, 3), "never out of bounds");
+    }
+
+    #[test]
+    fn what_is_wrong_in_one_part_hides_nothing_in_another() {
+        let (file, diagnostics) = RuleFile::read(Path::new("mini.yaml"), FILE.as_bytes());
+        let file = file.unwrap();
+        assert!(!file.usable && file.set.rules.len() == 1 && file.set.samples.len() == 1);
+        let lines: Vec<Option<usize>> = diagnostics.iter().map(|d| d.line).collect();
+        assert_eq!(lines, [Some(7), Some(13)], "{diagnostics:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            RuleFile::read(Path::new("x"), &bytes);
+        }
+
+        #[test]
+        fn no_damage_to_a_good_file_makes_it_panic(
+            damage in prop::collection::vec((0..FILE.len(), "[ \n:'\"{}\\[\\]&*!a1~-]{0,3}"), 1..4)
+        ) {
+            let mut text = FILE.to_owned();
+            for (at, junk) in damage {
+                text.replace_range(at..(at + 1).min(text.len()), &junk);
+            }
+            for diagnostic in RuleFile::read(Path::new("x"), text.as_bytes()).1 {
+                prop_assert!(!diagnostic.to_string().is_empty());
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The keys of a rule file (design section 6), one after the other.
+
+use super::defaults::VERSION;
+use super::document::Document;
+use super::policy;
+use super::reader::{Item, Keys};
+use super::rule::{self, Placed};
+use crate::rules::{Ban, Evidence, Format, RuleSet};
+
+/// In bytes: sshd cuts at 500, syslogd at 1 to 8 KiB, and a line of 16 KiB is not read at all.
+const MESSAGE_LIMITS: std::ops::RangeInclusive<u32> = 16..=16_384;
+
+/// The longest name of a set or a rule: it stands in log lines and in the database.
+const LONGEST_NAME: usize = 64;
+
+const PROGRAM: &str = "name the program whose lines are looked at, as in `program: sshd`";
+
+/// Every line's program is looked up among them.
+const MOST_PROGRAMS: usize = 100;
+
+/// A rule set, and where in the file its n-th field, rule and sample stand.
+pub(super) struct Parts {
+    pub(super) set: RuleSet,
+    pub(super) fields: Vec<usize>,
+    pub(super) rules: Vec<usize>,
+    pub(super) samples: Vec<usize>,
+}
+
+/// Reads the whole file; `None` when nothing can be made of it. Values with faults are replaced by defaults.
+pub(super) fn read(document: &Document, root: &Item<'_>) -> Option<Parts> {
+    let mut keys = root.keys()?;
+    let version = keys.must("version", "a rule file begins with `version: 1`", |item| Some(is_known(item)));
+    if version == Some(false) {
+        return None;
+    }
+    let head = head(&mut keys);
+    let fields = keys.or("fields", Vec::new(), rule::fields);
+    let rules = keys.must("rules", "what is looked for", |item| Some(rule::rules(document, item)));
+    let ids = root.peek("rules").map(|item| rule::ids(&item)).unwrap_or_default();
+    let samples = keys.or("samples", Vec::new(), |item| Some(rule::samples(item, &ids)));
+    keys.finish();
+    let ((fields, field_places), (samples, sample_places)) = (apart(fields), apart(samples));
+    let (rules, rule_places) = apart(rules.unwrap_or_default());
+    let set = RuleSet { fields, rules, samples, ..head };
+    Some(Parts { set, fields: field_places, rules: rule_places, samples: sample_places })
+}
+
+fn apart<T>(parts: Placed<T>) -> (Vec<T>, Vec<usize>) {
+    parts.into_iter().map(|(place, part)| (part, place)).unzip()
+}
+
+/// Whether this program can read a file of that version; what else could be said about another would mislead.
+pub(super) fn is_known(item: &Item<'_>) -> bool {
+    let version = item.whole(1..=i32::MAX).unwrap_or(VERSION);
+    if version > VERSION {
+        item.fault_plainly(format!(
+            "this file was written for a newer Portcullis: it says version {version}, this program reads {VERSION}"
+        ));
+    }
+    version <= VERSION
+}
+
+/// All but fields, rules and samples.
+fn head(keys: &mut Keys<'_>) -> RuleSet {
+    let name = keys.must("name", "a short name for the set, such as `sshd`", name);
+    let about = keys.must("about", "one sentence for operators", Item::line);
+    let format = keys.or("format", Format::Syslog, |item| {
+        item.word(&[("syslog", Format::Syslog), ("raw", Format::Raw)])
+    });
+    let programs = programs(keys, format);
+    let evidence = keys.or("evidence", Evidence::Handshake, |item| {
+        item.word(&[("handshake", Evidence::Handshake), ("spoofable", Evidence::Spoofable)])
+    });
+    let limit = keys.maybe("message_limit", |item| item.whole(MESSAGE_LIMITS));
+    RuleSet {
+        name: name.unwrap_or_default(),
+        about: about.unwrap_or_default(),
+        programs,
+        format,
+        evidence,
+        message_limit: limit.and_then(|limit| usize::try_from(limit).ok()),
+        threshold: keys.maybe("threshold", policy::threshold),
+        ban: keys.maybe("ban", |item| ban(item, evidence)),
+        fields: Vec::new(),
+        advice: keys.or("advice", Vec::new(), |item| Some(item.texts())),
+        rules: Vec::new(),
+        samples: Vec::new(),
+    }
+}
+
+/// A name for people, logs and the command line.
+pub(super) fn name(item: &Item<'_>) -> Option<String> {
+    let name = item.text()?;
+    let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let good = name.starts_with(known) && name.chars().all(|c| known(c) || c == '-') && name.len() <= LONGEST_NAME;
+    if !good {
+        item.fault(format!(
+            "must be lower-case letters, digits and dashes, {LONGEST_NAME} at most, a letter or digit first"
+        ));
+    }
+    good.then(|| name.to_owned())
+}
+
+/// A raw line has no program; every other line is looked up by it.
+fn programs(keys: &mut Keys<'_>, format: Format) -> Vec<String> {
+    if format == Format::Raw {
+        let useless = |item: &Item<'_>| item.fault("has no use with `format: raw`: such a line names no program");
+        keys.maybe("program", |item| Some(useless(item)));
+        return Vec::new();
+    }
+    let programs = |item: &Item<'_>| {
+        let list = if item.is_list() { item.filled_list(PROGRAM, MOST_PROGRAMS) } else { vec![item.clone()] };
+        Some(list.iter().filter_map(program).collect())
+    };
+    keys.must("program", PROGRAM, programs).unwrap_or_default()
+}
+
+/// A tag as syslog prints it before `[pid]:`.
+fn program(item: &Item<'_>) -> Option<String> {
+    let text = item.text()?;
+    let odd = text.chars().find(|c| c.is_whitespace() || matches!(c, '[' | ']' | ':'));
+    if let Some(odd) = odd {
+        item.fault(format!("cannot hold `{odd}`: write the name that stands before `[pid]:` in the log"));
+    }
+    odd.is_none().then(|| text.to_owned())
+}
+
+/// Whoever forges addresses must not be able to lock others out for long.
+fn ban(item: &Item<'_>, evidence: Evidence) -> Option<Ban> {
+    let ban = policy::ban(item)?;
+    if let Some(why) = policy::too_hard(&ban, evidence) {
+        item.fault_plainly(why);
+    }
+    Some(ban)
+}
