@@ -1,5 +1,6 @@
 //! What the operator wrote.
 mod diagnostic;
+mod shipped;
 mod text;
 mod yaml;
 mod yaml_error;

@@ -50,13 +50,9 @@ impl RuleFile {
         self.document.path()
     }
 
-    /// What another layer found in the set, with the place in the file.
+    /// What another layer found in the set, with the place in the file; the caret goes to the byte of the pattern that
+    /// is meant, if it can.
     pub fn diagnose(&self, fault: &Fault) -> Diagnostic {
-        self.diagnose_at(fault, None)
-    }
-
-    /// The same, with the byte of the pattern or other text that is meant: the caret goes there if it can.
-    pub fn diagnose_at(&self, fault: &Fault, inside: Option<usize>) -> Diagnostic {
         let nth = |list: &[usize], n: usize| Step::Index(list.get(n).copied().unwrap_or(usize::MAX));
         let key = |name: &'static str| Step::Key(name.into());
         let way = match fault.place {
@@ -65,6 +61,7 @@ impl RuleFile {
             Place::Rule(n, name) => vec![key("rules"), nth(&self.rules, n), key(name)],
             Place::Sample(n, name) => vec![key("samples"), nth(&self.samples, n), key(name)],
         };
+        let inside = (fault.offset > 0).then_some(fault.offset);
         self.document.diagnostic(&way, inside, fault.severity, &fault.text)
     }
 }
@@ -92,23 +89,23 @@ samples:
   - {line: 'x: b', rule: none}
 ";
 
-    fn place(fault: Place, inside: Option<usize>) -> (usize, usize) {
+    fn place(place: Place, offset: usize) -> (usize, usize) {
         let (file, _) = RuleFile::read(Path::new("mini.yaml"), FILE.as_bytes());
-        let fault = Fault { severity: Severity::Error, place: fault, text: "no".to_owned() };
-        let diagnostic = file.unwrap().diagnose_at(&fault, inside);
+        let fault = Fault { offset, ..Fault::error(place, "no") };
+        let diagnostic = file.unwrap().diagnose(&fault);
         (diagnostic.line.unwrap(), diagnostic.column.unwrap())
     }
 
     #[test]
     fn places_of_other_layers_lead_to_the_file_though_parts_of_it_were_left_out() {
-        assert_eq!(place(Place::Key("program"), None), (4, 10));
-        assert_eq!(place(Place::Key("threshold"), None), (1, 1));
-        assert_eq!(place(Place::Field(0), None), (5, 16));
-        assert_eq!(place(Place::Rule(0, "pattern"), None), (10, 14));
-        assert_eq!(place(Place::Rule(0, "pattern"), Some(3)), (10, 18), "at the bracket");
-        assert_eq!(place(Place::Rule(0, "weight"), None), (9, 5), "no such key: the rule");
-        assert_eq!(place(Place::Sample(0, "line"), None), (14, 12));
-        assert_eq!(place(Place::Rule(99, "id"), None), (7, 3), "never out of bounds");
+        assert_eq!(place(Place::Key("program"), 0), (4, 10));
+        assert_eq!(place(Place::Key("threshold"), 0), (1, 1));
+        assert_eq!(place(Place::Field(0), 0), (5, 16));
+        assert_eq!(place(Place::Rule(0, "pattern"), 0), (10, 14));
+        assert_eq!(place(Place::Rule(0, "pattern"), 3), (10, 18), "at the bracket");
+        assert_eq!(place(Place::Rule(0, "weight"), 0), (9, 5), "no such key: the rule");
+        assert_eq!(place(Place::Sample(0, "line"), 0), (14, 12));
+        assert_eq!(place(Place::Rule(99, "id"), 0), (7, 3), "never out of bounds");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::compile::{Compiled, limits};
 use super::locate::Scratch;
 use super::model::{Fault, Place, RuleSet};
 use super::{matcher, pattern, witness};
-use crate::record;
+use crate::{address, record};
 
 /// The true peer of messages made from patterns; RFC 5737 documentation space, as are the lures.
 const TRUE_PEER: &str = "192.0.2.7";
@@ -40,6 +40,7 @@ const SHORTEST_ADDRESS: u32 = 7;
 
 /// One honest message and the stretches of it that the peer chooses.
 struct Target {
+    rule: usize,
     header: Vec<u8>,
     message: Vec<u8>,
     /// `None`: the message names a host or nobody, and no address may be found in any of its variants.
@@ -101,7 +102,9 @@ fn targets(set: &RuleSet, compiled: &Compiled, rule: usize) -> Vec<Target> {
         let found =
             compiled.find(&mut Scratch::default(), &message, false).filter(|found| found.rule == rule)?;
         let (token, fields) = fields.of(&message)?;
-        Some(Target { header, message, peer: found.address, token, fields })
+        let named = token.as_ref().and_then(|token| address::parse(message.get(token.clone())?));
+        // A sample of a message that was cut names whom the attacker chose: no variant of it has a true peer.
+        (named == found.address).then_some(Target { rule, header, message, peer: found.address, token, fields })
     };
     messages.into_iter().filter_map(target).collect()
 }
@@ -118,13 +121,11 @@ fn split(set: &RuleSet, line: &[u8]) -> (Vec<u8>, Vec<u8>) {
     (header, message)
 }
 
-/// Whole messages of all rules with a lure for the address: one for each rule and lure is enough.
+/// A whole message of each rule with each lure for the address, as somebody might paste it into a user name.
 fn copies(targets: &[Target]) -> Vec<Vec<u8>> {
-    let mut copies: Vec<Vec<u8>> =
-        targets.iter().flat_map(|target| LURES.map(|lure| target.with_peer(lure))).collect();
-    copies.sort_unstable();
-    copies.dedup();
-    copies
+    let mut rules: Vec<&Target> = targets.iter().filter(|target| target.token.is_some()).collect();
+    rules.dedup_by_key(|target| target.rule);
+    rules.iter().flat_map(|target| LURES.map(|lure| target.with_peer(lure))).collect()
 }
 
 impl Target {
@@ -154,7 +155,8 @@ fn hostile_lines<'a>(
 ) -> impl Iterator<Item = Vec<u8>> + 'a {
     let baits = baits(target, field);
     let cuts = cuts(set, target, field, &baits);
-    let whole = baits.into_iter().chain(copies.iter().cloned()).flat_map(variants);
+    let copies = copies.iter().flat_map(|copy| [copy.clone(), [b"x ", copy.as_slice()].concat()]);
+    let whole = baits.into_iter().flat_map(variants).chain(copies);
     let fitted = whole.flat_map(|text| field.fit(&text)).map(|text| target.line_with(field, &text));
     fitted.chain(cuts)
 }

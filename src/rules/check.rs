@@ -52,30 +52,23 @@ fn rules_without_samples(set: &RuleSet) -> impl Iterator<Item = Fault> + '_ {
 fn run(set: &RuleSet, compiled: &Compiled, index: usize, sample: &Sample) -> Option<Fault> {
     let line = sample.line.as_bytes();
     let record = record::parse(line);
-    if let Some(fault) = program_fault(set, index, record.program) {
-        return Some(fault);
+    let seen = takes(set, record.program) || record.any_program();
+    let found = seen.then(|| matcher::find_in(set, compiled, &mut Scratch::default(), line, &record)).flatten();
+    if let (false, Some(rule), Some(program)) = (seen, &sample.rule, record.program) {
+        let program = String::from_utf8_lossy(program);
+        let text = format!("rule `{rule}` never sees this line: it is from `{program}`, which `program` does not list");
+        return Some(Fault::error(Place::Sample(index, "line"), text));
     }
-    let found = matcher::find_in(set, compiled, &mut Scratch::default(), line, &record);
     let id = found.map(|found| set.rules[found.rule].id.as_str());
     if id != sample.rule.as_deref() {
         return Some(Fault::error(Place::Sample(index, "rule"), wrong_rule(sample, id)));
     }
     let address = found.and_then(|found| found.address);
-    (address != sample.address)
-        .then(|| Fault::error(Place::Sample(index, "addr"), wrong_address(sample, found, address)))
+    (address != sample.address).then(|| Fault::error(Place::Sample(index, "addr"), wrong_address(sample, found, address)))
 }
 
-fn program_fault(set: &RuleSet, index: usize, program: Option<&[u8]>) -> Option<Fault> {
-    let program = program.filter(|_| set.format == Format::Syslog)?;
-    let known = set.programs.iter().any(|known| known.as_bytes() == program);
-    let rule = set.samples[index].rule.as_deref()?;
-    (!known).then(|| {
-        let program = String::from_utf8_lossy(program);
-        let text = format!(
-            "rule `{rule}` never sees this line: it is from `{program}`, which `program` does not list"
-        );
-        Fault::error(Place::Sample(index, "line"), text)
-    })
+fn takes(set: &RuleSet, program: Option<&[u8]>) -> bool {
+    set.format == Format::Raw || program.is_some_and(|program| set.programs.iter().any(|known| known.as_bytes() == program))
 }
 
 fn wrong_rule(sample: &Sample, found: Option<&str>) -> String {

@@ -74,7 +74,8 @@ fn placeholders(pattern: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
         let inside = pattern.get(start + 1..)?;
         let name = inside.get(..inside.find('>')?)?;
         let before = pattern.get(..start)?;
-        let placeholder = is_field_name(name) && !before.ends_with("?P") && !before.ends_with(['?', '\\']);
+        let group = ["(?P", "(?", "\\"].iter().any(|opening| before.ends_with(opening));
+        let placeholder = is_field_name(name) && !group;
         placeholder.then(|| (start..start + name.len() + 2, name))
     })
 }
