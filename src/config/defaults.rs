@@ -22,7 +22,8 @@ pub const BAN: Ban = Ban { length: BanLength::For(HOUR), escalate: Some(ESCALATE
 
 /// 1, 2, 4 … hours: after its tenth ban an attacker is out for four weeks; a new owner of the address has a clean
 /// record after a month.
-pub const ESCALATE: Escalate = Escalate { factor: 2.0, max: DAY.saturating_mul(28), forget: DAY.saturating_mul(30) };
+pub const ESCALATE: Escalate =
+    Escalate { factor: 2.0, max: DAY.saturating_mul(28), forget: DAY.saturating_mul(30) };
 
 /// Kernel noise comes in bursts, and a scan is longer than a burst (`facts/kernel.md`, its proposal 20 in 60 s).
 pub const SPOOFABLE_THRESHOLD: Threshold = Threshold { offences: 20, within: MINUTE };

@@ -84,7 +84,8 @@ fn cite(f: &mut fmt::Formatter<'_>, line: usize, column: usize, cited: &str) -> 
 
 /// Control characters and those that turn the direction of writing, as one visible character each.
 fn printable(text: &str) -> String {
-    let hidden = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
+    let hidden =
+        |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
     let shown = |c: char| match c {
         '\t' => ' ',
         c if c.is_control() || hidden(c) => '\u{fffd}',
@@ -197,7 +198,11 @@ mod tests {
         let line = format!("{}X{}", "a".repeat(300), "b".repeat(300));
         let text = error_at(&line, 300).to_string();
         let lines: Vec<&str> = text.lines().collect();
-        assert!(lines[1].chars().count() <= CITED + 6 && lines[1].starts_with("1 | …a") && lines[1].ends_with('…'));
+        assert!(
+            lines[1].chars().count() <= CITED + 6
+                && lines[1].starts_with("1 | …a")
+                && lines[1].ends_with('…')
+        );
         let caret = lines[2].chars().position(|c| c == '^');
         assert_eq!(caret, lines[1].chars().position(|c| c == 'X'));
     }

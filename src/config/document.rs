@@ -34,9 +34,8 @@ pub(super) struct Document {
 impl Document {
     /// Reads the bytes of a file, whatever they are.
     pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Self, Diagnostic> {
-        let refused = |fault: text::TextFault| {
-            Diagnostic::at(path, bytes, fault.offset, Severity::Error, fault.text)
-        };
+        let refused =
+            |fault: text::TextFault| Diagnostic::at(path, bytes, fault.offset, Severity::Error, fault.text);
         let text = text::from_bytes(bytes).map_err(refused)?;
         let root = yaml::read(text).map_err(refused)?;
         Ok(Self { path: path.to_owned(), text: text.to_owned(), root })

@@ -1,9 +1,43 @@
-//! What the operator wrote.
+//! What the operator wrote: the configuration and the rule files, read into plain values with perfect diagnostics.
+//!
+//! [`load`] reads everything that a command needs; [`RuleFile`] and [`ConfigFile`] read one file from its bytes.
+
+mod allow_file;
+mod config_file;
+pub mod defaults;
 mod diagnostic;
+mod document;
+mod firewall;
+mod load;
+pub mod paths;
+mod policy;
+mod reader;
+mod resolve;
+mod rule;
+mod rule_file;
+mod rule_set;
+mod sections;
+mod sense;
+mod settings;
 mod shipped;
+mod suggest;
 mod text;
+mod trusted;
 mod yaml;
 mod yaml_error;
 
+pub use allow_file::read_allow_file;
+pub use config_file::ConfigFile;
 pub use diagnostic::{Diagnostic, Diagnostics};
-mod defaults; mod document; mod paths; mod policy; mod reader; mod rule; mod rule_file; mod rule_set; mod settings; mod suggest;
+pub use document::Step;
+pub use load::{Loaded, LoadedRules, Shipped, load};
+pub use resolve::{Available, ResolvedSet, resolve};
+pub use rule_file::RuleFile;
+pub use sense::SettingFault;
+pub use shipped::SHIPPED;
+pub use settings::{
+    Allow, Backend, Commands, Config, Control, Firewall, Follow, Foreign, Log, LogTo, Offender, Override,
+    Policy, Source, Spoofable, Trust,
+};
+pub use text::LONGEST_FILE;
+pub use trusted::{FileTrust, read_trusted, rule_files};

@@ -14,7 +14,11 @@ const SOCKET: &str = "/var/run/portcullis/portcullis.sock";
 
 /// `/usr/local/etc/portcullis`; the system's own prefix `/usr` keeps its settings in `/etc`.
 fn settings() -> PathBuf {
-    let etc = if PREFIX == "/usr" || PREFIX == "/" { PathBuf::from("/etc") } else { PathBuf::from(PREFIX).join("etc") };
+    let etc = if PREFIX == "/usr" || PREFIX == "/" {
+        PathBuf::from("/etc")
+    } else {
+        PathBuf::from(PREFIX).join("etc")
+    };
     etc.join("portcullis")
 }
 

@@ -2,6 +2,7 @@
 
 use super::defaults::ESCALATE;
 use super::reader::Item;
+use crate::address::Prefix;
 use crate::rules::{Ban, BanLength, Escalate, Evidence, Threshold};
 
 /// More offences in one window than this are a slip of the writer's.
@@ -10,7 +11,8 @@ const MOST_OFFENCES: u32 = 100_000;
 /// `{offences: 5, within: 10m}`
 pub(super) fn threshold(item: &Item<'_>) -> Option<Threshold> {
     let mut keys = item.keys()?;
-    let offences = keys.must("offences", "so many make a ban, as in `offences: 5`", |i| i.whole(1..=MOST_OFFENCES));
+    let offences =
+        keys.must("offences", "so many make a ban, as in `offences: 5`", |i| i.whole(1..=MOST_OFFENCES));
     let within = keys.must("within", "the length of the window, as in `within: 10m`", Item::span);
     keys.finish();
     Some(Threshold { offences: offences?, within: within? })
@@ -56,4 +58,27 @@ pub(super) fn too_hard(ban: &Ban, evidence: Evidence) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// Why a ban is too short for its window, if it is.
+pub(super) fn too_short(threshold: &Threshold, ban: &Ban) -> Option<&'static str> {
+    match ban.length {
+        BanLength::For(length) if length < threshold.within => Some(
+            "the ban is shorter than the window of the threshold: it is over before its offences are forgotten",
+        ),
+        _ => None,
+    }
+}
+
+/// Why a threshold is too low for its evidence, if it is.
+pub(super) fn too_low(threshold: &Threshold, evidence: Evidence) -> Option<&'static str> {
+    let low = evidence == Evidence::Spoofable && threshold.offences == 1;
+    low.then_some("one forged packet would ban whoever's address it carries: ask for more offences")
+}
+
+/// Why an allowed network is too wide, if it is: shorter than what registries give to anybody (IANA's /8, /12).
+pub(super) fn too_wide(network: &Prefix) -> Option<String> {
+    let shortest = if matches!(network, Prefix::V4(_)) { 8 } else { 12 };
+    let wide = network.prefix_len() < shortest;
+    wide.then(|| format!("`{network}` is allowed: from a large part of the internet nobody will be banned"))
 }

@@ -107,6 +107,11 @@ impl<'a> Item<'a> {
         matches!(&self.node.value, Value::Text(text) if text == word)
     }
 
+    /// The digits of a whole number, where text would do as well.
+    pub(super) fn number_as_text(&self) -> Option<String> {
+        if let Value::Int(number) = self.node.value { Some(number.to_string()) } else { None }
+    }
+
     /// Text without line breaks, as a value of its own.
     pub(super) fn line(&self) -> Option<String> {
         let text = self.text()?;
@@ -152,7 +157,9 @@ impl<'a> Item<'a> {
             Value::Float(number) => number,
             // Exact: the ranges asked for are far below the 52 bits of a float.
             Value::Int(number) => i32::try_from(number).map_or(f64::NAN, f64::from),
-            Value::Text(ref text) if text.trim().parse::<f64>().is_ok() => return self.wrong("a number", QUOTED),
+            Value::Text(ref text) if text.trim().parse::<f64>().is_ok() => {
+                return self.wrong("a number", QUOTED);
+            }
             _ => return self.wrong(&wanted, ""),
         };
         if range.contains(&number) { Some(number) } else { self.wrong(&wanted, "") }
@@ -292,7 +299,11 @@ impl<'a> Keys<'a> {
     }
 
     /// What a key says that need not be given.
-    pub(super) fn maybe<T>(&mut self, key: &'static str, read: impl FnOnce(&Item<'a>) -> Option<T>) -> Option<T> {
+    pub(super) fn maybe<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&Item<'a>) -> Option<T>,
+    ) -> Option<T> {
         self.get(key).and_then(|item| read(&item))
     }
 
@@ -364,15 +375,22 @@ mod tests {
         assert_eq!(complaints("a: off", boolean), ["`a` is text here: write `false`, not `off`"]);
         assert_eq!(complaints("a: 1", boolean), ["`a` must be `true` or `false`, not the number 1"]);
         let text = |keys: &mut Keys<'_>| assert_eq!(keys.get("a").and_then(|item| item.text()), None);
-        assert_eq!(complaints("a: 8080", text), ["`a` must be text, not the number 8080: put it in single quotes"]);
+        assert_eq!(
+            complaints("a: 8080", text),
+            ["`a` must be text, not the number 8080: put it in single quotes"]
+        );
         assert!(complaints("a: [a-z]", text)[0].contains("begins with `[` needs single quotes"));
         assert_eq!(complaints("a:", text), ["`a` has no value: it must be text"]);
         assert_eq!(complaints("a: ''", text), ["`a` is empty"]);
         assert_eq!(complaints("a: !x b", text), ["`a` must be text, not a value with a `!tag`"]);
-        let whole = |keys: &mut Keys<'_>| assert_eq!(keys.get("a").and_then(|item| item.whole(1u32..=9)), None);
+        let whole =
+            |keys: &mut Keys<'_>| assert_eq!(keys.get("a").and_then(|item| item.whole(1u32..=9)), None);
         assert!(complaints("a: '1'", whole)[0].contains("take the quotes away"));
         assert_eq!(complaints("a: 10", whole), ["`a` must be from 1 to 9, not 10"]);
-        assert_eq!(complaints("a: 1.5", whole), ["`a` must be a whole number from 1 to 9, not the number 1.5"]);
+        assert_eq!(
+            complaints("a: 1.5", whole),
+            ["`a` must be a whole number from 1 to 9, not the number 1.5"]
+        );
     }
 
     #[test]
@@ -395,8 +413,8 @@ mod tests {
     #[test]
     fn a_misspelt_key_is_not_also_missing() {
         let told = complaints("patern: x\nzzz: 1\n<<: 2\n1: 2\n", |keys| {
-            keys.must("pattern", "it says what to look for", |item| item.text());
-            keys.must("id", "every rule has one", |item| item.text());
+            keys.must("pattern", "it says what to look for", Item::text);
+            keys.must("id", "every rule has one", Item::text);
         });
         assert_eq!(
             told,

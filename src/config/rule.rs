@@ -36,7 +36,9 @@ pub(super) fn fields(item: &Item<'_>) -> Option<Placed<(String, String)>> {
     for (place, entry) in item.entries()?.into_iter().enumerate() {
         let good = entry.name.starts_with(|c: char| c.is_ascii_uppercase()) && entry.name.chars().all(known);
         if !good || entry.name.len() > LONGEST_FIELD {
-            entry.key.fault(format!("must be capital letters, digits and `_`, {LONGEST_FIELD} at most, as in `USER`"));
+            entry.key.fault(format!(
+                "must be capital letters, digits and `_`, {LONGEST_FIELD} at most, as in `USER`"
+            ));
         } else if TAKEN.contains(&entry.name) {
             entry.key.fault(format!("cannot be `{}`: that always is an address", entry.name));
         }
@@ -82,7 +84,8 @@ fn rule(item: &Item<'_>, is_cut: impl Fn(&Item<'_>) -> bool) -> Option<Rule> {
     let id = keys.must("id", "every rule has a name of its own", id);
     let pattern = keys.must("pattern", "what a line must look like, in single quotes", |pattern| {
         if is_cut(pattern) {
-            pattern.warn("the pattern ends before this line's ` #`, a comment to YAML: put it in single quotes");
+            pattern
+                .warn("the pattern ends before this line's ` #`, a comment to YAML: put it in single quotes");
         }
         pattern.line()
     });

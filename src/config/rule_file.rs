@@ -32,15 +32,21 @@ impl RuleFile {
             Err(diagnostic) => return (None, vec![diagnostic]),
         };
         if document.is_empty() {
-            let empty = Diagnostic::whole(path, Severity::Error, "the file is empty: it begins with `version: 1`");
+            let empty =
+                Diagnostic::whole(path, Severity::Error, "the file is empty: it begins with `version: 1`");
             return (None, vec![empty]);
         }
         let faults = Faults::default();
         let parts = rule_set::read(&document, &document.item(&faults));
         let diagnostics = document.diagnostics(faults);
         let usable = diagnostics.iter().all(|diagnostic| diagnostic.severity < Severity::Error);
-        let file = parts.map(|Parts { set, fields, rules, samples }| {
-            Self { set, usable, document, fields, rules, samples }
+        let file = parts.map(|Parts { set, fields, rules, samples }| Self {
+            set,
+            usable,
+            document,
+            fields,
+            rules,
+            samples,
         });
         (file, diagnostics)
     }

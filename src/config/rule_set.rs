@@ -5,7 +5,7 @@ use super::document::Document;
 use super::policy;
 use super::reader::{Item, Keys};
 use super::rule::{self, Placed};
-use crate::rules::{Ban, Evidence, Format, RuleSet};
+use crate::rules::{Ban, Evidence, Format, RuleSet, Threshold};
 
 /// In bytes: sshd cuts at 500, syslogd at 1 to 8 KiB, and a line of 16 KiB is not read at all.
 const MESSAGE_LIMITS: std::ops::RangeInclusive<u32> = 16..=16_384;
@@ -64,9 +64,8 @@ pub(super) fn is_known(item: &Item<'_>) -> bool {
 fn head(keys: &mut Keys<'_>) -> RuleSet {
     let name = keys.must("name", "a short name for the set, such as `sshd`", name);
     let about = keys.must("about", "one sentence for operators", Item::line);
-    let format = keys.or("format", Format::Syslog, |item| {
-        item.word(&[("syslog", Format::Syslog), ("raw", Format::Raw)])
-    });
+    let format = keys
+        .or("format", Format::Syslog, |item| item.word(&[("syslog", Format::Syslog), ("raw", Format::Raw)]));
     let programs = programs(keys, format);
     let evidence = keys.or("evidence", Evidence::Handshake, |item| {
         item.word(&[("handshake", Evidence::Handshake), ("spoofable", Evidence::Spoofable)])
@@ -79,7 +78,7 @@ fn head(keys: &mut Keys<'_>) -> RuleSet {
         format,
         evidence,
         message_limit: limit.and_then(|limit| usize::try_from(limit).ok()),
-        threshold: keys.maybe("threshold", policy::threshold),
+        threshold: keys.maybe("threshold", |item| threshold(item, evidence)),
         ban: keys.maybe("ban", |item| ban(item, evidence)),
         fields: Vec::new(),
         advice: keys.or("advice", Vec::new(), |item| Some(item.texts())),
@@ -92,7 +91,8 @@ fn head(keys: &mut Keys<'_>) -> RuleSet {
 pub(super) fn name(item: &Item<'_>) -> Option<String> {
     let name = item.text()?;
     let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let good = name.starts_with(known) && name.chars().all(|c| known(c) || c == '-') && name.len() <= LONGEST_NAME;
+    let good =
+        name.starts_with(known) && name.chars().all(|c| known(c) || c == '-') && name.len() <= LONGEST_NAME;
     if !good {
         item.fault(format!(
             "must be lower-case letters, digits and dashes, {LONGEST_NAME} at most, a letter or digit first"
@@ -104,8 +104,9 @@ pub(super) fn name(item: &Item<'_>) -> Option<String> {
 /// A raw line has no program; every other line is looked up by it.
 fn programs(keys: &mut Keys<'_>, format: Format) -> Vec<String> {
     if format == Format::Raw {
-        let useless = |item: &Item<'_>| item.fault("has no use with `format: raw`: such a line names no program");
-        keys.maybe("program", |item| Some(useless(item)));
+        if let Some(item) = keys.get("program") {
+            item.fault("has no use with `format: raw`: such a line names no program");
+        }
         return Vec::new();
     }
     let programs = |item: &Item<'_>| {
@@ -123,6 +124,14 @@ fn program(item: &Item<'_>) -> Option<String> {
         item.fault(format!("cannot hold `{odd}`: write the name that stands before `[pid]:` in the log"));
     }
     odd.is_none().then(|| text.to_owned())
+}
+
+fn threshold(item: &Item<'_>, evidence: Evidence) -> Option<Threshold> {
+    let threshold = policy::threshold(item)?;
+    if let Some(why) = policy::too_low(&threshold, evidence) {
+        item.warn(why);
+    }
+    Some(threshold)
 }
 
 /// Whoever forges addresses must not be able to lock others out for long.

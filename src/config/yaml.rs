@@ -8,7 +8,10 @@
 use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess, VariantAccess,
+    Visitor,
+};
 
 use super::text::TextFault;
 use super::yaml_error;
@@ -95,7 +98,10 @@ fn brackets(text: &str) -> Result<(), TextFault> {
             _ => continue,
         }
         if open > MOST_BRACKETS {
-            return Err(TextFault { offset, text: format!("more than {MOST_BRACKETS} brackets are open here") });
+            return Err(TextFault {
+                offset,
+                text: format!("more than {MOST_BRACKETS} brackets are open here"),
+            });
         }
     }
     Ok(())
@@ -187,7 +193,9 @@ impl Seed<'_> {
             return Err(reading.refuse("lists and mappings are nested too deep here: more than 32 levels"));
         }
         let Some(left) = reading.left.get().checked_sub(size + 1) else {
-            return Err(reading.refuse("the aliases (`*name`) of this file unfold to far more than is written: write less of them"));
+            return Err(reading.refuse(
+                "the aliases (`*name`) of this file unfold to far more than is written: write less of them",
+            ));
         };
         reading.left.set(left);
         Ok(id)
@@ -318,7 +326,8 @@ mod tests {
     #[test]
     fn places_are_exact_in_blocks() {
         let text = "# é\na: 1\nb:\n  - x\n  -   y: 'z'\n      k: \"ü\"\nc:\n- 2\n";
-        let expected = "2:1 {}|2:1 a|2:4 1|3:1 b|4:3 []|4:5 x|5:7 {}|5:7 y|5:10 z|6:7 k|6:10 ü|7:1 c|8:1 []|8:3 2";
+        let expected =
+            "2:1 {}|2:1 a|2:4 1|3:1 b|4:3 []|4:5 x|5:7 {}|5:7 y|5:10 z|6:7 k|6:10 ü|7:1 c|8:1 []|8:3 2";
         assert_eq!(places(text).join("|"), expected);
     }
 
@@ -335,8 +344,7 @@ mod tests {
     #[test]
     fn an_alias_is_placed_where_its_text_is() {
         let text = "a: &x 5m\nb: *x\nc: &y\n  d: 1\ne: *y\nf: &z [1]\n";
-        let expected =
-            "1:1 {}|1:1 a|1:7 5m|2:1 b|1:7 5m|3:1 c|4:3 {}|4:3 d|4:6 1|5:1 e|4:3 {}|4:3 d|4:6 1|6:1 f|6:7 []|6:8 1";
+        let expected = "1:1 {}|1:1 a|1:7 5m|2:1 b|1:7 5m|3:1 c|4:3 {}|4:3 d|4:6 1|5:1 e|4:3 {}|4:3 d|4:6 1|6:1 f|6:7 []|6:8 1";
         assert_eq!(places(text).join("|"), expected);
     }
 
@@ -358,7 +366,11 @@ mod tests {
     fn depth_is_bounded_whatever_the_brackets() {
         for open in ["[", "{a: ", "- ", "? "] {
             let fault = read(&open.repeat(100_000)).unwrap_err();
-            assert!(fault.text.contains("brackets") || fault.text.contains("nested too deep"), "{}", fault.text);
+            assert!(
+                fault.text.contains("brackets") || fault.text.contains("nested too deep"),
+                "{}",
+                fault.text
+            );
         }
         assert!(read(&format!("{}{}", "[".repeat(33), "]".repeat(33))).is_ok());
         let deep = read(&format!("{}{}", "[".repeat(34), "]".repeat(34))).unwrap_err();
@@ -376,7 +388,9 @@ mod tests {
 
     #[test]
     fn keys_that_occur_twice_and_tags_are_kept_for_a_sentence() {
-        let Value::Map(entries) = read("a: 1\na: 2\nb: !t x\nc: !u [1]\nd: 3\n").unwrap().value else { panic!() };
+        let Value::Map(entries) = read("a: 1\na: 2\nb: !t x\nc: !u [1]\nd: 3\n").unwrap().value else {
+            panic!()
+        };
         assert_eq!(entries.len(), 5);
         assert_eq!((&entries[2].1.value, &entries[3].1.value), (&Value::Tagged, &Value::Tagged));
     }

@@ -7,9 +7,15 @@ use super::text::TextFault;
 /// The wordings are libyaml's (`unsafe-libyaml` 0.2, scanner.rs and parser.rs).
 const EXPLANATIONS: [(&str, &str); 17] = [
     ("a tab character", "a tab indents this line: use spaces"),
-    ("unknown escape character", "in double quotes a backslash begins an escape: write patterns in single quotes"),
+    (
+        "unknown escape character",
+        "in double quotes a backslash begins an escape: write patterns in single quotes",
+    ),
     ("scanning a quoted scalar", "the quote that opens here is never closed"),
-    ("mapping values are not allowed", "this `:` is not expected: put the text in single quotes, or mend the indentation"),
+    (
+        "mapping values are not allowed",
+        "this `:` is not expected: put the text in single quotes, or mend the indentation",
+    ),
     ("mapping keys are not allowed", "a text that begins with `?` needs single quotes"),
     ("unknown anchor", "this alias has no anchor before it: a text that begins with `*` needs single quotes"),
     ("scanning an alias", "a text that begins with `*` needs single quotes"),
@@ -22,7 +28,10 @@ const EXPLANATIONS: [(&str, &str); 17] = [
     ("could not find expected ':'", "this line is no `key: value`"),
     ("block sequence entries are not allowed", "a list cannot begin here: begin it on the next line"),
     ("expected '-' indicator", "a `-` is expected here: mend the indentation"),
-    ("did not find expected node content", "a value is expected here: a text that begins so needs single quotes"),
+    (
+        "did not find expected node content",
+        "a value is expected here: a text that begins so needs single quotes",
+    ),
 ];
 
 /// The sentence for a message that the parser marked with this byte.
@@ -40,7 +49,8 @@ pub(super) fn explain(text: &str, marked: Option<usize>, message: &str) -> TextF
 fn opening(text: &str, message: &str) -> Option<usize> {
     let contexts = ["a quoted scalar", "a flow sequence", "a flow mapping", "a simple key"];
     let (_, context) = message.split_once(", while ")?;
-    let unclosed = contexts.iter().any(|known| context.contains(known)) && !message.contains("escape character");
+    let unclosed =
+        contexts.iter().any(|known| context.contains(known)) && !message.contains("escape character");
     let (line, column) = context.split_once(" at line ")?.1.split_once(" column ")?;
     let (line, column): (usize, usize) = (line.parse().ok()?, column.parse().ok()?);
     let start: usize = text.split_inclusive('\n').take(line.checked_sub(1)?).map(str::len).sum();

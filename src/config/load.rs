@@ -1,0 +1,267 @@
+//! Everything that a command needs, from the disk: the configuration, the rule sets, the allowed networks.
+
+use std::path::{Path, PathBuf};
+
+use super::allow_file::{self, read_allow_file};
+use super::config_file::ConfigFile;
+use super::diagnostic::Diagnostics;
+use super::paths;
+use super::resolve::{Available, ResolvedSet, resolve};
+use super::rule_file::RuleFile;
+use super::settings::Config;
+use super::text::LONGEST_FILE;
+use super::trusted::{FileTrust, read_trusted, rule_files};
+use crate::rules::{Fault, Place, Severity};
+
+/// A rule file that is compiled into the program.
+#[derive(Clone, Copy, Debug)]
+pub struct Shipped {
+    /// Its name in the diagnostics: `rules/sshd.yaml`.
+    pub path: &'static str,
+    /// Its content.
+    pub text: &'static str,
+    /// Whether it is in force when the configuration names no sets.
+    pub by_default: bool,
+}
+
+/// A rule file and where it came from.
+#[derive(Clone, Debug)]
+pub struct LoadedRules {
+    /// What was read.
+    pub file: RuleFile,
+    /// Whether it is the operator's own.
+    pub custom: bool,
+    /// Whether it is in force when the configuration names no sets.
+    pub by_default: bool,
+}
+
+impl LoadedRules {
+    fn available(&self) -> Available<'_> {
+        Available { set: &self.file.set, custom: self.custom, by_default: self.by_default }
+    }
+}
+
+/// What was read, and everything that is to be said about it.
+///
+/// Where `diagnostics` has errors, the rest is only good for finding more of them.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// The configuration, with the networks of the allow files.
+    pub config: Config,
+    /// The shipped rule files, then the operator's own in the order of their names.
+    pub rules: Vec<LoadedRules>,
+    /// In the order in which the files were read.
+    pub diagnostics: Diagnostics,
+    config_file: Option<ConfigFile>,
+}
+
+/// Reads the configuration and the rule files it leads to.
+///
+/// With no file named, the usual one is read if there is one; else everything has its default. `trust` is for
+/// configuration, rule files and allow files alike.
+pub fn load(file: Option<&Path>, shipped: &[Shipped], trust: FileTrust) -> Loaded {
+    let mut loaded = Loaded::default();
+    loaded.read_config(file, trust);
+    loaded.read_allow_files(trust);
+    loaded.rules.extend(shipped.iter().filter_map(|shipped| {
+        let (file, told) = RuleFile::read(Path::new(shipped.path), shipped.text.as_bytes());
+        loaded.diagnostics.extend(told);
+        Some(LoadedRules { file: file?, custom: false, by_default: shipped.by_default })
+    }));
+    loaded.read_rules_dir(trust);
+    loaded.diagnostics.sort();
+    loaded
+}
+
+impl Loaded {
+    /// The sets in force; `origin` of each is its place in `rules`. What is wrong with the choice of sets and the
+    /// changes to them goes to the diagnostics.
+    pub fn resolve(&mut self) -> Vec<ResolvedSet> {
+        let available: Vec<Available<'_>> = self.rules.iter().map(LoadedRules::available).collect();
+        let (sets, faults) = resolve(&self.config, &available);
+        if let Some(file) = &self.config_file {
+            self.diagnostics.extend(faults.iter().map(|fault| file.diagnose(fault)));
+        }
+        sets
+    }
+
+    fn read_config(&mut self, file: Option<&Path>, trust: FileTrust) {
+        let usual = paths::config_file();
+        if file.is_none() && !usual.exists() {
+            return;
+        }
+        let path = file.unwrap_or(&usual);
+        let Some(bytes) = read_trusted(path, LONGEST_FILE, trust, &mut self.diagnostics) else { return };
+        let (file, told) = ConfigFile::read(path, &bytes);
+        self.diagnostics.extend(told);
+        if let Some(file) = &file {
+            self.config = file.config.clone();
+        }
+        self.config_file = file;
+    }
+
+    fn read_allow_files(&mut self, trust: FileTrust) {
+        for path in self.config.allow.files.clone() {
+            let bytes = read_trusted(&path, allow_file::LONGEST, trust, &mut self.diagnostics);
+            let (networks, told) = read_allow_file(&path, &bytes.unwrap_or_default());
+            self.config.allow.networks.extend(networks);
+            self.diagnostics.extend(told);
+        }
+    }
+
+    fn read_rules_dir(&mut self, trust: FileTrust) {
+        let paths: Vec<PathBuf> = rule_files(&self.config.rules_dir, &mut self.diagnostics);
+        for path in paths {
+            let Some(bytes) = read_trusted(&path, LONGEST_FILE, trust, &mut self.diagnostics) else {
+                continue;
+            };
+            let (file, told) = RuleFile::read(&path, &bytes);
+            self.diagnostics.extend(told);
+            self.rules.extend(file.map(|file| LoadedRules { file, custom: true, by_default: true }));
+            self.complain_about_name();
+        }
+    }
+
+    /// Two files of one name: neither of them can be meant more than the other.
+    fn complain_about_name(&mut self) {
+        let Some((LoadedRules { file, .. }, others)) = self.rules.split_last() else { return };
+        let name = &file.set.name;
+        let same =
+            others.iter().find(|other| other.custom && other.file.set.name == *name && !name.is_empty());
+        if let Some(LoadedRules { file: first, .. }) = same {
+            let text = format!("{} has the name `{name}` already", first.path().display());
+            let fault = Fault { severity: Severity::Error, place: Place::Key("name"), text };
+            self.diagnostics.push(file.diagnose(&fault));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::rules::BanLength;
+
+    const SHIPPED: [Shipped; 2] = [
+        Shipped { path: "rules/mini.yaml", text: MINI, by_default: true },
+        Shipped { path: "rules/kern.yaml", text: KERN, by_default: false },
+    ];
+    const MINI: &str = "{version: 1, name: mini, about: x, program: mini, rules: [{id: a, pattern: ^a$, means: x}, \
+                        {id: b, pattern: ^b$, means: x, enabled: false}]}";
+    const KERN: &str = "{version: 1, name: kern, about: x, program: kernel, evidence: spoofable, \
+                        rules: [{id: a, pattern: ^a$, means: x}]}";
+
+    /// A directory with a configuration that begins with its own `rules_dir`.
+    fn site(config: &str, rules: &[(&str, &str)]) -> (TempDir, PathBuf) {
+        let site = tempfile::tempdir().unwrap();
+        fs::set_permissions(site.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let file = site.path().join("portcullis.yaml");
+        fs::write(&file, format!("rules_dir: {}\n{config}", site.path().display())).unwrap();
+        for (name, text) in rules {
+            fs::write(site.path().join(name), text).unwrap();
+        }
+        fs::rename(&file, site.path().join("portcullis.conf")).unwrap();
+        let file = site.path().join("portcullis.conf");
+        (site, file)
+    }
+
+    /// The sets in force and all that was said, without the directory's name.
+    fn loaded(config: &str, rules: &[(&str, &str)]) -> (Loaded, Vec<ResolvedSet>, String) {
+        let (site, file) = site(config, rules);
+        let mut loaded = load(Some(&file), &SHIPPED, FileTrust::Advised);
+        let sets = loaded.resolve();
+        let told = loaded.diagnostics.to_string().replace(&format!("{}/", site.path().display()), "");
+        (loaded, sets, told)
+    }
+
+    fn names(sets: &[ResolvedSet]) -> Vec<&str> {
+        sets.iter().map(|set| set.set.name.as_str()).collect()
+    }
+
+    #[test]
+    fn shipped_defaults_and_all_custom_sets_are_in_force() {
+        let own = MINI.replace("name: mini", "name: own");
+        let (_, sets, told) = loaded("", &[("own.yaml", &own)]);
+        assert_eq!((names(&sets), told.as_str()), (vec!["mini", "own"], ""));
+        let (_, sets, _) = loaded("rule_sets: [kern, mini]\n", &[("own.yaml", &own)]);
+        assert_eq!(names(&sets), ["kern", "mini"]);
+    }
+
+    #[test]
+    fn a_custom_set_replaces_the_shipped_one_of_its_name() {
+        let own = MINI.replace("about: x", "about: mine");
+        let (_, sets, told) = loaded("", &[("own.yaml", &own)]);
+        assert_eq!((sets[0].set.about.as_str(), sets.len(), told.as_str()), ("mine", 1, ""));
+        let (_, _, told) = loaded("", &[("a.yaml", &own), ("b.yaml", &own)]);
+        assert!(
+            told.starts_with("b.yaml:1:20: error: ") && told.contains("a.yaml has the name `mini` already"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn overrides_change_numbers_and_rules() {
+        let config = "override: {mini: {threshold: {offences: 3, within: 1m}, enable: [b], disable: [a]}}\n";
+        let (_, sets, told) = loaded(config, &[]);
+        let enabled: Vec<bool> = sets[0].set.rules.iter().map(|rule| rule.enabled).collect();
+        assert_eq!((sets[0].threshold.offences, enabled, told.as_str()), (3, vec![false, true], ""));
+        assert_eq!(sets[0].ban, crate::config::defaults::BAN);
+    }
+
+    #[test]
+    fn the_usual_numbers_do_not_apply_where_addresses_may_be_forged() {
+        let config =
+            "rule_sets: [kern]\ndefaults: {threshold: {offences: 1, within: 1m}, ban: {for: forever}}\n";
+        let (_, sets, _) = loaded(config, &[]);
+        assert!(sets[0].threshold.offences >= 20 && sets[0].ban.length != BanLength::Forever);
+        let (_, _, told) = loaded("rule_sets: [kern]\noverride: {kern: {ban: {for: forever}}}\n", &[]);
+        assert!(told.contains("error: a ban on spoofable evidence cannot last for ever"), "{told}");
+    }
+
+    #[test]
+    fn unknown_names_are_shown_where_they_stand() {
+        let config = "rule_sets: [mini, kren]\noverride:\n  mini: {enable: [c]}\n  mimi: {}\n  kern: {}\n";
+        let (_, _, told) = loaded(config, &[]);
+        for line in [
+            "portcullis.conf:2:19: error: there is no rule set `kren`, did you mean `kern`?",
+            "portcullis.conf:4:19: error: `mini` has no rule `c`; known are `a` and `b`",
+            "portcullis.conf:5:3: error: there is no rule set `mimi`, did you mean `mini`?",
+            "portcullis.conf:6:3: warning: the rule set `kern` is not in force: this has no effect",
+        ] {
+            assert!(told.contains(line), "{line}: {told}");
+        }
+    }
+
+    #[test]
+    fn the_faults_of_all_files_are_told() {
+        let (loaded, _, told) =
+            loaded("stat: /x\n", &[("a.yaml", "version: 1\n"), ("b.yaml", "}"), ("c.yaml", MINI)]);
+        for start in ["portcullis.conf:2:1: error", "a.yaml:1:1: error", "b.yaml:1:1: error"] {
+            assert!(told.contains(start), "{start}: {told}");
+        }
+        assert!(loaded.diagnostics.has_errors() && !told.contains("c.yaml"));
+    }
+
+    #[test]
+    fn networks_of_files_are_allowed_too() {
+        let (site, file) = site("", &[("ours.txt", "192.0.2.0/24\n"), ("bad.txt", "x\n")]);
+        let list = format!(
+            "allow: [2001:db8::1, {{file: {0}/ours.txt}}, {{file: {0}/bad.txt}}]\n",
+            site.path().display()
+        );
+        fs::write(&file, list).unwrap();
+        let loaded = load(Some(&file), &[], FileTrust::Advised);
+        assert_eq!(loaded.config.allow.networks.len(), 2);
+        assert!(loaded.diagnostics.to_string().contains("bad.txt:1:1: error: `x` is not an address"));
+    }
+
+    #[test]
+    fn a_configuration_that_was_named_must_exist() {
+        let loaded = load(Some(Path::new("/no/such.yaml")), &SHIPPED, FileTrust::Required);
+        assert_eq!(loaded.diagnostics.to_string(), "/no/such.yaml: error: there is no such file\n");
+    }
+}

@@ -1,0 +1,172 @@
+//! The rule sets in force: shipped and custom ones, as the configuration changes them.
+
+use super::defaults::{SPOOFABLE_BAN, SPOOFABLE_THRESHOLD};
+use super::document::Step;
+use super::policy;
+use super::sense::{SettingFault, keys};
+use super::settings::{Config, Override, Policy};
+use super::suggest::or_near;
+use crate::rules::{Ban, Evidence, RuleSet, Threshold};
+
+/// A set to choose from.
+#[derive(Clone, Copy, Debug)]
+pub struct Available<'a> {
+    /// The set.
+    pub set: &'a RuleSet,
+    /// Whether it is the operator's own: then it replaces a shipped one of the same name.
+    pub custom: bool,
+    /// Whether it is in force when the configuration names no sets; custom ones always are.
+    pub by_default: bool,
+}
+
+/// A set in force.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResolvedSet {
+    /// The set, with its rules switched on and off as the configuration says.
+    pub set: RuleSet,
+    /// When its offences become a ban.
+    pub threshold: Threshold,
+    /// For how long.
+    pub ban: Ban,
+    /// Which of the available ones it is, from 0.
+    pub origin: usize,
+}
+
+/// The sets in force, in the order in which the configuration or `available` names them, and what is wrong with
+/// the configuration's choice.
+pub fn resolve(config: &Config, available: &[Available<'_>]) -> (Vec<ResolvedSet>, Vec<SettingFault>) {
+    let mut faults = Vec::new();
+    let chosen = chosen(config, available, &mut faults);
+    let mut sets = Vec::new();
+    for origin in chosen {
+        let change = config.overrides.iter().find(|change| change.rule_set == available[origin].set.name);
+        let (set, found) = resolved(available[origin].set, origin, config.defaults, change);
+        sets.push(set);
+        faults.extend(found);
+    }
+    faults.extend(overrides_without_effect(config, available, &sets));
+    (sets, faults)
+}
+
+/// Indices of the sets that are in force.
+fn chosen(config: &Config, available: &[Available<'_>], faults: &mut Vec<SettingFault>) -> Vec<usize> {
+    let Some(names) = &config.rule_sets else {
+        let all = (0..available.len()).filter(|&n| available[n].custom || available[n].by_default);
+        return all.filter(|&n| find(available, &available[n].set.name) == Some(n)).collect();
+    };
+    if names.is_empty() {
+        let text = "no rule set is in force: nobody will ever be banned";
+        faults.push(SettingFault::warning(keys(&["rule_sets"]), text));
+    }
+    let mut chosen = Vec::new();
+    for (n, name) in names.iter().enumerate() {
+        let way = vec![Step::Key("rule_sets".into()), Step::Index(n)];
+        match find(available, name) {
+            None => faults.push(SettingFault::error(way, unknown_set(name, available))),
+            Some(set) if chosen.contains(&set) => {
+                let text = format!("the rule set `{name}` is named twice");
+                faults.push(SettingFault::warning(way, text));
+            }
+            Some(set) => chosen.push(set),
+        }
+    }
+    chosen
+}
+
+/// A custom set goes before a shipped one.
+fn find(available: &[Available<'_>], name: &str) -> Option<usize> {
+    let with = |custom| available.iter().position(|one| one.custom == custom && one.set.name == name);
+    with(true).or_else(|| with(false))
+}
+
+fn unknown_set(name: &str, available: &[Available<'_>]) -> String {
+    let known: Vec<&str> = available.iter().map(|one| one.set.name.as_str()).collect();
+    format!("there is no rule set `{name}`{}", or_near(name, &known))
+}
+
+/// One set with its numbers, and what is wrong with the changes to it.
+fn resolved(
+    set: &RuleSet,
+    origin: usize,
+    defaults: Policy,
+    change: Option<&Override>,
+) -> (ResolvedSet, Vec<SettingFault>) {
+    let own = match set.evidence {
+        Evidence::Handshake => defaults,
+        // The operator's usual numbers are made for evidence that cannot be forged.
+        Evidence::Spoofable => Policy { threshold: SPOOFABLE_THRESHOLD, ban: SPOOFABLE_BAN },
+    };
+    let mut resolved = ResolvedSet {
+        set: set.clone(),
+        threshold: change.and_then(|change| change.threshold).or(set.threshold).unwrap_or(own.threshold),
+        ban: change.and_then(|change| change.ban).or(set.ban).unwrap_or(own.ban),
+        origin,
+    };
+    let mut faults = Vec::new();
+    if let Some(change) = change {
+        switch(&mut resolved.set, change, &mut faults);
+        faults.extend(unwise(&resolved, change));
+    }
+    (resolved, faults)
+}
+
+/// Switches rules on and off.
+fn switch(set: &mut RuleSet, change: &Override, faults: &mut Vec<SettingFault>) {
+    let lists = [("enable", &change.enable, true), ("disable", &change.disable, false)];
+    for (key, ids, enabled) in lists {
+        for (n, id) in ids.iter().enumerate() {
+            let mut way = keys(&["override", &change.rule_set, key]);
+            way.push(Step::Index(n));
+            let known: Vec<&str> = set.rules.iter().map(|rule| rule.id.as_str()).collect();
+            let text = format!("`{}` has no rule `{id}`{}", change.rule_set, or_near(id, &known));
+            match set.rules.iter_mut().find(|rule| rule.id == *id) {
+                None => faults.push(SettingFault::error(way, text)),
+                Some(_) if !enabled && change.enable.contains(id) => {
+                    let text =
+                        format!("the rule `{id}` is enabled and disabled: remove it from one of the lists");
+                    faults.push(SettingFault::error(way, text));
+                }
+                Some(rule) => rule.enabled = enabled,
+            }
+        }
+    }
+}
+
+/// What a changed threshold or ban does not go well with.
+fn unwise(resolved: &ResolvedSet, change: &Override) -> Vec<SettingFault> {
+    let (name, evidence) = (change.rule_set.as_str(), resolved.set.evidence);
+    let mut faults = Vec::new();
+    if change.ban.is_some()
+        && let Some(text) = policy::too_hard(&resolved.ban, evidence)
+    {
+        faults.push(SettingFault::error(keys(&["override", name, "ban"]), text));
+    }
+    if change.threshold.is_some()
+        && let Some(text) = policy::too_low(&resolved.threshold, evidence)
+    {
+        faults.push(SettingFault::warning(keys(&["override", name, "threshold"]), text));
+    }
+    if let Some(text) = policy::too_short(&resolved.threshold, &resolved.ban) {
+        faults.push(SettingFault::warning(keys(&["override", name]), text));
+    }
+    faults
+}
+
+/// Changes to sets that do not exist or are not in force.
+fn overrides_without_effect(
+    config: &Config,
+    available: &[Available<'_>],
+    sets: &[ResolvedSet],
+) -> Vec<SettingFault> {
+    let mut faults = Vec::new();
+    for name in config.overrides.iter().map(|change| change.rule_set.as_str()) {
+        let way = vec![Step::Key("override".into()), Step::Name(name.to_owned().into())];
+        if find(available, name).is_none() {
+            faults.push(SettingFault::error(way, unknown_set(name, available)));
+        } else if sets.iter().all(|set| set.set.name != name) {
+            let text = format!("the rule set `{name}` is not in force: this has no effect");
+            faults.push(SettingFault::warning(way, text));
+        }
+    }
+    faults
+}

@@ -1,0 +1,233 @@
+//! The keys of the configuration (design section 9), one after the other.
+
+use std::path::PathBuf;
+
+use super::reader::{Entry, Item, Keys};
+use super::rule_set::{is_known, name};
+use super::settings::{
+    Allow, Config, Control, Follow, Log, LogTo, Offender, Override, Policy, Source, Spoofable, Trust,
+};
+use super::{firewall, policy};
+use crate::address::{self, Prefix};
+
+/// Watched files cost a descriptor each.
+const MOST_SOURCES: usize = 1000;
+
+/// A longer list belongs into a file of networks.
+const MOST_NETWORKS: usize = 10_000;
+
+const MOST_TRACKED: u32 = 10_000_000;
+
+/// Reads the whole file; `None` when nothing can be made of it. Values with faults are replaced by defaults.
+pub(super) fn read(root: &Item<'_>) -> Option<Config> {
+    let mut keys = root.keys()?;
+    if !keys.or("version", true, |item| Some(is_known(item))) {
+        return None;
+    }
+    let default = Config::default();
+    let config = Config {
+        sources: keys.or("sources", default.sources, sources),
+        rules_dir: keys.or("rules_dir", default.rules_dir, absolute),
+        rule_sets: keys.maybe("rule_sets", |item| Some(item.texts())),
+        defaults: keys.or("defaults", default.defaults, |item| defaults(item, default.defaults)),
+        overrides: keys.or("override", default.overrides, overrides),
+        allow: allow(&mut keys, default.allow),
+        trust: keys.or("trust", default.trust, |item| trust(item, default.trust)),
+        spoofable: keys.or("spoofable", default.spoofable, |item| spoofable(item, default.spoofable)),
+        offender: keys.or("offender", default.offender, |item| offender(item, default.offender)),
+        tracked_offenders: keys
+            .or("tracked_offenders", default.tracked_offenders, |item| item.whole(1000..=MOST_TRACKED)),
+        firewall: keys.or("firewall", default.firewall, firewall::read),
+        state: keys.or("state", default.state, absolute),
+        control: keys.or("control", default.control.clone(), |item| control(item, default.control)),
+        log: keys.or("log", default.log, |item| log(item, default.log)),
+        history: keys.or("history", default.history, history),
+        flush_on_exit: keys.or("flush_on_exit", default.flush_on_exit, Item::boolean),
+    };
+    keys.finish();
+    Some(config)
+}
+
+/// A path that means the same wherever the daemon is started.
+pub(super) fn absolute(item: &Item<'_>) -> Option<PathBuf> {
+    let path = PathBuf::from(item.line()?);
+    if !path.is_absolute() {
+        item.fault(format!("must be an absolute path, not `{}`", path.display()));
+        return None;
+    }
+    Some(path)
+}
+
+fn sources(item: &Item<'_>) -> Option<Vec<Source>> {
+    let entries = item.entries()?;
+    if entries.is_empty() || entries.len() > MOST_SOURCES {
+        item.fault(format!("must name a log to follow, and {MOST_SOURCES} at most"));
+    }
+    Some(entries.iter().filter_map(source).collect())
+}
+
+/// `auth: /var/log/auth.log` or `auth: {path: /var/log/auth.log, follow: poll}`
+fn source(entry: &Entry<'_>) -> Option<Source> {
+    let name = name(&entry.key);
+    let (path, follow) = if entry.value.is_mapping() {
+        let mut keys = entry.value.keys()?;
+        let path = keys.must("path", "the log file", log_path);
+        let follow = keys
+            .or("follow", Follow::Auto, |item| item.word(&[("auto", Follow::Auto), ("poll", Follow::Poll)]));
+        keys.finish();
+        (path, follow)
+    } else {
+        (log_path(&entry.value), Follow::Auto)
+    };
+    Some(Source { name: name?, path: path?, follow })
+}
+
+/// A path, a glob, or `-`.
+fn log_path(item: &Item<'_>) -> Option<String> {
+    if item.is_word("-") {
+        return item.line();
+    }
+    let path = absolute(item)?.to_string_lossy().into_owned();
+    if let Err(error) = glob::Pattern::new(&path) {
+        item.fault(format!(
+            "is a pattern for file names with a mistake at byte {}: {}",
+            error.pos, error.msg
+        ));
+        return None;
+    }
+    Some(path)
+}
+
+fn defaults(item: &Item<'_>, default: Policy) -> Option<Policy> {
+    let mut keys = item.keys()?;
+    let policy = Policy {
+        threshold: keys.or("threshold", default.threshold, policy::threshold),
+        ban: keys.or("ban", default.ban, policy::ban),
+    };
+    keys.finish();
+    Some(policy)
+}
+
+fn overrides(item: &Item<'_>) -> Option<Vec<Override>> {
+    Some(item.entries()?.iter().filter_map(change).collect())
+}
+
+fn change(entry: &Entry<'_>) -> Option<Override> {
+    let mut keys = entry.value.keys()?;
+    let change = Override {
+        rule_set: entry.name.to_owned(),
+        threshold: keys.maybe("threshold", policy::threshold),
+        ban: keys.maybe("ban", policy::ban),
+        enable: keys.or("enable", Vec::new(), |item| Some(item.texts())),
+        disable: keys.or("disable", Vec::new(), |item| Some(item.texts())),
+    };
+    keys.finish();
+    Some(change)
+}
+
+fn allow(keys: &mut Keys<'_>, default: Allow) -> Allow {
+    let mut allow = Allow {
+        own_addresses: keys.or("allow_self", default.own_addresses, Item::boolean),
+        gateways: keys.or("allow_gateways", default.gateways, Item::boolean),
+        resolvers: keys.or("allow_resolvers", default.resolvers, Item::boolean),
+        ..default
+    };
+    let Some(list) = keys.get("allow") else { return allow };
+    let items = list.one_or_many();
+    if items.len() > MOST_NETWORKS {
+        list.fault(format!("has more than {MOST_NETWORKS} entries: put them into a file, `- file: /path`"));
+    }
+    for item in items.iter().take(MOST_NETWORKS) {
+        if item.is_mapping() {
+            allow.files.extend(allow_file(item));
+        } else {
+            allow.networks.extend(network(item));
+        }
+    }
+    allow
+}
+
+/// `{file: /usr/local/etc/portcullis/allow.txt}`
+fn allow_file(item: &Item<'_>) -> Option<PathBuf> {
+    let mut keys = item.keys()?;
+    let file = keys.must("file", "a file with a network on each line", absolute);
+    keys.finish();
+    file
+}
+
+fn network(item: &Item<'_>) -> Option<Prefix> {
+    let text = item.text()?;
+    match address::parse_prefix(text.trim()) {
+        Err(error) => {
+            item.fault_plainly(error.to_string());
+            None
+        }
+        Ok(network) => {
+            if let Some(warning) = policy::too_wide(&network) {
+                item.warn(warning);
+            }
+            Some(network)
+        }
+    }
+}
+
+fn trust(item: &Item<'_>, default: Trust) -> Option<Trust> {
+    let mut keys = item.keys()?;
+    let trust = Trust {
+        remember: keys.or("for", default.remember, Item::span),
+        multiplier: keys.or("multiplier", default.multiplier, |item| item.whole(1..=1000)),
+    };
+    keys.finish();
+    Some(trust)
+}
+
+fn spoofable(item: &Item<'_>, default: Spoofable) -> Option<Spoofable> {
+    let mut keys = item.keys()?;
+    let spoofable = Spoofable {
+        bans_at_once: keys.or("bans_at_once", default.bans_at_once, |item| item.whole(0..=100_000)),
+        bans_per_minute: keys.or("bans_per_minute", default.bans_per_minute, |item| item.whole(0..=10_000)),
+    };
+    keys.finish();
+    Some(spoofable)
+}
+
+fn offender(item: &Item<'_>, default: Offender) -> Option<Offender> {
+    let mut keys = item.keys()?;
+    let offender = Offender {
+        ipv4: keys.or("ipv4", default.ipv4, |item| item.whole(8..=32)),
+        ipv6: keys.or("ipv6", default.ipv6, |item| item.whole(16..=128)),
+    };
+    keys.finish();
+    Some(offender)
+}
+
+fn control(item: &Item<'_>, default: Control) -> Option<Control> {
+    let mut keys = item.keys()?;
+    let control = Control {
+        socket: keys.or("socket", default.socket, absolute),
+        group: keys.maybe("group", Item::line),
+    };
+    keys.finish();
+    Some(control)
+}
+
+fn log(item: &Item<'_>, default: Log) -> Option<Log> {
+    use log::LevelFilter::{Debug, Error, Info, Warn};
+    let mut keys = item.keys()?;
+    let log = Log {
+        to: keys
+            .or("to", default.to, |item| item.word(&[("syslog", LogTo::Syslog), ("stderr", LogTo::Stderr)])),
+        level: keys.or("level", default.level, |item| {
+            item.word(&[("error", Error), ("warning", Warn), ("info", Info), ("debug", Debug)])
+        }),
+    };
+    keys.finish();
+    Some(log)
+}
+
+fn history(item: &Item<'_>) -> Option<std::time::Duration> {
+    let mut keys = item.keys()?;
+    let keep = keys.must("keep", "how long ended bans are remembered, as in `keep: 90d`", Item::span);
+    keys.finish();
+    keep
+}

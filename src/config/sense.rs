@@ -1,0 +1,125 @@
+//! The second look: settings that can be read but do not fit each other.
+
+use std::collections::HashMap;
+
+use super::document::Step;
+use super::firewall::{bad_anchor, bad_table};
+use super::policy;
+use super::settings::{Backend, Config, Firewall};
+use crate::rules::Severity;
+
+/// The path of a Unix socket with its closing zero: `sun_path` has 104 bytes on FreeBSD, 108 on Linux.
+const LONGEST_SOCKET: usize = 103;
+
+/// Something wrong with the configuration as a whole, and the way to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingFault {
+    /// Error or warning.
+    pub severity: Severity,
+    /// From the whole file down.
+    pub way: Vec<Step>,
+    /// A sentence: what, why, what to do.
+    pub text: String,
+}
+
+impl SettingFault {
+    pub(super) fn error(way: Vec<Step>, text: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, way, text: text.into() }
+    }
+
+    pub(super) fn warning(way: Vec<Step>, text: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, way, text: text.into() }
+    }
+}
+
+/// The way to the value behind these keys.
+pub(super) fn keys(keys: &[&str]) -> Vec<Step> {
+    keys.iter().map(|key| Step::Key((*key).to_owned().into())).collect()
+}
+
+/// What does not fit.
+pub(super) fn check(config: &Config) -> Vec<SettingFault> {
+    let mut faults = same_source_twice(config);
+    faults.extend(firewall(&config.firewall));
+    faults.extend(offender(config));
+    faults.extend(times(config));
+    let socket = config.control.socket.as_os_str().len();
+    if socket > LONGEST_SOCKET {
+        let text = format!(
+            "the path has {socket} bytes, a socket's can have {LONGEST_SOCKET}: choose a shorter one"
+        );
+        faults.push(SettingFault::error(keys(&["control", "socket"]), text));
+    }
+    faults
+}
+
+fn same_source_twice(config: &Config) -> Vec<SettingFault> {
+    let mut names: HashMap<&str, &str> = HashMap::new();
+    let twice = config.sources.iter().filter_map(|source| {
+        let first = *names.entry(&source.path).or_insert(&source.name);
+        let text = format!("`{first}` follows the same file: every line would be read twice");
+        (first != source.name).then(|| SettingFault::warning(keys(&["sources", &source.name]), text))
+    });
+    twice.collect()
+}
+
+fn firewall(firewall: &Firewall) -> Vec<SettingFault> {
+    let mut faults = Vec::new();
+    let backend = firewall.backend;
+    faults.extend(
+        bad_table(backend, &firewall.table)
+            .map(|text| SettingFault::error(keys(&["firewall", "table"]), text)),
+    );
+    if let Some(anchor) = &firewall.anchor {
+        let at = keys(&["firewall", "anchor"]);
+        faults.extend(bad_anchor(anchor).map(|text| SettingFault::error(at.clone(), text)));
+        if backend != Backend::Pf {
+            let text =
+                format!("only pf has anchors: with the backend `{}` this has no effect", backend.as_str());
+            faults.push(SettingFault::warning(at, text));
+        }
+    }
+    if firewall.command.is_some() && backend != Backend::Command {
+        let text = format!("these commands are not used: the backend is `{}`", backend.as_str());
+        faults.push(SettingFault::warning(keys(&["firewall", "command"]), text));
+    }
+    if firewall.converge < firewall.timeout {
+        let text =
+            "the table would be compared again before a slow tool has ended: choose more than `timeout`";
+        faults.push(SettingFault::warning(keys(&["firewall", "converge"]), text));
+    }
+    faults
+}
+
+fn offender(config: &Config) -> Vec<SettingFault> {
+    let mut faults = Vec::new();
+    if config.offender.ipv4 < 24 {
+        let hosts = 1u32 << (32 - config.offender.ipv4);
+        let text =
+            format!("one attacker would get all {hosts} addresses around him banned, neighbours included");
+        faults.push(SettingFault::warning(keys(&["offender", "ipv4"]), text));
+    }
+    if config.offender.ipv6 < 48 {
+        let text = "less than a /48 holds many customers: one attacker would get all of them banned";
+        faults.push(SettingFault::warning(keys(&["offender", "ipv6"]), text));
+    }
+    if config.offender.ipv6 > 64 {
+        let text = "an attacker with a /64 would get a new address after every ban: 64 is the usual length";
+        faults.push(SettingFault::warning(keys(&["offender", "ipv6"]), text));
+    }
+    faults
+}
+
+fn times(config: &Config) -> Vec<SettingFault> {
+    let mut faults = Vec::new();
+    let policy = &config.defaults;
+    if let Some(text) = policy::too_short(&policy.threshold, &policy.ban) {
+        faults.push(SettingFault::warning(keys(&["defaults", "ban"]), text));
+    }
+    if policy.ban.escalate.is_some_and(|escalate| escalate.forget > config.history) {
+        let text =
+            "shorter than `forget` of the default ban: earlier bans are gone before they are to be forgotten";
+        faults.push(SettingFault::warning(keys(&["history", "keep"]), text));
+    }
+    faults
+}
