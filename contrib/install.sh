@@ -151,7 +151,7 @@ main_config() {
 	sed -e "s|/usr/local/etc/portcullis|$etc/portcullis|g" \
 		"$here/freebsd/portcullis.yaml.sample" >"$scratch/portcullis.yaml"
 	if [ "$system" = linux ]; then
-		sed -e 's|backend: pf |backend: nftables |' -e 's|/var/db/portcullis|/var/lib/portcullis|' \
+		sed -e 's|backend: pf$|backend: nftables|' -e 's|/var/db/portcullis|/var/lib/portcullis|' \
 			-e 's|messages: /var/log/messages|messages: /var/log/kern.log|' \
 			"$scratch/portcullis.yaml" >"$scratch/linux.yaml"
 		mv "$scratch/linux.yaml" "$scratch/portcullis.yaml"
