@@ -1,0 +1,394 @@
+//! The direction of dependencies and what the pure core may not do, read from the sources.
+//!
+//! `main → cli → daemon → {follow, firewall, store, control, config} → {rules, engine} → {record, address, time}`
+#![allow(clippy::string_slice, reason = "offsets come from searching the same text")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const PURE: &[&str] = &["address", "time", "record", "rules", "engine"];
+const SHELL: &[&str] = &["follow", "firewall", "store", "control", "config"];
+
+/// A module's rank: it may name itself and what has a lower one. Two exceptions make it exact, see [`may_use`].
+const RANKS: &[(&str, u8)] = &[
+    ("address", 0),
+    ("time", 0),
+    ("record", 1),
+    ("rules", 2),
+    ("engine", 3),
+    ("follow", 4),
+    ("firewall", 4),
+    ("store", 4),
+    ("control", 4),
+    ("config", 4),
+    ("daemon", 5),
+    ("cli", 6),
+    ("main", 7),
+];
+
+/// What would make the core depend on a clock, a file, a thread, a process, the environment or a log.
+const IMPURE: &[&str] = &[
+    "std::fs",
+    "std::thread",
+    "std::process",
+    "std::env",
+    "std::os",
+    "ToSocketAddrs",
+    "TcpListener",
+    "TcpStream",
+    "UdpSocket",
+    "UnixListener",
+    "UnixStream",
+    "to_socket_addrs",
+    "File::open",
+    "SystemTime::now",
+    "Instant::now",
+    "Timestamp::now",
+    "Zoned::now",
+    "ZonedDateTime::now",
+    "TimeZone::system",
+    "print!",
+    "println!",
+    "eprint!",
+    "eprintln!",
+    "log::",
+    "nix::",
+    "notify::",
+    "rusqlite::",
+    "signal_hook::",
+];
+
+/// The longest file, tests included, in lines.
+const LONGEST: usize = 450;
+
+/// Files that are longer, each with the reason; a row whose file became shorter has to go.
+const LONGER: &[(&str, &str)] = &[];
+
+/// One source file, without its comments; offsets and line numbers are those of the file.
+struct Source {
+    path: String,
+    /// The first folder or file under `src`: `rules`.
+    module: String,
+    /// Without comments.
+    text: String,
+    /// Without comments and without the unit tests at the foot.
+    code: String,
+    lines: usize,
+}
+
+impl Source {
+    fn read(root: &Path, path: &Path) -> Self {
+        let whole = fs::read_to_string(path).unwrap();
+        let path = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
+        Self::new(&path, &whole)
+    }
+
+    fn new(path: &str, whole: &str) -> Self {
+        let inner = path.strip_prefix("src/").unwrap_or(path);
+        let module = inner.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
+        let text = without_comments(whole);
+        let is_test = inner.ends_with("/tests.rs") || inner.contains("/tests/");
+        let end = if is_test { 0 } else { foot(&text) };
+        let code = text[..end].to_owned();
+        Self { path: path.to_owned(), module, text, code, lines: whole.lines().count() }
+    }
+
+    /// How many modules stand between this file and the crate's root.
+    fn depth(&self) -> usize {
+        let inner = self.path.trim_start_matches("src/");
+        inner.split('/').filter(|part| *part != "mod.rs").count()
+    }
+
+    fn at(&self, offset: usize) -> String {
+        format!("{}:{}", self.path, 1 + self.text[..offset].matches('\n').count())
+    }
+}
+
+/// The same text with line comments blanked out, byte for byte as long.
+fn without_comments(whole: &str) -> String {
+    let blank = |line: &str| match line.trim_start().starts_with("//") {
+        true => " ".repeat(line.len()),
+        false => line.find(" // ").map_or_else(
+            || line.to_owned(),
+            |at| {
+                let (code, comment) = line.split_at(at);
+                code.to_owned() + &" ".repeat(comment.len())
+            },
+        ),
+    };
+    whole.split('\n').map(blank).collect::<Vec<_>>().join("\n")
+}
+
+/// Where the unit tests begin.
+fn foot(text: &str) -> usize {
+    text.match_indices("\n#[cfg(test)]\nmod ")
+        .find(|(at, found)| {
+            text[at + found.len()..].lines().next().is_some_and(|line| line.trim_end().ends_with('{'))
+        })
+        .map_or(text.len(), |(at, _)| at)
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    rust_files(&root.join("src"), &mut files);
+    files.sort();
+    files.iter().map(|path| Source::read(root, path)).collect()
+}
+
+fn is_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Where `word` stands in `code` as a word of its own.
+fn places<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
+    let open_end = !word.ends_with(is_name);
+    code.match_indices(word).map(|(at, _)| at).filter(move |at| {
+        let after = code[at + word.len()..].chars().next();
+        !code[..*at].ends_with(is_name) && (open_end || !after.is_some_and(is_name))
+    })
+}
+
+/// What follows `root` (`crate::`): one name, or each first name of a group in braces; with the root's offset.
+fn named<'a>(code: &'a str, root: &'a str) -> Vec<(usize, String)> {
+    places(code, root)
+        .flat_map(|at| firsts(&code[at + root.len()..]).into_iter().map(move |n| (at, n)))
+        .collect()
+}
+
+fn firsts(rest: &str) -> Vec<String> {
+    let name = |text: &str| text.trim_start().chars().take_while(|&c| is_name(c)).collect::<String>();
+    let Some(group) = rest.strip_prefix('{') else { return vec![name(rest)] };
+    let mut names = vec![name(group)];
+    let mut depth = 1;
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 1 => names.push(name(&group[at + 1..])),
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+fn rank(module: &str) -> Option<u8> {
+    RANKS.iter().find(|(name, _)| *name == module).map(|(_, rank)| *rank)
+}
+
+/// `None` when it may, or the reason why not.
+fn may_use(from: &str, to: &str) -> Option<String> {
+    let (Some(mine), Some(other)) = (rank(from), rank(to)) else {
+        return Some(format!("`{to}` has no row in RANKS of tests/architecture.rs: decide where it belongs"));
+    };
+    let allowed = from == to || (other < mine && (from != "main" || to == "cli"));
+    let siblings = SHELL.contains(&from) && SHELL.contains(&to);
+    match (allowed, siblings) {
+        (true, _) => None,
+        (false, true) => Some(format!(
+            "`{from}` and `{to}` are siblings and do not know each other: map the values in daemon"
+        )),
+        (false, false) => {
+            Some(format!("`{from}` may not depend on `{to}`, which stands above or beside it: turn it round"))
+        }
+    }
+}
+
+/// Every place where a file names a module that it may not.
+fn wrong_ways(source: &Source) -> Vec<String> {
+    let root = if source.module == "main" { "portcullis::" } else { "crate::" };
+    let mut wrong: Vec<String> = named(&source.code, root)
+        .into_iter()
+        .filter_map(|(at, name)| Some(format!("{}: {}", source.at(at), may_use(&source.module, &name)?)))
+        .collect();
+    let climb = "super::".repeat(source.depth());
+    wrong.extend(places(&source.code, &climb).map(|at| {
+        format!(
+            "{}: `{climb}` climbs to the crate's root: write `crate::`, so that this test sees it",
+            source.at(at)
+        )
+    }));
+    wrong
+}
+
+/// Every place where a pure module does what only the shell may.
+fn impurities(source: &Source) -> Vec<String> {
+    let plain =
+        IMPURE.iter().flat_map(|word| places(&source.code, word).map(move |at| (at, (*word).to_owned())));
+    let grouped = named(&source.code, "std::").into_iter().filter_map(|(at, name)| {
+        let whole = format!("std::{name}");
+        let already = source.code[at..].starts_with(&whole);
+        (!already && IMPURE.contains(&whole.as_str())).then_some((at, whole))
+    });
+    let sentence = |(at, word): (usize, String)| {
+        format!("{}: `{word}` in the pure module `{}`: pass it in instead", source.at(at), source.module)
+    };
+    plain.chain(grouped).map(sentence).collect()
+}
+
+#[track_caller]
+fn assert_none(wrong: &[String]) {
+    let text = wrong.iter().fold(String::new(), |mut text, line| {
+        let _ = writeln!(text, "{line}");
+        text
+    });
+    assert!(wrong.is_empty(), "\n{text}");
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let of = sources();
+    let wrong: Vec<_> = of.iter().filter(|source| source.module != "lib").flat_map(wrong_ways).collect();
+    assert_none(&wrong);
+}
+
+#[test]
+fn every_module_has_a_place_in_the_order() {
+    let of = sources();
+    let strangers = of.iter().filter(|source| source.module != "lib" && rank(&source.module).is_none());
+    let strangers: Vec<_> = strangers
+        .map(|source| {
+            format!("{}: `{}` has no row in RANKS of tests/architecture.rs", source.path, source.module)
+        })
+        .collect();
+    assert_none(&strangers);
+    assert!(of.len() >= RANKS.len(), "only {} files were looked at", of.len());
+}
+
+#[test]
+fn the_core_knows_no_clock_file_thread_or_environment() {
+    let of = sources();
+    let wrong: Vec<_> =
+        of.iter().filter(|source| PURE.contains(&source.module.as_str())).flat_map(impurities).collect();
+    assert_none(&wrong);
+}
+
+#[test]
+fn one_file_names_the_yaml_parser() {
+    let of = sources();
+    let users: Vec<_> = of
+        .iter()
+        .filter(|source| places(&source.text, "serde_yaml").next().is_some())
+        .map(|s| &s.path)
+        .collect();
+    assert!(users.len() <= 1, "serde_yaml is archived and is named in one file only, but here in {users:?}");
+}
+
+#[test]
+fn files_are_short_or_say_why_not() {
+    let of = sources();
+    let mut wrong = Vec::new();
+    for source in &of {
+        let listed = LONGER.iter().any(|(path, _)| *path == source.path);
+        let (path, lines) = (&source.path, source.lines);
+        match (lines > LONGEST, listed) {
+            (true, false) => wrong.push(format!(
+                "{path}: {lines} lines, more than {LONGEST}: split it by meaning, or say why not in LONGER"
+            )),
+            (false, true) => {
+                wrong.push(format!("{path}: only {lines} lines now: remove its row from LONGER"));
+            }
+            _ => {}
+        }
+    }
+    for (path, reason) in LONGER {
+        assert!(of.iter().any(|source| source.path == *path), "{path} of LONGER does not exist");
+        assert!(reason.len() > 20, "{path}: say why it is long");
+    }
+    assert_none(&wrong);
+}
+
+#[test]
+fn nothing_is_left_to_be_done_and_nothing_gives_up() {
+    let mut wrong = Vec::new();
+    for source in &sources() {
+        for word in ["todo!", "unimplemented!", "dbg!", "#[ignore"] {
+            wrong.extend(places(&source.text, word).map(|at| format!("{}: `{word}`", source.at(at))));
+        }
+        wrong.extend(source.code.match_indices(".unwrap()").map(|(at, _)| {
+            format!(
+                "{}: `.unwrap()` outside tests: handle it, or say why it cannot be with expect",
+                source.at(at)
+            )
+        }));
+    }
+    assert_none(&wrong);
+}
+
+// The reader itself, on small texts, since a test that sees nothing finds nothing.
+
+fn wrong_in(path: &str, text: &str) -> Vec<String> {
+    let source = Source::new(path, text);
+    [wrong_ways(&source), impurities(&source)].concat()
+}
+
+#[test]
+fn a_wrong_way_is_seen_in_every_spelling() {
+    for (path, text) in [
+        ("src/engine/mod.rs", "use crate::store::Store;"),
+        ("src/engine/mod.rs", "fn a() {}\nfn f() -> crate::cli::Exit {}"),
+        ("src/engine/mod.rs", "use crate::{address::Prefix, store};"),
+        ("src/engine/mod.rs", "use crate::{\n    rules::{Match, Rule},\n    config::Config,\n};"),
+        ("src/engine/mod.rs", "use super::store::Store;"),
+        ("src/follow/tail.rs", "use super::super::firewall::Change;"),
+        ("src/follow/tail.rs", "use crate::firewall::Change;"),
+        ("src/rules/mod.rs", "use crate::engine::Verdict;"),
+        ("src/address/mod.rs", "use crate::time::Time;"),
+        ("src/time.rs", "use super::address::Prefix;"),
+        ("src/cli/mod.rs", "use crate::nowhere::X;"),
+        ("src/main.rs", "use portcullis::daemon;"),
+    ] {
+        assert_eq!(wrong_in(path, text).len(), 1, "{path}: {text}");
+    }
+    let sentence = &wrong_in("src/engine/mod.rs", "\n\nuse crate::store::Store;")[0];
+    assert!(sentence.starts_with("src/engine/mod.rs:3: `engine` may not depend on `store`"), "{sentence}");
+}
+
+#[test]
+fn the_right_ways_are_left_alone() {
+    for (path, text) in [
+        ("src/engine/window.rs", "use crate::rules::Match;\nuse crate::time::Time;\nuse super::Verdict;"),
+        (
+            "src/engine/mod.rs",
+            "//! [`crate::store`] keeps it.\nmod a;\n#[cfg(test)]\nmod tests {\n    use crate::config;\n}",
+        ),
+        ("src/engine/mod.rs", "use std::net::IpAddr; // std::net::TcpStream is the shell's"),
+        ("src/daemon/mod.rs", "use crate::{config, follow, firewall, store, control, engine};"),
+        ("src/main.rs", "fn main() -> std::process::ExitCode { portcullis::cli::main() }"),
+        ("src/rules/mod.rs", "fn catalog() {} use super_regex::x;"),
+    ] {
+        let wrong = wrong_ways(&Source::new(path, text));
+        assert_eq!(wrong, [""; 0], "{path}: {text}");
+    }
+}
+
+#[test]
+fn an_impurity_is_seen_in_every_spelling() {
+    for text in [
+        "let now = std::time::SystemTime::now();",
+        "use std::{fmt, fs};",
+        "use std::{\n    net::IpAddr,\n    thread,\n};",
+        "use std::fs::File;",
+        "log::warn!(\"x\");",
+        "println!(\"x\");",
+        "let t = Timestamp::now();",
+    ] {
+        assert_eq!(wrong_in("src/engine/mod.rs", text).len(), 1, "{text}");
+    }
+}
