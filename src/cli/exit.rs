@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use crate::daemon::Refused;
+
 /// An exit status with the sentence of its manual page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
@@ -59,6 +61,16 @@ impl From<io::Error> for Failure {
             return Self::new(Exit::Ok, "");
         }
         Self::new(Exit::Io, format!("cannot write the output: {error}"))
+    }
+}
+
+/// A configuration with errors: all of them.
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        Self::new(
+            Exit::Config,
+            format!("the configuration is not used, since there are errors in it\n{refused}"),
+        )
     }
 }
 

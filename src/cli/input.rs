@@ -45,8 +45,9 @@ fn expanded(argument: &Path) -> Result<Vec<PathBuf>, Failure> {
     if argument.exists() || !text.contains(['*', '?', '[']) {
         return Ok(vec![argument.to_owned()]);
     }
-    let paths = glob::glob(&text)
-        .map_err(|error| Failure::new(Exit::Usage, format!("`{text}` is not a pattern for file names: {error}")))?;
+    let paths = glob::glob(&text).map_err(|error| {
+        Failure::new(Exit::Usage, format!("`{text}` is not a pattern for file names: {error}"))
+    })?;
     let found: Vec<PathBuf> = paths.filter_map(Result::ok).collect();
     Ok(if found.is_empty() { vec![argument.to_owned()] } else { found })
 }
@@ -64,13 +65,18 @@ pub(super) struct Input {
 impl Input {
     /// Opens a file, unpacking it if need be; `-` is standard input.
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
-        let opened = if path == Path::new("-") { Ok(Box::new(io::stdin()) as Box<dyn Read>) } else { open(path) };
+        let opened =
+            if path == Path::new("-") { Ok(Box::new(io::stdin()) as Box<dyn Read>) } else { open(path) };
         let reader = opened.map_err(|error| failure(path, &error))?;
         Ok(Self { reader, lines: LineBuffer::new(), chunk: vec![0; CHUNK], tail: Vec::new(), first: true })
     }
 
     /// Reads the next chunk and hands out its whole lines; `None` at the end, else the bytes read.
-    pub(super) fn each_line(&mut self, path: &Path, mut line: impl FnMut(&[u8])) -> Result<Option<usize>, Failure> {
+    pub(super) fn each_line(
+        &mut self,
+        path: &Path,
+        mut line: impl FnMut(&[u8]),
+    ) -> Result<Option<usize>, Failure> {
         let length = self.read().map_err(|error| failure(path, &error))?;
         if length == 0 {
             if let Some(last) = self.lines.finish() {
@@ -140,8 +146,12 @@ fn failure(path: &Path, error: &io::Error) -> Failure {
     let path = path.display();
     let text = match error.kind() {
         io::ErrorKind::NotFound => format!("{path}: there is no such file"),
-        io::ErrorKind::IsADirectory => format!("{path}: this is a directory; name the files in it, as in {path}/*.log"),
-        io::ErrorKind::PermissionDenied => format!("{path}: you may not read this file; logs are often root's (try sudo or doas)"),
+        io::ErrorKind::IsADirectory => {
+            format!("{path}: this is a directory; name the files in it, as in {path}/*.log")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("{path}: you may not read this file; logs are often root's (try sudo or doas)")
+        }
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
             format!("{path}: damaged compressed data ({error}); what came before the damage was read")
         }

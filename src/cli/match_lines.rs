@@ -15,8 +15,7 @@ use crate::rules::{Match, Matcher};
 
 /// Runs the command; the exit status is that of the first file that could not be read, or 1 when nothing matched.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let setup = Setup::load(arguments.config.config.as_deref())?;
-    let matcher = setup.matcher();
+    let matcher = Setup::load(arguments.config.config.as_deref())?.matcher();
     let (mut failures, mut matched) = (Vec::new(), false);
     for path in logs(&arguments.files)?.into_iter().flat_map(|log| log.files) {
         let mut input = match Input::open(&path) {
@@ -87,7 +86,8 @@ impl<'l> Listing<'l> {
             let object = self.object(record, found, user.as_deref());
             writeln!(self.out, "{object}")
         } else {
-            let what = found.map_or_else(|| "-".to_owned(), |(matched, count)| sentence(matched, count, user.as_deref()));
+            let what = found
+                .map_or_else(|| "-".to_owned(), |(matched, count)| sentence(matched, count, user.as_deref()));
             writeln!(self.out, "{}:{}: {what}", self.source, self.number)
         };
     }

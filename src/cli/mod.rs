@@ -1,6 +1,51 @@
-//! The command line.
+//! The command line: arguments in, text and an exit status out.
+
+mod args;
+mod exit;
+mod input;
+mod match_lines;
+mod scan;
+mod text;
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::args::{Arguments, Command};
+use self::exit::{Exit, Failure};
 
 /// Parses the arguments, runs the command, and says how it went.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    let done = run(&arguments.command, &mut out).and_then(|exit| Ok(out.flush().map(|()| exit)?));
+    match done {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            // What was found before the failure is still worth printing; it may fail for the same reason.
+            drop(out.flush());
+            if !failure.text.is_empty() {
+                eprintln!("portcullis: {failure}");
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(command: &Command, out: &mut dyn Write) -> Result<Exit, Failure> {
+    match command {
+        Command::Scan(arguments) => scan::run(arguments, out),
+        Command::Match(arguments) => match_lines::run(arguments, out),
+        _ => Ok(Exit::Ok),
+    }
+}
+
+/// `--help` and `--version` are no errors; anything else is wrong usage, and clap says what is near.
+fn usage(error: &clap::Error) -> ExitCode {
+    drop(error.print());
+    if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
 }

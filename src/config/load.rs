@@ -11,7 +11,7 @@ use super::rule_file::RuleFile;
 use super::settings::Config;
 use super::text::LONGEST_FILE;
 use super::trusted::{FileTrust, read_trusted, rule_files};
-use crate::rules::{Fault, Place, Severity};
+use crate::rules::{Fault, Place};
 
 /// A rule file that is compiled into the program.
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +130,7 @@ impl Loaded {
             others.iter().find(|other| other.custom && other.file.set.name == *name && !name.is_empty());
         if let Some(LoadedRules { file: first, .. }) = same {
             let text = format!("{} has the name `{name}` already", first.path().display());
-            let fault = Fault { severity: Severity::Error, place: Place::Key("name"), text };
+            let fault = Fault::error(Place::Key("name"), text);
             self.diagnostics.push(file.diagnose(&fault));
         }
     }

@@ -34,10 +34,10 @@ pub use load::{Loaded, LoadedRules, Shipped, load};
 pub use resolve::{Available, ResolvedSet, resolve};
 pub use rule_file::RuleFile;
 pub use sense::SettingFault;
-pub use shipped::SHIPPED;
 pub use settings::{
     Allow, Backend, Commands, Config, Control, Firewall, Follow, Foreign, Log, LogTo, Offender, Override,
     Policy, Source, Spoofable, Trust,
 };
+pub use shipped::SHIPPED;
 pub use text::LONGEST_FILE;
 pub use trusted::{FileTrust, read_trusted, rule_files};

@@ -79,7 +79,7 @@ pub struct RulePolicy {
 }
 
 impl Policy {
-    /// The policy of a rule set whose own threshold and ban, if any, win over the given ones.
+    /// The policy of a rule set with the numbers that are in force.
     pub fn of(set: &RuleSet, threshold: Threshold, ban: Ban) -> Self {
         let ids = set.rules.iter().map(|rule| rule.id.clone()).collect();
         let rules = set
@@ -87,14 +87,7 @@ impl Policy {
             .iter()
             .map(|r| RulePolicy { effect: r.effect, weight: r.weight, counts: r.counts })
             .collect();
-        Self {
-            name: set.name.clone(),
-            evidence: set.evidence,
-            threshold: set.threshold.unwrap_or(threshold),
-            ban: set.ban.unwrap_or(ban),
-            ids,
-            rules,
-        }
+        Self { name: set.name.clone(), evidence: set.evidence, threshold, ban, ids, rules }
     }
 }
 

@@ -104,7 +104,14 @@ fn targets(set: &RuleSet, compiled: &Compiled, rule: usize) -> Vec<Target> {
         let (token, fields) = fields.of(&message)?;
         let named = token.as_ref().and_then(|token| address::parse(message.get(token.clone())?));
         // A sample of a message that was cut names whom the attacker chose: no variant of it has a true peer.
-        (named == found.address).then_some(Target { rule, header, message, peer: found.address, token, fields })
+        (named == found.address).then_some(Target {
+            rule,
+            header,
+            message,
+            peer: found.address,
+            token,
+            fields,
+        })
     };
     messages.into_iter().filter_map(target).collect()
 }

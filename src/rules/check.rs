@@ -53,10 +53,13 @@ fn run(set: &RuleSet, compiled: &Compiled, index: usize, sample: &Sample) -> Opt
     let line = sample.line.as_bytes();
     let record = record::parse(line);
     let seen = takes(set, record.program) || record.any_program();
-    let found = seen.then(|| matcher::find_in(set, compiled, &mut Scratch::default(), line, &record)).flatten();
+    let found =
+        seen.then(|| matcher::find_in(set, compiled, &mut Scratch::default(), line, &record)).flatten();
     if let (false, Some(rule), Some(program)) = (seen, &sample.rule, record.program) {
         let program = String::from_utf8_lossy(program);
-        let text = format!("rule `{rule}` never sees this line: it is from `{program}`, which `program` does not list");
+        let text = format!(
+            "rule `{rule}` never sees this line: it is from `{program}`, which `program` does not list"
+        );
         return Some(Fault::error(Place::Sample(index, "line"), text));
     }
     let id = found.map(|found| set.rules[found.rule].id.as_str());
@@ -64,11 +67,13 @@ fn run(set: &RuleSet, compiled: &Compiled, index: usize, sample: &Sample) -> Opt
         return Some(Fault::error(Place::Sample(index, "rule"), wrong_rule(sample, id)));
     }
     let address = found.and_then(|found| found.address);
-    (address != sample.address).then(|| Fault::error(Place::Sample(index, "addr"), wrong_address(sample, found, address)))
+    (address != sample.address)
+        .then(|| Fault::error(Place::Sample(index, "addr"), wrong_address(sample, found, address)))
 }
 
 fn takes(set: &RuleSet, program: Option<&[u8]>) -> bool {
-    set.format == Format::Raw || program.is_some_and(|program| set.programs.iter().any(|known| known.as_bytes() == program))
+    set.format == Format::Raw
+        || program.is_some_and(|program| set.programs.iter().any(|known| known.as_bytes() == program))
 }
 
 fn wrong_rule(sample: &Sample, found: Option<&str>) -> String {

@@ -160,6 +160,17 @@ pub(super) fn limits() -> meta::Config {
         .dfa(false)
 }
 
+/// What `<USER>` stands for in a message; asked for few lines, so nothing is kept ready for it.
+pub(super) fn user(set: &RuleSet, rule: &Rule, message: &[u8]) -> Option<Vec<u8>> {
+    let hir = pattern::read(&rule.pattern, &set.fields).ok()?;
+    let named = |capture: &regex_syntax::hir::Capture| capture.name.as_deref() == Some("USER");
+    let bare = pattern::without_captures(&hir, named);
+    let regex = meta::Builder::new().configure(limits()).build_from_hir(&bare).ok()?;
+    let mut captures = regex.create_captures();
+    regex.search_captures(&Input::new(message), &mut captures);
+    captures.get_group(1).and_then(|span| message.get(span.range())).map(<[u8]>::to_vec)
+}
+
 fn read(set: &RuleSet, rule: &Rule) -> Result<(Hir, Locator), Unreadable> {
     let whole = |text: String| Unreadable { text, at: 0 };
     let hir = pattern::read(&rule.pattern, &set.fields)?;

@@ -73,6 +73,11 @@ impl Matcher {
         }
     }
 
+    /// The name of the user in a matching line, where the pattern has `<USER>`.
+    pub fn user(&self, matched: &Match<'_>, line: &[u8], record: &Record<'_>) -> Option<Vec<u8>> {
+        super::compile::user(matched.set, matched.rule, message(matched.set, line, record))
+    }
+
     fn candidates(&self, record: &Record<'_>) -> &[usize] {
         match record.program {
             Some(program) => self.by_program.get(program).map_or(&[], Vec::as_slice),

@@ -25,7 +25,7 @@ const WORTH_A_BAR: u64 = 32 << 20;
 /// Runs the command; the exit status is that of the first file that could not be read, all others being read.
 pub(super) fn run(arguments: &Scan, out: &mut dyn Write) -> Result<Exit, Failure> {
     let logs = logs(&arguments.files)?;
-    let setup = Setup::load(arguments.config.config.as_deref())?;
+    let mut setup = Setup::load(arguments.config.config.as_deref())?;
     let guard = setup.guard(logs.len());
     let scan = Replay::new(guard, &logs, setup.now);
     let (tally, guard, failures) = scan.run();
@@ -88,9 +88,10 @@ impl<'l> Replay<'l> {
             for source in 0..self.streams.len() {
                 while self.streams[source].queue.lines.is_empty() && self.read(source, Self::enqueue) {}
             }
-            let waiting = self.streams.iter().enumerate().filter_map(|(source, stream)| {
-                stream.queue.lines.front().map(|(time, _)| (*time, source))
-            });
+            let waiting =
+                self.streams.iter().enumerate().filter_map(|(source, stream)| {
+                    stream.queue.lines.front().map(|(time, _)| (*time, source))
+                });
             let Some((_, source)) = waiting.min() else { return };
             let mut queue = std::mem::take(&mut self.streams[source].queue);
             if let Some((time, line)) = queue.lines.pop_front() {
@@ -165,11 +166,15 @@ impl<'l> Stream<'l> {
 
 /// A bar on a terminal for long work; hidden otherwise.
 fn bar(logs: &[Log]) -> ProgressBar {
-    let sizes = logs.iter().flat_map(|log| &log.files).map(|path| std::fs::metadata(path).map_or(0, |meta| meta.len()));
+    let sizes = logs
+        .iter()
+        .flat_map(|log| &log.files)
+        .map(|path| std::fs::metadata(path).map_or(0, |meta| meta.len()));
     let total: u64 = sizes.sum();
     if total < WORTH_A_BAR || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} left");
+    let style =
+        ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} left");
     ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -57,20 +57,29 @@ pub(super) fn text(
 ) -> io::Result<()> {
     summary(out, setup, tally, logs)?;
     if tally.offenders.is_empty() {
-        return writeln!(out, "\nNobody offended. `portcullis match --all` shows what each line is taken for.");
+        return writeln!(
+            out,
+            "\nNobody offended. `portcullis match --all` shows what each line is taken for."
+        );
     }
     writeln!(out)?;
     table(setup, guard, tally, top).write(out)?;
     let more = tally.offenders.len().saturating_sub(top);
     if more > 0 {
-        writeln!(out, "… and {} more; --top {} shows them", count(more as u64, "offender"), tally.offenders.len())?;
+        writeln!(
+            out,
+            "… and {} more; --top {} shows them",
+            count(more as u64, "offender"),
+            tally.offenders.len()
+        )?;
     }
     notes(out, guard, tally)?;
     timeline(out, setup, tally)
 }
 
 fn summary(out: &mut dyn Write, setup: &Setup, tally: &Tally, logs: &[Log]) -> io::Result<()> {
-    let names: Vec<&str> = logs.iter().map(|log| if log.name == "-" { "standard input" } else { &log.name }).collect();
+    let names: Vec<&str> =
+        logs.iter().map(|log| if log.name == "-" { "standard input" } else { &log.name }).collect();
     write!(out, "{}: {}, {} matched", names.join(", "), count(tally.lines, "line"), tally.matched)?;
     if let (Some(first), Some(last)) = (tally.first, tally.last) {
         write!(out, ", {} to {}", first.human(&setup.zone), last.human(&setup.zone))?;
@@ -82,7 +91,8 @@ fn summary(out: &mut dyn Write, setup: &Setup, tally: &Tally, logs: &[Log]) -> i
 }
 
 fn table(setup: &Setup, guard: &Guard, tally: &Tally, top: usize) -> Table {
-    let mut table = Table::new(&["OFFENDER", "RULE SET", "EVIDENCE", ">OFFENCES", "FIRST", "LAST", "WOULD BE BANNED"]);
+    let mut table =
+        Table::new(&["OFFENDER", "RULE SET", "EVIDENCE", ">OFFENCES", "FIRST", "LAST", "WOULD BE BANNED"]);
     for (&(set, prefix), offender) in tally.ranked().into_iter().take(top) {
         let policy = &guard.engine.policies()[set];
         table.row(vec![
@@ -112,7 +122,8 @@ fn bans(setup: &Setup, offender: &Offender) -> String {
 }
 
 fn notes(out: &mut dyn Write, guard: &Guard, tally: &Tally) -> io::Result<()> {
-    let spoofable = tally.offenders.keys().any(|(set, _)| guard.engine.policies()[*set].evidence == Evidence::Spoofable);
+    let spoofable =
+        tally.offenders.keys().any(|(set, _)| guard.engine.policies()[*set].evidence == Evidence::Spoofable);
     if spoofable {
         writeln!(
             out,
@@ -120,7 +131,8 @@ fn notes(out: &mut dyn Write, guard: &Guard, tally: &Tally) -> io::Result<()> {
              never grow and are few at a time; `portcullis explain LINE` says what a line means."
         )?;
     }
-    let mut spared: Vec<&String> = tally.offenders.values().filter_map(|offender| offender.spared.as_ref()).collect();
+    let mut spared: Vec<&String> =
+        tally.offenders.values().filter_map(|offender| offender.spared.as_ref()).collect();
     spared.sort_unstable();
     spared.dedup();
     spared.iter().try_for_each(|why| writeln!(out, "\nNot banned: {why}."))

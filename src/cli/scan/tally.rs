@@ -69,7 +69,9 @@ impl Tally {
 
     /// Notes what became of a line in one rule set.
     pub(super) fn add(&mut self, outcome: &Outcome<'_>) {
-        let Some(offender) = outcome.judgement.offender.filter(|_| outcome.matched.rule.effect != Effect::Trust) else {
+        let Some(offender) =
+            outcome.judgement.offender.filter(|_| outcome.matched.rule.effect != Effect::Trust)
+        else {
             return;
         };
         let count = u64::from(outcome.count);
@@ -105,7 +107,9 @@ impl Tally {
     /// Offenders, the worst first.
     pub(super) fn ranked(&self) -> Vec<(&(usize, Prefix), &Offender)> {
         let mut ranked: Vec<_> = self.offenders.iter().collect();
-        ranked.sort_unstable_by_key(|(key, offender)| (std::cmp::Reverse(offender.offences), offender.first, **key));
+        ranked.sort_unstable_by_key(|(key, offender)| {
+            (std::cmp::Reverse(offender.offences), offender.first, **key)
+        });
         ranked
     }
 }

@@ -44,7 +44,8 @@ impl Timeline {
         let each = self.bins.len().div_ceil(columns.max(1)).max(1);
         let sums: Vec<u64> = self.bins.chunks(each).map(|bins| bins.iter().sum()).collect();
         let most = sums.iter().copied().max().unwrap_or(0).max(1);
-        let bar = |sum: u64| BARS[usize::try_from((sum * 8).div_ceil(most)).map_or(8, |height| height.min(8))];
+        let bar =
+            |sum: u64| BARS[usize::try_from((sum * 8).div_ceil(most)).map_or(8, |height| height.min(8))];
         let each = u64::try_from(each).unwrap_or(1);
         (sums.into_iter().map(bar).collect(), Duration::from_millis(self.width.unsigned_abs() * each))
     }
@@ -76,7 +77,8 @@ impl Timeline {
         }
         if millis < start {
             let room = BINS - bins.len();
-            let missing = usize::try_from((start - millis + wide - 1) / wide).map_or(room, |missing| missing.min(room));
+            let missing =
+                usize::try_from((start - millis + wide - 1) / wide).map_or(room, |missing| missing.min(room));
             bins.splice(0..0, std::iter::repeat_n(0, missing));
             start -= wide * i64::try_from(missing).unwrap_or(0);
         }
