@@ -143,23 +143,34 @@ fn ending(line: &[u8], form: Form, minute: usize) -> Read<'_> {
         return None;
     }
     let zone = seconds + fraction;
-    let (text, rest) = line.split_at(zone + zone_length(&line[zone..]));
+    let zone_length = match form {
+        Form::Iso => attached_zone(&line[zone..]),
+        _ => attached_zone(&line[zone..]).max(worded_zone(&line[zone..])),
+    };
+    let (text, rest) = line.split_at(zone + zone_length);
     let (minute, zone) = (u8::try_from(minute).ok()?, u8::try_from(zone).ok()?);
     Some((Stamp { text, form, minute, zone }, behind_blank(rest)?))
 }
 
-/// How many bytes of a zone begin here: `Z`, `+01:00`, `+0100`, `+01`, or ` +0100` and ` CET` as a word of its own.
+/// How many bytes of a zone begin here: `Z`, `+01:00`, `+0100`, `+01`.
+fn attached_zone(text: &[u8]) -> usize {
+    match text.first() {
+        Some(b'Z') => 1,
+        Some(b'+' | b'-') => offset_length(text),
+        _ => 0,
+    }
+}
+
+/// The same for a zone that is a word of its own: ` +0100`, ` CET`. A word that is no zone is left alone: it is the
+/// host.
 ///
-/// A word that is no zone is left alone: it is the host.
-fn zone_length(text: &[u8]) -> usize {
-    match text {
-        [b'Z', ..] => 1,
-        [b'+' | b'-', ..] => offset_length(text),
-        [b' ', word @ ..] => match word.first() {
-            Some(b'+' | b'-') => wordlike(offset_length(word), word),
-            Some(b'A'..=b'Z') => wordlike(named_zone(word).map_or(0, |(name, _)| name.len()), word),
-            _ => 0,
-        },
+/// Not for ISO stamps: behind a supervisor's stamp the word is a service's text, and a stamp with a zone is not a
+/// supervisor's, so that the text would choose the layout.
+fn worded_zone(text: &[u8]) -> usize {
+    let [b' ', word @ ..] = text else { return 0 };
+    match word.first() {
+        Some(b'+' | b'-') => wordlike(offset_length(word), word),
+        Some(b'A'..=b'Z') => wordlike(named_zone(word).map_or(0, |(name, _)| name.len()), word),
         _ => 0,
     }
 }
