@@ -68,7 +68,7 @@ fn known(offset: Offset) -> AmbiguousOffset {
 }
 
 fn name(text: &[u8]) -> Option<i8> {
-    stamp::month(text.get(..3)?).and_then(|month| i8::try_from(month).ok())
+    stamp::month(text.get(..3)?)
 }
 
 fn year(text: &[u8]) -> Option<i16> {
