@@ -52,7 +52,7 @@ fn telling_time(c: &mut Criterion) {
     c.bench_function("clock/same minute", |b| b.iter(|| clock.time(black_box(&first))));
     c.bench_function("clock/same minute, iso", |b| b.iter(|| clock.time(black_box(&iso))));
     c.bench_function("clock/two new minutes", |b| {
-        b.iter(|| (clock.time(black_box(&first)), clock.time(&second)))
+        b.iter(|| [clock.time(black_box(&first)), clock.time(&second)]);
     });
 }
 

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use jiff::civil::DateTime;
-use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+use jiff::tz::{Offset, TimeZone};
 
 use super::Stamp;
-use super::date::{Date, milliseconds, tai64n, zone_offset};
+use super::date::{Date, Moment, milliseconds, tai64n, zone_offset};
 use super::stamp::Form;
 use crate::time::Time;
 
@@ -55,13 +54,6 @@ struct Minute {
     begins: Moment,
 }
 
-/// A local time's point in time; two where the local time comes twice.
-#[derive(Clone, Copy, Debug)]
-struct Moment {
-    first: Time,
-    second: Option<Time>,
-}
-
 impl Clock {
     /// A clock for one source whose writer lives in `zone`. `now` is the present, for the year.
     pub fn new(zone: TimeZone, now: Time) -> Self {
@@ -105,7 +97,7 @@ impl Clock {
         let date = Date::read(stamp)?;
         let offset = zone_offset(stamp)?;
         let begins = match date.year {
-            Some(year) => self.moment(date.in_year(year)?, offset)?,
+            Some(year) => Moment::of(date.in_year(year)?, &self.zone, offset)?,
             None => self.latest(&date, offset)?,
         };
         self.minute = Minute::new(stamp, begins);
@@ -116,21 +108,9 @@ impl Clock {
     fn latest(&self, date: &Date, offset: Option<Offset>) -> Option<Moment> {
         let horizon = self.now.plus(FUTURE_SLACK);
         let year = self.zone.to_datetime(horizon.timestamp()).year();
-        let moments = (0..9).filter_map(|back| self.moment(date.in_year(year.checked_sub(back)?)?, offset));
+        let moments =
+            (0..9).filter_map(|back| Moment::of(date.in_year(year.checked_sub(back)?)?, &self.zone, offset));
         moments.into_iter().find(|moment| moment.first <= horizon)
-    }
-
-    fn moment(&self, civil: DateTime, offset: Option<Offset>) -> Option<Moment> {
-        let at = |offset: Offset| offset.to_timestamp(civil).ok().map(Time::from);
-        let offset = match offset {
-            Some(offset) => AmbiguousOffset::Unambiguous { offset },
-            None => self.zone.to_ambiguous_timestamp(civil).offset(),
-        };
-        Some(match offset {
-            AmbiguousOffset::Unambiguous { offset } => Moment { first: at(offset)?, second: None },
-            AmbiguousOffset::Gap { before, .. } => Moment { first: at(before)?, second: None },
-            AmbiguousOffset::Fold { before, after } => Moment { first: at(before)?, second: at(after) },
-        })
     }
 }
 

@@ -1,9 +1,9 @@
-//! The numbers in a stamp: day and minute, seconds, offset, TAI64N labels.
+//! The numbers in a stamp: day and minute, seconds, offset, TAI64N labels; and what the calendar makes of them.
 
 use std::time::Duration;
 
 use jiff::civil::DateTime;
-use jiff::tz::Offset;
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 use super::Stamp;
 use super::stamp::{self, Form};
@@ -42,8 +42,33 @@ impl Date {
     }
 }
 
+/// The point in time of a local time; two where the local time comes twice.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) first: Time,
+    pub(super) second: Option<Time>,
+}
+
+impl Moment {
+    /// With the offset that the stamp names, or else with those of the zone.
+    pub(super) fn of(civil: DateTime, zone: &TimeZone, offset: Option<Offset>) -> Option<Self> {
+        let at = |offset: Offset| offset.to_timestamp(civil).ok().map(Time::from);
+        let once = |offset| Some(Self { first: at(offset)?, second: None });
+        match offset.map_or_else(|| zone.to_ambiguous_timestamp(civil).offset(), known) {
+            AmbiguousOffset::Unambiguous { offset } | AmbiguousOffset::Gap { before: offset, .. } => {
+                once(offset)
+            }
+            AmbiguousOffset::Fold { before, after } => Some(Self { first: at(before)?, second: at(after) }),
+        }
+    }
+}
+
+fn known(offset: Offset) -> AmbiguousOffset {
+    AmbiguousOffset::Unambiguous { offset }
+}
+
 fn name(text: &[u8]) -> Option<i8> {
-    stamp::month(text.get(..3)?).and_then(|month| i8::try_from(month).ok())
+    stamp::month(text.get(..3)?)
 }
 
 fn year(text: &[u8]) -> Option<i16> {

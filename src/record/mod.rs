@@ -23,7 +23,7 @@ mod supervised;
 pub use clock::{Clock, FUTURE_SLACK, ORDER_SLACK};
 pub use cut::may_be_cut;
 pub use lines::{LineBuffer, MAX_LINE};
-pub use repeat::{MAX_REPEATS, Repeat, repeat};
+pub use repeat::{MAX_REPEATS, Repeat, Writer, repeat};
 pub use stamp::Stamp;
 
 /// One parsed log line; every text is borrowed from the line and may hold any bytes.
@@ -224,6 +224,8 @@ mod tests {
             ("2015-05-27T04:31:28.10040 foo: sshd[1]: x", None),
             ("2015-05-27T04:31:28.10040 gw sshd[1]: x", None),
             ("2018-06-26 13:22:02.108781500 httpd: sshd[1]: x", None),
+            ("2018-06-26 13:22:02.108781500 UTC gw sshd[1]: x", None),
+            ("2018-06-26 13:22:02.108781500 +0100 gw sshd[1]: x", None),
             ("@400000005564e6a000000000 sshd[1]: x", None),
             ("2015-05-27T04:31:28Z auth.info: sshd[1]: x", Some("auth.info")),
         ] {

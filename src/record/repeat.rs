@@ -12,14 +12,12 @@ pub const MAX_REPEATS: u32 = 1000;
 /// What a repeat line repeats, and how often; the first time, which has a line of its own, is not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeat<'a> {
-    /// The record just before it in the same source. Ask [`Repeat::is_of`] before counting it again.
+    /// The record just before it in the same source. Ask [`Repeat::is_of`] before counting that again.
     Previous {
         /// How often it came again, at most [`MAX_REPEATS`].
         count: u32,
-        /// Whose record it must be, where the line says so; syslogd's says nothing.
-        program: Option<&'a [u8]>,
-        /// How its message must begin: syslog-ng quotes 20 bytes; empty elsewhere.
-        start: &'a [u8],
+        /// Who says so.
+        writer: Writer<'a>,
     },
     /// A message that the line quotes whole. It is of the line's own program and pid.
     Quoted {
@@ -27,6 +25,25 @@ pub enum Repeat<'a> {
         count: u32,
         /// The message.
         message: &'a [u8],
+    },
+}
+
+/// The loggers that speak of the previous record, with what each says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writer<'a> {
+    /// syslogd, which says nothing.
+    Syslogd,
+    /// syslog-ng, which signs with the program and quotes the first bytes of the message.
+    SyslogNg {
+        /// The program that the record must be of.
+        program: &'a [u8],
+        /// How its message must begin.
+        start: &'a [u8],
+    },
+    /// metalog, which may sign with the program.
+    Metalog {
+        /// The program that the record must be of, if the line has one.
+        program: Option<&'a [u8]>,
     },
 }
 
@@ -38,16 +55,29 @@ impl Repeat<'_> {
         }
     }
 
-    /// Whether the previous record of the source, of which these are program and message, is the one repeated.
+    /// Whether the source's previous record is the one repeated. Never so for [`Repeat::Quoted`].
     ///
-    /// syslog-ng and metalog sign the line with the program it speaks of. If that were not compared, a program whose
-    /// text a peer chooses could multiply another program's line. Never so for [`Repeat::Quoted`].
-    pub fn is_of(&self, previous: Option<&[u8]>, message: &[u8]) -> bool {
+    /// A reader keeps the bytes of the last line that mattered and parses them again when a repeat comes; nothing is
+    /// kept over a rotation. What the line says of that record must be true of it. If it were not compared, a program whose text a peer
+    /// chooses could multiply another program's line.
+    pub fn is_of(&self, previous: &Record<'_>) -> bool {
         match *self {
-            Self::Previous { program, start, .. } => {
-                (program.is_none() || program == previous) && message.starts_with(start)
-            }
+            Self::Previous { writer, .. } => writer.may_mean(previous),
             Self::Quoted { .. } => false,
+        }
+    }
+}
+
+impl Writer<'_> {
+    fn may_mean(&self, previous: &Record<'_>) -> bool {
+        match *self {
+            Self::Syslogd => matches!(previous.layout, Layout::Syslog | Layout::Busybox),
+            Self::SyslogNg { program, start } => {
+                previous.program == Some(program) && previous.message.starts_with(start)
+            }
+            Self::Metalog { program } => {
+                previous.layout == Layout::Metalog && (program.is_none() || program == previous.program)
+            }
         }
     }
 }
@@ -79,7 +109,7 @@ fn syslogd<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
     let raw = matches!(record.layout, Layout::Syslog | Layout::Busybox) && record.program.is_none();
     let own = record.program == Some(b"syslogd") && record.pid.is_none();
     let (count, rest) = times(record.message.strip_prefix(b"last message repeated ")?)?;
-    (rest.is_empty() && (raw || own)).then_some(Repeat::Previous { count, program: None, start: b"" })
+    (rest.is_empty() && (raw || own)).then_some(Repeat::Previous { count, writer: Writer::Syslogd })
 }
 
 /// The quote is cut at 20 bytes (`%.20s`) and may hold quotes itself, so its end is looked for from the line's end.
@@ -90,7 +120,8 @@ fn syslog_ng<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
     let end = memchr::memmem::rfind(&quoted[..reach], b"' repeated ")?;
     let (count, rest) = times(&quoted[end + b"' repeated ".len()..])?;
     rest.starts_with(b", suppressed by syslog-ng on ").then_some(())?;
-    Some(Repeat::Previous { count, program: Some(program), start: quoted[..end].trim_ascii_start() })
+    let start = quoted[..end].trim_ascii_start();
+    Some(Repeat::Previous { count, writer: Writer::SyslogNg { program, start } })
 }
 
 /// How much of a message syslog-ng quotes.
@@ -98,13 +129,14 @@ const LONGEST_QUOTE: usize = 20;
 
 fn metalog<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
     let count = last_output(record.message, b"")?;
-    Some(Repeat::Previous { count, program: record.program, start: b"" })
+    Some(Repeat::Previous { count, writer: Writer::Metalog { program: record.program } })
 }
 
-/// metalog's real line has no header at all; a logger that writes headers cannot be made to write one like it.
+/// metalog's real line has no header at all. In a file without headers a peer may be able to write one like it, so it
+/// speaks only of metalog's records.
 fn metalog_bare(line: &[u8]) -> Option<Repeat<'static>> {
     let count = last_output(line.strip_prefix(b"                - ")?, b" -")?;
-    Some(Repeat::Previous { count, program: None, start: b"" })
+    Some(Repeat::Previous { count, writer: Writer::Metalog { program: None } })
 }
 
 /// `twice` means once more: metalog writes it when it has left out one line.
@@ -145,8 +177,12 @@ mod tests {
         repeat(&parse(line.as_bytes()))
     }
 
-    fn anybodys(count: u32) -> Option<Repeat<'static>> {
-        Some(Repeat::Previous { count, program: None, start: b"" })
+    fn syslogds(count: u32) -> Option<Repeat<'static>> {
+        Some(Repeat::Previous { count, writer: Writer::Syslogd })
+    }
+
+    fn is_of(repeat: &str, previous: &str) -> bool {
+        read(repeat).expect("a repeat").is_of(&parse(previous.as_bytes()))
     }
 
     #[test]
@@ -156,31 +192,45 @@ mod tests {
             "Nov 22 14:38:31 <auth.info> gw last message repeated 3 times",
             "Nov 22 14:38:31 gw syslogd: last message repeated 3 times",
             "<38>1 2026-11-22T14:38:31.123456+01:00 gw syslogd - - - last message repeated 3 times",
-            "                - Last output repeated 3 times -",
         ] {
-            assert_eq!(read(line), anybodys(3), "{line}");
+            assert_eq!(read(line), syslogds(3), "{line}");
+            assert!(is_of(line, "Nov 22 14:38:31 gw sshd[7]: x"));
+            assert!(!is_of(line, "no header"));
         }
-        assert_eq!(read("Nov 22 14:38:31 gw syslogd: last message repeated 1 times"), anybodys(1));
-        assert_eq!(read("                - Last output repeated twice -"), anybodys(1));
+        assert_eq!(read("Nov 22 14:38:31 gw syslogd: last message repeated 1 times"), syslogds(1));
     }
 
     #[test]
-    fn signed_repeats_are_of_the_same_program() {
-        let ng = "Nov 22 14:38:31 gw sshd[9]: Last message 'Failed password for ' repeated 2 times, suppressed by syslog-ng on gw";
-        let ng = read(ng).expect("a repeat");
-        assert_eq!(ng.count(), 2);
-        assert!(ng.is_of(Some(b"sshd"), b"Failed password for root from 192.0.2.7 port 1 ssh2"));
-        assert!(!ng.is_of(Some(b"httpd"), b"Failed password for root"));
-        assert!(!ng.is_of(None, b"Failed password for root"));
-        assert!(!ng.is_of(Some(b"sshd"), b"Invalid user"));
-        let metalog = read("Nov 22 14:38:31 [sshd] Last output repeated twice").expect("a repeat");
-        assert!(
-            metalog.count() == 1 && metalog.is_of(Some(b"sshd"), b"x") && !metalog.is_of(Some(b"su"), b"x")
+    fn syslog_ngs_repeats_are_of_the_program_and_text_that_they_name() {
+        let line = "Nov 22 14:38:31 gw sshd[9]: Last message 'Failed password for ' repeated 2 times, suppressed by \
+                    syslog-ng on gw";
+        assert_eq!(read(line).map(|repeat| repeat.count()), Some(2));
+        assert!(is_of(
+            line,
+            "Nov 22 14:38:31 gw sshd[7]: Failed password for root from 192.0.2.7 port 1 ssh2"
+        ));
+        assert!(!is_of(line, "Nov 22 14:38:31 gw sshd[7]: Invalid user"));
+        assert!(!is_of(line, "Nov 22 14:38:31 gw httpd[7]: Failed password for root"));
+        assert!(!is_of(line, "Nov 22 14:38:31 gw Failed password for root"));
+    }
+
+    #[test]
+    fn metalogs_repeats_are_of_its_own_records() {
+        let (bare, signed) = (
+            "                - Last output repeated twice -",
+            "Nov 22 14:38:31 [sshd] Last output repeated 7 times",
         );
-        assert_eq!(
-            read("Nov 22 14:38:31 [sshd] Last output repeated 7 times").map(|repeat| repeat.count()),
-            Some(7)
-        );
+        assert_eq!(read(bare).map(|repeat| repeat.count()), Some(1), "it was there once already");
+        assert_eq!(read(signed).map(|repeat| repeat.count()), Some(7));
+        for (line, previous, want) in [
+            (bare, "Nov 22 14:38:31 [sshd] x", true),
+            (bare, "Nov 22 14:38:31 gw sshd[7]: x", false),
+            (bare, "a file without headers", false),
+            (signed, "Nov 22 14:38:31 [sshd] x", true),
+            (signed, "Nov 22 14:38:31 [su] x", false),
+        ] {
+            assert_eq!(is_of(line, previous), want, "{line} after {previous}");
+        }
     }
 
     #[test]
@@ -228,11 +278,11 @@ mod tests {
     #[test]
     fn huge_counts_are_held_at_the_cap() {
         let line = format!("Nov 22 14:38:31 gw syslogd: last message repeated {} times", "9".repeat(500));
-        assert_eq!(read(&line), anybodys(MAX_REPEATS));
+        assert_eq!(read(&line), syslogds(MAX_REPEATS));
         assert_eq!(
             read("Nov 22 14:38:31 gw syslogd: last message repeated 1001 times"),
-            anybodys(MAX_REPEATS)
+            syslogds(MAX_REPEATS)
         );
-        assert_eq!(read("Nov 22 14:38:31 gw syslogd: last message repeated 0 times"), anybodys(0));
+        assert_eq!(read("Nov 22 14:38:31 gw syslogd: last message repeated 0 times"), syslogds(0));
     }
 }

@@ -69,12 +69,23 @@ impl<'a> Stamp<'a> {
 /// A stamp and what follows it, without the blank between.
 type Read<'a> = Option<(Stamp<'a>, &'a [u8])>;
 
-const MONTHS: [&[u8; 3]; 12] =
-    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
-
 /// The month from 1 to 12 of an English abbreviation, as the C locale prints it.
-pub(super) fn month(name: &[u8]) -> Option<u8> {
-    (1..).zip(MONTHS).find_map(|(number, month)| (name == month).then_some(number))
+pub(super) fn month(name: &[u8]) -> Option<i8> {
+    Some(match name {
+        b"Jan" => 1,
+        b"Feb" => 2,
+        b"Mar" => 3,
+        b"Apr" => 4,
+        b"May" => 5,
+        b"Jun" => 6,
+        b"Jul" => 7,
+        b"Aug" => 8,
+        b"Sep" => 9,
+        b"Oct" => 10,
+        b"Nov" => 11,
+        b"Dec" => 12,
+        _ => return None,
+    })
 }
 
 /// `Nov 22 14:38:31`, `May 9 11:11:17` or `Nov 22 2026 14:38:31`, with fraction and zone if they follow.
@@ -143,23 +154,34 @@ fn ending(line: &[u8], form: Form, minute: usize) -> Read<'_> {
         return None;
     }
     let zone = seconds + fraction;
-    let (text, rest) = line.split_at(zone + zone_length(&line[zone..]));
+    let zone_length = match form {
+        Form::Iso => attached_zone(&line[zone..]),
+        _ => attached_zone(&line[zone..]).max(worded_zone(&line[zone..])),
+    };
+    let (text, rest) = line.split_at(zone + zone_length);
     let (minute, zone) = (u8::try_from(minute).ok()?, u8::try_from(zone).ok()?);
     Some((Stamp { text, form, minute, zone }, behind_blank(rest)?))
 }
 
-/// How many bytes of a zone begin here: `Z`, `+01:00`, `+0100`, `+01`, or ` +0100` and ` CET` as a word of its own.
+/// How many bytes of a zone begin here: `Z`, `+01:00`, `+0100`, `+01`.
+fn attached_zone(text: &[u8]) -> usize {
+    match text.first() {
+        Some(b'Z') => 1,
+        Some(b'+' | b'-') => offset_length(text),
+        _ => 0,
+    }
+}
+
+/// The same for a zone that is a word of its own: ` +0100`, ` CET`. A word that is no zone is left alone: it is the
+/// host.
 ///
-/// A word that is no zone is left alone: it is the host.
-fn zone_length(text: &[u8]) -> usize {
-    match text {
-        [b'Z', ..] => 1,
-        [b'+' | b'-', ..] => offset_length(text),
-        [b' ', word @ ..] => match word.first() {
-            Some(b'+' | b'-') => wordlike(offset_length(word), word),
-            Some(b'A'..=b'Z') => wordlike(named_zone(word).map_or(0, |(name, _)| name.len()), word),
-            _ => 0,
-        },
+/// Not for ISO stamps: behind a supervisor's stamp the word is a service's text, and a stamp with a zone is not a
+/// supervisor's, so that the text would choose the layout.
+fn worded_zone(text: &[u8]) -> usize {
+    let [b' ', word @ ..] = text else { return 0 };
+    match word.first() {
+        Some(b'+' | b'-') => wordlike(offset_length(word), word),
+        Some(b'A'..=b'Z') => wordlike(named_zone(word).map_or(0, |(name, _)| name.len()), word),
         _ => 0,
     }
 }
@@ -170,9 +192,12 @@ fn wordlike(length: usize, word: &[u8]) -> usize {
 }
 
 fn offset_length(text: &[u8]) -> usize {
-    let digits = &text[1..];
-    let shapes: [&[u8]; 3] = [b"dd:dd", b"dddd", b"dd"];
-    shapes.iter().find(|shape| shaped(digits, shape)).map_or(0, |shape| shape.len() + 1)
+    match &text[1..] {
+        digits if shaped(digits, b"dd:dd") => 6,
+        digits if shaped(digits, b"dddd") => 5,
+        digits if shaped(digits, b"dd") => 3,
+        _ => 0,
+    }
 }
 
 /// Zones that are printed by name, with their minutes east of Greenwich: those of RFC 822 §5.1 and of Europe.
@@ -216,9 +241,9 @@ fn behind_blank(rest: &[u8]) -> Option<&[u8]> {
 }
 
 /// Whether the text begins as the shape says: `d` stands for a digit, all else for itself.
-fn shaped(text: &[u8], shape: &[u8]) -> bool {
+fn shaped<const N: usize>(text: &[u8], shape: &[u8; N]) -> bool {
     let fits = |(byte, want): (&u8, &u8)| if *want == b'd' { byte.is_ascii_digit() } else { byte == want };
-    text.len() >= shape.len() && text.iter().zip(shape).all(fits)
+    text.first_chunk::<N>().is_some_and(|text| text.iter().zip(shape).all(fits))
 }
 
 #[cfg(test)]
