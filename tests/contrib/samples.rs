@@ -175,6 +175,7 @@ fn the_sample_configuration_is_valid_as_it_is_and_with_every_key() {
     for (name, text) in [("sample.yaml", sample), ("every-key.yaml", every_key())] {
         let path = home.path().join(name);
         fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let ran = run(Command::new(env!("CARGO_BIN_EXE_portcullis")).arg("check").arg("-c").arg(&path));
         assert_eq!(ran.code, 0, "{ran:?}");
     }
