@@ -16,7 +16,7 @@ pub(super) struct Arguments {
 const AFTER_HELP: &str = "\
 Without a configuration file the built-in rule sets, FreeBSD's default log files and the dry-run backend are used.
 Exit status: 0 done; 1 nothing found or nothing was banned; 64 wrong usage; 65 damaged input; 66 no such input;
-69 the daemon does not run; 70 a fault in the program; 74 read or write error; 77 not permitted; 78 wrong configuration.";
+69 the daemon does not run; 74 read or write error; 77 not permitted; 78 wrong configuration.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

@@ -19,8 +19,6 @@ pub(super) enum Exit {
     Data = 65,
     /// An input file did not exist or was not readable.
     NoInput = 66,
-    /// An internal software error has been detected.
-    Software = 70,
     /// An error occurred while doing I/O on some file.
     Io = 74,
     /// You did not have sufficient permission.

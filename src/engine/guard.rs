@@ -73,7 +73,7 @@ impl Reader {
         let repeat = record::repeat(&record);
         if let Some(Repeat::Previous { count, .. }) = repeat {
             let original = record::parse(&self.previous);
-            let is_of = repeat.is_some_and(|repeat| repeat.is_of(original.program, original.message));
+            let is_of = repeat.is_some_and(|repeat| repeat.is_of(&original));
             return is_of
                 && ask(matcher, &mut self.scratch, &self.previous, &original, |matched| {
                     found(&record, &original, matched, count);

@@ -91,8 +91,8 @@ fn oldest_first(mut group: Vec<(Option<Age>, PathBuf)>) -> Vec<PathBuf> {
 fn log_of(path: &Path) -> (PathBuf, Option<Age>) {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let bare = PACKED.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
-    let splits = bare.char_indices().filter(|(at, c)| *at > 0 && matches!(c, '.' | '-'));
-    let found = splits.filter_map(|(at, _)| Some((bare.get(..at)?, age(name, bare.get(..at)?)?))).next();
+    let mut splits = bare.char_indices().filter(|(at, c)| *at > 0 && matches!(c, '.' | '-'));
+    let found = splits.find_map(|(at, _)| Some((bare.get(..at)?, age(name, bare.get(..at)?)?)));
     match found {
         Some((log, age)) => (path.with_file_name(log), Some(age)),
         None => (path.with_file_name(bare), None),

@@ -21,8 +21,8 @@ pub const DEFAULT_MESSAGE_LIMIT: usize = 500;
 const NFA_LIMIT: usize = 2 << 20;
 
 /// The dense automaton of a set may take this much; a set beyond it is matched by the general engine. The shipped
-/// sshd set takes about a third.
-const DENSE_LIMIT: usize = 3 << 20;
+/// sshd set takes 2.4 MB.
+const DENSE_LIMIT: usize = 4 << 20;
 
 /// One rule set, ready to be asked.
 #[derive(Debug)]
