@@ -1,9 +1,13 @@
 //! The command line: arguments in, text and an exit status out.
 
 mod args;
+mod check;
 mod exit;
+mod explain;
+mod generate;
 mod input;
 mod match_lines;
+mod rules;
 mod scan;
 mod text;
 
@@ -40,7 +44,14 @@ fn run(command: &Command, out: &mut dyn Write) -> Result<Exit, Failure> {
     match command {
         Command::Scan(arguments) => scan::run(arguments, out),
         Command::Match(arguments) => match_lines::run(arguments, out),
-        _ => Ok(Exit::Ok),
+        Command::Explain(arguments) => explain::run(arguments, out),
+        Command::Check(arguments) => check::run(arguments, out),
+        Command::Rules(arguments) => rules::run(arguments, out),
+        Command::Completions { shell } => {
+            generate::completions(*shell, out);
+            Ok(Exit::Ok)
+        }
+        Command::Generate { directory } => generate::write_all(directory).map(|()| Exit::Ok),
     }
 }
 

@@ -46,7 +46,9 @@ pub(super) fn count(number: u64, noun: &str) -> String {
 
 /// `10m`, `1h 30m`: to the second.
 pub(super) fn duration(span: Duration) -> String {
-    humantime::format_duration(Duration::from_secs(span.as_secs())).to_string()
+    // humantime writes `7days`, but `7d` is what people write into the configuration.
+    let text = humantime::format_duration(Duration::from_secs(span.as_secs())).to_string();
+    text.replace("days", "d").replace("day", "d")
 }
 
 /// Tenths as people write them: `3`, `2.5`.
@@ -60,7 +62,7 @@ pub(super) fn printable(bytes: &[u8]) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// A sentence from a rule file begins with a capital and ends with a stop, whatever its author wrote.
+/// Text in lines that fit a terminal, all but the first indented.
 pub(super) fn wrapped(text: &str, indent: &str) -> String {
     const WIDTH: usize = 96;
     let mut lines = vec![String::new()];

@@ -120,7 +120,7 @@ impl Sessions {
     }
 
     pub(super) fn restore(&mut self, policies: &[Policy], key: SessionKey, state: SessionState) {
-        self.open.insert(key, Session::from_state(policies, state));
+        self.open.insert(key, Session::from_state(policies, &state));
     }
 }
 
@@ -189,7 +189,7 @@ impl Session {
         }
     }
 
-    fn from_state(policies: &[Policy], state: SessionState) -> Self {
+    fn from_state(policies: &[Policy], state: &SessionState) -> Self {
         let set = |name: &str| policies.iter().position(|policy| policy.name == name).map(index);
         Self {
             started: Time::from_millis(state.started),
