@@ -8,6 +8,7 @@ pub mod defaults;
 mod diagnostic;
 mod document;
 mod firewall;
+mod keys;
 mod load;
 pub mod paths;
 mod policy;
