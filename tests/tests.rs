@@ -1,1 +1,5 @@
 //! All integration tests in one binary, so that it links once.
+
+mod fakes_strict;
+mod fakes_support;
+mod fakes_transcript;
