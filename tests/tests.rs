@@ -3,3 +3,6 @@
 mod architecture;
 mod contrib;
 mod golden;
+mod fakes_strict;
+mod fakes_support;
+mod fakes_transcript;
