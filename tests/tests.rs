@@ -2,7 +2,7 @@
 
 mod architecture;
 mod contrib;
-mod golden;
 mod fakes_strict;
 mod fakes_support;
 mod fakes_transcript;
+mod golden;

@@ -1,7 +1,7 @@
 //! `portcullis check`: everything that is wrong with the configuration and the rule files.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 
@@ -31,9 +31,9 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
     }
     checked.diagnostics.sort();
     if arguments.json {
-        checked.write_json(out)?
+        checked.write_json(out)?;
     } else {
-        checked.write(out)?
+        checked.write(out)?;
     }
     Ok(if checked.diagnostics.has_errors() { Exit::Config } else { Exit::Ok })
 }
@@ -48,7 +48,7 @@ impl Checked {
         self.diagnostics.extend(loaded.diagnostics.iter().cloned());
     }
 
-    fn rule_file(&mut self, path: &PathBuf) {
+    fn rule_file(&mut self, path: &Path) {
         let Some(bytes) = read_trusted(path, LONGEST_FILE, FileTrust::Advised, &mut self.diagnostics) else {
             return;
         };
@@ -68,7 +68,7 @@ impl Checked {
     }
 
     fn write(&self, out: &mut dyn Write) -> std::io::Result<()> {
-        for diagnostic in self.diagnostics.iter() {
+        for diagnostic in &self.diagnostics {
             writeln!(out, "{diagnostic}")?;
         }
         let errors = self.diagnostics.count(Severity::Error) as u64;

@@ -34,7 +34,7 @@ fn write(directory: &Path) -> io::Result<()> {
 
 /// Section 8: commands for administrators.
 fn manual(command: &clap::Command, directory: &Path) -> io::Result<()> {
-    let name = command.get_display_name().unwrap_or(command.get_name()).to_owned();
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
     let page = clap_mangen::Man::new(command.clone()).section("8").manual("System Manager's Manual");
     let mut text = Vec::new();
     page.render(&mut text)?;

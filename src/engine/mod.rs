@@ -293,7 +293,7 @@ impl Engine {
                 }
             }
             Row::Trust { offender, seen: Some(seen) } => self.trust.restore(offender, seen),
-            Row::Session { key, state: Some(state) } => self.sessions.restore(&self.policies, key, state),
+            Row::Session { key, state: Some(state) } => self.sessions.restore(&self.policies, key, &state),
             Row::BanEnded { .. } | Row::History { .. } | Row::Trust { .. } | Row::Session { .. } => {}
         }
     }

@@ -119,8 +119,8 @@ impl Sessions {
         }
     }
 
-    pub(super) fn restore(&mut self, policies: &[Policy], key: SessionKey, state: SessionState) {
-        self.open.insert(key, Session::from_state(policies, &state));
+    pub(super) fn restore(&mut self, policies: &[Policy], key: SessionKey, state: &SessionState) {
+        self.open.insert(key, Session::from_state(policies, state));
     }
 }
 

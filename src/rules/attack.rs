@@ -274,7 +274,7 @@ impl FieldFinder {
             match group {
                 None => token = Some(span.start..span.end),
                 Some(alphabet) => {
-                    fields.push(Field { span: span.start..span.end, alphabet: alphabet.clone() })
+                    fields.push(Field { span: span.start..span.end, alphabet: alphabet.clone() });
                 }
             }
         }

@@ -36,7 +36,7 @@ pub struct Compiled {
 
 #[derive(Debug)]
 enum Which {
-    Dense(dense::DFA<Vec<u32>>),
+    Dense(Box<dense::DFA<Vec<u32>>>),
     General(Box<meta::Regex>),
     /// All rules are disabled.
     Nothing,
@@ -116,7 +116,7 @@ impl Which {
         }
         let bare: Vec<Hir> = hirs.iter().map(|hir| pattern::without_captures(hir, |_| false)).collect();
         match dense(&bare) {
-            Some(automaton) => Ok(Self::Dense(automaton)),
+            Some(automaton) => Ok(Self::Dense(Box::new(automaton))),
             None => {
                 let regex = meta::Builder::new().configure(limits()).build_many_from_hir(&bare);
                 Ok(Self::General(Box::new(regex.map_err(|error| error.to_string())?)))
