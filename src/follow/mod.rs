@@ -1,3 +1,0 @@
-//! Not built yet.
-pub mod compressed;
-pub mod rotations;
