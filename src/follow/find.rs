@@ -1,16 +1,16 @@
 //! Finding files again: what was read before, under whatever name it lies now, and what was written in between.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::compressed::{Packing, unpack};
 use super::open::{Opened, open_regular};
-use super::position::{FileKey, Fingerprint, Mark};
+use super::position::{FileKey, Mark, born};
 use super::rotations::rotations;
-use super::tail::{Tail, plain_holds};
+use super::tail::{Tail, plain_holds, stream_holds};
 
 /// How many rotated files of one log are looked at, the newest ones.
 const FILES_MAX: usize = 64;
@@ -42,15 +42,8 @@ impl Found {
         if !self.packed {
             return plain_holds(&self.file, mark);
         }
-        let before = || -> io::Result<Vec<u8>> {
-            let reach = u64::from(mark.print.length);
-            let mut reader = unpack(self.file.try_clone()?)?;
-            io::copy(&mut reader.by_ref().take(mark.offset.saturating_sub(reach)), &mut io::sink())?;
-            let mut before = Vec::new();
-            reader.take(reach).read_to_end(&mut before)?;
-            Ok(before)
-        };
-        before().is_ok_and(|before| Fingerprint::of(&before) == mark.print)
+        let stream = self.file.try_clone().and_then(unpack);
+        stream.is_ok_and(|mut stream| stream_holds(&mut stream, mark))
     }
 
     /// Opened for reading on from an offset that a mark in this file has, or from the beginning. Everything in it
@@ -68,8 +61,12 @@ impl Found {
         Ok(tail)
     }
 
+    /// Whether a mark is in this very file. An inode number alone says little, it may have been given away: a mark at
+    /// the beginning proves nothing unless the file is as it was.
     fn is(&self, mark: &Mark) -> bool {
-        self.key() == mark.file && self.holds(mark)
+        let same = self.key() == mark.file && born(&self.meta) == mark.born;
+        let likely = mark.offset > 0 || (!self.packed && self.meta.mtime() >= mark.modified);
+        same && likely && self.holds(mark)
     }
 }
 
@@ -106,14 +103,15 @@ fn open_all(log: &Path, names: &[PathBuf], through_links: bool) -> (Vec<Found>, 
 }
 
 /// Where a mark's file lies among the found ones: the very file, or else one with the same bytes at the same place (it
-/// was packed or copied). Packing keeps the time of the last write to the second.
+/// was packed or copied). Packing keeps the time of the last write to the second, so the likely ones come first.
 fn locate(mark: &Mark, found: &[Found]) -> Option<usize> {
-    let same = found.iter().position(|file| file.is(mark));
-    let alike = |file: &&Found| mark.offset > 0 && file.holds(mark);
-    same.or_else(|| {
-        let later = found.iter().enumerate().filter(|(_, file)| file.meta.mtime() >= mark.modified);
-        later.into_iter().find(|(_, file)| alike(file)).map(|(index, _)| index)
-    })
+    if let Some(same) = found.iter().position(|file| file.is(mark)) {
+        return Some(same);
+    }
+    let is_likely = |index: &usize| found.get(*index).is_some_and(|file| file.meta.mtime() >= mark.modified);
+    let (likely, others): (Vec<usize>, Vec<usize>) = (0..found.len()).partition(is_likely);
+    let alike = |index: &usize| mark.offset > 0 && found.get(*index).is_some_and(|file| file.holds(mark));
+    likely.into_iter().chain(others.into_iter().rev()).find(alike)
 }
 
 /// What to read after a start.
@@ -129,7 +127,7 @@ pub(super) fn resume(marks: &[Mark], mut found: Vec<Found>, at_path: Option<Foun
     let rotated = found.len();
     found.extend(at_path);
     let mut places: Vec<Option<&Mark>> = vec![None; found.len()];
-    let (mut newest_known, mut lost) = (None, false);
+    let (mut newest_known, mut oldest_likely, mut lost) = (None, None, false);
     for mark in marks.iter().rev() {
         // A closed file is of use only to tell where the unread ones begin.
         let place = if mark.closed && newest_known.is_some() {
@@ -140,11 +138,16 @@ pub(super) fn resume(marks: &[Mark], mut found: Vec<Found>, at_path: Option<Foun
         match place.and_then(|index| places.get_mut(index).map(|place| (index, place))) {
             Some((index, place)) => {
                 *place = place.or(Some(mark));
-                newest_known = newest_known.max(Some(index));
+                if mark.offset > 0 {
+                    newest_known = newest_known.max(Some(index));
+                } else {
+                    oldest_likely = Some(oldest_likely.map_or(index, |oldest: usize| oldest.min(index)));
+                }
             }
             None => lost |= !mark.closed && mark.offset > 0,
         }
     }
+    let newest_known = newest_known.or(oldest_likely);
     let last_write = marks.last().map_or(i64::MIN, |mark| mark.modified);
     let is_news = |index: usize, file: &Found| match newest_known {
         _ if index == rotated => true,
@@ -175,7 +178,7 @@ pub(super) struct Known {
 
 impl Known {
     fn is(&self, file: &Found) -> bool {
-        if self.open { file.key() == self.mark.file } else { file.is(&self.mark) }
+        if self.open { file.key() == self.mark.file } else { self.mark.offset > 0 && file.is(&self.mark) }
     }
 }
 
@@ -185,7 +188,7 @@ pub(super) fn between(known: &[Known], mut found: Vec<Found>) -> Vec<Found> {
         let same = found.iter().position(|file| known.is(file));
         same.or_else(|| locate(&known.mark, &found))
     });
-    let last_write = known.last().map_or(i64::MAX, |known| known.mark.modified);
+    let last_write = known.last().map_or(i64::MIN, |known| known.mark.modified);
     let mut index = 0;
     found.retain(|file| {
         let after = base.map_or(file.meta.mtime() >= last_write, |base| index > base);
@@ -195,8 +198,11 @@ pub(super) fn between(known: &[Known], mut found: Vec<Found>) -> Vec<Found> {
     found
 }
 
-/// A copy of a file that was then truncated (copytruncate), holding what was not read of it.
-pub(super) fn copy_of(mark: &Mark, found: Vec<Found>) -> Option<Found> {
-    let index = locate(mark, &found).filter(|_| mark.offset > 0)?;
-    found.into_iter().nth(index).filter(|file| file.key() != mark.file)
+/// What was not read of a file before it was truncated, where copies were made first (copytruncate): the first copy
+/// from the mark on, and those of later truncations from their beginning. Files that were read are left out.
+pub(super) fn copied(mark: &Mark, known: &[Known], mut found: Vec<Found>) -> Vec<(Found, u64)> {
+    found.retain(|file| !known.iter().any(|known| known.is(file)));
+    let Some(first) = locate(mark, &found).filter(|_| mark.offset > 0) else { return Vec::new() };
+    let offsets = std::iter::once(mark.offset).chain(std::iter::repeat(0));
+    found.into_iter().skip(first).zip(offsets).collect()
 }

@@ -82,7 +82,7 @@ impl Group {
     fn renamed_while_stopped(&self, log: &mut Log, key: FileKey) {
         let mut marks = self.stored.iter().flat_map(|stored| &stored.position.files);
         if let Some(mark) = marks.find(|mark| mark.file == key) {
-            log.resume_at(Position { real: None, files: vec![*mark] });
+            log.resume_at(Position { homes: Vec::new(), files: vec![*mark] });
         }
     }
 
@@ -144,7 +144,7 @@ impl Group {
             eyes.notes.push(format!("{pattern} matches {count} files; only {FILES_MAX} are followed"));
         }
         paths.truncate(FILES_MAX);
-        self.logs.retain(|log| !log.tails.is_empty() || paths.iter().any(|path| **path == *log.path));
+        self.logs.retain(|log| log.is_in_use() || paths.iter().any(|path| **path == *log.path));
         for path in paths {
             if self.logs.iter().all(|log| *log.path != *path) && self.logs.len() < FILES_MAX {
                 let appeared = appeared || self.appeared_while_stopped(&path);

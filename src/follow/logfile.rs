@@ -13,6 +13,9 @@ use super::open::{Opened, Sight, open_regular, reason, sight};
 use super::position::{FileKey, Mark, Position};
 use super::tail::Tail;
 
+/// A symlink that is led elsewhere again and again is looked for at its last targets only.
+const HOMES_MAX: usize = 4;
+
 /// What a look knows beside the files.
 pub(super) struct Eyes<'a> {
     pub(super) now: Instant,
@@ -50,8 +53,9 @@ pub(super) struct Log {
     pub(super) source: SourceId,
     pub(super) path: Arc<str>,
     pub(super) through_links: bool,
-    /// Where the path led to when the newest file was opened; rotated files lie beside it.
-    pub(super) real: PathBuf,
+    /// Where the path led to, symlinks followed, when the files still read were opened; the newest last. Rotated
+    /// files lie beside them.
+    pub(super) homes: Vec<PathBuf>,
     /// The files being read, oldest first.
     pub(super) tails: VecDeque<Tail>,
     /// Whether the last of them is at the path; otherwise all were rotated away or deleted.
@@ -59,6 +63,8 @@ pub(super) struct Log {
     /// The last ones that were read to their end and closed: they tell where unread ones begin.
     pub(super) closed: VecDeque<Mark>,
     start: Start,
+    /// What comes from now on is to be read, whatever becomes of it before the next look.
+    began: bool,
     /// A stored position whose files were not looked for yet.
     stored: Option<Position>,
     /// The position changed otherwise than by reading on.
@@ -74,11 +80,12 @@ impl Log {
             source,
             path: path.into(),
             through_links,
-            real: PathBuf::from(path),
+            homes: vec![PathBuf::from(path)],
             tails: VecDeque::new(),
             at_path: false,
             closed: VecDeque::new(),
             start,
+            began: false,
             stored: None,
             moved: false,
             trouble: None,
@@ -88,11 +95,16 @@ impl Log {
 
     /// Goes on where reading stood.
     pub(super) fn resume_at(&mut self, position: Position) {
-        (self.stored, self.start) = (Some(position), Start::Beginning);
+        (self.stored, self.start, self.began) = (Some(position), Start::Beginning, true);
     }
 
     pub(super) fn sight(&self) -> Sight {
         sight(Path::new(&*self.path), self.through_links)
+    }
+
+    /// Whether anything is left to read, now or of what was stored.
+    pub(super) fn is_in_use(&self) -> bool {
+        !self.tails.is_empty() || self.stored.is_some()
     }
 
     /// The file at the path, by its key.
@@ -135,13 +147,22 @@ impl Log {
     }
 
     fn no_file(&mut self, eyes: &mut Eyes<'_>) {
-        if let Start::End = self.start {
-            self.start = Start::Beginning;
+        if !self.began {
+            self.remember_rotated(eyes);
         }
         self.leave(eyes);
         if self.tails.is_empty() && self.closed.is_empty() {
             self.complain("is not there; it will be read as soon as it is".to_owned(), eyes);
         }
+    }
+
+    /// Nothing is there at the first sight: whatever comes is new, also what is rotated away before the next look.
+    fn remember_rotated(&mut self, eyes: &Eyes<'_>) {
+        self.start = Start::Beginning;
+        let newest = self.neighbours(None).pop();
+        let mark = newest.and_then(|file| file.into_tail(0, eyes.now).ok()).map(|tail| tail.identity());
+        self.closed.extend(mark.map(|mark| Mark { closed: true, ..mark }));
+        (self.began, self.moved) = (true, true);
     }
 
     /// There is no file of its own at the path; what was there is read to its end.
@@ -183,18 +204,20 @@ impl Log {
         let found = Found::new(opened)?;
         if let Some(position) = self.stored.take() {
             self.resume(&position, Some(found), eyes);
-        } else if self.tails.is_empty() && self.closed.is_empty() {
-            self.first(found, eyes)?;
-        } else {
+        } else if self.began {
             self.rotated(found, eyes)?;
+        } else {
+            self.first(found, eyes)?;
         }
         self.arrived();
         Ok(())
     }
 
     fn arrived(&mut self) {
-        self.start = Start::Beginning;
-        self.real = std::fs::canonicalize(&*self.path).unwrap_or_else(|_| PathBuf::from(&*self.path));
+        (self.start, self.began) = (Start::Beginning, true);
+        let home = std::fs::canonicalize(&*self.path).unwrap_or_else(|_| PathBuf::from(&*self.path));
+        self.homes.retain(|other| *other != home);
+        self.homes.push(home);
         self.moved = true;
     }
 
@@ -211,10 +234,7 @@ impl Log {
 
     /// Another file is at the path: the one before is read to its end, then those that came and went unseen.
     fn rotated(&mut self, new: Found, eyes: &Eyes<'_>) -> io::Result<()> {
-        let closed = self.closed.iter().map(|mark| Known { mark: *mark, open: false });
-        let open = self.tails.iter().map(|tail| Known { mark: tail.identity(), open: true });
-        let known: Vec<Known> = closed.chain(open).collect();
-        let between = find::between(&known, self.neighbours(new.key()));
+        let between = find::between(&self.known(), self.neighbours(Some(new.key())));
         let mut tails = Vec::new();
         for file in between.into_iter().chain([new]) {
             let mut tail = file.into_tail(0, eyes.now)?;
@@ -227,20 +247,32 @@ impl Log {
         Ok(())
     }
 
-    /// The rotated files and, where a symlink led elsewhere meanwhile, the file that it led to.
-    pub(super) fn neighbours(&self, but_not: FileKey) -> Vec<Found> {
-        let mut found = survey(&self.real, self.through_links);
-        found.retain(|file| file.key() != but_not);
+    /// What was read of this path and may be met again, oldest first.
+    pub(super) fn known(&self) -> Vec<Known> {
+        let closed = self.closed.iter().map(|mark| Known { mark: *mark, open: false });
+        // As it was when it was read, perhaps now in a copy; and as it is now.
+        let open = self.tails.iter().flat_map(|tail| [tail.mark(), tail.identity()]);
+        let open = open.map(|mark| Known { mark, open: true });
+        closed.chain(open).collect()
+    }
+
+    /// The rotated files and, where a symlink led elsewhere meanwhile, the file that it led to; oldest first.
+    pub(super) fn neighbours(&self, but_not: Option<FileKey>) -> Vec<Found> {
+        let mut found: Vec<Found> = Vec::new();
+        for home in self.homes.iter().rev().take(HOMES_MAX).rev() {
+            for file in survey(home, self.through_links) {
+                if Some(file.key()) != but_not && found.iter().all(|other| other.key() != file.key()) {
+                    found.push(file);
+                }
+            }
+        }
         found
     }
 
     fn resume(&mut self, position: &Position, at_path: Option<Found>, eyes: &mut Eyes<'_>) {
-        if let Some(real) = &position.real {
-            self.real = PathBuf::from(real);
-        }
+        self.homes.extend(position.homes.iter().map(PathBuf::from));
         let key = at_path.as_ref().map(Found::key);
-        let mut others = survey(&self.real, self.through_links);
-        others.retain(|file| Some(file.key()) != key);
+        let others = self.neighbours(key);
         let resumed = find::resume(&position.files, others, at_path);
         for (file, offset) in resumed.files {
             self.at_path = Some(file.key()) == key;
@@ -284,8 +316,9 @@ impl Log {
 
     /// How far this path is read.
     pub(super) fn position(&self) -> Position {
-        let real = self.real.to_str().filter(|real| **real != *self.path).map(str::to_owned);
+        let elsewhere = self.homes.iter().filter(|home| home.as_path() != Path::new(&*self.path));
+        let homes = elsewhere.filter_map(|home| home.to_str().map(str::to_owned)).collect();
         let files = self.closed.iter().copied().chain(self.tails.iter().map(Tail::mark)).collect();
-        Position { real, files }
+        Position { homes, files }
     }
 }

@@ -18,15 +18,17 @@ pub(super) struct Place {
     pub(super) cursor: u64,
     /// The up to 256 bytes before `cursor`.
     pub(super) before: Vec<u8>,
+    /// The up to 256 bytes at the beginning of the stream, as far as they were read.
+    pub(super) head: Vec<u8>,
     /// Over-long lines dropped.
     pub(super) overlong: u64,
 }
 
 impl Place {
-    /// The start of a line, with what stands before it.
-    pub(super) fn at(offset: u64, before: Vec<u8>) -> Self {
+    /// The start of a line, with what stands before it and at the beginning.
+    pub(super) fn at(offset: u64, before: Vec<u8>, head: Vec<u8>) -> Self {
         let print = Fingerprint::of(&before);
-        Self { offset, print, cursor: offset, before, overlong: 0 }
+        Self { offset, print, cursor: offset, before, head, overlong: 0 }
     }
 
     /// Finds the next whole lines in a buffer whose bytes up to `from` stand before the cursor and whose bytes from
@@ -60,6 +62,10 @@ impl Place {
     }
 
     fn move_on(&mut self, buf: &[u8], from: usize, to: usize, starts_line: bool) {
+        if self.head.len() as u64 == self.cursor {
+            let missing = Fingerprint::REACH - self.head.len();
+            self.head.extend_from_slice(buf.get(from..to.min(from + missing)).unwrap_or_default());
+        }
         self.cursor += (to - from) as u64;
         self.before.clear();
         self.before.extend_from_slice(last(buf.get(..to).unwrap_or_default(), Fingerprint::REACH));

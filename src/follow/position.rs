@@ -2,6 +2,7 @@
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,9 @@ pub struct FileKey {
 }
 
 impl FileKey {
+    /// No file: what a path has before there ever was one.
+    pub const NONE: Self = Self { dev: 0, ino: 0 };
+
     pub(super) fn of(meta: &Metadata) -> Self {
         Self { dev: meta.dev(), ino: meta.ino() }
     }
@@ -22,7 +26,7 @@ impl FileKey {
 
 /// Remembers the up to 256 bytes before a place in a file: tells a file from another one that got its inode number,
 /// finds it again after it was packed, and shows that it was truncated and has grown back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// How many bytes it covers, at most [`Fingerprint::REACH`].
     pub length: u16,
@@ -44,6 +48,19 @@ impl Fingerprint {
     }
 }
 
+impl Default for Fingerprint {
+    /// Of nothing: the beginning of a file.
+    fn default() -> Self {
+        Self::of(b"")
+    }
+}
+
+/// When a file was made, where the file system knows.
+pub(super) fn born(meta: &Metadata) -> Option<i64> {
+    let since = meta.created().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_nanos()).ok()
+}
+
 /// The last `count` of the bytes, or all of them.
 pub(super) fn last(bytes: &[u8], count: usize) -> &[u8] {
     bytes.get(bytes.len().saturating_sub(count)..).unwrap_or_default()
@@ -58,6 +75,12 @@ pub struct Mark {
     pub offset: u64,
     /// Of the bytes before the offset.
     pub print: Fingerprint,
+    /// Of the bytes at the beginning of the file: they hold a time, and what stands before the offset may be nothing
+    /// but text that a stranger chose.
+    pub head: Fingerprint,
+    /// When the file was made, in nanoseconds since the epoch, where the file system knows: inode numbers are given
+    /// away again.
+    pub born: Option<i64>,
     /// When the file was last written to, in seconds since the epoch: rotated files that are older hold nothing new.
     pub modified: i64,
     /// It was rotated away, read to its end and closed.
@@ -68,8 +91,8 @@ pub struct Mark {
 /// and path, and gives back at the next start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// Where the path led to when symlinks were followed; rotated files lie beside it.
-    pub real: Option<String>,
+    /// Where else than at the path its files lay, when symlinks were followed: rotated files lie beside them.
+    pub homes: Vec<String>,
     /// Oldest first; the last one is the file at the path, those before were rotated away.
     pub files: Vec<Mark>,
 }
@@ -107,8 +130,9 @@ mod tests {
     #[test]
     fn a_position_survives_being_stored() {
         let file = FileKey { dev: u64::MAX, ino: 7 };
-        let mark = Mark { file, offset: 5, print: Fingerprint::of(b"abcd\n"), modified: -1, closed: false };
-        let position = Position { real: None, files: vec![mark] };
+        let print = Fingerprint::of(b"abcd\n");
+        let mark = Mark { file, offset: 5, print, head: print, born: None, modified: -1, closed: false };
+        let position = Position { homes: vec!["/data/auth.log".to_owned()], files: vec![mark] };
         let text = serde_json::to_string(&position).unwrap();
         assert_eq!(serde_json::from_str::<Position>(&text).unwrap(), position);
     }

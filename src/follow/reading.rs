@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use super::find;
 use super::logfile::{Eyes, Log};
 use super::open::reason;
-use super::position::Mark;
+use super::position::{FileKey, Mark};
 use super::tail::{BUFFER, Step, Tail};
 use super::{Chunk, Sink};
 
@@ -20,7 +20,7 @@ const TURN: usize = 1 << 20;
 const ROTATED_MAX: usize = 16;
 
 /// How many closed files are remembered.
-const CLOSED_MAX: usize = 2;
+const CLOSED_MAX: usize = 4;
 
 impl Log {
     /// Reads on, older files first. Breaks when the sink does; otherwise says whether there is more to do at once.
@@ -61,14 +61,14 @@ impl Log {
 
     /// A file that was copied and put in its own place (`sed -i` and editors do so) begins with what was read already.
     fn skip_what_was_copied(&mut self, index: usize) {
-        let before = index.checked_sub(1).and_then(|index| self.tails.get(index)).map(Tail::mark);
-        let Some(mark) = before.or(self.closed.back().copied()).filter(|mark| mark.offset > 0) else {
-            return;
-        };
-        let Some(tail) = self.tails.get_mut(index) else { return };
-        if tail.untouched && tail.place.offset == 0 && !tail.drained && tail.holds(&mark) {
+        let is_untouched = |tail: &Tail| tail.untouched && tail.place.offset == 0 && !tail.drained;
+        let Some(tail) = self.tails.get(index).filter(|tail| is_untouched(tail)) else { return };
+        let earlier = self.closed.iter().copied().chain(self.tails.iter().take(index).map(Tail::mark));
+        let copied = earlier.filter(|mark| mark.offset > 0 && tail.holds(mark)).last();
+        if let (Some(mark), Some(tail)) = (copied, self.tails.get_mut(index)) {
             // Read a moment ago; should it fail now, the file is read from its beginning.
             let _ = tail.jump(mark.offset);
+            self.moved = true;
         }
     }
 
@@ -94,33 +94,41 @@ impl Log {
 
     /// A new position without lines: a file came, went or was truncated.
     fn tell_position(&mut self, sink: &mut Sink<'_>) -> ControlFlow<()> {
-        let Some(file) = self.tails.back().map(|tail| tail.key).filter(|_| self.moved) else {
+        if !std::mem::take(&mut self.moved) {
             return ControlFlow::Continue(());
-        };
-        self.moved = false;
+        }
         let (position, source) = (self.position(), self.source);
+        let file = position.files.last().map_or(FileKey::NONE, |mark| mark.file);
         let position = Some(&position);
         sink(Chunk { source, path: &self.path, file, bytes: &[], position, first: false, backlog: false })
     }
 
-    /// The file at the path begins again; what was not read of it may be in a copy beside it (copytruncate). A rotated
-    /// file that is truncated has been given up by everybody.
+    /// The file begins again; what was not read of it may be in a copy beside it (copytruncate).
     fn truncated(&mut self, index: usize, eyes: &mut Eyes<'_>) {
-        self.moved = true;
-        let at_path = self.at_path && index + 1 == self.tails.len();
-        let Some(mut tail) = self.tails.remove(index) else { return };
-        if !at_path {
-            return;
-        }
         eyes.notes.push(format!("{} was truncated; reading it from its beginning", self.path));
-        let mark = tail.mark();
-        let copy = find::copy_of(&mark, self.neighbours(tail.key));
-        if let Some(Ok(mut copy)) = copy.map(|file| file.into_tail(mark.offset, eyes.now)) {
-            copy.backlog_until = if eyes.away { copy.backlog_until } else { 0 };
-            self.tails.push_back(copy);
+        let rest = match self.rest_of_truncated(index, eyes) {
+            Ok(rest) => rest,
+            Err(error) => return self.complain(reason(&error), eyes),
+        };
+        if let Some(tail) = self.tails.get_mut(index) {
+            tail.restart();
         }
-        tail.restart();
-        self.tails.push_back(tail);
+        for tail in rest.into_iter().rev() {
+            self.tails.insert(index, tail);
+        }
+        self.moved = true;
+    }
+
+    fn rest_of_truncated(&self, index: usize, eyes: &Eyes<'_>) -> io::Result<Vec<Tail>> {
+        let Some(tail) = self.tails.get(index) else { return Ok(Vec::new()) };
+        let mark = tail.mark();
+        let mut rest = Vec::new();
+        for (file, offset) in find::copied(&mark, &self.known(), self.neighbours(Some(tail.key))) {
+            let mut copy = file.into_tail(offset, eyes.now)?;
+            copy.backlog_until = if eyes.away { copy.backlog_until } else { 0 };
+            rest.push(copy);
+        }
+        Ok(rest)
     }
 
     /// The file at the path is tried again at every look, by its name if its server forgot it; a rotated one is let go.
@@ -154,6 +162,9 @@ impl Log {
             }
             self.tails.pop_front();
             self.moved = true;
+        }
+        if self.tails.len() <= 1 {
+            self.homes.drain(..self.homes.len().saturating_sub(1));
         }
     }
 

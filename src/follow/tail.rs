@@ -12,7 +12,7 @@ use super::compressed::{read_full_at, unpack};
 use super::cut::{Cut, LINE_MAX, cut};
 use super::logfile::Eyes;
 use super::place::Place;
-use super::position::{FileKey, Fingerprint, Mark};
+use super::position::{FileKey, Fingerprint, Mark, born, last};
 
 /// The read buffer: large enough that system calls do not matter, small enough to stay in the processor's cache.
 pub(super) const BUFFER: usize = 256 * 1024;
@@ -20,6 +20,9 @@ pub(super) const BUFFER: usize = 256 * 1024;
 /// A file that changed within this time is read even when its times and size say that nothing happened: UFS may keep
 /// times to the second only (`vfs.timestamp_precision`), so a second change may not show.
 const TIMES_SETTLE: Duration = Duration::from_secs(2);
+
+/// How far into a file it is compared with others to know it again.
+const IDENTITY_AT: u64 = 64 * 1024;
 
 /// What one step of reading gave.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,6 +54,7 @@ struct Stamp {
 pub(super) struct Tail {
     body: Body,
     pub(super) key: FileKey,
+    born: Option<i64>,
     pub(super) place: Place,
     pub(super) drained: bool,
     stamp: Stamp,
@@ -81,6 +85,7 @@ impl Tail {
         Ok(Self {
             body,
             key: FileKey::of(meta),
+            born: born(meta),
             place: Place::default(),
             drained: false,
             stamp: Stamp::of(meta),
@@ -98,20 +103,11 @@ impl Tail {
     /// # Errors
     /// What reading gives; a file shorter than the offset is an error.
     pub(super) fn jump(&mut self, offset: u64) -> io::Result<()> {
-        let reach = offset.min(Fingerprint::REACH as u64);
-        let before = match &mut self.body {
-            Body::Plain(file) => read_exactly_at(file, offset - reach, reach)?,
-            Body::Packed { reader, .. } => {
-                io::copy(&mut reader.by_ref().take(offset - reach), &mut io::sink())?;
-                let mut before = Vec::new();
-                reader.by_ref().take(reach).read_to_end(&mut before)?;
-                before
-            }
+        let (head, before) = match &mut self.body {
+            Body::Plain(file) => ends_of_plain(file, offset)?,
+            Body::Packed { reader, .. } => ends_of_stream(reader, offset)?,
         };
-        if (before.len() as u64) < reach {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.place = Place::at(offset, before);
+        self.place = Place::at(offset, before, head);
         self.drained = false;
         Ok(())
     }
@@ -205,22 +201,20 @@ impl Tail {
             file: self.key,
             offset: self.place.offset,
             print: self.place.print,
+            head: Fingerprint::of(&self.place.head),
+            born: self.born,
             modified: self.modified,
             closed: false,
         }
     }
 
-    /// A mark by which the file is known again although nothing was read of it yet: some way into it, where there is
-    /// something.
+    /// A mark by which the file is known again under another name, or packed, as it is now: it may have been truncated
+    /// since it was read. Not far into it, so that little must be unpacked to compare.
     pub(super) fn identity(&self) -> Mark {
-        let mark = self.mark();
-        match &self.body {
-            Body::Plain(file) if mark.offset == 0 => {
-                let before = read_exactly_at(file, 0, Fingerprint::REACH as u64).unwrap_or_default();
-                Mark { offset: before.len() as u64, print: Fingerprint::of(&before), ..mark }
-            }
-            _ => mark,
-        }
+        let Body::Plain(file) = &self.body else { return self.mark() };
+        let offset = file.metadata().map_or(0, |meta| meta.size().min(IDENTITY_AT));
+        let (head, before) = ends_of_plain(file, offset).unwrap_or_default();
+        Mark { offset, print: Fingerprint::of(&before), head: Fingerprint::of(&head), ..self.mark() }
     }
 
     /// Whether the bytes before a mark are in this file.
@@ -255,11 +249,48 @@ impl Stamp {
     }
 }
 
-/// Whether the bytes before a mark are in a plain file; an empty fingerprint is in every file.
+/// Whether a mark was made in this file, going by its bytes; a mark at the very beginning fits every file.
 pub(super) fn plain_holds(file: &File, mark: &Mark) -> bool {
-    let reach = u64::from(mark.print.length);
-    let Some(from) = mark.offset.checked_sub(reach) else { return false };
-    read_exactly_at(file, from, reach).is_ok_and(|bytes| Fingerprint::of(&bytes) == mark.print)
+    ends_of_plain(file, mark.offset).is_ok_and(|ends| fits(mark, &ends))
+}
+
+/// The same for what a stream gives from its beginning.
+pub(super) fn stream_holds(stream: &mut dyn Read, mark: &Mark) -> bool {
+    ends_of_stream(stream, mark.offset).is_ok_and(|ends| fits(mark, &ends))
+}
+
+/// The bytes at the beginning of a file, and those before an offset.
+type Ends = (Vec<u8>, Vec<u8>);
+
+/// The head of a mark may reach beyond its offset, when it was made inside an over-long line: then less is compared.
+fn fits(mark: &Mark, (head, before): &Ends) -> bool {
+    let head_fits = u64::from(mark.head.length) > mark.offset || Fingerprint::of(head) == mark.head;
+    head_fits && Fingerprint::of(before) == mark.print
+}
+
+fn ends_of_plain(file: &File, offset: u64) -> io::Result<Ends> {
+    let reach = offset.min(Fingerprint::REACH as u64);
+    let ends = (read_exactly_at(file, 0, reach)?, read_exactly_at(file, offset - reach, reach)?);
+    complete(ends, reach)
+}
+
+/// Reads the stream up to the offset.
+fn ends_of_stream(stream: &mut dyn Read, offset: u64) -> io::Result<Ends> {
+    let reach = offset.min(Fingerprint::REACH as u64);
+    let (mut head, mut before) = (Vec::new(), Vec::new());
+    stream.take(reach).read_to_end(&mut head)?;
+    let between = offset.saturating_sub(2 * reach);
+    io::copy(&mut stream.take(between), &mut io::sink())?;
+    // Where the two overlap, what stands before the offset begins in the head.
+    let overlap = usize::try_from((2 * reach).saturating_sub(offset)).unwrap_or(0);
+    before.extend_from_slice(last(&head, overlap));
+    stream.take(reach - overlap as u64).read_to_end(&mut before)?;
+    complete((head, before), reach)
+}
+
+fn complete(ends: Ends, reach: u64) -> io::Result<Ends> {
+    let is_complete = ends.0.len() as u64 == reach && ends.1.len() as u64 == reach;
+    if is_complete { Ok(ends) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 /// Up to `length` bytes, fewer at the end of the file.
