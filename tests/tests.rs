@@ -6,3 +6,4 @@ mod fakes_strict;
 mod fakes_support;
 mod fakes_transcript;
 mod golden;
+mod follow_model;

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::exit::{Exit, Failure, exit_for};
-use crate::follow::{compressed, rotations};
+use crate::follow::{compressed, grouped};
 use crate::record::LineBuffer;
 
 /// Large enough that reading costs nothing beside matching, small enough to stay in the cache.
@@ -32,7 +32,7 @@ pub(super) fn logs(arguments: &[PathBuf]) -> Result<Vec<Log>, Failure> {
     for argument in arguments {
         paths.extend(expanded(argument)?);
     }
-    let groups = rotations::grouped(&paths);
+    let groups = grouped(&paths);
     Ok(groups.into_iter().map(|files| Log { name: newest(&files), files }).collect())
 }
 

@@ -1,0 +1,223 @@
+//! Reading logs as newsyslog and logrotate leave them: plain, gzip, bzip2, xz or zstd, told apart by their first bytes.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+
+pub use super::rotations::rotations;
+
+/// An xz or zstd file that asks for a larger dictionary is refused: `xz -9` needs 64 MiB, `zstd -19` needs 8 MiB.
+const DICTIONARY_MAX: u64 = 128 << 20;
+
+/// How the bytes of a file are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    /// Not at all.
+    Plain,
+    /// RFC 1952.
+    Gzip,
+    /// bzip2.
+    Bzip2,
+    /// The .xz container.
+    Xz,
+    /// RFC 8878.
+    Zstd,
+}
+
+impl Packing {
+    /// Decided by the magic bytes at the beginning of the file; its read position is not moved.
+    ///
+    /// # Errors
+    /// What reading the first bytes gives.
+    pub fn of(file: &File) -> io::Result<Self> {
+        let mut head = [0; 6];
+        let length = read_full_at(file, &mut head, 0)?;
+        Ok(Self::of_bytes(head.get(..length).unwrap_or_default()))
+    }
+
+    fn of_bytes(head: &[u8]) -> Self {
+        match head {
+            [0x1f, 0x8b, 8, ..] => Self::Gzip,
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Self::Bzip2,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            _ => Self::Plain,
+        }
+    }
+}
+
+/// Opens a log for reading from its beginning, unpacked if it is packed.
+///
+/// # Errors
+/// What opening or reading the first bytes gives.
+pub fn open(path: &Path) -> io::Result<Box<dyn Read + Send>> {
+    unpack(File::open(path)?)
+}
+
+/// The same for an open file that can seek; it is read from its beginning.
+///
+/// # Errors
+/// What reading the first bytes gives.
+pub fn unpack(mut file: File) -> io::Result<Box<dyn Read + Send>> {
+    let packing = Packing::of(&file)?;
+    file.rewind()?;
+    Ok(match packing {
+        Packing::Plain => Box::new(file),
+        Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::new(file))),
+        Packing::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(BufReader::new(file))),
+        Packing::Xz => {
+            let limit = u32::try_from(DICTIONARY_MAX / 1024).unwrap_or(u32::MAX);
+            Box::new(lzma_rust2::XzReader::new_mem_limit(BufReader::new(file), true, limit))
+        }
+        Packing::Zstd => Box::new(ZstdFrames::new(BufReader::new(file))),
+    })
+}
+
+/// Reads at `offset` until the buffer is full or the file ends; how many bytes there were.
+pub(super) fn read_full_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset + done as u64) {
+            Ok(0) => break,
+            Ok(n) => done += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+/// A zstd file may be several frames one after the other (`pzstd`, `cat a.zst b.zst`); the library's reader stops
+/// after the first.
+struct ZstdFrames<R: BufRead> {
+    source: R,
+    decoder: FrameDecoder,
+    inside: bool,
+}
+
+impl<R: BufRead> ZstdFrames<R> {
+    fn new(source: R) -> Self {
+        let mut decoder = FrameDecoder::new();
+        decoder.set_max_window_size(DICTIONARY_MAX);
+        Self { source, decoder, inside: false }
+    }
+
+    /// Steps into the next frame that holds data; false at the end of the file.
+    fn next_frame(&mut self) -> io::Result<bool> {
+        while !self.source.fill_buf()?.is_empty() {
+            match self.decoder.init(&mut self.source) {
+                Ok(()) => return Ok(true),
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                    length,
+                    ..
+                })) => {
+                    io::copy(&mut self.source.by_ref().take(u64::from(length)), &mut io::sink())?;
+                }
+                Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+            }
+        }
+        Ok(false)
+    }
+
+    fn read_frame(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
+            self.decoder
+                .decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBlocks(1))
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        }
+        self.decoder.read(buf)
+    }
+}
+
+impl<R: BufRead> Read for ZstdFrames<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if !self.inside && !self.next_frame()? {
+                return Ok(0);
+            }
+            self.inside = true;
+            match self.read_frame(buf)? {
+                0 if !buf.is_empty() => self.inside = false,
+                length => return Ok(length),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn text() -> Vec<u8> {
+        (0..5_000).flat_map(|i| format!("Nov 22 14:38:31 gw sshd[{i}]: line\n").into_bytes()).collect()
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(bytes).unwrap();
+        packer.finish().unwrap()
+    }
+
+    fn bzip2(bytes: &[u8]) -> Vec<u8> {
+        let mut packer = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        packer.write_all(bytes).unwrap();
+        packer.finish().unwrap()
+    }
+
+    fn zstd(bytes: &[u8]) -> Vec<u8> {
+        ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
+    }
+
+    fn read(bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        let mut out = Vec::new();
+        open(file.path())?.read_to_end(&mut out).map(|_| out)
+    }
+
+    #[test]
+    fn every_packing_is_known_by_its_first_bytes_and_gives_the_text_back() {
+        for (packed, packing) in [
+            (text(), Packing::Plain),
+            (gzip(&text()), Packing::Gzip),
+            (bzip2(&text()), Packing::Bzip2),
+            (zstd(&text()), Packing::Zstd),
+        ] {
+            assert_eq!(Packing::of_bytes(&packed), packing);
+            assert!(read(&packed).unwrap() == text(), "{packing:?}");
+        }
+    }
+
+    /// `printf 'one\ntwo\n' | xz -c`: the library's writer is not compiled in.
+    #[test]
+    fn xz_is_read() {
+        let packed = b"\xfd\x37\x7a\x58\x5a\x00\x00\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01\x16\x00\x00\x00\x74\x2f\xe5\xa3\x01\x00\x07\x6f\x6e\x65\x0a\x74\
+            \x77\x6f\x0a\x00\x51\xab\x9e\xaf\x57\x75\x70\x49\x00\x01\x20\x08\xbb\x19\xd9\xbb\x1f\xb6\xf3\x7d\x01\x00\x00\x00\x00\x04\x59\x5a";
+        assert_eq!(Packing::of_bytes(packed), Packing::Xz);
+        assert_eq!(read(packed).unwrap(), b"one\ntwo\n");
+    }
+
+    #[test]
+    fn files_of_several_streams_are_read_to_their_end() {
+        for pack in [gzip, bzip2, zstd] {
+            let twice = [pack(b"one\n"), pack(b"two\n")].concat();
+            assert_eq!(read(&twice).unwrap(), b"one\ntwo\n");
+        }
+        let skippable = [&b"\x50\x2a\x4d\x18\x03\0\0\0abc"[..], &zstd(b"one\n")].concat();
+        assert_eq!(read(&skippable).unwrap(), b"one\n");
+    }
+
+    #[test]
+    fn a_file_cut_short_is_an_error_and_an_empty_one_is_not() {
+        for packed in [gzip(&text()), bzip2(&text()), zstd(&text())] {
+            assert!(read(&packed[..packed.len() - 20]).is_err());
+        }
+        assert_eq!(read(b"").unwrap(), b"");
+        assert_eq!(read(b"B").unwrap(), b"B");
+    }
+}
