@@ -141,7 +141,10 @@ impl Ledger {
             Listing::Unlistable { entries, why } => {
                 // Replacing takes out what others added: only where that is wanted.
                 let replace = foreign == Foreign::Remove && self.desired.len() <= limits.replace;
-                self.repair = if replace { Vec::new() } else { self.settled() };
+                self.repair = Vec::new();
+                if !replace {
+                    self.repair_all();
+                }
                 Findings { listed: entries, unlistable: Some(why), replace, ..Findings::default() }
             }
         }
@@ -161,9 +164,10 @@ impl Ledger {
         Findings { missing, foreign: found.foreign, ..Findings::default() }
     }
 
-    /// What should be in the table and is not about to be put there anyway.
-    fn settled(&self) -> Vec<Prefix> {
-        self.desired.iter().filter(|prefix| !self.fresh.contains_key(prefix)).copied().collect()
+    /// Has everything added again that is not about to be added anyway.
+    pub(super) fn repair_all(&mut self) {
+        self.repair =
+            self.desired.iter().filter(|prefix| !self.fresh.contains_key(prefix)).copied().collect();
     }
 
     /// All that should be in the table.
