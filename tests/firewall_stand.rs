@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use portcullis::firewall::{Backend, Listing, Settings, open};
+use portcullis::firewall::{Backend, DryRun, Listing, Settings, open};
 use tempfile::TempDir;
 
 /// One firewall, fresh and on its own.
@@ -129,7 +129,11 @@ impl Stand {
     }
 
     pub(crate) fn backend(&self) -> Box<dyn Backend> {
-        open(&self.settings).expect(self.name)
+        match self.name {
+            // Its lines would go past the test harness.
+            "dry-run" => Box::new(DryRun::new("bl", Box::new(std::io::sink()))),
+            _ => open(&self.settings).expect(self.name),
+        }
     }
 
     /// A file of the stand.

@@ -45,6 +45,8 @@ struct Trouble {
     rounds: u32,
     last: Instant,
     pause: Duration,
+    /// Only the comparison failed: changes go on meanwhile.
+    mild: bool,
 }
 
 pub(super) struct Keeper {
@@ -132,7 +134,8 @@ impl Keeper {
     }
 
     fn take_in(&mut self, inbox: &mut MutexGuard<'_, Inbox>) {
-        self.hasty |= inbox.converge || !inbox.changes.is_empty();
+        let mild = self.trouble.as_ref().is_some_and(|trouble| trouble.mild);
+        self.hasty |= inbox.converge || !inbox.changes.is_empty() && !mild;
         if std::mem::take(&mut inbox.converge) {
             self.next_look = Instant::now();
         }
@@ -145,14 +148,19 @@ impl Keeper {
         self.ledger.pending() > 0 || !self.cuts.is_empty()
     }
 
-    /// When the next turn is due. After a failure, what newly arrived does not wait for the long pauses.
     fn next_turn(&self) -> Instant {
         match &self.trouble {
-            Some(trouble) if self.hasty => trouble.last + trouble.pause.min(self.pace.first),
-            Some(trouble) => trouble.last + trouble.pause,
+            Some(trouble) if trouble.mild && self.busy() => Instant::now(),
+            Some(trouble) => self.next_attempt(trouble),
             None if self.busy() => Instant::now(),
             None => self.next_look,
         }
+    }
+
+    /// When what failed is tried again; what newly arrived does not wait for the long pauses.
+    fn next_attempt(&self, trouble: &Trouble) -> Instant {
+        let pause = if self.hasty { trouble.pause.min(self.pace.first) } else { trouble.pause };
+        trouble.last + pause
     }
 
     fn publish(&self, inbox: &mut MutexGuard<'_, Inbox>) {
@@ -180,13 +188,18 @@ impl Keeper {
     }
 
     fn turn(&mut self) {
-        self.hasty = false;
-        let due = self.next_look <= Instant::now();
-        self.ready &= !due && self.trouble.is_none();
-        let outcome = self.prepare().and_then(|()| self.work_off()).and_then(|()| self.one_thing_more(due));
-        match outcome {
-            Ok(()) => self.recovered(true),
-            Err(failure) => self.failed(&failure),
+        let now = Instant::now();
+        // While a comparison waits for its next attempt, changes are carried out as ever.
+        let pausing =
+            self.trouble.as_ref().is_some_and(|trouble| trouble.mild && now < self.next_attempt(trouble));
+        let due = self.next_look <= now && !pausing;
+        self.ready &= !due && (pausing || self.trouble.is_none());
+        self.hasty &= pausing;
+        match self.prepare().and_then(|()| self.work_off()).map(|()| self.one_thing_more(due)) {
+            Ok(Ok(())) if pausing => {}
+            Ok(Ok(())) => self.recovered(true),
+            Ok(Err(failure)) => self.failed(&failure, due),
+            Err(failure) => self.failed(&failure, false),
         }
     }
 
@@ -324,7 +337,7 @@ impl Keeper {
         }
     }
 
-    fn failed(&mut self, failure: &Failure) {
+    fn failed(&mut self, failure: &Failure, mild: bool) {
         let text = failure.to_string();
         let before = self.trouble.take();
         if before.as_ref().is_none_or(|trouble| trouble.text != text) {
@@ -336,7 +349,7 @@ impl Keeper {
         }
         let rounds = before.as_ref().map_or(0, |trouble| trouble.rounds) + 1;
         let pause = before.map_or(self.pace.first, |trouble| (trouble.pause * 2).min(self.pace.most));
-        self.trouble = Some(Trouble { text, rounds, last: Instant::now(), pause });
+        self.trouble = Some(Trouble { text, rounds, last: Instant::now(), pause, mild });
     }
 
     /// Notes that the firewall works; after a failure, the table is worth a look.
@@ -363,7 +376,7 @@ impl Keeper {
             if let Err(failure) = self.backend.apply(&batch) {
                 self.ledger.give_back(&batch);
                 let waiting = self.ledger.pending();
-                self.failed(&failure);
+                self.failed(&failure, false);
                 return self.note(
                     Level::Warn,
                     format!("{waiting} changes of the firewall were left undone at the stop"),
@@ -405,6 +418,7 @@ mod tests {
         bad: BTreeSet<Prefix>,
         prepared: usize,
         compared: usize,
+        mute: bool,
         replace: usize,
         unlistable: bool,
     }
@@ -449,6 +463,9 @@ mod tests {
         fn list(&mut self) -> Result<Listing, Failure> {
             let mut world = self.world();
             world.compared += 1;
+            if world.mute {
+                return Err(Failure::Broken("no answer".to_owned()));
+            }
             if world.unlistable {
                 return Ok(Listing::Unlistable {
                     entries: Some(world.table.len()),
@@ -582,6 +599,24 @@ mod tests {
     }
 
     #[test]
+    fn bans_go_on_while_the_table_cannot_be_compared() {
+        let fake = Fake::default();
+        fake.world().mute = true;
+        let (handle, events) = run(&fake, vec![p(1)], Foreign::Adopt);
+        let failed = |event: &Event| matches!(event, Event::Note(_, text) if text.contains("no answer"));
+        assert!(events.iter().any(|event| failed(&event)));
+        handle.change((10..250).map(|n| Change::Add(p(n))));
+        while handle.status().pending > 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(fake.world().table.len(), 240);
+        assert!(!handle.status().in_step && handle.status().last_error.is_some());
+        fake.world().mute = false;
+        assert!(handle.settle(LONG) && handle.status().in_step);
+        assert_eq!(fake.world().table.len(), 241);
+    }
+
+    #[test]
     fn a_table_that_somebody_deleted_is_made_again_by_the_next_change() {
         let fake = Fake::default();
         let (handle, _events) = run(&fake, vec![p(1)], Foreign::Adopt);
@@ -632,6 +667,16 @@ mod tests {
             assert!(handle.settle(LONG));
         }
         assert_eq!((fake.world().cut.clone(), notes(&events, "were left alone")), (vec![p(1)], 1));
+    }
+
+    #[test]
+    fn a_network_is_one_network_however_it_is_written() {
+        let fake = Fake::default();
+        let (handle, _events) = run(&fake, vec!["192.0.2.7/24".parse().unwrap()], Foreign::Remove);
+        handle.change([Change::Add("198.51.100.9/24".parse().unwrap())]);
+        handle.change([Change::Remove("198.51.100.1/24".parse().unwrap())]);
+        assert!(handle.settle(LONG));
+        assert_eq!(fake.world().table, BTreeSet::from(["192.0.2.0/24".parse().unwrap()]));
     }
 
     #[test]

@@ -44,8 +44,9 @@ pub(super) struct Findings {
 impl Ledger {
     /// `desired` shall be in the table; `released` may still be there and shall not.
     pub(super) fn new(desired: Vec<Prefix>, released: Vec<Prefix>) -> Self {
-        let mut ledger = Self { desired: desired.into_iter().collect(), ..Self::default() };
-        for prefix in released {
+        let desired = desired.into_iter().map(|prefix| prefix.trunc()).collect();
+        let mut ledger = Self { desired, ..Self::default() };
+        for prefix in released.into_iter().map(|prefix| prefix.trunc()) {
             if !ledger.desired.contains(&prefix) {
                 ledger.fresh.insert(prefix, true);
             }

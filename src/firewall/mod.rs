@@ -54,6 +54,15 @@ impl Change {
             Self::Add(prefix) | Self::Remove(prefix) => *prefix,
         }
     }
+
+    /// The same without bits behind the mask, as every firewall stores it.
+    #[must_use]
+    pub fn trunc(self) -> Self {
+        match self {
+            Self::Add(prefix) => Self::Add(prefix.trunc()),
+            Self::Remove(prefix) => Self::Remove(prefix.trunc()),
+        }
+    }
 }
 
 impl fmt::Display for Change {

@@ -83,7 +83,7 @@ pub(super) fn open(settings: &Settings) -> Result<Box<dyn Backend>, Unusable> {
         )));
     }
     let tools = &settings.tools.nft;
-    let found = tools.iter().find(|path| path.exists()).or(tools.first());
+    let found = tools.iter().find(|path| path.exists()).or_else(|| tools.first());
     Ok(Box::new(Nftables {
         tool: Tool::new(found.cloned().unwrap_or_else(|| PathBuf::from("/usr/sbin/nft")), settings.timeout),
         table: settings.table.clone(),

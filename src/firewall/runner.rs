@@ -116,7 +116,6 @@ impl Tool {
             .env_clear()
             .env("LC_ALL", "C")
             .env("PATH", "/sbin:/usr/sbin:/bin:/usr/bin")
-            .current_dir("/")
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

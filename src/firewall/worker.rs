@@ -74,7 +74,7 @@ impl Handle {
     /// Hands over changes; of several for one prefix, the last one counts.
     pub fn change(&self, changes: impl IntoIterator<Item = Change>) {
         let mut inbox = self.shared.lock();
-        inbox.changes.extend(changes.into_iter().map(|change| (change.prefix(), change)));
+        inbox.changes.extend(changes.into_iter().map(Change::trunc).map(|change| (change.prefix(), change)));
         self.shared.work.notify_one();
     }
 
