@@ -7,3 +7,6 @@ mod fakes_support;
 mod fakes_transcript;
 mod golden;
 mod follow_model;
+mod firewall;
+mod firewall_stand;
+mod firewall_worker;
