@@ -1,5 +1,8 @@
 //! All integration tests in one binary, so that it links once.
 
+mod fakes_strict;
+mod fakes_support;
+mod fakes_transcript;
 mod firewall;
 mod firewall_stand;
 mod firewall_worker;

@@ -88,7 +88,9 @@ fn receive(tool: &Tool, args: &[String], mode: &Mode, log: &Path) -> Result<Vec<
         std::thread::sleep(Duration::from_secs(hang));
     }
     let mut stdin = Vec::new();
-    if (tool.reads_stdin)(args) {
+    // Without the device the tool ends before it reads: who writes to it must live with a closed pipe.
+    let starts = !mode.is("root", "no") && !mode.is("loaded", "no");
+    if starts && (tool.reads_stdin)(args) {
         std::io::stdin().read_to_end(&mut stdin).map_err(|error| format!("standard input: {error}"))?;
     }
     if hang == 0 {

@@ -7,7 +7,7 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ("version", "13.2 (default) or 15.1: whose texts and limits"),
     ("hang", "seconds to sleep before anything is read"),
     ("delay", "milliseconds that every call takes longer"),
-    ("fail", "how many of the next calls that would change a table are refused: out of memory"),
+    ("fail", "how many of the next calls that reach the kernel are refused: out of memory"),
     ("refuse", "an address or network that the kernel does not take; any number of lines"),
     ("now", "seconds since the epoch, instead of the clock"),
     ("loaded", "no: the kernel module is not there"),

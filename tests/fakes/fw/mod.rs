@@ -1,6 +1,7 @@
 //! The parts of the fake ipfw(8): the command line, batch files, and which command is meant.
 
 mod entry;
+mod record;
 mod rule;
 mod state;
 mod table;

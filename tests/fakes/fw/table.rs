@@ -1,8 +1,7 @@
 //! `ipfw table NAME COMMAND …`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::entry::Item;
 use super::state::Table;
 use super::{DATAERR, Ipfw, OSERR, UNAVAILABLE, USAGE};
 use crate::common::Step;
@@ -16,13 +15,6 @@ const OPTIONS: &[&str] = &["type", "valtype", "algo", "limit", "locked", "missin
 /// Bytes the kernel counts for a table and for each entry, as observed.
 const TABLE_SIZE: usize = 296;
 const ENTRY_SIZE: usize = 120;
-
-/// What became of an entry, by the word that is printed; and the errors by errno's text in tables.c.
-const EXISTS: (&str, &str) = ("exists", "record already exists");
-const NOT_FOUND: (&str, &str) = ("notfound", "record not found");
-const LIMIT: (&str, &str) = ("limit", "limit hit");
-const LOCKED: (&str, &str) = ("ignored", "table is locked");
-const REFUSED: (&str, &str) = ("error", "Invalid argument");
 
 impl Ipfw<'_> {
     /// Everything behind the word `table`.
@@ -72,129 +64,6 @@ impl Ipfw<'_> {
             [only] => Ok(only),
             _ => self.leave(USAGE, &format!("ambiguous {what} {given}")),
         }
-    }
-
-    fn add(&mut self, name: &str, words: &[&str], atomic: bool) -> Step {
-        let mut items = Vec::new();
-        self.first_key(name, words, true)?;
-        for pair in words.chunks(2) {
-            let mut item = self.key(pair.first().copied().unwrap_or_default())?;
-            if !self.state.tables.contains_key(name) {
-                self.auto_create(name)?;
-            }
-            if let Some(value) = pair.get(1) {
-                item.value = self.value(value)?;
-            }
-            items.push(item);
-        }
-        if self.test_only {
-            return Ok(());
-        }
-        let failure =
-            self.kernel(true)?.err().or_else(|| self.mode.take_failure().then_some("Cannot allocate memory"));
-        let mut results = Vec::new();
-        let mut first_error = failure;
-        let update = self.quiet;
-        let refused: BTreeSet<Key> = self.mode.all("refuse").filter_map(Key::read).collect();
-        let before = self.state.tables.get(name).map(|table| table.entries.clone()).filter(|_| atomic);
-        let Some(table) = self.state.tables.get_mut(name) else { return Ok(()) };
-        for item in &items {
-            let over = failure.is_some() || (atomic && first_error.is_some());
-            let result = match over {
-                true => Ok("ignored"),
-                false => add_one(table, item, update, &refused),
-            };
-            results.push(result.unwrap_or_else(|(word, _)| word));
-            first_error = first_error.or_else(|| result.err().map(|(_, text)| text));
-        }
-        if let (Some(before), Some(_)) = (before, first_error) {
-            table.entries = before;
-        }
-        let forgiven = first_error.is_none_or(|text| text == EXISTS.1);
-        self.tell("Adding record failed", &items, &results, first_error, forgiven, atomic)
-    }
-
-    fn delete(&mut self, name: &str, words: &[&str]) -> Step {
-        self.first_key(name, words, false)?;
-        let items = words.iter().map(|word| self.key(word)).collect::<Step<Vec<Item>>>()?;
-        if self.test_only {
-            return Ok(());
-        }
-        let failure =
-            self.kernel(true)?.err().or_else(|| self.mode.take_failure().then_some("Cannot allocate memory"));
-        let Some(table) = self.state.tables.get_mut(name) else { return Ok(()) };
-        let mut first_error = failure.or_else(|| table.locked.then_some(LOCKED.1));
-        let none = first_error.is_some();
-        let mut results = Vec::new();
-        for item in &items {
-            let result = match none {
-                true => Ok("ignored"),
-                false => table.entries.remove(&item.key()).map(|_| "deleted").ok_or(NOT_FOUND),
-            };
-            results.push(result.unwrap_or_else(|(word, _)| word));
-            first_error = first_error.or_else(|| result.err().map(|(_, text)| text));
-        }
-        let forgiven = first_error.is_none_or(|text| text == NOT_FOUND.1);
-        self.tell("Deleting record failed", &items, &results, first_error, forgiven, false)
-    }
-
-    /// ipfw asks for the table when it reads the first key, so these come before any complaint about a key.
-    fn first_key(&mut self, name: &str, words: &[&str], adds: bool) -> Step {
-        let Some(word) = words.first() else { return self.leave(USAGE, "address required") };
-        let known = self.kernel(false)?.is_ok();
-        if !known {
-            return self.leave(OSERR, &format!("Error requesting table {name} info"));
-        }
-        if self.state.tables.contains_key(name) {
-            return Ok(());
-        }
-        if !adds {
-            return self.leave(DATAERR, &format!("Table {name} does not exist"));
-        }
-        let host = word.split('/').next().unwrap_or_default();
-        match host.parse::<std::net::IpAddr>() {
-            Ok(_) => Ok(()),
-            Err(_) if host.contains('.') => {
-                let text = format!("Table {name} does not exist, cannot guess key '{word}' type");
-                self.leave(USAGE, &text)
-            }
-            Err(_) => {
-                self.leave(99, "here ipfw would make a table of another type, which the fake does not play")
-            }
-        }
-    }
-
-    fn auto_create(&mut self, name: &str) -> Step {
-        if !self.quiet {
-            let text = "DEPRECATED: inserting data into non-existent table";
-            self.report.err(format!("{}: {text} {name}. (auto-created)", self.name));
-        }
-        match self.insert(name, Table::default()) {
-            true => Ok(()),
-            false => self.leave(OSERR, "Adding record failed: table not found"),
-        }
-    }
-
-    /// With `-q` what is only a repetition is success, and nothing is said of success.
-    fn tell(
-        &mut self,
-        failed: &str,
-        items: &[Item],
-        results: &[&str],
-        error: Option<&str>,
-        forgiven: bool,
-        atomic: bool,
-    ) -> Step {
-        if self.quiet && forgiven {
-            return Ok(());
-        }
-        for (item, result) in items.iter().zip(results) {
-            let done = matches!(*result, "added" | "updated" | "deleted");
-            let undone = if atomic && error.is_some() && done { "(reverted)" } else { "" };
-            let line = self.entry_line(item.address, item.len, item.value);
-            self.report.out(format!("{result}{undone}: {line}"));
-        }
-        error.map_or(Ok(()), |error| self.leave(OSERR, &format!("{failed}: {error}")))
     }
 
     fn create(&mut self, name: &str, words: &[&str]) -> Step {
@@ -424,25 +293,6 @@ impl Ipfw<'_> {
         }
         Ok(())
     }
-}
-
-/// One entry into the kernel: what is said of it, or that and why not.
-fn add_one(
-    table: &mut Table,
-    item: &Item,
-    update: bool,
-    refused: &BTreeSet<Key>,
-) -> Result<&'static str, (&'static str, &'static str)> {
-    let there = table.entries.contains_key(&item.key());
-    match () {
-        () if table.locked => return Err(LOCKED),
-        () if refused.contains(&item.key()) => return Err(REFUSED),
-        () if there && !update => return Err(EXISTS),
-        () if !there && table.limit > 0 && table.entries.len() >= table.limit => return Err(LIMIT),
-        () => {}
-    }
-    table.entries.insert(item.key(), item.value);
-    Ok(if there { "updated" } else { "added" })
 }
 
 /// Letters, digits, `_`, `-` and `.`, up to 63.

@@ -74,8 +74,10 @@ fn take_over(pf: &mut Pf<'_>, ruleset: Ruleset) {
         if !ruleset.rules.is_empty() {
             pf.state.rules.insert(anchor.clone(), ruleset.rules);
         }
-        if let Some(limit) = ruleset.table_entries.filter(|_| anchor.is_empty()) {
-            pf.state.table_entries = limit;
+        if anchor.is_empty() {
+            // A limit that the file does not set goes back to its default.
+            let default = pf.mode.number("table_entries", 200_000);
+            pf.state.table_entries = ruleset.table_entries.unwrap_or(default);
         }
     }
     pf.state.drop_unused();

@@ -167,7 +167,8 @@ fn rule_counters(pf: &mut Pf<'_>) {
     if pf.mode.is_15() {
         pf.report.out(format!("  [ Source Nodes: {six} Limit: {six} NAT/RDR: {six} Route: {six} ]"));
     }
-    pf.report.out(format!("  [ Inserted: uid 0 pid 80 State Creations: {six}]"));
+    let pid = if pf.mode.is_15() { 0 } else { 80 };
+    pf.report.out(format!("  [ Inserted: uid 0 pid {pid} State Creations: {six}]"));
     if pf.mode.is_15() && pf.opts.verbose > 1 {
         pf.report.out("  [ Last Active Time: N/A ]");
     }
