@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use portcullis::follow::{Follower, LINE_MAX, Position, Source, Stored};
 use proptest::prelude::*;
+use proptest::test_runner::{FailurePersistence, FileFailurePersistence};
 
 const QUIET: Duration = Duration::from_secs(15);
 const ROTATIONS: usize = 6;
@@ -226,7 +227,7 @@ impl World {
 
     fn append(&mut self, log: usize, size: usize) {
         let (line, begin) = self.line(log);
-        let content = self.write(log, &format!("{begin}{}\n", "x".repeat(size)));
+        let content = self.write(log, &format!("{begin}{} {} {}\n", "x".repeat(size), line.0, line.1));
         self.written(content, line);
     }
 
@@ -240,8 +241,8 @@ impl World {
     }
 
     fn append_overlong(&mut self, log: usize) {
-        let (_, begin) = self.line(log);
-        self.write(log, &format!("{begin}{}\n", "x".repeat(LINE_MAX)));
+        let ((file, number), begin) = self.line(log);
+        self.write(log, &format!("{begin}{} {file} {number}\n", "x".repeat(LINE_MAX)));
     }
 
     fn write_partial(&mut self, log: usize) {
@@ -455,6 +456,14 @@ impl World {
             let source = Source { from_start: true, ..Source::files("source", path) };
             self.follower = Some(Follower::new(vec![source], self.stored.clone(), QUIET, self.now));
             self.meet();
+            self.forget_missing();
+        }
+    }
+
+    /// What matches a pattern no more and is read to its end is forgotten.
+    fn forget_missing(&mut self) {
+        for log in &mut self.logs {
+            log.seen &= log.at_path.is_some();
         }
     }
 
@@ -487,8 +496,8 @@ impl World {
         let at_paths: Vec<usize> = self.logs.iter().filter_map(|log| log.at_path).collect();
         for index in 0..self.logs.len() {
             (0..self.logs[index].rotated.len()).for_each(|rotated| self.make_older(index, rotated));
-            self.logs[index].seen &= self.logs[index].at_path.is_some();
         }
+        self.forget_missing();
         for (index, content) in self.contents.iter_mut().enumerate() {
             content.open &= at_paths.contains(&index);
         }
@@ -588,7 +597,8 @@ fn play(layout: Layout, actions: &[Action]) {
 /// 800 scripts for each layout; more with `PROPTEST_CASES`.
 fn config() -> ProptestConfig {
     let asked = ProptestConfig::default();
-    ProptestConfig { cases: asked.cases.max(800), ..asked }
+    let seeds = Some(Box::new(FileFailurePersistence::WithSource("seeds")) as Box<dyn FailurePersistence>);
+    ProptestConfig { cases: asked.cases.max(800), failure_persistence: seeds, ..asked }
 }
 
 proptest! {

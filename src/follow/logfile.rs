@@ -261,11 +261,11 @@ impl Log {
         let mut found: Vec<Found> = Vec::new();
         for home in self.homes.iter().rev().take(HOMES_MAX).rev() {
             for file in survey(home, self.through_links) {
-                if Some(file.key()) != but_not && found.iter().all(|other| other.key() != file.key()) {
-                    found.push(file);
-                }
+                found.retain(|other| other.key() != file.key());
+                found.push(file);
             }
         }
+        found.retain(|file| Some(file.key()) != but_not);
         found
     }
 

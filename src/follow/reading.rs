@@ -123,7 +123,7 @@ impl Log {
         let Some(tail) = self.tails.get(index) else { return Ok(Vec::new()) };
         let mark = tail.mark();
         let mut rest = Vec::new();
-        for (file, offset) in find::copied(&mark, &self.known(), self.neighbours(Some(tail.key))) {
+        for (file, offset) in find::copied(&mark, &self.known(), self.neighbours(None)) {
             let mut copy = file.into_tail(offset, eyes.now)?;
             copy.backlog_until = if eyes.away { copy.backlog_until } else { 0 };
             rest.push(copy);
