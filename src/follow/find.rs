@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::compressed::{Packing, unpack};
+use super::ends::{plain_holds, stream_holds};
 use super::open::{Opened, open_regular};
 use super::position::{FileKey, Mark, born};
 use super::rotations::rotations;
-use super::tail::{Tail, plain_holds, stream_holds};
+use super::tail::Tail;
 
 /// How many rotated files of one log are looked at, the newest ones.
 const FILES_MAX: usize = 64;
@@ -192,7 +193,7 @@ pub(super) fn between(known: &[Known], mut found: Vec<Found>) -> Vec<Found> {
     let last_write = known.last().map_or(i64::MIN, |known| known.mark.modified);
     let mut index = 0;
     found.retain(|file| {
-        let after = base.map_or(file.meta.mtime() >= last_write, |base| index > base);
+        let after = base.map_or_else(|| file.meta.mtime() >= last_write, |base| index > base);
         index += 1;
         after && !known.iter().any(|known| known.is(file))
     });

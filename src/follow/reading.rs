@@ -64,7 +64,7 @@ impl Log {
         let is_untouched = |tail: &Tail| tail.untouched && tail.place.offset == 0 && !tail.drained;
         let Some(tail) = self.tails.get(index).filter(|tail| is_untouched(tail)) else { return };
         let earlier = self.closed.iter().copied().chain(self.tails.iter().take(index).map(Tail::mark));
-        let copied = earlier.filter(|mark| mark.offset > 0 && tail.holds(mark)).last();
+        let copied = earlier.rev().find(|mark| mark.offset > 0 && tail.holds(mark));
         if let (Some(mark), Some(tail)) = (copied, self.tails.get_mut(index)) {
             // Read a moment ago; should it fail now, the file is read from its beginning.
             let _ = tail.jump(mark.offset);
@@ -153,7 +153,8 @@ impl Log {
             let crowded = self.tails.len() > ROTATED_MAX;
             let Some(tail) = self.tails.front() else { return };
             let done = tail.is_finished(eyes.quiet, eyes.now) && !self.may_be_written_to();
-            if !done && !(crowded && tail.drained) {
+            let must_go = crowded && tail.drained;
+            if !done && !must_go {
                 return;
             }
             self.closed.push_back(Mark { closed: true, ..tail.mark() });
