@@ -10,3 +10,5 @@ mod follow_model;
 mod firewall;
 mod firewall_stand;
 mod firewall_worker;
+mod follow;
+mod follow_world;

@@ -124,7 +124,7 @@ impl PipeWatch {
 
 /// Wakes the loop when the pipe can be read, then waits for the loop to have read it. Ends with the loop.
 fn wait_for(pipe: BorrowedFd<'_>, waker: &Waker, looked: &Receiver<()>, tick: Duration) {
-    let timeout = PollTimeout::try_from(tick).unwrap_or(PollTimeout::from(1000u16));
+    let timeout = PollTimeout::try_from(tick).unwrap_or(PollTimeout::MAX);
     loop {
         let mut descriptors = [PollFd::new(pipe, PollFlags::POLLIN)];
         let ready = poll(&mut descriptors, timeout).is_ok_and(|ready| ready > 0);
