@@ -281,6 +281,14 @@ impl Engine {
         rows
     }
 
+    /// Remembers no changes from now on: for those who never ask for [`Self::changes`].
+    pub fn keep_no_journal(&mut self) {
+        self.bans.keep_no_journal();
+        self.windows.keep_no_journal();
+        self.trust.keep_no_journal();
+        self.sessions.keep_no_journal();
+    }
+
     /// Takes over what an earlier run stored; rows of rule sets that are no longer in force are dropped.
     pub fn restore(&mut self, row: Row) {
         let index = |policies: &[Policy], name: &str| policies.iter().position(|policy| policy.name == name);
