@@ -1,7 +1,7 @@
 //! How a command ends: sysexits(3) where they say more than 1.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use crate::daemon::Refused;
@@ -50,6 +50,12 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// Says on standard error what is wrong or worth knowing. A reader of it that went away is no reason to fail.
+pub(super) fn complain(text: &impl fmt::Display) {
+    let line = format!("portcullis: {text}\n");
+    drop(io::stderr().write_all(line.as_bytes()));
 }
 
 /// What can go wrong while printing. A reader that went away (`| head`) has all it wants: no failure.

@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::tally::Tally;
 use super::args::Scan;
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, Failure, complain};
 use super::input::{Input, Log, logs};
 use crate::daemon::Setup;
 use crate::engine::{Guard, When};
@@ -29,9 +29,7 @@ pub(super) fn run(arguments: &Scan, out: &mut dyn Write) -> Result<Exit, Failure
     let guard = setup.guard(logs.len());
     let scan = Replay::new(guard, &logs, setup.now);
     let (tally, guard, failures) = scan.run();
-    for failure in &failures {
-        eprintln!("portcullis: {failure}");
-    }
+    failures.iter().for_each(complain);
     if arguments.json {
         report::json(out, &setup, &guard, &tally)?;
     } else {
