@@ -83,7 +83,7 @@ pub(super) fn exit_for(error: &io::Error) -> Exit {
     match error.kind() {
         io::ErrorKind::PermissionDenied => Exit::NoPermission,
         io::ErrorKind::NotFound | io::ErrorKind::IsADirectory => Exit::NoInput,
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Exit::Data,
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => Exit::Data,
         _ => Exit::Io,
     }
 }

@@ -17,6 +17,9 @@ use crate::time::Time;
 /// Columns of the drawn timeline: it fits a terminal of 80 with its label.
 const COLUMNS: usize = 64;
 
+/// More logs than this are not named one by one.
+const MOST_NAMES: usize = 6;
+
 pub(super) fn json(out: &mut dyn Write, setup: &Setup, guard: &Guard, tally: &Tally) -> io::Result<()> {
     let time = |time: Time| time.rfc3339(&setup.zone);
     let offender = |(&(set, prefix), found): (&(usize, Prefix), &Offender)| -> Value {
@@ -64,23 +67,27 @@ pub(super) fn text(
     }
     writeln!(out)?;
     table(setup, guard, tally, top).write(out)?;
-    let more = tally.offenders.len().saturating_sub(top);
-    if more > 0 {
-        writeln!(
-            out,
-            "… and {} more; --top {} shows them",
-            count(more as u64, "offender"),
-            tally.offenders.len()
-        )?;
-    }
+    rest(out, tally, top)?;
     notes(out, guard, tally)?;
     timeline(out, setup, tally)
 }
 
+/// What the table leaves out.
+fn rest(out: &mut dyn Write, tally: &Tally, top: usize) -> io::Result<()> {
+    let listed = tally.offenders.len();
+    if listed > top {
+        let more = count((listed - top) as u64, "more offender");
+        writeln!(out, "… and {more}; --top {listed} shows all")?;
+    }
+    if tally.unlisted > 0 {
+        let unlisted = count(tally.unlisted, "offence");
+        writeln!(out, "… and {unlisted} of still more addresses, beyond the {listed} that are told apart")?;
+    }
+    Ok(())
+}
+
 fn summary(out: &mut dyn Write, setup: &Setup, tally: &Tally, logs: &[Log]) -> io::Result<()> {
-    let names: Vec<&str> =
-        logs.iter().map(|log| if log.name == "-" { "standard input" } else { &log.name }).collect();
-    write!(out, "{}: {}, {} matched", names.join(", "), count(tally.lines, "line"), tally.matched)?;
+    write!(out, "{}: {}, {} matched", names(logs), count(tally.lines, "line"), tally.matched)?;
     if let (Some(first), Some(last)) = (tally.first, tally.last) {
         write!(out, ", {} to {}", first.human(&setup.zone), last.human(&setup.zone))?;
     }
@@ -88,6 +95,19 @@ fn summary(out: &mut dyn Write, setup: &Setup, tally: &Tally, logs: &[Log]) -> i
         write!(out, ", {} dropped as too long", tally.too_long)?;
     }
     writeln!(out)
+}
+
+/// `auth.log (7 files), messages`, but of many logs only the number.
+fn names(logs: &[Log]) -> String {
+    let name = |log: &Log| match (log.name.as_str(), log.files.len()) {
+        ("-", _) => "standard input".to_owned(),
+        (name, 1) => name.to_owned(),
+        (name, files) => format!("{name} ({files} files)"),
+    };
+    if logs.len() > MOST_NAMES {
+        return count(logs.len() as u64, "log");
+    }
+    logs.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 fn table(setup: &Setup, guard: &Guard, tally: &Tally, top: usize) -> Table {
@@ -114,7 +134,7 @@ fn bans(setup: &Setup, offender: &Offender) -> String {
     };
     let length = first.until.and_then(|until| until.since(first.at));
     let length = length.map_or_else(|| "for ever".to_owned(), |length| format!("for {}", duration(length)));
-    let more = match offender.bans.len() {
+    let more = match offender.ban_count {
         1 => String::new(),
         bans => format!(", {bans} times"),
     };

@@ -39,7 +39,9 @@ pub(super) struct Offender {
     pub(super) offences: u64,
     pub(super) first: Time,
     pub(super) last: Time,
+    /// The first of its would-be bans.
     pub(super) bans: Vec<Ban>,
+    pub(super) ban_count: u64,
     /// The last reason why it was not banned though it could have been.
     pub(super) spared: Option<String>,
 }
@@ -116,10 +118,11 @@ impl Tally {
 
 impl Offender {
     fn new(time: Time) -> Self {
-        Self { offences: 0, first: time, last: time, bans: Vec::new(), spared: None }
+        Self { offences: 0, first: time, last: time, bans: Vec::new(), ban_count: 0, spared: None }
     }
 
     fn ban(&mut self, ban: Ban) {
+        self.ban_count += 1;
         if self.bans.len() < MOST_BANS {
             self.bans.push(ban);
         }
