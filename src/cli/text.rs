@@ -54,8 +54,12 @@ pub(super) fn duration(span: Duration) -> String {
 }
 
 /// Tenths as people write them: `3`, `2.5`.
-pub(super) fn tenths(tenths: u32) -> String {
-    (f64::from(tenths) / 10.0).to_string()
+pub(super) fn tenths(tenths: impl Into<u64>) -> String {
+    let tenths = tenths.into();
+    match tenths % 10 {
+        0 => (tenths / 10).to_string(),
+        rest => format!("{}.{rest}", tenths / 10),
+    }
 }
 
 /// Bytes of a log for a terminal: other encodings and control characters shown, never executed.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::tally::{Offender, Tally};
 use crate::address::{self, Prefix};
 use crate::cli::input::Log;
-use crate::cli::text::{Table, count, duration};
+use crate::cli::text::{Table, count, duration, tenths};
 use crate::daemon::Setup;
 use crate::engine::Guard;
 use crate::rules::Evidence;
@@ -29,7 +29,7 @@ pub(super) fn json(out: &mut dyn Write, setup: &Setup, guard: &Guard, tally: &Ta
             "offender": address::display(&prefix),
             "rule_set": policy.name,
             "evidence": policy.evidence.as_str(),
-            "offences": found.offences,
+            "offences": offences(found.tenths),
             "first": time(found.first),
             "last": time(found.last),
             "bans": bans.collect::<Vec<_>>(),
@@ -43,11 +43,16 @@ pub(super) fn json(out: &mut dyn Write, setup: &Setup, guard: &Guard, tally: &Ta
         "first": tally.first.map(time),
         "last": tally.last.map(time),
         "offenders": tally.ranked().into_iter().map(offender).collect::<Vec<_>>(),
-        "unlisted_offences": tally.unlisted,
+        "unlisted_offences": offences(tally.unlisted),
         "bans": tally.bans,
         "bans_prevented_by_cap": tally.capped,
     });
     writeln!(out, "{report}")
+}
+
+/// A whole number where it is one.
+fn offences(tenths: u64) -> Value {
+    if tenths.is_multiple_of(10) { json!(tenths / 10) } else { json!(tenths as f64 / 10.0) }
 }
 
 pub(super) fn text(
@@ -80,7 +85,7 @@ fn rest(out: &mut dyn Write, tally: &Tally, top: usize) -> io::Result<()> {
         writeln!(out, "… and {more}; --top {listed} shows all")?;
     }
     if tally.unlisted > 0 {
-        let unlisted = count(tally.unlisted, "offence");
+        let unlisted = count(tally.unlisted.div_ceil(10), "offence");
         writeln!(out, "… and {unlisted} of still more addresses, beyond the {listed} that are told apart")?;
     }
     Ok(())
@@ -119,7 +124,7 @@ fn table(setup: &Setup, guard: &Guard, tally: &Tally, top: usize) -> Table {
             address::display(&prefix),
             policy.name.clone(),
             policy.evidence.as_str().to_owned(),
-            offender.offences.to_string(),
+            tenths(offender.tenths),
             offender.first.human(&setup.zone),
             offender.last.human(&setup.zone),
             bans(setup, offender),
