@@ -56,9 +56,10 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 
 /// A file that is there plain and packed is being packed right now, or was with `gzip -k`.
 fn without_packed_twins(files: Vec<PathBuf>) -> Vec<PathBuf> {
-    let (twins, others): (Vec<_>, Vec<_>) = files.iter().cloned().partition(|path| {
-        looks_packed(&path.to_string_lossy()) && files.contains(&path.with_extension(""))
-    });
+    let (twins, others): (Vec<_>, Vec<_>) = files
+        .iter()
+        .cloned()
+        .partition(|path| looks_packed(&path.to_string_lossy()) && files.contains(&path.with_extension("")));
     for twin in &twins {
         let (twin, plain) = (printable_path(twin), printable_path(&twin.with_extension("")));
         complain(&format!("{twin}: not read, since {plain} holds the same lines"));
@@ -152,10 +153,11 @@ fn last_line(chunk: &[u8]) -> Option<&[u8]> {
     Some(&whole[memchr::memrchr(b'\n', whole).map_or(0, |end| end + 1)..])
 }
 
-fn standard_input() -> Box<dyn Read> {
+/// What is piped in; a person before a terminal is told what is waited for.
+pub(super) fn standard_input() -> Box<dyn Read> {
     let input = io::stdin();
     if input.is_terminal() {
-        complain(&"reading from the terminal, since no file was named; end with Ctrl-D");
+        complain(&"reading from the terminal; end with Ctrl-D");
     }
     Box::new(input)
 }
