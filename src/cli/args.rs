@@ -1,5 +1,6 @@
 //! The command line's grammar: the one source of `--help`, the manual page and the completions.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -90,8 +91,8 @@ pub(super) struct Explain {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
     /// The line, in quotes; without it, or with -, the first line of standard input
-    pub(super) line: Option<String>,
-    /// Print one JSON object
+    pub(super) line: Option<OsString>,
+    /// Print a JSON array, with one object for each rule that knows the line
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -114,7 +115,7 @@ pub(super) struct Rules {
     pub(super) config: ConfigArgs,
     /// A rule set, to print its text
     pub(super) name: Option<String>,
-    /// Print JSON
+    /// Print a JSON array with one object for each rule set, or the object of the one named, with its text
     #[arg(long)]
     pub(super) json: bool,
 }

@@ -73,10 +73,18 @@ impl Checked {
         }
         let errors = self.diagnostics.count(Severity::Error) as u64;
         let warnings = self.diagnostics.count(Severity::Warning) as u64;
+        writeln!(out, "{}: {}, {}", self.looked_at(), count(errors, "error"), count(warnings, "warning"))
+    }
+
+    /// A set with errors may not have come as far as the attack.
+    fn looked_at(&self) -> String {
+        if self.sets == 0 {
+            return "no rule set could be read".to_owned();
+        }
         let (sets, rules) = (count(self.sets, "rule set"), count(self.rules, "rule"));
         let samples = count(self.samples, "sample");
-        write!(out, "{sets}, {rules}, {samples} checked and every rule attacked: ")?;
-        writeln!(out, "{}, {}", count(errors, "error"), count(warnings, "warning"))
+        let attacked = if self.diagnostics.has_errors() { "" } else { ", every rule attacked" };
+        format!("{sets}, {rules}, {samples} checked{attacked}")
     }
 
     fn write_json(&self, out: &mut dyn Write) -> std::io::Result<()> {

@@ -1,7 +1,7 @@
 //! How a command ends: sysexits(3) where they say more than 1.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use crate::daemon::Refused;
@@ -52,6 +52,12 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Says on standard error what is wrong or worth knowing. A reader of it that went away is no reason to fail.
+pub(super) fn complain(text: &impl fmt::Display) {
+    let line = format!("portcullis: {text}\n");
+    drop(io::stderr().write_all(line.as_bytes()));
+}
+
 /// What can go wrong while printing. A reader that went away (`| head`) has all it wants: no failure.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
@@ -77,7 +83,7 @@ pub(super) fn exit_for(error: &io::Error) -> Exit {
     match error.kind() {
         io::ErrorKind::PermissionDenied => Exit::NoPermission,
         io::ErrorKind::NotFound | io::ErrorKind::IsADirectory => Exit::NoInput,
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Exit::Data,
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => Exit::Data,
         _ => Exit::Io,
     }
 }

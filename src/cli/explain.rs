@@ -1,17 +1,20 @@
 //! `portcullis explain`: what a line means, what would follow from it, and what an operator should check.
 
-use std::io::{self, BufRead, Read, Write};
+use std::ffi::OsStr;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 
 use serde_json::json;
 
 use super::args::Explain as Arguments;
 use super::exit::{Exit, Failure};
-use super::text::{duration, printable, tenths, wrapped};
+use super::input::standard_input;
+use super::text::{count, duration, printable, tenths, wrapped};
 use crate::address;
 use crate::daemon::Setup;
 use crate::engine::{Guard, Outcome, Verdict, When, Why};
 use crate::record::{self, MAX_LINE, Record};
-use crate::rules::{BanLength, Effect, Evidence, Rule, RuleSet};
+use crate::rules::{BanLength, Counts, Effect, Evidence, Rule, RuleSet};
 
 /// Runs the command; 1 when no rule knows the line.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
@@ -22,7 +25,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
     let now = setup.now;
     guard.line(0, &line, When::Arrived(now), |outcome| told.push(Told::new(&setup, &outcome)));
     if told.is_empty() {
-        told.extend(part_of_a_line(&setup, &mut guard, &line));
+        told.extend(part_of_a_line(&setup, &mut guard, line.trim_ascii_start()));
     }
     if arguments.json {
         writeln!(out, "{}", json!(told.iter().map(Told::json).collect::<Vec<_>>()))?;
@@ -34,22 +37,30 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
     Ok(if told.is_empty() { Exit::Nothing } else { Exit::Ok })
 }
 
-fn given(line: Option<&str>) -> Result<Vec<u8>, Failure> {
-    let mut bytes = match line {
+fn given(line: Option<&OsStr>) -> Result<Vec<u8>, Failure> {
+    let bytes = match line {
         Some(line) if line != "-" => line.as_bytes().to_vec(),
-        _ => {
-            let mut bytes = Vec::new();
-            let limited = io::stdin().lock().take(MAX_LINE as u64);
-            io::BufReader::new(limited).read_until(b'\n', &mut bytes)?;
-            bytes
-        }
+        _ => first_of_standard_input()?,
     };
-    bytes.truncate(bytes.trim_ascii_end().len());
-    if bytes.trim_ascii().is_empty() {
-        return Err(Failure::new(
-            Exit::Usage,
-            "there is no line to explain: give it in quotes, or on standard input",
-        ));
+    // Whoever pastes a line brings blank lines and spaces along.
+    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+    let line = lines.into_iter().find(|line| !line.is_empty()).map(<[u8]>::to_vec);
+    line.ok_or_else(|| {
+        Failure::new(Exit::Usage, "there is no line to explain: give it in quotes, or on standard input")
+    })
+}
+
+/// Not all of it: the next line of a pipe, or of a person, may never come.
+fn first_of_standard_input() -> Result<Vec<u8>, Failure> {
+    let mut input = BufReader::new(standard_input().take(MAX_LINE as u64));
+    let mut bytes = Vec::new();
+    while bytes.trim_ascii().is_empty() {
+        let read = input.read_until(b'\n', &mut bytes);
+        let read =
+            read.map_err(|error| Failure::new(Exit::Io, format!("cannot read standard input: {error}")))?;
+        if read == 0 {
+            break;
+        }
     }
     Ok(bytes)
 }
@@ -61,6 +72,7 @@ struct Told {
     effect: Effect,
     evidence: Evidence,
     address: Option<String>,
+    whose: String,
     means: String,
     verdict: String,
     advice: Vec<String>,
@@ -70,7 +82,8 @@ impl Told {
     fn new(setup: &Setup, outcome: &Outcome<'_>) -> Self {
         let (set, rule) = (outcome.matched.set, outcome.matched.rule);
         let address = outcome.matched.address.map(|address| address.to_string());
-        Self { address, verdict: verdict(setup, outcome), ..Self::of(set, rule) }
+        let whose = whose(set.evidence, rule, address.as_deref());
+        Self { address, whose, verdict: verdict(setup, outcome), ..Self::of(set, rule) }
     }
 
     /// What is known without a whole line.
@@ -81,6 +94,7 @@ impl Told {
             effect: rule.effect,
             evidence: set.evidence,
             address: None,
+            whose: "A part of a line names nobody for certain.".into(),
             means: rule.means.clone(),
             verdict: "This is only a part of a line: give the whole line to learn what would follow from it."
                 .into(),
@@ -98,30 +112,30 @@ impl Told {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{} ({})\n", self.rule, self.heading.trim_end_matches('.'))?;
         writeln!(out, "What it means\n  {}\n", wrapped(&self.means, "  "))?;
-        writeln!(out, "Whose address it is\n  {}\n", wrapped(&self.whose(), "  "))?;
+        writeln!(out, "Whose address it is\n  {}\n", wrapped(&self.whose, "  "))?;
         writeln!(out, "What Portcullis does\n  {}", wrapped(&self.verdict, "  "))?;
         if !self.advice.is_empty() {
             writeln!(out, "\nWhat you can check and do")?;
         }
         self.advice.iter().try_for_each(|advice| writeln!(out, "  - {}", wrapped(advice, "    ")))
     }
+}
 
-    fn whose(&self) -> String {
-        let who = self.address.as_deref().unwrap_or("The line names no address for certain");
-        match (self.evidence, &self.address) {
-            (Evidence::Spoofable, Some(_)) => format!(
-                "{who}, so the packet said. It may be forged: the sender needed no answer for this line to appear, so \
-                 anybody can have sent it in the name of {who}."
-            ),
-            (Evidence::Handshake, Some(_)) => {
-                format!(
-                    "{who}. It is its own: the peer completed a TCP handshake, which nobody can do in another's name."
-                )
-            }
-            (_, None) => format!(
-                "{who}; it counts for the peer that the same session names in another line, or for nobody."
-            ),
+fn whose(evidence: Evidence, rule: &Rule, address: Option<&str>) -> String {
+    match (address, evidence) {
+        (Some(who), Evidence::Spoofable) => format!(
+            "{who}, so the packet said. It may be forged: the sender needed no answer for this line to appear, so \
+             anybody can have sent it in the name of {who}."
+        ),
+        (Some(who), Evidence::Handshake) => format!(
+            "{who}. It is its own: the peer completed a TCP handshake, which nobody can do in another's name."
+        ),
+        (None, _) if rule.effect == Effect::Offence && rule.counts == Counts::Session => {
+            "The line names no address for certain; it counts for the peer that the same session names in another \
+             line, or for nobody."
+                .to_owned()
         }
+        (None, _) => "The line names nobody who would have to answer for it.".to_owned(),
     }
 }
 
@@ -135,10 +149,9 @@ fn verdict(setup: &Setup, outcome: &Outcome<'_>) -> String {
     let offender = outcome.judgement.offender.map(|offender| address::display(&offender)).unwrap_or_default();
     match &outcome.judgement.verdict {
         Verdict::Counted { tenths: seen, threshold } => format!(
-            "It counts {} of {} offences within {within}. At {} {offender} would be banned {length}{}.{}",
-            tenths(*seen),
-            tenths(*threshold),
-            tenths(*threshold),
+            "It counts as {}. After {} within {within}, {offender} would be banned {length}{}.{}",
+            offences(*seen),
+            offences(*threshold),
             escalation(policy.ban.escalate.is_some()),
             caution(policy.set.evidence)
         ),
@@ -155,6 +168,10 @@ fn verdict(setup: &Setup, outcome: &Outcome<'_>) -> String {
         }
         Verdict::Ignored(why) => format!("Nothing: {why}."),
     }
+}
+
+fn offences(number: u32) -> String {
+    format!("{} offence{}", tenths(number), if number == 10 { "" } else { "s" })
 }
 
 fn escalation(grows: bool) -> &'static str {
@@ -177,12 +194,12 @@ fn part_of_a_line(setup: &Setup, guard: &mut Guard, line: &[u8]) -> Option<Told>
     let programs = setup.sets.iter().filter_map(|set| set.set.programs.first());
     let mut whole = None;
     for program in programs {
-        let line = [format!("Jan  1 00:00:00 gw {program}: ").as_bytes(), line.trim_ascii_start()].concat();
+        let line = [format!("Jan  1 00:00:00 gw {program}: ").as_bytes(), line].concat();
         guard.line(0, &line, When::Arrived(setup.now), |outcome| {
             whole.get_or_insert_with(|| Told::new(setup, &outcome));
         });
     }
-    whole.or_else(|| sample_with(setup, line.trim_ascii()))
+    whole.or_else(|| sample_with(setup, line))
 }
 
 /// Shorter pieces are in too many lines.
@@ -199,6 +216,14 @@ fn sample_with(setup: &Setup, piece: &[u8]) -> Option<Told> {
 }
 
 fn unknown(out: &mut dyn Write, setup: &Setup, record: &Record<'_>) -> io::Result<()> {
+    if let Some(repeat) = record::repeat(record) {
+        let count = count(u64::from(repeat.count()), "more time");
+        let text = format!(
+            "syslogd writes this instead of equal lines: the line before it came {count}. In a log it counts for the \
+             rule that knows that line; `portcullis match FILE` shows it."
+        );
+        return writeln!(out, "{}", wrapped(&text, ""));
+    }
     writeln!(out, "No rule knows this line, so nothing follows from it.")?;
     let Some(program) = record.program else {
         return writeln!(
@@ -208,14 +233,14 @@ fn unknown(out: &mut dyn Write, setup: &Setup, record: &Record<'_>) -> io::Resul
     };
     let program = printable(program);
     let sets = setup.sets.iter().filter(|set| set.set.programs.contains(&program));
-    let sets: Vec<&str> = sets.map(|set| set.set.name.as_str()).collect();
-    if sets.is_empty() {
-        return writeln!(out, "It is from `{program}`, and no rule set in force is for that program.");
+    let sets: Vec<String> = sets.map(|set| format!("`{}`", set.set.name)).collect();
+    match sets.as_slice() {
+        [] => writeln!(out, "It is from `{program}`, and no rule set in force is for that program.")?,
+        sets => writeln!(
+            out,
+            "It is from `{program}`, which is looked at by {}, but no rule there matches.",
+            sets.join(", ")
+        )?,
     }
-    writeln!(
-        out,
-        "It is from `{program}`, for which there is {}; none of its rules matches.",
-        sets.join(", ")
-    )?;
     writeln!(out, "If it should count, README's \"Write a custom rule file\" leads from a line to a rule.")
 }

@@ -11,8 +11,12 @@ use super::args::Arguments;
 use super::exit::{Exit, Failure};
 
 /// Prints the completions for one shell.
-pub(super) fn completions(shell: Shell, out: &mut dyn Write) {
-    clap_complete::generate(shell, &mut Arguments::command(), "portcullis", &mut Adapter(out));
+pub(super) fn completions(shell: Shell, out: &mut dyn Write) -> Result<Exit, Failure> {
+    // Not straight to `out`: clap_complete panics when the reader of a pipe is gone.
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "portcullis", &mut text);
+    out.write_all(&text)?;
+    Ok(Exit::Ok)
 }
 
 /// Writes all completions and the manual page of each command into a directory, as `contrib/generated` has them.
@@ -41,17 +45,4 @@ fn manual(command: &clap::Command, directory: &Path) -> io::Result<()> {
     fs::write(directory.join(format!("{name}.8")), text)?;
     let visible = command.get_subcommands().filter(|sub| !sub.is_hide_set());
     visible.into_iter().try_for_each(|sub| manual(sub, directory))
-}
-
-/// `clap_complete` wants a sized writer.
-struct Adapter<'w>(&'w mut dyn Write);
-
-impl Write for Adapter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
 }

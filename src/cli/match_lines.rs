@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::args::Match as Arguments;
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, Failure, complain};
 use super::input::{Input, logs};
 use super::text::printable;
 use crate::daemon::Setup;
@@ -39,9 +39,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
         matched |= listing.matched;
         listing.result?;
     }
-    for failure in &failures {
-        eprintln!("portcullis: {failure}");
-    }
+    failures.iter().for_each(complain);
     let nothing = if matched { Exit::Ok } else { Exit::Nothing };
     Ok(failures.first().map_or(nothing, |failure| failure.exit))
 }

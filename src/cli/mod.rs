@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use self::args::{Arguments, Command};
-use self::exit::{Exit, Failure};
+use self::exit::{Exit, Failure, complain};
 
 /// Parses the arguments, runs the command, and says how it went.
 pub fn main() -> ExitCode {
@@ -33,7 +33,7 @@ pub fn main() -> ExitCode {
             // What was found before the failure is still worth printing; it may fail for the same reason.
             drop(out.flush());
             if !failure.text.is_empty() {
-                eprintln!("portcullis: {failure}");
+                complain(&failure);
             }
             failure.exit.into()
         }
@@ -47,10 +47,7 @@ fn run(command: &Command, out: &mut dyn Write) -> Result<Exit, Failure> {
         Command::Explain(arguments) => explain::run(arguments, out),
         Command::Check(arguments) => check::run(arguments, out),
         Command::Rules(arguments) => rules::run(arguments, out),
-        Command::Completions { shell } => {
-            generate::completions(*shell, out);
-            Ok(Exit::Ok)
-        }
+        Command::Completions { shell } => generate::completions(*shell, out),
         Command::Generate { directory } => generate::write_all(directory).map(|()| Exit::Ok),
     }
 }

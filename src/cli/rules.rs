@@ -2,12 +2,12 @@
 
 use std::io::Write;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::args::Rules as Arguments;
 use super::exit::{Exit, Failure};
-use super::text::{Table, duration};
-use crate::config::{self, FileTrust, Loaded, ResolvedSet, SHIPPED};
+use super::text::{Table, duration, printable, printable_path};
+use crate::config::{self, FileTrust, Loaded, ResolvedSet, SHIPPED, or_near};
 use crate::daemon::Refused;
 use crate::rules::{Ban, BanLength};
 
@@ -18,30 +18,49 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
     if loaded.diagnostics.has_errors() {
         return Err(Refused(loaded.diagnostics).into());
     }
-    match &arguments.name {
-        Some(name) => text(out, &loaded, &sets, name),
-        None if arguments.json => Ok(list_json(out, &loaded, &sets).map(|()| Exit::Ok)?),
-        None => Ok(table(&loaded, &sets).write(out).map(|()| Exit::Ok)?),
+    match (&arguments.name, arguments.json) {
+        (Some(name), json) => one(out, &loaded, &sets, name, json)?,
+        (None, true) => {
+            let objects: Vec<Value> = sets.iter().map(|set| object(&loaded, set)).collect();
+            writeln!(out, "{}", json!(objects))?;
+        }
+        (None, false) => table(&loaded, &sets).write(out)?,
     }
+    Ok(Exit::Ok)
 }
 
-fn text(out: &mut dyn Write, loaded: &Loaded, sets: &[ResolvedSet], name: &str) -> Result<Exit, Failure> {
-    let in_force = sets.iter().find(|set| set.set.name == name).map(|set| set.origin);
-    let known = in_force.or_else(|| loaded.rules.iter().position(|rules| rules.file.set.name == name));
-    let Some(origin) = known else {
-        let names: Vec<&str> = loaded.rules.iter().map(|rules| rules.file.set.name.as_str()).collect();
-        let text = format!("there is no rule set `{name}`; there are {}", names.join(", "));
-        return Err(Failure::new(Exit::Nothing, text));
-    };
+fn one(
+    out: &mut dyn Write,
+    loaded: &Loaded,
+    sets: &[ResolvedSet],
+    name: &str,
+    json: bool,
+) -> Result<(), Failure> {
+    let in_force = sets.iter().find(|set| set.set.name == name);
+    let origin = in_force.map(|set| set.origin);
+    let origin = origin.or_else(|| loaded.rules.iter().position(|rules| rules.file.set.name == name));
+    let content = text(loaded, origin.ok_or_else(|| no_such(loaded, name))?)?;
+    if !json {
+        return Ok(out.write_all(&content)?);
+    }
+    let mut object = in_force.map_or_else(|| json!({"name": name}), |set| object(loaded, set));
+    object["text"] = json!(String::from_utf8_lossy(&content));
+    Ok(writeln!(out, "{object}")?)
+}
+
+fn no_such(loaded: &Loaded, name: &str) -> Failure {
+    let names: Vec<&str> = loaded.rules.iter().map(|rules| rules.file.set.name.as_str()).collect();
+    let text = format!("there is no rule set `{}`{}", printable(name.as_bytes()), or_near(name, &names));
+    Failure::new(Exit::Nothing, text)
+}
+
+fn text(loaded: &Loaded, origin: usize) -> Result<Vec<u8>, Failure> {
     let path = loaded.rules[origin].file.path();
-    let shipped = SHIPPED.iter().find(|shipped| path.as_os_str() == shipped.path);
-    let content = match shipped {
-        Some(shipped) => shipped.text.as_bytes().to_vec(),
+    match SHIPPED.iter().find(|shipped| path.as_os_str() == shipped.path) {
+        Some(shipped) => Ok(shipped.text.as_bytes().to_vec()),
         None => std::fs::read(path)
-            .map_err(|error| Failure::new(Exit::NoInput, format!("{}: {error}", path.display())))?,
-    };
-    out.write_all(&content)?;
-    Ok(Exit::Ok)
+            .map_err(|error| Failure::new(Exit::NoInput, format!("{}: {error}", printable_path(path)))),
+    }
 }
 
 fn table(loaded: &Loaded, sets: &[ResolvedSet]) -> Table {
@@ -60,21 +79,19 @@ fn table(loaded: &Loaded, sets: &[ResolvedSet]) -> Table {
     table
 }
 
-fn list_json(out: &mut dyn Write, loaded: &Loaded, sets: &[ResolvedSet]) -> std::io::Result<()> {
-    let object = |set: &ResolvedSet| {
-        json!({
-            "name": set.set.name,
-            "about": set.set.about,
-            "programs": set.set.programs,
-            "rules": set.set.rules.iter().filter(|rule| rule.enabled).map(|rule| &rule.id).collect::<Vec<_>>(),
-            "evidence": set.set.evidence.as_str(),
-            "offences": set.threshold.offences,
-            "within": duration(set.threshold.within),
-            "ban": length(&set.ban),
-            "from": from(loaded, set),
-        })
-    };
-    writeln!(out, "{}", json!(sets.iter().map(object).collect::<Vec<_>>()))
+fn object(loaded: &Loaded, set: &ResolvedSet) -> Value {
+    let rules = set.set.rules.iter().filter(|rule| rule.enabled).map(|rule| &rule.id);
+    json!({
+        "name": set.set.name,
+        "about": set.set.about,
+        "programs": set.set.programs,
+        "rules": rules.collect::<Vec<_>>(),
+        "evidence": set.set.evidence.as_str(),
+        "offences": set.threshold.offences,
+        "within": duration(set.threshold.within),
+        "ban": length(&set.ban),
+        "from": from(loaded, set),
+    })
 }
 
 fn length(ban: &Ban) -> String {

@@ -1,6 +1,8 @@
 //! How values are printed for people: tables, counts, spans; never a control character from a log.
 
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 /// Rows of text in aligned columns; a heading that begins with `>` is of a column of numbers.
@@ -52,14 +54,23 @@ pub(super) fn duration(span: Duration) -> String {
 }
 
 /// Tenths as people write them: `3`, `2.5`.
-pub(super) fn tenths(tenths: u32) -> String {
-    (f64::from(tenths) / 10.0).to_string()
+pub(super) fn tenths(tenths: impl Into<u64>) -> String {
+    let tenths = tenths.into();
+    match tenths % 10 {
+        0 => (tenths / 10).to_string(),
+        rest => format!("{}.{rest}", tenths / 10),
+    }
 }
 
 /// Bytes of a log for a terminal: other encodings and control characters shown, never executed.
 pub(super) fn printable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// A path for a terminal: whoever may make files in a directory of logs chooses their names.
+pub(super) fn printable_path(path: &Path) -> String {
+    printable(path.as_os_str().as_bytes())
 }
 
 /// Text in lines that fit a terminal, all but the first indented.

@@ -40,5 +40,6 @@ pub use settings::{
     Policy, Source, Spoofable, Trust,
 };
 pub use shipped::SHIPPED;
+pub use suggest::or_near;
 pub use text::LONGEST_FILE;
 pub use trusted::{FileTrust, read_trusted, rule_files};

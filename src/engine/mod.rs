@@ -93,12 +93,13 @@ impl Engine {
 
     /// Judges one match.
     pub fn observe(&mut self, sighting: &Sighting<'_>) -> Judgement {
-        let mut offender = None;
-        let verdict = self.verdict(sighting, &mut offender);
-        Judgement { offender, verdict }
+        let mut counted = None;
+        let verdict = self.verdict(sighting, &mut counted);
+        let (offender, tenths) = counted.unzip();
+        Judgement { offender, tenths: tenths.unwrap_or(0), verdict }
     }
 
-    fn verdict(&mut self, sighting: &Sighting<'_>, offender: &mut Option<Prefix>) -> Verdict {
+    fn verdict(&mut self, sighting: &Sighting<'_>, counted: &mut Option<(Prefix, u32)>) -> Verdict {
         let rule = self.policies[sighting.set].rules[sighting.rule];
         let fresh = match rule.effect {
             Effect::Offence => self.settings.sources < 2 || self.duplicates.is_new(sighting),
@@ -109,7 +110,7 @@ impl Engine {
             return self.trust(sighting, peer);
         }
         match due {
-            Due::Counts(peer, tenths) => self.judge(sighting, peer, tenths, offender),
+            Due::Counts(peer, tenths) => self.judge(sighting, peer, tenths, counted),
             _ if !fresh => Verdict::Ignored(Why::SeenElsewhere),
             Due::Nobody => Verdict::Ignored(Why::NoAddress),
             Due::Nothing if rule.effect == Effect::Offence && rule.weight.tenths() > 0 => {
@@ -146,14 +147,14 @@ impl Engine {
         sighting: &Sighting<'_>,
         peer: IpAddr,
         tenths: u32,
-        whose: &mut Option<Prefix>,
+        counted: &mut Option<(Prefix, u32)>,
     ) -> Verdict {
         let (policy, time) = (&self.policies[sighting.set], sighting.time);
         let offender = match self.settings.offender_of(peer, policy.evidence) {
             Ok(offender) => offender,
             Err(why) => return Verdict::Ignored(why),
         };
-        *whose = Some(offender);
+        *counted = Some((offender, tenths));
         let trusted = self.trust.holds(&self.settings, self.settings.offender.prefix(peer), time);
         if trusted && policy.evidence == Evidence::Spoofable {
             return Verdict::Ignored(Why::Trusted);

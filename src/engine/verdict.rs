@@ -13,6 +13,9 @@ use crate::time::Time;
 pub struct Judgement {
     /// The prefix that is counted or banned; `None` where the sighting counts for nobody.
     pub offender: Option<Prefix>,
+    /// What the sighting adds against it, in tenths of an offence: more than its rule's weight where earlier lines of
+    /// the session had waited for an address.
+    pub tenths: u32,
     /// What follows.
     pub verdict: Verdict,
 }

@@ -39,7 +39,8 @@ impl Packing {
         Ok(Self::of_bytes(head.get(..length).unwrap_or_default()))
     }
 
-    fn of_bytes(head: &[u8]) -> Self {
+    /// The same for bytes that were read already; six are enough.
+    pub fn of_bytes(head: &[u8]) -> Self {
         match head {
             [0x1f, 0x8b, 8, ..] => Self::Gzip,
             [b'B', b'Z', b'h', b'1'..=b'9', ..] => Self::Bzip2,

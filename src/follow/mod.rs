@@ -48,7 +48,7 @@ use std::sync::Arc;
 pub use cut::LINE_MAX;
 pub use follower::{Follower, Looked, Status};
 pub use position::{FileKey, Fingerprint, Mark, Position, Stored};
-pub use rotations::grouped;
+pub use rotations::{grouped, looks_packed};
 pub use thread::{Batch, Handle, Options, spawn};
 
 /// A source: a followed log file (or pipe), with a name.

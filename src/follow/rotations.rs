@@ -108,7 +108,7 @@ pub(super) fn belongs_to(name: &str, log: &str) -> bool {
 }
 
 /// Whether a name says that the file is packed.
-pub(super) fn looks_packed(name: &str) -> bool {
+pub fn looks_packed(name: &str) -> bool {
     PACKED.iter().any(|ending| name.ends_with(ending))
 }
 

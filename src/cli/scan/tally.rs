@@ -26,7 +26,7 @@ pub(super) struct Tally {
     pub(super) last: Option<Time>,
     pub(super) timeline: Timeline,
     pub(super) offenders: HashMap<(usize, Prefix), Offender, RandomState>,
-    /// Offences of offenders beyond those listed.
+    /// Offences, in tenths, of offenders beyond those listed.
     pub(super) unlisted: u64,
     pub(super) bans: u64,
     /// Bans that the cap on spoofable evidence prevented.
@@ -36,10 +36,13 @@ pub(super) struct Tally {
 /// One offender in one rule set.
 #[derive(Clone, Debug)]
 pub(super) struct Offender {
-    pub(super) offences: u64,
+    /// In tenths, as rules weigh them.
+    pub(super) tenths: u64,
     pub(super) first: Time,
     pub(super) last: Time,
+    /// The first of its would-be bans.
     pub(super) bans: Vec<Ban>,
+    pub(super) ban_count: u64,
     /// The last reason why it was not banned though it could have been.
     pub(super) spared: Option<String>,
 }
@@ -74,15 +77,15 @@ impl Tally {
         else {
             return;
         };
-        let count = u64::from(outcome.count);
-        self.timeline.add(outcome.time, count);
+        let tenths = u64::from(outcome.judgement.tenths);
+        self.timeline.add(outcome.time, tenths);
         let key = (outcome.matched.set_index, offender);
         if self.offenders.len() >= MOST_OFFENDERS && !self.offenders.contains_key(&key) {
-            self.unlisted += count;
+            self.unlisted += tenths;
             return;
         }
         let entry = self.offenders.entry(key).or_insert_with(|| Offender::new(outcome.time));
-        entry.offences += count;
+        entry.tenths += tenths;
         (entry.first, entry.last) = (entry.first.min(outcome.time), entry.last.max(outcome.time));
         match &outcome.judgement.verdict {
             Verdict::Banned { until, .. } => {
@@ -108,7 +111,7 @@ impl Tally {
     pub(super) fn ranked(&self) -> Vec<(&(usize, Prefix), &Offender)> {
         let mut ranked: Vec<_> = self.offenders.iter().collect();
         ranked.sort_unstable_by_key(|(key, offender)| {
-            (std::cmp::Reverse(offender.offences), offender.first, **key)
+            (std::cmp::Reverse(offender.tenths), offender.first, **key)
         });
         ranked
     }
@@ -116,10 +119,11 @@ impl Tally {
 
 impl Offender {
     fn new(time: Time) -> Self {
-        Self { offences: 0, first: time, last: time, bans: Vec::new(), spared: None }
+        Self { tenths: 0, first: time, last: time, bans: Vec::new(), ban_count: 0, spared: None }
     }
 
     fn ban(&mut self, ban: Ban) {
+        self.ban_count += 1;
         if self.bans.len() < MOST_BANS {
             self.bans.push(ban);
         }
