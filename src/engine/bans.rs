@@ -265,6 +265,11 @@ impl Bans {
         self.history_changed.keep_none();
     }
 
+    pub(super) fn touch_all(&mut self) {
+        self.active.keys().for_each(|offender| self.changed.insert(*offender));
+        self.history.keys().for_each(|offender| self.history_changed.insert(*offender));
+    }
+
     pub(super) fn changes(&mut self, rows: &mut Vec<Row>) {
         rows.extend(self.ended.drain().map(|(offender, at)| Row::BanEnded { offender, at }));
         rows.extend(
