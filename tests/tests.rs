@@ -2,4 +2,7 @@
 
 mod follow;
 mod follow_model;
+mod follow_scene;
+mod follow_stop;
+mod follow_thread;
 mod follow_world;
