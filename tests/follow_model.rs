@@ -66,7 +66,7 @@ impl World {
     fn run(&mut self, action: Action) {
         match action {
             Action::Append(log, size) => self.append(log, size),
-            Action::AppendMany(log) => (0..60).for_each(|n| self.append(log, n * 100)),
+            Action::AppendMany(log) => (0..30).for_each(|n| self.append(log, n * 50)),
             Action::AppendOverlong(log) => self.append_overlong(log),
             Action::Partial(log) => self.write_partial(log),
             Action::Reopen(log) => self.reopen(log),
@@ -227,11 +227,11 @@ fn play(layout: Layout, actions: &[Action]) {
     world.check();
 }
 
-/// 800 scripts for each layout; more with `PROPTEST_CASES`.
+/// 600 scripts for each layout; more with `PROPTEST_CASES`.
 fn config() -> ProptestConfig {
     let asked = ProptestConfig::default();
     let seeds = Some(Box::new(FileFailurePersistence::WithSource("seeds")) as Box<dyn FailurePersistence>);
-    ProptestConfig { cases: asked.cases.max(800), failure_persistence: seeds, ..asked }
+    ProptestConfig { cases: asked.cases.max(600), failure_persistence: seeds, ..asked }
 }
 
 proptest! {

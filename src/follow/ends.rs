@@ -85,10 +85,11 @@ mod tests {
                 .unwrap();
             file
         };
-        let (head, before) = ends_of_plain(&file("21"), 455).unwrap();
+        let offset = file("21").metadata().unwrap().len();
+        let (head, before) = ends_of_plain(&file("21"), offset).unwrap();
         let mark = Mark {
             file: crate::follow::FileKey::NONE,
-            offset: 455,
+            offset,
             print: Fingerprint::of(&before),
             head: Fingerprint::of(&head),
             born: None,

@@ -64,6 +64,10 @@ impl FileWatch {
     /// Watches what is followed now; a file that was renamed or deleted has lost its watch, and the new one at its
     /// path has none. True when something is watched that was not before: what was written until then made no event.
     pub(super) fn refresh(&mut self, follower: &Follower) -> bool {
+        let stays = |(path, key): (&Arc<str>, FileKey)| self.watched.get(path) == Some(&key);
+        if follower.watchable().count() == self.watched.len() && follower.watchable().all(stays) {
+            return false;
+        }
         let gone = |(path, key): (&Arc<str>, &FileKey)| {
             let stays = follower.watchable().any(|(other, other_key)| other == path && other_key == *key);
             (!stays).then(|| Arc::clone(path))
