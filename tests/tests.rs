@@ -15,3 +15,4 @@ mod follow_stop;
 mod follow_thread;
 mod follow_world;
 mod golden;
+mod control;

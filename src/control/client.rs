@@ -215,8 +215,11 @@ fn not_connected(path: &Path, errno: Errno) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd as _;
     use std::os::unix::net::UnixListener;
     use std::thread;
+
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, socket};
 
     use super::*;
 
@@ -246,7 +249,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("portcullis.sock");
         assert_failure(&Client::connect(&path).unwrap_err(), Hint::NotRunning, "there is nothing at /");
-        drop(UnixListener::bind(&path).unwrap());
+        let dead = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        bind(dead.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
         assert_failure(&Client::connect(&path).unwrap_err(), Hint::NotRunning, "nobody listens there");
         assert_failure(&not_connected(&path, Errno::EACCES), Hint::NoPermission, "you may not use /");
     }

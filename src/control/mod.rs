@@ -15,6 +15,7 @@
 //! | `stream` | lines in and out of a socket, bounded in bytes and time |
 //! | `peer` | who is at the other end, and what they may do |
 //! | `socket` | the place in the file system: one daemon, one socket, the right mode from the first moment |
+//! | `directory` | whether nobody else could put a socket there |
 //! | `seats` | how many connections there are, and whose |
 //! | `call` | a request on its way to the daemon, and the answer on its way back |
 //! | `server`, `client` | the two ends |
@@ -25,6 +26,7 @@
 
 mod call;
 mod client;
+mod directory;
 mod peer;
 pub mod reply;
 mod request;

@@ -26,7 +26,7 @@ pub struct Limits {
     pub connections: usize,
     /// How many of them may belong to peers who can only ask; the rest is for root and the owner.
     pub readers: usize,
-    /// How many of them may belong to one user who can only ask.
+    /// How many of them may belong to one user who can only ask: a list of 100,000 bans has 30 MB while it is sent.
     pub each_reader: usize,
     /// Bytes of a request by root or the owner: a block list of half a million prefixes.
     pub request: usize,
@@ -44,8 +44,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 16,
-            readers: 12,
-            each_reader: 4,
+            readers: 8,
+            each_reader: 2,
             request: 16 << 20,
             reader_request: 64 << 10,
             pause: Duration::from_secs(5),

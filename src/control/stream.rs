@@ -103,8 +103,9 @@ pub(super) fn read_line(from: &mut impl Read, most: usize) -> Result<Vec<u8>, No
 pub(super) fn dial(path: &Path, patience: Duration) -> nix::Result<UnixStream> {
     let address = UnixAddr::new(path)?;
     let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-    let seconds = i64::try_from(patience.as_secs().max(1)).unwrap_or(i64::MAX);
-    setsockopt(&fd, sockopt::SendTimeout, &TimeVal::seconds(seconds))?;
+    // Zero would mean for ever.
+    let millis = i64::try_from(patience.as_millis().max(1)).unwrap_or(i64::MAX);
+    setsockopt(&fd, sockopt::SendTimeout, &TimeVal::milliseconds(millis))?;
     connect(fd.as_raw_fd(), &address)?;
     Ok(UnixStream::from(fd))
 }
@@ -164,16 +165,35 @@ mod tests {
     #[test]
     fn patience_ends_for_those_who_trickle() {
         let (here, mut there) = UnixStream::pair().unwrap();
-        there.write_all(&[b'x'; 1000]).unwrap();
         let trickle = Patience { step: Duration::from_secs(60), total: Duration::from_millis(20) };
         let mut timed = Timed::new(&here, trickle);
         let error = loop {
-            // Each of these moves something, so that only the total can end it.
-            match timed.read(&mut [0; 1]) {
-                Ok(_) => there.write_all(b"x").unwrap(),
-                Err(error) => break error,
+            // Each byte comes before it is waited for, so that only the total can end it.
+            there.write_all(b"x").unwrap();
+            if let Err(error) = timed.read_exact(&mut [0; 1]) {
+                break error;
             }
         };
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_daemon_that_accepts_nobody_is_not_waited_for_without_end() {
+        use nix::errno::Errno;
+        use nix::sys::socket::{Backlog, bind, listen};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let stopped = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        bind(stopped.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
+        listen(&stopped, Backlog::new(1).unwrap()).unwrap();
+        let mut queue = Vec::new();
+        let errno = loop {
+            match dial(&path, Duration::from_millis(5)) {
+                Ok(stream) => queue.push(stream),
+                Err(errno) => break errno,
+            }
+            assert!(queue.len() < 100, "the queue is longer than asked for");
+        };
+        assert!(matches!(errno, Errno::EAGAIN | Errno::ECONNREFUSED), "{errno}");
     }
 }

@@ -94,8 +94,7 @@ pub(super) fn read_reply(line: &[u8]) -> Result<Reply, Unreadable> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::reply::Ban;
-    use crate::control::reply::Origin;
+    use crate::control::reply::{Ban, Origin};
     use crate::control::request::{Length, Unban};
 
     fn printed(request: &Request) -> String {
@@ -215,7 +214,13 @@ mod tests {
         let mut line = Vec::new();
         let reply = Ok(Answer::Bans(vec![ban]));
         write_reply(&mut line, &reply).unwrap();
-        insta::assert_snapshot!(String::from_utf8(line.clone()).unwrap(), @"");
+        let text = concat!(
+            r#"{"v":1,"ok":{"bans":[{"offender":"2001:db8::/64","rule_sets":["sshd"],"#,
+            r#""since":"2026-11-22T14:38:31+01:00","until":null,"nth":2,"#,
+            r#""reason":"sshd/failed-password","origin":"rule"}]}}"#,
+            "\n"
+        );
+        assert_eq!(String::from_utf8(line.clone()).unwrap(), text);
         assert_eq!(read_reply(&line), Ok(reply));
     }
 
