@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use portcullis::engine::{Ban, Origin, Owner, Row};
-use portcullis::store::{Answer, Batch, FilePosition, Keep, Lock, PositionChange, Store, StoreError};
+use portcullis::store::{Answer, Batch, FilePosition, Keep, Lock, Notice, PositionChange, Store, StoreError};
 use portcullis::time::Time;
 
 const NOW: Time = Time::from_secs(1_763_820_000);
@@ -55,12 +55,13 @@ fn writer(path: &Path) -> Child {
 fn write_until_killed(path: &Path) {
     let mut store = open(path).unwrap();
     let first = bans(&mut store);
+    let mut out = std::io::stdout().lock();
     for n in first.. {
         let at =
             FilePosition { source: "auth".to_owned(), file: "1".to_owned(), position: (n + 1).to_string() };
         let positions = vec![PositionChange::At(at)];
         store.commit(Batch { now: NOW, rows: vec![ban(n)], positions, ..Batch::default() }).unwrap();
-        writeln!(std::io::stdout(), "\nreported {}", n + 1).unwrap();
+        writeln!(out, "\nreported {}", n + 1).unwrap();
     }
 }
 
@@ -122,6 +123,19 @@ fn commit(store: &mut Store, rows: Vec<Row>) -> Result<(), StoreError> {
     store.commit(Batch { now: NOW, rows, ..Batch::default() })
 }
 
+/// As the daemon does: a process that another test is just starting may hold the removed file a moment longer.
+fn commit_at_last(store: &mut Store, rows: Vec<Row>) {
+    let mut result = commit(store, rows);
+    for _ in 0..100 {
+        if result.is_ok() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        result = commit(store, vec![]);
+    }
+    result.unwrap();
+}
+
 /// Whatever is still left.
 fn fill(directory: &Path) -> PathBuf {
     let path = directory.join("log");
@@ -149,7 +163,7 @@ fn a_really_full_disk_keeps_bans_waiting_and_starts_are_possible() {
     assert_eq!(bans(&mut store), 1, "a start on the full disk knows what is stored");
     assert!(commit(&mut store, (2..500).map(ban).collect()).is_err());
     fs::remove_file(log).unwrap();
-    commit(&mut store, vec![]).unwrap();
+    commit_at_last(&mut store, vec![]);
     drop(store);
     assert_eq!(bans(&mut open(&path).unwrap()), 499);
 }
@@ -169,7 +183,7 @@ fn a_first_start_on_a_full_disk_makes_the_database_when_there_is_room() {
         assert!(matches!(commit(&mut store, vec![ban(1)]), Err(StoreError::Full { .. })));
     }
     fs::remove_file(log).unwrap();
-    commit(&mut store, vec![ban(2)]).unwrap();
+    commit_at_last(&mut store, vec![ban(2)]);
     assert!(store.notices().is_empty(), "there was nothing to find");
     drop(store);
     assert_eq!(bans(&mut open(&path).unwrap()), 2);
@@ -233,7 +247,7 @@ fn a_crash_and_a_read_only_start_find_the_stored_bans_later() {
     assert_eq!((store.notices().len(), bans(&mut store)), (1, 0), "its log cannot be taken into account");
     mount.remount("rw");
     commit(&mut store, vec![ban(2)]).unwrap();
-    let answers: Vec<_> = store.notices().iter().map(|notice| notice.answer()).collect();
+    let answers: Vec<_> = store.notices().iter().map(Notice::answer).collect();
     assert_eq!(answers, [Answer::Load]);
     assert_eq!(bans(&mut store), 2);
 }
