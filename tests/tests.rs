@@ -16,3 +16,4 @@ mod follow_thread;
 mod follow_world;
 mod golden;
 mod control;
+mod store;
