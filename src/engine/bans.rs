@@ -95,6 +95,9 @@ impl Bans {
 
     /// Whether this rule set's own ban, or an operator's, holds the offender at `now`: then until when.
     pub(super) fn owned(&self, offender: &Prefix, set: &str, now: Time) -> Option<Option<Time>> {
+        if self.active.is_empty() {
+            return None;
+        }
         let covering = self.covering(offender)?;
         let mine =
             |owner: &&Owner| owner.set == set || owner.set.is_empty() || covering.offender != *offender;

@@ -11,6 +11,7 @@ use foldhash::fast::RandomState;
 use hashlink::LinkedHashMap;
 use hashlink::linked_hash_map::Entry;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::journal::{Changed, Row, SessionState};
 use super::policy::Policy;
@@ -25,7 +26,7 @@ const QUIET: Duration = Duration::from_secs(180);
 const LONGEST: Duration = Duration::from_secs(600);
 
 /// A session quiet for so long is forgotten. It has been over for long, but lines of several files may be out of order.
-const FORGET: Duration = Duration::from_secs(1800);
+const FORGET: Duration = Duration::from_secs(900);
 
 /// Connections at a time; the longest-unseen leaves first. sshd itself starts no more than some hundreds.
 const MOST: usize = 16_384;
@@ -59,10 +60,10 @@ pub(super) struct Session {
     started: Time,
     last: Time,
     peer: Option<IpAddr>,
-    /// Rule set, rule, tenths.
-    counts: Vec<(u16, u16, u32)>,
+    /// Rule set, rule, tenths; an attempt is told in three lines at the most.
+    counts: SmallVec<[(u16, u16, u32); 3]>,
     /// Rule set, tenths that were counted for the peer.
-    counted: Vec<(u16, u32)>,
+    counted: SmallVec<[(u16, u32); 1]>,
 }
 
 #[derive(Debug)]
@@ -143,7 +144,7 @@ impl Sessions {
 
 impl Session {
     fn new(time: Time) -> Self {
-        Self { started: time, last: time, peer: None, counts: Vec::new(), counted: Vec::new() }
+        Self { started: time, last: time, peer: None, counts: SmallVec::new(), counted: SmallVec::new() }
     }
 
     /// Whether a line at `time` is from another process with the same pid; a clock set back ends it as well.

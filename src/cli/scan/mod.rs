@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::io::{IsTerminal, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -21,6 +22,9 @@ use crate::time::Time;
 
 /// Files smaller than this are read before a bar could be seen.
 const WORTH_A_BAR: u64 = 32 << 20;
+
+/// Bans are let go so long after their end: lines are not quite in order, and the engine knows which bans are over.
+const DISORDER: Duration = Duration::from_secs(3600);
 
 /// Runs the command; the exit status is that of the first file that could not be read, all others being read.
 pub(super) fn run(arguments: &Scan, out: &mut dyn Write) -> Result<Exit, Failure> {
@@ -170,6 +174,9 @@ impl<'l> Replay<'l> {
             tally.matched += u64::from(time.replace(outcome.time).is_none());
             tally.add(&outcome);
         });
+        if let Some(time) = time {
+            self.guard.engine.expire(time.minus(DISORDER));
+        }
         time
     }
 }
