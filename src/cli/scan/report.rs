@@ -174,3 +174,20 @@ fn timeline(out: &mut dyn Write, setup: &Setup, tally: &Tally) -> io::Result<()>
     writeln!(out, "  {drawn}")?;
     writeln!(out, "  {} to {}", start.human(&setup.zone), end.human(&setup.zone))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_table_leaves_out_is_said() {
+        let mut tally = Tally::new();
+        let mut out = Vec::new();
+        rest(&mut out, &tally, 20).unwrap();
+        assert_eq!(out, b"");
+        tally.unlisted = 12;
+        rest(&mut out, &tally, 20).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text, "… and 2 offences of still more addresses, beyond the 0 that are told apart\n");
+    }
+}
