@@ -209,6 +209,25 @@ fn an_anchor_has_a_table_of_its_own() {
 }
 
 #[test]
+fn an_anchor_that_is_not_there_yet_is_made_by_the_first_ban() {
+    let mut stand = Stand::pf("13.2");
+    stand.settings.anchor = Some("portcullis".to_owned());
+    // The fake answers with an empty list here, pfctl with an error.
+    let pfctl = stand.file("pfctl").display().to_string();
+    let missing = "echo 'pfctl: Anchor or Ruleset does not exist.' >&2; exit 255";
+    let known = format!("[ -n \"$({pfctl} -a portcullis -sT)\" ]");
+    let text = format!("case \"$*\" in *-vvsT*) {known} || {{ {missing}; }};; esac\nexec {pfctl} \"$@\"");
+    stand.settings.tools.pfctl = stand.script("pfctl-anchored", &text);
+    let mut firewall = stand.backend();
+    assert!(firewall.prepare().expect("pf").join(" ").starts_with("pf has no table <bl> yet"));
+    assert_eq!(listed(firewall.as_mut()), [""; 0]);
+    firewall.apply(&[add("192.0.2.7/32"), remove("192.0.2.8/32")]).expect("pf");
+    assert_eq!(listed(firewall.as_mut()), ["192.0.2.7"]);
+    stand.mode("root no\n");
+    assert!(firewall.list().is_err(), "a device that cannot be opened is not a missing anchor");
+}
+
+#[test]
 fn noise_on_standard_error_is_no_failure() {
     let stand = Stand::pf("13.2");
     stand.mode("version 13.2\nnoise altq\n");

@@ -121,7 +121,8 @@ impl Stand {
         Self { name, settings, tool: None, dir, namespace: None }
     }
 
-    fn script(&self, name: &str, text: &str) -> PathBuf {
+    /// Writes a program in sh into the stand's directory.
+    pub(crate) fn script(&self, name: &str, text: &str) -> PathBuf {
         let path = self.dir.path().join(name);
         fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("write a script");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("make it executable");

@@ -40,6 +40,22 @@ pub(super) enum Command {
     Check(Check),
     /// List the rule sets in force, or print the text of one as a start for your own
     Rules(Rules),
+    /// Run the daemon in the foreground; daemon(8) or systemd supervise it
+    ///
+    /// SIGHUP reads the configuration and the rules again, SIGTERM ends; the firewall's table stays as it is.
+    Run(Run),
+    /// Show the running daemon: sources, rule sets, counters, whether the firewall is in step
+    Status(Ask),
+    /// List the active bans
+    Bans(Ask),
+    /// Tell the history of an address, with the lines that led to its bans
+    Why(Why),
+    /// Ban addresses and networks by hand
+    Ban(Ban),
+    /// Free addresses and networks, and forget what was counted against them; exits 1 when nothing was banned
+    Unban(Unban),
+    /// Have the running daemon read the configuration and the rules again; on any error the running set stays
+    Reload(Ask),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -124,4 +140,70 @@ pub(super) struct Rules {
     /// Print a JSON array with one object for each rule set, or the object of the one named, with its text
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// Decide, but change nothing: no root, no firewall, no database; what would be done is printed
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Logs to follow from their beginning instead of the configured sources (with --dry-run); - is standard input
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, requires = "dry_run")]
+    pub(super) files: Vec<PathBuf>,
+}
+
+/// How the running daemon is found.
+#[derive(Debug, Args)]
+pub(super) struct Ask {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// The daemon's socket [default: the configured one]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(super) socket: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Why {
+    #[command(flatten)]
+    pub(super) ask: Ask,
+    /// An address, or an offender as `bans` lists it
+    pub(super) address: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Ban {
+    #[command(flatten)]
+    pub(super) ask: Ask,
+    /// Addresses and networks; - reads them from standard input, one a line, # begins a comment
+    #[arg(value_name = "ADDR|CIDR", required = true)]
+    pub(super) prefixes: Vec<String>,
+    /// For how long, as in 1h or 4w; `forever` [default: the configured length]
+    #[arg(long = "for", value_name = "SPAN")]
+    pub(super) length: Option<String>,
+    /// Why, for `bans` and `why`
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(super) reason: String,
+    /// Also what is on the allow list, or holds an address that is
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Unban {
+    #[command(flatten)]
+    pub(super) ask: Ask,
+    /// Addresses and networks: every ban inside ends; - reads them from standard input
+    #[arg(value_name = "ADDR|CIDR", required_unless_present = "all")]
+    pub(super) prefixes: Vec<String>,
+    /// Everybody
+    #[arg(long, conflicts_with = "prefixes")]
+    pub(super) all: bool,
+    /// Work on the database and the firewall directly, when the daemon does not run
+    #[arg(long, conflicts_with = "socket")]
+    pub(super) offline: bool,
 }

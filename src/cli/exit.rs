@@ -4,7 +4,8 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use crate::daemon::Refused;
+use crate::daemon::{NoStart, NotDone, Refused};
+use crate::store::StoreError;
 
 /// An exit status with the sentence of its manual page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +20,14 @@ pub(super) enum Exit {
     Data = 65,
     /// An input file did not exist or was not readable.
     NoInput = 66,
+    /// A service is unavailable: the daemon does not run.
+    Unavailable = 69,
     /// An error occurred while doing I/O on some file.
     Io = 74,
+    /// Temporary failure: the daemon is busy, try again.
+    Temporary = 75,
+    /// The remote system returned something that was not possible: the daemon is of another version.
+    Protocol = 76,
     /// You did not have sufficient permission.
     NoPermission = 77,
     /// Something was found in an unconfigured or misconfigured state.
@@ -88,6 +95,33 @@ impl From<Refused> for Failure {
             Exit::Config,
             format!("the configuration is not used, since there are errors in it\n{refused}"),
         )
+    }
+}
+
+impl From<NoStart> for Failure {
+    fn from(no_start: NoStart) -> Self {
+        let exit = match &no_start {
+            NoStart::Config(_) | NoStart::Firewall(_) | NoStart::Group(_) => Exit::Config,
+            NoStart::Store(error) => store_exit(error),
+            NoStart::Control(_) | NoStart::System(_) => Exit::Unavailable,
+        };
+        Self::new(exit, no_start.to_string())
+    }
+}
+
+impl From<NotDone> for Failure {
+    fn from(not_done: NotDone) -> Self {
+        match not_done {
+            NotDone::Config(refused) => refused.into(),
+            NotDone::Store(error) => Self::new(store_exit(&error), error.to_string()),
+        }
+    }
+}
+
+fn store_exit(error: &StoreError) -> Exit {
+    match error {
+        StoreError::Held { .. } => Exit::Temporary,
+        _ => Exit::Io,
     }
 }
 

@@ -73,6 +73,13 @@ pub fn load(file: Option<&Path>, shipped: &[Shipped], trust: FileTrust) -> Loade
     loaded
 }
 
+/// Reads the configuration alone, for those who only need a path in it.
+pub fn load_settings(file: Option<&Path>, trust: FileTrust) -> Loaded {
+    let mut loaded = Loaded::default();
+    loaded.read_config(file, trust);
+    loaded
+}
+
 impl Loaded {
     /// The sets in force; `origin` of each is its place in `rules`. What is wrong with the choice of sets and the
     /// changes to them goes to the diagnostics.

@@ -31,7 +31,7 @@ pub use allow_file::read_allow_file;
 pub use config_file::ConfigFile;
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use document::Step;
-pub use load::{Loaded, LoadedRules, Shipped, load};
+pub use load::{Loaded, LoadedRules, Shipped, load, load_settings};
 pub use resolve::{Available, ResolvedSet, resolve};
 pub use rule_file::RuleFile;
 pub use sense::SettingFault;

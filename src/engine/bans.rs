@@ -1,12 +1,12 @@
 //! The book of bans: who is banned, by whom, until when, and how often before.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use hashlink::LinkedHashMap;
 
-use super::journal::Row;
+use super::journal::{Changed, Row};
 use super::policy::Policy;
 use crate::address::Prefix;
 use crate::rules::{BanLength, Evidence};
@@ -73,9 +73,9 @@ pub(super) struct Bans {
     spoofable: BTreeSet<Prefix>,
     history: LinkedHashMap<Prefix, History, RandomState>,
     most: usize,
-    changed: HashSet<Prefix, RandomState>,
-    ended: Vec<(Prefix, Time)>,
-    history_changed: HashSet<Prefix, RandomState>,
+    changed: Changed<Prefix>,
+    ended: Changed<(Prefix, Time)>,
+    history_changed: Changed<Prefix>,
 }
 
 impl Bans {
@@ -87,9 +87,9 @@ impl Bans {
             spoofable: BTreeSet::new(),
             history: LinkedHashMap::default(),
             most: most.max(1),
-            changed: HashSet::default(),
-            ended: Vec::new(),
-            history_changed: HashSet::default(),
+            changed: Changed::default(),
+            ended: Changed::default(),
+            history_changed: Changed::default(),
         }
     }
 
@@ -221,7 +221,7 @@ impl Bans {
             self.history_changed.insert(*offender);
         }
         self.changed.remove(offender);
-        self.ended.push((*offender, now));
+        self.ended.insert((*offender, now));
     }
 
     fn remember(&mut self, offender: Prefix, history: History) {
@@ -259,8 +259,19 @@ impl Bans {
         wider.rev().find_map(|length| self.active.get(&Prefix::new(prefix.addr(), length).ok()?.trunc()))
     }
 
+    pub(super) fn keep_no_journal(&mut self) {
+        self.changed.keep_none();
+        self.ended.keep_none();
+        self.history_changed.keep_none();
+    }
+
+    pub(super) fn touch_all(&mut self) {
+        self.active.keys().for_each(|offender| self.changed.insert(*offender));
+        self.history.keys().for_each(|offender| self.history_changed.insert(*offender));
+    }
+
     pub(super) fn changes(&mut self, rows: &mut Vec<Row>) {
-        rows.extend(self.ended.drain(..).map(|(offender, at)| Row::BanEnded { offender, at }));
+        rows.extend(self.ended.drain().map(|(offender, at)| Row::BanEnded { offender, at }));
         rows.extend(
             self.changed.drain().filter_map(|offender| self.active.get(&offender).cloned().map(Row::Ban)),
         );

@@ -1,7 +1,10 @@
 //! What the engine remembers, as rows that a database can keep.
 
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::net::IpAddr;
 
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
 use super::bans::{Ban, History};
@@ -66,4 +69,37 @@ pub struct SessionState {
     pub counts: Vec<(String, u16, u32)>,
     /// Rule set, tenths that were counted for the peer.
     pub counted: Vec<(String, u32)>,
+}
+
+/// What changed since the rows were last taken; nothing, where nobody ever takes them.
+#[derive(Debug)]
+pub(super) struct Changed<K> {
+    keys: HashSet<K, RandomState>,
+    is_kept: bool,
+}
+
+impl<K: Eq + Hash> Changed<K> {
+    pub(super) fn insert(&mut self, key: K) {
+        if self.is_kept {
+            self.keys.insert(key);
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: &K) {
+        self.keys.remove(key);
+    }
+
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = K> + '_ {
+        self.keys.drain()
+    }
+
+    pub(super) fn keep_none(&mut self) {
+        *self = Self { keys: HashSet::default(), is_kept: false };
+    }
+}
+
+impl<K> Default for Changed<K> {
+    fn default() -> Self {
+        Self { keys: HashSet::default(), is_kept: true }
+    }
 }

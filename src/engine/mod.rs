@@ -168,10 +168,10 @@ impl Engine {
         if seen < threshold {
             return Verdict::Counted { tenths: seen, threshold };
         }
-        self.ban_for(sighting, offender)
+        self.ban_for(sighting, offender, seen)
     }
 
-    fn ban_for(&mut self, sighting: &Sighting<'_>, offender: Prefix) -> Verdict {
+    fn ban_for(&mut self, sighting: &Sighting<'_>, offender: Prefix, tenths: u32) -> Verdict {
         let (policy, time) = (&self.policies[sighting.set], sighting.time);
         if policy.evidence == Evidence::Spoofable {
             let banned = self.bans.spoofable_now(time);
@@ -182,7 +182,7 @@ impl Engine {
         self.windows.forget(sighting.set, &offender);
         let rule = policy.ids[sighting.rule].as_str();
         let ban = self.bans.by_rule(policy, rule, offender, time);
-        Verdict::Banned { until: ban.until, nth: ban.nth }
+        Verdict::Banned { tenths, until: ban.until, nth: ban.nth }
     }
 
     /// Bans whose time is over at `now`; each is returned once.
@@ -207,9 +207,17 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends every ban inside `prefix` and the ban on exactly it, resets the counters of all addresses in it, and
-    /// returns what was banned.
+    /// Ends every ban inside `prefix`, and the ban around it if it is a host; resets the counters of all addresses in
+    /// it and in what was banned, and returns that.
     pub fn unban(&mut self, prefix: &Prefix, now: Time) -> Vec<Prefix> {
+        let is_host = prefix.prefix_len() == prefix.max_prefix_len();
+        let around = self.bans.covering(prefix).filter(|_| is_host).map(|ban| ban.offender);
+        let mut freed = around.map(|around| self.free_inside(&around, now)).unwrap_or_default();
+        freed.extend(self.free_inside(prefix, now));
+        freed
+    }
+
+    fn free_inside(&mut self, prefix: &Prefix, now: Time) -> Vec<Prefix> {
         self.windows.forget_inside(prefix);
         self.sessions.forget_inside(prefix);
         self.bans.forget_history_inside(prefix);
@@ -257,7 +265,13 @@ impl Engine {
             .collect();
         self.windows.rename(&renamed);
         self.sessions.clear_counts();
-        (self.settings, self.policies) = (settings, policies);
+        self.policies = policies;
+        self.settings_changed(settings, now)
+    }
+
+    /// Takes new settings into force; bans on prefixes that hold a newly allowed address end now and are returned.
+    pub fn settings_changed(&mut self, settings: Settings, now: Time) -> Vec<Prefix> {
+        self.settings = settings;
         let allowed = |ban: &Ban| !ban.forced && self.settings.refuse(&ban.offender).is_err();
         self.bans.end_where(allowed, now)
     }
@@ -280,6 +294,19 @@ impl Engine {
         self.trust.changes(&mut rows);
         self.sessions.changes(&self.policies, &mut rows);
         rows
+    }
+
+    /// Remembers no changes from now on: for those who never ask for [`Self::changes`].
+    pub fn keep_no_journal(&mut self) {
+        self.bans.keep_no_journal();
+        self.windows.keep_no_journal();
+        self.trust.keep_no_journal();
+        self.sessions.keep_no_journal();
+    }
+
+    /// Has [`Self::changes`] tell of everything again that a new database must have: bans and their history.
+    pub fn touch_all(&mut self) {
+        self.bans.touch_all();
     }
 
     /// Takes over what an earlier run stored; rows of rule sets that are no longer in force are dropped.

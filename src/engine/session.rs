@@ -4,15 +4,15 @@
 //! largest count that any single rule reached in it. A line without an address, or with a host name, is about the
 //! peer that the same session names before or after it.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use hashlink::LinkedHashMap;
+use hashlink::linked_hash_map::Entry;
 use serde::{Deserialize, Serialize};
 
-use super::journal::{Row, SessionState};
+use super::journal::{Changed, Row, SessionState};
 use super::policy::Policy;
 use super::window::index;
 use crate::address::Prefix;
@@ -23,6 +23,9 @@ const QUIET: Duration = Duration::from_secs(180);
 
 /// And no login takes longer than this in all, however busy.
 const LONGEST: Duration = Duration::from_secs(600);
+
+/// A session quiet for so long is forgotten. It has been over for long, but lines of several files may be out of order.
+const FORGET: Duration = Duration::from_secs(1800);
 
 /// Connections at a time; the longest-unseen leaves first. sshd itself starts no more than some hundreds.
 const MOST: usize = 16_384;
@@ -65,30 +68,44 @@ pub(super) struct Session {
 #[derive(Debug)]
 pub(super) struct Sessions {
     open: LinkedHashMap<SessionKey, Session, RandomState>,
-    changed: HashSet<SessionKey, RandomState>,
+    changed: Changed<SessionKey>,
 }
 
 impl Sessions {
     pub(super) fn new() -> Self {
-        Self { open: LinkedHashMap::default(), changed: HashSet::default() }
+        Self { open: LinkedHashMap::default(), changed: Changed::default() }
     }
 
     /// The session of a line written at `time`, a new one if the process id was used by another before.
     pub(super) fn at(&mut self, key: SessionKey, time: Time) -> &mut Session {
-        if self.open.len() >= MOST
-            && !self.open.contains_key(&key)
-            && let Some((oldest, _)) = self.open.pop_front()
-        {
-            self.changed.insert(oldest);
-        }
+        self.make_room(&key, time);
         self.changed.insert(key);
-        let session = self.open.entry(key).or_insert_with(|| Session::new(time));
+        let session = match self.open.entry(key) {
+            Entry::Occupied(mut known) => {
+                known.to_back();
+                known.into_mut()
+            }
+            Entry::Vacant(new) => new.insert(Session::new(time)),
+        };
         if session.is_over(time) {
             *session = Session::new(time);
         }
         session.last = session.last.max(time);
-        self.open.to_back(&key);
-        self.open.entry(key).or_insert_with(|| Session::new(time))
+        session
+    }
+
+    fn make_room(&mut self, key: &SessionKey, now: Time) {
+        let full = self.open.len() >= MOST && !self.open.contains_key(key);
+        let forgotten = |session: &Session| now.since(session.last).is_some_and(|age| age > FORGET);
+        if (full || self.open.front().is_some_and(|(_, session)| forgotten(session)))
+            && let Some((oldest, _)) = self.open.pop_front()
+        {
+            self.changed.insert(oldest);
+        }
+    }
+
+    pub(super) fn keep_no_journal(&mut self) {
+        self.changed.keep_none();
     }
 
     pub(super) fn forget_inside(&mut self, prefix: &Prefix) {

@@ -291,6 +291,16 @@ fn unban_covers_everything_inside_and_resets_the_counters() {
 }
 
 #[test]
+fn unban_of_a_host_ends_the_ban_around_it() {
+    let mut bench = bench();
+    bench.ban(0, "2001:db8::5", 3);
+    let gone = bench.engine.unban(&"2001:db8::77/128".parse().unwrap(), bench.now);
+    assert_eq!(gone, ["2001:db8::/64".parse().unwrap()]);
+    bench.ban(0, "192.0.2.7", 3);
+    assert_eq!(bench.engine.unban(&"192.0.2.7/31".parse::<Prefix>().unwrap().trunc(), bench.now).len(), 1);
+}
+
+#[test]
 fn a_network_banned_by_hand_holds_its_hosts() {
     let mut bench = bench();
     bench.engine.ban(manual("192.0.2.0/24", bench.now), false).unwrap();

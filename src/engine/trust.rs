@@ -1,12 +1,10 @@
 //! Trust: an address that logged in of late gets more patience. It is kept for the offender's whole prefix, since
 //! IPv6 hosts change the address inside theirs.
 
-use std::collections::HashSet;
-
 use foldhash::fast::RandomState;
 use hashlink::LinkedHashMap;
 
-use super::journal::Row;
+use super::journal::{Changed, Row};
 use super::policy::Settings;
 use crate::address::Prefix;
 use crate::time::Time;
@@ -15,12 +13,12 @@ use crate::time::Time;
 pub(super) struct Trust {
     logins: LinkedHashMap<Prefix, Time, RandomState>,
     most: usize,
-    changed: HashSet<Prefix, RandomState>,
+    changed: Changed<Prefix>,
 }
 
 impl Trust {
     pub(super) fn new(most: usize) -> Self {
-        Self { logins: LinkedHashMap::default(), most: most.max(1), changed: HashSet::default() }
+        Self { logins: LinkedHashMap::default(), most: most.max(1), changed: Changed::default() }
     }
 
     pub(super) fn remember(&mut self, offender: Prefix, time: Time) {
@@ -43,6 +41,10 @@ impl Trust {
         let last = self.logins.get(&offender);
         // A login in the future was seen before a clock was set back: it still is one.
         last.is_some_and(|last| now.since(*last).is_none_or(|age| age < settings.trust.keep))
+    }
+
+    pub(super) fn keep_no_journal(&mut self) {
+        self.changed.keep_none();
     }
 
     pub(super) fn changes(&mut self, rows: &mut Vec<Row>) {

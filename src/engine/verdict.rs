@@ -34,6 +34,8 @@ pub enum Verdict {
     },
     /// The offender is banned from now on.
     Banned {
+        /// What the window held, in tenths of an offence.
+        tenths: u32,
         /// When the ban ends; `None` for never.
         until: Option<Time>,
         /// How many bans this offender has had, this one included.

@@ -1,12 +1,13 @@
 //! Sliding windows: how much an offender did of late, exactly, in bounded memory.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use hashlink::LinkedHashMap;
+use hashlink::linked_hash_map::Entry;
 
-use super::journal::Row;
+use super::journal::{Changed, Row};
 use super::policy::Policy;
 use crate::address::Prefix;
 use crate::time::Time;
@@ -30,12 +31,12 @@ pub(super) struct Windows {
     seen: LinkedHashMap<Key, Seen, RandomState>,
     most: usize,
     evicted: u64,
-    changed: HashSet<Key, RandomState>,
+    changed: Changed<Key>,
 }
 
 impl Windows {
     pub(super) fn new(most: usize) -> Self {
-        let (seen, changed) = (LinkedHashMap::default(), HashSet::default());
+        let (seen, changed) = (LinkedHashMap::default(), Changed::default());
         Self { seen, most: most.max(1), evicted: 0, changed }
     }
 
@@ -50,13 +51,17 @@ impl Windows {
     ) -> u32 {
         let key = (index(set), offender);
         self.make_room(&key);
-        let seen = self.seen.entry(key).or_insert_with(Seen::new);
+        self.changed.insert(key);
+        let seen = match self.seen.entry(key) {
+            Entry::Occupied(mut known) => {
+                known.to_back();
+                known.into_mut()
+            }
+            Entry::Vacant(new) => new.insert(Seen::new()),
+        };
         drop_outside(seen, time, within);
         insert(seen, time, tenths);
-        let sum = total(seen.iter());
-        self.seen.to_back(&key);
-        self.changed.insert(key);
-        sum
+        total(seen.iter())
     }
 
     /// How many tenths the last `within` saw.
@@ -99,6 +104,10 @@ impl Windows {
         let key = (index(set), offender);
         self.make_room(&key);
         self.seen.insert(key, seen.into());
+    }
+
+    pub(super) fn keep_no_journal(&mut self) {
+        self.changed.keep_none();
     }
 
     pub(super) fn changes(&mut self, policies: &[Policy], rows: &mut Vec<Row>) {

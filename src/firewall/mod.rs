@@ -5,7 +5,7 @@
 //! | [`Worker`], [`Handle`] | the daemon's end: changes in, [`Status`] and [`Event`]s out, no waiting |
 //! | `keeper` | the thread that owns the backend, carries changes out and converges the table |
 //! | `ledger`, `plan`, `report` | its bookkeeping, arithmetic and sentences, pure |
-//! | `search` | finds the entries that make the firewall refuse a batch |
+//! | `search`, `trouble`, `cuts` | what made the firewall refuse a batch, when to try again, whose connections to cut |
 //! | [`Backend`] | what every firewall can do; one file and one row of [`BACKENDS`] each |
 //! | [`runner`] | runs a tool: no shell, empty environment, bounded output, killed when it hangs |
 //!
@@ -18,6 +18,7 @@ use thiserror::Error;
 use crate::address::{self, Prefix};
 
 mod command;
+mod cuts;
 mod dry_run;
 mod ipfw;
 mod keeper;
@@ -30,6 +31,7 @@ pub mod runner;
 mod search;
 mod settings;
 mod status;
+mod trouble;
 mod worker;
 
 pub use dry_run::DryRun;

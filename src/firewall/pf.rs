@@ -91,8 +91,14 @@ impl Pf {
     }
 
     /// Our table, if it exists. Prints names and counts, so it works for tables of any size.
+    ///
+    /// In an anchor that does not exist yet this fails (ENOENT in `pfr_table_count`); the first add makes the anchor.
     fn look(&self) -> Result<Option<Table>, Failure> {
         let run = self.run(&["-vvsT"], b"")?;
+        if !run.ok() && self.anchor.is_some() {
+            // Not the device, then, but the anchor.
+            return self.running().map(|_| None);
+        }
         if !run.ok() {
             return Err(Failure::Broken(self.explain(&run, "show")));
         }

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
-use super::keeper::{Keeper, Pace};
+use super::keeper::Keeper;
 use super::ledger::Ledger;
+use super::trouble::Pace;
 use super::{Backend, Change, Settings, Status};
 use crate::address::Prefix;
 

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::compressed::{Packing, unpack};
+use super::ends::{plain_holds, stream_holds};
 use super::open::{Opened, open_regular};
 use super::position::{FileKey, Mark, born};
 use super::rotations::rotations;
-use super::tail::{Tail, plain_holds, stream_holds};
+use super::tail::Tail;
 
 /// How many rotated files of one log are looked at, the newest ones.
 const FILES_MAX: usize = 64;
@@ -61,12 +62,13 @@ impl Found {
         Ok(tail)
     }
 
-    /// Whether a mark is in this very file. An inode number alone says little, it may have been given away: a mark at
-    /// the beginning proves nothing unless the file is as it was.
+    /// Whether a mark was made in this very file. An inode number alone says little, it may have been given away: a
+    /// mark at the beginning needs the time at which the file was made, or a file that is as it was.
     fn is(&self, mark: &Mark) -> bool {
-        let same = self.key() == mark.file && born(&self.meta) == mark.born;
-        let likely = mark.offset > 0 || (!self.packed && self.meta.mtime() >= mark.modified);
-        same && likely && self.holds(mark)
+        let born = born(&self.meta);
+        let is_unchanged = !self.packed && self.meta.mtime() >= mark.modified;
+        let is_likely = mark.offset > 0 || born.is_some() || is_unchanged;
+        self.key() == mark.file && born == mark.born && is_likely && self.holds(mark)
     }
 }
 
@@ -191,7 +193,7 @@ pub(super) fn between(known: &[Known], mut found: Vec<Found>) -> Vec<Found> {
     let last_write = known.last().map_or(i64::MIN, |known| known.mark.modified);
     let mut index = 0;
     found.retain(|file| {
-        let after = base.map_or(file.meta.mtime() >= last_write, |base| index > base);
+        let after = base.map_or_else(|| file.meta.mtime() >= last_write, |base| index > base);
         index += 1;
         after && !known.iter().any(|known| known.is(file))
     });
@@ -201,6 +203,9 @@ pub(super) fn between(known: &[Known], mut found: Vec<Found>) -> Vec<Found> {
 /// What was not read of a file before it was truncated, where copies were made first (copytruncate): the first copy
 /// from the mark on, and those of later truncations from their beginning. Files that were read are left out.
 pub(super) fn copied(mark: &Mark, known: &[Known], mut found: Vec<Found>) -> Vec<(Found, u64)> {
+    if let Some(itself) = found.iter().position(|file| file.key() == mark.file) {
+        found.truncate(itself);
+    }
     found.retain(|file| !known.iter().any(|known| known.is(file)));
     let Some(first) = locate(mark, &found).filter(|_| mark.offset > 0) else { return Vec::new() };
     let offsets = std::iter::once(mark.offset).chain(std::iter::repeat(0));

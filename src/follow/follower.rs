@@ -70,11 +70,11 @@ pub struct Status {
 impl Follower {
     /// Looks at all paths once, so that "the end" of a file that was never read is its end now. `quiet` is how long a
     /// rotated file must have been quiet before it is closed; newsyslog signals syslogd within some ten seconds.
-    pub fn new(sources: Vec<Source>, stored: Vec<Stored>, quiet: Duration, now: Instant) -> Self {
+    pub fn new(sources: Vec<Source>, stored: &[Stored], quiet: Duration, now: Instant) -> Self {
         let mut notes = Vec::new();
         let mut inputs = Vec::new();
         for (index, source) in (0..).zip(sources) {
-            inputs.push(Input::new(SourceId(index), source, &stored, &mut notes));
+            inputs.push(Input::new(SourceId(index), source, stored, &mut notes));
         }
         let mut eyes = Eyes { now, quiet, away: false, notes: &mut notes };
         inputs.iter_mut().for_each(|input| input.observe(&mut eyes));

@@ -1,5 +1,6 @@
 //! One source of files: a path, or all paths that match a pattern.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -48,7 +49,7 @@ impl Group {
         };
         let mut group = Self { id, source, pattern, stored, logs: Vec::new() };
         match (&group.pattern, group.source.path.to_str().map(str::to_owned)) {
-            (None, Some(path)) => group.add(&path, false),
+            (None, Some(path)) => group.add(&path, true),
             (None, None) => notes.push(format!(
                 "{} is not followed: its name is not UTF-8, so that its position could not be stored",
                 group.source.path.display()
@@ -57,33 +58,31 @@ impl Group {
                 // What was read of a file that is gone may have its rest in a rotated one.
                 let matching = group.stored.iter().map(|stored| stored.path.clone());
                 let matching: Vec<String> = matching.filter(|path| pattern.text.matches(path)).collect();
-                matching.iter().for_each(|path| group.add(path, false));
+                matching.iter().for_each(|path| group.add(path, true));
             }
         }
         group
     }
 
-    fn add(&mut self, path: &str, appeared: bool) {
-        let start = if appeared || self.source.from_start { Start::Beginning } else { Start::End };
+    /// Follows another path; where it is among the first ones, what was stored is of use.
+    fn add(&mut self, path: &str, is_first: bool) {
+        let from_start = !is_first || self.source.from_start || self.appeared_while_stopped(path);
+        let start = if from_start { Start::Beginning } else { Start::End };
         let mut log = Log::new(self.id, path, self.source.through_links, start);
-        if let Some(position) = self.position_of(path) {
+        if is_first && let Some(position) = self.stored_for(path, log.sight().key()) {
             log.resume_at(position);
-        } else if let Sight::File(meta) = log.sight() {
-            self.renamed_while_stopped(&mut log, FileKey::of(&meta));
         }
         self.logs.push(log);
     }
 
-    fn position_of(&self, path: &str) -> Option<Position> {
-        self.stored.iter().find(|stored| stored.path == path).map(|stored| stored.position.clone())
-    }
-
-    /// A file may have been renamed from one matching path to another.
-    fn renamed_while_stopped(&self, log: &mut Log, key: FileKey) {
-        let mut marks = self.stored.iter().flat_map(|stored| &stored.position.files);
-        if let Some(mark) = marks.find(|mark| mark.file == key) {
-            log.resume_at(Position { homes: Vec::new(), files: vec![*mark] });
+    /// The position of a path; or of a file that was renamed from another matching path to this one.
+    fn stored_for(&self, path: &str, key: Option<FileKey>) -> Option<Position> {
+        if let Some(stored) = self.stored.iter().find(|stored| stored.path == path) {
+            return Some(stored.position.clone());
         }
+        let mut marks = self.stored.iter().flat_map(|stored| &stored.position.files);
+        let mark = marks.find(|mark| Some(mark.file) == key)?;
+        Some(Position { homes: Vec::new(), files: vec![*mark] })
     }
 
     /// Looks at all paths.
@@ -147,8 +146,7 @@ impl Group {
         self.logs.retain(|log| log.is_in_use() || paths.iter().any(|path| **path == *log.path));
         for path in paths {
             if self.logs.iter().all(|log| *log.path != *path) && self.logs.len() < FILES_MAX {
-                let appeared = appeared || self.appeared_while_stopped(&path);
-                self.add(&path, appeared);
+                self.add(&path, !appeared);
             }
         }
     }
@@ -156,11 +154,10 @@ impl Group {
     /// A file that has no position although the source has: it came while the program was stopped, if it was written
     /// to since.
     fn appeared_while_stopped(&self, path: &str) -> bool {
-        use std::os::unix::fs::MetadataExt;
         let marks = self.stored.iter().flat_map(|stored| &stored.position.files);
         let last_write = marks.map(|mark| mark.modified).max();
         let written = std::fs::metadata(path).map(|meta| meta.mtime());
-        last_write.is_some_and(|last| written.is_ok_and(|written| written >= last))
+        self.pattern.is_some() && last_write.is_some_and(|last| written.is_ok_and(|written| written >= last))
     }
 }
 

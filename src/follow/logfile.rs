@@ -1,20 +1,15 @@
 //! One followed path: what lies there now, and the conclusions from it.
 
 use std::collections::VecDeque;
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::SourceId;
-use super::find::{self, Found, Known, survey};
-use super::open::{Opened, Sight, open_regular, reason, sight};
+use super::open::{Sight, sight};
 use super::position::{FileKey, Mark, Position};
 use super::tail::Tail;
-
-/// A symlink that is led elsewhere again and again is looked for at its last targets only.
-const HOMES_MAX: usize = 4;
 
 /// What a look knows beside the files.
 pub(super) struct Eyes<'a> {
@@ -62,11 +57,11 @@ pub(super) struct Log {
     pub(super) at_path: bool,
     /// The last ones that were read to their end and closed: they tell where unread ones begin.
     pub(super) closed: VecDeque<Mark>,
-    start: Start,
+    pub(super) start: Start,
     /// What comes from now on is to be read, whatever becomes of it before the next look.
-    began: bool,
+    pub(super) began: bool,
     /// A stored position whose files were not looked for yet.
-    stored: Option<Position>,
+    pub(super) stored: Option<Position>,
     /// The position changed otherwise than by reading on.
     pub(super) moved: bool,
     /// Why the path cannot be read, as the end of a sentence.
@@ -127,7 +122,11 @@ impl Log {
                 }
             }
             Sight::Missing => self.no_file(eyes),
-            Sight::Refused(why) => self.complain(why.clone(), eyes),
+            Sight::Strange(why) => {
+                self.leave(eyes);
+                self.complain((*why).to_owned(), eyes);
+            }
+            Sight::Unreachable(why) => self.complain(why.clone(), eyes),
         }
     }
 
@@ -147,9 +146,6 @@ impl Log {
     }
 
     fn no_file(&mut self, eyes: &mut Eyes<'_>) {
-        if !self.began {
-            self.remember_rotated(eyes);
-        }
         self.leave(eyes);
         if self.tails.is_empty() && self.closed.is_empty() {
             self.complain("is not there; it will be read as soon as it is".to_owned(), eyes);
@@ -167,6 +163,9 @@ impl Log {
 
     /// There is no file of its own at the path; what was there is read to its end.
     fn leave(&mut self, eyes: &mut Eyes<'_>) {
+        if !self.began {
+            self.remember_rotated(eyes);
+        }
         if let Some(position) = self.stored.take() {
             self.resume(&position, None, eyes);
         }
@@ -178,121 +177,6 @@ impl Log {
         self.notice(eyes);
         self.leave(eyes);
         self.trouble = None;
-    }
-
-    fn another_file(&mut self, eyes: &mut Eyes<'_>) {
-        match open_regular(Path::new(&*self.path), self.through_links) {
-            // It was renamed just now; the next look finds the new one.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => self.complain(reason(&error), eyes),
-            Ok(opened) => match self.open(opened, eyes) {
-                Ok(()) => self.trouble = None,
-                Err(error) => self.complain(reason(&error), eyes),
-            },
-        }
-    }
-
-    fn open(&mut self, opened: Opened, eyes: &mut Eyes<'_>) -> io::Result<()> {
-        let key = FileKey::of(&opened.meta);
-        if self.current_key() == Some(key) {
-            return Ok(());
-        }
-        if let Some(tail) = self.take(key) {
-            self.adopt(tail);
-            return Ok(());
-        }
-        let found = Found::new(opened)?;
-        if let Some(position) = self.stored.take() {
-            self.resume(&position, Some(found), eyes);
-        } else if self.began {
-            self.rotated(found, eyes)?;
-        } else {
-            self.first(found, eyes)?;
-        }
-        self.arrived();
-        Ok(())
-    }
-
-    fn arrived(&mut self) {
-        (self.start, self.began) = (Start::Beginning, true);
-        let home = std::fs::canonicalize(&*self.path).unwrap_or_else(|_| PathBuf::from(&*self.path));
-        self.homes.retain(|other| *other != home);
-        self.homes.push(home);
-        self.moved = true;
-    }
-
-    fn first(&mut self, found: Found, eyes: &Eyes<'_>) -> io::Result<()> {
-        let key = found.key();
-        let mut tail = found.into_tail(0, eyes.now)?;
-        match self.start {
-            Start::Size(seen, size) if seen == key => tail.jump_to_line_at(size)?,
-            _ => {}
-        }
-        self.put_at_path(tail);
-        Ok(())
-    }
-
-    /// Another file is at the path: the one before is read to its end, then those that came and went unseen.
-    fn rotated(&mut self, new: Found, eyes: &Eyes<'_>) -> io::Result<()> {
-        let between = find::between(&self.known(), self.neighbours(Some(new.key())));
-        let mut tails = Vec::new();
-        for file in between.into_iter().chain([new]) {
-            let mut tail = file.into_tail(0, eyes.now)?;
-            // It came after the last look, so it was written just now.
-            tail.backlog_until = if eyes.away { tail.backlog_until } else { 0 };
-            tails.push(tail);
-        }
-        self.tails.extend(tails);
-        self.at_path = true;
-        Ok(())
-    }
-
-    /// What was read of this path and may be met again, oldest first.
-    pub(super) fn known(&self) -> Vec<Known> {
-        let closed = self.closed.iter().map(|mark| Known { mark: *mark, open: false });
-        // As it was when it was read, perhaps now in a copy; and as it is now.
-        let open = self.tails.iter().flat_map(|tail| [tail.mark(), tail.identity()]);
-        let open = open.map(|mark| Known { mark, open: true });
-        closed.chain(open).collect()
-    }
-
-    /// The rotated files and, where a symlink led elsewhere meanwhile, the file that it led to; oldest first.
-    pub(super) fn neighbours(&self, but_not: Option<FileKey>) -> Vec<Found> {
-        let mut found: Vec<Found> = Vec::new();
-        for home in self.homes.iter().rev().take(HOMES_MAX).rev() {
-            for file in survey(home, self.through_links) {
-                if Some(file.key()) != but_not && found.iter().all(|other| other.key() != file.key()) {
-                    found.push(file);
-                }
-            }
-        }
-        found
-    }
-
-    fn resume(&mut self, position: &Position, at_path: Option<Found>, eyes: &mut Eyes<'_>) {
-        self.homes.extend(position.homes.iter().map(PathBuf::from));
-        let key = at_path.as_ref().map(Found::key);
-        let others = self.neighbours(key);
-        let resumed = find::resume(&position.files, others, at_path);
-        for (file, offset) in resumed.files {
-            self.at_path = Some(file.key()) == key;
-            match file.into_tail(offset, eyes.now) {
-                Ok(tail) => self.tails.push_back(tail),
-                Err(error) => {
-                    self.at_path = false;
-                    eyes.notes.push(format!("{}: a rotated file {}", self.path, reason(&error)));
-                }
-            }
-        }
-        self.closed.extend(position.files.iter().filter(|mark| mark.closed));
-        self.moved = true;
-        if resumed.lost {
-            eyes.notes.push(format!(
-                "{}: the file that was read last is gone, and with it what was written to it since; reading what \
-                 came after it from the beginning",
-                self.path
-            ));
-        }
     }
 
     /// Gives up a file, because it was renamed to another path of the same source or came back to this one.
@@ -309,7 +193,7 @@ impl Log {
         self.arrived();
     }
 
-    fn put_at_path(&mut self, tail: Tail) {
+    pub(super) fn put_at_path(&mut self, tail: Tail) {
         self.tails.push_back(tail);
         self.at_path = true;
     }

@@ -8,7 +8,10 @@
 //! place ── cut         a place in a stream of bytes, moved on line by line
 //! tail                 one open file: reading on, noticing truncation
 //! find ── rotations    files found again under other names, packed, copied
-//! logfile, reading     one path: the file there now and those rotated away
+//!      └─ ends         … by their bytes
+//! logfile              one path: the file there now and those rotated away
+//!      ├─ opening      … another file lies there
+//!      └─ reading      … reading on, closing what is done
 //! group, pipe          one source: a path, a pattern, a FIFO, standard input
 //! follower             all sources: look
 //! thread ── wake       the loop: look, wait for an event or the tick
@@ -22,11 +25,13 @@
 pub mod compressed;
 
 mod cut;
+mod ends;
 mod find;
 mod follower;
 mod group;
 mod logfile;
 mod open;
+mod opening;
 mod pipe;
 mod place;
 mod position;

@@ -21,15 +21,17 @@ pub(super) struct Opened {
 pub(super) enum Sight {
     Missing,
     File(Metadata),
-    /// Something that is not read, with the reason as half a sentence.
-    Refused(String),
+    /// Something that is no log file, as the end of a sentence.
+    Strange(&'static str),
+    /// It could not be found out, as the end of a sentence.
+    Unreachable(String),
 }
 
 impl Sight {
     pub(super) fn key(&self) -> Option<FileKey> {
         match self {
             Self::File(meta) => Some(FileKey::of(meta)),
-            Self::Missing | Self::Refused(_) => None,
+            Self::Missing | Self::Strange(_) | Self::Unreachable(_) => None,
         }
     }
 }
@@ -39,9 +41,9 @@ pub(super) fn sight(path: &Path, through_links: bool) -> Sight {
     let meta = if through_links { std::fs::metadata(path) } else { std::fs::symlink_metadata(path) };
     match meta {
         Ok(meta) if meta.is_file() => Sight::File(meta),
-        Ok(meta) => Sight::Refused(what_it_is(&meta).to_owned()),
+        Ok(meta) => Sight::Strange(what_it_is(&meta)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Sight::Missing,
-        Err(error) => Sight::Refused(reason(&error)),
+        Err(error) => Sight::Unreachable(reason(&error)),
     }
 }
 
@@ -111,7 +113,8 @@ mod tests {
 
     fn refusal(path: &Path, through_links: bool) -> String {
         match sight(path, through_links) {
-            Sight::Refused(why) => why,
+            Sight::Strange(why) => why.to_owned(),
+            Sight::Unreachable(why) => why,
             Sight::Missing => "missing".to_owned(),
             Sight::File(_) => "file".to_owned(),
         }

@@ -200,3 +200,53 @@ fn is_readable(file: &File) -> bool {
     let mut descriptors = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
     poll(&mut descriptors, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::OwnedFd;
+    use std::time::{Duration, Instant};
+
+    use crate::follow::LINE_MAX;
+
+    fn read(pipe: &mut Pipe) -> String {
+        let (mut notes, mut text) = (Vec::new(), Vec::new());
+        let mut eyes = Eyes { now: Instant::now(), quiet: Duration::ZERO, away: false, notes: &mut notes };
+        let mut sink = |chunk: Chunk<'_>| {
+            assert!(chunk.position.is_none());
+            text.extend_from_slice(chunk.bytes);
+            ControlFlow::Continue(())
+        };
+        let _ = pipe.read(&mut eyes, &mut vec![0; crate::follow::tail::BUFFER], &mut sink);
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn a_stream_is_read_as_it_comes_and_ends_without_its_half_line() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let mut pipe = Pipe::stream(SourceId(0), OwnedFd::from(reader).into());
+        assert_eq!(read(&mut pipe), "");
+        let steps = [("one\ntw", "one\n"), ("o\n", "two\n"), ("\n\nthree\nfo", "\n\nthree\n")];
+        for (written, whole) in steps {
+            writer.write_all(written.as_bytes()).unwrap();
+            assert_eq!(read(&mut pipe), whole);
+        }
+        drop(writer);
+        assert_eq!(read(&mut pipe), "");
+        assert!(pipe.ended && pipe.descriptor().is_none());
+    }
+
+    #[test]
+    fn an_over_long_line_is_dropped_whole_however_it_arrives() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let mut pipe = Pipe::stream(SourceId(0), OwnedFd::from(reader).into());
+        for _ in 0..3 {
+            writer.write_all("x".repeat(LINE_MAX / 2 + 1).as_bytes()).unwrap();
+            assert_eq!(read(&mut pipe), "");
+        }
+        writer.write_all(b"Failed password for root from 8.8.8.8 port 1 ssh2\nnext\n").unwrap();
+        assert_eq!(read(&mut pipe), "next\n");
+        assert_eq!(pipe.tally.overlong, 1);
+    }
+}

@@ -64,7 +64,7 @@ impl Log {
         let is_untouched = |tail: &Tail| tail.untouched && tail.place.offset == 0 && !tail.drained;
         let Some(tail) = self.tails.get(index).filter(|tail| is_untouched(tail)) else { return };
         let earlier = self.closed.iter().copied().chain(self.tails.iter().take(index).map(Tail::mark));
-        let copied = earlier.filter(|mark| mark.offset > 0 && tail.holds(mark)).last();
+        let copied = earlier.rev().find(|mark| mark.offset > 0 && tail.holds(mark));
         if let (Some(mark), Some(tail)) = (copied, self.tails.get_mut(index)) {
             // Read a moment ago; should it fail now, the file is read from its beginning.
             let _ = tail.jump(mark.offset);
@@ -123,7 +123,7 @@ impl Log {
         let Some(tail) = self.tails.get(index) else { return Ok(Vec::new()) };
         let mark = tail.mark();
         let mut rest = Vec::new();
-        for (file, offset) in find::copied(&mark, &self.known(), self.neighbours(Some(tail.key))) {
+        for (file, offset) in find::copied(&mark, &self.known(), self.neighbours(None)) {
             let mut copy = file.into_tail(offset, eyes.now)?;
             copy.backlog_until = if eyes.away { copy.backlog_until } else { 0 };
             rest.push(copy);
@@ -153,7 +153,8 @@ impl Log {
             let crowded = self.tails.len() > ROTATED_MAX;
             let Some(tail) = self.tails.front() else { return };
             let done = tail.is_finished(eyes.quiet, eyes.now) && !self.may_be_written_to();
-            if !done && !(crowded && tail.drained) {
+            let must_go = crowded && tail.drained;
+            if !done && !must_go {
                 return;
             }
             self.closed.push_back(Mark { closed: true, ..tail.mark() });

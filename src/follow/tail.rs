@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use memchr::memrchr;
 
-use super::compressed::{read_full_at, unpack};
+use super::compressed::unpack;
 use super::cut::{Cut, LINE_MAX, cut};
+use super::ends::{ends_of_plain, ends_of_stream, plain_holds, read_up_to};
 use super::logfile::Eyes;
 use super::place::Place;
-use super::position::{FileKey, Fingerprint, Mark, born, last};
+use super::position::{FileKey, Fingerprint, Mark, born};
 
 /// The read buffer: large enough that system calls do not matter, small enough to stay in the processor's cache.
 pub(super) const BUFFER: usize = 256 * 1024;
@@ -120,7 +121,7 @@ impl Tail {
     pub(super) fn jump_to_line_at(&mut self, end: u64) -> io::Result<()> {
         let Body::Plain(file) = &self.body else { return Ok(()) };
         let start = end.saturating_sub(LINE_MAX as u64 + 1);
-        let bytes = read_exactly_at(file, start, end - start)?;
+        let bytes = read_up_to(file, start, end - start)?;
         self.jump(memrchr(b'\n', &bytes).map_or(start, |newline| start + newline as u64 + 1))
     }
 
@@ -247,58 +248,6 @@ impl Stamp {
     fn of(meta: &Metadata) -> Self {
         Self { size: meta.size(), changed: (meta.ctime(), meta.ctime_nsec()) }
     }
-}
-
-/// Whether a mark was made in this file, going by its bytes; a mark at the very beginning fits every file.
-pub(super) fn plain_holds(file: &File, mark: &Mark) -> bool {
-    ends_of_plain(file, mark.offset).is_ok_and(|ends| fits(mark, &ends))
-}
-
-/// The same for what a stream gives from its beginning.
-pub(super) fn stream_holds(stream: &mut dyn Read, mark: &Mark) -> bool {
-    ends_of_stream(stream, mark.offset).is_ok_and(|ends| fits(mark, &ends))
-}
-
-/// The bytes at the beginning of a file, and those before an offset.
-type Ends = (Vec<u8>, Vec<u8>);
-
-/// The head of a mark may reach beyond its offset, when it was made inside an over-long line: then less is compared.
-fn fits(mark: &Mark, (head, before): &Ends) -> bool {
-    let head_fits = u64::from(mark.head.length) > mark.offset || Fingerprint::of(head) == mark.head;
-    head_fits && Fingerprint::of(before) == mark.print
-}
-
-fn ends_of_plain(file: &File, offset: u64) -> io::Result<Ends> {
-    let reach = offset.min(Fingerprint::REACH as u64);
-    let ends = (read_exactly_at(file, 0, reach)?, read_exactly_at(file, offset - reach, reach)?);
-    complete(ends, reach)
-}
-
-/// Reads the stream up to the offset.
-fn ends_of_stream(stream: &mut dyn Read, offset: u64) -> io::Result<Ends> {
-    let reach = offset.min(Fingerprint::REACH as u64);
-    let (mut head, mut before) = (Vec::new(), Vec::new());
-    stream.take(reach).read_to_end(&mut head)?;
-    let between = offset.saturating_sub(2 * reach);
-    io::copy(&mut stream.take(between), &mut io::sink())?;
-    // Where the two overlap, what stands before the offset begins in the head.
-    let overlap = usize::try_from((2 * reach).saturating_sub(offset)).unwrap_or(0);
-    before.extend_from_slice(last(&head, overlap));
-    stream.take(reach - overlap as u64).read_to_end(&mut before)?;
-    complete((head, before), reach)
-}
-
-fn complete(ends: Ends, reach: u64) -> io::Result<Ends> {
-    let is_complete = ends.0.len() as u64 == reach && ends.1.len() as u64 == reach;
-    if is_complete { Ok(ends) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
-}
-
-/// Up to `length` bytes, fewer at the end of the file.
-fn read_exactly_at(file: &File, offset: u64, length: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
-    let length = read_full_at(file, &mut bytes, offset)?;
-    bytes.truncate(length);
-    Ok(bytes)
 }
 
 /// One system call; fewer bytes than asked for means the end of the file.

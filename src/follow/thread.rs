@@ -86,7 +86,7 @@ struct Shared {
 /// The system's, when it has no thread left.
 pub fn spawn(
     sources: Vec<Source>,
-    stored: Vec<Stored>,
+    stored: &[Stored],
     options: Options,
     batches: SyncSender<Batch>,
 ) -> io::Result<Handle> {
@@ -176,10 +176,9 @@ impl Runner {
 
     fn watch(&self) -> Option<FileWatch> {
         let watch = self.options.notify.then(|| FileWatch::new(self.waker.clone()))?;
-        watch
-            .inspect_err(|error| {
-                log::warn!("no file events ({error}); looking every {:?}", self.options.tick)
-            })
-            .ok()
+        if let Err(error) = &watch {
+            log::warn!("no file events ({error}); looking every {:?}", self.options.tick);
+        }
+        watch.ok()
     }
 }

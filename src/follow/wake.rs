@@ -64,6 +64,10 @@ impl FileWatch {
     /// Watches what is followed now; a file that was renamed or deleted has lost its watch, and the new one at its
     /// path has none. True when something is watched that was not before: what was written until then made no event.
     pub(super) fn refresh(&mut self, follower: &Follower) -> bool {
+        let stays = |(path, key): (&Arc<str>, FileKey)| self.watched.get(path) == Some(&key);
+        if follower.watchable().count() == self.watched.len() && follower.watchable().all(stays) {
+            return false;
+        }
         let gone = |(path, key): (&Arc<str>, &FileKey)| {
             let stays = follower.watchable().any(|(other, other_key)| other == path && other_key == *key);
             (!stays).then(|| Arc::clone(path))
@@ -124,7 +128,7 @@ impl PipeWatch {
 
 /// Wakes the loop when the pipe can be read, then waits for the loop to have read it. Ends with the loop.
 fn wait_for(pipe: BorrowedFd<'_>, waker: &Waker, looked: &Receiver<()>, tick: Duration) {
-    let timeout = PollTimeout::try_from(tick).unwrap_or(PollTimeout::from(1000u16));
+    let timeout = PollTimeout::try_from(tick).unwrap_or(PollTimeout::MAX);
     loop {
         let mut descriptors = [PollFd::new(pipe, PollFlags::POLLIN)];
         let ready = poll(&mut descriptors, timeout).is_ok_and(|ready| ready > 0);

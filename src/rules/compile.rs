@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 
-use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::dfa::{StartKind, dense};
 use regex_automata::meta;
 use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::Hir;
 
+use super::automaton::Automaton;
 use super::locate::{Locator, Scratch};
 use super::model::{AddressFrom, Effect, Fault, Place, Rule, RuleSet, Severity};
 use super::pattern::{self, Unreadable};
@@ -36,7 +37,7 @@ pub struct Compiled {
 
 #[derive(Debug)]
 enum Which {
-    Dense(Box<dense::DFA<Vec<u32>>>),
+    Dense(Box<Automaton>),
     General(Box<meta::Regex>),
     /// All rules are disabled.
     Nothing,
@@ -115,7 +116,7 @@ impl Which {
             return Ok(Self::Nothing);
         }
         let bare: Vec<Hir> = hirs.iter().map(|hir| pattern::without_captures(hir, |_| false)).collect();
-        match dense(&bare) {
+        match dense(&bare).and_then(|dense| Automaton::new(&dense)) {
             Some(automaton) => Ok(Self::Dense(Box::new(automaton))),
             None => {
                 let regex = meta::Builder::new().configure(limits()).build_many_from_hir(&bare);
@@ -127,18 +128,18 @@ impl Which {
     /// The first pattern, in the order of the file, that matches. All are anchored at both ends, so that
     /// leftmost-first is first-listed.
     fn of(&self, message: &[u8]) -> Option<usize> {
-        let input = Input::new(message).anchored(Anchored::Yes);
-        let found = match self {
-            // The automaton has no quit bytes, so the search cannot fail.
-            Self::Dense(automaton) => automaton.try_search_fwd(&input).ok()?,
-            Self::General(regex) => regex.search_half(&input),
+        match self {
+            Self::Dense(automaton) => automaton.which(message),
+            Self::General(regex) => {
+                let input = Input::new(message).anchored(Anchored::Yes);
+                regex.search_half(&input).map(|half| half.pattern().as_usize())
+            }
             Self::Nothing => None,
-        };
-        found.map(|half| half.pattern().as_usize())
+        }
     }
 }
 
-fn dense(hirs: &[Hir]) -> Option<dense::DFA<Vec<u32>>> {
+pub(super) fn dense(hirs: &[Hir]) -> Option<dense::DFA<Vec<u32>>> {
     let config =
         NFA::config().utf8(false).which_captures(WhichCaptures::None).nfa_size_limit(Some(NFA_LIMIT));
     let nfa = thompson::Compiler::new().configure(config).build_many_from_hir(hirs).ok()?;

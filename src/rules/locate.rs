@@ -4,7 +4,8 @@
 //! chance lies. Both have one answer. Most patterns are fixed on one side of `<ADDR>`: everything behind it up to the
 //! end (`<ADDR> port \d{1,5} ssh2$`) or everything before it from the start (`^Bad version from <ADDR> .*$`). Such a
 //! side is compiled to a *one-pass* automaton, which exists only if no text at all can be read in two ways; it is run
-//! from that side over the token of the address up to a byte that cannot belong to a token. Since a message that
+//! from that side over the token of the address up to a byte that cannot belong to a token. (Where the side is a mere row
+//! of texts and runs, [`Steps`] reads it the same way faster.) Since a message that
 //! matches the whole pattern also matches this side, and this side reads in one way only, the address found is the
 //! only one that the pattern allows. Where neither side is one-pass the general engine reads the message twice,
 //! greedy and lazy, and an address on which the two disagree is none.
@@ -19,6 +20,7 @@ use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Capture, Class, ClassBytes, ClassBytesRange, Hir, HirKind, Look};
 
 use super::pattern::{self, Parts};
+use super::steps::{From, Steps};
 
 /// Generous for a side of a pattern that a person wrote; what does not fit is left to the general engine.
 const ONE_PASS_LIMIT: usize = 256 << 10;
@@ -27,13 +29,22 @@ const ONE_PASS_LIMIT: usize = 256 << 10;
 #[derive(Debug)]
 pub(super) enum Locator {
     /// Fixed from the start up to the address: text of the peer's choosing can only follow.
-    FromStart(onepass::DFA),
-    /// Fixed from the address to the end; run over the reversed message.
-    FromEnd(onepass::DFA),
+    FromStart(Side),
+    /// Fixed from the address to the end.
+    FromEnd(Side),
     /// Neither: two readings must agree.
     Twice(Box<[meta::Regex; 2]>),
     /// The pattern names no address.
     Nowhere,
+}
+
+/// A side of a pattern that reads in one way only.
+#[derive(Debug)]
+pub(super) enum Side {
+    /// Texts and runs, as nearly all are.
+    Steps(Steps),
+    /// Anything else; from the end it is run over the reversed message.
+    OnePass(Box<onepass::DFA>),
 }
 
 /// Working memory of locators, one per thread; no search allocates once it has grown.
@@ -50,11 +61,11 @@ impl Locator {
             return Ok(Self::Nowhere);
         }
         if let Some(parts) = pattern::parts(hir) {
-            if let Some(automaton) = one_pass(from_start(&parts)) {
-                return Ok(Self::FromStart(automaton));
+            if let Some(proven) = one_pass(from_start(&parts)) {
+                return Ok(Self::FromStart(Side::new(From::Start, parts.before, &parts, proven)));
             }
-            if let Some(automaton) = one_pass(from_end(&parts)) {
-                return Ok(Self::FromEnd(automaton));
+            if let Some(proven) = one_pass(from_end(&parts)) {
+                return Ok(Self::FromEnd(Side::new(From::End, parts.behind, &parts, proven)));
             }
         }
         Ok(Self::Twice(Box::new([general(hir)?, general(&swap_greed(hir))?])))
@@ -66,19 +77,12 @@ impl Locator {
     /// choosing is believed, nor an address that the cut may have shortened.
     pub(super) fn find(&self, scratch: &mut Scratch, message: &[u8], cut: bool) -> Option<Range<usize>> {
         match self {
-            Self::FromStart(automaton) => {
-                let found = scratch.run(automaton, message)?;
+            Self::FromStart(side) => {
+                let found = side.find(From::Start, scratch, message)?;
                 (!cut || found.end < message.len()).then_some(found)
             }
             _ if cut => None,
-            Self::FromEnd(automaton) => {
-                let mut text = std::mem::take(&mut scratch.reversed);
-                text.clear();
-                text.extend(message.iter().rev());
-                let found = scratch.run(automaton, &text);
-                scratch.reversed = text;
-                found.map(|found| message.len() - found.end..message.len() - found.start)
-            }
+            Self::FromEnd(side) => side.find(From::End, scratch, message),
             Self::Twice(readings) => {
                 let [greedy, lazy] = readings.each_ref().map(|reading| captured(reading, message));
                 greedy.filter(|greedy| lazy.as_ref() == Some(greedy))
@@ -93,7 +97,30 @@ impl Locator {
     }
 }
 
+impl Side {
+    fn new(from: From, side: &[Hir], parts: &Parts<'_>, proven: onepass::DFA) -> Self {
+        Steps::new(from, side, parts.address).map_or_else(|| Self::OnePass(Box::new(proven)), Self::Steps)
+    }
+
+    fn find(&self, from: From, scratch: &mut Scratch, message: &[u8]) -> Option<Range<usize>> {
+        match (self, from) {
+            (Self::Steps(steps), _) => steps.find(message),
+            (Self::OnePass(automaton), From::Start) => scratch.run(automaton, message),
+            (Self::OnePass(automaton), From::End) => scratch.run_back(automaton, message),
+        }
+    }
+}
+
 impl Scratch {
+    fn run_back(&mut self, automaton: &onepass::DFA, message: &[u8]) -> Option<Range<usize>> {
+        let mut text = std::mem::take(&mut self.reversed);
+        text.clear();
+        text.extend(message.iter().rev());
+        let found = self.run(automaton, &text);
+        self.reversed = text;
+        found.map(|found| message.len() - found.end..message.len() - found.start)
+    }
+
     fn run(&mut self, automaton: &onepass::DFA, text: &[u8]) -> Option<Range<usize>> {
         let cache = match &mut self.one_pass {
             Some(cache) => {

@@ -36,6 +36,13 @@ pub struct Match<'m> {
     pub address: Option<IpAddr>,
 }
 
+impl Match<'_> {
+    /// The rule as people and programs name it: `sshd/failed-password`.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.set.name, self.rule.id)
+    }
+}
+
 impl Matcher {
     /// Takes compiled sets into force; the order decides which is reported first.
     pub fn new(sets: Vec<(RuleSet, Compiled)>) -> Self {

@@ -1,12 +1,14 @@
 //! Rule sets: what is looked for, in whose lines, and what it means.
 
 mod attack;
+mod automaton;
 mod check;
 mod compile;
 mod locate;
 mod matcher;
 mod model;
 mod pattern;
+mod steps;
 mod witness;
 
 pub use check::check;

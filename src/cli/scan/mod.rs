@@ -26,7 +26,8 @@ const WORTH_A_BAR: u64 = 32 << 20;
 pub(super) fn run(arguments: &Scan, out: &mut dyn Write) -> Result<Exit, Failure> {
     let logs = logs(&arguments.files)?;
     let mut setup = Setup::load(arguments.config.config.as_deref())?;
-    let guard = setup.guard(logs.len());
+    let mut guard = setup.guard(logs.len());
+    guard.engine.keep_no_journal();
     let scan = Replay::new(guard, &logs, setup.now);
     let (tally, guard, failures) = scan.run();
     failures.iter().for_each(complain);
