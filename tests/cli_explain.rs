@@ -70,8 +70,14 @@ fn lines_fit_a_terminal() {
 #[test]
 fn a_line_of_sshd_names_its_peer_the_threshold_and_the_ban() {
     let text = explain(PASSWORD);
-    assert_says(&text, &["sshd/failed-password", "192.0.2.7. It is its own: the peer completed a TCP handshake"]);
-    assert_says(&text, &["After 5 offences within 10m, 192.0.2.7 would be banned for 1h, and longer each time."]);
+    assert_says(
+        &text,
+        &["sshd/failed-password", "192.0.2.7. It is its own: the peer completed a TCP handshake"],
+    );
+    assert_says(
+        &text,
+        &["After 5 offences within 10m, 192.0.2.7 would be banned for 1h, and longer each time."],
+    );
 }
 
 #[test]
@@ -82,8 +88,12 @@ fn an_ipv6_peer_stands_for_its_network() {
 
 #[test]
 fn a_login_is_trust() {
-    let line = "Nov 22 14:38:31 gw sshd[1]: Accepted publickey for alice from 192.0.2.7 port 5 ssh2: RSA SHA256:x";
-    assert_says(&explain(line), &["Somebody logged in.", "192.0.2.7 logged in: for 7d it takes 3 times as many"]);
+    let line =
+        "Nov 22 14:38:31 gw sshd[1]: Accepted publickey for alice from 192.0.2.7 port 5 ssh2: RSA SHA256:x";
+    assert_says(
+        &explain(line),
+        &["Somebody logged in.", "192.0.2.7 logged in: for 7d it takes 3 times as many"],
+    );
 }
 
 #[test]
@@ -94,19 +104,27 @@ fn a_harmless_line_is_said_to_be_so() {
 
 #[test]
 fn a_host_name_is_never_resolved() {
-    let text = explain("Nov 22 14:38:31 gw sshd[1]: error: PAM: Authentication error for root from scan.example");
-    assert_says(&text, &["never through DNS", "it counts for the peer that the same session names in another line"]);
+    let text =
+        explain("Nov 22 14:38:31 gw sshd[1]: error: PAM: Authentication error for root from scan.example");
+    assert_says(
+        &text,
+        &["never through DNS", "it counts for the peer that the same session names in another line"],
+    );
 }
 
 #[test]
 fn a_kernel_line_without_a_peer_names_nobody() {
-    let text = explain("Nov 22 14:38:31 gw kernel: Limiting closed port RST response from 500 to 200 packets/sec");
+    let text =
+        explain("Nov 22 14:38:31 gw kernel: Limiting closed port RST response from 500 to 200 packets/sec");
     assert_says(&text, &["The line names nobody who would have to answer for it."]);
 }
 
 #[test]
 fn an_address_that_is_never_banned_is_said_to_be_so() {
-    assert_says(&explain(&PASSWORD.replace("192.0.2.7", "127.0.0.1")), &["Nothing: loopback addresses are never banned."]);
+    assert_says(
+        &explain(&PASSWORD.replace("192.0.2.7", "127.0.0.1")),
+        &["Nothing: loopback addresses are never banned."],
+    );
 }
 
 #[test]
@@ -115,7 +133,10 @@ fn a_message_without_its_header_is_known() {
     assert_says(&explain(message), &["sshd/failed-password", "192.0.2.7 would be banned for 1h"]);
     let line = thread_line();
     let (_, message) = line.split_once("kernel: ").unwrap();
-    assert_says(&explain(message), &["freebsd-tcp/failed-syncookie", "119.254.12.34 would be banned for 10m"]);
+    assert_says(
+        &explain(message),
+        &["freebsd-tcp/failed-syncookie", "119.254.12.34 would be banned for 10m"],
+    );
 }
 
 #[test]
@@ -130,10 +151,16 @@ fn a_piece_of_a_line_finds_its_rule_and_judges_nobody() {
 fn an_unknown_line_is_said_to_be_unknown() {
     let ran = run("Nov 22 14:38:31 gw postfix/smtpd[2]: connect from unknown[192.0.2.7]");
     assert_eq!(ran.code, 1);
-    assert_says(&ran.out, &["No rule knows this line", "`postfix/smtpd`, and no rule set in force is for that program"]);
+    assert_says(
+        &ran.out,
+        &["No rule knows this line", "`postfix/smtpd`, and no rule set in force is for that program"],
+    );
     let ran = run("Nov 22 14:38:31 gw sshd[2]: something new");
     assert_eq!(ran.code, 1);
-    assert_says(&ran.out, &["`sshd`, which is looked at by `sshd`, but no rule there matches", "Write a custom rule file"]);
+    assert_says(
+        &ran.out,
+        &["`sshd`, which is looked at by `sshd`, but no rule there matches", "Write a custom rule file"],
+    );
     let ran = run("hello");
     assert_eq!(ran.code, 1);
     assert_says(&ran.out, &["no syslog header that names a program"]);
@@ -196,7 +223,10 @@ fn the_json_has_an_object_for_each_rule() {
     let told = &value[0];
     let keys: Vec<&String> = told.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["address", "advice", "effect", "evidence", "means", "rule", "verdict"]);
-    assert_eq!((&told["rule"], &told["address"]), (&"freebsd-tcp/failed-syncookie".into(), &"119.254.12.34".into()));
+    assert_eq!(
+        (&told["rule"], &told["address"]),
+        (&"freebsd-tcp/failed-syncookie".into(), &"119.254.12.34".into())
+    );
     assert!(told["advice"].as_array().unwrap().len() > 3);
     let unknown = Dir::new().portcullis(["explain", "--json", "hello"]).run();
     assert_eq!((unknown.code, unknown.out.as_str()), (1, "[]\n"));

@@ -43,7 +43,9 @@ fn beside_a_log(dir: &Dir, other: &str) -> Ran {
 fn every_packing_is_read_by_its_content_not_its_name() {
     let dir = Dir::new();
     let log = fs::read(thread_log()).unwrap();
-    for (name, bytes) in [("a.gz", gzip(&log)), ("b.bz2", bzip2(&log)), ("c.zst", zstd(&log)), ("d", gzip(&log))] {
+    for (name, bytes) in
+        [("a.gz", gzip(&log)), ("b.bz2", bzip2(&log)), ("c.zst", zstd(&log)), ("d", gzip(&log))]
+    {
         dir.write(name, bytes);
         assert_eq!(dir.portcullis(["scan", "--json", name]).json()["matched"], 34, "{name}");
     }
@@ -73,13 +75,16 @@ fn rotations_are_read_oldest_first_however_they_are_named() {
     for arguments in [&["auth.log*"][..], &["auth.log", "auth.log.0", "auth.log.1.bz2", "auth.log.10.gz"]] {
         let report = dir.portcullis(["scan", "--json"].iter().chain(arguments)).json();
         let times = [&report["first"], &report["last"], &report["offenders"][0]["bans"][0]["at"]];
-        let expected = ["2026-01-10T10:00:00+00:00", "2026-01-10T10:08:20+00:00", "2026-01-10T10:08:20+00:00"];
+        let expected =
+            ["2026-01-10T10:00:00+00:00", "2026-01-10T10:08:20+00:00", "2026-01-10T10:08:20+00:00"];
         assert_eq!(times, expected.map(|time| json!(time)).each_ref());
     }
     let lines = dir.portcullis(["match", "auth.log*"]).ok();
     let sources: Vec<&str> = lines.lines().map(|line| line.split(':').next().unwrap()).collect();
     assert_eq!(sources, ["auth.log.10.gz", "auth.log.1.bz2", "auth.log.0", "auth.log", "auth.log"]);
-    assert!(dir.portcullis(["scan", "auth.log*"]).ok().starts_with("auth.log (4 files): 5 lines, 5 matched, "));
+    assert!(
+        dir.portcullis(["scan", "auth.log*"]).ok().starts_with("auth.log (4 files): 5 lines, 5 matched, ")
+    );
 }
 
 #[test]
@@ -146,7 +151,8 @@ fn a_missing_file_is_named_and_the_others_are_read() {
 fn a_directory_is_no_log() {
     let dir = Dir::new();
     fs::create_dir(dir.path().join("logs")).unwrap();
-    beside_a_log(&dir, "logs").assert(66, "logs: this is a directory; name the files in it, as in logs/*.log");
+    beside_a_log(&dir, "logs")
+        .assert(66, "logs: this is a directory; name the files in it, as in logs/*.log");
 }
 
 #[test]
@@ -214,7 +220,9 @@ fn of_a_damaged_archive_what_came_before_is_counted() {
     // Pseudo-random ports, so that the archive is long enough to be cut in its middle.
     let line = |n: u32| failures("192.0.2.9", [n]).replace("40022", &(n * 7919 % 60_000 + 1000).to_string());
     let log: String = (0..60_000).map(line).collect();
-    for (name, packed) in [("a.gz", gzip(log.as_bytes())), ("b.bz2", bzip2(log.as_bytes())), ("c.zst", zstd(log.as_bytes()))] {
+    for (name, packed) in
+        [("a.gz", gzip(log.as_bytes())), ("b.bz2", bzip2(log.as_bytes())), ("c.zst", zstd(log.as_bytes()))]
+    {
         dir.write(name, &packed[..packed.len() / 2]);
         let ran = beside_a_log(&dir, name);
         ran.assert(65, &format!("{name}: damaged compressed data"));
@@ -232,7 +240,14 @@ fn of_a_damaged_archive_what_came_before_is_counted() {
 fn a_reader_that_has_enough_is_no_error() {
     let dir = Dir::new();
     dir.write("auth.log", (0..3000).map(|n| failures("192.0.2.7", [n])).collect::<String>());
-    for command in ["match auth.log", "match --json auth.log", "scan auth.log", "completions zsh", "rules sshd", "--help"] {
+    for command in [
+        "match auth.log",
+        "match --json auth.log",
+        "scan auth.log",
+        "completions zsh",
+        "rules sshd",
+        "--help",
+    ] {
         let line = format!("{{ \"$PORTCULLIS\" {command}; echo $? >code; }} | head -1");
         let ran = dir.shell(&line);
         let code = fs::read_to_string(dir.path().join("code")).unwrap();

@@ -102,8 +102,7 @@ fn an_offender_is_banned_as_often_as_the_daemon_would_ban_it_and_longer_each_tim
     let offender = &report["offenders"][0];
     assert_eq!(offender["offences"], 12);
     let times = |at: &str, until: &str| json!({"at": format!("{ERA}{at}"), "until": format!("{ERA}{until}")});
-    let bans =
-        [times("10:00:04+00:00", "11:00:04+00:00"), times("12:00:04+00:00", "14:00:04+00:00")];
+    let bans = [times("10:00:04+00:00", "11:00:04+00:00"), times("12:00:04+00:00", "14:00:04+00:00")];
     assert_eq!(offender["bans"], json!(bans));
     let text = dir.portcullis(["scan", "auth.log"]).ok();
     assert!(text.contains("2026-01-10 10:00:04 for 1h, 2 times"), "{text}");
@@ -212,7 +211,10 @@ fn columns_line_up_however_long_an_address_is() {
 fn nobody_is_a_result_too() {
     let text = Dir::new().portcullis(["scan"]).stdin("Jan 10 10:00:00 gw cron[1]: x\n").ok();
     assert!(text.starts_with("standard input: 1 line, 0 matched, "), "{text}");
-    assert!(text.ends_with("\nNobody offended. `portcullis match --all` shows what each line is taken for.\n"), "{text}");
+    assert!(
+        text.ends_with("\nNobody offended. `portcullis match --all` shows what each line is taken for.\n"),
+        "{text}"
+    );
 }
 
 /// A flood of forged addresses must not become a list of bans, nor cost memory without end.
@@ -233,7 +235,8 @@ fn a_flood_of_forged_addresses_is_capped_and_explained() {
     dir.write("messages", log);
     let report = scan(&dir, &["messages"]);
     assert_eq!((&report["lines"], report["offenders"].as_array().unwrap().len()), (&json!(12_000), 600));
-    let (bans, prevented) = (report["bans"].as_u64().unwrap(), report["bans_prevented_by_cap"].as_u64().unwrap());
+    let (bans, prevented) =
+        (report["bans"].as_u64().unwrap(), report["bans_prevented_by_cap"].as_u64().unwrap());
     assert!((1..100).contains(&bans) && bans + prevented >= 600, "{bans} bans, {prevented} prevented");
     let text = dir.portcullis(["scan", "messages"]).ok();
     assert!(text.contains("Not banned: a flood of packets whose sources are probably forged"), "{text}");

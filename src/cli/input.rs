@@ -98,7 +98,14 @@ impl Input {
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         let opened = if path == Path::new("-") { Ok(standard_input()) } else { open(path) };
         let reader = opened.map_err(|error| failure(path, &error))?;
-        Ok(Self { reader, lines: LineBuffer::new(), chunk: vec![0; CHUNK], tail: Vec::new(), number: 0, blank: true })
+        Ok(Self {
+            reader,
+            lines: LineBuffer::new(),
+            chunk: vec![0; CHUNK],
+            tail: Vec::new(),
+            number: 0,
+            blank: true,
+        })
     }
 
     /// Reads the next chunk and hands out its whole lines, each with its number from 1; `None` at the end, else the

@@ -81,11 +81,11 @@ impl<'l> Listing<'l> {
         }
         let user = found.and_then(|(matched, _)| self.matcher.user(matched, line, record));
         self.result = if self.arguments.json {
-            let object = self.object(record, found, user.as_deref());
+            let object = self.object(record, found, user);
             writeln!(self.out, "{object}")
         } else {
-            let what = found
-                .map_or_else(|| "-".to_owned(), |(matched, count)| sentence(matched, count, user.as_deref()));
+            let what =
+                found.map_or_else(|| "-".to_owned(), |(matched, count)| sentence(matched, count, user));
             writeln!(self.out, "{}:{}: {what}", printable(self.source.as_bytes()), self.number)
         };
     }

@@ -30,7 +30,8 @@ PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -512; PRAGMA mmap_size = 0;
 PRAGMA foreign_keys = OFF; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;";
 
 /// The write-ahead log is moved into the database every 1,000 pages, and cut back to 1 MB when a large batch grew it.
-const LOG: &str = "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 1048576;";
+const LOG: &str =
+    "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 1048576;";
 
 /// An open database.
 #[derive(Debug)]
@@ -75,7 +76,8 @@ impl Database {
         if has_log(path) {
             return None;
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        let flags =
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
         let connection = Connection::open_with_flags(immutable(path), flags).ok()?;
         connection.execute_batch(SETTINGS).ok()?;
         let form = schema::form(&connection).ok()?;

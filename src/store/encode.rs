@@ -67,10 +67,7 @@ fn owners(owners: &[Owner]) -> String {
 
 fn read_owners(text: &str) -> serde_json::Result<Vec<Owner>> {
     let plain: Vec<(String, Option<i64>)> = serde_json::from_str(text)?;
-    Ok(plain
-        .into_iter()
-        .map(|(set, until)| Owner { set, until: until.map(Time::from_millis) })
-        .collect())
+    Ok(plain.into_iter().map(|(set, until)| Owner { set, until: until.map(Time::from_millis) }).collect())
 }
 
 fn origin(origin: Origin) -> &'static str {

@@ -133,7 +133,9 @@ fn is_operators(error: &io::Error) -> bool {
 
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::NotFound => "; make the directory, or name another file as `state` in the configuration",
+        io::ErrorKind::NotFound => {
+            "; make the directory, or name another file as `state` in the configuration"
+        }
         io::ErrorKind::PermissionDenied => {
             "; run as root, or name a file of your own as `state` in the configuration"
         }

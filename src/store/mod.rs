@@ -65,8 +65,7 @@ impl Store {
     /// When the operator has to settle something: see [`StoreError::is_temporary`].
     pub fn open(lock: Lock, keep: Keep, now: Time) -> Result<Self, StoreError> {
         let (pending, notices) = (Pending::default(), Vec::new());
-        let mut store =
-            Self { database: None, lock, keep, pending, notices, is_known: false, purged: None };
+        let mut store = Self { database: None, lock, keep, pending, notices, is_known: false, purged: None };
         if let Err(error) = store.attach(now) {
             if !error.is_temporary() {
                 return Err(error);

@@ -85,7 +85,11 @@ impl fmt::Display for Notice {
                 database.display()
             ),
             Self::Found { database } => {
-                write!(f, "{} can be read at last: taking over the bans and counters in it", database.display())
+                write!(
+                    f,
+                    "{} can be read at last: taking over the bans and counters in it",
+                    database.display()
+                )
             }
             Self::Unreadable { database, table, rows } => write!(
                 f,

@@ -52,7 +52,8 @@ pub(super) fn step(connection: &mut Connection, now: Time, keep: &Keep) -> Resul
     connection.execute_batch("PRAGMA synchronous = NORMAL")?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let run = |sql: &str, value: i64| transaction.execute(sql, [value]).map(drop);
-    let old = "DELETE FROM past_bans WHERE id IN (SELECT id FROM past_bans WHERE ended < ?1 ORDER BY ended LIMIT";
+    let old =
+        "DELETE FROM past_bans WHERE id IN (SELECT id FROM past_bans WHERE ended < ?1 ORDER BY ended LIMIT";
     run(&format!("{old} {STEP})"), before(keep.history))?;
     // Numbers are given in order, so the difference to the last one is how many came later.
     let surplus = |table| format!("DELETE FROM {table} WHERE id <= (SELECT max(id) FROM {table}) - ?1");

@@ -10,9 +10,8 @@ pub(super) const APPLICATION: u32 = 0x506f_7274;
 pub(super) const STEPS: &[&str] = &[FIRST];
 
 /// Tables whose absence means that somebody else was at work in the file.
-const TABLES: &[&str] = &[
-    "ban_lines", "bans", "histories", "meta", "past_bans", "positions", "sessions", "trust", "windows",
-];
+const TABLES: &[&str] =
+    &["ban_lines", "bans", "histories", "meta", "past_bans", "positions", "sessions", "trust", "windows"];
 
 const FIRST: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -66,8 +65,7 @@ pub(super) enum Form {
 pub(super) fn form(connection: &Connection) -> Result<Form> {
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
     let (application, version) = (number("application_id")?, number("user_version")?);
-    let tables: u32 =
-        connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
+    let tables: u32 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
     Ok(match (application, version, tables) {
         (APPLICATION, 0, _) => Form::Broken,
         (APPLICATION, version, _) if version == known(STEPS) && !is_complete(connection)? => Form::Broken,
@@ -78,7 +76,8 @@ pub(super) fn form(connection: &Connection) -> Result<Form> {
 }
 
 fn is_complete(connection: &Connection) -> Result<bool> {
-    let mut names = connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")?;
+    let mut names =
+        connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")?;
     let names: Vec<String> = names.query_map([], |row| row.get(0))?.collect::<Result<_>>()?;
     Ok(TABLES.iter().all(|table| names.iter().any(|name| name == table)))
 }
@@ -95,10 +94,8 @@ pub(super) fn migrate(connection: &mut Connection, from: u32, steps: &[&str]) ->
         transaction.execute_batch(step)?;
         transaction.pragma_update(None, "application_id", APPLICATION)?;
         transaction.pragma_update(None, "user_version", version)?;
-        transaction.execute(
-            "INSERT OR REPLACE INTO meta VALUES ('program', ?1)",
-            [env!("CARGO_PKG_VERSION")],
-        )?;
+        transaction
+            .execute("INSERT OR REPLACE INTO meta VALUES ('program', ?1)", [env!("CARGO_PKG_VERSION")])?;
         transaction.commit()?;
     }
     Ok(())

@@ -99,7 +99,8 @@ fn any_time() -> impl Strategy<Value = Time> {
 
 /// Few subjects, so that rows meet.
 fn any_prefix() -> impl Strategy<Value = Prefix> {
-    let v4 = (0_u8..4, 30_u8..=32).prop_map(|(n, length)| Prefix::new([192, 0, 2, n].into(), length).unwrap());
+    let v4 =
+        (0_u8..4, 30_u8..=32).prop_map(|(n, length)| Prefix::new([192, 0, 2, n].into(), length).unwrap());
     let v6 = (0_u16..3, 62_u8..=64)
         .prop_map(|(n, length)| Prefix::new([0x2001, 0xdb8, n, 0, 0, 0, 0, 1].into(), length).unwrap());
     prop_oneof![v4, v6]
@@ -152,8 +153,11 @@ fn any_row() -> impl Strategy<Value = Row> {
         any_ban().prop_map(Row::Ban),
         (any_prefix(), any_time()).prop_map(|(offender, at)| Row::BanEnded { offender, at }),
         (any_prefix(), history).prop_map(|(offender, history)| Row::History { offender, history }),
-        ("[a-z\u{0}ü]{0,2}", any_prefix(), seen)
-            .prop_map(|(set, offender, seen)| Row::Window { set, offender, seen }),
+        ("[a-z\u{0}ü]{0,2}", any_prefix(), seen).prop_map(|(set, offender, seen)| Row::Window {
+            set,
+            offender,
+            seen
+        }),
         (any_prefix(), proptest::option::of(any_time()))
             .prop_map(|(offender, seen)| Row::Trust { offender, seen }),
         any_session(),
@@ -221,10 +225,8 @@ fn positions_follow_the_counters_in_the_same_transaction() {
     let positions = [("auth", "1", "{}"), ("auth", "2", "x"), ("messages", "1", "y")]
         .map(|(source, file, position)| PositionChange::At(at(source, file, position)));
     store.commit(Batch { positions: positions.to_vec(), ..batch(vec![]) }).unwrap();
-    let replaced = PositionChange::All {
-        source: "auth".to_owned(),
-        files: vec![("3".to_owned(), "z".to_owned())],
-    };
+    let replaced =
+        PositionChange::All { source: "auth".to_owned(), files: vec![("3".to_owned(), "z".to_owned())] };
     let gone = PositionChange::Gone { source: "messages".to_owned(), file: "1".to_owned() };
     store.commit(Batch { positions: vec![replaced, gone], ..batch(vec![]) }).unwrap();
     drop(store);
@@ -263,8 +265,7 @@ fn what_is_too_old_to_count_is_passed_over_but_an_expired_ban_is_not() {
         offender: prefix("192.0.2.7"),
         seen: vec![(NOW.minus(age), 10)],
     };
-    let login =
-        |offender: &str, age| Row::Trust { offender: prefix(offender), seen: Some(NOW.minus(age)) };
+    let login = |offender: &str, age| Row::Trust { offender: prefix(offender), seen: Some(NOW.minus(age)) };
     let over = Row::Ban(Ban { until: Some(NOW.minus(HOUR)), ..ban("192.0.2.7") });
     let fresh = vec![over, window("new", HOUR), login("192.0.2.7", HOUR)];
     let old = [window("old", HOUR * 2), login("192.0.2.8", HOUR * 2)];
@@ -293,7 +294,10 @@ fn assert_goes_on_after_damage(place: &Place, cause: &str) {
     assert_eq!(notices.len(), 1, "{cause}: {notices:?}");
     assert_eq!(notices[0].answer(), Answer::WriteAll, "{cause}");
     let said = notices[0].to_string();
-    assert!(said.contains("state.db was damaged (") && said.contains("state.db.damaged-20251122T140000Z"), "{said}");
+    assert!(
+        said.contains("state.db was damaged (") && said.contains("state.db.damaged-20251122T140000Z"),
+        "{said}"
+    );
     drop(store);
     assert!(place.files().iter().any(|name| name == "state.db.damaged-20251122T140000Z"));
     let mut again = place.open();
@@ -396,7 +400,8 @@ fn a_database_of_a_later_version_is_refused_and_not_a_byte_is_changed() {
     // As after a crash, with a log.
     store.database.take().unwrap().abandon();
     drop(store);
-    let bytes = || place.files().iter().map(|name| fs::read(place.path.with_file_name(name)).unwrap()).collect();
+    let bytes =
+        || place.files().iter().map(|name| fs::read(place.path.with_file_name(name)).unwrap()).collect();
     let before: Vec<Vec<u8>> = bytes();
     assert_eq!(before.len(), 2);
     for _ in 0..2 {
@@ -509,7 +514,9 @@ fn a_million_changes_in_four_months_stay_in_a_small_file() {
             file: "1".to_owned(),
             position: now.to_string(),
         })];
-        store.commit(Batch { now, rows, positions, lines: attackers.map(|n| evidence(n, now)).collect() }).unwrap();
+        store
+            .commit(Batch { now, rows, positions, lines: attackers.map(|n| evidence(n, now)).collect() })
+            .unwrap();
         largest = largest.max(size(&place.path) + size(&lock::suffixed(&place.path, "-wal")));
     }
     assert!(changes > 1_000_000, "{changes}");

@@ -19,9 +19,11 @@ pub(super) fn all(connection: &mut Connection, pending: &Pending) -> Result<()> 
     connection.execute_batch(&format!("PRAGMA synchronous = {synchronous}"))?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let into = &transaction;
-    pending.bans.iter().filter_map(|(offender, change)| Some((offender, change.ended?))).try_for_each(
-        |(offender, ended)| end_ban(into, offender, ended),
-    )?;
+    pending
+        .bans
+        .iter()
+        .filter_map(|(offender, change)| Some((offender, change.ended?)))
+        .try_for_each(|(offender, ended)| end_ban(into, offender, ended))?;
     pending.past.iter().try_for_each(|(ban, ended)| past_ban(into, ban, *ended))?;
     pending.bans.values().filter_map(BanChange::active).try_for_each(|ban| active_ban(into, ban))?;
     pending.lines.iter().try_for_each(|lines| ban_lines(into, lines))?;
@@ -111,7 +113,8 @@ fn row(into: &Transaction<'_>, row: &Row) -> Result<()> {
                 key.writer.cast_signed(),
                 key.pid,
                 state.last,
-                serde_json::to_string(state).expect("names, numbers and addresses can always be written as JSON"),
+                serde_json::to_string(state)
+                    .expect("names, numbers and addresses can always be written as JSON"),
             ],
         ),
         Row::Session { key, state: None } => run(
