@@ -16,9 +16,19 @@ use super::exit::{Exit, Failure, STATUSES};
 pub(super) fn completions(shell: Shell, out: &mut dyn Write) -> Result<Exit, Failure> {
     // Not straight to `out`: clap_complete panics when the reader of a pipe is gone.
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "portcullis", &mut text);
+    clap_complete::generate(shell, &mut visible(), "portcullis", &mut text);
     out.write_all(&text)?;
     Ok(Exit::Ok)
+}
+
+/// The grammar without hidden commands, which the library's completions would offer.
+fn visible() -> clap::Command {
+    let all = Arguments::command();
+    let visible = all.get_subcommands().filter(|sub| !sub.is_hide_set()).cloned();
+    clap::Command::new("portcullis")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(all.get_arguments())
+        .subcommands(visible)
 }
 
 /// Writes all completions and the manual page of each command into a directory, as `contrib/generated` has them.
@@ -31,7 +41,7 @@ fn write(directory: &Path) -> io::Result<()> {
     fs::create_dir_all(&man)?;
     fs::create_dir_all(&completions)?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        clap_complete::generate_to(shell, &mut Arguments::command(), "portcullis", &completions)?;
+        clap_complete::generate_to(shell, &mut visible(), "portcullis", &completions)?;
     }
     let mut command = Arguments::command().disable_help_subcommand(true);
     command.build();

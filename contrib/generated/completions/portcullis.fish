@@ -31,8 +31,14 @@ complete -c portcullis -n "__fish_portcullis_needs_command" -f -a "match" -d 'Sh
 complete -c portcullis -n "__fish_portcullis_needs_command" -f -a "explain" -d 'Say what a log line means, what would follow from it, and what an operator should check'
 complete -c portcullis -n "__fish_portcullis_needs_command" -f -a "check" -d 'Check the configuration and rule files: syntax, samples, and an attack on every rule'
 complete -c portcullis -n "__fish_portcullis_needs_command" -f -a "rules" -d 'List the rule sets in force, or print the text of one as a start for your own'
+complete -c portcullis -n "__fish_portcullis_needs_command" -f -a "run" -d 'Run the daemon in the foreground; daemon(8) or systemd supervise it'
+complete -c portcullis -n "__fish_portcullis_needs_command" -f -a "status" -d 'Show the running daemon: sources, rule sets, counters, whether the firewall is in step'
+complete -c portcullis -n "__fish_portcullis_needs_command" -f -a "bans" -d 'List the active bans'
+complete -c portcullis -n "__fish_portcullis_needs_command" -f -a "why" -d 'Tell the history of an address, with the lines that led to its bans'
+complete -c portcullis -n "__fish_portcullis_needs_command" -f -a "ban" -d 'Ban addresses and networks by hand'
+complete -c portcullis -n "__fish_portcullis_needs_command" -f -a "unban" -d 'Free addresses and networks, and forget what was counted against them; exits 1 when nothing was banned'
+complete -c portcullis -n "__fish_portcullis_needs_command" -f -a "reload" -d 'Have the running daemon read the configuration and the rules again; on any error the running set stays'
 complete -c portcullis -n "__fish_portcullis_needs_command" -f -a "completions" -d 'Print completions for a shell'
-complete -c portcullis -n "__fish_portcullis_needs_command" -f -a "generate" -d 'Write the manual page and completions into a directory (for packagers)'
 complete -c portcullis -n "__fish_portcullis_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c portcullis -n "__fish_portcullis_using_subcommand scan" -s c -l config -d 'The configuration file [default: the installed one, if there is any]' -r -F
 complete -c portcullis -n "__fish_portcullis_using_subcommand scan" -l top -d 'How many offenders to list' -r
@@ -51,13 +57,50 @@ complete -c portcullis -n "__fish_portcullis_using_subcommand check" -s h -l hel
 complete -c portcullis -n "__fish_portcullis_using_subcommand rules" -s c -l config -d 'The configuration file [default: the installed one, if there is any]' -r -F
 complete -c portcullis -n "__fish_portcullis_using_subcommand rules" -l json -d 'Print a JSON array with one object for each rule set, or the object of the one named, with its text'
 complete -c portcullis -n "__fish_portcullis_using_subcommand rules" -s h -l help -d 'Print help'
+complete -c portcullis -n "__fish_portcullis_using_subcommand run" -s c -l config -d 'The configuration file [default: the installed one, if there is any]' -r -F
+complete -c portcullis -n "__fish_portcullis_using_subcommand run" -l dry-run -d 'Decide, but change nothing: no root, no firewall, no database; what would be done is printed'
+complete -c portcullis -n "__fish_portcullis_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c portcullis -n "__fish_portcullis_using_subcommand status" -s c -l config -d 'The configuration file [default: the installed one, if there is any]' -r -F
+complete -c portcullis -n "__fish_portcullis_using_subcommand status" -l socket -d 'The daemon\'s socket [default: the configured one]' -r -F
+complete -c portcullis -n "__fish_portcullis_using_subcommand status" -l json -d 'Print JSON'
+complete -c portcullis -n "__fish_portcullis_using_subcommand status" -s h -l help -d 'Print help'
+complete -c portcullis -n "__fish_portcullis_using_subcommand bans" -s c -l config -d 'The configuration file [default: the installed one, if there is any]' -r -F
+complete -c portcullis -n "__fish_portcullis_using_subcommand bans" -l socket -d 'The daemon\'s socket [default: the configured one]' -r -F
+complete -c portcullis -n "__fish_portcullis_using_subcommand bans" -l json -d 'Print JSON'
+complete -c portcullis -n "__fish_portcullis_using_subcommand bans" -s h -l help -d 'Print help'
+complete -c portcullis -n "__fish_portcullis_using_subcommand why" -s c -l config -d 'The configuration file [default: the installed one, if there is any]' -r -F
+complete -c portcullis -n "__fish_portcullis_using_subcommand why" -l socket -d 'The daemon\'s socket [default: the configured one]' -r -F
+complete -c portcullis -n "__fish_portcullis_using_subcommand why" -l json -d 'Print JSON'
+complete -c portcullis -n "__fish_portcullis_using_subcommand why" -s h -l help -d 'Print help'
+complete -c portcullis -n "__fish_portcullis_using_subcommand ban" -s c -l config -d 'The configuration file [default: the installed one, if there is any]' -r -F
+complete -c portcullis -n "__fish_portcullis_using_subcommand ban" -l socket -d 'The daemon\'s socket [default: the configured one]' -r -F
+complete -c portcullis -n "__fish_portcullis_using_subcommand ban" -l for -d 'For how long, as in 1h or 4w; `forever` [default: the configured length]' -r
+complete -c portcullis -n "__fish_portcullis_using_subcommand ban" -l reason -d 'Why, for `bans` and `why`' -r
+complete -c portcullis -n "__fish_portcullis_using_subcommand ban" -l json -d 'Print JSON'
+complete -c portcullis -n "__fish_portcullis_using_subcommand ban" -l force -d 'Also what is on the allow list, or holds an address that is'
+complete -c portcullis -n "__fish_portcullis_using_subcommand ban" -s h -l help -d 'Print help'
+complete -c portcullis -n "__fish_portcullis_using_subcommand unban" -s c -l config -d 'The configuration file [default: the installed one, if there is any]' -r -F
+complete -c portcullis -n "__fish_portcullis_using_subcommand unban" -l socket -d 'The daemon\'s socket [default: the configured one]' -r -F
+complete -c portcullis -n "__fish_portcullis_using_subcommand unban" -l json -d 'Print JSON'
+complete -c portcullis -n "__fish_portcullis_using_subcommand unban" -l all -d 'Everybody'
+complete -c portcullis -n "__fish_portcullis_using_subcommand unban" -l offline -d 'Work on the database and the firewall directly, when the daemon does not run'
+complete -c portcullis -n "__fish_portcullis_using_subcommand unban" -s h -l help -d 'Print help'
+complete -c portcullis -n "__fish_portcullis_using_subcommand reload" -s c -l config -d 'The configuration file [default: the installed one, if there is any]' -r -F
+complete -c portcullis -n "__fish_portcullis_using_subcommand reload" -l socket -d 'The daemon\'s socket [default: the configured one]' -r -F
+complete -c portcullis -n "__fish_portcullis_using_subcommand reload" -l json -d 'Print JSON'
+complete -c portcullis -n "__fish_portcullis_using_subcommand reload" -s h -l help -d 'Print help'
 complete -c portcullis -n "__fish_portcullis_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c portcullis -n "__fish_portcullis_using_subcommand generate" -s h -l help -d 'Print help'
-complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules completions generate help" -f -a "scan" -d 'Replay logs on their own clock: who attacked, who would have been banned, when and for how long'
-complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules completions generate help" -f -a "match" -d 'Show line by line which rule matches and which address it finds'
-complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules completions generate help" -f -a "explain" -d 'Say what a log line means, what would follow from it, and what an operator should check'
-complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules completions generate help" -f -a "check" -d 'Check the configuration and rule files: syntax, samples, and an attack on every rule'
-complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules completions generate help" -f -a "rules" -d 'List the rule sets in force, or print the text of one as a start for your own'
-complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules completions generate help" -f -a "completions" -d 'Print completions for a shell'
-complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules completions generate help" -f -a "generate" -d 'Write the manual page and completions into a directory (for packagers)'
-complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules completions generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules run status bans why ban unban reload completions help" -f -a "scan" -d 'Replay logs on their own clock: who attacked, who would have been banned, when and for how long'
+complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules run status bans why ban unban reload completions help" -f -a "match" -d 'Show line by line which rule matches and which address it finds'
+complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules run status bans why ban unban reload completions help" -f -a "explain" -d 'Say what a log line means, what would follow from it, and what an operator should check'
+complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules run status bans why ban unban reload completions help" -f -a "check" -d 'Check the configuration and rule files: syntax, samples, and an attack on every rule'
+complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules run status bans why ban unban reload completions help" -f -a "rules" -d 'List the rule sets in force, or print the text of one as a start for your own'
+complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules run status bans why ban unban reload completions help" -f -a "run" -d 'Run the daemon in the foreground; daemon(8) or systemd supervise it'
+complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules run status bans why ban unban reload completions help" -f -a "status" -d 'Show the running daemon: sources, rule sets, counters, whether the firewall is in step'
+complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules run status bans why ban unban reload completions help" -f -a "bans" -d 'List the active bans'
+complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules run status bans why ban unban reload completions help" -f -a "why" -d 'Tell the history of an address, with the lines that led to its bans'
+complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules run status bans why ban unban reload completions help" -f -a "ban" -d 'Ban addresses and networks by hand'
+complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules run status bans why ban unban reload completions help" -f -a "unban" -d 'Free addresses and networks, and forget what was counted against them; exits 1 when nothing was banned'
+complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules run status bans why ban unban reload completions help" -f -a "reload" -d 'Have the running daemon read the configuration and the rules again; on any error the running set stays'
+complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules run status bans why ban unban reload completions help" -f -a "completions" -d 'Print completions for a shell'
+complete -c portcullis -n "__fish_portcullis_using_subcommand help; and not __fish_seen_subcommand_from scan match explain check rules run status bans why ban unban reload completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
