@@ -148,6 +148,16 @@ fn a_missing_file_is_named_and_the_others_are_read() {
 }
 
 #[test]
+fn what_could_not_be_read_is_not_said_to_hold_no_attack() {
+    let dir = Dir::new();
+    dir.write("quiet.log", "Jan 10 10:00:00 gw cron[1]: x\n");
+    let ran = dir.portcullis(["scan", "gone.log"]).run();
+    assert_eq!((ran.code, ran.out.as_str()), (66, "gone.log: 0 lines, 0 matched\n"));
+    let ran = dir.portcullis(["scan", "gone.log", "quiet.log"]).run();
+    assert!(ran.out.ends_with("\nNobody offended in what could be read.\n"), "{ran:?}");
+}
+
+#[test]
 fn a_directory_is_no_log() {
     let dir = Dir::new();
     fs::create_dir(dir.path().join("logs")).unwrap();

@@ -66,7 +66,7 @@ fn all_alone_is_no_match() {
 fn lines_are_numbered_in_their_own_file() {
     let dir = Dir::new();
     dir.write("auth.log", [NOISE, &failures("192.0.2.7", [0])].concat());
-    dir.write("auth.log.0", [&failures("192.0.2.7", [0])[..], NOISE].concat());
+    dir.write("auth.log.0", failures("192.0.2.7", [0]) + NOISE);
     let text = dir.portcullis(["match", "auth.log", "auth.log.0"]).ok();
     let places: Vec<&str> = text.lines().map(|line| line.split(": ").next().unwrap()).collect();
     assert_eq!(places, ["auth.log.0:1", "auth.log:2"]);

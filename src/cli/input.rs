@@ -41,7 +41,7 @@ pub(super) fn logs(arguments: &[PathBuf]) -> Result<Vec<Log>, Failure> {
     }
     let mut seen = HashSet::new();
     paths.retain(|path| identity(path).is_none_or(|identity| seen.insert(identity)));
-    let groups = grouped(&paths).into_iter().map(without_packed_twins);
+    let groups = grouped(&paths).into_iter().map(|files| without_packed_twins(&files));
     Ok(groups.map(|files| Log { name: newest(&files), files }).collect())
 }
 
@@ -55,7 +55,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 }
 
 /// A file that is there plain and packed is being packed right now, or was with `gzip -k`.
-fn without_packed_twins(files: Vec<PathBuf>) -> Vec<PathBuf> {
+fn without_packed_twins(files: &[PathBuf]) -> Vec<PathBuf> {
     let (twins, others): (Vec<_>, Vec<_>) = files
         .iter()
         .cloned()

@@ -79,6 +79,7 @@ impl<'l> Replay<'l> {
             _ => self.merge(),
         }
         self.bar.finish_and_clear();
+        self.tally.unread = !self.failures.is_empty();
         (self.tally, self.guard, self.failures)
     }
 

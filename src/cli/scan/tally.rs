@@ -22,6 +22,8 @@ pub(super) struct Tally {
     pub(super) lines: u64,
     pub(super) matched: u64,
     pub(super) too_long: u64,
+    /// Whether a file could not be read, or not to its end.
+    pub(super) unread: bool,
     pub(super) first: Option<Time>,
     pub(super) last: Option<Time>,
     pub(super) timeline: Timeline,
@@ -44,7 +46,7 @@ pub(super) struct Offender {
     pub(super) bans: Vec<Ban>,
     pub(super) ban_count: u64,
     /// The last reason why it was not banned though it could have been.
-    pub(super) spared: Option<String>,
+    pub(super) spared: Option<Why>,
 }
 
 /// A ban that would have been made.
@@ -60,6 +62,7 @@ impl Tally {
             lines: 0,
             matched: 0,
             too_long: 0,
+            unread: false,
             first: None,
             last: None,
             timeline: Timeline::new(),
@@ -94,7 +97,7 @@ impl Tally {
             }
             Verdict::Ignored(why @ (Why::Flood(_) | Why::Trusted)) => {
                 self.capped += u64::from(matches!(why, Why::Flood(_)));
-                entry.spared = Some(why.to_string());
+                entry.spared = Some(why.clone());
             }
             _ => {}
         }
