@@ -1,6 +1,14 @@
 //! All integration tests in one binary, so that it links once.
 
 mod architecture;
+mod cli_check;
+mod cli_explain;
+mod cli_generated;
+mod cli_help;
+mod cli_inputs;
+mod cli_match;
+mod cli_rules;
+mod cli_scan;
 mod contrib;
 mod fakes_strict;
 mod fakes_support;
@@ -17,3 +25,4 @@ mod follow_world;
 mod golden;
 mod control;
 mod store;
+mod util;

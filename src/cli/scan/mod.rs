@@ -83,6 +83,7 @@ impl<'l> Replay<'l> {
             _ => self.merge(),
         }
         self.bar.finish_and_clear();
+        self.tally.unread = !self.failures.is_empty();
         (self.tally, self.guard, self.failures)
     }
 
@@ -110,7 +111,7 @@ impl<'l> Replay<'l> {
     fn read(&mut self, source: usize, each: fn(&mut Self, usize, &[u8])) -> bool {
         let Some((mut input, path)) = self.next_input(source) else { return false };
         self.streams[source].queue.bytes.clear();
-        let read = input.each_line(path, |line| each(self, source, line));
+        let read = input.each_line(path, |_, line| each(self, source, line));
         self.tally.saw(self.guard.stamp(source, input.tail()));
         if let Ok(Some(length)) = read {
             self.bar.inc(length as u64);
