@@ -133,7 +133,7 @@ fn judge(path: &Path, connection: &Connection, form: Form) -> Result<u32, StoreE
         }
         Form::Ours(found) => Ok(found),
         Form::Empty => Ok(0),
-        Form::Broken => Err(damaged("tables are missing")),
+        Form::Broken => Err(damaged("tables or columns are missing")),
         Form::Foreign => {
             let what = "the database of another program".to_owned();
             Err(StoreError::Unfit { path: path.to_owned(), what, mend: "move it away" })

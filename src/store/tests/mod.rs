@@ -1,6 +1,7 @@
 //! The store as a whole, one sentence a test.
 
 mod disk;
+mod engine;
 mod files;
 mod growth;
 mod rows;
