@@ -219,7 +219,7 @@ mod tests {
                 now += pause * 1000;
                 let time = Time::from_millis(now);
                 // An age of less than the window, or a little ahead of now.
-                let inside = |at: Time| time.since(at).map_or(at <= time.plus(DISORDER), |age| age < WITHIN);
+                let inside = |at: Time| time.since(at).map_or_else(|| at <= time.plus(DISORDER), |age| age < WITHIN);
                 model.retain(|(other, at, _)| *other != who || inside(*at));
                 model.push((who, time, tenths));
                 let expected: u32 = model.iter().filter(|(other, ..)| *other == who).map(|(.., n)| n).sum();
