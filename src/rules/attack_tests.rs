@@ -47,7 +47,7 @@ fn each_classic_mistake_is_refused_with_the_line_that_fools_it() {
         ("nothing fixed behind", r"^Invalid user .* from <ADDR>.*$"),
         ("user behind and before", r"^<USER> at <ADDR> says .*$"),
         ("a colon that a name may hold", r"^.*: host <ADDR>, .*$"),
-        ("brackets", r"^bad login \S+ \[<ADDR>\].*$"),
+        ("brackets", r"^bad login .+ \[<ADDR>\].*$"),
     ] {
         let found = errors(&set("ftpd", pattern));
         assert_eq!(found.len(), 1, "{mistake}: {pattern}: {found:?}");
