@@ -33,7 +33,6 @@ use portcullis::address::display;
 use portcullis::daemon::Setup;
 use portcullis::engine::{Engine, Guard, Outcome, Row, Verdict, When, Why};
 use portcullis::record::Clock;
-use portcullis::rules::{Compiled, Matcher};
 use portcullis::time::Time;
 use serde::Deserialize;
 
@@ -118,7 +117,8 @@ enum What<'s> {
 
 impl Story {
     fn events(&self) -> Vec<Event<'_>> {
-        let mut events: Vec<Event<'_>> = self.steps.iter().flat_map(|step| step.events(&self.sources)).collect();
+        let mut events: Vec<Event<'_>> =
+            self.steps.iter().flat_map(|step| step.events(&self.sources)).collect();
         if self.order == Order::Time {
             events.sort_by_key(|event| event.at);
         }
@@ -128,7 +128,8 @@ impl Story {
 
 impl Step {
     fn events<'s>(&'s self, sources: &[String]) -> Vec<Event<'s>> {
-        let every = self.every.as_ref().map_or(Duration::ZERO, |every| humantime::parse_duration(every).unwrap());
+        let every =
+            self.every.as_ref().map_or(Duration::ZERO, |every| humantime::parse_duration(every).unwrap());
         let named = |name: &String| sources.iter().position(|source| source == name).expect("a source");
         let source = self.source.as_ref().map_or(0, named);
         let event = |n: u32| {
@@ -155,12 +156,12 @@ struct Simulator<'s> {
 
 impl<'s> Simulator<'s> {
     fn new(story: &'s Story) -> Self {
-        let zone = TimeZone::get(&story.zone).unwrap();
-        let setup = setup(story);
+        let mut setup = setup(story);
         let end = story.steps.last().map(|step| step.at).unwrap();
-        let now = Time::from(story.now.or(story.until).unwrap_or(end));
-        let guard = guard(&setup, story.sources.len(), &zone, now);
-        Self { story, zone, setup, guard, rows: HashMap::new(), transcript: Vec::new() }
+        setup.zone = TimeZone::get(&story.zone).unwrap();
+        setup.now = story.now.or(story.until).unwrap_or(end).into();
+        let guard = setup.guard(story.sources.len());
+        Self { story, zone: setup.zone.clone(), setup, guard, rows: HashMap::new(), transcript: Vec::new() }
     }
 
     fn tell(mut self) -> Vec<String> {
@@ -169,7 +170,7 @@ impl<'s> Simulator<'s> {
             match event.what {
                 What::Line(template, n) => self.line(&event, template, n),
                 What::Act(Act::TurnOver) => self.guard.turn_over(event.source),
-                What::Act(Act::Restart) => self.restart(event.at),
+                What::Act(Act::Restart) => self.restart(),
             }
         }
         if let Some(until) = self.story.until {
@@ -186,7 +187,8 @@ impl<'s> Simulator<'s> {
         };
         let mut told = Vec::new();
         let zone = self.zone.clone();
-        self.guard.line(event.source, line.as_bytes(), when, |outcome| told.extend(sentence(&outcome, &zone)));
+        self.guard
+            .line(event.source, line.as_bytes(), when, |outcome| told.extend(sentence(&outcome, &zone)));
         self.transcript.extend(told);
     }
 
@@ -215,14 +217,18 @@ impl<'s> Simulator<'s> {
     }
 
     /// A new engine that knows what the journal of the old one said.
-    fn restart(&mut self, now: Time) {
+    fn restart(&mut self) {
         for row in self.guard.engine.changes() {
             match &row {
                 Row::BanEnded { offender, .. } => drop(self.rows.remove(&format!("ban {offender}"))),
                 _ => drop(self.rows.insert(key(&row), row)),
             }
         }
-        self.guard = guard(&self.setup, self.story.sources.len(), &self.zone, now);
+        let sources = self.story.sources.len();
+        let engine = Engine::new(self.setup.settings(sources), self.setup.policies());
+        let clocks =
+            iter::repeat_with(|| Clock::new(self.zone.clone(), self.setup.now)).take(sources).collect();
+        self.guard = Guard::new(std::mem::take(&mut self.guard.matcher), engine, clocks);
         self.rows.values().for_each(|row| self.guard.engine.restore(row.clone()));
     }
 }
@@ -254,19 +260,13 @@ fn setup(story: &Story) -> Setup {
     Setup::load(Some(&file)).unwrap_or_else(|refused| panic!("{}: {refused}", story.shows))
 }
 
-fn guard(setup: &Setup, sources: usize, zone: &TimeZone, now: Time) -> Guard {
-    let compiled = setup.sets.iter().map(|set| (set.set.clone(), Compiled::new(&set.set).unwrap()));
-    let engine = Engine::new(setup.settings(sources), setup.policies());
-    let clocks = iter::repeat_with(|| Clock::new(zone.clone(), now)).take(sources).collect();
-    Guard::new(Matcher::new(compiled.collect()), engine, clocks)
-}
-
 /// What the operator would want to know of a verdict, if anything.
 fn sentence(outcome: &Outcome<'_>, zone: &TimeZone) -> Option<String> {
     let offender = outcome.judgement.offender.map(|offender| display(&offender)).unwrap_or_default();
     let what = match &outcome.judgement.verdict {
         Verdict::Banned { until, nth } => {
-            let until = until.map_or_else(|| "for ever".into(), |until| format!("until {}", until.human(zone)));
+            let until =
+                until.map_or_else(|| "for ever".into(), |until| format!("until {}", until.human(zone)));
             format!("ban {offender} {until}, no. {nth}, by {}", outcome.matched.set.name)
         }
         Verdict::Trusted(peer) => format!("login {peer}"),
@@ -290,7 +290,8 @@ fn every_story_ends_as_it_is_written() {
 /// What is wrong with the story of a file, if anything.
 fn differs(path: &Path) -> Option<String> {
     let text = fs::read_to_string(path).unwrap();
-    let story: Story = serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let story: Story =
+        serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let told = Simulator::new(&story).tell().join("\n");
     let expected = story.expect.trim();
     (told != expected)

@@ -26,3 +26,4 @@ mod follow_world;
 mod golden;
 mod store;
 mod util;
+mod scenarios;

@@ -20,13 +20,35 @@ pub fn parse(text: &[u8]) -> Option<IpAddr> {
     if text.len() > LONGEST {
         return None;
     }
+    if let Some(address) = dotted(text) {
+        return Some(address.into());
+    }
     let text = std::str::from_utf8(text).ok()?;
     let Some((bare, zone)) = text.split_once('%') else {
-        return text.parse::<IpAddr>().ok().map(|address| address.to_canonical());
+        return text.parse::<Ipv6Addr>().ok().map(|address| IpAddr::V6(address).to_canonical());
     };
     let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     let sane = !zone.is_empty() && zone.chars().all(known);
     sane.then(|| bare.parse::<Ipv6Addr>().ok().map(|address| IpAddr::V6(address).to_canonical()))?
+}
+
+/// Four numbers, as nearly all addresses in logs are. The standard library reads the same in thrice the time.
+fn dotted(text: &[u8]) -> Option<Ipv4Addr> {
+    let (mut octets, mut numbers) = ([0; 4], text.split(|byte| *byte == b'.'));
+    for octet in &mut octets {
+        *octet = match *numbers.next()? {
+            [ones] => number(0, 0, ones)?,
+            [tens @ b'1'..=b'9', ones] => number(0, tens - b'0', ones)?,
+            [hundreds @ b'1'..=b'2', tens @ b'0'..=b'9', ones] => number(hundreds - b'0', tens - b'0', ones)?,
+            _ => return None,
+        };
+    }
+    numbers.next().is_none().then(|| octets.into())
+}
+
+fn number(hundreds: u8, tens: u8, ones: u8) -> Option<u8> {
+    let ones = ones.is_ascii_digit().then(|| ones - b'0')?;
+    (hundreds * 100).checked_add(tens * 10)?.checked_add(ones)
 }
 
 /// Why an operator's address or CIDR was not understood.
@@ -120,7 +142,16 @@ fn unbannable_v6(address: Ipv6Addr) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn dotted_numbers_are_read_as_the_standard_library_does(text in "[0-9]{0,4}(\\.[0-2]{0,1}[0-9]{0,2}){2,4}[.:a]{0,1}") {
+            prop_assert_eq!(dotted(text.as_bytes()), text.parse().ok());
+        }
+    }
 
     #[test]
     fn only_the_one_way_to_write_an_address_is_read() {

@@ -73,26 +73,14 @@ impl<'a> Tag<'a> {
 ///
 /// Names are of `A-Z a-z 0-9 _ . / -`: no colon and no bracket, so that a tag has only one reading.
 pub(super) fn tag(word: &[u8]) -> Option<Tag<'_>> {
-    let (signature, colon) = match word {
-        [signature @ .., b':'] => (signature, true),
-        _ => (word, false),
-    };
-    let (program, pid) = match signature {
-        [inside @ .., b']'] => {
-            let (program, digits) = split_pid(inside)?;
-            (program, Some(number(digits)?))
-        }
-        _ if colon => (signature, None),
+    let length = word.iter().take_while(|&&byte| NAME_BYTES[usize::from(byte)]).count();
+    let (program, rest) = word.split_at(length);
+    let pid = match rest {
+        [b':'] => None,
+        [b'[', digits @ .., b']', b':'] | [b'[', digits @ .., b']'] => Some(number(digits)?),
         _ => return None,
     };
-    is_name(program).then_some(Tag { program, pid })
-}
-
-/// `sshd[29842` to its halves; a pid has at most ten digits.
-fn split_pid(inside: &[u8]) -> Option<(&[u8], &[u8])> {
-    let open = inside.iter().rev().take(11).position(|&byte| byte == b'[')?;
-    let (program, digits) = inside.split_at(inside.len() - open - 1);
-    Some((program, &digits[1..]))
+    (length > 0).then_some(Tag { program, pid })
 }
 
 fn metalog_tag(word: &[u8]) -> Option<&[u8]> {

@@ -1,21 +1,21 @@
-//! The automaton that says which pattern matches a message: one load a byte, and less where only one text leads on.
+//! The automaton that says which pattern matches a message: one load a byte, and less where a look ahead tells more.
 //!
-//! It is the dense automaton of `regex-automata`, written out anew. Long stretches of a pattern are plain text: behind
-//! `F` and `a` of `Failed password for` every other byte ends the search. Such a text is compared as a whole.
+//! It is the dense automaton of `regex-automata`, written out anew with three kinds of stops, at which something better
+//! can be done than to go on byte by byte. Each says exactly what the bytes would have said:
+//! - Long stretches of a pattern are plain text: behind the `F` and `a` of `Failed password for` every other byte ends
+//!   the search. Such a text is compared as a whole.
+//! - In `.*` every byte but a newline leads back to the same state: the newline is searched for.
+//! - Behind a text, the rest of the message is often of a form that is best read from its end: see [`Ending`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::Range;
 
 use foldhash::fast::RandomState;
-use regex_automata::Anchored;
-use regex_automata::dfa::{Automaton as _, dense};
-use regex_automata::util::primitives::StateID;
-use regex_automata::util::start;
+use memchr::memchr;
+use regex_automata::dfa::dense;
 
-/// Marks an entry of [`Automaton::next`] that is no state: the other bits are an index into [`Automaton::stops`].
-const STOP: u32 = 1 << 31;
-
-/// The entry of all bytes behind which nothing can match.
-const DEAD: u32 = STOP;
+use super::ending::{Candidate, Ending};
+use super::table::{DEAD, STOP, Table, narrow};
 
 /// A shorter text is not worth the call that compares it.
 const WORTH_COMPARING: usize = 4;
@@ -26,199 +26,253 @@ const LONGEST_TEXT: usize = 256;
 /// Says which of several patterns, all anchored at both ends, is the first that matches a whole message.
 #[derive(Debug)]
 pub(super) struct Automaton {
-    /// A row for each state, with an entry for each class of bytes. A state is the index of its row's beginning.
-    next: Vec<u32>,
-    class: [u8; 256],
-    row: usize,
-    start: u32,
+    /// Entries may be stops: indices into `stops`, with [`STOP`] added. The first is [`DEAD`].
+    table: Table,
     stops: Vec<Stop>,
-    /// For each row the pattern that matches if the message ends there.
-    ends: Vec<Option<u32>>,
 }
 
+/// Targets are entries.
 #[derive(Debug)]
 enum Stop {
     Dead,
-    /// Nothing can match but what goes on with this text, and then in this state.
+    /// Nothing can match but what goes on with this text, and then there.
     Text(Box<[u8]>, u32),
+    /// Every byte but this leads back here; where it leads to, and which pattern matches at the end of the message.
+    Until(u8, u32, Option<u32>),
+    /// If the rest is one of these, that pattern matches; if not, on to the state.
+    Endings(Vec<(Ending, u32)>, u32),
+}
+
+/// A pattern that matches, and where its address stands if that was found on the way.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Hit {
+    pub(super) pattern: usize,
+    pub(super) token: Option<Range<usize>>,
 }
 
 impl Automaton {
-    /// Takes over a dense automaton; `None` if it may give up (none of ours does) or is too large to be numbered.
-    pub(super) fn new(dense: &dense::DFA<Vec<u32>>) -> Option<Self> {
-        let start = dense.start_state(&start::Config::new().anchored(Anchored::Yes)).ok()?;
-        let classes = dense.byte_classes();
-        let bytes: Vec<u8> =
-            classes.representatives(..).filter_map(regex_automata::util::alphabet::Unit::as_u8).collect();
-        let (states, numbers) = reached(dense, start, &bytes)?;
-        let row = bytes.len();
-        let entry = |state: StateID| numbers.get(&state).map_or(DEAD, |&number| number * narrow(row));
-        let entries = states.iter().flat_map(|&state| bytes.iter().map(move |&byte| (state, byte)));
-        let mut automaton = Self {
-            next: entries.map(|(state, byte)| entry(dense.next_state(state, byte))).collect(),
-            class: std::array::from_fn(|byte| classes.get(byte.to_le_bytes()[0])),
-            row,
-            start: 0,
-            stops: vec![Stop::Dead],
-            ends: states.iter().map(|&state| pattern_at_end(dense, state)).collect(),
-        };
-        automaton.compare_texts();
+    /// Takes over a dense automaton, with endings that may be used where they prove to be true; `None` if the
+    /// automaton may give up (none of ours does) or is too large to be numbered.
+    pub(super) fn new(dense: &dense::DFA<Vec<u32>>, candidates: &[Candidate]) -> Option<Self> {
+        let table = Table::new(dense)?;
+        let stops = Stops::of(&table, candidates);
+        let mut automaton = Self { table, stops: stops.list };
+        automaton.put_stops(&stops.before);
         automaton.sort();
         Some(automaton)
     }
 
     /// The first pattern that matches the message from its start to its end.
-    pub(super) fn which(&self, message: &[u8]) -> Option<usize> {
-        let (mut state, mut rest) = (self.start, message);
+    pub(super) fn which(&self, message: &[u8]) -> Option<Hit> {
+        let (mut entry, mut rest) = (self.table.start, message);
         loop {
-            while state & STOP == 0 {
-                let Some((byte, behind)) = rest.split_first() else { return self.end(state) };
-                state = self.next[state as usize + usize::from(self.class[usize::from(*byte)])];
-                rest = behind;
+            while entry & STOP == 0 {
+                let Some((byte, behind)) = rest.split_first() else { return hit(self.table.end(entry)) };
+                (entry, rest) = (self.table.step(entry, *byte), behind);
             }
-            match &self.stops[(state ^ STOP) as usize] {
+            match &self.stops[(entry ^ STOP) as usize] {
                 Stop::Dead => return None,
-                Stop::Text(text, behind) => (state, rest) = (*behind, rest.strip_prefix(&**text)?),
+                Stop::Text(text, behind) => (entry, rest) = (*behind, rest.strip_prefix(&**text)?),
+                Stop::Until(byte, behind, end) => match memchr(*byte, rest) {
+                    Some(at) => (entry, rest) = (*behind, &rest[at + 1..]),
+                    None => return hit(*end),
+                },
+                Stop::Endings(endings, behind) => {
+                    let found =
+                        endings.iter().find_map(|(ending, pattern)| Some((ending.find(rest)?, *pattern)));
+                    if let Some((token, pattern)) = found {
+                        let before = message.len() - rest.len();
+                        let token = Some(before + token.start..before + token.end);
+                        return Some(Hit { pattern: pattern as usize, token });
+                    }
+                    entry = *behind;
+                }
             }
         }
     }
 
-    /// Heap bytes, but for the texts.
+    /// Heap bytes of the table.
     pub(super) fn memory_usage(&self) -> usize {
-        size_of_val(&*self.next) + size_of_val(&*self.ends) + size_of_val(&*self.stops)
+        size_of_val(&*self.table.next) + size_of_val(&*self.table.ends) + size_of_val(&*self.stops)
     }
 
-    fn end(&self, state: u32) -> Option<usize> {
-        self.ends[state as usize / self.row].map(|pattern| pattern as usize)
-    }
-
-    /// Puts a stop where a text begins. The states within it are not reached any more.
-    fn compare_texts(&mut self) {
-        let only: Vec<Option<(u8, u32)>> = (0..self.ends.len()).map(|state| self.only_way(state)).collect();
-        let mut begun = HashMap::default();
-        for state in (0..only.len()).filter(|&state| only[state].is_none()) {
-            for entry in state * self.row..(state + 1) * self.row {
-                self.next[entry] = self.text_at(self.next[entry], &only, &mut begun);
+    /// Lets all entries that lead to a state with a stop lead to the stop.
+    fn put_stops(&mut self, before: &[Option<u32>]) {
+        let row = self.table.row;
+        let put = |entry: &mut u32| {
+            if *entry & STOP == 0 {
+                *entry = before[*entry as usize / row].unwrap_or(*entry);
+            }
+        };
+        self.table.next.iter_mut().for_each(put);
+        put(&mut self.table.start);
+        for stop in &mut self.stops {
+            if let Stop::Text(_, behind) | Stop::Until(_, behind, _) = stop {
+                put(behind);
             }
         }
-        self.start = self.text_at(self.start, &only, &mut begun);
     }
 
-    /// The byte and the state it leads to, if the message cannot end here nor go on with another.
-    fn only_way(&self, state: usize) -> Option<(u8, u32)> {
-        let entries = &self.next[state * self.row..][..self.row];
-        let mut alive = (0..).zip(entries).filter(|(_, entry)| **entry != DEAD);
-        let ((class, &next), None, None) = (alive.next()?, alive.next(), self.ends[state]) else {
-            return None;
-        };
-        let mut bytes = (0..=255).filter(|&byte| self.class[usize::from(byte)] == class);
-        Some((bytes.next()?, next)).filter(|_| bytes.next().is_none())
-    }
-
-    /// The stop that stands for the entry if a text begins there, or the entry itself.
-    fn text_at(
-        &mut self,
-        entry: u32,
-        only: &[Option<(u8, u32)>],
-        begun: &mut HashMap<u32, u32, RandomState>,
-    ) -> u32 {
-        if entry & STOP != 0 {
-            return entry;
-        }
-        if let Some(&stop) = begun.get(&entry) {
-            return stop;
-        }
-        let (mut text, mut state) = (Vec::new(), entry);
-        while let Some((byte, next)) = only[state as usize / self.row].filter(|_| text.len() < LONGEST_TEXT) {
-            text.push(byte);
-            state = next;
-        }
-        let stop = if text.len() < WORTH_COMPARING {
-            entry
-        } else {
-            self.stops.push(Stop::Text(text.into(), state));
-            STOP | narrow(self.stops.len() - 1)
-        };
-        begun.insert(entry, stop);
-        stop
-    }
-}
-
-impl Automaton {
     /// Puts the states into the order in which a message goes through them, and drops those that none reaches: so
     /// those of one kind of message lie together.
     fn sort(&mut self) {
-        let (mut order, mut rows, mut waiting) = (Vec::new(), vec![None; self.ends.len()], vec![self.start]);
+        let (mut order, mut rows) = (Vec::new(), vec![None; self.table.ends.len()]);
+        let (mut stopped, mut waiting) = (vec![false; self.stops.len()], vec![self.table.start]);
         while let Some(entry) = waiting.pop() {
-            let Some(state) = self.state(entry) else { continue };
-            let row = &mut rows[state as usize / self.row];
+            if entry & STOP != 0 {
+                let stop = (entry ^ STOP) as usize;
+                let seen = std::mem::replace(&mut stopped[stop], true);
+                waiting.extend(self.stops[stop].target_mut().filter(|_| !seen).copied());
+                continue;
+            }
+            let row = &mut rows[entry as usize / self.table.row];
             if row.is_none() {
-                *row = Some(narrow(order.len() * self.row));
-                order.push(state as usize);
-                waiting.extend(self.next[state as usize..][..self.row].iter().rev());
+                *row = Some(narrow(order.len() * self.table.row));
+                order.push(entry);
+                waiting.extend(self.table.entries(entry).iter().rev());
             }
         }
-        let moved = |entry: u32| {
-            if entry & STOP == 0 { rows[entry as usize / self.row].unwrap_or(DEAD) } else { entry }
+        self.renumber(&order, &rows);
+    }
+
+    fn renumber(&mut self, order: &[u32], rows: &[Option<u32>]) {
+        let row = self.table.row;
+        let moved = |entry: u32| match entry & STOP {
+            0 => rows[entry as usize / row].unwrap_or(DEAD),
+            _ => entry,
         };
-        let next = order.iter().flat_map(|&state| &self.next[state..state + self.row]);
-        let next = next.map(|&entry| moved(entry)).collect();
-        let ends = order.iter().map(|&state| self.ends[state / self.row]).collect();
-        self.start = moved(self.start);
-        for stop in &mut self.stops {
-            if let Stop::Text(_, behind) = stop {
-                *behind = moved(*behind);
-            }
-        }
-        (self.next, self.ends) = (next, ends);
+        let next = order.iter().flat_map(|&state| self.table.entries(state));
+        let (next, ends) = (
+            next.map(|&entry| moved(entry)).collect(),
+            order.iter().map(|&state| self.table.end(state)).collect(),
+        );
+        (self.table.next, self.table.ends) = (next, ends);
+        self.table.start = moved(self.table.start);
+        self.stops.iter_mut().filter_map(Stop::target_mut).for_each(|target| *target = moved(*target));
     }
+}
 
-    /// The state that an entry leads to.
-    fn state(&self, entry: u32) -> Option<u32> {
-        if entry & STOP == 0 {
-            return Some(entry);
-        }
-        match &self.stops[(entry ^ STOP) as usize] {
-            Stop::Dead => None,
-            Stop::Text(_, behind) => Some(*behind),
+fn hit(pattern: Option<u32>) -> Option<Hit> {
+    pattern.map(|pattern| Hit { pattern: pattern as usize, token: None })
+}
+
+impl Stop {
+    fn target_mut(&mut self) -> Option<&mut u32> {
+        match self {
+            Self::Dead => None,
+            Self::Text(_, target) | Self::Until(_, target, _) | Self::Endings(_, target) => Some(target),
         }
     }
 }
 
-type Numbers = HashMap<StateID, u32, RandomState>;
+/// The stops of a table, and for each of its states the entry of the stop to make before it.
+struct Stops {
+    list: Vec<Stop>,
+    before: Vec<Option<u32>>,
+}
 
-/// The states that messages can reach, nearest first, and the place of each in that order.
-fn reached(dense: &dense::DFA<Vec<u32>>, start: StateID, bytes: &[u8]) -> Option<(Vec<StateID>, Numbers)> {
-    let (mut states, mut numbers) = (vec![start], Numbers::from_iter([(start, 0)]));
-    let mut at = 0;
-    while let Some(&state) = states.get(at) {
-        for &byte in bytes {
-            let next = dense.next_state(state, byte);
-            if dense.is_quit_state(next) || states.len() * bytes.len() >= STOP as usize {
-                return None;
-            }
-            if !dense.is_dead_state(next) && !numbers.contains_key(&next) {
-                numbers.insert(next, narrow(states.len()));
-                states.push(next);
+impl Stops {
+    fn of(table: &Table, candidates: &[Candidate]) -> Self {
+        let mut stops = Self { list: vec![Stop::Dead], before: vec![None; table.ends.len()] };
+        let only: Vec<Option<(u8, u32)>> = table.states().map(|state| only_way(table, state)).collect();
+        let within: HashSet<u32, RandomState> = only.iter().flatten().map(|(_, behind)| *behind).collect();
+        let only = |state: u32| only[state as usize / table.row];
+        let mut likely: BTreeSet<u32> =
+            candidates.iter().filter_map(|candidate| table.walk(table.start, &candidate.head)).collect();
+        for state in table.states() {
+            if only(state).is_none() {
+                until(table, state).into_iter().for_each(|until| stops.add(table, state, until));
+            } else if !within.contains(&state)
+                && let Some((text, behind)) = text(only, state)
+            {
+                stops.add(table, state, Stop::Text(text, behind));
+                likely.insert(behind);
             }
         }
-        at += 1;
+        for (state, endings) in endings(table, &likely, candidates) {
+            stops.add(table, state, Stop::Endings(endings, state));
+        }
+        stops
     }
-    Some((states, numbers))
+
+    fn add(&mut self, table: &Table, state: u32, stop: Stop) {
+        let before = &mut self.before[state as usize / table.row];
+        if before.is_none() {
+            *before = Some(STOP | narrow(self.list.len()));
+            self.list.push(stop);
+        }
+    }
 }
 
-fn pattern_at_end(dense: &dense::DFA<Vec<u32>>, state: StateID) -> Option<u32> {
-    let end = dense.next_eoi_state(state);
-    dense.is_match_state(end).then(|| dense.match_pattern(end, 0).as_u32())
+/// The text that must follow in this state, and the state behind it.
+fn text(only: impl Fn(u32) -> Option<(u8, u32)>, state: u32) -> Option<(Box<[u8]>, u32)> {
+    let (mut text, mut behind) = (Vec::new(), state);
+    while let Some((byte, next)) = only(behind).filter(|_| text.len() < LONGEST_TEXT) {
+        text.push(byte);
+        behind = next;
+    }
+    (text.len() >= WORTH_COMPARING).then(|| (text.into(), behind))
 }
 
-fn narrow(number: usize) -> u32 {
-    u32::try_from(number).expect("states are counted to stay below 2^31")
+/// The byte and the state it leads to, if the message can neither end here nor go on with another.
+fn only_way(table: &Table, state: u32) -> Option<(u8, u32)> {
+    let mut alive = (0..).zip(table.entries(state)).filter(|(_, entry)| **entry != DEAD);
+    let (class, &next) = alive.next()?;
+    if alive.next().is_some() || table.end(state).is_some() {
+        return None;
+    }
+    Some((only_byte(table, class)?, next))
+}
+
+fn until(table: &Table, state: u32) -> Option<Stop> {
+    let mut others = (0..).zip(table.entries(state)).filter(|(_, entry)| **entry != state);
+    let (class, &behind) = others.next()?;
+    if others.next().is_some() {
+        return None;
+    }
+    Some(Stop::Until(only_byte(table, class)?, behind, table.end(state)))
+}
+
+/// The byte of a class of one.
+fn only_byte(table: &Table, class: u8) -> Option<u8> {
+    let mut bytes = (0..=255).filter(|&byte| table.class[usize::from(byte)] == class);
+    bytes.next().filter(|_| bytes.next().is_none())
+}
+
+/// The endings that are proven to be true in each of the states.
+fn endings(
+    table: &Table,
+    states: &BTreeSet<u32>,
+    candidates: &[Candidate],
+) -> Vec<(u32, Vec<(Ending, u32)>)> {
+    let mut proofs: Vec<(&Candidate, Option<_>)> = Vec::new();
+    let mut proven: BTreeMap<u32, Vec<(Ending, u32)>> = BTreeMap::new();
+    for candidate in candidates {
+        let known = proofs.iter().position(|(other, _)| other.hir == candidate.hir);
+        let known = known.unwrap_or_else(|| {
+            proofs.push((candidate, candidate.proof()));
+            proofs.len() - 1
+        });
+        let Some((alone, example)) = &proofs[known].1 else { continue };
+        for &state in states {
+            // The example is a quick look before the proof.
+            let behind = table.walk(state, example).and_then(|state| table.end(state));
+            if behind == Some(candidate.pattern) && table.includes(state, alone, candidate.pattern) {
+                proven
+                    .entry(state)
+                    .or_default()
+                    .extend(candidate.ending().map(|ending| (ending, candidate.pattern)));
+            }
+        }
+    }
+    proven.into_iter().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use regex_automata::dfa::Automaton as _;
+    use regex_automata::{Anchored, Input};
 
     use super::super::pattern;
     use super::*;
@@ -229,13 +283,17 @@ mod tests {
     }
 
     fn automaton(patterns: &[&str]) -> Automaton {
-        Automaton::new(&dense(patterns)).unwrap()
+        Automaton::new(&dense(patterns), &[]).unwrap()
+    }
+
+    fn answer(automaton: &Automaton, message: &str) -> Option<usize> {
+        automaton.which(message.as_bytes()).map(|hit| hit.pattern)
     }
 
     #[test]
     fn the_first_pattern_that_matches_the_whole_message_wins() {
         let automaton = automaton(&["^Failed password$", "^Failed .*$", "^(?:Failed)?$"]);
-        let which = |message: &str| automaton.which(message.as_bytes());
+        let which = |message: &str| answer(&automaton, message);
         assert_eq!(which("Failed password"), Some(0));
         assert_eq!(which("Failed passwords"), Some(1));
         assert_eq!((which("Failed"), which("")), (Some(2), Some(2)));
@@ -250,15 +308,33 @@ mod tests {
             .iter()
             .filter_map(|stop| if let Stop::Text(text, _) = stop { Some(&**text) } else { None })
             .collect();
-        assert_eq!(texts, [&b"ssword"[..], b"blickey", b"Failed p"]);
+        assert!(texts.contains(&&b"Failed p"[..]) && texts.contains(&&b"ssword"[..]), "{texts:?}");
     }
 
     #[test]
     fn a_text_that_is_a_loop_ends_somewhere() {
         let automaton = automaton(&["^(?:abcd)+$", "^(?:0123456789abcdef){20}$"]);
-        assert_eq!(automaton.which(&b"abcd".repeat(1000)), Some(0));
-        assert_eq!(automaton.which(&b"0123456789abcdef".repeat(20)), Some(1));
-        assert_eq!(automaton.which(&b"0123456789abcdef".repeat(19)), None);
+        assert_eq!(answer(&automaton, &"abcd".repeat(1000)), Some(0));
+        assert_eq!(answer(&automaton, &"0123456789abcdef".repeat(20)), Some(1));
+        assert_eq!(answer(&automaton, &"0123456789abcdef".repeat(19)), None);
+    }
+
+    #[test]
+    fn an_ending_that_is_true_is_used_and_finds_the_address() {
+        let fields = [("USER".to_owned(), "[^:]*".to_owned())];
+        let read = |text: &&str| pattern::read(text, &fields).unwrap();
+        let hirs: Vec<_> = ["^Failed for <USER> from <ADDR> port \\d+$", "^Failed for [^:]*: .*$"]
+            .iter()
+            .map(read)
+            .collect();
+        let candidates: Vec<_> =
+            hirs.iter().enumerate().filter_map(|(n, hir)| Candidate::new(n, hir)).collect();
+        let automaton = Automaton::new(&super::super::compile::dense(&hirs).unwrap(), &candidates).unwrap();
+        assert!(automaton.stops.iter().any(|stop| matches!(stop, Stop::Endings(..))));
+        let hit = |pattern, token| Some(Hit { pattern, token });
+        assert_eq!(automaton.which(b"Failed for x from 192.0.2.7 port 1"), hit(0, Some(18..27)));
+        assert_eq!(automaton.which(b"Failed for x from 192.0.2.7 port"), None);
+        assert_eq!(automaton.which(b"Failed for x: 192.0.2.7"), hit(1, None));
     }
 
     proptest! {
@@ -266,9 +342,9 @@ mod tests {
         fn it_answers_as_the_automaton_it_was_made_from(message in "(Failed|Fai|password|publickey| |for|from|[a-f]){0,6}") {
             let patterns = ["^Failed (?:password|publickey) for [a-e]*$", "^Fail.*(?:password)?$", "^(?:a|Failed)*$"];
             let dense = dense(&patterns);
-            let input = regex_automata::Input::new(&message).anchored(Anchored::Yes);
+            let input = Input::new(&message).anchored(Anchored::Yes);
             let expected = dense.try_search_fwd(&input).unwrap().map(|found| found.pattern().as_usize());
-            prop_assert_eq!(Automaton::new(&dense).unwrap().which(message.as_bytes()), expected);
+            prop_assert_eq!(answer(&Automaton::new(&dense, &[]).unwrap(), &message), expected);
         }
     }
 }

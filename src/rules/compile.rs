@@ -8,7 +8,8 @@ use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Capture, Hir};
 
-use super::automaton::Automaton;
+use super::automaton::{Automaton, Hit};
+use super::ending::Candidate;
 use super::locate::{Locator, Scratch};
 use super::model::{AddressFrom, Effect, Fault, Place, Rule, RuleSet, Severity};
 use super::pattern::{self, Unreadable};
@@ -77,7 +78,7 @@ impl Compiled {
             return Err(faults);
         }
         let (hirs, locators): (Vec<Hir>, Vec<Locator>) = parts.into_iter().unzip();
-        let which = Which::new(&hirs).map_err(|error| vec![too_large(&error)])?;
+        let which = Which::new(&hirs, &locators).map_err(|error| vec![too_large(&error)])?;
         let rules = chosen.iter().map(|&(index, _)| index).collect();
         Ok(Self { which, locators, rules, message_limit: set.message_limit.unwrap_or(DEFAULT_MESSAGE_LIMIT) })
     }
@@ -87,9 +88,13 @@ impl Compiled {
     /// `cut` says that a part of the line may be missing at its end; a message as long as the set's limit is
     /// taken for cut in any case.
     pub fn find(&self, scratch: &mut Scratch, message: &[u8], cut: bool) -> Option<Found> {
-        let pattern = self.which.of(message)?;
+        let Hit { pattern, token } = self.which.of(message)?;
         let cut = cut || message.len() >= self.message_limit;
-        let token = self.locators[pattern].find(scratch, message, cut);
+        let token = match token {
+            // It was found from the end.
+            Some(token) => Some(token).filter(|_| !cut),
+            None => self.locators[pattern].find(scratch, message, cut),
+        };
         let address = token.and_then(|range| address::parse(message.get(range)?));
         Some(Found { rule: self.rules[pattern], address })
     }
@@ -123,12 +128,15 @@ impl Compiled {
 }
 
 impl Which {
-    fn new(hirs: &[Hir]) -> Result<Self, String> {
+    fn new(hirs: &[Hir], locators: &[Locator]) -> Result<Self, String> {
         if hirs.is_empty() {
             return Ok(Self::Nothing);
         }
         let bare: Vec<Hir> = hirs.iter().map(|hir| pattern::without_captures(hir, |_| false)).collect();
-        match dense(&bare).and_then(|dense| Automaton::new(&dense)) {
+        let from_end = hirs.iter().enumerate().filter(|(pattern, _)| locators[*pattern].is_from_end());
+        let endings: Vec<Candidate> =
+            from_end.filter_map(|(pattern, hir)| Candidate::new(pattern, hir)).collect();
+        match dense(&bare).and_then(|dense| Automaton::new(&dense, &endings)) {
             Some(automaton) => Ok(Self::Dense(Box::new(automaton))),
             None => {
                 let regex = meta::Builder::new().configure(limits()).build_many_from_hir(&bare);
@@ -139,12 +147,13 @@ impl Which {
 
     /// The first pattern, in the order of the file, that matches. All are anchored at both ends, so that
     /// leftmost-first is first-listed.
-    fn of(&self, message: &[u8]) -> Option<usize> {
+    fn of(&self, message: &[u8]) -> Option<Hit> {
         match self {
             Self::Dense(automaton) => automaton.which(message),
             Self::General(regex) => {
                 let input = Input::new(message).anchored(Anchored::Yes);
-                regex.search_half(&input).map(|half| half.pattern().as_usize())
+                let found = regex.search_half(&input)?;
+                Some(Hit { pattern: found.pattern().as_usize(), token: None })
             }
             Self::Nothing => None,
         }

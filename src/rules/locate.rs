@@ -100,6 +100,11 @@ impl Locator {
         }
     }
 
+    /// Whether the address is found from the message's end.
+    pub(super) fn is_from_end(&self) -> bool {
+        matches!(self, Self::FromEnd(_))
+    }
+
     /// Whether the pattern's own form proves that a complete message names one address only.
     pub(super) fn is_proven(&self) -> bool {
         !matches!(self, Self::Twice(_))

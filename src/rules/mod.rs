@@ -6,11 +6,13 @@ mod attack_tests;
 mod automaton;
 mod check;
 mod compile;
+mod ending;
 mod locate;
 mod matcher;
 mod model;
 mod pattern;
 mod steps;
+mod table;
 mod witness;
 
 pub use check::check;

@@ -39,7 +39,8 @@ enum Step {
     Run(Bytes, u32, u32),
 }
 
-type Bytes = Box<[bool; 256]>;
+/// A class of bytes.
+pub(super) type Bytes = Box<[bool; 256]>;
 
 impl Steps {
     /// The steps of a side that is proven to have one reading; `None` where it is more than texts and runs.
@@ -161,7 +162,7 @@ fn token(address: &Hir) -> Option<Bytes> {
     ((repetition.min, repetition.max) == (1, None)).then(|| table(&pattern::bytes_of(class)))
 }
 
-fn table(class: &ClassBytes) -> Bytes {
+pub(super) fn table(class: &ClassBytes) -> Bytes {
     Box::new(std::array::from_fn(|byte| pattern::holds(class, byte.to_le_bytes()[0])))
 }
 
