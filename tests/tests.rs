@@ -2,6 +2,7 @@
 
 mod architecture;
 mod contrib;
+mod e2e;
 mod fakes_strict;
 mod fakes_support;
 mod fakes_transcript;
