@@ -4,6 +4,8 @@
 //! in network namespaces. Nothing here measures time: tests wait for what shall be true, with a patient deadline.
 
 mod commands;
+mod kills;
+mod restart;
 mod stand;
 mod table;
 mod trouble;

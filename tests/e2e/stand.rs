@@ -176,6 +176,9 @@ impl Stand {
         if backend == "pf" {
             fake.words("-e");
         }
+        for log in ["auth.log", "messages"] {
+            append(&dir.path().join(log), []);
+        }
         let (more, firewall) = (String::new(), "converge: 1s".to_owned());
         Self { dir, fake, backend, daemon: None, more, firewall }
     }

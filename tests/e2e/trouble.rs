@@ -1,8 +1,13 @@
 //! What does not work: the daemon keeps deciding, says what is wrong once, and recovers by itself.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
 
-use super::stand::Stand;
+use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
+
+use super::stand::{Stand, run};
 
 const FIRST: &str = "203.0.113.7";
 const SECOND: &str = "198.18.0.1";
@@ -14,7 +19,7 @@ fn outlasts(mut stand: Stand, mend: impl Fn(&Stand)) {
     stand.until("the status says so", |stand| {
         let status = stand.status();
         status["counters"]["active"] == 1
-            && !status["problems"].as_array().expect("a list").is_empty()
+            && status["problems"].as_array().is_some_and(|problems| problems.len() == 1)
             && status["firewall"]["in_step"] == false
             && status["firewall"]["pending"] == 1
     });
@@ -24,6 +29,7 @@ fn outlasts(mut stand: Stand, mend: impl Fn(&Stand)) {
     stand.until("it goes on deciding", |stand| stand.bans().len() == 2 && stand.says("banned ") == 2);
     let by_hand = stand.cli(&["ban", "198.18.0.2"]);
     assert!(by_hand.code == 0 && by_hand.out.contains("It is tried again by itself"), "{by_hand:?}");
+    assert_eq!(stand.says("banned 198.18.0.2 for 1h by hand (uid 0)"), 1);
     assert_eq!(stand.table().len(), 0);
     mend(&stand);
     stand.until("all are blocked", |stand| stand.table().len() == 3);
@@ -55,4 +61,73 @@ fn a_failing_tool() {
         stand.fake.mode("fail 1000000");
         outlasts(stand, |stand| stand.fake.mode(""));
     }
+}
+
+/// A directory of its own file system with so much room; `None` where we are not allowed to mount.
+struct Mounted<'a>(&'a Path);
+
+impl<'a> Mounted<'a> {
+    fn small(at: &'a Path) -> Option<Self> {
+        let options = ["-t", "tmpfs", "-o", "size=400k,mode=755", "tmpfs"];
+        let mounted = run(Command::new("mount").args(options).arg(at), "");
+        if mounted.code != 0 {
+            eprintln!("skipped 1 test: a file system of our own needs root: {}", mounted.err);
+            return None;
+        }
+        Some(Self(at))
+    }
+
+    fn again(&self, options: &str) {
+        let mounted = run(Command::new("mount").args(["-o", options]).arg(self.0), "");
+        assert_eq!(mounted.code, 0, "{mounted:?}");
+    }
+}
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        // Also while the daemon of a failed test still uses it.
+        let _ = Command::new("umount").arg("-l").arg(self.0).output();
+    }
+}
+
+/// A database that cannot be written for a while.
+fn outlasts_disk(break_it: impl Fn(&Path, &Mounted<'_>), mend: impl Fn(&Path, &Mounted<'_>)) {
+    let mut stand = Stand::pf();
+    let state = stand.file("state");
+    let Some(mounted) = Mounted::small(&state) else { return };
+    stand.start();
+    stand.fail(FIRST, 5);
+    stand.until("a ban is stored", |stand| stand.says("banned 203.0.113.7") == 1);
+    break_it(&state, &mounted);
+    for n in 1..=100 {
+        stand.fail(&format!("198.18.0.{n}"), 5);
+    }
+    stand.until("it goes on blocking", |stand| stand.table().len() == 101);
+    stand.until("the status says so", |stand| !stand.status()["problems"].as_array().unwrap().is_empty());
+    stand.until("it is told", |stand| stand.says("banned ") == 101);
+    assert_eq!(stand.says("deciding goes on"), 1, "{:#?}", stand.daemon().said());
+    assert!(stand.says("(not in the database yet)") > 0);
+    mend(&state, &mounted);
+    stand.until("it recovers", |stand| stand.says("the database is written again") == 1);
+    assert_eq!(stand.status()["problems"], serde_json::json!([]));
+    assert_eq!(stand.says("deciding goes on"), 1, "{:#?}", stand.daemon().said());
+    stand.stop(SIGKILL);
+    stand.start();
+    assert_eq!(stand.bans().len(), 101, "all are in the database");
+    stand.stop(SIGTERM);
+}
+
+#[test]
+fn a_full_disk() {
+    let fill = |state: &Path| {
+        let mut file = File::create(state.join("fill")).unwrap();
+        while file.write_all(&[0; 4096]).is_ok() {}
+    };
+    outlasts_disk(|state, _| fill(state), |state, _| fs::remove_file(state.join("fill")).unwrap());
+}
+
+#[test]
+fn a_state_that_can_only_be_read() {
+    // The kernel refuses to make a file system read-only while somebody writes to it; a forced error does the same.
+    outlasts_disk(|_, mounted| mounted.again("remount,ro"), |_, mounted| mounted.again("remount,rw"));
 }
