@@ -4,7 +4,9 @@
 //! in network namespaces. Nothing here measures time: tests wait for what shall be true, with a patient deadline.
 
 mod commands;
+mod dry_run;
 mod kills;
+mod network;
 mod restart;
 mod stand;
 mod table;

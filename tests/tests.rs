@@ -2,6 +2,7 @@
 
 mod architecture;
 mod contrib;
+mod control;
 mod e2e;
 mod fakes_strict;
 mod fakes_support;
@@ -16,4 +17,3 @@ mod follow_stop;
 mod follow_thread;
 mod follow_world;
 mod golden;
-mod control;

@@ -18,7 +18,9 @@ fn set(texts: &[&str]) -> BTreeSet<String> {
 fn without_a_daemon_every_question_ends_with_unavailable() {
     let stand = Stand::pf();
     stand.configure();
-    for words in [&["status"][..], &["bans"], &["why", ATTACKER], &["ban", ATTACKER], &["unban", "--all"], &["reload"]] {
+    for words in
+        [&["status"][..], &["bans"], &["why", ATTACKER], &["ban", ATTACKER], &["unban", "--all"], &["reload"]]
+    {
         let ended = stand.cli(words);
         assert_eq!((ended.code, ended.out.as_str()), (69, ""), "{words:?}: {ended:?}");
         assert!(ended.err.contains("control.sock"), "{ended:?}");
@@ -49,7 +51,8 @@ fn a_ban_by_hand_is_in_the_table_when_the_command_ends_and_an_unban_out_of_it() 
 fn a_network_frees_every_ban_inside_and_all_frees_everybody() {
     let mut stand = Stand::pf();
     stand.start();
-    let banned = stand.cli(&["ban", "203.0.113.1", "203.0.113.2", "203.0.113.128/25", "198.18.0.1", "2001:db8::/64"]);
+    let banned =
+        stand.cli(&["ban", "203.0.113.1", "203.0.113.2", "203.0.113.128/25", "198.18.0.1", "2001:db8::/64"]);
     assert_eq!(banned.code, 0, "{banned:?}");
     let unbanned = stand.cli(&["unban", "--json", "203.0.113.0/24"]).json();
     assert_eq!(unbanned["unbanned"].as_array().map(Vec::len), Some(3), "{unbanned}");
@@ -99,7 +102,8 @@ fn a_block_list_of_a_thousand_lines_takes_a_few_commands_of_the_firewall() {
     for mut stand in Stand::both() {
         stand.start();
         stand.until("it is in step", |stand| stand.status()["firewall"]["in_step"] == true);
-        let list: String = (0..1000).map(|n| format!("198.18.{}.{} # line {n}\n", n / 250, n % 250 + 1)).collect();
+        let list: String =
+            (0..1000).map(|n| format!("198.18.{}.{} # line {n}\n", n / 250, n % 250 + 1)).collect();
         let before = stand.fake.calls().len();
         let banned = stand.cli_with(&["ban", "-"], &format!("# a list\n\n{list}"));
         assert!(banned.code == 0 && banned.out.contains("1000 prefixes: banned"), "{banned:?}");
@@ -196,7 +200,10 @@ fn a_stop_leaves_the_table_and_with_flush_on_exit_empties_it() {
         stand.fail(ATTACKER, 5);
         stand.until("it is blocked", |stand| stand.has(ATTACKER));
         let said = stand.stop(SIGTERM);
-        assert!(said.last().is_some_and(|line| line.contains("stopped; the table stays as it is")), "{said:#?}");
+        assert!(
+            said.last().is_some_and(|line| line.contains("stopped; the table stays as it is")),
+            "{said:#?}"
+        );
         assert!(stand.has(ATTACKER) && !stand.file("run/control.sock").exists());
         stand.more = "flush_on_exit: true".to_owned();
         stand.start();

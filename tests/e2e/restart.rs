@@ -57,8 +57,12 @@ fn lines_written_while_the_daemon_is_down_are_read_once() {
 fn triple(stand: &Stand, pid: u32) {
     let tag = format!("sshd[{pid}]");
     let pam = stamped(&tag, &format!("error: PAM: Authentication error for root from {ATTACKER}"));
-    let failed = stamped(&tag, &format!("Failed keyboard-interactive/pam for root from {ATTACKER} port 4242 ssh2"));
-    let closed = stamped(&tag, &format!("Connection closed by authenticating user root {ATTACKER} port 4242 [preauth]"));
+    let failed =
+        stamped(&tag, &format!("Failed keyboard-interactive/pam for root from {ATTACKER} port 4242 ssh2"));
+    let closed = stamped(
+        &tag,
+        &format!("Connection closed by authenticating user root {ATTACKER} port 4242 [preauth]"),
+    );
     append(&stand.file("messages"), [pam.clone()]);
     append(&stand.file("auth.log"), [pam, failed, closed]);
 }

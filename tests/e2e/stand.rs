@@ -106,8 +106,9 @@ impl Running {
         let said = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().expect("it was asked for")).lines();
         let into = Arc::clone(&said);
-        let reader =
-            thread::spawn(move || lines.map_while(Result::ok).for_each(|line| into.lock().unwrap().push(line)));
+        let reader = thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| into.lock().unwrap().push(line))
+        });
         Self { child, said, reader: Some(reader) }
     }
 
@@ -122,10 +123,6 @@ impl Running {
     pub(super) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).expect("a pid");
         kill(Pid::from_raw(pid), signal).expect("it runs");
-    }
-
-    pub(super) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().expect("its status").is_some()
     }
 
     /// Waits for its end and returns everything it said.

@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
 
-use super::stand::{Stand, failure, append};
+use super::stand::{Stand, append, failure};
 
 const ATTACKER: &str = "203.0.113.7";
 
@@ -18,7 +18,8 @@ fn five_failures_are_in_the_table_and_the_log_says_so() {
         assert!(!stand.has(ATTACKER), "four are not enough");
         stand.fail(ATTACKER, 1);
         stand.until("the address is blocked", |stand| stand.has(ATTACKER));
-        stand.until("it is told", |stand| stand.says("banned 203.0.113.7 for 1h: 5 offences within 10m") == 1);
+        stand
+            .until("it is told", |stand| stand.says("banned 203.0.113.7 for 1h: 5 offences within 10m") == 1);
         assert_eq!(stand.bans(), stand.table());
     }
 }
@@ -32,7 +33,10 @@ fn five_failures_just_before_a_rename_are_banned() {
             stand.fail(&address, 5);
             // As newsyslog does it: a new file with a line of its own takes the place of the old one.
             fs::rename(stand.file("auth.log"), stand.file("auth.log.0")).unwrap();
-            append(&stand.file("auth.log.new"), [super::stand::stamped("newsyslog[7]", "logfile turned over")]);
+            append(
+                &stand.file("auth.log.new"),
+                [super::stand::stamped("newsyslog[7]", "logfile turned over")],
+            );
             fs::rename(stand.file("auth.log.new"), stand.file("auth.log")).unwrap();
             stand.until("the address is blocked", |stand| stand.has(&address));
         }
@@ -120,5 +124,42 @@ fn what_others_put_into_the_table_is_adopted_kept_or_removed_as_told() {
             assert_eq!(stand.has("198.18.0.9"), policy != "remove");
             assert_eq!(stand.bans().contains("198.18.0.9"), policy == "adopt");
         }
+    }
+}
+
+#[test]
+fn a_ban_that_ended_in_the_database_only_is_not_taken_for_somebody_elses() {
+    for signal in [SIGKILL, SIGTERM] {
+        for mut stand in Stand::both() {
+            (stand.more, stand.firewall) =
+                ("override: {sshd: {ban: {for: 2s}}}".to_owned(), "converge: 2s, timeout: 1s".to_owned());
+            stand.start();
+            stand.fail(ATTACKER, 5);
+            stand.until("it is blocked", |stand| stand.has(ATTACKER));
+            stand.fake.mode("hang 600");
+            stand.until("its time is over", |stand| stand.says("unbanned 203.0.113.7") == 1);
+            stand.stop(signal);
+            assert!(stand.has(ATTACKER), "the tool could not free it");
+            stand.fake.mode("");
+            stand.start();
+            stand.until("it is free", |stand| !stand.has(ATTACKER));
+            assert_eq!((stand.bans().len(), stand.says("adopted")), (0, 0), "{:#?}", stand.daemon().said());
+        }
+    }
+}
+
+#[test]
+fn bans_that_ended_while_the_machine_was_down_are_no_trouble_for_an_empty_table() {
+    for mut stand in Stand::both() {
+        stand.start();
+        assert_eq!(stand.cli(&["ban", "--for", "1s", ATTACKER, "198.18.0.0/24"]).code, 0);
+        assert_eq!(stand.cli(&["ban", "198.18.1.1"]).code, 0);
+        stand.stop(SIGTERM);
+        stand.by_hand("-t bl -T flush", "table bl destroy");
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        stand.start();
+        stand.until("the table is filled", |stand| stand.table() == ["198.18.1.1".to_owned()].into());
+        stand.until("it is in step", |stand| stand.status()["firewall"]["in_step"] == true);
+        assert_eq!(stand.says("does not do its part"), 0, "{:#?}", stand.daemon().said());
     }
 }

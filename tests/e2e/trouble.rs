@@ -126,7 +126,9 @@ fn a_state_that_can_only_be_read_at_the_start() {
     stand.fail(SECOND, 5);
     stand.until("it goes on blocking", |stand| stand.has(SECOND) && stand.says("banned 198.18.0.1") == 1);
     assert!(stand.has(FIRST));
-    stand.until("the status says so", |stand| stand.status()["problems"].as_array().is_some_and(|p| p.len() == 1));
+    stand.until("the status says so", |stand| {
+        stand.status()["problems"].as_array().is_some_and(|p| p.len() == 1)
+    });
     mounted.again("remount,rw");
     recovers(stand, 2);
 }
