@@ -146,7 +146,12 @@ impl Daemon {
             });
         }
         self.positions.note(&self.follower, batch);
-        self.persist.touch();
+        if batch.bytes.is_empty() {
+            // A file came or went: after a crash only its position tells what was written to it since.
+            self.persist.hurry();
+        } else {
+            self.persist.touch();
+        }
     }
 
     /// Frees those whose ban is over.
@@ -200,6 +205,10 @@ impl Daemon {
             BanLength::Forever => None,
         };
         for &offender in found {
+            // Banned while the firewall was being asked: its own ban says more.
+            if self.guard.engine.covering(&offender).is_some_and(|ban| ban.offender == offender) {
+                continue;
+            }
             let owner = Owner { set: String::new(), until };
             let ban = Ban {
                 offender,

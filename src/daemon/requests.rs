@@ -81,7 +81,8 @@ impl Daemon {
         self.firewall.change(answer.banned.iter().copied().map(Change::Add));
         self.tallies.by_hand += answer.banned.len() as u64;
         let length = report::length(since, until);
-        self.say(&answer.banned, &format!("{length} by hand (uid {}): {reason}", peer.uid), "banned");
+        let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+        self.say(&answer.banned, &format!("{length} by hand (uid {}){reason}", peer.uid), "banned");
         Answer::Banned(answer)
     }
 

@@ -24,6 +24,9 @@ use crate::engine::{Engine, Guard};
 use crate::firewall::{self, Worker};
 use crate::store::{Keep, Lock, Store, StoreError};
 
+/// Bans that ended so lately may have ended without their entries: the firewall did not work, or we were killed.
+const ENDED_OF_LATE: Duration = Duration::from_secs(24 * 3600);
+
 /// Why the daemon does not start; a sentence for the operator.
 #[derive(Debug, Error)]
 pub enum NoStart {
@@ -87,9 +90,9 @@ fn assemble(
         false => mapping::engine_here(&setup.config, sources.len()),
     };
     let mut engine = Engine::new(settings, setup.policies());
-    let (store, positions) = restore(&options, &setup, &mut engine)?;
+    let Restored { store, positions, mut released } = restore(&options, &setup, &mut engine)?;
     // Bans that ended while nobody looked are still in the table; nothing else tells them from others' entries.
-    let mut released = engine.expire(now());
+    released.extend(engine.expire(now()));
     // The allow list may have grown meanwhile.
     let settings = engine.settings().clone();
     released.extend(engine.settings_changed(settings, now()));
@@ -116,22 +119,27 @@ fn assemble(
     })
 }
 
+/// What an earlier run left behind, besides what the engine takes.
+#[derive(Default)]
+struct Restored {
+    store: Option<Store>,
+    positions: Positions,
+    released: Vec<Prefix>,
+}
+
 /// Opens the database and gives the engine what is in it; a dry run has none.
-fn restore(
-    options: &RunOptions,
-    setup: &Setup,
-    engine: &mut Engine,
-) -> Result<(Option<Store>, Positions), NoStart> {
+fn restore(options: &RunOptions, setup: &Setup, engine: &mut Engine) -> Result<Restored, NoStart> {
     if options.dry_run {
-        return Ok((None, Positions::default()));
+        return Ok(Restored::default());
     }
     let mut store = open_store(setup)?;
     let (now, mut rows) = (now(), Vec::new());
     store.load(now, |row| rows.push(row))?;
     rows.into_iter().for_each(|row| engine.restore(row));
     let positions = Positions::restored(store.positions(now)?);
+    let released = store.ended(now.minus(ENDED_OF_LATE), now)?;
     store.notices().iter().for_each(|notice| log::error!("{notice}"));
-    Ok((Some(store), positions))
+    Ok(Restored { store: Some(store), positions, released })
 }
 
 /// The database that the configuration names, locked for us.

@@ -134,6 +134,20 @@ impl Store {
         Ok(positions)
     }
 
+    /// Whose bans ended at `since` or later, as far as that is stored; they may be banned again by now.
+    ///
+    /// # Errors
+    /// When the database cannot be read for now.
+    pub fn ended(&mut self, since: Time, now: Time) -> Result<Vec<Prefix>, StoreError> {
+        let Some(database) = &self.database else { return Ok(Vec::new()) };
+        let read = read::ended(&database.connection, since);
+        let Some((ended, unreadable)) = self.survive(read, now)? else { return Ok(Vec::new()) };
+        if unreadable > 0 {
+            self.say_unreadable("past_bans", unreadable);
+        }
+        Ok(ended)
+    }
+
     /// The newest `most` bans on the prefix, on networks around it and inside it: active ones first, then past ones,
     /// the newest first. What waits in memory is not among them.
     ///

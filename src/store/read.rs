@@ -5,6 +5,7 @@ use rusqlite::{Connection, Params, Result};
 use super::batch::FilePosition;
 use super::encode::{self, BAN, prefix_at, sensible, time_at};
 use super::purge::{Keep, SESSIONS};
+use crate::address::Prefix;
 use crate::engine::{History, Row, SessionKey};
 use crate::time::Time;
 
@@ -43,6 +44,15 @@ pub(super) fn positions(connection: &Connection) -> Result<(Vec<FilePosition>, u
     let sql = "SELECT source, file, position FROM positions ORDER BY source, file";
     let unreadable = each(connection, sql, [], position, |position| positions.push(position))?;
     Ok((positions, unreadable))
+}
+
+/// Whose bans ended at `since` or later, however they ended.
+pub(super) fn ended(connection: &Connection, since: Time) -> Result<(Vec<Prefix>, u64)> {
+    let mut ended = Vec::new();
+    let sql = "SELECT DISTINCT offender FROM past_bans WHERE ended >= ?1";
+    let unreadable =
+        each(connection, sql, [since.as_millis()], |row| prefix_at(row, 0), |offender| ended.push(offender))?;
+    Ok((ended, unreadable))
 }
 
 /// Gives every row to `sink`; those that cannot be read are counted, and are no reason to lose the others.
