@@ -89,7 +89,10 @@ fn assemble(
     let mut engine = Engine::new(settings, setup.policies());
     let (store, positions) = restore(&options, &setup, &mut engine)?;
     // Bans that ended while nobody looked are still in the table; nothing else tells them from others' entries.
-    let released = engine.expire(now());
+    let mut released = engine.expire(now());
+    // The allow list may have grown meanwhile.
+    let settings = engine.settings().clone();
+    released.extend(engine.settings_changed(settings, now()));
     let desired = engine.bans().map(|ban| ban.offender).collect();
     let firewall_settings = mapping::firewall(&setup.config, options.dry_run);
     let firewall = firewall(&firewall_settings, desired, released, &sender)?;

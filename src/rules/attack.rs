@@ -67,7 +67,7 @@ pub(super) fn attack(set: &RuleSet, compiled: &Compiled) -> Vec<Fault> {
         for field in &target.fields {
             for line in hostile_lines(set, target, field, &copies) {
                 let record = record::parse(&line);
-                let Some(found) = matcher::find_in(set, compiled, &mut scratch, &line, &record) else {
+                let Some(found) = matcher::find_as_written(set, compiled, &mut scratch, &line, &record) else {
                     continue;
                 };
                 if found.address.is_some() && found.address != target.peer {
@@ -100,8 +100,8 @@ fn targets(set: &RuleSet, compiled: &Compiled, rule: usize) -> Vec<Target> {
         samples.map(|sample| split(set, sample.line.as_bytes())).collect();
     messages.push((header(set), witness::witness(&hir, TRUE_PEER)));
     let target = |(header, message): (Vec<u8>, Vec<u8>)| {
-        let found =
-            compiled.find(&mut Scratch::default(), &message, false).filter(|found| found.rule == rule)?;
+        let found = compiled.find_as_written(&mut Scratch::default(), &message);
+        let found = found.filter(|found| found.rule == rule)?;
         let (token, fields) = fields.of(&message)?;
         let named = token.as_ref().and_then(|token| address::parse(message.get(token.clone())?));
         // A sample of a message that was cut names whom the attacker chose: no variant of it has a true peer.

@@ -94,6 +94,18 @@ impl Compiled {
         Some(Found { rule: self.rules[pattern], address })
     }
 
+    /// As [`Self::find`] of a message that was not cut, but where two readings of it disagree, with the address of the
+    /// pattern as it is written.
+    pub(super) fn find_as_written(&self, scratch: &mut Scratch, message: &[u8]) -> Option<Found> {
+        let found = self.find(scratch, message, false)?;
+        if found.address.is_some() || message.len() >= self.message_limit {
+            return Some(found);
+        }
+        let pattern = self.which.of(message)?;
+        let token = self.locators[pattern].find_as_written(message);
+        Some(Found { address: token.and_then(|range| address::parse(message.get(range)?)), ..found })
+    }
+
     /// Whether the form of the rule's pattern proves that no complete message names two addresses.
     pub fn is_proven(&self, rule: usize) -> bool {
         let pattern = self.rules.iter().position(|&index| index == rule);
@@ -181,13 +193,13 @@ pub(super) fn user<'m>(finder: &meta::Regex, message: &'m [u8]) -> Option<&'m [u
 
 fn read(set: &RuleSet, rule: &Rule) -> Result<(Hir, Locator), Unreadable> {
     let whole = |text: String| Unreadable { text, at: 0 };
+    address_fault(rule).map_or(Ok(()), |text| Err(whole(text)))?;
     let hir = pattern::read(&rule.pattern, &set.fields)?;
     match pattern::anchored(&hir) {
         (false, _) => return Err(whole(unanchored("begin with ^"))),
         (_, false) => return Err(whole(unanchored("end with $"))),
         (true, true) => {}
     }
-    address_fault(rule).map_or(Ok(()), |text| Err(whole(text)))?;
     let locator = Locator::new(&hir).map_err(|error| whole(large(&error)))?;
     Ok((hir, locator))
 }

@@ -91,6 +91,15 @@ impl Locator {
         }
     }
 
+    /// Where a regex engine that takes the pattern as it is written would find the address: the attack refuses a
+    /// pattern that is fooled so, even where the second reading would notice.
+    pub(super) fn find_as_written(&self, message: &[u8]) -> Option<Range<usize>> {
+        match self {
+            Self::Twice(readings) => captured(&readings[0], message),
+            _ => None,
+        }
+    }
+
     /// Whether the pattern's own form proves that a complete message names one address only.
     pub(super) fn is_proven(&self) -> bool {
         !matches!(self, Self::Twice(_))

@@ -112,6 +112,20 @@ pub(super) fn find_in(
     compiled.find(scratch, message(set, line, record), record::may_be_cut(line, record))
 }
 
+/// As [`find_in`], believing a pattern as it is written where the line was not cut: what the attack asks.
+pub(super) fn find_as_written(
+    set: &RuleSet,
+    compiled: &Compiled,
+    scratch: &mut Scratch,
+    line: &[u8],
+    record: &Record<'_>,
+) -> Option<Found> {
+    if record::may_be_cut(line, record) {
+        return find_in(set, compiled, scratch, line, record);
+    }
+    compiled.find_as_written(scratch, message(set, line, record))
+}
+
 /// What the set's patterns are matched against.
 pub(super) fn message<'l>(set: &RuleSet, line: &'l [u8], record: &Record<'l>) -> &'l [u8] {
     match set.format {
