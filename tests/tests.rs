@@ -25,6 +25,7 @@ mod follow_stop;
 mod follow_thread;
 mod follow_world;
 mod golden;
+mod readme;
 mod store;
 mod util;
 mod scenarios;
