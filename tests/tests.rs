@@ -2,6 +2,7 @@
 
 mod architecture;
 mod contrib;
+mod control;
 mod fakes_strict;
 mod fakes_support;
 mod fakes_transcript;
@@ -15,4 +16,3 @@ mod follow_stop;
 mod follow_thread;
 mod follow_world;
 mod golden;
-mod control;

@@ -48,7 +48,8 @@ impl Automaton {
     pub(super) fn new(dense: &dense::DFA<Vec<u32>>) -> Option<Self> {
         let start = dense.start_state(&start::Config::new().anchored(Anchored::Yes)).ok()?;
         let classes = dense.byte_classes();
-        let bytes: Vec<u8> = classes.representatives(..).filter_map(regex_automata::util::alphabet::Unit::as_u8).collect();
+        let bytes: Vec<u8> =
+            classes.representatives(..).filter_map(regex_automata::util::alphabet::Unit::as_u8).collect();
         let (states, numbers) = reached(dense, start, &bytes)?;
         let row = bytes.len();
         let entry = |state: StateID| numbers.get(&state).map_or(DEAD, |&number| number * narrow(row));
