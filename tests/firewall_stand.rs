@@ -1,6 +1,7 @@
 //! Firewalls to test on: strict fakes of pfctl and ipfw, the real nft in a namespace of its own, scripts, and none.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -170,7 +171,14 @@ impl Stand {
     }
 
     fn tool_output(&self, args: &[&str]) -> Output {
-        Command::new(self.tool.as_ref().expect("a stand with a tool")).args(args).output().expect("run it")
+        let tool = self.tool.as_ref().expect("a stand with a tool");
+        loop {
+            match Command::new(tool).args(args).output() {
+                // Another test's fork still holds the descriptor through which the tool was written.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+                output => return output.expect("run it"),
+            }
+        }
     }
 
     /// Takes the tool away, as a package upgrade does, until it is put back.

@@ -1,6 +1,14 @@
 //! All integration tests in one binary, so that it links once.
 
 mod architecture;
+mod cli_check;
+mod cli_explain;
+mod cli_generated;
+mod cli_help;
+mod cli_inputs;
+mod cli_match;
+mod cli_rules;
+mod cli_scan;
 mod contrib;
 mod control;
 mod fakes_strict;
@@ -16,3 +24,5 @@ mod follow_stop;
 mod follow_thread;
 mod follow_world;
 mod golden;
+mod store;
+mod util;

@@ -6,18 +6,24 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
+use super::exit::STATUSES;
+
 /// Watches log files, decides who is attacking, and keeps a firewall table in step.
 #[derive(Debug, Parser)]
-#[command(name = "portcullis", version, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(name = "portcullis", version, max_term_width = 100, after_help = after_help())]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
 }
 
-const AFTER_HELP: &str = "\
-Without a configuration file the built-in rule sets, FreeBSD's default log files and the dry-run backend are used.
-Exit status: 0 done; 1 nothing found or nothing was banned; 64 wrong usage; 65 damaged input; 66 no such input;
-69 the daemon does not run; 74 read or write error; 77 not permitted; 78 wrong configuration.";
+/// What holds for all commands.
+pub(super) const WITHOUT_CONFIGURATION: &str = "Without a configuration file the built-in rule sets, FreeBSD's \
+    default log files and the dry-run backend are used.";
+
+fn after_help() -> String {
+    let statuses = STATUSES.map(|(status, means)| format!("\n  {status:<2}  {means}"));
+    format!("Exit status:{}\n\n{WITHOUT_CONFIGURATION}", statuses.concat())
+}
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

@@ -34,6 +34,19 @@ pub(super) enum Exit {
     Config = 78,
 }
 
+/// The exit statuses in words, for the help and the manual pages.
+pub(super) const STATUSES: [(u8, &str); 9] = [
+    (0, "Done."),
+    (1, "Nothing was found, or nothing was banned."),
+    (64, "The command was used wrongly."),
+    (65, "Input is damaged, or is no log."),
+    (66, "Input does not exist."),
+    (69, "The daemon does not run."),
+    (74, "Reading or writing failed."),
+    (77, "Not permitted."),
+    (78, "The configuration or a rule file is wrong."),
+];
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
@@ -119,5 +132,18 @@ pub(super) fn exit_for(error: &io::Error) -> Exit {
         io::ErrorKind::NotFound | io::ErrorKind::IsADirectory => Exit::NoInput,
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => Exit::Data,
         _ => Exit::Io,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_exit_status_is_explained() {
+        use Exit::{Config, Data, Io, NoInput, NoPermission, Nothing, Ok, Usage};
+        for exit in [Ok, Nothing, Usage, Data, NoInput, Io, NoPermission, Config] {
+            assert!(STATUSES.iter().any(|(status, _)| *status == exit as u8), "{exit:?}");
+        }
     }
 }

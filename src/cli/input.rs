@@ -41,7 +41,7 @@ pub(super) fn logs(arguments: &[PathBuf]) -> Result<Vec<Log>, Failure> {
     }
     let mut seen = HashSet::new();
     paths.retain(|path| identity(path).is_none_or(|identity| seen.insert(identity)));
-    let groups = grouped(&paths).into_iter().map(without_packed_twins);
+    let groups = grouped(&paths).into_iter().map(|files| without_packed_twins(&files));
     Ok(groups.map(|files| Log { name: newest(&files), files }).collect())
 }
 
@@ -55,7 +55,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 }
 
 /// A file that is there plain and packed is being packed right now, or was with `gzip -k`.
-fn without_packed_twins(files: Vec<PathBuf>) -> Vec<PathBuf> {
+fn without_packed_twins(files: &[PathBuf]) -> Vec<PathBuf> {
     let (twins, others): (Vec<_>, Vec<_>) = files
         .iter()
         .cloned()
@@ -87,6 +87,8 @@ pub(super) struct Input {
     chunk: Vec<u8>,
     /// The last whole line of the last chunk.
     tail: Vec<u8>,
+    /// The lines that ended so far, those among them that were too long.
+    number: u64,
     /// Whether nothing but NUL bytes was read so far.
     blank: bool,
 }
@@ -96,20 +98,28 @@ impl Input {
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         let opened = if path == Path::new("-") { Ok(standard_input()) } else { open(path) };
         let reader = opened.map_err(|error| failure(path, &error))?;
-        Ok(Self { reader, lines: LineBuffer::new(), chunk: vec![0; CHUNK], tail: Vec::new(), blank: true })
+        Ok(Self {
+            reader,
+            lines: LineBuffer::new(),
+            chunk: vec![0; CHUNK],
+            tail: Vec::new(),
+            number: 0,
+            blank: true,
+        })
     }
 
-    /// Reads the next chunk and hands out its whole lines; `None` at the end, else the bytes read.
+    /// Reads the next chunk and hands out its whole lines, each with its number from 1; `None` at the end, else the
+    /// bytes read.
     pub(super) fn each_line(
         &mut self,
         path: &Path,
-        mut line: impl FnMut(&[u8]),
+        mut line: impl FnMut(u64, &[u8]),
     ) -> Result<Option<usize>, Failure> {
         let length = self.read().map_err(|error| failure(path, &error))?;
         if length == 0 {
             if let Some(last) = self.lines.finish() {
                 self.tail = last.to_vec();
-                line(last);
+                line(self.number + 1, last);
             }
             return Ok(None);
         }
@@ -122,10 +132,16 @@ impl Input {
             self.blank = chunk.iter().all(|byte| *byte == 0);
             refuse_other_data(path, chunk)?;
         }
-        while let Some(whole) = self.lines.next_line(&mut chunk) {
-            line(whole);
+        loop {
+            let before = chunk;
+            let Some(whole) = self.lines.next_line(&mut chunk) else {
+                self.number += newlines(before);
+                return Ok(Some(length));
+            };
+            let taken = &before[..before.len() - chunk.len()];
+            self.number += if taken.len() == whole.len() + 1 { 1 } else { newlines(taken) };
+            line(self.number, whole);
         }
-        Ok(Some(length))
     }
 
     /// The last line handed out, as far as it lay in one chunk.
@@ -146,6 +162,11 @@ impl Input {
             }
         }
     }
+}
+
+/// Lines that are too long are not handed out, but they are lines.
+fn newlines(bytes: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', bytes).count() as u64
 }
 
 fn last_line(chunk: &[u8]) -> Option<&[u8]> {

@@ -65,7 +65,14 @@ pub(super) fn tenths(tenths: impl Into<u64>) -> String {
 /// Bytes of a log for a terminal: other encodings and control characters shown, never executed.
 pub(super) fn printable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    text.chars().map(|c| if drives(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// Controls, and the marks of writing direction, which make a terminal show what comes behind them before it.
+fn drives(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// A path for a terminal: whoever may make files in a directory of logs chooses their names.
@@ -108,6 +115,7 @@ mod tests {
     #[test]
     fn a_log_cannot_drive_the_terminal() {
         assert_eq!(printable(b"a\x1b[2Jb\xff"), "a\u{fffd}[2Jb\u{fffd}");
+        assert_eq!(printable("a\u{202e}7.2.0.291\u{2028}é".as_bytes()), "a\u{fffd}7.2.0.291\u{fffd}é");
     }
 
     #[test]

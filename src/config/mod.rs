@@ -1,6 +1,6 @@
 //! What the operator wrote: the configuration and the rule files, read into plain values with perfect diagnostics.
 //!
-//! [`load`] reads everything that a command needs; [`RuleFile`] and [`ConfigFile`] read one file from its bytes.
+//! [`load()`] reads everything that a command needs; [`RuleFile`] and [`ConfigFile`] read one file from its bytes.
 
 mod allow_file;
 mod config_file;

@@ -117,6 +117,10 @@ impl Daemon {
         }
         let time = now();
         let when = if batch.backlog { When::Stamped(time) } else { When::Arrived(time) };
+        if batch.backlog {
+            // We may have run for months: the year of a stamp is guessed from now, not from our start.
+            self.guard.set_now(source, time);
+        }
         let Self { guard, firewall, evidence, tallies, persist, setup, options, follower, .. } = self;
         let name = follower.name(batch.source);
         for line in batch.bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {

@@ -10,7 +10,7 @@ use nix::ifaddrs::getifaddrs;
 
 use crate::address::{self, Prefix};
 use crate::config::Allow;
-use crate::firewall::runner::Tool;
+use crate::firewall::runner::{Finished, Tool};
 
 /// Longest time to wait for route(8).
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -47,33 +47,32 @@ fn resolvers(text: &str) -> Vec<IpAddr> {
     named.filter_map(|word| address::parse(word.as_bytes())).collect()
 }
 
-#[cfg(not(target_os = "linux"))]
+/// Both ways are compiled everywhere, so that both are linted and tested everywhere.
 fn gateways() -> Vec<IpAddr> {
+    if cfg!(target_os = "linux") { from_proc() } else { from_route() }
+}
+
+fn from_route() -> Vec<IpAddr> {
     let tool = Tool::new("/sbin/route", PATIENCE);
-    let ask = |family: &str| tool.run(&["-n", "get", family, "default"], b"").ok();
-    let answers =
-        ["-inet", "-inet6"].into_iter().filter_map(ask).filter(crate::firewall::runner::Finished::ok);
+    let ask = |family: &str| tool.run(&["-n", "get", family, "default"], b"").ok().filter(Finished::ok);
+    let answers = ["-inet", "-inet6"].into_iter().filter_map(ask);
     answers.flat_map(|answer| route_get(&String::from_utf8_lossy(&answer.stdout))).collect()
 }
 
 /// `    gateway: 192.0.2.1`, as route(8) prints it.
-#[cfg(any(not(target_os = "linux"), test))]
 fn route_get(text: &str) -> Vec<IpAddr> {
     let lines = text.lines().filter_map(|line| line.trim().strip_prefix("gateway:"));
     lines.filter_map(|word| address::parse(word.trim().as_bytes())).collect()
 }
 
-#[cfg(target_os = "linux")]
-fn gateways() -> Vec<IpAddr> {
-    // route(8) is not there on every Linux; the kernel's own tables are.
-    let _ = (PATIENCE, Tool::path);
+/// route(8) is not there on every Linux; the kernel's own tables are.
+fn from_proc() -> Vec<IpAddr> {
     let v4 = fs::read_to_string("/proc/net/route").unwrap_or_default();
     let v6 = fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default();
     proc_v4(&v4).into_iter().chain(proc_v6(&v6)).collect()
 }
 
 /// Columns 1 to 3 are interface, destination and gateway, hexadecimal in the machine's byte order.
-#[cfg(any(target_os = "linux", test))]
 fn proc_v4(text: &str) -> Vec<IpAddr> {
     let rows = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let defaults = rows.filter_map(|row| (row.get(1)? == &"00000000").then(|| row.get(2).copied())?);
@@ -82,7 +81,6 @@ fn proc_v4(text: &str) -> Vec<IpAddr> {
 }
 
 /// Destination, its length, source, its length, next hop: 32 hexadecimal digits each.
-#[cfg(any(target_os = "linux", test))]
 fn proc_v6(text: &str) -> Vec<IpAddr> {
     let rows = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let defaults = rows.filter_map(|row| (row.get(1)? == &"00").then(|| row.get(4).copied())?);

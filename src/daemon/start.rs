@@ -89,7 +89,10 @@ fn assemble(
     let mut engine = Engine::new(settings, setup.policies());
     let (store, positions) = restore(&options, &setup, &mut engine)?;
     // Bans that ended while nobody looked are still in the table; nothing else tells them from others' entries.
-    let released = engine.expire(now());
+    let mut released = engine.expire(now());
+    // The allow list may have grown meanwhile.
+    let settings = engine.settings().clone();
+    released.extend(engine.settings_changed(settings, now()));
     let desired = engine.bans().map(|ban| ban.offender).collect();
     let firewall_settings = mapping::firewall(&setup.config, options.dry_run);
     let firewall = firewall(&firewall_settings, desired, released, &sender)?;
@@ -123,9 +126,8 @@ fn restore(
         return Ok((None, Positions::default()));
     }
     let mut store = open_store(setup)?;
-    let (now, mut rows) = (now(), Vec::new());
-    store.load(now, |row| rows.push(row))?;
-    rows.into_iter().for_each(|row| engine.restore(row));
+    let now = now();
+    store.load(now, |row| engine.restore(row))?;
     let positions = Positions::restored(store.positions(now)?);
     store.notices().iter().for_each(|notice| log::error!("{notice}"));
     Ok((Some(store), positions))

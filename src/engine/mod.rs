@@ -1,9 +1,9 @@
 //! The engine: sightings in, verdicts out. It knows no clock and no file; days of attack replay in milliseconds.
 //!
 //! A [`Sighting`] passes these questions in order, and the first `no` ends it:
-//! whose is it ([`session`]), was it counted already ([`duplicate`], [`session`]), may this address be banned at all
-//! ([`Settings::allow`], unbannable ranges), is it banned already ([`bans`]), how often was it seen of late
-//! ([`window`]), and is a ban wise ([`trust`], [`spoof`]).
+//! whose is it (`session`), was it counted already (`duplicate`, `session`), may this address be banned at all
+//! ([`Settings::allow`], unbannable ranges), is it banned already (`bans`), how often was it seen of late
+//! (`window`), and is a ban wise (`trust`, `spoof`).
 
 mod bans;
 mod duplicate;
@@ -20,7 +20,7 @@ use std::net::IpAddr;
 
 pub use bans::{Ban, History, Origin, Owner};
 pub use guard::{Guard, Outcome, Reader, When};
-pub use journal::Row;
+pub use journal::{Row, SessionState};
 pub use policy::{Offender, Policy, RulePolicy, Settings, SpoofCaps, TrustPolicy};
 pub use session::SessionKey;
 pub use spoof::Flood;

@@ -11,6 +11,7 @@ use foldhash::fast::RandomState;
 use hashlink::LinkedHashMap;
 use hashlink::linked_hash_map::Entry;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::journal::{Changed, Row, SessionState};
 use super::policy::Policy;
@@ -25,7 +26,7 @@ const QUIET: Duration = Duration::from_secs(180);
 const LONGEST: Duration = Duration::from_secs(600);
 
 /// A session quiet for so long is forgotten. It has been over for long, but lines of several files may be out of order.
-const FORGET: Duration = Duration::from_secs(1800);
+const FORGET: Duration = Duration::from_secs(900);
 
 /// Connections at a time; the longest-unseen leaves first. sshd itself starts no more than some hundreds.
 const MOST: usize = 16_384;
@@ -59,10 +60,10 @@ pub(super) struct Session {
     started: Time,
     last: Time,
     peer: Option<IpAddr>,
-    /// Rule set, rule, tenths.
-    counts: Vec<(u16, u16, u32)>,
+    /// Rule set, rule, tenths; an attempt is told in three lines at the most.
+    counts: SmallVec<[(u16, u16, u32); 3]>,
     /// Rule set, tenths that were counted for the peer.
-    counted: Vec<(u16, u32)>,
+    counted: SmallVec<[(u16, u32); 1]>,
 }
 
 #[derive(Debug)]
@@ -79,13 +80,16 @@ impl Sessions {
     /// The session of a line written at `time`, a new one if the process id was used by another before.
     pub(super) fn at(&mut self, key: SessionKey, time: Time) -> &mut Session {
         self.make_room(&key, time);
-        self.changed.insert(key);
         let session = match self.open.entry(key) {
             Entry::Occupied(mut known) => {
+                self.changed.insert(key);
                 known.to_back();
                 known.into_mut()
             }
-            Entry::Vacant(new) => new.insert(Session::new(time)),
+            Entry::Vacant(new) => {
+                self.changed.insert_new(key);
+                new.insert(Session::new(time))
+            }
         };
         if session.is_over(time) {
             *session = Session::new(time);
@@ -100,7 +104,7 @@ impl Sessions {
         if (full || self.open.front().is_some_and(|(_, session)| forgotten(session)))
             && let Some((oldest, _)) = self.open.pop_front()
         {
-            self.changed.insert(oldest);
+            self.changed.insert_evicted(oldest);
         }
     }
 
@@ -143,7 +147,7 @@ impl Sessions {
 
 impl Session {
     fn new(time: Time) -> Self {
-        Self { started: time, last: time, peer: None, counts: Vec::new(), counted: Vec::new() }
+        Self { started: time, last: time, peer: None, counts: SmallVec::new(), counted: SmallVec::new() }
     }
 
     /// Whether a line at `time` is from another process with the same pid; a clock set back ends it as well.

@@ -16,6 +16,9 @@ use crate::time::Time;
 /// was set back, and is forgotten: doubt means no ban.
 const DISORDER: Duration = Duration::from_secs(10);
 
+/// How long an empty window is kept: lines of several files may be read far out of order after a stop.
+const FORGET: Duration = Duration::from_secs(900);
+
 /// One offender's memory is bounded whatever the threshold; beyond it the two oldest entries become one, as old as
 /// the older, so that a count can only fall short.
 const MOST_ENTRIES: usize = 1024;
@@ -31,13 +34,15 @@ pub(super) struct Windows {
     seen: LinkedHashMap<Key, Seen, RandomState>,
     most: usize,
     evicted: u64,
+    /// The longest window asked for so far.
+    longest: Duration,
     changed: Changed<Key>,
 }
 
 impl Windows {
     pub(super) fn new(most: usize) -> Self {
         let (seen, changed) = (LinkedHashMap::default(), Changed::default());
-        Self { seen, most: most.max(1), evicted: 0, changed }
+        Self { seen, most: most.max(1), evicted: 0, longest: Duration::ZERO, changed }
     }
 
     /// Counts `tenths` more at `time`, and says how many the last `within` saw.
@@ -50,24 +55,29 @@ impl Windows {
         within: Duration,
     ) -> u32 {
         let key = (index(set), offender);
+        self.longest = self.longest.max(within);
+        self.forget_quiet(time);
         self.make_room(&key);
-        self.changed.insert(key);
         let seen = match self.seen.entry(key) {
             Entry::Occupied(mut known) => {
+                self.changed.insert(key);
                 known.to_back();
                 known.into_mut()
             }
-            Entry::Vacant(new) => new.insert(Seen::new()),
+            Entry::Vacant(new) => {
+                self.changed.insert_new(key);
+                new.insert(Seen::new())
+            }
         };
-        drop_outside(seen, time, within);
+        drop_outside(seen, Span::until(time, within));
         insert(seen, time, tenths);
         total(seen.iter())
     }
 
     /// How many tenths the last `within` saw.
     pub(super) fn seen(&self, set: usize, offender: &Prefix, now: Time, within: Duration) -> u32 {
-        let seen = self.seen.get(&(index(set), *offender));
-        seen.map_or(0, |seen| total(seen.iter().filter(|(time, _)| is_inside(*time, now, within))))
+        let (seen, span) = (self.seen.get(&(index(set), *offender)), Span::until(now, within));
+        seen.map_or(0, |seen| total(seen.iter().filter(|(time, _)| span.holds(*time))))
     }
 
     pub(super) fn forget(&mut self, set: usize, offender: &Prefix) {
@@ -118,13 +128,24 @@ impl Windows {
         }
     }
 
+    /// Drops windows that have been empty for a while, so that what is remembered are those at work.
+    fn forget_quiet(&mut self, now: Time) {
+        let horizon = now.minus(self.longest).minus(FORGET);
+        let quiet = |seen: &Seen| seen.back().is_none_or(|(last, _)| *last < horizon);
+        while self.seen.front().is_some_and(|(_, seen)| quiet(seen)) {
+            if let Some((oldest, _)) = self.seen.pop_front() {
+                self.changed.insert_evicted(oldest);
+            }
+        }
+    }
+
     fn make_room(&mut self, key: &Key) {
         if self.seen.len() < self.most || self.seen.contains_key(key) {
             return;
         }
         if let Some((oldest, _)) = self.seen.pop_front() {
             self.evicted += 1;
-            self.changed.insert(oldest);
+            self.changed.insert_evicted(oldest);
         }
     }
 
@@ -140,16 +161,26 @@ pub(super) fn index(set: usize) -> u16 {
     u16::try_from(set).unwrap_or(u16::MAX)
 }
 
-fn is_inside(time: Time, now: Time, within: Duration) -> bool {
-    match now.since(time) {
-        Some(age) => age < within,
-        None => time <= now.plus(DISORDER),
+/// The times that a window holds: those behind the first and up to the last.
+#[derive(Clone, Copy)]
+struct Span {
+    behind: Time,
+    last: Time,
+}
+
+impl Span {
+    fn until(now: Time, within: Duration) -> Self {
+        Self { behind: now.minus(within), last: now.plus(DISORDER) }
+    }
+
+    fn holds(self, time: Time) -> bool {
+        self.behind < time && time <= self.last
     }
 }
 
-fn drop_outside(seen: &mut Seen, now: Time, within: Duration) {
-    if seen.iter().any(|(time, _)| !is_inside(*time, now, within)) {
-        seen.retain(|(time, _)| is_inside(*time, now, within));
+fn drop_outside(seen: &mut Seen, span: Span) {
+    if seen.iter().any(|(time, _)| !span.holds(*time)) {
+        seen.retain(|(time, _)| span.holds(*time));
     }
 }
 
@@ -190,7 +221,9 @@ mod tests {
             for (who, pause, tenths) in steps {
                 now += pause * 1000;
                 let time = Time::from_millis(now);
-                model.retain(|(other, at, _)| *other != who || is_inside(*at, time, WITHIN));
+                // An age of less than the window, or a little ahead of now.
+                let inside = |at: Time| time.since(at).map_or_else(|| at <= time.plus(DISORDER), |age| age < WITHIN);
+                model.retain(|(other, at, _)| *other != who || inside(*at));
                 model.push((who, time, tenths));
                 let expected: u32 = model.iter().filter(|(other, ..)| *other == who).map(|(.., n)| n).sum();
                 prop_assert_eq!(windows.add(0, offender(who), time, tenths, WITHIN), expected);

@@ -9,6 +9,7 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
+use memchr::memmem;
 use regex_automata::meta::Regex;
 use regex_automata::{Input, util::captures::Captures};
 use regex_syntax::hir::{Capture, Hir, HirKind};
@@ -162,10 +163,19 @@ fn hostile_lines<'a>(
 ) -> impl Iterator<Item = Vec<u8>> + 'a {
     let baits = baits(target, field);
     let cuts = cuts(set, target, field, &baits);
+    let impostors = copies.iter().flat_map(|copy| impostors(target, field, copy));
     let copies = copies.iter().flat_map(|copy| [copy.clone(), [b"x ", copy.as_slice()].concat()]);
-    let whole = baits.into_iter().flat_map(variants).chain(copies);
+    let whole = baits.into_iter().flat_map(variants).chain(copies).chain(impostors);
     let fitted = whole.flat_map(|text| field.fit(&text)).map(|text| target.line_with(field, &text));
     fitted.chain(cuts)
+}
+
+/// What makes this message begin as another rule's does: that message from where it differs, cut anywhere behind its
+/// address, since this message's own end follows.
+fn impostors<'a>(target: &Target, field: &Field, copy: &'a [u8]) -> impl Iterator<Item = Vec<u8>> + use<'a> {
+    let rest = copy.strip_prefix(&target.message[..field.span.start]).unwrap_or_default();
+    let named = LURES.iter().find_map(|lure| Some(memmem::find(rest, lure.as_bytes())? + lure.len()));
+    named.into_iter().flat_map(move |end| (end..=rest.len()).map(move |end| rest[..end].to_vec()))
 }
 
 /// Hostile texts that imitate the end of this very message, and some that every attacker tries.

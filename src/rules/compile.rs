@@ -6,7 +6,7 @@ use regex_automata::dfa::{StartKind, dense};
 use regex_automata::meta;
 use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
 use regex_automata::{Anchored, Input};
-use regex_syntax::hir::Hir;
+use regex_syntax::hir::{Capture, Hir};
 
 use super::automaton::Automaton;
 use super::locate::{Locator, Scratch};
@@ -161,15 +161,22 @@ pub(super) fn limits() -> meta::Config {
         .dfa(false)
 }
 
-/// What `<USER>` stands for in a message; asked for few lines, so nothing is kept ready for it.
-pub(super) fn user(set: &RuleSet, rule: &Rule, message: &[u8]) -> Option<Vec<u8>> {
+/// Finds what a rule's `<USER>` stands for, or the `<ACCOUNT>` of a login; `None` where it has neither.
+pub(super) fn user_finder(set: &RuleSet, rule: &Rule) -> Option<meta::Regex> {
     let hir = pattern::read(&rule.pattern, &set.fields).ok()?;
-    let named = |capture: &regex_syntax::hir::Capture| capture.name.as_deref() == Some("USER");
+    let named = |capture: &Capture| matches!(capture.name.as_deref(), Some("USER" | "ACCOUNT"));
     let bare = pattern::without_captures(&hir, named);
-    let regex = meta::Builder::new().configure(limits()).build_from_hir(&bare).ok()?;
-    let mut captures = regex.create_captures();
-    regex.search_captures(&Input::new(message), &mut captures);
-    captures.get_group(1).and_then(|span| message.get(span.range())).map(<[u8]>::to_vec)
+    meta::Builder::new()
+        .configure(limits())
+        .build_from_hir(&bare)
+        .ok()
+        .filter(|regex| regex.captures_len() > 1)
+}
+
+pub(super) fn user<'m>(finder: &meta::Regex, message: &'m [u8]) -> Option<&'m [u8]> {
+    let mut captures = finder.create_captures();
+    finder.search_captures(&Input::new(message), &mut captures);
+    captures.get_group(1).and_then(|span| message.get(span.range()))
 }
 
 fn read(set: &RuleSet, rule: &Rule) -> Result<(Hir, Locator), Unreadable> {

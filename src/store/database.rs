@@ -1,17 +1,18 @@
-//! The file: who may own it, how it is opened, and how a damaged one is moved out of the way.
+//! The file: how it is opened, and how a damaged one is moved out of the way.
 
-use std::fs::{self, Metadata, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::error::StoreError;
+use super::inspect::{self, has_log};
 use super::lock::suffixed;
 use super::schema::{self, Form};
 use crate::time::Time;
@@ -61,9 +62,6 @@ impl Database {
         let mut connection = connect(path).map_err(failed)?;
         let form = schema::form(&connection).map_err(failed)?;
         let found = judge(path, &connection, form)?;
-        if connection.is_readonly("main").map_err(failed)? {
-            return Err(StoreError::ReadOnly { path: path.to_owned() });
-        }
         prepare(&mut connection, found).map_err(failed)?;
         let identity = identity(path).map_err(|error| StoreError::io(path, error))?;
         Ok(Self { connection, is_new: found == 0, is_writable: true, identity })
@@ -72,7 +70,7 @@ impl Database {
     /// Opens the database to read it where nothing can be written; `None` unless it was closed in order, since a
     /// log beside it could then not be taken into account.
     pub(super) fn glance(path: &Path) -> Option<Self> {
-        inspect(path, &path.metadata().ok()?).ok()?;
+        inspect::file(path, &path.metadata().ok()?).ok()?;
         if has_log(path) {
             return None;
         }
@@ -100,7 +98,7 @@ impl Database {
 fn make_or_inspect(path: &Path) -> Result<bool, StoreError> {
     let failed = |error| StoreError::io(path, error);
     match path.metadata() {
-        Ok(found) => inspect(path, &found).map(|()| true),
+        Ok(found) => inspect::file(path, &found).map(|()| true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
             Ok(false)
@@ -109,46 +107,13 @@ fn make_or_inspect(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// What is banned is decided by what is in the file: nobody else may have written to it.
-fn inspect(path: &Path, found: &Metadata) -> Result<(), StoreError> {
-    let unfit = |what: String, mend| Err(StoreError::Unfit { path: path.to_owned(), what, mend });
-    let me = nix::unistd::geteuid().as_raw();
-    let mode = found.mode();
-    if !found.is_file() {
-        return unfit(kind(found).to_owned(), "move it away");
-    }
-    if found.uid() != me {
-        let what = format!("owned by user {}, while this runs as user {me}", found.uid());
-        return unfit(what, "give it to that user with chown");
-    }
-    if mode & 0o022 != 0 {
-        let what = format!("writable for others (mode {:o})", mode & 0o777);
-        return unfit(what, "look at who may have changed it and chmod it to 600");
-    }
-    if found.len() == 0 && has_log(path) {
-        // SQLite would throw the log away, and all that was committed with it.
-        let cause = "it is empty, but its log is not".to_owned();
-        return Err(StoreError::Damaged { path: path.to_owned(), cause });
-    }
-    if mode & 0o077 != 0 {
-        // It names people's addresses. Where this fails, the next write does as well, and says why.
-        let _ = fs::set_permissions(path, Permissions::from_mode(0o600));
-    }
-    Ok(())
-}
-
-fn kind(found: &Metadata) -> &'static str {
-    match found.file_type() {
-        kind if kind.is_dir() => "a directory",
-        kind if kind.is_fifo() => "a pipe",
-        kind if kind.is_socket() => "a socket",
-        _ => "a device",
-    }
-}
-
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
+    if connection.is_readonly("main")? {
+        // SQLite opens what it may only read without a word, and fails later with a less telling one.
+        return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_READONLY), None));
+    }
     // Until it is known to be ours and sound, closing it again must not change a byte.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.busy_timeout(PATIENCE)?;
@@ -168,7 +133,7 @@ fn judge(path: &Path, connection: &Connection, form: Form) -> Result<u32, StoreE
         }
         Form::Ours(found) => Ok(found),
         Form::Empty => Ok(0),
-        Form::Broken => Err(damaged("tables are missing")),
+        Form::Broken => Err(damaged("tables or columns are missing")),
         Form::Foreign => {
             let what = "the database of another program".to_owned();
             Err(StoreError::Unfit { path: path.to_owned(), what, mend: "move it away" })
@@ -185,10 +150,6 @@ fn prepare(connection: &mut Connection, found: u32) -> rusqlite::Result<()> {
     schema::migrate(connection, found, schema::STEPS)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(())
-}
-
-fn has_log(path: &Path) -> bool {
-    suffixed(path, "-wal").metadata().is_ok_and(|log| log.len() > 0)
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
+use super::inspect;
 
 /// The right to write one database; the system takes it back when the process ends, however it ends.
 ///
@@ -29,7 +30,11 @@ impl Lock {
     pub fn acquire(path: &Path) -> Result<Self, StoreError> {
         let failed = |error| StoreError::io(path, error);
         make_directory(path).map_err(failed)?;
-        let mut lock = Self { database: resolved(path).map_err(failed)?, file: None };
+        // Before a link is followed: in /tmp it could be another user's.
+        inspect::directory(path, directory(path))?;
+        let database = resolved(path).map_err(failed)?;
+        inspect::directory(&database, directory(&database))?;
+        let mut lock = Self { database, file: None };
         match lock.ensure() {
             Err(error) if !error.is_temporary() => Err(error),
             _ => Ok(lock),
@@ -60,10 +65,20 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    /// Closing is not enough: a process that another thread is just starting has a copy until it runs its program.
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            let _ = file.unlock();
+        }
+    }
+}
+
 /// For reading where the file system is read-only: that is enough to lock it.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits());
     options.open(path).or_else(|error| match error.kind() {
         io::ErrorKind::ReadOnlyFilesystem => File::open(path).map_err(|_| error),
         _ => Err(error),
@@ -90,7 +105,10 @@ fn make_directory(path: &Path) -> io::Result<()> {
 }
 
 fn directory(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 /// The same database has the same lock under whatever name.

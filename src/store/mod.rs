@@ -19,6 +19,7 @@ mod batch;
 mod database;
 mod encode;
 mod error;
+mod inspect;
 mod lock;
 mod notice;
 mod pending;

@@ -1,6 +1,6 @@
 //! The form of the database and how older forms become the present one.
 
-use rusqlite::{Connection, Result, TransactionBehavior};
+use rusqlite::{Connection, Error, ErrorCode, Result, TransactionBehavior};
 
 /// "Port": what file(1) and we know the database by (`PRAGMA application_id`).
 pub(super) const APPLICATION: u32 = 0x506f_7274;
@@ -9,9 +9,18 @@ pub(super) const APPLICATION: u32 = 0x506f_7274;
 /// `PRAGMA user_version` counts the steps that were taken.
 pub(super) const STEPS: &[&str] = &[FIRST];
 
-/// Tables whose absence means that somebody else was at work in the file.
-const TABLES: &[&str] =
-    &["ban_lines", "bans", "histories", "meta", "past_bans", "positions", "sessions", "trust", "windows"];
+/// Every column that is named elsewhere. Where one is missing, somebody else or a failing disk was at work.
+const COLUMNS: &[&str] = &[
+    "offender, since, until, nth, reason, origin, forced, spoofable, owners FROM bans",
+    "id, offender, since, until, nth, reason, origin, forced, spoofable, owners, ended FROM past_bans",
+    "id, offender, since, at, source, line FROM ban_lines",
+    "offender, bans, last_end FROM histories",
+    "rule_set, offender, last, seen FROM windows",
+    "offender, seen FROM trust",
+    "writer, pid, last, state FROM sessions",
+    "source, file, position FROM positions",
+    "name, value FROM meta",
+];
 
 const FIRST: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -76,10 +85,18 @@ pub(super) fn form(connection: &Connection) -> Result<Form> {
 }
 
 fn is_complete(connection: &Connection) -> Result<bool> {
-    let mut names =
-        connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")?;
-    let names: Vec<String> = names.query_map([], |row| row.get(0))?.collect::<Result<_>>()?;
-    Ok(TABLES.iter().all(|table| names.iter().any(|name| name == table)))
+    for columns in COLUMNS {
+        match connection.prepare(&format!("SELECT {columns}")) {
+            Err(error) if is_about_sql(&error) => return Ok(false),
+            prepared => drop(prepared?),
+        }
+    }
+    Ok(true)
+}
+
+/// "no such table", "no such column".
+fn is_about_sql(error: &Error) -> bool {
+    matches!(error, Error::SqlInputError { .. }) || error.sqlite_error_code() == Some(ErrorCode::Unknown)
 }
 
 /// Which form `steps` lead to.

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::io::{IsTerminal, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -21,6 +22,9 @@ use crate::time::Time;
 
 /// Files smaller than this are read before a bar could be seen.
 const WORTH_A_BAR: u64 = 32 << 20;
+
+/// Bans are let go so long after their end: lines are not quite in order, and the engine knows which bans are over.
+const DISORDER: Duration = Duration::from_secs(3600);
 
 /// Runs the command; the exit status is that of the first file that could not be read, all others being read.
 pub(super) fn run(arguments: &Scan, out: &mut dyn Write) -> Result<Exit, Failure> {
@@ -79,6 +83,7 @@ impl<'l> Replay<'l> {
             _ => self.merge(),
         }
         self.bar.finish_and_clear();
+        self.tally.unread = !self.failures.is_empty();
         (self.tally, self.guard, self.failures)
     }
 
@@ -106,7 +111,7 @@ impl<'l> Replay<'l> {
     fn read(&mut self, source: usize, each: fn(&mut Self, usize, &[u8])) -> bool {
         let Some((mut input, path)) = self.next_input(source) else { return false };
         self.streams[source].queue.bytes.clear();
-        let read = input.each_line(path, |line| each(self, source, line));
+        let read = input.each_line(path, |_, line| each(self, source, line));
         self.tally.saw(self.guard.stamp(source, input.tail()));
         if let Ok(Some(length)) = read {
             self.bar.inc(length as u64);
@@ -170,6 +175,9 @@ impl<'l> Replay<'l> {
             tally.matched += u64::from(time.replace(outcome.time).is_none());
             tally.add(&outcome);
         });
+        if let Some(time) = time {
+            self.guard.engine.expire(time.minus(DISORDER));
+        }
         time
     }
 }

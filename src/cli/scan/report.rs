@@ -1,5 +1,6 @@
 //! How a scan's findings are told: a table and a timeline for people, one object for programs.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ pub(super) fn json(out: &mut dyn Write, setup: &Setup, guard: &Guard, tally: &Ta
             "first": time(found.first),
             "last": time(found.last),
             "bans": bans.collect::<Vec<_>>(),
-            "spared": found.spared,
+            "spared": found.spared.as_ref().map(ToString::to_string),
         })
     };
     let report = json!({
@@ -65,16 +66,23 @@ pub(super) fn text(
 ) -> io::Result<()> {
     summary(out, setup, tally, logs)?;
     if tally.offenders.is_empty() {
-        return writeln!(
-            out,
-            "\nNobody offended. `portcullis match --all` shows what each line is taken for."
-        );
+        return nobody(out, tally);
     }
     writeln!(out)?;
     table(setup, guard, tally, top).write(out)?;
     rest(out, tally, top)?;
     notes(out, guard, tally)?;
     timeline(out, setup, tally)
+}
+
+/// Of what could not be read, nothing is known.
+fn nobody(out: &mut dyn Write, tally: &Tally) -> io::Result<()> {
+    let (who, hint) = match (tally.lines, tally.unread) {
+        (0, true) => return Ok(()),
+        (_, true) => ("Nobody offended in what could be read.", ""),
+        _ => ("Nobody offended.", " `portcullis match --all` shows what each line is taken for."),
+    };
+    writeln!(out, "\n{who}{hint}")
 }
 
 /// What the table leaves out.
@@ -156,10 +164,8 @@ fn notes(out: &mut dyn Write, guard: &Guard, tally: &Tally) -> io::Result<()> {
              never grow and are few at a time; `portcullis explain LINE` says what a line means."
         )?;
     }
-    let mut spared: Vec<&String> =
-        tally.offenders.values().filter_map(|offender| offender.spared.as_ref()).collect();
-    spared.sort_unstable();
-    spared.dedup();
+    let spared = tally.offenders.values().filter_map(|offender| offender.spared.as_ref());
+    let spared: BTreeSet<String> = spared.map(ToString::to_string).collect();
     spared.iter().try_for_each(|why| writeln!(out, "\nNot banned: {why}."))
 }
 
@@ -173,4 +179,21 @@ fn timeline(out: &mut dyn Write, setup: &Setup, tally: &Tally) -> io::Result<()>
     writeln!(out, "\nOffences over time, {} a column", duration(each.max(Duration::from_secs(1))))?;
     writeln!(out, "  {drawn}")?;
     writeln!(out, "  {} to {}", start.human(&setup.zone), end.human(&setup.zone))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_table_leaves_out_is_said() {
+        let mut tally = Tally::new();
+        let mut out = Vec::new();
+        rest(&mut out, &tally, 20).unwrap();
+        assert_eq!(out, b"");
+        tally.unlisted = 12;
+        rest(&mut out, &tally, 20).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text, "… and 2 offences of still more addresses, beyond the 0 that are told apart\n");
+    }
 }
