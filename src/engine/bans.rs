@@ -278,7 +278,9 @@ impl Bans {
     pub(super) fn changes(&mut self, rows: &mut Vec<Row>) {
         rows.extend(self.ended.drain().map(|(offender, at)| Row::BanEnded { offender, at }));
         rows.extend(
-            self.changed.drain().filter_map(|offender| self.active.get(&offender).map(|ban| Row::Ban(Ban::clone(ban)))),
+            self.changed
+                .drain()
+                .filter_map(|offender| self.active.get(&offender).map(|ban| Row::Ban(Ban::clone(ban)))),
         );
         for offender in self.history_changed.drain() {
             rows.push(Row::History { offender, history: self.history.get(&offender).copied() });

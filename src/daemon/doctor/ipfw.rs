@@ -10,7 +10,9 @@ pub(super) fn enabled(sysctls: &str) -> Finding {
     let advice = "`sysrc firewall_enable=YES` and `service ipfw start`; the default rule denies, so have a console at hand";
     match (values.next(), values.next()) {
         (Some("1"), Some("1") | None) => Finding::ok(ABOUT, "ipfw is enabled"),
-        (Some("1"), Some(_)) => Finding::problem(ABOUT, "ipfw is off for IPv6, so the table blocks IPv4 only", advice),
+        (Some("1"), Some(_)) => {
+            Finding::problem(ABOUT, "ipfw is off for IPv6, so the table blocks IPv4 only", advice)
+        }
         _ => Finding::problem(ABOUT, "ipfw is not enabled, so the table blocks nobody", advice),
     }
 }
@@ -81,7 +83,10 @@ pub(super) fn order(list: &str, table: &str) -> Finding {
             format!("ipfw's rule `{}` stands before `{}`", passing.text, rules[at].text),
             advice,
         ),
-        None => Finding::ok(ABOUT, format!("ipfw denies the table {table} before it allows anything: `{}`", rules[at].text)),
+        None => Finding::ok(
+            ABOUT,
+            format!("ipfw denies the table {table} before it allows anything: `{}`", rules[at].text),
+        ),
     }
 }
 
@@ -108,7 +113,9 @@ mod tests {
 
     #[test]
     fn a_firewall_that_is_off_for_one_family_is_a_problem() {
-        for (values, grade) in [("0\n0\n", Grade::Problem), ("1\n0\n", Grade::Problem), ("", Grade::Problem), ("1\n", Grade::Ok)] {
+        for (values, grade) in
+            [("0\n0\n", Grade::Problem), ("1\n0\n", Grade::Problem), ("", Grade::Problem), ("1\n", Grade::Ok)]
+        {
             assert_eq!(enabled(values).grade, grade, "{values:?}");
         }
     }
@@ -116,19 +123,32 @@ mod tests {
     #[test]
     fn the_deny_rule_must_stand_before_states_and_allow_rules() {
         let deny = "00500 deny ip from table(bl) to me";
-        for before in ["00100 check-state :default", "00200 allow tcp from any to any established", "00300 allow tcp from any to me 22"] {
+        for before in [
+            "00100 check-state :default",
+            "00200 allow tcp from any to any established",
+            "00300 allow tcp from any to me 22",
+        ] {
             let finding = order(&format!("{before}\n{deny}\n"), "bl");
             assert_eq!(finding.grade, Grade::Problem, "{before}");
             assert!(finding.text.contains(before), "{}", finding.text);
         }
-        for before in ["00100 allow ip from any to any via lo0", "00200 deny ip from any to 127.0.0.0/8", "00300 allow ip from me to any out"] {
+        for before in [
+            "00100 allow ip from any to any via lo0",
+            "00200 deny ip from any to 127.0.0.0/8",
+            "00300 allow ip from me to any out",
+        ] {
             assert_eq!(order(&format!("{before}\n{deny}\n"), "bl").grade, Grade::Ok, "{before}");
         }
     }
 
     #[test]
     fn only_the_right_table_at_the_right_side_counts() {
-        for rule in ["00050 deny ip from table(bl2) to me", "00050 deny ip from me to table(bl)", "00050 count ip from table(bl) to me", "65535 deny ip from any to any"] {
+        for rule in [
+            "00050 deny ip from table(bl2) to me",
+            "00050 deny ip from me to table(bl)",
+            "00050 count ip from table(bl) to me",
+            "65535 deny ip from any to any",
+        ] {
             assert_eq!(order(rule, "bl").grade, Grade::Problem, "{rule}");
         }
         assert_eq!(order("00050 reset tcp from table(bl,1) to me", "bl").grade, Grade::Ok);

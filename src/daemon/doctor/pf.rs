@@ -89,7 +89,8 @@ impl<'a> Rule<'a> {
 
     /// Whether it lets strangers in: not what leaves, and not what is on the loopback interface.
     fn passes(self) -> bool {
-        let loopback = self.words().skip_while(|word| *word != "on").nth(1).is_some_and(|on| on.starts_with("lo"));
+        let loopback =
+            self.words().skip_while(|word| *word != "on").nth(1).is_some_and(|on| on.starts_with("lo"));
         self.text.starts_with("pass") && !self.has("out") && !loopback
     }
 }
@@ -111,12 +112,18 @@ fn order(rules: &str, table: &str) -> Finding {
     let blocking = rules[at];
     let passing = match blocking.has("quick") {
         true => before.iter().find(|rule| rule.passes() && rule.has("quick")),
-        false => before.iter().find(|rule| rule.passes() && rule.has("quick")).or(behind.iter().find(|rule| rule.passes())),
+        false => before
+            .iter()
+            .find(|rule| rule.passes() && rule.has("quick"))
+            .or(behind.iter().find(|rule| rule.passes())),
     };
     if let Some(passing) = passing {
         return Finding::problem(
             ABOUT,
-            format!("pf's rule `{}` wins over `{}`, so banned addresses may come in", passing.text, blocking.text),
+            format!(
+                "pf's rule `{}` wins over `{}`, so banned addresses may come in",
+                passing.text, blocking.text
+            ),
             format!("put {wanted} before any pass rule in /etc/pf.conf, then `service pf reload`"),
         );
     }
@@ -132,13 +139,20 @@ fn order(rules: &str, table: &str) -> Finding {
 
 /// Whether the main rules enter the anchor before they pass anything.
 fn called(rules: &str, anchor: &str) -> Finding {
-    let advice = format!("put `anchor \"{anchor}\"` before any pass rule in /etc/pf.conf, then `service pf reload`");
+    let advice =
+        format!("put `anchor \"{anchor}\"` before any pass rule in /etc/pf.conf, then `service pf reload`");
     let top = anchor.split('/').next().unwrap_or(anchor);
     let names = [format!("\"{anchor}\""), format!("\"{top}\""), format!("\"{top}/*\"")];
-    let enters = |rule: &Rule<'_>| rule.text.starts_with("anchor") && rule.words().any(|word| names.iter().any(|name| name == word));
+    let enters = |rule: &Rule<'_>| {
+        rule.text.starts_with("anchor") && rule.words().any(|word| names.iter().any(|name| name == word))
+    };
     let rules: Vec<Rule<'_>> = Rule::all(rules).collect();
     match rules.iter().position(enters) {
-        None => Finding::problem(ABOUT, format!("no pf rule enters the anchor {anchor}: its table blocks nobody"), advice),
+        None => Finding::problem(
+            ABOUT,
+            format!("no pf rule enters the anchor {anchor}: its table blocks nobody"),
+            advice,
+        ),
         Some(at) => match rules[..at].iter().find(|rule| rule.passes() && rule.has("quick")) {
             Some(passing) => Finding::problem(
                 ABOUT,
@@ -162,7 +176,8 @@ mod tests {
     #[test]
     fn the_observed_ruleset_is_fine() {
         let said = Said {
-            info: "Status: Enabled for 0 days 00:00:02          Debug: Urgent\n\nState Table   Total\n".to_owned(),
+            info: "Status: Enabled for 0 days 00:00:02          Debug: Urgent\n\nState Table   Total\n"
+                .to_owned(),
             tables: "-pa-r--\tbl\n".to_owned(),
             rules: "block drop in quick from <bl> to any\npass all flags S/SA keep state\n".to_owned(),
             anchor_rules: None,
@@ -172,7 +187,9 @@ mod tests {
 
     #[test]
     fn a_disabled_pf_is_a_problem_on_both_releases_and_so_is_silence() {
-        for info in ["Status: Disabled for 0 days 00:00:02   Debug: Urgent", "Status: Disabled   Debug: Urgent", ""] {
+        for info in
+            ["Status: Disabled for 0 days 00:00:02   Debug: Urgent", "Status: Disabled   Debug: Urgent", ""]
+        {
             assert_eq!(enabled(info).grade, Grade::Problem, "{info}");
         }
     }
@@ -197,7 +214,10 @@ mod tests {
 
     #[test]
     fn without_quick_the_last_rule_wins() {
-        assert_eq!(grade("block drop in from <bl> to any\npass in all flags S/SA keep state\n"), Grade::Problem);
+        assert_eq!(
+            grade("block drop in from <bl> to any\npass in all flags S/SA keep state\n"),
+            Grade::Problem
+        );
         assert_eq!(grade("pass in all flags S/SA keep state\nblock drop in from <bl> to any\n"), Grade::Ok);
     }
 

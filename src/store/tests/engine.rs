@@ -54,7 +54,9 @@ fn four_failures_a_restart_after_each_and_the_fifth_is_a_ban() {
         assert_eq!(failure(&mut engine, n), Verdict::Counted { tenths: (n + 1) * 10, threshold: 50 });
         engine = restarted(&place, engine);
     }
-    let Verdict::Banned { until: Some(until), nth: 1, .. } = failure(&mut engine, 4) else { panic!("no ban") };
+    let Verdict::Banned { until: Some(until), nth: 1, .. } = failure(&mut engine, 4) else {
+        panic!("no ban")
+    };
     let mut engine = restarted(&place, engine);
     assert_eq!(engine.bans().map(|ban| ban.until).collect::<Vec<_>>(), [Some(until)]);
     assert!(!matches!(failure(&mut engine, 5), Verdict::Banned { .. }), "a restored ban is not made again");
