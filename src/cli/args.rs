@@ -56,6 +56,10 @@ pub(super) enum Command {
     Unban(Unban),
     /// Have the running daemon read the configuration and the rules again; on any error the running set stays
     Reload(Ask),
+    /// Look at firewall, logs, system and daemon: would bans do anything, could you lock yourself out
+    ///
+    /// Nothing is changed. Exits 1 when there is a problem; a note is none.
+    Doctor(Doctor),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -152,6 +156,15 @@ pub(super) struct Run {
     /// Logs to follow from their beginning instead of the configured sources (with --dry-run); - is standard input
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, requires = "dry_run")]
     pub(super) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// How the running daemon is found.

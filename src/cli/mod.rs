@@ -3,6 +3,7 @@
 mod args;
 mod ask;
 mod check;
+mod doctor;
 mod exit;
 mod explain;
 mod generate;
@@ -66,6 +67,7 @@ fn run(command: &Command, out: &mut dyn Write) -> Result<Exit, Failure> {
         Command::Ban(arguments) => ask::ban(arguments, out),
         Command::Unban(arguments) => ask::unban(arguments, out),
         Command::Reload(arguments) => ask::reload(arguments, out),
+        Command::Doctor(arguments) => doctor::run(arguments, out),
         Command::Completions { shell } => generate::completions(*shell, out),
         Command::Generate { directory } => generate::write_all(directory).map(|()| Exit::Ok),
     }

@@ -7,10 +7,12 @@
 //! persist, evidence        what is kept, by a thread of its own
 //! requests, status, tell   what is asked at the control socket
 //! reload, start, offline   beginnings and ends
+//! doctor                   is all as it should be?
 //! logger, report, tally    what is said and counted
 //! ```
 
 mod core;
+pub mod doctor;
 mod event;
 mod evidence;
 mod feed;

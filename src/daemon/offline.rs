@@ -33,9 +33,8 @@ pub fn unban_offline(file: Option<&Path>, whom: &Unban) -> Result<Unbanned, NotD
     let setup = Setup::load(file)?;
     let mut store = start::open_store(&setup)?;
     let mut engine = Engine::new(mapping::engine(&setup.config, 1), setup.policies());
-    let (now, mut rows) = (now(), Vec::new());
-    store.load(now, |row| rows.push(row))?;
-    rows.into_iter().for_each(|row| engine.restore(row));
+    let now = now();
+    store.load(now, |row| engine.restore(row))?;
     let mut answer = Unbanned::default();
     for prefix in whom.prefixes() {
         let freed = engine.unban(&prefix, now);

@@ -133,9 +133,8 @@ fn restore(options: &RunOptions, setup: &Setup, engine: &mut Engine) -> Result<R
         return Ok(Restored::default());
     }
     let mut store = open_store(setup)?;
-    let (now, mut rows) = (now(), Vec::new());
-    store.load(now, |row| rows.push(row))?;
-    rows.into_iter().for_each(|row| engine.restore(row));
+    let now = now();
+    store.load(now, |row| engine.restore(row))?;
     let positions = Positions::restored(store.positions(now)?);
     let released = store.ended(now.minus(ENDED_OF_LATE), now)?;
     store.notices().iter().for_each(|notice| log::error!("{notice}"));
