@@ -55,6 +55,9 @@ struct Field {
     span: Range<usize>,
     /// Matches what the field can hold.
     alphabet: Regex,
+    /// The alphabet is the rule set's claim about the program, as for a placeholder. What a mere `\S+` matches says
+    /// nothing of what the program prints: a name with blanks may be there, and another part of the pattern match it.
+    is_claim: bool,
 }
 
 /// Attacks every rule of the set; one fault for each rule that was fooled, with the line that did it.
@@ -220,7 +223,7 @@ fn cuts(set: &RuleSet, target: &Target, field: &Field, baits: &[Vec<u8>]) -> Vec
             for pad in ["a", "\\377"] {
                 let mut text: Vec<u8> = pad.bytes().cycle().take(room).collect();
                 text.extend_from_slice(bait);
-                let fits = field.holds(&text) && whole + text.len() > limit;
+                let fits = (!field.is_claim || field.holds(&text)) && whole + text.len() > limit;
                 lines.extend(fits.then(|| target.line_with(field, &text)[..limit].to_vec()));
             }
         }
@@ -241,10 +244,11 @@ impl Field {
         if self.holds(text) {
             return vec![text.to_vec()];
         }
+        let whole = Some(text.to_vec()).filter(|_| !self.is_claim);
         let prefix = (0..text.len()).rev().map(|end| &text[..end]).find(|prefix| self.holds(prefix));
         let filtered: Vec<u8> = text.iter().copied().filter(|&byte| self.holds(&[byte])).collect();
         let filtered = Some(filtered).filter(|filtered| self.holds(filtered));
-        prefix.map(<[u8]>::to_vec).into_iter().chain(filtered).collect()
+        prefix.map(<[u8]>::to_vec).into_iter().chain(filtered).chain(whole).collect()
     }
 
     fn holds(&self, text: &[u8]) -> bool {
@@ -255,8 +259,8 @@ impl Field {
 /// Finds the stretches of a message that the peer chooses.
 struct FieldFinder {
     regex: Regex,
-    /// One for each group: the alphabet, or `None` for the address.
-    groups: Vec<Option<Regex>>,
+    /// One for each group: the alphabet and whether it is a claim, or `None` for the address.
+    groups: Vec<Option<(Regex, bool)>>,
 }
 
 impl FieldFinder {
@@ -269,8 +273,10 @@ impl FieldFinder {
             let [start, end] = [regex_syntax::hir::Look::Start, regex_syntax::hir::Look::End].map(Hir::look);
             build(&Hir::concat(vec![start, tree.clone(), end]))
         };
-        let groups =
-            trees.iter().map(|tree| tree.as_ref().map(anchored).transpose()).collect::<Result<_, _>>()?;
+        let group = |tree: &Option<(Hir, bool)>| {
+            tree.as_ref().map(|(tree, is_claim)| Ok((anchored(tree)?, *is_claim))).transpose()
+        };
+        let groups = trees.iter().map(group).collect::<Result<_, String>>()?;
         Ok(Self { regex: build(&marked)?, groups })
     }
 
@@ -283,8 +289,9 @@ impl FieldFinder {
             let Some(span) = captures.get_group(index + 1) else { continue };
             match group {
                 None => token = Some(span.start..span.end),
-                Some(alphabet) => {
-                    fields.push(Field { span: span.start..span.end, alphabet: alphabet.clone() });
+                Some((alphabet, is_claim)) => {
+                    let (span, alphabet) = (span.start..span.end, alphabet.clone());
+                    fields.push(Field { span, alphabet, is_claim: *is_claim });
                 }
             }
         }
@@ -293,9 +300,9 @@ impl FieldFinder {
 }
 
 /// The tree with a group around the address and around each stretch that a peer may choose, numbered from 1; other
-/// groups are dropped. `trees` gets the alphabet of each, `None` for the address.
-fn mark(hir: &Hir, trees: &mut Vec<Option<Hir>>) -> Hir {
-    let mut group = |sub: Hir, alphabet: Option<Hir>| {
+/// groups are dropped. `trees` gets the alphabet of each and whether it is a claim, `None` for the address.
+fn mark(hir: &Hir, trees: &mut Vec<Option<(Hir, bool)>>) -> Hir {
+    let mut group = |sub: Hir, alphabet: Option<(Hir, bool)>| {
         trees.push(alphabet);
         let index = u32::try_from(trees.len()).unwrap_or(u32::MAX);
         Hir::capture(Capture { index, name: None, sub: Box::new(sub) })
@@ -304,10 +311,10 @@ fn mark(hir: &Hir, trees: &mut Vec<Option<Hir>>) -> Hir {
         HirKind::Capture(capture) if pattern::is_address(hir) => group((*capture.sub).clone(), None),
         HirKind::Capture(capture) if capture.name.as_deref().is_some_and(pattern::is_field_name) => {
             let bare = pattern::without_captures(&capture.sub, |_| false);
-            group(bare.clone(), Some(bare))
+            group(bare.clone(), Some((bare, true)))
         }
         HirKind::Capture(capture) => mark(&capture.sub, trees),
-        HirKind::Repetition(_) if is_free_text(hir) => group(hir.clone(), Some(hir.clone())),
+        HirKind::Repetition(_) if is_free_text(hir) => group(hir.clone(), Some((hir.clone(), false))),
         HirKind::Repetition(repetition) => Hir::repetition(repetition.with(mark(&repetition.sub, trees))),
         HirKind::Concat(subs) => Hir::concat(subs.iter().map(|sub| mark(sub, trees)).collect()),
         HirKind::Alternation(subs) => Hir::alternation(subs.iter().map(|sub| mark(sub, trees)).collect()),

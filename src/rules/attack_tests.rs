@@ -47,6 +47,7 @@ fn each_classic_mistake_is_refused_with_the_line_that_fools_it() {
         ("nothing fixed behind", r"^Invalid user .* from <ADDR>.*$"),
         ("user behind and before", r"^<USER> at <ADDR> says .*$"),
         ("a colon that a name may hold", r"^.*: host <ADDR>, .*$"),
+        ("a word that may be several", r"^Login failed for user \S+ from <ADDR>(?: .*)?$"),
         ("brackets", r"^bad login .+ \[<ADDR>\].*$"),
     ] {
         let found = errors(&set("ftpd", pattern));

@@ -106,7 +106,7 @@ impl Compiled {
         if found.address.is_some() || message.len() >= self.message_limit {
             return Some(found);
         }
-        let pattern = self.which.of(message)?;
+        let Hit { pattern, .. } = self.which.of(message)?;
         let token = self.locators[pattern].find_as_written(message);
         Some(Found { address: token.and_then(|range| address::parse(message.get(range)?)), ..found })
     }
