@@ -213,7 +213,7 @@ impl Bans {
         over
     }
 
-    fn end(&mut self, offender: &Prefix, now: Time) {
+    pub(super) fn end(&mut self, offender: &Prefix, now: Time) {
         let Some(ban) = self.take(offender) else { return };
         if let Some(history) = self.history.get_mut(offender).filter(|_| !ban.spoofable) {
             // An operator may end a ban early; the quiet time counts from then.
