@@ -210,11 +210,11 @@ impl Engine {
     /// Ends every ban inside `prefix`, and if it is a host every ban around it, but not others' bans in there; resets
     /// the counters of all addresses in it and in what was banned, and returns that.
     pub fn unban(&mut self, prefix: &Prefix, now: Time) -> Vec<Prefix> {
-        self.forget_inside(prefix);
         let mut freed = self.bans.end_inside(prefix, now);
-        if prefix.prefix_len() == prefix.max_prefix_len() {
-            // A host is counted as what it belongs to.
-            self.forget_inside(&self.settings.offender.prefix(prefix.addr()));
+        if prefix.prefix_len() < prefix.max_prefix_len() {
+            self.forget_inside(prefix);
+        } else {
+            self.forget_host(prefix);
             while let Some(around) = self.bans.covering(prefix).map(|ban| ban.offender) {
                 self.forget_inside(&around);
                 self.bans.end(&around, now);
@@ -222,6 +222,16 @@ impl Engine {
             }
         }
         freed
+    }
+
+    /// Without a walk through everybody's counters, since block lists are long. A host may be counted as what it
+    /// belongs to.
+    fn forget_host(&mut self, host: &Prefix) {
+        for offender in [*host, self.settings.offender.prefix(host.addr())] {
+            (0..self.policies.len()).for_each(|set| self.windows.forget(set, &offender));
+            self.bans.forget_history(offender);
+        }
+        self.sessions.forget_inside(host);
     }
 
     fn forget_inside(&mut self, prefix: &Prefix) {
