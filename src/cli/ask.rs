@@ -129,7 +129,7 @@ pub(super) fn unban(arguments: &Unban, out: &mut dyn Write) -> Result<Exit, Fail
     if arguments.ask.json {
         writeln!(out, "{}", json!(unbanned))?;
     } else {
-        super::told::unbanned(out, &unbanned)?;
+        super::told::unbanned(out, &unbanned, arguments.offline)?;
     }
     Ok(if unbanned.unbanned.is_empty() { Exit::Nothing } else { Exit::Ok })
 }

@@ -134,16 +134,16 @@ pub(super) fn banned(out: &mut dyn Write, banned: &Banned) -> io::Result<()> {
     for spared in &banned.refused {
         writeln!(out, "{}: not banned, since {}", address::display(&spared.prefix), spared.why)?;
     }
-    effect(out, &banned.firewall)
+    effect(out, &banned.firewall, false)
 }
 
-pub(super) fn unbanned(out: &mut dyn Write, unbanned: &Unbanned) -> io::Result<()> {
+pub(super) fn unbanned(out: &mut dyn Write, unbanned: &Unbanned, offline: bool) -> io::Result<()> {
     listed(out, &unbanned.unbanned, "no longer banned, counters reset")?;
     listed(out, &unbanned.not_banned, "was not banned; counters reset")?;
     if unbanned.unbanned.is_empty() && unbanned.not_banned.is_empty() {
         writeln!(out, "Nobody was banned.")?;
     }
-    effect(out, &unbanned.firewall)
+    effect(out, &unbanned.firewall, offline)
 }
 
 fn listed(out: &mut dyn Write, prefixes: &[address::Prefix], what: &str) -> io::Result<()> {
@@ -153,12 +153,13 @@ fn listed(out: &mut dyn Write, prefixes: &[address::Prefix], what: &str) -> io::
     prefixes.iter().try_for_each(|prefix| writeln!(out, "{}: {what}", address::display(prefix)))
 }
 
-fn effect(out: &mut dyn Write, effect: &Effect) -> io::Result<()> {
+fn effect(out: &mut dyn Write, effect: &Effect, offline: bool) -> io::Result<()> {
+    let when = if offline { "when the daemon starts" } else { "by itself" };
     match (&effect.problem, effect.done) {
         (_, true) => writeln!(out, "The database is written; the firewall ({}) is in step.", effect.backend),
         (Some(problem), _) => writeln!(
             out,
-            "The database is written; the firewall ({}) does not follow yet: {}. It is tried again by itself.",
+            "The database is written; the firewall ({}) does not follow yet: {}. It is tried again {when}.",
             effect.backend, problem
         ),
         (None, _) => writeln!(

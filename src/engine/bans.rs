@@ -206,8 +206,13 @@ impl Bans {
 
     /// Ends the bans on `prefix` and on anything inside it.
     pub(super) fn end_inside(&mut self, prefix: &Prefix, now: Time) -> Vec<Prefix> {
-        let prefix = prefix.trunc();
-        self.end_where(|ban| prefix.contains(&ban.offender), now)
+        let first = prefix.trunc();
+        // In the order of the prefixes nothing inside stands behind the last host.
+        let last = Prefix::new(prefix.broadcast(), prefix.max_prefix_len()).unwrap_or(first);
+        let inside = self.active.range(first..=last).map(|(offender, _)| *offender);
+        let inside: Vec<Prefix> = inside.filter(|offender| first.contains(offender)).collect();
+        inside.iter().for_each(|offender| self.end(offender, now));
+        inside
     }
 
     pub(super) fn end_where(&mut self, over: impl Fn(&Ban) -> bool, now: Time) -> Vec<Prefix> {
@@ -217,7 +222,7 @@ impl Bans {
         over
     }
 
-    fn end(&mut self, offender: &Prefix, now: Time) {
+    pub(super) fn end(&mut self, offender: &Prefix, now: Time) {
         let Some(ban) = self.take(offender) else { return };
         if let Some(history) = self.history.get_mut(offender).filter(|_| !ban.spoofable) {
             // An operator may end a ban early; the quiet time counts from then.
@@ -246,8 +251,11 @@ impl Bans {
     pub(super) fn forget_history_inside(&mut self, prefix: &Prefix) {
         let inside: Vec<Prefix> =
             self.history.keys().filter(|offender| prefix.contains(*offender)).copied().collect();
-        for offender in inside {
-            self.history.remove(&offender);
+        inside.into_iter().for_each(|offender| self.forget_history(offender));
+    }
+
+    pub(super) fn forget_history(&mut self, offender: Prefix) {
+        if self.history.remove(&offender).is_some() {
             self.history_changed.insert(offender);
         }
     }

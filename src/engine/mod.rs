@@ -207,21 +207,37 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends every ban inside `prefix`, and the ban around it if it is a host; resets the counters of all addresses in
-    /// it and in what was banned, and returns that.
+    /// Ends every ban inside `prefix`, and if it is a host every ban around it, but not others' bans in there; resets
+    /// the counters of all addresses in it and in what was banned, and returns that.
     pub fn unban(&mut self, prefix: &Prefix, now: Time) -> Vec<Prefix> {
-        let is_host = prefix.prefix_len() == prefix.max_prefix_len();
-        let around = self.bans.covering(prefix).filter(|_| is_host).map(|ban| ban.offender);
-        let mut freed = around.map(|around| self.free_inside(&around, now)).unwrap_or_default();
-        freed.extend(self.free_inside(prefix, now));
+        let mut freed = self.bans.end_inside(prefix, now);
+        if prefix.prefix_len() < prefix.max_prefix_len() {
+            self.forget_inside(prefix);
+        } else {
+            self.forget_host(prefix);
+            while let Some(around) = self.bans.covering(prefix).map(|ban| ban.offender) {
+                self.forget_inside(&around);
+                self.bans.end(&around, now);
+                freed.push(around);
+            }
+        }
         freed
     }
 
-    fn free_inside(&mut self, prefix: &Prefix, now: Time) -> Vec<Prefix> {
+    /// Without a walk through everybody's counters, since block lists are long. A host may be counted as what it
+    /// belongs to.
+    fn forget_host(&mut self, host: &Prefix) {
+        for offender in [*host, self.settings.offender.prefix(host.addr())] {
+            (0..self.policies.len()).for_each(|set| self.windows.forget(set, &offender));
+            self.bans.forget_history(offender);
+        }
+        self.sessions.forget_inside(host);
+    }
+
+    fn forget_inside(&mut self, prefix: &Prefix) {
         self.windows.forget_inside(prefix);
         self.sessions.forget_inside(prefix);
         self.bans.forget_history_inside(prefix);
-        self.bans.end_inside(prefix, now)
     }
 
     /// The active bans, in the order of their prefixes.

@@ -76,6 +76,12 @@ fn an_unban_forgets_what_was_counted() {
     assert!(!stand.has(ATTACKER));
     stand.fail(ATTACKER, 1);
     stand.until("the fifth is one too many", |stand| stand.has(ATTACKER));
+    stand.fail("2001:db8:7::1", 4);
+    stand.until("four are counted", |stand| {
+        stand.cli(&["why", "2001:db8:7::2"]).out.contains("4 of 5 offences")
+    });
+    assert_eq!(stand.cli(&["unban", "2001:db8:7::1"]).code, 1);
+    assert_eq!(stand.cli(&["why", "2001:db8:7::2"]).code, 1, "a host is counted as its network");
 }
 
 #[test]
@@ -232,4 +238,48 @@ fn status_tells_what_is_read_and_what_is_blocked() {
     assert_eq!(status["rule_sets"].as_array().map(Vec::len), Some(2), "{status}");
     let told = stand.cli(&["status"]).out;
     assert!(told.contains("auth.log") && told.contains("1 ban active"), "{told}");
+}
+
+#[test]
+fn an_address_is_freed_from_every_network_that_holds_it() {
+    let mut stand = Stand::pf();
+    stand.start();
+    assert_eq!(stand.cli(&["ban", "198.18.0.0/16", "198.18.5.0/24", "198.18.5.5", "198.18.6.0/24"]).code, 0);
+    assert_eq!(stand.cli(&["ban", "2001:db8:1:2::/64"]).code, 0);
+    let unbanned = stand.cli(&["unban", "198.18.5.5", "2001:db8:1:2::77"]);
+    assert_eq!((unbanned.code, stand.table()), (0, set(&["198.18.6.0/24"])), "others stay: {unbanned:?}");
+}
+
+#[test]
+fn a_reload_moves_all_bans_to_another_table() {
+    let mut stand = Stand::pf();
+    stand.start();
+    stand.fail(ATTACKER, 5);
+    stand.until("it is blocked", |stand| stand.has(ATTACKER));
+    let text = fs::read_to_string(stand.config()).unwrap().replace("table: bl", "table: other");
+    fs::write(stand.config(), text).unwrap();
+    assert_eq!(stand.cli(&["reload"]).code, 0);
+    let shown = |stand: &Stand, table: &str| stand.fake.words(&format!("-t {table} -T show")).out;
+    stand.until("the new table has it", |stand| shown(stand, "other").contains(ATTACKER));
+    stand.until("the old one has not", |stand| !shown(stand, "bl").contains(ATTACKER));
+    stand.fail("198.18.0.1", 5);
+    stand.until("the new table is used", |stand| shown(stand, "other").contains("198.18.0.1"));
+    assert_eq!(stand.says("banned 203.0.113.7"), 1);
+}
+
+#[test]
+fn unban_offline_without_a_firewall_says_that_the_next_start_does_the_rest() {
+    for mut stand in Stand::both() {
+        stand.start();
+        assert_eq!(stand.cli(&["ban", ATTACKER]).code, 0);
+        stand.stop(SIGTERM);
+        fs::rename(stand.fake.path(), stand.file("away")).unwrap();
+        let unbanned = stand.cli(&["unban", "--offline", ATTACKER]);
+        assert!(unbanned.code == 0 && unbanned.out.contains("when the daemon starts"), "{unbanned:?}");
+        fs::rename(stand.file("away"), stand.fake.path()).unwrap();
+        assert!(stand.has(ATTACKER));
+        stand.start();
+        stand.until("it is free", |stand| !stand.has(ATTACKER));
+        assert_eq!(stand.bans(), set(&[]));
+    }
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
 
-use super::stand::{Stand, append, failure};
+use super::stand::{Stand, append, failure, stamped};
 
 const ATTACKER: &str = "203.0.113.7";
 
@@ -24,26 +24,37 @@ fn five_failures_are_in_the_table_and_the_log_says_so() {
     }
 }
 
+/// Rotations in an ordinary run; `PORTCULLIS_ROTATIONS=100` is the full one.
+const ROTATIONS: usize = 6;
+
 #[test]
 fn five_failures_just_before_a_rename_are_banned() {
-    for mut stand in Stand::both() {
-        stand.start();
-        for round in 0..10 {
-            let address = format!("203.0.113.{round}");
-            stand.fail(&address, 5);
-            // As newsyslog does it: a new file with a line of its own takes the place of the old one.
-            fs::rename(stand.file("auth.log"), stand.file("auth.log.0")).unwrap();
-            append(
-                &stand.file("auth.log.new"),
-                [super::stand::stamped("newsyslog[7]", "logfile turned over")],
-            );
-            fs::rename(stand.file("auth.log.new"), stand.file("auth.log")).unwrap();
-            stand.until("the address is blocked", |stand| stand.has(&address));
-        }
-        // syslogd goes on with the old file until it is signalled.
-        append(&stand.file("auth.log.0"), (0..5).map(|_| failure(ATTACKER)));
-        stand.until("what came late is read too", |stand| stand.has(ATTACKER));
+    let [pf, ipfw] = Stand::both();
+    rotate(pf, "auto");
+    rotate(ipfw, "poll");
+}
+
+fn rotate(mut stand: Stand, follow: &str) {
+    let rounds =
+        std::env::var("PORTCULLIS_ROTATIONS").map_or(ROTATIONS, |rounds| rounds.parse().expect("a number"));
+    stand.start();
+    let text = fs::read_to_string(stand.config()).unwrap();
+    let path = stand.file("auth.log").display().to_string();
+    fs::write(stand.config(), text.replace(&path, &format!("{{path: {path}, follow: {follow}}}"))).unwrap();
+    assert_eq!(stand.cli(&["reload"]).code, 0);
+    for round in 0..rounds {
+        let address = format!("198.18.0.{round}");
+        stand.fail(&address, 5);
+        // As newsyslog does it: a new file with a line of its own takes the place of the old one.
+        fs::rename(stand.file("auth.log"), stand.file("auth.log.0")).unwrap();
+        append(&stand.file("auth.log.new"), [stamped("newsyslog[7]", "logfile turned over")]);
+        fs::rename(stand.file("auth.log.new"), stand.file("auth.log")).unwrap();
+        stand.until("the address is blocked", |stand| stand.has(&address));
     }
+    // syslogd goes on with the old file until it is signalled.
+    append(&stand.file("auth.log.0"), (0..5).map(|_| failure(ATTACKER)));
+    stand.until("what came late is read too", |stand| stand.has(ATTACKER));
+    assert_eq!(stand.table().len(), rounds + 1);
 }
 
 #[test]
