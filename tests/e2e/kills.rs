@@ -9,7 +9,7 @@ use nix::sys::signal::Signal::SIGKILL;
 use super::stand::{Stand, append, failure};
 
 /// Rounds in an ordinary run; `PORTCULLIS_KILLS=200` is the full one.
-const KILLS: u64 = 24;
+const KILLS: u64 = 12;
 
 /// Addresses of the reported bans: `portcullis: banned 198.18.0.1 for …`.
 fn reported(said: &[String]) -> BTreeSet<String> {

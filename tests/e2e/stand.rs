@@ -107,7 +107,9 @@ impl Running {
         let lines = BufReader::new(child.stderr.take().expect("it was asked for")).lines();
         let into = Arc::clone(&said);
         let reader = thread::spawn(move || {
-            lines.map_while(Result::ok).for_each(|line| into.lock().unwrap().push(line))
+            for line in lines.map_while(Result::ok) {
+                into.lock().unwrap().push(line);
+            }
         });
         Self { child, said, reader: Some(reader) }
     }
@@ -262,8 +264,8 @@ impl Stand {
         let state = self.fake.state();
         let entries = state.lines().filter(|line| line.starts_with(' '));
         let address = |line: &str| {
-            let word = line.split_whitespace().next().expect("an entry").to_owned();
-            word.strip_suffix("/32").or(word.strip_suffix("/128")).map(str::to_owned).unwrap_or(word)
+            let word = line.split_whitespace().next().expect("an entry");
+            word.strip_suffix("/32").or(word.strip_suffix("/128")).unwrap_or(word).to_owned()
         };
         entries.map(address).collect()
     }
