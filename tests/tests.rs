@@ -11,6 +11,7 @@ mod cli_rules;
 mod cli_scan;
 mod contrib;
 mod control;
+mod doctor;
 mod fakes_strict;
 mod fakes_support;
 mod fakes_transcript;
