@@ -12,6 +12,7 @@ mod cli_scan;
 mod contrib;
 mod control;
 mod e2e;
+mod doctor;
 mod fakes_strict;
 mod fakes_support;
 mod fakes_transcript;

@@ -2,6 +2,7 @@
 //!
 //! A plain program, since what is measured is another process: its delay, CPU time, memory and sleep. It prints
 //! numbers and judges none of them; a slow or busy machine shows in them.
+#![expect(clippy::disallowed_macros, reason = "a bench may end when nobody reads its numbers")]
 
 #[path = "../common/generate.rs"]
 mod generate;

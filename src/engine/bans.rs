@@ -108,8 +108,8 @@ impl Bans {
 
     /// A rule set bans an offender, or joins in a ban that others began: that prolongs it and never shortens it.
     pub(super) fn by_rule(&mut self, policy: &Policy, rule: &str, offender: Prefix, now: Time) -> &Ban {
-        let over = |ban: &Box<Ban>| ban.until.is_some_and(|until| until <= now);
-        if self.active.get(&offender).is_some_and(over) {
+        let over = |ban: &Ban| ban.until.is_some_and(|until| until <= now);
+        if self.active.get(&offender).is_some_and(|ban| over(ban)) {
             // Nobody asked for expired bans since: this is the next one, not a longer one.
             self.end(&offender, now);
         }

@@ -107,8 +107,9 @@ impl<K: Eq + Hash> Changed<K> {
         self.keys.remove(key);
     }
 
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = K> + '_ {
-        self.keys.drain().map(|(key, _)| key)
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = K> + use<K> {
+        // Taken, not drained: a map keeps the memory that a flood gave it.
+        std::mem::take(&mut self.keys).into_keys()
     }
 
     pub(super) fn keep_none(&mut self) {

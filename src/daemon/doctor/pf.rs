@@ -115,7 +115,7 @@ fn order(rules: &str, table: &str) -> Finding {
         false => before
             .iter()
             .find(|rule| rule.passes() && rule.has("quick"))
-            .or(behind.iter().find(|rule| rule.passes())),
+            .or_else(|| behind.iter().find(|rule| rule.passes())),
     };
     if let Some(passing) = passing {
         return Finding::problem(

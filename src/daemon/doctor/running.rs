@@ -52,7 +52,8 @@ fn told(status: &Status) -> Vec<Finding> {
 
 /// Judges the directory that a file is to be in: whoever may write there may replace the file.
 pub(super) fn directory(file: &Path, of: &str) -> Finding {
-    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent =
+        file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let name = parent.display();
     let make = format!("`install -d -o root -g wheel -m 0755 {name}` (group root on Linux)");
     match fs::metadata(parent) {

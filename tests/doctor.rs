@@ -1,0 +1,150 @@
+//! `doctor` on machines in all states, with the strict fakes of pfctl and ipfw.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use portcullis::daemon::doctor::{Finding, Grade, Surroundings, examine};
+use tempfile::TempDir;
+
+/// A machine with a configuration, a log and a fake firewall.
+struct Machine {
+    dir: TempDir,
+    tool: PathBuf,
+}
+
+impl Machine {
+    fn new(tool: &str, firewall: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let fake = Path::new(env!("CARGO_BIN_EXE_portcullis"))
+            .with_file_name("examples")
+            .join(format!("fake-{tool}"));
+        let link = dir.path().join(tool);
+        symlink(fake, &link).expect("link the fake");
+        let at = dir.path().display();
+        let config = format!(
+            "sources: {{auth: '{at}/auth.log'}}\nrules_dir: '{at}/rules.d'\nstate: '{at}/state.db'\n\
+             control: {{socket: '{at}/sock'}}\nallow: [192.0.2.0/24]\n\
+             firewall: {{{firewall}, table: bl, tool: '{}'}}\n",
+            link.display()
+        );
+        fs::write(dir.path().join("portcullis.yaml"), config).expect("a configuration");
+        fs::write(dir.path().join("auth.log"), "").expect("a log");
+        Self { dir, tool: link }
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        fs::write(&path, text).expect("a file");
+        path
+    }
+
+    fn script(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.file(name, &format!("#!/bin/sh\n{text}\n"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
+        path
+    }
+
+    /// Runs the firewall's tool.
+    fn set(&self, args: &[&str]) {
+        let run = Command::new(&self.tool).args(args).output().expect("the fake starts");
+        assert!(run.status.success(), "{args:?}: {}", String::from_utf8_lossy(&run.stderr));
+    }
+
+    fn pf_rules(&self, rules: &str) {
+        let file = self.file("pf.conf", rules);
+        self.set(&["-f", &file.display().to_string()]);
+    }
+
+    fn examine(&self) -> Vec<Finding> {
+        let at = Surroundings {
+            is_freebsd: true,
+            sysctl: self.script("sysctl", "case \"$*\" in *fw.enable*) echo 1; echo 1;; *) echo 0;; esac"),
+            ps: self.script("ps", "echo /usr/sbin/syslogd -s -cc"),
+            sshd: self.script("sshd", "echo usedns no"),
+            session: Some("192.0.2.7 52548 192.0.2.1 22".to_owned()),
+        };
+        examine(Some(&self.dir.path().join("portcullis.yaml")), &at).expect("a good configuration")
+    }
+
+    fn worst(&self, about: &str) -> Grade {
+        let findings = self.examine();
+        let grades = findings.iter().filter(|finding| finding.about == about).map(|finding| finding.grade);
+        grades.max().unwrap_or_else(|| panic!("nothing about {about} in {findings:?}"))
+    }
+
+    fn command(&self, more: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        command.arg("doctor").arg("-c").arg(self.dir.path().join("portcullis.yaml")).args(more);
+        command.env_remove("SSH_CONNECTION").env_remove("SSH_CLIENT").output().expect("it starts")
+    }
+}
+
+const GOOD: &str = "table <bl> persist\nblock drop in quick from <bl> to any\npass all\n";
+
+#[test]
+fn pf_is_well_only_when_it_is_on_and_blocks_before_it_passes() {
+    let machine = Machine::new("pfctl", "backend: pf");
+    machine.pf_rules(GOOD);
+    assert_eq!(machine.worst("firewall"), Grade::Problem, "pf is off");
+    machine.set(&["-e"]);
+    assert_eq!(machine.worst("firewall"), Grade::Ok);
+    machine.pf_rules("table <bl> persist\npass in quick all\nblock drop in quick from <bl> to any\n");
+    assert_eq!(machine.worst("firewall"), Grade::Problem, "the block rule comes too late");
+    machine.pf_rules("pass all\n");
+    assert_eq!(machine.worst("firewall"), Grade::Problem, "no rule at all");
+}
+
+#[test]
+fn ipfw_is_well_only_with_a_table_and_a_deny_rule_and_looking_makes_neither() {
+    let machine = Machine::new("ipfw", "backend: ipfw");
+    for _ in 0..2 {
+        let findings = machine.examine();
+        assert!(findings.iter().any(|finding| finding.text.contains("has no table bl")), "{findings:?}");
+    }
+    machine.set(&["table", "bl", "create", "type", "addr"]);
+    assert_eq!(machine.worst("firewall"), Grade::Problem, "no rule uses it");
+    machine.set(&["add", "50", "deny", "ip", "from", "table(bl)", "to", "me"]);
+    assert_eq!(machine.worst("firewall"), Grade::Ok);
+}
+
+#[test]
+fn everything_around_the_firewall_is_looked_at() {
+    let machine = Machine::new("pfctl", "backend: pf");
+    let expected = [
+        ("logs", Grade::Ok),
+        ("kernel", Grade::Note),
+        ("syslogd", Grade::Ok),
+        ("sshd", Grade::Ok),
+        ("daemon", Grade::Problem),
+        ("lock-out", Grade::Ok),
+        ("files", Grade::Ok),
+    ];
+    for (about, grade) in expected {
+        assert_eq!(machine.worst(about), grade, "{about}");
+    }
+    fs::remove_file(machine.dir.path().join("auth.log")).expect("it was there");
+    assert_eq!(machine.worst("logs"), Grade::Problem);
+}
+
+#[test]
+fn a_problem_is_exit_status_1_with_advice_and_json_says_the_same() {
+    let machine = Machine::new("pfctl", "backend: pf");
+    let text = machine.command(&[]);
+    let printed = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert_eq!(text.status.code(), Some(1), "{printed}");
+    assert!(printed.contains("PROBLEM  daemon    the daemon does not run"), "{printed}");
+    let json: serde_json::Value = serde_json::from_slice(&machine.command(&["--json"]).stdout).expect("JSON");
+    let findings = json["findings"].as_array().expect("an array");
+    let problems: Vec<_> = findings.iter().filter(|finding| finding["grade"] == "problem").collect();
+    assert_eq!(json["problems"], problems.len());
+    assert!(problems.iter().all(|finding| finding["advice"].is_string()), "{json}");
+}
+
+#[test]
+fn a_broken_configuration_is_exit_status_78() {
+    let machine = Machine::new("pfctl", "backend: pf");
+    machine.file("portcullis.yaml", "sorces: {}\n");
+    assert_eq!(machine.command(&[]).status.code(), Some(78));
+}
