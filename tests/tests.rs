@@ -2,4 +2,6 @@
 
 mod architecture;
 mod contrib;
+mod equality;
+mod lines;
 mod scenarios;
