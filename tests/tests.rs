@@ -2,6 +2,7 @@
 
 mod architecture;
 mod contrib;
+mod corpora;
 mod equality;
 mod lines;
 mod scenarios;
