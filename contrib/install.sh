@@ -206,7 +206,7 @@ STEPS
 STEPS
 	esac
 	cat <<STEPS
-  Then: portcullis doctor (would it work?), portcullis status, portcullis bans.
+  Then: portcullis status, portcullis bans.
   Locked out by mistake: portcullis unban ADDRESS, or stop it and portcullis unban --offline ADDRESS.
 STEPS
 }

@@ -122,10 +122,9 @@ fn without_comments(whole: &str) -> String {
 
 /// Where the unit tests begin.
 fn foot(text: &str) -> usize {
-    text.match_indices("\n#[cfg(test)]\nmod ")
-        .find(|(at, found)| {
-            text[at + found.len()..].lines().next().is_some_and(|line| line.trim_end().ends_with('{'))
-        })
+    let begins = |line: &str| line.contains("mod ") && line.trim_end().ends_with('{');
+    text.match_indices("\n#[cfg(test)]\n")
+        .find(|(at, found)| text[at + found.len()..].lines().next().is_some_and(begins))
         .map_or(text.len(), |(at, _)| at)
 }
 

@@ -37,7 +37,7 @@ const USERS: [&str; 16] = [
 const PEOPLE: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
 /// Writes whole lines until there are at least `bytes` of them, and says how many lines that were.
-pub fn log(bytes: u64, seed: u64, out: &mut impl Write) -> io::Result<u64> {
+pub(crate) fn log(bytes: u64, seed: u64, out: &mut impl Write) -> io::Result<u64> {
     let mut host = Host::new(seed);
     let (mut line, mut written, mut lines) = (String::with_capacity(256), 0, 0);
     while written < bytes {
@@ -51,7 +51,7 @@ pub fn log(bytes: u64, seed: u64, out: &mut impl Write) -> io::Result<u64> {
     Ok(lines)
 }
 
-/// Steele's SplitMix64: small, seedable, and the same everywhere.
+/// Steele's `SplitMix64`: small, seedable, and the same everywhere.
 struct Dice(u64);
 
 impl Dice {

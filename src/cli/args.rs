@@ -1,22 +1,29 @@
 //! The command line's grammar: the one source of `--help`, the manual page and the completions.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
+use super::exit::STATUSES;
+
 /// Watches log files, decides who is attacking, and keeps a firewall table in step.
 #[derive(Debug, Parser)]
-#[command(name = "portcullis", version, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(name = "portcullis", version, max_term_width = 100, after_help = after_help())]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
 }
 
-const AFTER_HELP: &str = "\
-Without a configuration file the built-in rule sets, FreeBSD's default log files and the dry-run backend are used.
-Exit status: 0 done; 1 nothing found or nothing was banned; 64 wrong usage; 65 damaged input; 66 no such input;
-69 the daemon does not run; 74 read or write error; 77 not permitted; 78 wrong configuration.";
+/// What holds for all commands.
+pub(super) const WITHOUT_CONFIGURATION: &str = "Without a configuration file the built-in rule sets, FreeBSD's \
+    default log files and the dry-run backend are used.";
+
+fn after_help() -> String {
+    let statuses = STATUSES.map(|(status, means)| format!("\n  {status:<2}  {means}"));
+    format!("Exit status:{}\n\n{WITHOUT_CONFIGURATION}", statuses.concat())
+}
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -33,6 +40,26 @@ pub(super) enum Command {
     Check(Check),
     /// List the rule sets in force, or print the text of one as a start for your own
     Rules(Rules),
+    /// Run the daemon in the foreground; daemon(8) or systemd supervise it
+    ///
+    /// SIGHUP reads the configuration and the rules again, SIGTERM ends; the firewall's table stays as it is.
+    Run(Run),
+    /// Show the running daemon: sources, rule sets, counters, whether the firewall is in step
+    Status(Ask),
+    /// List the active bans
+    Bans(Ask),
+    /// Tell the history of an address, with the lines that led to its bans
+    Why(Why),
+    /// Ban addresses and networks by hand
+    Ban(Ban),
+    /// Free addresses and networks, and forget what was counted against them; exits 1 when nothing was banned
+    Unban(Unban),
+    /// Have the running daemon read the configuration and the rules again; on any error the running set stays
+    Reload(Ask),
+    /// Look at firewall, logs, system and daemon: would bans do anything, could you lock yourself out
+    ///
+    /// Nothing is changed. Exits 1 when there is a problem; a note is none.
+    Doctor(Doctor),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -90,8 +117,8 @@ pub(super) struct Explain {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
     /// The line, in quotes; without it, or with -, the first line of standard input
-    pub(super) line: Option<String>,
-    /// Print one JSON object
+    pub(super) line: Option<OsString>,
+    /// Print a JSON array, with one object for each rule that knows the line
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -114,7 +141,82 @@ pub(super) struct Rules {
     pub(super) config: ConfigArgs,
     /// A rule set, to print its text
     pub(super) name: Option<String>,
+    /// Print a JSON array with one object for each rule set, or the object of the one named, with its text
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// Decide, but change nothing: no root, no firewall, no database; what would be done is printed
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Logs to follow from their beginning instead of the configured sources (with --dry-run); - is standard input
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, requires = "dry_run")]
+    pub(super) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// How the running daemon is found.
+#[derive(Debug, Args)]
+pub(super) struct Ask {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// The daemon's socket [default: the configured one]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(super) socket: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Why {
+    #[command(flatten)]
+    pub(super) ask: Ask,
+    /// An address, or an offender as `bans` lists it
+    pub(super) address: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Ban {
+    #[command(flatten)]
+    pub(super) ask: Ask,
+    /// Addresses and networks; - reads them from standard input, one a line, # begins a comment
+    #[arg(value_name = "ADDR|CIDR", required = true)]
+    pub(super) prefixes: Vec<String>,
+    /// For how long, as in 1h or 4w; `forever` [default: the configured length]
+    #[arg(long = "for", value_name = "SPAN")]
+    pub(super) length: Option<String>,
+    /// Why, for `bans` and `why`
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(super) reason: String,
+    /// Also what is on the allow list, or holds an address that is
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Unban {
+    #[command(flatten)]
+    pub(super) ask: Ask,
+    /// Addresses and networks: every ban inside ends; - reads them from standard input
+    #[arg(value_name = "ADDR|CIDR", required_unless_present = "all")]
+    pub(super) prefixes: Vec<String>,
+    /// Everybody
+    #[arg(long, conflicts_with = "prefixes")]
+    pub(super) all: bool,
+    /// Work on the database and the firewall directly, when the daemon does not run
+    #[arg(long, conflicts_with = "socket")]
+    pub(super) offline: bool,
 }

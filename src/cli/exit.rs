@@ -1,10 +1,11 @@
 //! How a command ends: sysexits(3) where they say more than 1.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use crate::daemon::Refused;
+use crate::daemon::{NoStart, NotDone, Refused};
+use crate::store::StoreError;
 
 /// An exit status with the sentence of its manual page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,13 +20,32 @@ pub(super) enum Exit {
     Data = 65,
     /// An input file did not exist or was not readable.
     NoInput = 66,
+    /// A service is unavailable: the daemon does not run.
+    Unavailable = 69,
     /// An error occurred while doing I/O on some file.
     Io = 74,
+    /// Temporary failure: the daemon is busy, try again.
+    Temporary = 75,
+    /// The remote system returned something that was not possible: the daemon is of another version.
+    Protocol = 76,
     /// You did not have sufficient permission.
     NoPermission = 77,
     /// Something was found in an unconfigured or misconfigured state.
     Config = 78,
 }
+
+/// The exit statuses in words, for the help and the manual pages.
+pub(super) const STATUSES: [(u8, &str); 9] = [
+    (0, "Done."),
+    (1, "Nothing was found, or nothing was banned."),
+    (64, "The command was used wrongly."),
+    (65, "Input is damaged, or is no log."),
+    (66, "Input does not exist."),
+    (69, "The daemon does not run."),
+    (74, "Reading or writing failed."),
+    (77, "Not permitted."),
+    (78, "The configuration or a rule file is wrong."),
+];
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -52,6 +72,12 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Says on standard error what is wrong or worth knowing. A reader of it that went away is no reason to fail.
+pub(super) fn complain(text: &impl fmt::Display) {
+    let line = format!("portcullis: {text}\n");
+    drop(io::stderr().write_all(line.as_bytes()));
+}
+
 /// What can go wrong while printing. A reader that went away (`| head`) has all it wants: no failure.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
@@ -72,12 +98,52 @@ impl From<Refused> for Failure {
     }
 }
 
+impl From<NoStart> for Failure {
+    fn from(no_start: NoStart) -> Self {
+        let exit = match &no_start {
+            NoStart::Config(_) | NoStart::Firewall(_) | NoStart::Group(_) => Exit::Config,
+            NoStart::Store(error) => store_exit(error),
+            NoStart::Control(_) | NoStart::System(_) => Exit::Unavailable,
+        };
+        Self::new(exit, no_start.to_string())
+    }
+}
+
+impl From<NotDone> for Failure {
+    fn from(not_done: NotDone) -> Self {
+        match not_done {
+            NotDone::Config(refused) => refused.into(),
+            NotDone::Store(error) => Self::new(store_exit(&error), error.to_string()),
+        }
+    }
+}
+
+fn store_exit(error: &StoreError) -> Exit {
+    match error {
+        StoreError::Held { .. } => Exit::Temporary,
+        _ => Exit::Io,
+    }
+}
+
 /// The exit status for a file that cannot be read.
 pub(super) fn exit_for(error: &io::Error) -> Exit {
     match error.kind() {
         io::ErrorKind::PermissionDenied => Exit::NoPermission,
         io::ErrorKind::NotFound | io::ErrorKind::IsADirectory => Exit::NoInput,
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Exit::Data,
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => Exit::Data,
         _ => Exit::Io,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_exit_status_is_explained() {
+        use Exit::{Config, Data, Io, NoInput, NoPermission, Nothing, Ok, Usage};
+        for exit in [Ok, Nothing, Usage, Data, NoInput, Io, NoPermission, Config] {
+            assert!(STATUSES.iter().any(|(status, _)| *status == exit as u8), "{exit:?}");
+        }
     }
 }

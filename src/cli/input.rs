@@ -1,18 +1,25 @@
 //! The files that `scan` and `match` read: named, by glob, compressed, or standard input.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::exit::{Exit, Failure, exit_for};
-use crate::follow::{compressed, rotations};
-use crate::record::LineBuffer;
+use super::exit::{Exit, Failure, complain, exit_for};
+use super::text::printable_path;
+use crate::follow::compressed::{self, Packing};
+use crate::follow::{grouped, looks_packed};
+use crate::record::{self, LineBuffer};
 
 /// Large enough that reading costs nothing beside matching, small enough to stay in the cache.
 const CHUNK: usize = 256 * 1024;
 
-/// A first piece with NUL bytes and without a single newline is no log; syslogd writes neither.
-const BINARY_LOOK: usize = 4096;
+/// As much of a file as is looked at to tell a log from other data.
+const LOOK: usize = 4096;
+
+/// One control character in so many bytes is more than a log holds; in random data it is one in ten.
+const STRANGE: usize = 32;
 
 /// One log: its files, oldest first. They share a name without rotation number and packing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,12 +39,32 @@ pub(super) fn logs(arguments: &[PathBuf]) -> Result<Vec<Log>, Failure> {
     for argument in arguments {
         paths.extend(expanded(argument)?);
     }
-    let groups = rotations::grouped(&paths);
-    Ok(groups.into_iter().map(|files| Log { name: newest(&files), files }).collect())
+    let mut seen = HashSet::new();
+    paths.retain(|path| identity(path).is_none_or(|identity| seen.insert(identity)));
+    let groups = grouped(&paths).into_iter().map(|files| without_packed_twins(&files));
+    Ok(groups.map(|files| Log { name: newest(&files), files }).collect())
 }
 
 fn newest(files: &[PathBuf]) -> String {
-    files.last().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
+    files.last().map(|path| printable_path(path)).unwrap_or_default()
+}
+
+/// Device and inode: one file may have several names, and is to be read once.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|meta| (meta.dev(), meta.ino()))
+}
+
+/// A file that is there plain and packed is being packed right now, or was with `gzip -k`.
+fn without_packed_twins(files: &[PathBuf]) -> Vec<PathBuf> {
+    let (twins, others): (Vec<_>, Vec<_>) = files
+        .iter()
+        .cloned()
+        .partition(|path| looks_packed(&path.to_string_lossy()) && files.contains(&path.with_extension("")));
+    for twin in &twins {
+        let (twin, plain) = (printable_path(twin), printable_path(&twin.with_extension("")));
+        complain(&format!("{twin}: not read, since {plain} holds the same lines"));
+    }
+    others
 }
 
 fn expanded(argument: &Path) -> Result<Vec<PathBuf>, Failure> {
@@ -46,6 +73,7 @@ fn expanded(argument: &Path) -> Result<Vec<PathBuf>, Failure> {
         return Ok(vec![argument.to_owned()]);
     }
     let paths = glob::glob(&text).map_err(|error| {
+        let text = printable_path(argument);
         Failure::new(Exit::Usage, format!("`{text}` is not a pattern for file names: {error}"))
     })?;
     let found: Vec<PathBuf> = paths.filter_map(Result::ok).collect();
@@ -59,29 +87,39 @@ pub(super) struct Input {
     chunk: Vec<u8>,
     /// The last whole line of the last chunk.
     tail: Vec<u8>,
-    first: bool,
+    /// The lines that ended so far, those among them that were too long.
+    number: u64,
+    /// Whether nothing but NUL bytes was read so far.
+    blank: bool,
 }
 
 impl Input {
     /// Opens a file, unpacking it if need be; `-` is standard input.
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
-        let opened =
-            if path == Path::new("-") { Ok(Box::new(io::stdin()) as Box<dyn Read>) } else { open(path) };
+        let opened = if path == Path::new("-") { Ok(standard_input()) } else { open(path) };
         let reader = opened.map_err(|error| failure(path, &error))?;
-        Ok(Self { reader, lines: LineBuffer::new(), chunk: vec![0; CHUNK], tail: Vec::new(), first: true })
+        Ok(Self {
+            reader,
+            lines: LineBuffer::new(),
+            chunk: vec![0; CHUNK],
+            tail: Vec::new(),
+            number: 0,
+            blank: true,
+        })
     }
 
-    /// Reads the next chunk and hands out its whole lines; `None` at the end, else the bytes read.
+    /// Reads the next chunk and hands out its whole lines, each with its number from 1; `None` at the end, else the
+    /// bytes read.
     pub(super) fn each_line(
         &mut self,
         path: &Path,
-        mut line: impl FnMut(&[u8]),
+        mut line: impl FnMut(u64, &[u8]),
     ) -> Result<Option<usize>, Failure> {
         let length = self.read().map_err(|error| failure(path, &error))?;
         if length == 0 {
             if let Some(last) = self.lines.finish() {
                 self.tail = last.to_vec();
-                line(last);
+                line(self.number + 1, last);
             }
             return Ok(None);
         }
@@ -90,14 +128,20 @@ impl Input {
             self.tail.clear();
             self.tail.extend_from_slice(tail);
         }
-        if std::mem::take(&mut self.first) && is_binary(chunk) {
-            let text = format!("{}: this is no log but binary data; it was not read", path.display());
-            return Err(Failure::new(Exit::Data, text));
+        if self.blank {
+            self.blank = chunk.iter().all(|byte| *byte == 0);
+            refuse_other_data(path, chunk)?;
         }
-        while let Some(whole) = self.lines.next_line(&mut chunk) {
-            line(whole);
+        loop {
+            let before = chunk;
+            let Some(whole) = self.lines.next_line(&mut chunk) else {
+                self.number += newlines(before);
+                return Ok(Some(length));
+            };
+            let taken = &before[..before.len() - chunk.len()];
+            self.number += if taken.len() == whole.len() + 1 { 1 } else { newlines(taken) };
+            line(self.number, whole);
         }
-        Ok(Some(length))
     }
 
     /// The last line handed out, as far as it lay in one chunk.
@@ -120,9 +164,23 @@ impl Input {
     }
 }
 
+/// Lines that are too long are not handed out, but they are lines.
+fn newlines(bytes: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', bytes).count() as u64
+}
+
 fn last_line(chunk: &[u8]) -> Option<&[u8]> {
     let whole = &chunk[..memchr::memrchr(b'\n', chunk)?];
     Some(&whole[memchr::memrchr(b'\n', whole).map_or(0, |end| end + 1)..])
+}
+
+/// What is piped in; a person before a terminal is told what is waited for.
+pub(super) fn standard_input() -> Box<dyn Read> {
+    let input = io::stdin();
+    if input.is_terminal() {
+        complain(&"reading from the terminal; end with Ctrl-D");
+    }
+    Box::new(input)
 }
 
 fn open(path: &Path) -> io::Result<Box<dyn Read>> {
@@ -137,13 +195,31 @@ fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     Ok(Box::new(File::open(path)?))
 }
 
+/// Nothing is found in what is no log, which must not read as "nobody attacked".
+fn refuse_other_data(path: &Path, chunk: &[u8]) -> Result<(), Failure> {
+    let what = if Packing::of_bytes(chunk) != Packing::Plain {
+        "this is packed data, which is unpacked only from a file that is named; pipe it through zcat or the like"
+    } else if is_binary(chunk) {
+        "this is no log but binary data; it was not read"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::new(Exit::Data, format!("{}: {what}", printable_path(path))))
+}
+
+/// Control characters tell; NUL does not, since a crash or a truncated log leaves blocks of it. What has a line of
+/// syslog is a log whatever else is in it: who can write a few odd bytes must not be able to hide the rest.
 fn is_binary(chunk: &[u8]) -> bool {
-    let look = &chunk[..chunk.len().min(BINARY_LOOK)];
-    look.contains(&0) && !look.contains(&b'\n')
+    let begin = chunk.iter().position(|byte| *byte != 0).unwrap_or(chunk.len());
+    let look = &chunk[begin..chunk.len().min(begin + LOOK)];
+    let strange = |byte: &&u8| byte.is_ascii_control() && !matches!(byte, 0 | b'\t' | b'\n' | b'\r' | 0x1b);
+    let text = look.iter().filter(|byte| **byte != 0).count();
+    look.iter().filter(strange).count() * STRANGE > text
+        && !look.split(|byte| *byte == b'\n').any(|line| record::parse(line).program.is_some())
 }
 
 fn failure(path: &Path, error: &io::Error) -> Failure {
-    let path = path.display();
+    let path = printable_path(path);
     let text = match error.kind() {
         io::ErrorKind::NotFound => format!("{path}: there is no such file"),
         io::ErrorKind::IsADirectory => {
@@ -152,7 +228,7 @@ fn failure(path: &Path, error: &io::Error) -> Failure {
         io::ErrorKind::PermissionDenied => {
             format!("{path}: you may not read this file; logs are often root's (try sudo or doas)")
         }
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
             format!("{path}: damaged compressed data ({error}); what came before the damage was read")
         }
         _ => format!("{path}: {error}"),
@@ -182,9 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn binary_is_told_from_a_log_with_a_torn_block() {
-        assert!(is_binary(&[0x7f, b'E', b'L', b'F', 0, 0]));
-        assert!(!is_binary(b"Nov 22 14:38:31 gw kernel: x\n\0\0\0\0"));
+    fn binary_is_told_from_a_log_with_odd_bytes() {
+        assert!(is_binary(&[0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0]));
+        assert!(is_binary(&[&[0; 300][..], b"\x07\x01\x02tty\n"].concat()), "a record of a login");
+        assert!(!is_binary(b""));
         assert!(!is_binary(b"no newline yet"));
+        assert!(!is_binary(b"Nov 22 14:38:31 gw kernel: x\n\0\0\0\0"), "a crash");
+        assert!(!is_binary(&[&[0; 300][..], b"Nov 22 14:38:31 gw kernel: x\n"].concat()), "copytruncate");
+        let hiding = [&[7; 300][..], b"\nNov 22 14:38:31 gw kernel: x\n"].concat();
+        assert!(!is_binary(&hiding), "an attacker wrote the first line");
     }
 }

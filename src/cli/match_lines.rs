@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::args::Match as Arguments;
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, Failure, complain};
 use super::input::{Input, logs};
 use super::text::printable;
 use crate::daemon::Setup;
@@ -15,7 +15,7 @@ use crate::rules::{Match, Matcher};
 
 /// Runs the command; the exit status is that of the first file that could not be read, or 1 when nothing matched.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let matcher = Setup::load(arguments.config.config.as_deref())?.matcher();
+    let matcher = Setup::load(arguments.config.config.as_deref())?.take_matcher();
     let (mut failures, mut matched) = (Vec::new(), false);
     for path in logs(&arguments.files)?.into_iter().flat_map(|log| log.files) {
         let mut input = match Input::open(&path) {
@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
         };
         let mut listing = Listing::new(arguments, &matcher, path.to_string_lossy().into_owned(), out);
         loop {
-            match input.each_line(&path, |line| listing.line(line)) {
+            match input.each_line(&path, |number, line| listing.line(number, line)) {
                 Ok(Some(_)) if listing.result.is_ok() => {}
                 Ok(_) => break,
                 Err(failure) => {
@@ -39,9 +39,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
         matched |= listing.matched;
         listing.result?;
     }
-    for failure in &failures {
-        eprintln!("portcullis: {failure}");
-    }
+    failures.iter().for_each(complain);
     let nothing = if matched { Exit::Ok } else { Exit::Nothing };
     Ok(failures.first().map_or(nothing, |failure| failure.exit))
 }
@@ -64,8 +62,8 @@ impl<'l> Listing<'l> {
         Self { arguments, matcher, reader, source, number: 0, matched: false, out, result: Ok(()) }
     }
 
-    fn line(&mut self, line: &[u8]) {
-        self.number += 1;
+    fn line(&mut self, number: u64, line: &[u8]) {
+        self.number = number;
         let mut reader = std::mem::take(&mut self.reader);
         let any = reader.each_match(self.matcher, line, |_, record, matched, count| {
             self.print(line, record, Some((&matched, count)));
@@ -83,12 +81,12 @@ impl<'l> Listing<'l> {
         }
         let user = found.and_then(|(matched, _)| self.matcher.user(matched, line, record));
         self.result = if self.arguments.json {
-            let object = self.object(record, found, user.as_deref());
+            let object = self.object(record, found, user);
             writeln!(self.out, "{object}")
         } else {
-            let what = found
-                .map_or_else(|| "-".to_owned(), |(matched, count)| sentence(matched, count, user.as_deref()));
-            writeln!(self.out, "{}:{}: {what}", self.source, self.number)
+            let what =
+                found.map_or_else(|| "-".to_owned(), |(matched, count)| sentence(matched, count, user));
+            writeln!(self.out, "{}:{}: {what}", printable(self.source.as_bytes()), self.number)
         };
     }
 
@@ -109,17 +107,18 @@ impl<'l> Listing<'l> {
     }
 }
 
+/// The text that the peer chose comes last, so that it cannot pass for ours.
 fn sentence(matched: &Match<'_>, count: u32, user: Option<&[u8]>) -> String {
     let mut text = format!("{}/{} {}", matched.set.name, matched.rule.id, matched.rule.effect.as_str());
     match matched.address {
         Some(address) => text.push_str(&format!(" {address}")),
         None => text.push_str(" (no address)"),
     }
-    if let Some(user) = user {
-        text.push_str(&format!(" user `{}`", printable(user)));
-    }
     if count > 1 {
         text.push_str(&format!(" {count} times"));
+    }
+    if let Some(user) = user {
+        text.push_str(&format!(" user `{}`", printable(user)));
     }
     text
 }

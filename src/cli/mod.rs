@@ -1,11 +1,19 @@
 //! The command line: arguments in, text and an exit status out.
 
 mod args;
+mod ask;
+mod check;
+mod doctor;
 mod exit;
+mod explain;
+mod generate;
 mod input;
 mod match_lines;
+mod prefixes;
+mod rules;
 mod scan;
 mod text;
+mod told;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -13,7 +21,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use self::args::{Arguments, Command};
-use self::exit::{Exit, Failure};
+use self::exit::{Exit, Failure, complain};
+use crate::daemon::{self, RunOptions};
 
 /// Parses the arguments, runs the command, and says how it went.
 pub fn main() -> ExitCode {
@@ -21,7 +30,8 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
-    let mut out = BufWriter::new(io::stdout().lock());
+    // Not locked: a dry run prints from another thread.
+    let mut out = BufWriter::new(io::stdout());
     let done = run(&arguments.command, &mut out).and_then(|exit| Ok(out.flush().map(|()| exit)?));
     match done {
         Ok(exit) => exit.into(),
@@ -29,7 +39,7 @@ pub fn main() -> ExitCode {
             // What was found before the failure is still worth printing; it may fail for the same reason.
             drop(out.flush());
             if !failure.text.is_empty() {
-                eprintln!("portcullis: {failure}");
+                complain(&failure);
             }
             failure.exit.into()
         }
@@ -40,7 +50,26 @@ fn run(command: &Command, out: &mut dyn Write) -> Result<Exit, Failure> {
     match command {
         Command::Scan(arguments) => scan::run(arguments, out),
         Command::Match(arguments) => match_lines::run(arguments, out),
-        _ => Ok(Exit::Ok),
+        Command::Explain(arguments) => explain::run(arguments, out),
+        Command::Check(arguments) => check::run(arguments, out),
+        Command::Rules(arguments) => rules::run(arguments, out),
+        Command::Run(arguments) => {
+            let options = RunOptions {
+                config: arguments.config.config.clone(),
+                dry_run: arguments.dry_run,
+                files: arguments.files.clone(),
+            };
+            Ok(daemon::run(options).map(|()| Exit::Ok)?)
+        }
+        Command::Status(arguments) => ask::status(arguments, out),
+        Command::Bans(arguments) => ask::bans(arguments, out),
+        Command::Why(arguments) => ask::why(arguments, out),
+        Command::Ban(arguments) => ask::ban(arguments, out),
+        Command::Unban(arguments) => ask::unban(arguments, out),
+        Command::Reload(arguments) => ask::reload(arguments, out),
+        Command::Doctor(arguments) => doctor::run(arguments, out),
+        Command::Completions { shell } => generate::completions(*shell, out),
+        Command::Generate { directory } => generate::write_all(directory).map(|()| Exit::Ok),
     }
 }
 

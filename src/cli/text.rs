@@ -1,6 +1,8 @@
 //! How values are printed for people: tables, counts, spans; never a control character from a log.
 
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 /// Rows of text in aligned columns; a heading that begins with `>` is of a column of numbers.
@@ -46,21 +48,39 @@ pub(super) fn count(number: u64, noun: &str) -> String {
 
 /// `10m`, `1h 30m`: to the second.
 pub(super) fn duration(span: Duration) -> String {
-    humantime::format_duration(Duration::from_secs(span.as_secs())).to_string()
+    // humantime writes `7days`, but `7d` is what people write into the configuration.
+    let text = humantime::format_duration(Duration::from_secs(span.as_secs())).to_string();
+    text.replace("days", "d").replace("day", "d")
 }
 
 /// Tenths as people write them: `3`, `2.5`.
-pub(super) fn tenths(tenths: u32) -> String {
-    (f64::from(tenths) / 10.0).to_string()
+pub(super) fn tenths(tenths: impl Into<u64>) -> String {
+    let tenths = tenths.into();
+    match tenths % 10 {
+        0 => (tenths / 10).to_string(),
+        rest => format!("{}.{rest}", tenths / 10),
+    }
 }
 
 /// Bytes of a log for a terminal: other encodings and control characters shown, never executed.
 pub(super) fn printable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    text.chars().map(|c| if drives(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// A sentence from a rule file begins with a capital and ends with a stop, whatever its author wrote.
+/// Controls, and the marks of writing direction, which make a terminal show what comes behind them before it.
+fn drives(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// A path for a terminal: whoever may make files in a directory of logs chooses their names.
+pub(super) fn printable_path(path: &Path) -> String {
+    printable(path.as_os_str().as_bytes())
+}
+
+/// Text in lines that fit a terminal, all but the first indented.
 pub(super) fn wrapped(text: &str, indent: &str) -> String {
     const WIDTH: usize = 96;
     let mut lines = vec![String::new()];
@@ -95,6 +115,7 @@ mod tests {
     #[test]
     fn a_log_cannot_drive_the_terminal() {
         assert_eq!(printable(b"a\x1b[2Jb\xff"), "a\u{fffd}[2Jb\u{fffd}");
+        assert_eq!(printable("a\u{202e}7.2.0.291\u{2028}é".as_bytes()), "a\u{fffd}7.2.0.291\u{fffd}é");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The section `firewall`: the table, who drives it, and the operator's own commands.
 
 use super::reader::Item;
+use super::sections::absolute;
 use super::settings::{Backend, Commands, Firewall, Foreign};
 use super::suggest::nearest;
 
@@ -40,6 +41,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Firewall> {
         foreign: keys.or("foreign", default.foreign, |item| item.word(&FOREIGN)),
         converge: keys.or("converge", default.converge, Item::span),
         timeout: keys.or("timeout", default.timeout, Item::span),
+        tool: keys.maybe("tool", absolute),
         command: keys.maybe("command", commands),
     };
     keys.finish();

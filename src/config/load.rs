@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use super::allow_file::{self, read_allow_file};
 use super::config_file::ConfigFile;
-use super::diagnostic::Diagnostics;
+use super::diagnostic::{Diagnostic, Diagnostics};
 use super::paths;
 use super::resolve::{Available, ResolvedSet, resolve};
 use super::rule_file::RuleFile;
 use super::settings::Config;
 use super::text::LONGEST_FILE;
 use super::trusted::{FileTrust, read_trusted, rule_files};
-use crate::rules::{Fault, Place};
+use crate::rules::{Fault, Place, Severity};
 
 /// A rule file that is compiled into the program.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +73,13 @@ pub fn load(file: Option<&Path>, shipped: &[Shipped], trust: FileTrust) -> Loade
     loaded
 }
 
+/// Reads the configuration alone, for those who only need a path in it.
+pub fn load_settings(file: Option<&Path>, trust: FileTrust) -> Loaded {
+    let mut loaded = Loaded::default();
+    loaded.read_config(file, trust);
+    loaded
+}
+
 impl Loaded {
     /// The sets in force; `origin` of each is its place in `rules`. What is wrong with the choice of sets and the
     /// changes to them goes to the diagnostics.
@@ -110,7 +117,13 @@ impl Loaded {
     }
 
     fn read_rules_dir(&mut self, trust: FileTrust) {
-        let paths: Vec<PathBuf> = rule_files(&self.config.rules_dir, &mut self.diagnostics);
+        let directory = &self.config.rules_dir;
+        if *directory != paths::rules_dir() && !directory.exists() {
+            let text =
+                "`rules_dir` names this directory, but there is none: no rule set of your own is in force";
+            self.diagnostics.push(Diagnostic::whole(directory, Severity::Warning, text));
+        }
+        let paths: Vec<PathBuf> = rule_files(directory, &mut self.diagnostics);
         for path in paths {
             let Some(bytes) = read_trusted(&path, LONGEST_FILE, trust, &mut self.diagnostics) else {
                 continue;

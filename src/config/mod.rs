@@ -1,6 +1,6 @@
 //! What the operator wrote: the configuration and the rule files, read into plain values with perfect diagnostics.
 //!
-//! [`load`] reads everything that a command needs; [`RuleFile`] and [`ConfigFile`] read one file from its bytes.
+//! [`load()`] reads everything that a command needs; [`RuleFile`] and [`ConfigFile`] read one file from its bytes.
 
 mod allow_file;
 mod config_file;
@@ -8,6 +8,7 @@ pub mod defaults;
 mod diagnostic;
 mod document;
 mod firewall;
+mod keys;
 mod load;
 pub mod paths;
 mod policy;
@@ -30,7 +31,7 @@ pub use allow_file::read_allow_file;
 pub use config_file::ConfigFile;
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use document::Step;
-pub use load::{Loaded, LoadedRules, Shipped, load};
+pub use load::{Loaded, LoadedRules, Shipped, load, load_settings};
 pub use resolve::{Available, ResolvedSet, resolve};
 pub use rule_file::RuleFile;
 pub use sense::SettingFault;
@@ -39,5 +40,6 @@ pub use settings::{
     Policy, Source, Spoofable, Trust,
 };
 pub use shipped::SHIPPED;
+pub use suggest::or_near;
 pub use text::LONGEST_FILE;
 pub use trusted::{FileTrust, read_trusted, rule_files};

@@ -2,11 +2,15 @@
 
 use super::defaults::ESCALATE;
 use super::reader::Item;
+use super::suggest::nearest;
+use super::yaml::Value;
 use crate::address::Prefix;
 use crate::rules::{Ban, BanLength, Escalate, Evidence, Threshold};
 
 /// More offences in one window than this are a slip of the writer's.
 const MOST_OFFENCES: u32 = 100_000;
+
+const FOREVER: &str = "forever";
 
 /// `{offences: 5, within: 10m}`
 pub(super) fn threshold(item: &Item<'_>) -> Option<Threshold> {
@@ -28,12 +32,26 @@ pub(super) fn ban(item: &Item<'_>) -> Option<Ban> {
         }
         escalate(growth)
     });
+    if let (Some(BanLength::For(first)), Some(growth)) = (length, escalate)
+        && growth.max < first
+    {
+        item.warn("`max` of `escalate` is shorter than the first ban: all bans last that long");
+    }
     keys.finish();
     Some(Ban { length: length?, escalate })
 }
 
 fn length(item: &Item<'_>) -> Option<BanLength> {
-    if item.is_word("forever") { Some(BanLength::Forever) } else { item.span().map(BanLength::For) }
+    if item.is_word(FOREVER) {
+        return Some(BanLength::Forever);
+    }
+    if let Value::Text(text) = &item.node.value
+        && nearest(text, [FOREVER]).is_some()
+    {
+        item.fault(format!("cannot be `{text}`, did you mean `{FOREVER}`?"));
+        return None;
+    }
+    item.span().map(BanLength::For)
 }
 
 /// Every key may be left out: `escalate: {}` is a good choice.

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::suggest::{listed, nearest, or_near};
+use super::keys::{Entry, Keys};
+use super::suggest::{listed, or_near};
 use super::yaml::{Node, NodeId, Value};
 use crate::rules::Severity;
 
@@ -243,8 +244,7 @@ impl<'a> Item<'a> {
 
     /// The keys of a mapping whose names are known.
     pub(super) fn keys(&self) -> Option<Keys<'a>> {
-        let entries = self.entries()?;
-        Some(Keys { item: self.clone(), entries, asked: Vec::new(), missing: Vec::new() })
+        Some(Keys::new(self.clone(), self.entries()?))
     }
 
     /// The entries of a mapping whose names are the operator's choice: name, key and value.
@@ -259,82 +259,10 @@ impl<'a> Item<'a> {
                 complaint.fault_plainly(format!("`{name}` is given twice here: remove one of them"));
                 continue;
             }
-            entries.push(Entry { name, value: Self::of_key(key, name, value, self.faults), key: complaint });
+            let key_item = Self { name: format!("the key `{name}`"), ..complaint };
+            entries.push(Entry { name, value: Self::of_key(key, name, value, self.faults), key: key_item });
         }
         Some(entries)
-    }
-}
-
-/// A key and its value.
-#[derive(Clone, Debug)]
-pub(super) struct Entry<'a> {
-    pub(super) name: &'a str,
-    pub(super) key: Item<'a>,
-    pub(super) value: Item<'a>,
-}
-
-/// The keys of a mapping, taken one by one; what nobody asked for is unknown.
-pub(super) struct Keys<'a> {
-    item: Item<'a>,
-    entries: Vec<Entry<'a>>,
-    asked: Vec<&'static str>,
-    missing: Vec<(&'static str, &'static str)>,
-}
-
-impl<'a> Keys<'a> {
-    /// The value of a key, if given.
-    pub(super) fn get(&mut self, key: &'static str) -> Option<Item<'a>> {
-        self.asked.push(key);
-        self.entries.iter().find(|entry| entry.name == key).map(|entry| entry.value.clone())
-    }
-
-    /// What a key says, or the default when it is not given; also when it is wrong, which is complained about.
-    pub(super) fn or<T>(
-        &mut self,
-        key: &'static str,
-        default: T,
-        read: impl FnOnce(&Item<'a>) -> Option<T>,
-    ) -> T {
-        self.get(key).and_then(|item| read(&item)).unwrap_or(default)
-    }
-
-    /// What a key says that need not be given.
-    pub(super) fn maybe<T>(
-        &mut self,
-        key: &'static str,
-        read: impl FnOnce(&Item<'a>) -> Option<T>,
-    ) -> Option<T> {
-        self.get(key).and_then(|item| read(&item))
-    }
-
-    /// What a key says that must be given; `what` says what it is for.
-    pub(super) fn must<T>(
-        &mut self,
-        key: &'static str,
-        what: &'static str,
-        read: impl FnOnce(&Item<'a>) -> Option<T>,
-    ) -> Option<T> {
-        let found = self.get(key);
-        if found.is_none() {
-            self.missing.push((key, what));
-        }
-        found.and_then(|item| read(&item))
-    }
-
-    /// Complains about unknown and missing keys; a misspelt key is not also missing.
-    pub(super) fn finish(self) {
-        let unknown = |entry: &&Entry<'_>| !self.asked.contains(&entry.name);
-        let mut meant = Vec::new();
-        for Entry { name, key, .. } in self.entries.iter().filter(unknown) {
-            meant.extend(nearest(name, self.asked.iter().copied()));
-            key.fault_plainly(match *name {
-                "<<" => "merge keys (`<<`) are not read: write the keys out".to_owned(),
-                name => format!("unknown key `{name}`{}", or_near(name, &self.asked)),
-            });
-        }
-        for (key, what) in self.missing.iter().filter(|row| !meant.contains(&row.0)) {
-            self.item.fault_plainly(format!("the key `{key}` is missing: {what}"));
-        }
     }
 }
 
@@ -344,7 +272,7 @@ fn kind(value: &Value) -> String {
         Value::Null => "nothing".to_owned(),
         Value::Bool(value) => format!("`{value}`"),
         Value::Int(number) => format!("the number {number}"),
-        Value::Float(number) => format!("the number {number}"),
+        Value::Float(number) => format!("the number {number:?}"),
         Value::Text(text) => format!("`{text}`"),
         Value::List(_) => "a list".to_owned(),
         Value::Map(_) => "a mapping".to_owned(),
@@ -353,12 +281,12 @@ fn kind(value: &Value) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::config) mod tests {
     use super::*;
     use crate::config::yaml;
 
     /// What reading complains about.
-    fn complaints(text: &str, read: impl Fn(&mut Keys<'_>)) -> Vec<String> {
+    pub(in crate::config) fn complaints(text: &str, read: impl Fn(&mut Keys<'_>)) -> Vec<String> {
         let root = yaml::read(text).unwrap();
         let faults = Faults::default();
         if let Some(mut keys) = Item::root(&root, &faults).keys() {
@@ -408,29 +336,5 @@ mod tests {
             let told = complaints(text, span);
             assert!(told.len() == 1 && told[0].contains(says), "{told:?}");
         }
-    }
-
-    #[test]
-    fn a_misspelt_key_is_not_also_missing() {
-        let told = complaints("patern: x\nzzz: 1\n<<: 2\n1: 2\n", |keys| {
-            keys.must("pattern", "it says what to look for", Item::text);
-            keys.must("id", "every rule has one", Item::text);
-        });
-        assert_eq!(
-            told,
-            [
-                "a key must be text, not the number 1: put it in single quotes",
-                "unknown key `patern`, did you mean `pattern`?",
-                "unknown key `zzz`; known are `pattern` and `id`",
-                "merge keys (`<<`) are not read: write the keys out",
-                "the key `id` is missing: every rule has one",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_key_given_twice_is_an_error() {
-        let told = complaints("a: x\na: y\n", |keys| assert_eq!(keys.get("a").unwrap().text(), Some("x")));
-        assert_eq!(told, ["`a` is given twice here: remove one of them"]);
     }
 }

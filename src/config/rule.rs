@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::document::Document;
-use super::reader::{Item, Keys};
+use super::keys::Keys;
+use super::reader::Item;
 use super::rule_set::name;
 use super::suggest::or_near;
 use super::yaml::Value;
@@ -40,7 +41,7 @@ pub(super) fn fields(item: &Item<'_>) -> Option<Placed<(String, String)>> {
                 "must be capital letters, digits and `_`, {LONGEST_FIELD} at most, as in `USER`"
             ));
         } else if TAKEN.contains(&entry.name) {
-            entry.key.fault(format!("cannot be `{}`: that always is an address", entry.name));
+            entry.key.fault("always stands for an address: choose another name");
         }
         fields.extend(entry.value.line().map(|alphabet| (place, (entry.name.to_owned(), alphabet))));
     }

@@ -2,8 +2,9 @@
 
 use super::defaults::VERSION;
 use super::document::Document;
+use super::keys::Keys;
 use super::policy;
-use super::reader::{Item, Keys};
+use super::reader::Item;
 use super::rule::{self, Placed};
 use crate::rules::{Ban, Evidence, Format, RuleSet, Threshold};
 
@@ -71,6 +72,7 @@ fn head(keys: &mut Keys<'_>) -> RuleSet {
         item.word(&[("handshake", Evidence::Handshake), ("spoofable", Evidence::Spoofable)])
     });
     let limit = keys.maybe("message_limit", |item| item.whole(MESSAGE_LIMITS));
+    let threshold = keys.maybe("threshold", |item| threshold(item, evidence));
     RuleSet {
         name: name.unwrap_or_default(),
         about: about.unwrap_or_default(),
@@ -78,8 +80,8 @@ fn head(keys: &mut Keys<'_>) -> RuleSet {
         format,
         evidence,
         message_limit: limit.and_then(|limit| usize::try_from(limit).ok()),
-        threshold: keys.maybe("threshold", |item| threshold(item, evidence)),
-        ban: keys.maybe("ban", |item| ban(item, evidence)),
+        threshold,
+        ban: keys.maybe("ban", |item| ban(item, evidence, threshold)),
         fields: Vec::new(),
         advice: keys.or("advice", Vec::new(), |item| Some(item.texts())),
         rules: Vec::new(),
@@ -135,8 +137,11 @@ fn threshold(item: &Item<'_>, evidence: Evidence) -> Option<Threshold> {
 }
 
 /// Whoever forges addresses must not be able to lock others out for long.
-fn ban(item: &Item<'_>, evidence: Evidence) -> Option<Ban> {
+fn ban(item: &Item<'_>, evidence: Evidence, threshold: Option<Threshold>) -> Option<Ban> {
     let ban = policy::ban(item)?;
+    if let Some(why) = threshold.and_then(|threshold| policy::too_short(&threshold, &ban)) {
+        item.warn(why);
+    }
     if let Some(why) = policy::too_hard(&ban, evidence) {
         item.fault_plainly(why);
     }

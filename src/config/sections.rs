@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::reader::{Entry, Item, Keys};
+use super::keys::{Entry, Keys};
+use super::reader::Item;
 use super::rule_set::{is_known, name};
 use super::settings::{
     Allow, Config, Control, Follow, Log, LogTo, Offender, Override, Policy, Source, Spoofable, Trust,

@@ -95,8 +95,7 @@ fn offender(config: &Config) -> Vec<SettingFault> {
     let mut faults = Vec::new();
     if config.offender.ipv4 < 24 {
         let hosts = 1u32 << (32 - config.offender.ipv4);
-        let text =
-            format!("one attacker would get all {hosts} addresses around him banned, neighbours included");
+        let text = format!("one attacker would get {hosts} addresses banned, those of neighbours included");
         faults.push(SettingFault::warning(keys(&["offender", "ipv4"]), text));
     }
     if config.offender.ipv6 < 48 {

@@ -148,6 +148,8 @@ pub struct Firewall {
     pub converge: Duration,
     /// After so long without an end, a tool is killed.
     pub timeout: Duration,
+    /// The backend's tool, where it is not in its usual place.
+    pub tool: Option<PathBuf>,
     /// The operator's own programs; given exactly when the backend is [`Backend::Command`].
     pub command: Option<Commands>,
 }
@@ -270,6 +272,7 @@ impl Default for Firewall {
             foreign: Foreign::Adopt,
             converge: defaults::CONVERGE,
             timeout: defaults::TIMEOUT,
+            tool: None,
             command: None,
         }
     }

@@ -12,10 +12,11 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 }
 
 /// `, did you mean …?` or what else there is to choose from.
-pub(super) fn or_near(word: &str, candidates: &[&str]) -> String {
+pub fn or_near(word: &str, candidates: &[&str]) -> String {
     match nearest(word, candidates.iter().copied()) {
         Some(near) => format!(", did you mean `{near}`?"),
         None if candidates.is_empty() => String::new(),
+        None if candidates.len() == 1 => format!("; the only one known is {}", listed(candidates)),
         None => format!("; known are {}", listed(candidates)),
     }
 }

@@ -1,6 +1,6 @@
 //! The text of a file: what may stand in it at all, and which line and column a byte has.
 
-/// The longest file that is read, in bytes. The shipped rule sets need a twentieth of it.
+/// The longest file that is read, in bytes: far more than anybody writes by hand.
 pub const LONGEST_FILE: usize = 1 << 20;
 
 /// A sentence about a byte of the text.

@@ -1,5 +1,37 @@
 //! The parts put together: configuration, rules and engine as one guard, and the daemon that feeds it.
+//!
+//! ```text
+//! setup ── mapping, own    the configuration in the words of the parts that do it
+//! feed, positions          lines in, and how far they were read
+//! core                     the one thread that decides
+//! persist, evidence        what is kept, by a thread of its own
+//! requests, status, tell   what is asked at the control socket
+//! reload, start, offline   beginnings and ends
+//! doctor                   is all as it should be?
+//! logger, report, tally    what is said and counted
+//! ```
 
+mod core;
+pub mod doctor;
+mod event;
+mod evidence;
+mod feed;
+mod logger;
+mod mapping;
+mod offline;
+mod own;
+mod persist;
+mod positions;
+mod reload;
+mod report;
+mod requests;
 mod setup;
+mod start;
+mod status;
+mod tally;
+mod tell;
 
+pub use self::core::RunOptions;
+pub use offline::{NotDone, unban_offline};
 pub use setup::{Refused, Setup};
+pub use start::{NoStart, run};

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use thiserror::Error;
 
-use crate::address::PrefixSet;
+use super::mapping;
 use crate::config::{self, Config, Diagnostics, FileTrust, Loaded, ResolvedSet, SHIPPED};
-use crate::engine::{Engine, Guard, Offender, Policy, Settings, SpoofCaps, TrustPolicy};
+use crate::engine::{Engine, Guard, Policy};
 use crate::record::Clock;
 use crate::rules::{self, Compiled, Fault, Matcher, RuleSet, Severity};
 use crate::time::Time;
@@ -62,32 +62,20 @@ impl Setup {
         Ok(Self { config: loaded.config, sets, warnings: loaded.diagnostics, zone, now, compiled })
     }
 
-    /// What the rule sets look for.
-    pub fn matcher(self) -> Matcher {
-        Matcher::new(self.compiled)
+    /// What the rule sets look for; the compiled sets move into it.
+    pub fn take_matcher(&mut self) -> Matcher {
+        Matcher::new(std::mem::take(&mut self.compiled))
+    }
+
+    /// Clocks for so many sources.
+    pub fn clocks(&self, sources: usize) -> Vec<Clock> {
+        (0..sources).map(|_| Clock::new(self.zone.clone(), self.now)).collect()
     }
 
     /// A guard for so many sources; the compiled sets move into it.
     pub fn guard(&mut self, sources: usize) -> Guard {
-        let matcher = Matcher::new(std::mem::take(&mut self.compiled));
-        let clocks = (0..sources).map(|_| Clock::new(self.zone.clone(), self.now)).collect();
-        Guard::new(matcher, Engine::new(self.settings(sources), self.policies()), clocks)
-    }
-
-    /// The engine's settings.
-    pub fn settings(&self, sources: usize) -> Settings {
-        let config = &self.config;
-        Settings {
-            offender: Offender { ipv4: config.offender.ipv4, ipv6: config.offender.ipv6 },
-            tracked_offenders: config.tracked_offenders as usize,
-            trust: TrustPolicy { keep: config.trust.remember, patience: config.trust.multiplier },
-            spoofable: SpoofCaps {
-                at_once: config.spoofable.bans_at_once as usize,
-                per_minute: config.spoofable.bans_per_minute,
-            },
-            allow: config.allow.networks.iter().copied().collect::<PrefixSet>(),
-            sources,
-        }
+        let engine = Engine::new(mapping::engine(&self.config, sources), self.policies());
+        Guard::new(self.take_matcher(), engine, self.clocks(sources))
     }
 
     /// The engine's policies, one for each rule set in force.

@@ -66,7 +66,8 @@ pub struct History {
 
 #[derive(Debug)]
 pub(super) struct Bans {
-    active: BTreeMap<Prefix, Ban>,
+    /// Boxed: in the order of the database a map of large values is left half empty.
+    active: BTreeMap<Prefix, Box<Ban>>,
     ends: BTreeSet<(Time, Prefix)>,
     /// How many active bans have each prefix length, to find those around an address.
     lengths: BTreeMap<(bool, u8), usize>,
@@ -107,7 +108,7 @@ impl Bans {
 
     /// A rule set bans an offender, or joins in a ban that others began: that prolongs it and never shortens it.
     pub(super) fn by_rule(&mut self, policy: &Policy, rule: &str, offender: Prefix, now: Time) -> &Ban {
-        let over = |ban: &Ban| ban.until.is_some_and(|until| until <= now);
+        let over = |ban: &Box<Ban>| ban.until.is_some_and(|until| until <= now);
         if self.active.get(&offender).is_some_and(over) {
             // Nobody asked for expired bans since: this is the next one, not a longer one.
             self.end(&offender, now);
@@ -174,7 +175,7 @@ impl Bans {
         if ban.spoofable {
             self.spoofable.insert(offender);
         }
-        self.active.entry(offender).or_insert(ban)
+        self.active.entry(offender).or_insert_with(|| Box::new(ban))
     }
 
     fn take(&mut self, offender: &Prefix) -> Option<Ban> {
@@ -189,7 +190,7 @@ impl Bans {
             }
         }
         self.spoofable.remove(offender);
-        Some(ban)
+        Some(*ban)
     }
 
     pub(super) fn expire(&mut self, now: Time) -> Vec<Prefix> {
@@ -252,14 +253,15 @@ impl Bans {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Ban> {
-        self.active.values()
+        self.active.values().map(|ban| &**ban)
     }
 
     pub(super) fn covering(&self, prefix: &Prefix) -> Option<&Ban> {
         let is_v4 = matches!(prefix, Prefix::V4(_));
         let wider =
             self.lengths.range((is_v4, 0)..=(is_v4, prefix.prefix_len())).map(|((_, length), _)| *length);
-        wider.rev().find_map(|length| self.active.get(&Prefix::new(prefix.addr(), length).ok()?.trunc()))
+        let at = |length| self.active.get(&Prefix::new(prefix.addr(), length).ok()?.trunc());
+        wider.rev().find_map(at).map(|ban| &**ban)
     }
 
     pub(super) fn keep_no_journal(&mut self) {
@@ -268,10 +270,17 @@ impl Bans {
         self.history_changed.keep_none();
     }
 
+    pub(super) fn touch_all(&mut self) {
+        self.active.keys().for_each(|offender| self.changed.insert(*offender));
+        self.history.keys().for_each(|offender| self.history_changed.insert(*offender));
+    }
+
     pub(super) fn changes(&mut self, rows: &mut Vec<Row>) {
         rows.extend(self.ended.drain().map(|(offender, at)| Row::BanEnded { offender, at }));
         rows.extend(
-            self.changed.drain().filter_map(|offender| self.active.get(&offender).cloned().map(Row::Ban)),
+            self.changed
+                .drain()
+                .filter_map(|offender| self.active.get(&offender).map(|ban| Row::Ban(Ban::clone(ban)))),
         );
         for offender in self.history_changed.drain() {
             rows.push(Row::History { offender, history: self.history.get(&offender).copied() });

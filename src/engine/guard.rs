@@ -115,6 +115,22 @@ impl Guard {
         Self { matcher, engine, sources }
     }
 
+    /// Takes other rules into force; what is remembered of the engine stays.
+    pub fn set_rules(&mut self, matcher: Matcher) {
+        self.matcher = matcher;
+        self.sources.iter_mut().for_each(|source| source.reader.turn_over());
+    }
+
+    /// Reads other sources from now on.
+    pub fn set_sources(&mut self, clocks: Vec<Clock>) {
+        self.sources = clocks.into_iter().map(|clock| Source { clock, reader: Reader::default() }).collect();
+    }
+
+    /// Tells the clocks how late it is, for the years of stamps.
+    pub fn set_now(&mut self, source: usize, now: Time) {
+        self.sources[source].clock.set_now(now);
+    }
+
     /// The time in a line's stamp, if it has one; lines of a source are asked in their order.
     pub fn stamp(&mut self, source: usize, line: &[u8]) -> Option<Time> {
         self.sources[source].clock.time(&record::parse(line).stamp)

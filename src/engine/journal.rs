@@ -1,6 +1,6 @@
 //! What the engine remembers, as rows that a database can keep.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 
@@ -74,14 +74,32 @@ pub struct SessionState {
 /// What changed since the rows were last taken; nothing, where nobody ever takes them.
 #[derive(Debug)]
 pub(super) struct Changed<K> {
-    keys: HashSet<K, RandomState>,
+    /// True for what came up since the rows were last taken: no row tells of it yet.
+    keys: HashMap<K, bool, RandomState>,
     is_kept: bool,
 }
 
 impl<K: Eq + Hash> Changed<K> {
     pub(super) fn insert(&mut self, key: K) {
         if self.is_kept {
-            self.keys.insert(key);
+            self.keys.entry(key).or_insert(false);
+        }
+    }
+
+    /// Notes something that was not known before.
+    pub(super) fn insert_new(&mut self, key: K) {
+        if self.is_kept {
+            self.keys.entry(key).or_insert(true);
+        }
+    }
+
+    /// Notes that something had to make room. What came and went between two writes leaves no trace, so that a flood
+    /// cannot make this grow while a disk is slow.
+    pub(super) fn insert_evicted(&mut self, key: K) {
+        if self.keys.get(&key) == Some(&true) {
+            self.keys.remove(&key);
+        } else {
+            self.insert(key);
         }
     }
 
@@ -90,16 +108,16 @@ impl<K: Eq + Hash> Changed<K> {
     }
 
     pub(super) fn drain(&mut self) -> impl Iterator<Item = K> + '_ {
-        self.keys.drain()
+        self.keys.drain().map(|(key, _)| key)
     }
 
     pub(super) fn keep_none(&mut self) {
-        *self = Self { keys: HashSet::default(), is_kept: false };
+        *self = Self { keys: HashMap::default(), is_kept: false };
     }
 }
 
 impl<K> Default for Changed<K> {
     fn default() -> Self {
-        Self { keys: HashSet::default(), is_kept: true }
+        Self { keys: HashMap::default(), is_kept: true }
     }
 }

@@ -1,9 +1,9 @@
 //! The engine: sightings in, verdicts out. It knows no clock and no file; days of attack replay in milliseconds.
 //!
 //! A [`Sighting`] passes these questions in order, and the first `no` ends it:
-//! whose is it ([`session`]), was it counted already ([`duplicate`], [`session`]), may this address be banned at all
-//! ([`Settings::allow`], unbannable ranges), is it banned already ([`bans`]), how often was it seen of late
-//! ([`window`]), and is a ban wise ([`trust`], [`spoof`]).
+//! whose is it (`session`), was it counted already (`duplicate`, `session`), may this address be banned at all
+//! ([`Settings::allow`], unbannable ranges), is it banned already (`bans`), how often was it seen of late
+//! (`window`), and is a ban wise (`trust`, `spoof`).
 
 mod bans;
 mod duplicate;
@@ -20,7 +20,7 @@ use std::net::IpAddr;
 
 pub use bans::{Ban, History, Origin, Owner};
 pub use guard::{Guard, Outcome, Reader, When};
-pub use journal::Row;
+pub use journal::{Row, SessionState};
 pub use policy::{Offender, Policy, RulePolicy, Settings, SpoofCaps, TrustPolicy};
 pub use session::SessionKey;
 pub use spoof::Flood;
@@ -93,12 +93,13 @@ impl Engine {
 
     /// Judges one match.
     pub fn observe(&mut self, sighting: &Sighting<'_>) -> Judgement {
-        let mut offender = None;
-        let verdict = self.verdict(sighting, &mut offender);
-        Judgement { offender, verdict }
+        let mut counted = None;
+        let verdict = self.verdict(sighting, &mut counted);
+        let (offender, tenths) = counted.unzip();
+        Judgement { offender, tenths: tenths.unwrap_or(0), verdict }
     }
 
-    fn verdict(&mut self, sighting: &Sighting<'_>, offender: &mut Option<Prefix>) -> Verdict {
+    fn verdict(&mut self, sighting: &Sighting<'_>, counted: &mut Option<(Prefix, u32)>) -> Verdict {
         let rule = self.policies[sighting.set].rules[sighting.rule];
         let fresh = match rule.effect {
             Effect::Offence => self.settings.sources < 2 || self.duplicates.is_new(sighting),
@@ -109,7 +110,7 @@ impl Engine {
             return self.trust(sighting, peer);
         }
         match due {
-            Due::Counts(peer, tenths) => self.judge(sighting, peer, tenths, offender),
+            Due::Counts(peer, tenths) => self.judge(sighting, peer, tenths, counted),
             _ if !fresh => Verdict::Ignored(Why::SeenElsewhere),
             Due::Nobody => Verdict::Ignored(Why::NoAddress),
             Due::Nothing if rule.effect == Effect::Offence && rule.weight.tenths() > 0 => {
@@ -146,14 +147,14 @@ impl Engine {
         sighting: &Sighting<'_>,
         peer: IpAddr,
         tenths: u32,
-        whose: &mut Option<Prefix>,
+        counted: &mut Option<(Prefix, u32)>,
     ) -> Verdict {
         let (policy, time) = (&self.policies[sighting.set], sighting.time);
         let offender = match self.settings.offender_of(peer, policy.evidence) {
             Ok(offender) => offender,
             Err(why) => return Verdict::Ignored(why),
         };
-        *whose = Some(offender);
+        *counted = Some((offender, tenths));
         let trusted = self.trust.holds(&self.settings, self.settings.offender.prefix(peer), time);
         if trusted && policy.evidence == Evidence::Spoofable {
             return Verdict::Ignored(Why::Trusted);
@@ -167,10 +168,10 @@ impl Engine {
         if seen < threshold {
             return Verdict::Counted { tenths: seen, threshold };
         }
-        self.ban_for(sighting, offender)
+        self.ban_for(sighting, offender, seen)
     }
 
-    fn ban_for(&mut self, sighting: &Sighting<'_>, offender: Prefix) -> Verdict {
+    fn ban_for(&mut self, sighting: &Sighting<'_>, offender: Prefix, tenths: u32) -> Verdict {
         let (policy, time) = (&self.policies[sighting.set], sighting.time);
         if policy.evidence == Evidence::Spoofable {
             let banned = self.bans.spoofable_now(time);
@@ -181,7 +182,7 @@ impl Engine {
         self.windows.forget(sighting.set, &offender);
         let rule = policy.ids[sighting.rule].as_str();
         let ban = self.bans.by_rule(policy, rule, offender, time);
-        Verdict::Banned { until: ban.until, nth: ban.nth }
+        Verdict::Banned { tenths, until: ban.until, nth: ban.nth }
     }
 
     /// Bans whose time is over at `now`; each is returned once.
@@ -206,9 +207,17 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends every ban inside `prefix` and the ban on exactly it, resets the counters of all addresses in it, and
-    /// returns what was banned.
+    /// Ends every ban inside `prefix`, and the ban around it if it is a host; resets the counters of all addresses in
+    /// it and in what was banned, and returns that.
     pub fn unban(&mut self, prefix: &Prefix, now: Time) -> Vec<Prefix> {
+        let is_host = prefix.prefix_len() == prefix.max_prefix_len();
+        let around = self.bans.covering(prefix).filter(|_| is_host).map(|ban| ban.offender);
+        let mut freed = around.map(|around| self.free_inside(&around, now)).unwrap_or_default();
+        freed.extend(self.free_inside(prefix, now));
+        freed
+    }
+
+    fn free_inside(&mut self, prefix: &Prefix, now: Time) -> Vec<Prefix> {
         self.windows.forget_inside(prefix);
         self.sessions.forget_inside(prefix);
         self.bans.forget_history_inside(prefix);
@@ -256,7 +265,13 @@ impl Engine {
             .collect();
         self.windows.rename(&renamed);
         self.sessions.clear_counts();
-        (self.settings, self.policies) = (settings, policies);
+        self.policies = policies;
+        self.settings_changed(settings, now)
+    }
+
+    /// Takes new settings into force; bans on prefixes that hold a newly allowed address end now and are returned.
+    pub fn settings_changed(&mut self, settings: Settings, now: Time) -> Vec<Prefix> {
+        self.settings = settings;
         let allowed = |ban: &Ban| !ban.forced && self.settings.refuse(&ban.offender).is_err();
         self.bans.end_where(allowed, now)
     }
@@ -289,6 +304,11 @@ impl Engine {
         self.sessions.keep_no_journal();
     }
 
+    /// Has [`Self::changes`] tell of everything again that a new database must have: bans and their history.
+    pub fn touch_all(&mut self) {
+        self.bans.touch_all();
+    }
+
     /// Takes over what an earlier run stored; rows of rule sets that are no longer in force are dropped.
     pub fn restore(&mut self, row: Row) {
         let index = |policies: &[Policy], name: &str| policies.iter().position(|policy| policy.name == name);
@@ -301,7 +321,7 @@ impl Engine {
                 }
             }
             Row::Trust { offender, seen: Some(seen) } => self.trust.restore(offender, seen),
-            Row::Session { key, state: Some(state) } => self.sessions.restore(&self.policies, key, state),
+            Row::Session { key, state: Some(state) } => self.sessions.restore(&self.policies, key, &state),
             Row::BanEnded { .. } | Row::History { .. } | Row::Trust { .. } | Row::Session { .. } => {}
         }
     }

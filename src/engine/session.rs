@@ -80,13 +80,16 @@ impl Sessions {
     /// The session of a line written at `time`, a new one if the process id was used by another before.
     pub(super) fn at(&mut self, key: SessionKey, time: Time) -> &mut Session {
         self.make_room(&key, time);
-        self.changed.insert(key);
         let session = match self.open.entry(key) {
             Entry::Occupied(mut known) => {
+                self.changed.insert(key);
                 known.to_back();
                 known.into_mut()
             }
-            Entry::Vacant(new) => new.insert(Session::new(time)),
+            Entry::Vacant(new) => {
+                self.changed.insert_new(key);
+                new.insert(Session::new(time))
+            }
         };
         if session.is_over(time) {
             *session = Session::new(time);
@@ -101,7 +104,7 @@ impl Sessions {
         if (full || self.open.front().is_some_and(|(_, session)| forgotten(session)))
             && let Some((oldest, _)) = self.open.pop_front()
         {
-            self.changed.insert(oldest);
+            self.changed.insert_evicted(oldest);
         }
     }
 
@@ -137,7 +140,7 @@ impl Sessions {
         }
     }
 
-    pub(super) fn restore(&mut self, policies: &[Policy], key: SessionKey, state: SessionState) {
+    pub(super) fn restore(&mut self, policies: &[Policy], key: SessionKey, state: &SessionState) {
         self.open.insert(key, Session::from_state(policies, state));
     }
 }
@@ -207,7 +210,7 @@ impl Session {
         }
     }
 
-    fn from_state(policies: &[Policy], state: SessionState) -> Self {
+    fn from_state(policies: &[Policy], state: &SessionState) -> Self {
         let set = |name: &str| policies.iter().position(|policy| policy.name == name).map(index);
         Self {
             started: Time::from_millis(state.started),

@@ -77,8 +77,8 @@ impl Bench {
     }
 
     fn ban(&mut self, set: usize, address: &str, times: u32) -> Verdict {
-        (1..times).for_each(|_| drop(self.see(set, 4, address, 0)));
-        self.see(set, 4, address, 0)
+        let verdicts: Vec<Verdict> = (0..times).map(|_| self.see(set, 4, address, 0)).collect();
+        verdicts.into_iter().last().expect("at least once")
     }
 }
 
@@ -288,6 +288,16 @@ fn unban_covers_everything_inside_and_resets_the_counters() {
         "an operator's word forgives"
     );
     assert_eq!(bench.engine.unban(&"203.0.113.0/24".parse().unwrap(), bench.now), []);
+}
+
+#[test]
+fn unban_of_a_host_ends_the_ban_around_it() {
+    let mut bench = bench();
+    bench.ban(0, "2001:db8::5", 3);
+    let gone = bench.engine.unban(&"2001:db8::77/128".parse().unwrap(), bench.now);
+    assert_eq!(gone, ["2001:db8::/64".parse().unwrap()]);
+    bench.ban(0, "192.0.2.7", 3);
+    assert_eq!(bench.engine.unban(&"192.0.2.7/31".parse::<Prefix>().unwrap().trunc(), bench.now).len(), 1);
 }
 
 #[test]

@@ -13,6 +13,9 @@ use crate::time::Time;
 pub struct Judgement {
     /// The prefix that is counted or banned; `None` where the sighting counts for nobody.
     pub offender: Option<Prefix>,
+    /// What the sighting adds against it, in tenths of an offence: more than its rule's weight where earlier lines of
+    /// the session had waited for an address.
+    pub tenths: u32,
     /// What follows.
     pub verdict: Verdict,
 }
@@ -31,6 +34,8 @@ pub enum Verdict {
     },
     /// The offender is banned from now on.
     Banned {
+        /// What the window held, in tenths of an offence.
+        tenths: u32,
         /// When the ban ends; `None` for never.
         until: Option<Time>,
         /// How many bans this offender has had, this one included.

@@ -58,13 +58,16 @@ impl Windows {
         self.longest = self.longest.max(within);
         self.forget_quiet(time);
         self.make_room(&key);
-        self.changed.insert(key);
         let seen = match self.seen.entry(key) {
             Entry::Occupied(mut known) => {
+                self.changed.insert(key);
                 known.to_back();
                 known.into_mut()
             }
-            Entry::Vacant(new) => new.insert(Seen::new()),
+            Entry::Vacant(new) => {
+                self.changed.insert_new(key);
+                new.insert(Seen::new())
+            }
         };
         drop_outside(seen, Span::until(time, within));
         insert(seen, time, tenths);
@@ -131,7 +134,7 @@ impl Windows {
         let quiet = |seen: &Seen| seen.back().is_none_or(|(last, _)| *last < horizon);
         while self.seen.front().is_some_and(|(_, seen)| quiet(seen)) {
             if let Some((oldest, _)) = self.seen.pop_front() {
-                self.changed.insert(oldest);
+                self.changed.insert_evicted(oldest);
             }
         }
     }
@@ -142,7 +145,7 @@ impl Windows {
         }
         if let Some((oldest, _)) = self.seen.pop_front() {
             self.evicted += 1;
-            self.changed.insert(oldest);
+            self.changed.insert_evicted(oldest);
         }
     }
 
@@ -219,7 +222,7 @@ mod tests {
                 now += pause * 1000;
                 let time = Time::from_millis(now);
                 // An age of less than the window, or a little ahead of now.
-                let inside = |at: Time| time.since(at).map_or(at <= time.plus(DISORDER), |age| age < WITHIN);
+                let inside = |at: Time| time.since(at).map_or_else(|| at <= time.plus(DISORDER), |age| age < WITHIN);
                 model.retain(|(other, at, _)| *other != who || inside(*at));
                 model.push((who, time, tenths));
                 let expected: u32 = model.iter().filter(|(other, ..)| *other == who).map(|(.., n)| n).sum();

@@ -1,1 +1,250 @@
-//! Not built yet.
+//! The firewall: prefixes to add and remove in, a table in step out.
+//!
+//! | part | does |
+//! | --- | --- |
+//! | [`Worker`], [`Handle`] | the daemon's end: changes in, [`Status`] and [`Event`]s out, no waiting |
+//! | `keeper` | the thread that owns the backend, carries changes out and converges the table |
+//! | `ledger`, `plan`, `report` | its bookkeeping, arithmetic and sentences, pure |
+//! | `search`, `trouble`, `cuts` | what made the firewall refuse a batch, when to try again, whose connections to cut |
+//! | [`Backend`] | what every firewall can do; one file and one row of [`BACKENDS`] each |
+//! | [`runner`] | runs a tool: no shell, empty environment, bounded output, killed when it hangs |
+//!
+//! A new backend is one file, one row here and one row in the contract test.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::address::{self, Prefix};
+
+mod command;
+mod cuts;
+mod dry_run;
+mod ipfw;
+mod keeper;
+mod ledger;
+mod nftables;
+mod pf;
+mod plan;
+mod report;
+pub mod runner;
+mod search;
+mod settings;
+mod status;
+mod trouble;
+mod worker;
+
+pub use dry_run::DryRun;
+pub use plan::{Difference, difference};
+pub use settings::{CommandTemplates, Foreign, Settings, Tools};
+pub use status::Status;
+pub use worker::{Event, Handle, Worker};
+
+/// What is to be done to one prefix of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Change {
+    /// It shall be in the table.
+    Add(Prefix),
+    /// It shall not be in the table.
+    Remove(Prefix),
+}
+
+impl Change {
+    /// The prefix that the change is about.
+    pub fn prefix(&self) -> Prefix {
+        match self {
+            Self::Add(prefix) | Self::Remove(prefix) => *prefix,
+        }
+    }
+
+    /// The same without bits behind the mask, as every firewall stores it.
+    #[must_use]
+    pub fn trunc(self) -> Self {
+        match self {
+            Self::Add(prefix) => Self::Add(prefix.trunc()),
+            Self::Remove(prefix) => Self::Remove(prefix.trunc()),
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Add(prefix) => write!(f, "add {}", address::display(prefix)),
+            Self::Remove(prefix) => write!(f, "remove {}", address::display(prefix)),
+        }
+    }
+}
+
+/// Why a firewall did not do what it was told; a sentence for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Failure {
+    /// The tool is missing, hangs or cannot work at all: a smaller batch would not help.
+    #[error("{0}")]
+    Broken(String),
+    /// The tool answered that it will not do this: a smaller batch may show which entry it dislikes.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// What a backend knows about the table's content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// Everything that is in the table, in no order; `strange` entries could not be read as prefixes (pf's negated ones).
+    Complete {
+        /// The prefixes, each once or more.
+        entries: Vec<Prefix>,
+        /// How many entries are none that Portcullis could have written; they are left alone.
+        strange: usize,
+    },
+    /// The table exists but does not tell its content: it must not be taken for empty.
+    Unlistable {
+        /// How many entries it holds, where that much is known.
+        entries: Option<usize>,
+        /// Why, and what would help; a sentence for the operator.
+        why: String,
+    },
+}
+
+/// How much a backend takes at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Changes in one [`Backend::apply`].
+    pub entries: usize,
+    /// Bytes of their text in one [`Backend::apply`], a separator counted for each.
+    pub bytes: usize,
+    /// Entries in one [`Backend::replace`]; 0 where there is no such command.
+    pub replace: usize,
+    /// The largest batch whose additions are followed by [`Backend::after_add`]; 0 for never.
+    pub after_add: usize,
+}
+
+/// A firewall: few verbs, each of them a command or two, none of them remembering what the table should hold.
+pub trait Backend: Send {
+    /// The name in [`BACKENDS`].
+    fn name(&self) -> &'static str;
+
+    /// Looks whether everything is there, makes the table where that is the backend's business, and can be repeated.
+    /// Gives what the operator should know, as sentences.
+    ///
+    /// # Errors
+    /// When the firewall cannot be driven at present.
+    fn prepare(&mut self) -> Result<Vec<String>, Failure>;
+
+    /// Does all changes; each prefix occurs once, the number is within [`Backend::limits`], and doing it again is harmless.
+    ///
+    /// # Errors
+    /// When any of them may not have been done.
+    fn apply(&mut self, changes: &[Change]) -> Result<(), Failure>;
+
+    /// Reads the table. Never says "empty" of a table that only cannot be read.
+    ///
+    /// # Errors
+    /// When the tool does not answer.
+    fn list(&mut self) -> Result<Listing, Failure>;
+
+    /// Makes the table hold exactly this, atomically; called only within [`Limits::replace`].
+    ///
+    /// # Errors
+    /// When it may not have been done.
+    fn replace(&mut self, all: &[Prefix]) -> Result<(), Failure> {
+        Err(Failure::Broken(format!("{} cannot replace a table of {} entries", self.name(), all.len())))
+    }
+
+    /// What follows an addition that was done, such as ending connections; its failure is not one of the ban.
+    ///
+    /// # Errors
+    /// When it was not done.
+    fn after_add(&mut self, _prefix: &Prefix) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// How much it takes at a time.
+    fn limits(&self) -> Limits;
+}
+
+/// A backend as it is found by name.
+#[derive(Clone, Copy)]
+pub struct Row {
+    /// What the operator writes.
+    pub name: &'static str,
+    /// One line of help.
+    pub about: &'static str,
+    open: fn(&Settings) -> Result<Box<dyn Backend>, Unusable>,
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Every backend there is.
+pub const BACKENDS: &[Row] = &[
+    Row { name: "pf", about: "a table of FreeBSD's pf, driven through pfctl(8)", open: pf::open },
+    Row { name: "ipfw", about: "a table of FreeBSD's ipfw, driven through ipfw(8)", open: ipfw::open },
+    Row {
+        name: "nftables",
+        about: "an own table of Linux' nftables, driven through nft(8)",
+        open: nftables::open,
+    },
+    Row { name: "command", about: "the operator's own programs", open: command::open },
+    Row { name: "dry-run", about: "says what it would do", open: dry_run::open },
+];
+
+/// Settings that no backend can work with; a sentence for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct Unusable(pub String);
+
+/// The backend that the settings name. Runs nothing yet.
+///
+/// # Errors
+/// When there is none of that name, or a table name, anchor or command template cannot work with it.
+pub fn open(settings: &Settings) -> Result<Box<dyn Backend>, Unusable> {
+    let Some(row) = BACKENDS.iter().find(|row| row.name == settings.backend) else {
+        let names: Vec<&str> = BACKENDS.iter().map(|row| row.name).collect();
+        let all = names.join(", ");
+        return Err(Unusable(format!(
+            "there is no firewall backend `{}`: write one of {all}",
+            settings.backend
+        )));
+    };
+    (row.open)(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backends_are_found_by_name_and_say_their_own() {
+        for row in BACKENDS {
+            let mut settings = Settings { backend: row.name.to_owned(), ..Settings::default() };
+            settings.command.add = vec!["/bin/echo".to_owned()];
+            settings.command.remove = vec!["/bin/echo".to_owned()];
+            assert_eq!(open(&settings).expect(row.name).name(), row.name);
+        }
+    }
+
+    #[test]
+    fn an_unknown_backend_names_the_known_ones() {
+        let settings = Settings { backend: "iptables".to_owned(), ..Settings::default() };
+        let message = open(&settings).err().expect("no such backend").to_string();
+        assert_eq!(
+            message,
+            "there is no firewall backend `iptables`: write one of pf, ipfw, nftables, command, dry-run"
+        );
+    }
+
+    #[test]
+    fn a_table_name_can_never_become_an_option_or_a_second_command() {
+        for row in BACKENDS.iter().filter(|row| row.name != "command") {
+            for table in ["", "-F", "a b", "a;b", "a}", "a\nb", "$(id)", "all?", "ü", &"x".repeat(64)] {
+                let settings =
+                    Settings { backend: row.name.to_owned(), table: table.to_owned(), ..Settings::default() };
+                assert!(open(&settings).is_err(), "{}: {table:?}", row.name);
+            }
+        }
+    }
+}

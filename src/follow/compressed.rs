@@ -10,8 +10,9 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 pub use super::rotations::rotations;
 
-/// An xz or zstd file that asks for a larger dictionary is refused: `xz -9` needs 64 MiB, `zstd -19` needs 8 MiB.
-const DICTIONARY_MAX: u64 = 128 << 20;
+/// An xz or zstd file that asks for more memory is refused. `xz -9` needs 64 MiB and some; the defaults and newsyslog's
+/// settings need 8 MiB.
+const DICTIONARY_MAX: u64 = 72 << 20;
 
 /// How the bytes of a file are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +40,8 @@ impl Packing {
         Ok(Self::of_bytes(head.get(..length).unwrap_or_default()))
     }
 
-    fn of_bytes(head: &[u8]) -> Self {
+    /// The same for bytes that were read already; six are enough.
+    pub fn of_bytes(head: &[u8]) -> Self {
         match head {
             [0x1f, 0x8b, 8, ..] => Self::Gzip,
             [b'B', b'Z', b'h', b'1'..=b'9', ..] => Self::Bzip2,

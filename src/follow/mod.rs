@@ -1,3 +1,128 @@
-//! Not built yet.
+//! Following logs: files that grow, rotate, vanish and come back, and pipes.
+//!
+//! The one operation is "look now" ([`Follower::look`]): every wake-up and a slow tick do the same thing, so nothing
+//! depends on events. What comes out are whole lines only, each with the [`Position`] behind it, from which reading
+//! goes on after a stop of any length: nothing lost, nothing twice.
+//!
+//! ```text
+//! place ── cut         a place in a stream of bytes, moved on line by line
+//! tail                 one open file: reading on, noticing truncation
+//! find ── rotations    files found again under other names, packed, copied
+//!      └─ ends         … by their bytes
+//! logfile              one path: the file there now and those rotated away
+//!      ├─ opening      … another file lies there
+//!      └─ reading      … reading on, closing what is done
+//! group, pipe          one source: a path, a pattern, a FIFO, standard input
+//! follower             all sources: look
+//! thread ── wake       the loop: look, wait for an event or the tick
+//! ```
+//!
+//! What cannot be seen, and is the price of looking instead of being told: bytes that were cut off by a truncation
+//! before they were read (unless a copy lies beside the log, as copytruncate leaves it); a file that was truncated and
+//! written again with the same 256 bytes before our place, or within one tick of the file system's clock after two
+//! quiet seconds and to the same size; a file rotated into another directory (`newsyslog -a`) before it was looked at.
+
 pub mod compressed;
-pub mod rotations;
+
+mod cut;
+mod ends;
+mod find;
+mod follower;
+mod group;
+mod logfile;
+mod open;
+mod opening;
+mod pipe;
+mod place;
+mod position;
+mod reading;
+mod rotations;
+mod tail;
+mod thread;
+mod wake;
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use cut::LINE_MAX;
+pub use follower::{Follower, Looked, Status};
+pub use position::{FileKey, Fingerprint, Mark, Position, Stored};
+pub use rotations::{grouped, looks_packed};
+pub use thread::{Batch, Handle, Options, spawn};
+
+/// A source: a followed log file (or pipe), with a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Its name in the configuration; positions are stored under it.
+    pub name: String,
+    /// A file or FIFO; for [`Kind::Files`] also a pattern (`/var/log/app/*.log`). Not used for standard input.
+    pub path: PathBuf,
+    /// What is at the path.
+    pub kind: Kind,
+    /// Follow symlinks; off for directories in which somebody else may make links, as in a jail.
+    pub through_links: bool,
+    /// At the first sight of a source that has no stored position: read what is there already, instead of starting at
+    /// the end. Files that appear later are always read from their beginning.
+    pub from_start: bool,
+}
+
+impl Source {
+    /// Regular files at a path or pattern, through symlinks, from their end.
+    pub fn files(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        let (name, path) = (name.into(), path.into());
+        Self { name, path, kind: Kind::Files, through_links: true, from_start: false }
+    }
+
+    /// What the operator names on the command line: `-` is standard input, a FIFO is read as such.
+    pub fn argument(argument: impl Into<PathBuf>) -> Self {
+        use std::os::unix::fs::FileTypeExt;
+        let path = argument.into();
+        let is_fifo = std::fs::metadata(&path).is_ok_and(|meta| meta.file_type().is_fifo());
+        let kind = match path.as_os_str().as_encoded_bytes() {
+            b"-" => Kind::StandardInput,
+            _ if is_fifo => Kind::Fifo,
+            _ => Kind::Files,
+        };
+        let name = path.to_string_lossy().into_owned();
+        Self { kind, ..Self::files(name, path) }
+    }
+}
+
+/// What a source reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Regular files; anything else at the path is refused.
+    Files,
+    /// A named pipe, as syslog.conf's `|/path` or `|exec cat > /path` fills it; has no positions.
+    Fifo,
+    /// Standard input; has no positions, and ends.
+    StandardInput,
+}
+
+/// A source by its place in the list that the follower was made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourceId(pub u16);
+
+/// Whole lines of one file.
+#[derive(Clone, Copy, Debug)]
+pub struct Chunk<'a> {
+    /// The source they came from.
+    pub source: SourceId,
+    /// The path they were read at (for a pattern, the matching one); with the source's name the key of the position.
+    pub path: &'a Arc<str>,
+    /// The file, which may have another name by now; lines of one file come in order.
+    pub file: FileKey,
+    /// Whole lines with their newlines, at most 256 KiB. Empty when only the position is news.
+    pub bytes: &'a [u8],
+    /// How far the path is read after these lines; `None` for pipes.
+    pub position: Option<&'a Position>,
+    /// The first lines of this file: what was remembered of a line before them does not belong to it.
+    pub first: bool,
+    /// The lines were written some time ago (while the program was stopped, blocked or suspended): their own stamps
+    /// count, not the time of reading.
+    pub backlog: bool,
+}
+
+/// Takes chunks; a break ends the look, the chunk counts as taken.
+pub type Sink<'a> = dyn FnMut(Chunk<'_>) -> ControlFlow<()> + 'a;

@@ -56,11 +56,14 @@ pub fn rotations(log: &Path) -> Vec<PathBuf> {
     found.into_values().map(|entry| directory.join(entry)).collect()
 }
 
+/// Files of one log; the log itself has no age.
+type Rotations = Vec<(Option<Age>, PathBuf)>;
+
 /// Puts the files of one log together, oldest first; logs come in the order in which they were first named.
 ///
 /// `auth.log.1.bz2`, `auth.log.0` and `auth.log` of one directory are one log; a file named twice is read once.
 pub fn grouped(paths: &[PathBuf]) -> Vec<Vec<PathBuf>> {
-    let mut groups: Vec<(PathBuf, Vec<(Option<Age>, PathBuf)>)> = Vec::new();
+    let mut groups: Vec<(PathBuf, Rotations)> = Vec::new();
     for path in paths {
         let (log, age) = log_of(path);
         let group = match groups.iter().position(|(known, _)| *known == log) {
@@ -79,7 +82,7 @@ pub fn grouped(paths: &[PathBuf]) -> Vec<Vec<PathBuf>> {
 }
 
 /// The log itself, which has no age, is the newest.
-fn oldest_first(mut group: Vec<(Option<Age>, PathBuf)>) -> Vec<PathBuf> {
+fn oldest_first(mut group: Rotations) -> Vec<PathBuf> {
     group.sort_by(|(one, _), (other, _)| match (one, other) {
         (Some(one), Some(other)) => one.cmp(other),
         (one, other) => one.is_none().cmp(&other.is_none()),
@@ -105,7 +108,7 @@ pub(super) fn belongs_to(name: &str, log: &str) -> bool {
 }
 
 /// Whether a name says that the file is packed.
-pub(super) fn looks_packed(name: &str) -> bool {
+pub fn looks_packed(name: &str) -> bool {
     PACKED.iter().any(|ending| name.ends_with(ending))
 }
 

@@ -1,6 +1,6 @@
 //! Records: what a log line says about time, host, program, pid and message.
 //!
-//! Bytes come in as chunks, [`LineBuffer`] cuts them into lines, [`parse`] reads one line, [`repeat`] tells whether it
+//! Bytes come in as chunks, [`LineBuffer`] cuts them into lines, [`parse`] reads one line, [`repeat()`] tells whether it
 //! only counts the line before it, [`Clock`] turns its stamp into a point in time, and [`may_be_cut`] says whether the
 //! logger may have lost the line's end. Nothing here does I/O, asks a clock or allocates per line.
 //!

@@ -9,6 +9,7 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
+use memchr::memmem;
 use regex_automata::meta::Regex;
 use regex_automata::{Input, util::captures::Captures};
 use regex_syntax::hir::{Capture, Hir, HirKind};
@@ -66,7 +67,8 @@ pub(super) fn attack(set: &RuleSet, compiled: &Compiled) -> Vec<Fault> {
         for field in &target.fields {
             for line in hostile_lines(set, target, field, &copies) {
                 let record = record::parse(&line);
-                let Some(found) = matcher::find_in(set, compiled, &mut scratch, &line, &record) else {
+                let Some(found) = matcher::find_as_written(set, compiled, &mut scratch, &line, &record)
+                else {
                     continue;
                 };
                 if found.address.is_some() && found.address != target.peer {
@@ -99,8 +101,8 @@ fn targets(set: &RuleSet, compiled: &Compiled, rule: usize) -> Vec<Target> {
         samples.map(|sample| split(set, sample.line.as_bytes())).collect();
     messages.push((header(set), witness::witness(&hir, TRUE_PEER)));
     let target = |(header, message): (Vec<u8>, Vec<u8>)| {
-        let found =
-            compiled.find(&mut Scratch::default(), &message, false).filter(|found| found.rule == rule)?;
+        let found = compiled.find_as_written(&mut Scratch::default(), &message);
+        let found = found.filter(|found| found.rule == rule)?;
         let (token, fields) = fields.of(&message)?;
         let named = token.as_ref().and_then(|token| address::parse(message.get(token.clone())?));
         // A sample of a message that was cut names whom the attacker chose: no variant of it has a true peer.
@@ -162,10 +164,19 @@ fn hostile_lines<'a>(
 ) -> impl Iterator<Item = Vec<u8>> + 'a {
     let baits = baits(target, field);
     let cuts = cuts(set, target, field, &baits);
+    let impostors = copies.iter().flat_map(|copy| impostors(target, field, copy));
     let copies = copies.iter().flat_map(|copy| [copy.clone(), [b"x ", copy.as_slice()].concat()]);
-    let whole = baits.into_iter().flat_map(variants).chain(copies);
+    let whole = baits.into_iter().flat_map(variants).chain(copies).chain(impostors);
     let fitted = whole.flat_map(|text| field.fit(&text)).map(|text| target.line_with(field, &text));
     fitted.chain(cuts)
+}
+
+/// What makes this message begin as another rule's does: that message from where it differs, cut anywhere behind its
+/// address, since this message's own end follows.
+fn impostors<'a>(target: &Target, field: &Field, copy: &'a [u8]) -> impl Iterator<Item = Vec<u8>> + use<'a> {
+    let rest = copy.strip_prefix(&target.message[..field.span.start]).unwrap_or_default();
+    let named = LURES.iter().find_map(|lure| Some(memmem::find(rest, lure.as_bytes())? + lure.len()));
+    named.into_iter().flat_map(move |end| (end..=rest.len()).map(move |end| rest[..end].to_vec()))
 }
 
 /// Hostile texts that imitate the end of this very message, and some that every attacker tries.
@@ -274,7 +285,7 @@ impl FieldFinder {
             match group {
                 None => token = Some(span.start..span.end),
                 Some(alphabet) => {
-                    fields.push(Field { span: span.start..span.end, alphabet: alphabet.clone() })
+                    fields.push(Field { span: span.start..span.end, alphabet: alphabet.clone() });
                 }
             }
         }

@@ -88,7 +88,15 @@ fn wrong_rule(sample: &Sample, found: Option<&str>) -> String {
 
 fn wrong_address(sample: &Sample, found: Option<Found>, address: Option<IpAddr>) -> String {
     let name = |address: Option<IpAddr>| address.map_or_else(|| "no address".to_owned(), |a| a.to_string());
-    let cut = found.is_some() && address.is_none() && sample.line.len() > DEFAULT_MESSAGE_LIMIT;
-    let hint = if cut { "; the line is so long that its end may have been cut" } else { "" };
+    let lost = found.is_some() && address.is_none();
+    let hint = match lost {
+        true if sample.line.len() > DEFAULT_MESSAGE_LIMIT => {
+            "; the line is so long that its end may have been cut"
+        }
+        true => {
+            "; the pattern leaves open which part of the line `<ADDR>` is: put fixed text, not `.*`, before and behind it"
+        }
+        false => "",
+    };
     format!("expected {}, found {}{hint}", name(sample.address), name(address))
 }

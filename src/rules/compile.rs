@@ -6,7 +6,7 @@ use regex_automata::dfa::{StartKind, dense};
 use regex_automata::meta;
 use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
 use regex_automata::{Anchored, Input};
-use regex_syntax::hir::Hir;
+use regex_syntax::hir::{Capture, Hir};
 
 use super::automaton::{Automaton, Hit};
 use super::ending::Candidate;
@@ -99,6 +99,18 @@ impl Compiled {
         Some(Found { rule: self.rules[pattern], address })
     }
 
+    /// As [`Self::find`] of a message that was not cut, but where two readings of it disagree, with the address of the
+    /// pattern as it is written.
+    pub(super) fn find_as_written(&self, scratch: &mut Scratch, message: &[u8]) -> Option<Found> {
+        let found = self.find(scratch, message, false)?;
+        if found.address.is_some() || message.len() >= self.message_limit {
+            return Some(found);
+        }
+        let Hit { pattern, .. } = self.which.of(message)?;
+        let token = self.locators[pattern].find_as_written(message);
+        Some(Found { address: token.and_then(|range| address::parse(message.get(range)?)), ..found })
+    }
+
     /// Whether the form of the rule's pattern proves that no complete message names two addresses.
     pub fn is_proven(&self, rule: usize) -> bool {
         let pattern = self.rules.iter().position(|&index| index == rule);
@@ -170,26 +182,33 @@ pub(super) fn limits() -> meta::Config {
         .dfa(false)
 }
 
-/// What `<USER>` stands for in a message; asked for few lines, so nothing is kept ready for it.
-pub(super) fn user(set: &RuleSet, rule: &Rule, message: &[u8]) -> Option<Vec<u8>> {
+/// Finds what a rule's `<USER>` stands for, or the `<ACCOUNT>` of a login; `None` where it has neither.
+pub(super) fn user_finder(set: &RuleSet, rule: &Rule) -> Option<meta::Regex> {
     let hir = pattern::read(&rule.pattern, &set.fields).ok()?;
-    let named = |capture: &regex_syntax::hir::Capture| capture.name.as_deref() == Some("USER");
+    let named = |capture: &Capture| matches!(capture.name.as_deref(), Some("USER" | "ACCOUNT"));
     let bare = pattern::without_captures(&hir, named);
-    let regex = meta::Builder::new().configure(limits()).build_from_hir(&bare).ok()?;
-    let mut captures = regex.create_captures();
-    regex.search_captures(&Input::new(message), &mut captures);
-    captures.get_group(1).and_then(|span| message.get(span.range())).map(<[u8]>::to_vec)
+    meta::Builder::new()
+        .configure(limits())
+        .build_from_hir(&bare)
+        .ok()
+        .filter(|regex| regex.captures_len() > 1)
+}
+
+pub(super) fn user<'m>(finder: &meta::Regex, message: &'m [u8]) -> Option<&'m [u8]> {
+    let mut captures = finder.create_captures();
+    finder.search_captures(&Input::new(message), &mut captures);
+    captures.get_group(1).and_then(|span| message.get(span.range()))
 }
 
 fn read(set: &RuleSet, rule: &Rule) -> Result<(Hir, Locator), Unreadable> {
     let whole = |text: String| Unreadable { text, at: 0 };
+    address_fault(rule).map_or(Ok(()), |text| Err(whole(text)))?;
     let hir = pattern::read(&rule.pattern, &set.fields)?;
     match pattern::anchored(&hir) {
         (false, _) => return Err(whole(unanchored("begin with ^"))),
         (_, false) => return Err(whole(unanchored("end with $"))),
         (true, true) => {}
     }
-    address_fault(rule).map_or(Ok(()), |text| Err(whole(text)))?;
     let locator = Locator::new(&hir).map_err(|error| whole(large(&error)))?;
     Ok((hir, locator))
 }

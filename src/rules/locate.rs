@@ -13,7 +13,6 @@
 use std::ops::Range;
 
 use regex_automata::dfa::onepass;
-use regex_automata::meta;
 use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input};
@@ -87,6 +86,15 @@ impl Locator {
             Self::FromEnd(side) => side.find(From::End, scratch, message),
             Self::Anywhere(readings) => readings.only(&mut scratch.marks, message),
             Self::Nowhere => None,
+        }
+    }
+
+    /// Where a regex engine that takes the pattern as it is written would find the address: the attack refuses a
+    /// pattern that is fooled so, even where the second reading would notice.
+    pub(super) fn find_as_written(&self, message: &[u8]) -> Option<Range<usize>> {
+        match self {
+            Self::Anywhere(readings) => readings.as_written(message),
+            _ => None,
         }
     }
 
@@ -164,7 +172,7 @@ fn from_end(parts: &Parts<'_>) -> Option<Hir> {
     side(&near, &pattern::reversed(parts.address), &far)
 }
 
-fn is_named_address(capture: &Capture) -> bool {
+pub(super) fn is_named_address(capture: &Capture) -> bool {
     capture.name.as_deref() == Some(pattern::ADDRESS)
 }
 
@@ -219,15 +227,6 @@ fn one_pass(hir: Option<Hir>) -> Option<onepass::DFA> {
     let nfa = thompson::Compiler::new().configure(config).build_from_hir(&hir?).ok()?;
     let config = onepass::Config::new().size_limit(Some(ONE_PASS_LIMIT));
     onepass::Builder::new().configure(config).build_from_nfa(nfa).ok()
-}
-
-/// The general engine for a pattern that is only asked whether it matches.
-pub(super) fn general(hir: &Hir) -> Result<meta::Regex, String> {
-    let hir = pattern::without_captures(hir, |_| false);
-    meta::Builder::new()
-        .configure(super::compile::limits())
-        .build_from_hir(&hir)
-        .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

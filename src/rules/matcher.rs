@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
 use foldhash::fast::RandomState;
+use regex_automata::meta;
 
-use super::compile::{Compiled, Found};
+use super::compile::{Compiled, Found, user, user_finder};
 use super::locate::Scratch;
 use super::model::{Format, Rule, RuleSet};
 use crate::record::{self, Record};
@@ -19,6 +21,8 @@ pub struct Matcher {
     raw: Vec<usize>,
     /// Sets asked where the layout has no room for a program's name.
     headed: Vec<usize>,
+    /// By set and rule, what finds the user; compiled when it is first asked for.
+    users: Vec<Vec<OnceLock<Option<meta::Regex>>>>,
 }
 
 /// A rule applied to a record.
@@ -36,10 +40,18 @@ pub struct Match<'m> {
     pub address: Option<IpAddr>,
 }
 
+impl Match<'_> {
+    /// The rule as people and programs name it: `sshd/failed-password`.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.set.name, self.rule.id)
+    }
+}
+
 impl Matcher {
     /// Takes compiled sets into force; the order decides which is reported first.
     pub fn new(sets: Vec<(RuleSet, Compiled)>) -> Self {
-        let mut matcher = Self { sets, ..Self::default() };
+        let users = sets.iter().map(|(set, _)| set.rules.iter().map(|_| OnceLock::new()).collect()).collect();
+        let mut matcher = Self { sets, users, ..Self::default() };
         for (index, (set, _)) in matcher.sets.iter().enumerate() {
             match set.format {
                 Format::Raw => matcher.raw.push(index),
@@ -73,9 +85,11 @@ impl Matcher {
         }
     }
 
-    /// The name of the user in a matching line, where the pattern has `<USER>`.
-    pub fn user(&self, matched: &Match<'_>, line: &[u8], record: &Record<'_>) -> Option<Vec<u8>> {
-        super::compile::user(matched.set, matched.rule, message(matched.set, line, record))
+    /// The name of the user in a matching line, where the pattern has `<USER>` or `<ACCOUNT>`.
+    pub fn user<'l>(&self, matched: &Match<'_>, line: &'l [u8], record: &Record<'l>) -> Option<&'l [u8]> {
+        let finder = &self.users[matched.set_index][matched.rule_index];
+        let finder = finder.get_or_init(|| user_finder(matched.set, matched.rule));
+        user(finder.as_ref()?, message(matched.set, line, record))
     }
 
     fn candidates(&self, record: &Record<'_>) -> &[usize] {
@@ -96,6 +110,20 @@ pub(super) fn find_in(
     record: &Record<'_>,
 ) -> Option<Found> {
     compiled.find(scratch, message(set, line, record), record::may_be_cut(line, record))
+}
+
+/// As [`find_in`], believing a pattern as it is written where the line was not cut: what the attack asks.
+pub(super) fn find_as_written(
+    set: &RuleSet,
+    compiled: &Compiled,
+    scratch: &mut Scratch,
+    line: &[u8],
+    record: &Record<'_>,
+) -> Option<Found> {
+    if record::may_be_cut(line, record) {
+        return find_in(set, compiled, scratch, line, record);
+    }
+    compiled.find_as_written(scratch, message(set, line, record))
 }
 
 /// What the set's patterns are matched against.

@@ -1,6 +1,8 @@
 //! Rule sets: what is looked for, in whose lines, and what it means.
 
 mod attack;
+#[cfg(test)]
+mod attack_tests;
 mod automaton;
 mod check;
 mod compile;

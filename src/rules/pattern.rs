@@ -91,7 +91,7 @@ fn group_for(name: &str, fields: &[(String, String)]) -> Option<String> {
         return Some(format!("(?P<{ADDRESS}>{ADDRESS_TOKEN})"));
     }
     let defined = fields.iter().find(|(field, _)| field == name).map(|(_, alphabet)| alphabet.as_str());
-    let alphabet = defined.or((name == "USER").then_some(ANY_TEXT))?;
+    let alphabet = defined.or_else(|| (name == "USER").then_some(ANY_TEXT))?;
     Some(format!("(?P<{name}>{alphabet})"))
 }
 

@@ -28,6 +28,8 @@ pub(super) struct Readings {
     token: Bytes,
     /// Matches messages that can be read without an address.
     without: Option<meta::Regex>,
+    /// The pattern itself; its first group is the address.
+    whole: meta::Regex,
 }
 
 /// Where parts can end and begin, for one message after the other.
@@ -45,8 +47,16 @@ impl Readings {
             before: automaton(&Hir::concat(parts.before), false)?,
             behind: automaton(&Hir::concat(parts.behind), true)?,
             token: table(&super::locate::alphabet(&parts.address)),
-            without: without_address(hir).map(|hir| super::locate::general(&hir)).transpose()?,
+            without: without_address(hir).map(|hir| general(&hir)).transpose()?,
+            whole: general(hir)?,
         })
+    }
+
+    /// Where a regex engine that takes the pattern as it is written would find the address.
+    pub(super) fn as_written(&self, message: &[u8]) -> Option<Range<usize>> {
+        let mut captures = self.whole.create_captures();
+        self.whole.search_captures(&Input::new(message), &mut captures);
+        captures.get_group(1).map(|span| span.start..span.end)
     }
 
     /// Where the address stands, if the message can be read in one way only.
@@ -161,6 +171,12 @@ fn without_address(hir: &Hir) -> Option<Hir> {
         HirKind::Concat(subs) => Some(Hir::concat(subs.iter().map(without_address).collect::<Option<_>>()?)),
         _ => Some(hir.clone()),
     }
+}
+
+fn general(hir: &Hir) -> Result<meta::Regex, String> {
+    let hir = pattern::without_captures(hir, super::locate::is_named_address);
+    let regex = meta::Builder::new().configure(super::compile::limits()).build_from_hir(&hir);
+    regex.map_err(|error| error.to_string())
 }
 
 fn automaton(part: &Hir, backwards: bool) -> Result<dense::DFA<Vec<u32>>, String> {

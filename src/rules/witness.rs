@@ -33,7 +33,7 @@ fn write(hir: &Hir, address: &str, text: &mut Vec<u8>) {
 
 fn pleasant(class: &Class) -> Option<u8> {
     let bytes = pattern::bytes_of(class);
-    let first = bytes.iter().next().map(|range| range.start());
+    let first = bytes.iter().next().map(regex_syntax::hir::ClassBytesRange::start);
     PLEASANT.iter().copied().find(|&byte| pattern::holds(&bytes, byte)).or(first)
 }
 

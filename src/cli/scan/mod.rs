@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::tally::Tally;
 use super::args::Scan;
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, Failure, complain};
 use super::input::{Input, Log, logs};
 use crate::daemon::Setup;
 use crate::engine::{Guard, When};
@@ -34,9 +34,7 @@ pub(super) fn run(arguments: &Scan, out: &mut dyn Write) -> Result<Exit, Failure
     guard.engine.keep_no_journal();
     let scan = Replay::new(guard, &logs, setup.now);
     let (tally, guard, failures) = scan.run();
-    for failure in &failures {
-        eprintln!("portcullis: {failure}");
-    }
+    failures.iter().for_each(complain);
     if arguments.json {
         report::json(out, &setup, &guard, &tally)?;
     } else {
@@ -59,8 +57,9 @@ struct Replay<'l> {
 struct Stream<'l> {
     files: std::slice::Iter<'l, PathBuf>,
     open: Option<(Input, &'l Path)>,
+    /// Whether a line with a time was read.
     begun: bool,
-    /// The time of the last line read that had one.
+    /// The time of the last line that was queued, or else judged, and had one.
     time: Option<Time>,
     queue: Queue,
 }
@@ -80,10 +79,11 @@ impl<'l> Replay<'l> {
 
     fn run(mut self) -> (Tally, Guard, Vec<Failure>) {
         match self.streams.len() {
-            1 => while self.read(0, Self::judge) {},
+            1 => while self.read(0, Self::judge_stamped) {},
             _ => self.merge(),
         }
         self.bar.finish_and_clear();
+        self.tally.unread = !self.failures.is_empty();
         (self.tally, self.guard, self.failures)
     }
 
@@ -100,8 +100,8 @@ impl<'l> Replay<'l> {
             let Some((_, source)) = waiting.min() else { return };
             let mut queue = std::mem::take(&mut self.streams[source].queue);
             if let Some((time, line)) = queue.lines.pop_front() {
-                self.streams[source].time = time;
-                self.judge(source, &queue.bytes[line]);
+                // Its stamp is not read again: after later ones it could mean another pass of a doubled hour.
+                self.judge(source, &queue.bytes[line], When::Arrived(time.unwrap_or(self.now)));
             }
             self.streams[source].queue = queue;
         }
@@ -111,27 +111,26 @@ impl<'l> Replay<'l> {
     fn read(&mut self, source: usize, each: fn(&mut Self, usize, &[u8])) -> bool {
         let Some((mut input, path)) = self.next_input(source) else { return false };
         self.streams[source].queue.bytes.clear();
-        let read = input.each_line(path, |line| each(self, source, line));
+        let read = input.each_line(path, |_, line| each(self, source, line));
         self.tally.saw(self.guard.stamp(source, input.tail()));
-        match read {
-            Ok(Some(length)) => {
-                self.bar.inc(length as u64);
-                self.streams[source].open = Some((input, path));
-            }
-            Ok(None) => self.tally.too_long += input.dropped(),
-            Err(failure) => self.failures.push(failure),
+        if let Ok(Some(length)) = read {
+            self.bar.inc(length as u64);
+            self.streams[source].open = Some((input, path));
+            return true;
         }
+        self.tally.too_long += input.dropped();
+        self.failures.extend(read.err());
         true
     }
 
     /// The file being read, or the next one that can be opened.
     fn next_input(&mut self, source: usize) -> Option<(Input, &'l Path)> {
-        let stream = &mut self.streams[source];
-        if let Some(open) = stream.open.take() {
+        if let Some(open) = self.streams[source].open.take() {
             return Some(open);
         }
+        self.guard.turn_over(source);
         loop {
-            let path = stream.files.next()?;
+            let path = self.streams[source].files.next()?;
             match Input::open(path) {
                 Ok(input) => return Some((input, path)),
                 Err(failure) => self.failures.push(failure),
@@ -140,29 +139,46 @@ impl<'l> Replay<'l> {
     }
 
     fn enqueue(&mut self, source: usize, line: &[u8]) {
+        let stamp = self.stamp(source, line);
         let stream = &mut self.streams[source];
-        stream.time = self.guard.stamp(source, line).or(stream.time);
+        stream.time = stamp.or(stream.time);
         let start = stream.queue.bytes.len();
         stream.queue.bytes.extend_from_slice(line);
         stream.queue.lines.push_back((stream.time, start..start + line.len()));
     }
 
-    fn judge(&mut self, source: usize, line: &[u8]) {
-        let stream = &mut self.streams[source];
-        self.tally.lines += 1;
-        if !std::mem::replace(&mut stream.begun, true) {
-            self.tally.saw(self.guard.stamp(source, line));
+    /// The time in a line's stamp; the first of a log is where it begins.
+    fn stamp(&mut self, source: usize, line: &[u8]) -> Option<Time> {
+        let stamp = self.guard.stamp(source, line);
+        let begun = &mut self.streams[source].begun;
+        if !*begun && stamp.is_some() {
+            *begun = true;
+            self.tally.saw(stamp);
         }
-        let (tally, mut any) = (&mut self.tally, false);
-        let when = When::Stamped(stream.time.unwrap_or(self.now));
+        stamp
+    }
+
+    fn judge_stamped(&mut self, source: usize, line: &[u8]) {
+        if !self.streams[source].begun {
+            self.stamp(source, line);
+        }
+        let before = self.streams[source].time;
+        let time = self.judge(source, line, When::Stamped(before.unwrap_or(self.now)));
+        self.streams[source].time = time.or(before);
+    }
+
+    /// Tells when the line counted, if it did.
+    fn judge(&mut self, source: usize, line: &[u8], when: When) -> Option<Time> {
+        self.tally.lines += 1;
+        let (tally, mut time) = (&mut self.tally, None);
         self.guard.line(source, line, when, |outcome| {
-            tally.matched += u64::from(!std::mem::replace(&mut any, true));
-            stream.time = Some(outcome.time);
+            tally.matched += u64::from(time.replace(outcome.time).is_none());
             tally.add(&outcome);
         });
-        if let Some(time) = stream.time.filter(|_| any) {
+        if let Some(time) = time {
             self.guard.engine.expire(time.minus(DISORDER));
         }
+        time
     }
 }
 

@@ -1,5 +1,6 @@
 //! How a scan's findings are told: a table and a timeline for people, one object for programs.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use super::tally::{Offender, Tally};
 use crate::address::{self, Prefix};
 use crate::cli::input::Log;
-use crate::cli::text::{Table, count, duration};
+use crate::cli::text::{Table, count, duration, tenths};
 use crate::daemon::Setup;
 use crate::engine::Guard;
 use crate::rules::Evidence;
@@ -16,6 +17,9 @@ use crate::time::Time;
 
 /// Columns of the drawn timeline: it fits a terminal of 80 with its label.
 const COLUMNS: usize = 64;
+
+/// More logs than this are not named one by one.
+const MOST_NAMES: usize = 6;
 
 pub(super) fn json(out: &mut dyn Write, setup: &Setup, guard: &Guard, tally: &Tally) -> io::Result<()> {
     let time = |time: Time| time.rfc3339(&setup.zone);
@@ -26,11 +30,11 @@ pub(super) fn json(out: &mut dyn Write, setup: &Setup, guard: &Guard, tally: &Ta
             "offender": address::display(&prefix),
             "rule_set": policy.name,
             "evidence": policy.evidence.as_str(),
-            "offences": found.offences,
+            "offences": offences(found.tenths),
             "first": time(found.first),
             "last": time(found.last),
             "bans": bans.collect::<Vec<_>>(),
-            "spared": found.spared,
+            "spared": found.spared.as_ref().map(ToString::to_string),
         })
     };
     let report = json!({
@@ -40,11 +44,16 @@ pub(super) fn json(out: &mut dyn Write, setup: &Setup, guard: &Guard, tally: &Ta
         "first": tally.first.map(time),
         "last": tally.last.map(time),
         "offenders": tally.ranked().into_iter().map(offender).collect::<Vec<_>>(),
-        "unlisted_offences": tally.unlisted,
+        "unlisted_offences": offences(tally.unlisted),
         "bans": tally.bans,
         "bans_prevented_by_cap": tally.capped,
     });
     writeln!(out, "{report}")
+}
+
+/// A whole number where it is one.
+fn offences(tenths: u64) -> Value {
+    if tenths.is_multiple_of(10) { json!(tenths / 10) } else { json!(tenths as f64 / 10.0) }
 }
 
 pub(super) fn text(
@@ -57,30 +66,41 @@ pub(super) fn text(
 ) -> io::Result<()> {
     summary(out, setup, tally, logs)?;
     if tally.offenders.is_empty() {
-        return writeln!(
-            out,
-            "\nNobody offended. `portcullis match --all` shows what each line is taken for."
-        );
+        return nobody(out, tally);
     }
     writeln!(out)?;
     table(setup, guard, tally, top).write(out)?;
-    let more = tally.offenders.len().saturating_sub(top);
-    if more > 0 {
-        writeln!(
-            out,
-            "… and {} more; --top {} shows them",
-            count(more as u64, "offender"),
-            tally.offenders.len()
-        )?;
-    }
+    rest(out, tally, top)?;
     notes(out, guard, tally)?;
     timeline(out, setup, tally)
 }
 
+/// Of what could not be read, nothing is known.
+fn nobody(out: &mut dyn Write, tally: &Tally) -> io::Result<()> {
+    let (who, hint) = match (tally.lines, tally.unread) {
+        (0, true) => return Ok(()),
+        (_, true) => ("Nobody offended in what could be read.", ""),
+        _ => ("Nobody offended.", " `portcullis match --all` shows what each line is taken for."),
+    };
+    writeln!(out, "\n{who}{hint}")
+}
+
+/// What the table leaves out.
+fn rest(out: &mut dyn Write, tally: &Tally, top: usize) -> io::Result<()> {
+    let listed = tally.offenders.len();
+    if listed > top {
+        let more = count((listed - top) as u64, "more offender");
+        writeln!(out, "… and {more}; --top {listed} shows all")?;
+    }
+    if tally.unlisted > 0 {
+        let unlisted = count(tally.unlisted.div_ceil(10), "offence");
+        writeln!(out, "… and {unlisted} of still more addresses, beyond the {listed} that are told apart")?;
+    }
+    Ok(())
+}
+
 fn summary(out: &mut dyn Write, setup: &Setup, tally: &Tally, logs: &[Log]) -> io::Result<()> {
-    let names: Vec<&str> =
-        logs.iter().map(|log| if log.name == "-" { "standard input" } else { &log.name }).collect();
-    write!(out, "{}: {}, {} matched", names.join(", "), count(tally.lines, "line"), tally.matched)?;
+    write!(out, "{}: {}, {} matched", names(logs), count(tally.lines, "line"), tally.matched)?;
     if let (Some(first), Some(last)) = (tally.first, tally.last) {
         write!(out, ", {} to {}", first.human(&setup.zone), last.human(&setup.zone))?;
     }
@@ -88,6 +108,19 @@ fn summary(out: &mut dyn Write, setup: &Setup, tally: &Tally, logs: &[Log]) -> i
         write!(out, ", {} dropped as too long", tally.too_long)?;
     }
     writeln!(out)
+}
+
+/// `auth.log (7 files), messages`, but of many logs only the number.
+fn names(logs: &[Log]) -> String {
+    let name = |log: &Log| match (log.name.as_str(), log.files.len()) {
+        ("-", _) => "standard input".to_owned(),
+        (name, 1) => name.to_owned(),
+        (name, files) => format!("{name} ({files} files)"),
+    };
+    if logs.len() > MOST_NAMES {
+        return count(logs.len() as u64, "log");
+    }
+    logs.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 fn table(setup: &Setup, guard: &Guard, tally: &Tally, top: usize) -> Table {
@@ -99,7 +132,7 @@ fn table(setup: &Setup, guard: &Guard, tally: &Tally, top: usize) -> Table {
             address::display(&prefix),
             policy.name.clone(),
             policy.evidence.as_str().to_owned(),
-            offender.offences.to_string(),
+            tenths(offender.tenths),
             offender.first.human(&setup.zone),
             offender.last.human(&setup.zone),
             bans(setup, offender),
@@ -114,7 +147,7 @@ fn bans(setup: &Setup, offender: &Offender) -> String {
     };
     let length = first.until.and_then(|until| until.since(first.at));
     let length = length.map_or_else(|| "for ever".to_owned(), |length| format!("for {}", duration(length)));
-    let more = match offender.bans.len() {
+    let more = match offender.ban_count {
         1 => String::new(),
         bans => format!(", {bans} times"),
     };
@@ -131,10 +164,8 @@ fn notes(out: &mut dyn Write, guard: &Guard, tally: &Tally) -> io::Result<()> {
              never grow and are few at a time; `portcullis explain LINE` says what a line means."
         )?;
     }
-    let mut spared: Vec<&String> =
-        tally.offenders.values().filter_map(|offender| offender.spared.as_ref()).collect();
-    spared.sort_unstable();
-    spared.dedup();
+    let spared = tally.offenders.values().filter_map(|offender| offender.spared.as_ref());
+    let spared: BTreeSet<String> = spared.map(ToString::to_string).collect();
     spared.iter().try_for_each(|why| writeln!(out, "\nNot banned: {why}."))
 }
 
@@ -148,4 +179,21 @@ fn timeline(out: &mut dyn Write, setup: &Setup, tally: &Tally) -> io::Result<()>
     writeln!(out, "\nOffences over time, {} a column", duration(each.max(Duration::from_secs(1))))?;
     writeln!(out, "  {drawn}")?;
     writeln!(out, "  {} to {}", start.human(&setup.zone), end.human(&setup.zone))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_table_leaves_out_is_said() {
+        let mut tally = Tally::new();
+        let mut out = Vec::new();
+        rest(&mut out, &tally, 20).unwrap();
+        assert_eq!(out, b"");
+        tally.unlisted = 12;
+        rest(&mut out, &tally, 20).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text, "… and 2 offences of still more addresses, beyond the 0 that are told apart\n");
+    }
 }

@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 
 use super::timeline::Timeline;
 use crate::address::Prefix;
-use crate::engine::{Outcome, Verdict, Why};
+use crate::engine::{Judgement, Outcome, Verdict, Why};
 use crate::rules::Effect;
 use crate::time::Time;
 
@@ -22,11 +22,13 @@ pub(super) struct Tally {
     pub(super) lines: u64,
     pub(super) matched: u64,
     pub(super) too_long: u64,
+    /// Whether a file could not be read, or not to its end.
+    pub(super) unread: bool,
     pub(super) first: Option<Time>,
     pub(super) last: Option<Time>,
     pub(super) timeline: Timeline,
     pub(super) offenders: HashMap<(usize, Prefix), Offender, RandomState>,
-    /// Offences of offenders beyond those listed.
+    /// Offences, in tenths, of offenders beyond those listed.
     pub(super) unlisted: u64,
     pub(super) bans: u64,
     /// Bans that the cap on spoofable evidence prevented.
@@ -36,12 +38,15 @@ pub(super) struct Tally {
 /// One offender in one rule set.
 #[derive(Clone, Debug)]
 pub(super) struct Offender {
-    pub(super) offences: u64,
+    /// In tenths, as rules weigh them.
+    pub(super) tenths: u64,
     pub(super) first: Time,
     pub(super) last: Time,
+    /// The first of its would-be bans.
     pub(super) bans: Vec<Ban>,
+    pub(super) ban_count: u64,
     /// The last reason why it was not banned though it could have been.
-    pub(super) spared: Option<String>,
+    pub(super) spared: Option<Why>,
 }
 
 /// A ban that would have been made.
@@ -57,6 +62,7 @@ impl Tally {
             lines: 0,
             matched: 0,
             too_long: 0,
+            unread: false,
             first: None,
             last: None,
             timeline: Timeline::new(),
@@ -69,29 +75,29 @@ impl Tally {
 
     /// Notes what became of a line in one rule set.
     pub(super) fn add(&mut self, outcome: &Outcome<'_>) {
-        let Some(offender) =
-            outcome.judgement.offender.filter(|_| outcome.matched.rule.effect != Effect::Trust)
-        else {
-            return;
-        };
-        let count = u64::from(outcome.count);
-        self.timeline.add(outcome.time, count);
-        let key = (outcome.matched.set_index, offender);
+        let Judgement { offender, tenths, verdict } = &outcome.judgement;
+        if let Some(offender) = offender.filter(|_| outcome.matched.rule.effect != Effect::Trust) {
+            self.offence((outcome.matched.set_index, offender), outcome.time, u64::from(*tenths), verdict);
+        }
+    }
+
+    fn offence(&mut self, key: (usize, Prefix), time: Time, tenths: u64, verdict: &Verdict) {
+        self.timeline.add(time, tenths);
         if self.offenders.len() >= MOST_OFFENDERS && !self.offenders.contains_key(&key) {
-            self.unlisted += count;
+            self.unlisted += tenths;
             return;
         }
-        let entry = self.offenders.entry(key).or_insert_with(|| Offender::new(outcome.time));
-        entry.offences += count;
-        (entry.first, entry.last) = (entry.first.min(outcome.time), entry.last.max(outcome.time));
-        match &outcome.judgement.verdict {
+        let entry = self.offenders.entry(key).or_insert_with(|| Offender::new(time));
+        entry.tenths += tenths;
+        (entry.first, entry.last) = (entry.first.min(time), entry.last.max(time));
+        match verdict {
             Verdict::Banned { until, .. } => {
                 self.bans += 1;
-                entry.ban(Ban { at: outcome.time, until: *until });
+                entry.ban(Ban { at: time, until: *until });
             }
             Verdict::Ignored(why @ (Why::Flood(_) | Why::Trusted)) => {
                 self.capped += u64::from(matches!(why, Why::Flood(_)));
-                entry.spared = Some(why.to_string());
+                entry.spared = Some(why.clone());
             }
             _ => {}
         }
@@ -108,7 +114,7 @@ impl Tally {
     pub(super) fn ranked(&self) -> Vec<(&(usize, Prefix), &Offender)> {
         let mut ranked: Vec<_> = self.offenders.iter().collect();
         ranked.sort_unstable_by_key(|(key, offender)| {
-            (std::cmp::Reverse(offender.offences), offender.first, **key)
+            (std::cmp::Reverse(offender.tenths), offender.first, **key)
         });
         ranked
     }
@@ -116,12 +122,34 @@ impl Tally {
 
 impl Offender {
     fn new(time: Time) -> Self {
-        Self { offences: 0, first: time, last: time, bans: Vec::new(), spared: None }
+        Self { tenths: 0, first: time, last: time, bans: Vec::new(), ban_count: 0, spared: None }
     }
 
     fn ban(&mut self, ban: Ban) {
+        self.ban_count += 1;
         if self.bans.len() < MOST_BANS {
             self.bans.push(ban);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+
+    /// mistakes.md: a map of offenders without a cap.
+    #[test]
+    fn offenders_beyond_the_bound_are_counted_in_sum() {
+        let mut tally = Tally::new();
+        let most = u32::try_from(MOST_OFFENDERS).unwrap();
+        let counted = Verdict::Counted { tenths: 10, threshold: 50 };
+        for host in (0..most + 3).chain([0]) {
+            let offender = Prefix::from(IpAddr::from(Ipv4Addr::from(0x0a00_0000 + host)));
+            tally.offence((0, offender), Time::from_secs(i64::from(host)), 10, &counted);
+        }
+        assert_eq!((tally.offenders.len(), tally.unlisted), (MOST_OFFENDERS, 30));
+        assert_eq!(tally.ranked()[0].1.tenths, 20);
     }
 }

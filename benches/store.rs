@@ -1,0 +1,112 @@
+//! What the state database costs: `cargo bench --bench store`.
+//!
+//! The large figures are CPU time (user and system), since disks differ; `commit/*` is real time, and for a ban it is
+//! the disk's fsync.
+
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion};
+use nix::sys::resource::{UsageWho, getrusage};
+use portcullis::address::Prefix;
+use portcullis::engine::{Ban, Origin, Owner, Row};
+use portcullis::store::{Batch, Keep, Lock, Store};
+use portcullis::time::Time;
+use tempfile::TempDir;
+
+const NOW: Time = Time::from_secs(1_763_820_000);
+const BANS: u32 = 100_000;
+
+fn offender(n: u32) -> Prefix {
+    // Scattered over all addresses, as attackers are.
+    Prefix::from(std::net::IpAddr::from(n.wrapping_mul(2_654_435_761).to_be_bytes()))
+}
+
+fn ban(n: u32) -> Row {
+    let until = Some(NOW.plus(Duration::from_secs(3600)));
+    Row::Ban(Ban {
+        offender: offender(n),
+        owners: vec![Owner { set: "sshd".to_owned(), until }],
+        since: NOW,
+        until,
+        nth: 1,
+        reason: "sshd/failed-password".to_owned(),
+        origin: Origin::Rule,
+        forced: false,
+        spoofable: false,
+    })
+}
+
+fn ended(n: u32) -> Row {
+    Row::BanEnded { offender: offender(n), at: NOW }
+}
+
+fn window(n: u32) -> Row {
+    Row::Window { set: "sshd".to_owned(), offender: offender(n), seen: vec![(NOW, 10); 3] }
+}
+
+fn batch(count: u32, row: impl Fn(u32) -> Row) -> Batch {
+    Batch { now: NOW, rows: (0..count).map(row).collect(), ..Batch::default() }
+}
+
+fn open(dir: &TempDir) -> Store {
+    let lock = Lock::acquire(&dir.path().join("state.db")).expect("nobody else uses it");
+    Store::open(lock, Keep::default(), NOW).expect("it is new or ours")
+}
+
+fn cpu() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).expect("it never fails for oneself");
+    let part = |time: nix::sys::time::TimeVal| {
+        Duration::from_micros(u64::try_from(time.tv_sec() * 1_000_000 + time.tv_usec()).unwrap_or(0))
+    };
+    part(usage.user_time()) + part(usage.system_time())
+}
+
+fn cpu_of<T>(work: impl FnOnce() -> T) -> Duration {
+    let before = cpu();
+    work();
+    cpu() - before
+}
+
+/// CPU time of `work` on a store that `prepare` filled.
+fn large(c: &mut Criterion, name: &str, prepare: impl Fn(&mut Store), work: impl Fn(&mut Store)) {
+    let mut group = c.benchmark_group("cpu");
+    group.sample_size(10);
+    group.bench_function(BenchmarkId::new(name, BANS), |b| {
+        b.iter_custom(|times| {
+            let once = |_| {
+                let dir = tempfile::tempdir().expect("a directory");
+                let mut store = open(&dir);
+                prepare(&mut store);
+                cpu_of(|| work(&mut store))
+            };
+            (0..times).map(once).sum()
+        });
+    });
+    group.finish();
+}
+
+fn commit(store: &mut Store, batch: Batch) {
+    store.commit(batch).expect("the disk has room");
+}
+
+fn main() {
+    let mut c = Criterion::default().configure_from_args();
+    let bans = |store: &mut Store| commit(store, batch(BANS, ban));
+    large(&mut c, "store bans", |_| (), bans);
+    large(&mut c, "end bans", bans, |store| commit(store, batch(BANS, ended)));
+    large(&mut c, "store windows", |_| (), |store| commit(store, batch(BANS, window)));
+    large(&mut c, "load bans", bans, |store| store.load(NOW, |_| ()).expect("it is readable"));
+    let windows = |store: &mut Store| commit(store, batch(BANS, window));
+    large(&mut c, "load windows", windows, |store| store.load(NOW, |_| ()).expect("it is readable"));
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = open(&dir);
+    // Another one each time: SQLite does not write what does not change.
+    let mut n = 0;
+    let mut next = |row: fn(u32) -> Row| {
+        n += 1;
+        Batch { now: NOW, rows: vec![row(n)], ..Batch::default() }
+    };
+    c.bench_function("commit/one ban", |b| b.iter(|| commit(&mut store, next(ban))));
+    c.bench_function("commit/one window", |b| b.iter(|| commit(&mut store, next(window))));
+    c.final_summary();
+}

@@ -1,0 +1,145 @@
+//! The commands that ask the running daemon: `status`, `bans`, `why`, `ban`, `unban`, `reload`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::args::{Ask, Ban, Unban, Why};
+use super::exit::{Exit, Failure};
+use super::prefixes;
+use crate::config::{self, FileTrust, paths};
+
+use crate::control::{self, Answer, Client, Hint, Length, Request, Unban as Whom};
+use crate::daemon::Refused;
+
+/// Asks the daemon that the arguments lead to.
+fn ask(to: &Ask, request: &Request) -> Result<Answer, Failure> {
+    let socket = match &to.socket {
+        Some(socket) => socket.clone(),
+        None => configured(to.config.config.as_deref())?,
+    };
+    Client::connect(&socket).and_then(|client| client.ask(request)).map_err(Failure::from)
+}
+
+/// The socket that the configuration names. A configuration that cannot be read stops nobody who can do without it.
+fn configured(file: Option<&Path>) -> Result<PathBuf, Failure> {
+    let loaded = config::load_settings(file, FileTrust::Advised);
+    match file {
+        Some(_) if loaded.diagnostics.has_errors() => Err(Refused(loaded.diagnostics).into()),
+        None if loaded.diagnostics.has_errors() => Ok(paths::socket()),
+        _ => Ok(loaded.config.control.socket),
+    }
+}
+
+impl From<control::Failure> for Failure {
+    fn from(failure: control::Failure) -> Self {
+        let exit = match failure.hint() {
+            Hint::NotRunning => Exit::Unavailable,
+            Hint::NoPermission => Exit::NoPermission,
+            Hint::Busy => Exit::Temporary,
+            Hint::Protocol => Exit::Protocol,
+            Hint::Config => Exit::Config,
+            Hint::Refused => Exit::Nothing,
+        };
+        Self::new(exit, failure.to_string())
+    }
+}
+
+fn unexpected() -> Failure {
+    Failure::new(Exit::Protocol, "the daemon answered something else than what was asked: restart it")
+}
+
+pub(super) fn status(arguments: &Ask, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let Answer::Status(status) = ask(arguments, &Request::Status)? else { return Err(unexpected()) };
+    if arguments.json {
+        writeln!(out, "{}", json!(status))?;
+    } else {
+        super::told::status(out, &status)?;
+    }
+    Ok(Exit::Ok)
+}
+
+pub(super) fn bans(arguments: &Ask, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let Answer::Bans(bans) = ask(arguments, &Request::Bans)? else { return Err(unexpected()) };
+    if arguments.json {
+        writeln!(out, "{}", json!(bans))?;
+    } else if bans.is_empty() {
+        writeln!(out, "Nobody is banned.")?;
+    } else {
+        super::told::bans(out, &bans)?;
+    }
+    Ok(Exit::Ok)
+}
+
+pub(super) fn why(arguments: &Why, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let address = prefixes::one(&arguments.address)?;
+    let Answer::Why(why) = ask(&arguments.ask, &Request::Why { address })? else { return Err(unexpected()) };
+    if arguments.ask.json {
+        writeln!(out, "{}", json!(why))?;
+    } else {
+        super::told::why(out, &why)?;
+    }
+    let known = why.ban.is_some() || !why.history.is_empty() || !why.windows.is_empty();
+    Ok(if known { Exit::Ok } else { Exit::Nothing })
+}
+
+pub(super) fn ban(arguments: &Ban, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let request = Request::Ban {
+        prefixes: prefixes::all(&arguments.prefixes)?,
+        length: length(arguments.length.as_deref())?,
+        reason: arguments.reason.clone(),
+        force: arguments.force,
+    };
+    let Answer::Banned(banned) = ask(&arguments.ask, &request)? else { return Err(unexpected()) };
+    if arguments.ask.json {
+        writeln!(out, "{}", json!(banned))?;
+    } else {
+        super::told::banned(out, &banned)?;
+    }
+    Ok(if banned.refused.is_empty() { Exit::Ok } else { Exit::Nothing })
+}
+
+fn length(span: Option<&str>) -> Result<Length, Failure> {
+    match span {
+        None => Ok(Length::Default),
+        Some("forever" | "ever") => Ok(Length::Forever),
+        Some(span) => {
+            let wrong = |why: &str| {
+                Failure::new(Exit::Usage, format!("`--for {span}`: {why}; write 1h, 4w or forever"))
+            };
+            let length = humantime::parse_duration(span).map_err(|error| wrong(&error.to_string()))?;
+            let ms =
+                u64::try_from(length.as_millis()).map_err(|_| wrong("that is longer than can be counted"))?;
+            if ms == 0 { Err(wrong("a ban of no length bans nobody")) } else { Ok(Length::For { ms }) }
+        }
+    }
+}
+
+pub(super) fn unban(arguments: &Unban, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let whom = if arguments.all { Whom::All } else { Whom::Prefixes(prefixes::all(&arguments.prefixes)?) };
+    let unbanned = if arguments.offline {
+        crate::daemon::unban_offline(arguments.ask.config.config.as_deref(), &whom)?
+    } else {
+        match ask(&arguments.ask, &Request::Unban(whom))? {
+            Answer::Unbanned(unbanned) => unbanned,
+            _ => return Err(unexpected()),
+        }
+    };
+    if arguments.ask.json {
+        writeln!(out, "{}", json!(unbanned))?;
+    } else {
+        super::told::unbanned(out, &unbanned)?;
+    }
+    Ok(if unbanned.unbanned.is_empty() { Exit::Nothing } else { Exit::Ok })
+}
+
+pub(super) fn reload(arguments: &Ask, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let Answer::Reloaded(reloaded) = ask(arguments, &Request::Reload)? else { return Err(unexpected()) };
+    if arguments.json {
+        writeln!(out, "{}", json!(reloaded))?;
+    } else {
+        super::told::reloaded(out, &reloaded)?;
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,38 @@
+//! `portcullis doctor`: what the examination found, for people and as JSON.
+
+use std::io::Write;
+
+use serde_json::json;
+
+use super::args::Doctor;
+use super::exit::{Exit, Failure};
+use super::text::{count, printable};
+use crate::daemon::doctor::{Finding, Grade, Surroundings, examine};
+
+/// Prints the findings; the exit status says whether one of them is a problem.
+pub(super) fn run(arguments: &Doctor, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let session = ["SSH_CONNECTION", "SSH_CLIENT"].into_iter().find_map(|name| std::env::var(name).ok());
+    let findings = examine(arguments.config.config.as_deref(), &Surroundings::here(session))?;
+    let of = |grade: Grade| findings.iter().filter(|finding| finding.grade == grade).count() as u64;
+    let (problems, notes) = (of(Grade::Problem), of(Grade::Note));
+    if arguments.json {
+        writeln!(out, "{}", json!({ "problems": problems, "notes": notes, "findings": findings }))?;
+    } else {
+        findings.iter().try_for_each(|finding| tell(out, finding))?;
+        writeln!(out, "\n{}, {}", count(problems, "problem"), count(notes, "note"))?;
+    }
+    Ok(if problems == 0 { Exit::Ok } else { Exit::Nothing })
+}
+
+fn tell(out: &mut dyn Write, finding: &Finding) -> std::io::Result<()> {
+    let grade = match finding.grade {
+        Grade::Ok => "ok     ",
+        Grade::Note => "note   ",
+        Grade::Problem => "PROBLEM",
+    };
+    writeln!(out, "{grade}  {:<8}  {}", finding.about, printable(finding.text.as_bytes()))?;
+    match &finding.advice {
+        Some(advice) => writeln!(out, "                   -> {}", printable(advice.as_bytes())),
+        None => Ok(()),
+    }
+}

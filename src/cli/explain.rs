@@ -1,0 +1,246 @@
+//! `portcullis explain`: what a line means, what would follow from it, and what an operator should check.
+
+use std::ffi::OsStr;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+
+use serde_json::json;
+
+use super::args::Explain as Arguments;
+use super::exit::{Exit, Failure};
+use super::input::standard_input;
+use super::text::{count, duration, printable, tenths, wrapped};
+use crate::address;
+use crate::daemon::Setup;
+use crate::engine::{Guard, Outcome, Verdict, When, Why};
+use crate::record::{self, MAX_LINE, Record};
+use crate::rules::{BanLength, Counts, Effect, Evidence, Rule, RuleSet};
+
+/// Runs the command; 1 when no rule knows the line.
+pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let line = given(arguments.line.as_deref())?;
+    let mut setup = Setup::load(arguments.config.config.as_deref())?;
+    let mut guard = setup.guard(1);
+    let mut told = Vec::new();
+    let now = setup.now;
+    guard.line(0, &line, When::Arrived(now), |outcome| told.push(Told::new(&setup, &outcome)));
+    if told.is_empty() {
+        told.extend(part_of_a_line(&setup, &mut guard, line.trim_ascii_start()));
+    }
+    if arguments.json {
+        writeln!(out, "{}", json!(told.iter().map(Told::json).collect::<Vec<_>>()))?;
+    } else if told.is_empty() {
+        unknown(out, &setup, &record::parse(&line))?;
+    } else {
+        told.iter().try_for_each(|told| told.write(out))?;
+    }
+    Ok(if told.is_empty() { Exit::Nothing } else { Exit::Ok })
+}
+
+fn given(line: Option<&OsStr>) -> Result<Vec<u8>, Failure> {
+    let bytes = match line {
+        Some(line) if line != "-" => line.as_bytes().to_vec(),
+        _ => first_of_standard_input()?,
+    };
+    // Whoever pastes a line brings blank lines and spaces along.
+    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+    let line = lines.into_iter().find(|line| !line.is_empty()).map(<[u8]>::to_vec);
+    line.ok_or_else(|| {
+        Failure::new(Exit::Usage, "there is no line to explain: give it in quotes, or on standard input")
+    })
+}
+
+/// Not all of it: the next line of a pipe, or of a person, may never come.
+fn first_of_standard_input() -> Result<Vec<u8>, Failure> {
+    let mut input = BufReader::new(standard_input().take(MAX_LINE as u64));
+    let mut bytes = Vec::new();
+    while bytes.trim_ascii().is_empty() {
+        let read = input.read_until(b'\n', &mut bytes);
+        let read =
+            read.map_err(|error| Failure::new(Exit::Io, format!("cannot read standard input: {error}")))?;
+        if read == 0 {
+            break;
+        }
+    }
+    Ok(bytes)
+}
+
+/// What is said about a line in one rule set.
+struct Told {
+    heading: String,
+    rule: String,
+    effect: Effect,
+    evidence: Evidence,
+    address: Option<String>,
+    whose: String,
+    means: String,
+    verdict: String,
+    advice: Vec<String>,
+}
+
+impl Told {
+    fn new(setup: &Setup, outcome: &Outcome<'_>) -> Self {
+        let (set, rule) = (outcome.matched.set, outcome.matched.rule);
+        let address = outcome.matched.address.map(|address| address.to_string());
+        let whose = whose(set.evidence, rule, address.as_deref());
+        Self { address, whose, verdict: verdict(setup, outcome), ..Self::of(set, rule) }
+    }
+
+    /// What is known without a whole line.
+    fn of(set: &RuleSet, rule: &Rule) -> Self {
+        Self {
+            heading: set.about.clone(),
+            rule: format!("{}/{}", set.name, rule.id),
+            effect: rule.effect,
+            evidence: set.evidence,
+            address: None,
+            whose: "A part of a line names nobody for certain.".into(),
+            means: rule.means.clone(),
+            verdict: "This is only a part of a line: give the whole line to learn what would follow from it."
+                .into(),
+            advice: rule.advice.iter().chain(&set.advice).cloned().collect(),
+        }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        json!({
+            "rule": self.rule, "effect": self.effect.as_str(), "evidence": self.evidence.as_str(),
+            "address": self.address, "means": self.means, "verdict": self.verdict, "advice": self.advice,
+        })
+    }
+
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{} ({})\n", self.rule, self.heading.trim_end_matches('.'))?;
+        writeln!(out, "What it means\n  {}\n", wrapped(&self.means, "  "))?;
+        writeln!(out, "Whose address it is\n  {}\n", wrapped(&self.whose, "  "))?;
+        writeln!(out, "What Portcullis does\n  {}", wrapped(&self.verdict, "  "))?;
+        if !self.advice.is_empty() {
+            writeln!(out, "\nWhat you can check and do")?;
+        }
+        self.advice.iter().try_for_each(|advice| writeln!(out, "  - {}", wrapped(advice, "    ")))
+    }
+}
+
+fn whose(evidence: Evidence, rule: &Rule, address: Option<&str>) -> String {
+    match (address, evidence) {
+        (Some(who), Evidence::Spoofable) => format!(
+            "{who}, so the packet said. It may be forged: the sender needed no answer for this line to appear, so \
+             anybody can have sent it in the name of {who}."
+        ),
+        (Some(who), Evidence::Handshake) => format!(
+            "{who}. It is its own: the peer completed a TCP handshake, which nobody can do in another's name."
+        ),
+        (None, _) if rule.effect == Effect::Offence && rule.counts == Counts::Session => {
+            "The line names no address for certain; it counts for the peer that the same session names in another \
+             line, or for nobody."
+                .to_owned()
+        }
+        (None, _) => "The line names nobody who would have to answer for it.".to_owned(),
+    }
+}
+
+fn verdict(setup: &Setup, outcome: &Outcome<'_>) -> String {
+    let policy = &setup.sets[outcome.matched.set_index];
+    let length = match policy.ban.length {
+        BanLength::For(length) => format!("for {}", duration(length)),
+        BanLength::Forever => "for ever".to_owned(),
+    };
+    let within = duration(policy.threshold.within);
+    let offender = outcome.judgement.offender.map(|offender| address::display(&offender)).unwrap_or_default();
+    match &outcome.judgement.verdict {
+        Verdict::Counted { tenths: seen, threshold } => format!(
+            "It counts as {}. After {} within {within}, {offender} would be banned {length}{}.{}",
+            offences(*seen),
+            offences(*threshold),
+            escalation(policy.ban.escalate.is_some()),
+            caution(policy.set.evidence)
+        ),
+        Verdict::Banned { .. } => format!("This one line is enough: {offender} would be banned {length}."),
+        Verdict::Trusted(peer) => format!(
+            "{peer} logged in: for {} it takes {} times as many offences to ban it, and it is never banned on evidence \
+             that may be forged.",
+            duration(setup.config.trust.remember),
+            setup.config.trust.multiplier
+        ),
+        Verdict::Ignored(Why::Harmless) => "Nothing: it does not count towards a ban.".to_owned(),
+        Verdict::Ignored(Why::NoAddress) => {
+            "Nothing by itself: it counts when another line of the same session names the peer.".to_owned()
+        }
+        Verdict::Ignored(why) => format!("Nothing: {why}."),
+    }
+}
+
+fn offences(number: u32) -> String {
+    format!("{} offence{}", tenths(number), if number == 10 { "" } else { "s" })
+}
+
+fn escalation(grows: bool) -> &'static str {
+    if grows { ", and longer each time" } else { "" }
+}
+
+fn caution(evidence: Evidence) -> &'static str {
+    match evidence {
+        Evidence::Handshake => "",
+        Evidence::Spoofable => {
+            " Since the address may be forged, the threshold is high, the ban short and never longer the next time, only \
+             this one address is banned, and few such bans are made at a time: otherwise anybody could cut off whom he \
+             likes."
+        }
+    }
+}
+
+/// A message without its header, or a piece of one, as people paste it: the rule whose sample holds it.
+fn part_of_a_line(setup: &Setup, guard: &mut Guard, line: &[u8]) -> Option<Told> {
+    let programs = setup.sets.iter().filter_map(|set| set.set.programs.first());
+    let mut whole = None;
+    for program in programs {
+        let line = [format!("Jan  1 00:00:00 gw {program}: ").as_bytes(), line].concat();
+        guard.line(0, &line, When::Arrived(setup.now), |outcome| {
+            whole.get_or_insert_with(|| Told::new(setup, &outcome));
+        });
+    }
+    whole.or_else(|| sample_with(setup, line))
+}
+
+/// Shorter pieces are in too many lines.
+const SHORTEST_PIECE: usize = 12;
+
+fn sample_with(setup: &Setup, piece: &[u8]) -> Option<Told> {
+    let piece = std::str::from_utf8(piece).ok().filter(|piece| piece.len() >= SHORTEST_PIECE)?;
+    setup.sets.iter().find_map(|set| {
+        let sample =
+            set.set.samples.iter().find(|sample| sample.rule.is_some() && sample.line.contains(piece))?;
+        let rule = set.set.rules.iter().find(|rule| Some(&rule.id) == sample.rule.as_ref())?;
+        Some(Told::of(&set.set, rule))
+    })
+}
+
+fn unknown(out: &mut dyn Write, setup: &Setup, record: &Record<'_>) -> io::Result<()> {
+    if let Some(repeat) = record::repeat(record) {
+        let count = count(u64::from(repeat.count()), "more time");
+        let text = format!(
+            "syslogd writes this instead of equal lines: the line before it came {count}. In a log it counts for the \
+             rule that knows that line; `portcullis match FILE` shows it."
+        );
+        return writeln!(out, "{}", wrapped(&text, ""));
+    }
+    writeln!(out, "No rule knows this line, so nothing follows from it.")?;
+    let Some(program) = record.program else {
+        return writeln!(
+            out,
+            "It has no syslog header that names a program; rules look at lines of their programs only."
+        );
+    };
+    let program = printable(program);
+    let sets = setup.sets.iter().filter(|set| set.set.programs.contains(&program));
+    let sets: Vec<String> = sets.map(|set| format!("`{}`", set.set.name)).collect();
+    match sets.as_slice() {
+        [] => writeln!(out, "It is from `{program}`, and no rule set in force is for that program.")?,
+        sets => writeln!(
+            out,
+            "It is from `{program}`, which is looked at by {}, but no rule there matches.",
+            sets.join(", ")
+        )?,
+    }
+    writeln!(out, "If it should count, README's \"Write a custom rule file\" leads from a line to a rule.")
+}

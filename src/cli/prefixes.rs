@@ -1,0 +1,84 @@
+//! Addresses and networks as operators give them: on the command line, or a block list on standard input.
+
+use std::io::{self, BufRead};
+
+use super::exit::{Exit, Failure};
+use crate::address::{self, Prefix};
+
+/// One address or network.
+pub(super) fn one(text: &str) -> Result<Prefix, Failure> {
+    address::parse_prefix(text).map_err(|error| Failure::new(Exit::Usage, error.to_string()))
+}
+
+/// All that are named; `-` stands for standard input. One that cannot be read refuses all, and all are told of.
+pub(super) fn all(named: &[String]) -> Result<Vec<Prefix>, Failure> {
+    let (mut prefixes, mut wrong) = (Vec::new(), Vec::new());
+    for name in named {
+        if name == "-" {
+            list(io::stdin().lock(), &mut prefixes, &mut wrong)?;
+            continue;
+        }
+        match address::parse_prefix(name) {
+            Ok(prefix) => prefixes.push(prefix),
+            Err(error) => wrong.push(error.to_string()),
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(Failure::new(Exit::Usage, told(&wrong)));
+    }
+    prefixes.sort_unstable();
+    prefixes.dedup();
+    Ok(prefixes)
+}
+
+/// Mistakes told of; a list in another format has as many as lines.
+const MOST_TOLD: usize = 10;
+
+fn told(wrong: &[String]) -> String {
+    let mut text = wrong.iter().take(MOST_TOLD).map(String::as_str).collect::<Vec<_>>().join("\n");
+    if wrong.len() > MOST_TOLD {
+        text.push_str(&format!("\n… and {} more", wrong.len() - MOST_TOLD));
+    }
+    text + "\nnothing was done"
+}
+
+fn list(input: impl BufRead, prefixes: &mut Vec<Prefix>, wrong: &mut Vec<String>) -> Result<(), Failure> {
+    for (number, line) in input.lines().enumerate() {
+        let line = line.map_err(|error| Failure::new(Exit::Io, format!("standard input: {error}")))?;
+        let text = line.split('#').next().unwrap_or_default().trim();
+        if text.is_empty() {
+            continue;
+        }
+        match address::parse_prefix(text) {
+            Ok(prefix) => prefixes.push(prefix),
+            Err(error) => wrong.push(format!("line {}: {error}", number + 1)),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_list_has_comments_and_blank_lines() {
+        let (mut prefixes, mut wrong) = (Vec::new(), Vec::new());
+        let text = "# list\n192.0.2.7 # bad\n\n  2001:db8::/48\n14.160.0.0 /11\n";
+        list(text.as_bytes(), &mut prefixes, &mut wrong).unwrap();
+        assert_eq!(prefixes.len(), 2);
+        assert_eq!(wrong.len(), 1);
+        assert!(wrong[0].starts_with("line 5: `14.160.0.0 /11`"), "{wrong:?}");
+    }
+
+    #[test]
+    fn one_mistake_refuses_all_and_all_are_told() {
+        let named = ["192.0.2.7", "nobody", "192.0.2.7/24"].map(str::to_owned);
+        let failure = all(&named).unwrap_err();
+        assert!(
+            failure.text.contains("`nobody`")
+                && failure.text.contains("192.0.2.0/24")
+                && failure.exit == Exit::Usage
+        );
+    }
+}

@@ -1,0 +1,111 @@
+//! `portcullis rules`: the rule sets in force, and the text of one.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use super::args::Rules as Arguments;
+use super::exit::{Exit, Failure};
+use super::text::{Table, duration, printable, printable_path};
+use crate::config::{self, FileTrust, Loaded, ResolvedSet, SHIPPED, or_near};
+use crate::daemon::Refused;
+use crate::rules::{Ban, BanLength};
+
+/// Runs the command; 1 when there is no set of that name.
+pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let mut loaded = config::load(arguments.config.config.as_deref(), &SHIPPED, FileTrust::of_this_user());
+    let sets = loaded.resolve();
+    if loaded.diagnostics.has_errors() {
+        return Err(Refused(loaded.diagnostics).into());
+    }
+    match (&arguments.name, arguments.json) {
+        (Some(name), json) => one(out, &loaded, &sets, name, json)?,
+        (None, true) => {
+            let objects: Vec<Value> = sets.iter().map(|set| object(&loaded, set)).collect();
+            writeln!(out, "{}", json!(objects))?;
+        }
+        (None, false) => table(&loaded, &sets).write(out)?,
+    }
+    Ok(Exit::Ok)
+}
+
+fn one(
+    out: &mut dyn Write,
+    loaded: &Loaded,
+    sets: &[ResolvedSet],
+    name: &str,
+    json: bool,
+) -> Result<(), Failure> {
+    let in_force = sets.iter().find(|set| set.set.name == name);
+    let origin = in_force.map(|set| set.origin);
+    let origin = origin.or_else(|| loaded.rules.iter().position(|rules| rules.file.set.name == name));
+    let content = text(loaded, origin.ok_or_else(|| no_such(loaded, name))?)?;
+    if !json {
+        return Ok(out.write_all(&content)?);
+    }
+    let mut object = in_force.map_or_else(|| json!({"name": name}), |set| object(loaded, set));
+    object["text"] = json!(String::from_utf8_lossy(&content));
+    Ok(writeln!(out, "{object}")?)
+}
+
+fn no_such(loaded: &Loaded, name: &str) -> Failure {
+    let names: Vec<&str> = loaded.rules.iter().map(|rules| rules.file.set.name.as_str()).collect();
+    let text = format!("there is no rule set `{}`{}", printable(name.as_bytes()), or_near(name, &names));
+    Failure::new(Exit::Nothing, text)
+}
+
+fn text(loaded: &Loaded, origin: usize) -> Result<Vec<u8>, Failure> {
+    let path = loaded.rules[origin].file.path();
+    match SHIPPED.iter().find(|shipped| path.as_os_str() == shipped.path) {
+        Some(shipped) => Ok(shipped.text.as_bytes().to_vec()),
+        None => std::fs::read(path)
+            .map_err(|error| Failure::new(Exit::NoInput, format!("{}: {error}", printable_path(path)))),
+    }
+}
+
+fn table(loaded: &Loaded, sets: &[ResolvedSet]) -> Table {
+    let mut table = Table::new(&["RULE SET", "PROGRAMS", ">RULES", "EVIDENCE", "THRESHOLD", "BAN", "FROM"]);
+    for set in sets {
+        table.row(vec![
+            set.set.name.clone(),
+            if set.set.programs.is_empty() { "(raw)".into() } else { set.set.programs.join(", ") },
+            set.set.rules.iter().filter(|rule| rule.enabled).count().to_string(),
+            set.set.evidence.as_str().to_owned(),
+            format!("{} in {}", set.threshold.offences, duration(set.threshold.within)),
+            length(&set.ban),
+            from(loaded, set),
+        ]);
+    }
+    table
+}
+
+fn object(loaded: &Loaded, set: &ResolvedSet) -> Value {
+    let rules = set.set.rules.iter().filter(|rule| rule.enabled).map(|rule| &rule.id);
+    json!({
+        "name": set.set.name,
+        "about": set.set.about,
+        "programs": set.set.programs,
+        "rules": rules.collect::<Vec<_>>(),
+        "evidence": set.set.evidence.as_str(),
+        "offences": set.threshold.offences,
+        "within": duration(set.threshold.within),
+        "ban": length(&set.ban),
+        "from": from(loaded, set),
+    })
+}
+
+fn length(ban: &Ban) -> String {
+    let first = match ban.length {
+        BanLength::For(length) => duration(length),
+        BanLength::Forever => return "for ever".to_owned(),
+    };
+    match ban.escalate {
+        Some(escalate) => format!("{first}, then ×{} up to {}", escalate.factor, duration(escalate.max)),
+        None => first,
+    }
+}
+
+fn from(loaded: &Loaded, set: &ResolvedSet) -> String {
+    let rules = &loaded.rules[set.origin];
+    if rules.custom { rules.file.path().display().to_string() } else { "built in".to_owned() }
+}

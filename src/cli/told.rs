@@ -1,0 +1,182 @@
+//! The daemon's answers, told to people. Texts from logs are printed without control characters.
+
+use std::io::{self, Write};
+
+use super::text::{Table, count, printable, tenths};
+use crate::address;
+use crate::control::reply::{
+    Ban, Banned, Effect, Firewall, Origin, Past, Reloaded, Source, Status, Unbanned, Why,
+};
+
+pub(super) fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
+    let config = status.config.as_deref().unwrap_or("the installed or built-in one");
+    writeln!(out, "Portcullis {} runs since {} (pid {})", status.version, status.since, status.pid)?;
+    writeln!(out, "Configuration: {config}, read {}\n", status.loaded)?;
+    sources(out, &status.sources)?;
+    let mut table = Table::new(&["RULE SET", ">MATCHES", ">BANS", "LAST MATCH"]);
+    for set in &status.rule_sets {
+        let last = set.last_match.clone().unwrap_or_else(|| "never".to_owned());
+        table.row(vec![set.name.clone(), set.matches.to_string(), set.bans.to_string(), last]);
+    }
+    table.write(out)?;
+    let c = &status.counters;
+    writeln!(out, "\n{} active, {} since the start, {} ended", count(c.active, "ban"), c.bans, c.unbans)?;
+    writeln!(out, "{} tracked, {} dropped for want of room", count(c.tracked, "offender"), c.evicted)?;
+    firewall(out, &status.firewall)?;
+    status.problems.iter().try_for_each(|problem| writeln!(out, "Problem: {}", printable(problem.as_bytes())))
+}
+
+fn sources(out: &mut dyn Write, sources: &[Source]) -> io::Result<()> {
+    let mut table = Table::new(&["SOURCE", "PATH", ">LINES", ">MATCHES", "LAST LINE", "STATE"]);
+    for source in sources {
+        table.row(vec![
+            source.name.clone(),
+            source.path.clone(),
+            source.lines.to_string(),
+            source.matches.to_string(),
+            source.last_line.clone().unwrap_or_else(|| "none yet".to_owned()),
+            source.problem.clone().unwrap_or_else(|| "followed".to_owned()),
+        ]);
+    }
+    table.write(out)?;
+    writeln!(out)
+}
+
+fn firewall(out: &mut dyn Write, firewall: &Firewall) -> io::Result<()> {
+    let step = if firewall.in_step { "in step" } else { "not in step" };
+    write!(out, "Firewall: {}, {} wanted in the table, {step}", firewall.backend, firewall.entries)?;
+    if firewall.pending > 0 {
+        write!(out, ", {} pending", count(firewall.pending, "change"))?;
+    }
+    writeln!(out)?;
+    firewall.warnings.iter().try_for_each(|warning| writeln!(out, "Warning: {warning}"))
+}
+
+pub(super) fn bans(out: &mut dyn Write, bans: &[Ban]) -> io::Result<()> {
+    let mut table = Table::new(&["OFFENDER", "SINCE", "UNTIL", ">NTH", "BY", "REASON"]);
+    bans.iter().for_each(|ban| table.row(row(ban)));
+    table.write(out)
+}
+
+fn row(ban: &Ban) -> Vec<String> {
+    vec![
+        address::display(&ban.offender),
+        ban.since.clone(),
+        ban.until.clone().unwrap_or_else(|| "for ever".to_owned()),
+        ban.nth.to_string(),
+        by(ban),
+        printable(ban.reason.as_bytes()),
+    ]
+}
+
+fn by(ban: &Ban) -> String {
+    let hand = match ban.origin {
+        Origin::Rule => None,
+        Origin::Manual => Some("hand"),
+        Origin::Foreign => Some("others"),
+    };
+    let mut names: Vec<&str> = hand.into_iter().collect();
+    names.extend(ban.rule_sets.iter().map(String::as_str));
+    names.join(", ")
+}
+
+pub(super) fn why(out: &mut dyn Write, why: &Why) -> io::Result<()> {
+    let name = address::display(&why.address);
+    match &why.ban {
+        Some(ban) => {
+            let until =
+                ban.until.as_deref().map_or_else(|| "for ever".to_owned(), |until| format!("until {until}"));
+            let (whom, reason) = (address::display(&ban.offender), printable(ban.reason.as_bytes()));
+            writeln!(
+                out,
+                "{name} is banned as {whom} since {} {until}: {reason} (ban {})",
+                ban.since, ban.nth
+            )?;
+        }
+        None => writeln!(out, "{name} is not banned.")?,
+    }
+    if why.allowed {
+        writeln!(out, "It is on the allow list, or holds an address that is.")?;
+    }
+    if why.trusted {
+        writeln!(out, "It logged in of late and has more patience.")?;
+    }
+    for window in &why.windows {
+        let (seen, needed) = (tenths(window.tenths), tenths(window.threshold));
+        writeln!(out, "{}: {seen} of {needed} offences in the window now", window.rule_set)?;
+    }
+    if why.history.is_empty() {
+        return writeln!(out, "No earlier ban is on record.");
+    }
+    why.history.iter().try_for_each(|past| history(out, past))
+}
+
+fn history(out: &mut dyn Write, past: &Past) -> io::Result<()> {
+    let end = match (&past.ended, &past.ban.until) {
+        (Some(ended), _) => format!("ended {ended}"),
+        (None, Some(until)) => format!("until {until}"),
+        (None, None) => "for ever".to_owned(),
+    };
+    let (whom, reason) = (address::display(&past.ban.offender), printable(past.ban.reason.as_bytes()));
+    writeln!(out, "\n{whom}: ban {} since {}, {end}: {reason}", past.ban.nth, past.ban.since)?;
+    past.lines.iter().try_for_each(|line| {
+        writeln!(out, "  {} {}: {}", line.at, line.source, printable(line.text.as_bytes()))
+    })
+}
+
+/// More prefixes than this are counted, not listed.
+const MOST_LISTED: usize = 50;
+
+pub(super) fn banned(out: &mut dyn Write, banned: &Banned) -> io::Result<()> {
+    let until =
+        banned.until.as_deref().map_or_else(|| "for ever".to_owned(), |until| format!("until {until}"));
+    listed(out, &banned.banned, &format!("banned {until}"))?;
+    for spared in &banned.refused {
+        writeln!(out, "{}: not banned, since {}", address::display(&spared.prefix), spared.why)?;
+    }
+    effect(out, &banned.firewall)
+}
+
+pub(super) fn unbanned(out: &mut dyn Write, unbanned: &Unbanned) -> io::Result<()> {
+    listed(out, &unbanned.unbanned, "no longer banned, counters reset")?;
+    listed(out, &unbanned.not_banned, "was not banned; counters reset")?;
+    if unbanned.unbanned.is_empty() && unbanned.not_banned.is_empty() {
+        writeln!(out, "Nobody was banned.")?;
+    }
+    effect(out, &unbanned.firewall)
+}
+
+fn listed(out: &mut dyn Write, prefixes: &[address::Prefix], what: &str) -> io::Result<()> {
+    if prefixes.len() > MOST_LISTED {
+        return writeln!(out, "{} prefixes: {what}", prefixes.len());
+    }
+    prefixes.iter().try_for_each(|prefix| writeln!(out, "{}: {what}", address::display(prefix)))
+}
+
+fn effect(out: &mut dyn Write, effect: &Effect) -> io::Result<()> {
+    match (&effect.problem, effect.done) {
+        (_, true) => writeln!(out, "The database is written; the firewall ({}) is in step.", effect.backend),
+        (Some(problem), _) => writeln!(
+            out,
+            "The database is written; the firewall ({}) does not follow yet: {}. It is tried again by itself.",
+            effect.backend, problem
+        ),
+        (None, _) => writeln!(
+            out,
+            "The database is written; the firewall ({}) has {} to go.",
+            effect.backend,
+            count(effect.pending, "change")
+        ),
+    }
+}
+
+pub(super) fn reloaded(out: &mut dyn Write, reloaded: &Reloaded) -> io::Result<()> {
+    reloaded.warnings.iter().try_for_each(|warning| writeln!(out, "{warning}"))?;
+    writeln!(
+        out,
+        "Reloaded: rule sets {}; sources {}.",
+        reloaded.rule_sets.join(", "),
+        reloaded.sources.join(", ")
+    )?;
+    listed(out, &reloaded.freed, "freed, since it is on the allow list now")
+}

@@ -1,0 +1,111 @@
+//! The keys of a mapping, taken one by one.
+
+use super::reader::Item;
+use super::suggest::{nearest, or_near};
+
+/// A key and its value.
+#[derive(Clone, Debug)]
+pub(super) struct Entry<'a> {
+    pub(super) name: &'a str,
+    pub(super) key: Item<'a>,
+    pub(super) value: Item<'a>,
+}
+
+/// The keys of a mapping, taken one by one; what nobody asked for is unknown.
+pub(super) struct Keys<'a> {
+    item: Item<'a>,
+    entries: Vec<Entry<'a>>,
+    asked: Vec<&'static str>,
+    missing: Vec<(&'static str, &'static str)>,
+}
+
+impl<'a> Keys<'a> {
+    pub(super) fn new(item: Item<'a>, entries: Vec<Entry<'a>>) -> Self {
+        Self { item, entries, asked: Vec::new(), missing: Vec::new() }
+    }
+
+    /// The value of a key, if given.
+    pub(super) fn get(&mut self, key: &'static str) -> Option<Item<'a>> {
+        self.asked.push(key);
+        self.entries.iter().find(|entry| entry.name == key).map(|entry| entry.value.clone())
+    }
+
+    /// What a key says, or the default when it is not given; also when it is wrong, which is complained about.
+    pub(super) fn or<T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        read: impl FnOnce(&Item<'a>) -> Option<T>,
+    ) -> T {
+        self.get(key).and_then(|item| read(&item)).unwrap_or(default)
+    }
+
+    /// What a key says that need not be given.
+    pub(super) fn maybe<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&Item<'a>) -> Option<T>,
+    ) -> Option<T> {
+        self.get(key).and_then(|item| read(&item))
+    }
+
+    /// What a key says that must be given; `what` says what it is for.
+    pub(super) fn must<T>(
+        &mut self,
+        key: &'static str,
+        what: &'static str,
+        read: impl FnOnce(&Item<'a>) -> Option<T>,
+    ) -> Option<T> {
+        let found = self.get(key);
+        if found.is_none() {
+            self.missing.push((key, what));
+        }
+        found.and_then(|item| read(&item))
+    }
+
+    /// Complains about unknown and missing keys; a misspelt key is not also missing.
+    pub(super) fn finish(self) {
+        let unknown = |entry: &&Entry<'_>| !self.asked.contains(&entry.name);
+        let mut meant = Vec::new();
+        for Entry { name, key, .. } in self.entries.iter().filter(unknown) {
+            meant.extend(nearest(name, self.asked.iter().copied()));
+            key.fault_plainly(match *name {
+                "<<" => "merge keys (`<<`) are not read: write the keys out".to_owned(),
+                name => format!("unknown key `{name}`{}", or_near(name, &self.asked)),
+            });
+        }
+        for (key, what) in self.missing.iter().filter(|row| !meant.contains(&row.0)) {
+            self.item.fault_plainly(format!("the key `{key}` is missing: {what}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::reader::tests::complaints;
+
+    #[test]
+    fn a_misspelt_key_is_not_also_missing() {
+        let told = complaints("patern: x\nzzz: 1\n<<: 2\n1: 2\n", |keys| {
+            keys.must("pattern", "it says what to look for", Item::text);
+            keys.must("id", "every rule has one", Item::text);
+        });
+        assert_eq!(
+            told,
+            [
+                "a key must be text, not the number 1: put it in single quotes",
+                "unknown key `patern`, did you mean `pattern`?",
+                "unknown key `zzz`; known are `pattern` and `id`",
+                "merge keys (`<<`) are not read: write the keys out",
+                "the key `id` is missing: every rule has one",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_key_given_twice_is_an_error() {
+        let told = complaints("a: x\na: y\n", |keys| assert_eq!(keys.get("a").unwrap().text(), Some("x")));
+        assert_eq!(told, ["`a` is given twice here: remove one of them"]);
+    }
+}

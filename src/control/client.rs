@@ -1,0 +1,289 @@
+//! The command line's end: connects, asks, and says in a sentence what went wrong.
+
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use thiserror::Error;
+
+use super::reply::{Answer, Code, Refusal};
+use super::request::Request;
+use super::stream::{NoLine, Patience, Timed, dial, read_line};
+use super::wire::{Unreadable, VERSION, read_reply, request_line};
+
+/// The longest reply, in bytes: that of some 300,000 bans. A longer one is an error, never cut.
+const LONGEST_REPLY: usize = 64 << 20;
+
+/// How long to wait for a daemon that accepts nobody, as when it was stopped with SIGSTOP.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// More than a daemon takes by its own [`super::Limits`] before it says that it is busy.
+const PATIENCE: Patience = Patience { step: Duration::from_secs(45), total: Duration::from_secs(120) };
+
+const START: &str =
+    if cfg!(target_os = "linux") { "systemctl start portcullis" } else { "service portcullis start" };
+const RESTART: &str =
+    if cfg!(target_os = "linux") { "systemctl restart portcullis" } else { "service portcullis restart" };
+
+/// Why there is no answer: a sentence for the operator. [`Failure::hint`] tells programs.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// There is no socket.
+    #[error("the daemon does not run: there is nothing at {0}; start it with `{START}`")]
+    Nothing(PathBuf),
+    /// There is a socket and nobody who listens.
+    #[error("the daemon does not run: it left {0} behind and nobody listens there; start it with `{START}`")]
+    Dead(PathBuf),
+    /// The file system does not let us.
+    #[error(
+        "you may not use {0}: root and the daemon's own user may, and members of the group that `control: {{group: …}}` \
+         names may ask `status`, `bans` and `why`"
+    )]
+    Denied(PathBuf),
+    /// Somebody listens and does nothing.
+    #[error("the daemon at {0} does not react within {1:?}: is it stopped, or the machine overloaded?")]
+    Silent(PathBuf, Duration),
+    /// The connection broke.
+    #[error("the connection to the daemon at {path} broke: {error}")]
+    Broken {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// It closed the connection without an answer.
+    #[error("the daemon at {0} closed the connection without an answer, as when it is stopping")]
+    NoAnswer(PathBuf),
+    /// Another version of the protocol.
+    #[error(
+        "the daemon at {path} speaks version {theirs} of the control protocol and this program version {VERSION}: after \
+         an update restart the daemon with `{RESTART}`"
+    )]
+    Version {
+        /// The socket.
+        path: PathBuf,
+        /// The daemon's version.
+        theirs: u32,
+    },
+    /// What came is no reply.
+    #[error("what answers at {path} is not the daemon: {what}")]
+    Stranger {
+        /// The socket.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The daemon says no.
+    #[error("{0}")]
+    Refused(Refusal),
+}
+
+/// What kind of failure it is, for the exit status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// Nobody is there: `EX_UNAVAILABLE`, 69.
+    NotRunning,
+    /// Not for this user: `EX_NOPERM`, 77.
+    NoPermission,
+    /// Try again: `EX_TEMPFAIL`, 75.
+    Busy,
+    /// The two do not understand each other: `EX_PROTOCOL`, 76.
+    Protocol,
+    /// The configuration has errors: `EX_CONFIG`, 78.
+    Config,
+    /// Understood and not done, or not possible: 1.
+    Refused,
+}
+
+impl Failure {
+    /// What kind of failure it is.
+    pub fn hint(&self) -> Hint {
+        match self {
+            Self::Nothing(_) | Self::Dead(_) | Self::NoAnswer(_) => Hint::NotRunning,
+            Self::Denied(_) => Hint::NoPermission,
+            Self::Silent(..) => Hint::Busy,
+            Self::Broken { .. } | Self::Version { .. } | Self::Stranger { .. } => Hint::Protocol,
+            Self::Refused(refusal) => refusal.code.into(),
+        }
+    }
+}
+
+impl From<Code> for Hint {
+    fn from(code: Code) -> Self {
+        match code {
+            Code::Permission => Self::NoPermission,
+            Code::Busy => Self::Busy,
+            Code::Config => Self::Config,
+            Code::Protocol | Code::Version | Code::TooLarge => Self::Protocol,
+            Code::Refused | Code::Failed | Code::Unknown => Self::Refused,
+        }
+    }
+}
+
+/// A connection to the daemon, good for one request.
+#[derive(Debug)]
+pub struct Client {
+    stream: UnixStream,
+    path: PathBuf,
+    patience: Patience,
+}
+
+impl Client {
+    /// Connects to the daemon whose control socket is at `path`.
+    ///
+    /// # Errors
+    /// When nobody is there, or not for us.
+    pub fn connect(path: &Path) -> Result<Self, Failure> {
+        let stream = dial(path, CONNECT).map_err(|errno| not_connected(path, errno))?;
+        Ok(Self { stream, path: path.to_owned(), patience: PATIENCE })
+    }
+
+    /// Gives up when nothing moved for so long; a minute or so unless said, which is longer than the daemon needs to
+    /// say that it is busy.
+    #[must_use]
+    pub fn patience(self, step: Duration) -> Self {
+        let total = PATIENCE.total.max(step);
+        Self { patience: Patience { step, total }, ..self }
+    }
+
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// When the daemon refuses, does not answer, or does not understand.
+    pub fn ask(self, request: &Request) -> Result<Answer, Failure> {
+        let line = request_line(request).map_err(|error| self.broken(error))?;
+        let mut stream = Timed::new(&self.stream, self.patience);
+        match stream.write_all(&line) {
+            // It said no before it had heard all, and closed: the reply is there to be read.
+            Err(error) if closed(error.kind()) => {}
+            sent => sent.map_err(|error| self.broken(error))?,
+        }
+        let line = read_line(&mut stream, LONGEST_REPLY).map_err(|none| self.no_line(none))?;
+        match read_reply(&line) {
+            Ok(reply) => reply.map_err(Failure::Refused),
+            Err(Unreadable::Version(theirs)) => Err(Failure::Version { path: self.path, theirs }),
+            Err(Unreadable::Junk(what)) => Err(Failure::Stranger { path: self.path, what }),
+        }
+    }
+
+    fn broken(&self, error: io::Error) -> Failure {
+        let path = self.path.clone();
+        if error.kind() == ErrorKind::TimedOut {
+            return Failure::Silent(path, self.patience.step);
+        }
+        Failure::Broken { path, error }
+    }
+
+    fn no_line(&self, none: NoLine) -> Failure {
+        let path = self.path.clone();
+        match none {
+            NoLine::Closed { after: 0 } => Failure::NoAnswer(path),
+            NoLine::Closed { after } => {
+                let what = format!("the connection was cut after {after} bytes of an answer");
+                Failure::Broken { path, error: io::Error::new(ErrorKind::UnexpectedEof, what) }
+            }
+            NoLine::TooLong => {
+                let what = format!("the answer has more than {LONGEST_REPLY} bytes");
+                Failure::Stranger { path, what }
+            }
+            NoLine::Failed(error) if closed(error.kind()) => Failure::NoAnswer(path),
+            NoLine::Failed(error) => self.broken(error),
+        }
+    }
+}
+
+/// The other side is no longer there.
+fn closed(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
+}
+
+fn not_connected(path: &Path, errno: Errno) -> Failure {
+    let path = path.to_owned();
+    match errno {
+        Errno::ENOENT | Errno::ENOTDIR => Failure::Nothing(path),
+        Errno::ECONNREFUSED => Failure::Dead(path),
+        Errno::EACCES | Errno::EPERM => Failure::Denied(path),
+        Errno::EAGAIN => Failure::Silent(path, CONNECT),
+        Errno::EPROTOTYPE | Errno::ENOTSOCK => {
+            Failure::Stranger { path, what: "it is a socket of another kind".to_owned() }
+        }
+        errno => Failure::Broken { path, error: errno.into() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd as _;
+    use std::os::unix::net::UnixListener;
+    use std::thread;
+
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, socket};
+
+    use super::*;
+
+    /// A daemon that reads a line, answers with these bytes and closes.
+    fn answers(with: &'static [u8]) -> Failure {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        let daemon = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            read_line(&mut stream, 1000).unwrap();
+            stream.write_all(with).unwrap();
+        });
+        let failure = Client::connect(&path).unwrap().ask(&Request::Ping).unwrap_err();
+        daemon.join().unwrap();
+        failure
+    }
+
+    #[track_caller]
+    fn assert_failure(failure: &Failure, hint: Hint, part: &str) {
+        assert_eq!(failure.hint(), hint, "{failure}");
+        assert!(failure.to_string().contains(part), "{failure}");
+    }
+
+    #[test]
+    fn a_daemon_that_does_not_run_is_told_from_one_that_died() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("portcullis.sock");
+        assert_failure(&Client::connect(&path).unwrap_err(), Hint::NotRunning, "there is nothing at /");
+        let dead = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        bind(dead.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
+        assert_failure(&Client::connect(&path).unwrap_err(), Hint::NotRunning, "nobody listens there");
+        assert_failure(&not_connected(&path, Errno::EACCES), Hint::NoPermission, "you may not use /");
+    }
+
+    #[test]
+    fn what_is_no_reply_is_said_to_be_none() {
+        assert_failure(&answers(b""), Hint::NotRunning, "without an answer");
+        assert_failure(&answers(b"{\"v\":1,"), Hint::Protocol, "cut after 7 bytes");
+        assert_failure(&answers(b"SSH-2.0-OpenSSH_9.9\r\n"), Hint::Protocol, "is not the daemon");
+        assert_failure(&answers(b"\xff\xfe\n"), Hint::Protocol, "is not the daemon");
+    }
+
+    #[test]
+    fn a_daemon_of_another_version_is_named_with_both_numbers() {
+        let failure = answers(b"{\"v\":3,\"fine\":{}}\n");
+        assert_failure(
+            &failure,
+            Hint::Protocol,
+            "speaks version 3 of the control protocol and this program version 1",
+        );
+    }
+
+    #[test]
+    fn refusals_arrive_as_they_were_said() {
+        let failure = answers(b"{\"v\":1,\"error\":{\"code\":\"config\",\"text\":\"line 3: no\"}}\n");
+        assert_failure(&failure, Hint::Config, "line 3: no");
+    }
+
+    #[test]
+    fn a_daemon_that_never_answers_is_not_waited_for_without_end() {
+        let (stream, _daemon) = UnixStream::pair().unwrap();
+        let client = Client { stream, path: "s".into(), patience: PATIENCE };
+        let failure = client.patience(Duration::from_millis(10)).ask(&Request::Ping).unwrap_err();
+        assert_failure(&failure, Hint::Busy, "does not react within 10ms");
+    }
+}

@@ -1,0 +1,330 @@
+//! What the daemon answers. The keys are part of the command line's `--json`: more may be added, these stay.
+//!
+//! Times are RFC 3339 with offset, as strings, in the daemon's zone; the daemon fills them in. Texts may hold what an
+//! attacker wrote into a log (lines, user names): whoever prints them for people has to make them printable first.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::text;
+use crate::address::Prefix;
+
+/// An answer, or why there is none.
+pub type Reply = Result<Answer, Refusal>;
+
+/// An answer; which one follows from the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// To `ping`: somebody is there.
+    Pong,
+    /// To `status`.
+    Status(Box<Status>),
+    /// To `bans`: all active ones.
+    Bans(Vec<Ban>),
+    /// To `why`.
+    Why(Box<Why>),
+    /// To `ban`.
+    Banned(Banned),
+    /// To `unban`.
+    Unbanned(Unbanned),
+    /// To `reload`.
+    Reloaded(Reloaded),
+}
+
+/// Why a request was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{text}")]
+pub struct Refusal {
+    /// For programs.
+    pub code: Code,
+    /// For people: a sentence.
+    pub text: String,
+}
+
+impl Refusal {
+    /// A refusal with its sentence.
+    pub fn new(code: Code, text: impl fmt::Display) -> Self {
+        Self { code, text: text.to_string() }
+    }
+}
+
+/// The kinds of refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Code {
+    /// Not a request of this protocol.
+    Protocol,
+    /// Another version of the protocol.
+    Version,
+    /// More bytes than a request may have.
+    TooLarge,
+    /// Not for this user.
+    Permission,
+    /// The daemon did not come to it in time, or has too many connections.
+    Busy,
+    /// The configuration has errors, and the running one stays.
+    Config,
+    /// Understood and not done: the sentence says why.
+    Refused,
+    /// Tried, and failed: the sentence says why.
+    Failed,
+    /// A kind that this program is too old to know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The daemon's state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The running program's version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// When it started.
+    pub since: String,
+    /// When configuration and rules were last read.
+    pub loaded: String,
+    /// The configuration file; `None` for the defaults.
+    pub config: Option<String>,
+    /// The followed logs.
+    pub sources: Vec<Source>,
+    /// The rule sets in force.
+    pub rule_sets: Vec<RuleSet>,
+    /// What was counted since the start.
+    pub counters: Counters,
+    /// The table.
+    pub firewall: Firewall,
+    /// What does not work, as sentences; empty when all is well.
+    pub problems: Vec<String>,
+}
+
+/// A followed log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its path or glob.
+    pub path: String,
+    /// The files that are open at present.
+    pub files: Vec<String>,
+    /// Lines read since the start.
+    pub lines: u64,
+    /// Lines that matched a rule.
+    pub matches: u64,
+    /// Lines dropped since they were too long.
+    pub too_long: u64,
+    /// When the last line came; `None` for never.
+    pub last_line: Option<String>,
+    /// When the last match came: long silence may mean that a program changed its messages.
+    pub last_match: Option<String>,
+    /// What is wrong with it at present.
+    pub problem: Option<String>,
+}
+
+/// A rule set in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleSet {
+    /// Its name.
+    pub name: String,
+    /// Matches since the start.
+    pub matches: u64,
+    /// Bans since the start.
+    pub bans: u64,
+    /// When the last match came; `None` for never.
+    pub last_match: Option<String>,
+}
+
+/// What was counted since the start, but for what is counted at present.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Lines read.
+    pub lines: u64,
+    /// Lines that matched a rule.
+    pub matches: u64,
+    /// Offences: matches that counted.
+    pub offences: u64,
+    /// Bans, by rules and by hand.
+    pub bans: u64,
+    /// Bans that ended or were ended.
+    pub unbans: u64,
+    /// Bans at present.
+    pub active: u64,
+    /// Offenders with counters at present.
+    pub tracked: u64,
+    /// Offenders whose counters were dropped for want of room.
+    pub evicted: u64,
+    /// Bans that were not made on evidence that may be forged.
+    pub spared: u64,
+}
+
+/// The table, compared with the bans.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Firewall {
+    /// The backend's name.
+    pub backend: String,
+    /// Whether the table held what it should when it was last looked at, and everything since then was done.
+    pub in_step: bool,
+    /// How many prefixes should be in the table.
+    pub entries: u64,
+    /// Changes not done yet.
+    pub pending: u64,
+    /// Changes that the firewall refused; they are tried again.
+    pub set_aside: u64,
+    /// Entries of others that the last comparison saw.
+    pub foreign: u64,
+    /// When the table was last compared; `None` for never.
+    pub compared: Option<String>,
+    /// What the operator should know about the set-up, as sentences.
+    pub warnings: Vec<String>,
+    /// What does not work at present.
+    pub problem: Option<String>,
+}
+
+/// An active ban.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ban {
+    /// The prefix that is banned.
+    #[serde(with = "text::prefix")]
+    pub offender: Prefix,
+    /// The rule sets that want it banned; empty for a ban by hand.
+    pub rule_sets: Vec<String>,
+    /// When it began.
+    pub since: String,
+    /// When it ends; `None` for never.
+    pub until: Option<String>,
+    /// How many bans this offender has had, this one included.
+    pub nth: u32,
+    /// The rule, or what the operator said.
+    pub reason: String,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Where a ban comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// Offences.
+    Rule,
+    /// An operator's `ban`.
+    Manual,
+    /// Somebody else put it into the table.
+    Foreign,
+}
+
+/// The history of an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// What was asked for.
+    #[serde(with = "text::prefix")]
+    pub address: Prefix,
+    /// The active ban that it is in.
+    pub ban: Option<Ban>,
+    /// Whether it is on the allow list, or holds an address that is.
+    pub allowed: bool,
+    /// Whether it logged in of late.
+    pub trusted: bool,
+    /// How near it is to a ban.
+    pub windows: Vec<Window>,
+    /// The bans that are known, the newest first.
+    pub history: Vec<Past>,
+}
+
+/// How near an offender is to a ban.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// The rule set that counts.
+    pub rule_set: String,
+    /// What it counted, in tenths of an offence.
+    pub tenths: u32,
+    /// What a ban takes, in tenths of an offence.
+    pub threshold: u32,
+}
+
+/// A ban of the past or present, with what led to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Past {
+    /// The ban as it was made.
+    pub ban: Ban,
+    /// When it ended; `None` while it lasts.
+    pub ended: Option<String>,
+    /// The lines that led to it, the oldest first; bounded.
+    pub lines: Vec<Line>,
+}
+
+/// A line that led to a ban.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// When it was counted.
+    pub at: String,
+    /// The source's name.
+    pub source: String,
+    /// The line itself, as far as it is UTF-8.
+    pub text: String,
+}
+
+/// What `ban` did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Banned {
+    /// Who is banned now, at least until then.
+    #[serde(with = "text::prefixes")]
+    pub banned: Vec<Prefix>,
+    /// Until when; `None` for ever.
+    pub until: Option<String>,
+    /// Who is not, and why.
+    pub refused: Vec<Spared>,
+    /// What the firewall did.
+    pub firewall: Effect,
+}
+
+/// A prefix that was not banned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spared {
+    /// Whom the operator named.
+    #[serde(with = "text::prefix")]
+    pub prefix: Prefix,
+    /// Why not, as a sentence.
+    pub why: String,
+}
+
+/// What `unban` did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unbanned {
+    /// The bans that ended.
+    #[serde(with = "text::prefixes")]
+    pub unbanned: Vec<Prefix>,
+    /// What the operator named and nobody had banned; its counters are forgotten nevertheless.
+    #[serde(with = "text::prefixes")]
+    pub not_banned: Vec<Prefix>,
+    /// What the firewall did.
+    pub firewall: Effect,
+}
+
+/// What became of a change in the firewall by the time of the answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Effect {
+    /// The backend's name.
+    pub backend: String,
+    /// Whether the table is as wanted.
+    pub done: bool,
+    /// Changes not done yet; they follow by themselves.
+    pub pending: u64,
+    /// What went wrong.
+    pub problem: Option<String>,
+}
+
+/// What `reload` did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// The rule sets in force now.
+    pub rule_sets: Vec<String>,
+    /// The sources followed now.
+    pub sources: Vec<String>,
+    /// Who was freed, being allowed now.
+    #[serde(with = "text::prefixes")]
+    pub freed: Vec<Prefix>,
+    /// Remarks on the configuration.
+    pub warnings: Vec<String>,
+}

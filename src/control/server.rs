@@ -1,0 +1,244 @@
+//! The daemon's end: accepts, reads a request, hands it over, and writes the reply.
+
+use std::io::{self, BufWriter, ErrorKind, Write as _};
+use std::net::Shutdown;
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::call::Call;
+use super::peer::{Peer, Rights};
+use super::reply::{Code, Refusal, Reply};
+use super::request::Request;
+use super::seats::{Bounds, Seat, Seats};
+use super::socket::Listener;
+use super::stream::{NoLine, Patience, Timed, read_line};
+use super::wire::{read_request, write_reply};
+
+/// How much of the daemon a peer may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at a time, each with a thread.
+    pub connections: usize,
+    /// How many of them may belong to peers who can only ask; the rest is for root and the owner.
+    pub readers: usize,
+    /// How many of them may belong to one user who can only ask: a list of 100,000 bans has 30 MB while it is sent.
+    pub each_reader: usize,
+    /// Bytes of a request by root or the owner: a block list of half a million prefixes.
+    pub request: usize,
+    /// Bytes of a request by others.
+    pub reader_request: usize,
+    /// How long a peer may leave us without the next piece of a request, or with one of a reply.
+    pub pause: Duration,
+    /// How long a request may take to come, and a reply to be taken.
+    pub transfer: Duration,
+    /// How long the daemon may take to answer.
+    pub answer: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 16,
+            readers: 8,
+            each_reader: 2,
+            request: 16 << 20,
+            reader_request: 64 << 10,
+            pause: Duration::from_secs(5),
+            transfer: Duration::from_secs(30),
+            answer: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Serves a control socket in threads of its own until it is dropped; the socket goes with it.
+///
+/// Dropping it lets replies that are ready go out, for at most a second.
+#[derive(Debug)]
+pub struct Server {
+    /// Its other end becomes readable when this one is dropped.
+    stop: Option<UnixStream>,
+    thread: Option<JoinHandle<()>>,
+    seats: Arc<Seats>,
+}
+
+/// How long a stop waits for replies on their way.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long to leave a socket alone that cannot accept, as when there are no descriptors left.
+const RESPITE: u16 = 100;
+
+impl Server {
+    /// Starts to serve. `hand_over` takes each [`Call`] to the daemon's main loop, as by `try_send` into a channel; it
+    /// must not wait. There are never more calls than connections, and a call that is dropped is answered "busy".
+    ///
+    /// # Errors
+    /// When the system has no thread or descriptor left.
+    pub fn start(
+        listener: Listener,
+        limits: Limits,
+        hand_over: impl Fn(Call) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        listener.socket.set_nonblocking(true)?;
+        let (stop, stopped) = UnixStream::pair()?;
+        let bounds =
+            Bounds { all: limits.connections, readers: limits.readers, each_reader: limits.each_reader };
+        let seats = Seats::new(bounds);
+        let desk = Arc::new(Desk { seats: Arc::clone(&seats), limits, hand_over: Box::new(hand_over) });
+        let thread = thread::Builder::new()
+            .name("control".to_owned())
+            .spawn(move || accept_until(&stopped, &listener, &desk))?;
+        Ok(Self { stop: Some(stop), thread: Some(thread), seats })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic there was reported where it happened; here is only to stop.
+            let _ = thread.join();
+        }
+        self.seats.stop_listening();
+        self.seats.wait_until_empty(FAREWELL);
+    }
+}
+
+fn accept_until(stopped: &UnixStream, listener: &Listener, desk: &Arc<Desk>) {
+    while wait_for(stopped, Some(listener), PollTimeout::NONE) {
+        match listener.socket.accept() {
+            Ok((stream, _)) => desk.receive(stream, listener),
+            Err(error) if passing(error.kind()) => {}
+            // Out of descriptors, most of all: the socket stays readable, and asking again at once would spin.
+            Err(_) if wait_for(stopped, None, PollTimeout::from(RESPITE)) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// Nothing is wrong: the peer has gone again, or a signal came.
+fn passing(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted)
+}
+
+/// Waits until somebody connects or time is up; `false` when it is time to stop.
+fn wait_for(stopped: &UnixStream, listener: Option<&Listener>, patience: PollTimeout) -> bool {
+    let mut all = vec![PollFd::new(stopped.as_fd(), PollFlags::POLLIN)];
+    all.extend(listener.map(|listener| PollFd::new(listener.socket.as_fd(), PollFlags::POLLIN)));
+    // A signal is no reason to stop, and what follows looks again anyway.
+    let _ = poll(&mut all, patience);
+    !all[0].any().unwrap_or(true)
+}
+
+/// What all connections share.
+struct Desk {
+    seats: Arc<Seats>,
+    limits: Limits,
+    hand_over: Box<dyn Fn(Call) + Send + Sync>,
+}
+
+impl Desk {
+    fn receive(self: &Arc<Self>, stream: UnixStream, listener: &Listener) {
+        let stream = Arc::new(stream);
+        let Ok(peer) = Peer::of(&stream) else { return };
+        let rights = listener.access.rights(peer);
+        if rights == Rights::None {
+            return turn_away(&stream, not_permitted(peer));
+        }
+        let Some(seat) = self.seats.take(peer, rights, &stream) else {
+            return turn_away(&stream, crowded());
+        };
+        let (desk, visitor) = (Arc::clone(self), Arc::clone(&stream));
+        let thread = thread::Builder::new().name("control peer".to_owned());
+        if thread.spawn(move || desk.serve(&visitor, peer, rights, &Arc::new(seat))).is_err() {
+            turn_away(&stream, crowded());
+        }
+    }
+
+    fn serve(&self, stream: &UnixStream, peer: Peer, rights: Rights, seat: &Arc<Seat>) {
+        // BSDs give an accepted socket the listener's O_NONBLOCK, Linux does not.
+        if stream.set_nonblocking(false).is_err() {
+            return;
+        }
+        let reply = match self.hear(stream, rights) {
+            Ok(request) if rights.allow(&request) => self.ask(request, peer, Arc::clone(seat)),
+            Ok(_) => Err(not_permitted(peer)),
+            Err(Unheard::Refused(refusal)) => Err(refusal),
+            Err(Unheard::Gone) => return,
+        };
+        self.tell(stream, &reply);
+    }
+
+    fn patience(&self) -> Patience {
+        Patience { step: self.limits.pause, total: self.limits.transfer }
+    }
+
+    fn hear(&self, stream: &UnixStream, rights: Rights) -> Result<Request, Unheard> {
+        let most = if rights == Rights::Change { self.limits.request } else { self.limits.reader_request };
+        match read_line(&mut Timed::new(stream, self.patience()), most) {
+            Ok(line) => read_request(&line).map_err(Unheard::Refused),
+            Err(NoLine::TooLong) => Err(Unheard::Refused(too_large(most))),
+            Err(NoLine::Closed { after: 1.. }) => Err(Unheard::Refused(Refusal::new(
+                Code::Protocol,
+                "this is not a request: it ends without a newline",
+            ))),
+            Err(NoLine::Failed(error)) if error.kind() == ErrorKind::TimedOut => {
+                Err(Unheard::Refused(Refusal::new(Code::Protocol, "the request did not come in time")))
+            }
+            Err(NoLine::Closed { after: 0 } | NoLine::Failed(_)) => Err(Unheard::Gone),
+        }
+    }
+
+    fn ask(&self, request: Request, peer: Peer, seat: Arc<Seat>) -> Reply {
+        let (call, waiting) = Call::new(request, peer, seat);
+        (self.hand_over)(call);
+        waiting.wait(self.limits.answer)
+    }
+
+    fn tell(&self, stream: &UnixStream, reply: &Reply) {
+        let mut out = BufWriter::with_capacity(64 << 10, Timed::new(stream, self.patience()));
+        if write_reply(&mut out, reply).is_err() {
+            // Whoever does not take the reply gets no more of it: not even what is left in the buffer.
+            let _ = out.into_parts();
+        }
+        let _ = stream.shutdown(Shutdown::Both);
+    }
+}
+
+/// Why there is no request.
+enum Unheard {
+    Refused(Refusal),
+    Gone,
+}
+
+/// Says why, if that can be said without waiting: a socket that was just accepted has room for a line.
+fn turn_away(stream: &UnixStream, refusal: Refusal) {
+    let mut line = Vec::new();
+    if write_reply(&mut line, &Err(refusal)).is_ok() && stream.set_nonblocking(true).is_ok() {
+        let _ = (&*stream).write_all(&line);
+    }
+}
+
+fn not_permitted(peer: Peer) -> Refusal {
+    let text = format!(
+        "user {} may not do this: root and the daemon's own user may, and members of the group that `control: {{group: \
+         …}}` names may ask `status`, `bans` and `why`",
+        peer.uid
+    );
+    Refusal::new(Code::Permission, text)
+}
+
+fn crowded() -> Refusal {
+    Refusal::new(Code::Busy, "the daemon has as many connections as it serves at a time: try again")
+}
+
+fn too_large(most: usize) -> Refusal {
+    Refusal::new(
+        Code::TooLarge,
+        format!("the request has more than the {most} bytes that one may have: divide it"),
+    )
+}

@@ -1,0 +1,312 @@
+//! The socket's place in the file system: one daemon, one socket, the right mode from the first moment.
+
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{
+    FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown,
+};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
+use thiserror::Error;
+
+use super::directory;
+use super::peer::Access;
+use super::stream::dial;
+
+/// Connections that wait to be accepted; a server with all seats taken still accepts, to say so.
+const BACKLOG: i32 = 64;
+
+/// How long to try whether somebody answers at a socket that is in the way.
+const PROBE: Duration = Duration::from_secs(1);
+
+/// Why there is no control socket: a sentence for the operator.
+#[derive(Debug, Error)]
+pub enum BindError {
+    /// Its directory is missing.
+    #[error(
+        "there is no directory {0} for the control socket: make it with `install -d -o root -m 0755 {0}`, as the start \
+         script does, or name another place in `control: {{socket: …}}`"
+    )]
+    NoDirectory(PathBuf),
+    /// Its directory is open to others.
+    #[error(
+        "the control socket's directory {path} {why}, who could put a socket of their own there: `chown root {path}` \
+         and `chmod 755 {path}`, or name another place in `control: {{socket: …}}`"
+    )]
+    UnsafeDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Somebody answers there.
+    #[error(
+        "another daemon runs and has the control socket {0}: stop it first, or give this one a `control: {{socket: …}}` \
+         and a `state` of its own"
+    )]
+    Taken(PathBuf),
+    /// There is something else in its place; it was left alone.
+    #[error(
+        "{0} is in the place of the control socket and is not one of ours; it was left alone: remove it, or name \
+         another place in `control: {{socket: …}}`"
+    )]
+    InTheWay(PathBuf),
+    /// The system refused.
+    #[error("cannot {doing}: {error}")]
+    System {
+        /// What was tried, with the path.
+        doing: String,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+pub(super) fn failed<E: Into<io::Error>>(doing: &str, path: &Path) -> impl FnOnce(E) -> BindError {
+    let doing = format!("{doing} {}", path.display());
+    move |error| BindError::System { doing, error: error.into() }
+}
+
+/// A control socket that peers can connect to; they wait until a [`super::Server`] serves it.
+///
+/// While it exists no other daemon can have the same one; when dropped, the socket is removed from the file system.
+#[derive(Debug)]
+pub struct Listener {
+    // Dropped first to last: the socket leaves the file system before it stops listening, and nobody is refused.
+    place: Place,
+    pub(super) socket: UnixListener,
+    pub(super) access: Access,
+}
+
+impl Listener {
+    /// Makes the socket, mode 0600, or 0660 with the group of `access`. A dead daemon's socket is replaced.
+    ///
+    /// # Errors
+    /// Where another daemon has it, where something else is in the way (which is left alone), where the directory is
+    /// missing or open to others, and where the system refuses.
+    pub fn bind(path: &Path, access: Access) -> Result<Self, BindError> {
+        directory::check(path)?;
+        let lock = lock(path)?;
+        clear(path)?;
+        let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
+            .map_err(failed("make the control socket", path))?;
+        let address = UnixAddr::new(path).map_err(failed("use as control socket the path", path))?;
+        bind(fd.as_raw_fd(), &address).map_err(failed("make the control socket", path))?;
+        // Nobody can connect before listen(2), so that the mode is right in time without touching the umask, which
+        // belongs to all threads.
+        let place = Place::here(path, lock)?;
+        close_to_others(path, access.group)?;
+        let backlog = Backlog::new(BACKLOG).unwrap_or(Backlog::MAXCONN);
+        listen(&fd, backlog).map_err(failed("listen at", path))?;
+        Ok(Self { place, socket: fd.into(), access })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.place.path
+    }
+}
+
+fn close_to_others(path: &Path, group: Option<u32>) -> Result<(), BindError> {
+    let mode = |mode| {
+        fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed("set the mode of", path))
+    };
+    mode(0o600)?;
+    let Some(group) = group else { return Ok(()) };
+    chown(path, None, Some(group))
+        .map_err(failed(&format!("give (as `control: {{group: …}}` says) to group {group}"), path))?;
+    mode(0o660)
+}
+
+/// The lock beside the socket, held as long as the daemon lives and freed by the kernel whichever way it dies.
+///
+/// Whether somebody answers is not enough to go by: two daemons that start at once would both find nobody, and a
+/// stopped one with a full queue looks dead on FreeBSD.
+fn lock(socket: &Path) -> Result<File, BindError> {
+    let path = beside(socket);
+    let mut how = OpenOptions::new();
+    how.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let file = how.custom_flags(OFlag::O_NOFOLLOW.bits()).open(&path).map_err(failed("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(BindError::Taken(socket.to_owned())),
+        Err(TryLockError::Error(error)) => Err(failed("lock", &path)(error)),
+    }
+}
+
+/// `portcullis.sock.lock`. It is never removed, since a daemon that starts may have opened it already.
+fn beside(socket: &Path) -> PathBuf {
+    let mut name = socket.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
+}
+
+/// Makes room: a socket where nobody answers goes, anything else stays and is an error.
+fn clear(path: &Path) -> Result<(), BindError> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed("look at", path)(error)),
+        Ok(about) if !about.file_type().is_socket() => return Err(BindError::InTheWay(path.to_owned())),
+        Ok(_) => {}
+    }
+    match dial(path, PROBE) {
+        Ok(_) | Err(Errno::EAGAIN) => Err(BindError::Taken(path.to_owned())),
+        Err(Errno::ECONNREFUSED) => fs::remove_file(path).map_err(failed("remove the dead socket", path)),
+        Err(Errno::ENOENT) => Ok(()),
+        // A datagram socket, as syslogd has: not ours, dead or alive.
+        Err(Errno::EPROTOTYPE) => Err(BindError::InTheWay(path.to_owned())),
+        Err(errno) => Err(failed("find out whether somebody answers at", path)(errno)),
+    }
+}
+
+/// The socket in the file system, removed when dropped if it is still the one that was made.
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    identity: (u64, u64),
+    /// Held until the socket is gone.
+    lock: File,
+}
+
+impl Place {
+    fn here(path: &Path, lock: File) -> Result<Self, BindError> {
+        let identity = identity(path).map_err(failed("look at", path))?;
+        Ok(Self { path: path.to_owned(), identity, lock })
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|about| (about.dev(), about.ino()))
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
+            // A socket that stays is found to be dead by the next start.
+            let _ = fs::remove_file(&self.path);
+        }
+        // Closing is not enough: a child that was just forked has the same lock until it runs its program.
+        let _ = self.lock.unlock();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::{UnixDatagram, UnixStream};
+
+    use super::*;
+
+    fn access() -> Access {
+        Access::of_this_process(None)
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    #[test]
+    fn the_socket_is_for_the_owner_or_for_the_group_too_and_goes_with_the_daemon() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.sock");
+        let listener = Listener::bind(&path, access()).unwrap();
+        assert_eq!((listener.path(), mode(&path)), (path.as_path(), 0o600));
+        drop(listener);
+        assert!(!path.exists());
+        let group = nix::unistd::getegid().as_raw();
+        let listener = Listener::bind(&path, Access::of_this_process(Some(group))).unwrap();
+        assert_eq!((fs::metadata(&path).unwrap().gid(), mode(&path)), (group, 0o660));
+        drop(listener);
+    }
+
+    #[test]
+    fn a_second_daemon_is_told_and_the_first_one_keeps_its_socket() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.sock");
+        let first = Listener::bind(&path, access()).unwrap();
+        let error = Listener::bind(&path, access()).unwrap_err();
+        assert!(error.to_string().contains("another daemon runs"), "{error}");
+        UnixStream::connect(&path).unwrap();
+        drop(first);
+        Listener::bind(&path, access()).unwrap();
+    }
+
+    #[test]
+    fn a_program_without_our_lock_is_not_driven_out_either() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.sock");
+        let _other = UnixListener::bind(&path).unwrap();
+        assert!(matches!(Listener::bind(&path, access()), Err(BindError::Taken(_))));
+        UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn a_dead_daemons_socket_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.sock");
+        // Bound and never listening: what a listener leaves behind, also while a forked child still holds it.
+        let dead = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        bind(dead.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
+        fs::write(beside(&path), "").unwrap();
+        let _listener = Listener::bind(&path, access()).unwrap();
+        UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn nothing_but_a_dead_socket_is_ever_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("file"), "precious").unwrap();
+        fs::create_dir(at("dir")).unwrap();
+        std::os::unix::fs::symlink(at("file"), at("link")).unwrap();
+        nix::unistd::mkfifo(&at("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let _syslogd = UnixDatagram::bind(at("log")).unwrap();
+        for name in ["file", "dir", "link", "fifo", "log"] {
+            let error = Listener::bind(&at(name), access()).unwrap_err();
+            assert!(matches!(error, BindError::InTheWay(_)), "{name}: {error}");
+            assert!(at(name).symlink_metadata().is_ok(), "{name}");
+        }
+        assert_eq!(fs::read_to_string(at("file")).unwrap(), "precious");
+    }
+
+    #[test]
+    fn a_socket_that_somebody_else_put_there_since_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.sock");
+        let listener = Listener::bind(&path, access()).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "not ours").unwrap();
+        drop(listener);
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn a_daemon_that_is_just_starting_counts_as_one_that_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.sock");
+        let _starting = lock(&path).unwrap();
+        assert!(matches!(Listener::bind(&path, access()), Err(BindError::Taken(_))));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_lock_that_is_a_link_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.sock");
+        std::os::unix::fs::symlink(dir.path().join("target"), beside(&path)).unwrap();
+        assert!(matches!(Listener::bind(&path, access()), Err(BindError::System { .. })));
+        assert!(!dir.path().join("target").exists());
+    }
+
+    #[test]
+    fn a_path_that_no_socket_can_have_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x".repeat(120));
+        let error = Listener::bind(&path, access()).unwrap_err().to_string();
+        assert!(error.contains("use as control socket the path"), "{error}");
+    }
+}

@@ -1,0 +1,80 @@
+//! Prefixes as JSON strings: written as people write them, read as strictly as an operator's.
+//!
+//! A host has no `/32`, a v4-mapped address is the IPv4 address that it is, and bits behind the mask are refused: what
+//! arrives at the daemon has one value for one meaning.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::address::{self, Prefix};
+
+/// One prefix in JSON.
+#[derive(Debug)]
+struct Text(Prefix);
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&address::display(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl de::Visitor<'_> for Reader {
+            type Value = Text;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an address or a network as a string")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
+                address::parse_prefix(text).map(Text).map_err(E::custom)
+            }
+        }
+        from.deserialize_str(Reader)
+    }
+}
+
+/// For `#[serde(with)]` on a [`Prefix`].
+pub(super) mod prefix {
+    use super::*;
+
+    pub(in crate::control) fn serialize<S: Serializer>(prefix: &Prefix, to: S) -> Result<S::Ok, S::Error> {
+        Text(*prefix).serialize(to)
+    }
+
+    pub(in crate::control) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Prefix, D::Error> {
+        Text::deserialize(from).map(|text| text.0)
+    }
+}
+
+/// For `#[serde(with)]` on a `Vec<Prefix>`.
+pub(super) mod prefixes {
+    use super::*;
+
+    pub(in crate::control) fn serialize<S: Serializer>(list: &[Prefix], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(list.iter().map(|prefix| Text(*prefix)))
+    }
+
+    pub(in crate::control) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Prefix>, D::Error> {
+        let list = Vec::<Text>::deserialize(from)?;
+        Ok(list.into_iter().map(|text| text.0).collect())
+    }
+}
+
+/// The longest reason of a ban by hand, in bytes: it goes into one syslog line with everything else.
+const LONGEST_REASON: usize = 200;
+
+/// Reads an operator's reason: one line that is fit for a log and a terminal.
+pub(super) fn reason<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let reason = String::deserialize(from)?;
+    if reason.len() > LONGEST_REASON {
+        return Err(de::Error::custom(format!("the reason is longer than {LONGEST_REASON} bytes")));
+    }
+    if reason.chars().any(char::is_control) {
+        return Err(de::Error::custom("the reason has control characters or line breaks in it"));
+    }
+    Ok(reason)
+}

@@ -1,0 +1,276 @@
+//! The daemon's one thread that decides: events in, changes to the firewall and rows for the database out.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::event::Event;
+use super::evidence::{Evidence, Seen};
+use super::persist::{Persist, Stored};
+use super::positions::Positions;
+use super::report;
+use super::setup::{Refused, Setup};
+use super::tally::Tallies;
+use super::{feed, mapping};
+use crate::address::{self, Prefix};
+use crate::control::Call;
+use crate::engine::{Ban, Guard, Origin, Owner, Verdict, When, Why};
+use crate::firewall::{self, Change};
+use crate::follow::{Batch, SourceId};
+use crate::rules::BanLength;
+use crate::time::Time;
+
+/// The longest sleep: after it a clock that was set is noticed.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// How often this machine's own addresses, gateways and resolvers are looked up again.
+const OWN_ADDRESSES_EVERY: Duration = Duration::from_secs(300);
+
+/// What to run, as the operator said it.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// The configuration file; the installed one or the defaults without it.
+    pub config: Option<PathBuf>,
+    /// Decide, but change nothing: no firewall, no database, no socket.
+    pub dry_run: bool,
+    /// Logs to read from their beginning instead of the configured sources.
+    pub files: Vec<PathBuf>,
+}
+
+/// Everything that the deciding thread owns.
+pub(super) struct Daemon {
+    pub(super) options: RunOptions,
+    pub(super) setup: Setup,
+    pub(super) guard: Guard,
+    pub(super) firewall: Arc<firewall::Handle>,
+    pub(super) follower: feed::Follower,
+    pub(super) positions: Positions,
+    pub(super) persist: Persist,
+    pub(super) evidence: Evidence,
+    pub(super) tallies: Tallies,
+    pub(super) started: Time,
+    pub(super) calls: Receiver<Call>,
+    pub(super) sender: SyncSender<Event>,
+    pub(super) own_looked_up: Instant,
+}
+
+/// Why the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Somebody asked for it.
+    Asked,
+    /// All sources ended: standard input was closed.
+    Read,
+}
+
+/// The wall clock: bans end at absolute times.
+pub(super) fn now() -> Time {
+    Timestamp::now().into()
+}
+
+impl Daemon {
+    /// Reacts to events until the end.
+    pub(super) fn run(&mut self, events: &Receiver<Event>) -> End {
+        loop {
+            let sleep = self.sleep();
+            match events.recv_timeout(sleep) {
+                Ok(Event::Stop) => return End::Asked,
+                Ok(Event::Ended(number)) if self.follower.is(number) => return End::Read,
+                Ok(event) => self.react(event),
+                Err(RecvTimeoutError::Timeout) => {}
+                // All senders are gone, which includes our own: it cannot be, and ending is the safe answer.
+                Err(RecvTimeoutError::Disconnected) => return End::Asked,
+            }
+            self.answer_calls();
+            self.expire();
+            self.look_up_own_addresses();
+            self.persist_if_due();
+        }
+    }
+
+    fn react(&mut self, event: Event) {
+        match event {
+            Event::Lines(number, batch) if self.follower.is(number) => self.lines(&batch),
+            Event::Firewall(event) => self.firewall_says(event),
+            Event::Stored(stored) => self.stored(stored),
+            Event::Reload => drop(self.reload()),
+            // Batches of a follower that a reload replaced: the new one reads from the stored positions.
+            Event::Lines(..) | Event::Ended(_) | Event::Called | Event::Stop => {}
+        }
+    }
+
+    /// Until the next ban ends or the next rows are due, but never long enough to miss a clock that was set.
+    fn sleep(&self) -> Duration {
+        let expiry = self.guard.engine.next_expiry().map(|at| at.since(now()).unwrap_or_default());
+        let sleeps = [expiry, self.persist.due_in(), Some(LONGEST_SLEEP)];
+        sleeps.into_iter().flatten().min().unwrap_or(LONGEST_SLEEP)
+    }
+
+    /// Judges every line of a batch; a ban goes to the firewall before the next line is looked at.
+    fn lines(&mut self, batch: &Batch) {
+        let source = usize::from(batch.source.0);
+        if batch.first {
+            self.guard.turn_over(source);
+        }
+        let time = now();
+        let when = if batch.backlog { When::Stamped(time) } else { When::Arrived(time) };
+        if batch.backlog {
+            // We may have run for months: the year of a stamp is guessed from now, not from our start.
+            self.guard.set_now(source, time);
+        }
+        let Self { guard, firewall, evidence, tallies, persist, setup, options, follower, .. } = self;
+        let name = follower.name(batch.source);
+        for line in batch.bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            guard.line(source, line, when, |outcome| {
+                tallies.add(name, &outcome);
+                let Some(offender) = outcome.judgement.offender else { return };
+                let seen = || Seen::new(outcome.time, batch.source.0, line);
+                match &outcome.judgement.verdict {
+                    Verdict::Counted { .. } => evidence.note(offender, seen()),
+                    Verdict::Banned { .. } => {
+                        evidence.note(offender, seen());
+                        firewall.change([Change::Add(offender)]);
+                        let lines = evidence.take(&offender);
+                        persist.lines(offender, outcome.time, lines, |source| {
+                            follower.name(SourceId(source)).to_owned()
+                        });
+                        persist.after(report::ban(setup, &outcome, offender, options.dry_run));
+                    }
+                    Verdict::Ignored(Why::Flood(flood)) if flood.first => log::warn!("{flood}"),
+                    Verdict::Ignored(_) | Verdict::Trusted(_) => {}
+                }
+            });
+        }
+        self.positions.note(&self.follower, batch);
+        if batch.bytes.is_empty() {
+            // A file came or went: after a crash only its position tells what was written to it since.
+            self.persist.hurry();
+        } else {
+            self.persist.touch();
+        }
+    }
+
+    /// Frees those whose ban is over.
+    pub(super) fn expire(&mut self) {
+        let over = self.guard.engine.expire(now());
+        self.free(&over, "its time is over");
+    }
+
+    /// Takes prefixes that are no longer banned out of the table, unless a wider or narrower ban still needs them.
+    pub(super) fn free(&mut self, freed: &[Prefix], why: &str) {
+        if freed.is_empty() {
+            return;
+        }
+        self.firewall.change(freed.iter().copied().map(Change::Remove));
+        self.tallies.unbans += freed.len() as u64;
+        for offender in freed {
+            self.persist.after(report::line(format!("unbanned {}: {why}", address::display(offender))));
+        }
+        self.persist.hurry();
+    }
+
+    /// A batch is written, or not; what the database lost is written again, what it found is taken over.
+    fn stored(&mut self, stored: Stored) {
+        self.persist.stored(&stored);
+        if stored.lost {
+            self.guard.engine.touch_all();
+            self.positions.touch_all();
+        }
+        if !stored.found.is_empty() {
+            stored.found.into_iter().for_each(|row| self.guard.engine.restore(row));
+            self.firewall.change(self.guard.engine.bans().map(|ban| Change::Add(ban.offender)));
+        }
+    }
+
+    fn firewall_says(&mut self, event: firewall::Event) {
+        match event {
+            firewall::Event::Note(level, text) => log::log!(level, "{text}"),
+            firewall::Event::Refused(prefixes, why) => {
+                let named: Vec<String> = prefixes.iter().take(5).map(address::display).collect();
+                log::error!("the firewall refuses {} of {}: {why}", named.join(", "), prefixes.len());
+            }
+            firewall::Event::Foreign(prefixes) => self.adopt(&prefixes),
+        }
+    }
+
+    /// Entries that somebody else put into the table get a record and an end, unless they hold allowed addresses.
+    fn adopt(&mut self, found: &[Prefix]) {
+        let since = now();
+        let until = match self.setup.config.defaults.ban.length {
+            BanLength::For(length) => Some(since.plus(length)),
+            BanLength::Forever => None,
+        };
+        for &offender in found {
+            // Banned while the firewall was being asked: its own ban says more.
+            if self.guard.engine.covering(&offender).is_some_and(|ban| ban.offender == offender) {
+                continue;
+            }
+            let owner = Owner { set: String::new(), until };
+            let ban = Ban {
+                offender,
+                owners: vec![owner],
+                since,
+                until,
+                nth: 1,
+                reason: "found in the firewall's table".to_owned(),
+                origin: Origin::Foreign,
+                forced: false,
+                spoofable: false,
+            };
+            let name = address::display(&offender);
+            match self.guard.engine.ban(ban, false) {
+                Ok(()) => log::info!("adopted {name}, which somebody else put into the table"),
+                Err(why) => {
+                    log::warn!(
+                        "{name} was put into the table by somebody else and is taken out again: {why}"
+                    );
+                    self.firewall.change([Change::Remove(offender)]);
+                }
+            }
+        }
+        self.persist.hurry();
+    }
+
+    /// A gateway or an own address may change while we run.
+    fn look_up_own_addresses(&mut self) {
+        if self.options.dry_run || self.own_looked_up.elapsed() < OWN_ADDRESSES_EVERY {
+            return;
+        }
+        self.own_looked_up = Instant::now();
+        let settings = mapping::engine_here(&self.setup.config, self.follower.sources());
+        let freed = self.guard.engine.settings_changed(settings, now());
+        self.free(&freed, "it is an address of this machine, its gateway or its resolver now");
+    }
+
+    fn persist_if_due(&mut self) {
+        if self.persist.is_due() {
+            let rows = self.guard.engine.changes();
+            self.persist.send(rows, self.positions.take(), now());
+        }
+    }
+
+    /// Reads configuration and rules again; on any error the running set stays.
+    pub(super) fn reload(&mut self) -> Result<Vec<Prefix>, Refused> {
+        let setup = match Setup::load(self.options.config.as_deref()) {
+            Ok(setup) => setup,
+            Err(refused) => {
+                log::error!("the new configuration is not used, the old one stays in force\n{refused}");
+                return Err(refused);
+            }
+        };
+        let freed = self.take_over(setup);
+        log::info!("reloaded: {} rule sets in force", self.setup.sets.len());
+        Ok(freed)
+    }
+}
+
+/// Sends the last rows and waits for them; the table stays as it is.
+pub(super) fn finish(daemon: &mut Daemon) {
+    let rows = daemon.guard.engine.changes();
+    let positions = daemon.positions.take();
+    daemon.persist.finish(rows, positions, now());
+}

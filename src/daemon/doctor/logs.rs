@@ -1,0 +1,100 @@
+//! Whether the followed logs are there, can be read, and are written to.
+
+use std::fs::{File, Metadata};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::finding::Finding;
+use crate::config::Source;
+
+const ABOUT: &str = "logs";
+
+/// A log that nobody wrote to for so long is perhaps not the one; cron alone writes every few minutes.
+const SILENCE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Judges one source; standard input is nothing to look at.
+pub(super) fn findings(source: &Source, now: SystemTime) -> Vec<Finding> {
+    if source.path == "-" {
+        return Vec::new();
+    }
+    let files = files(&source.path);
+    if files.is_empty() {
+        return vec![Finding::problem(
+            ABOUT,
+            format!("no file is at {} (source {})", source.path, source.name),
+            "see that the path is right and that syslog.conf(5) names it; it is followed as soon as it is there",
+        )];
+    }
+    files.iter().map(|path| readable(path, now)).collect()
+}
+
+fn files(path: &str) -> Vec<PathBuf> {
+    let plain = PathBuf::from(path);
+    if plain.exists() {
+        return vec![plain];
+    }
+    glob::glob(path).map(|found| found.flatten().collect()).unwrap_or_default()
+}
+
+fn readable(path: &Path, now: SystemTime) -> Finding {
+    let name = path.display();
+    // Of a pipe nothing is read here: what is in it is the daemon's, and opening it would wait.
+    match path
+        .metadata()
+        .and_then(|about| if about.is_file() { File::open(path)?.metadata() } else { Ok(about) })
+    {
+        Err(error) => Finding::problem(
+            ABOUT,
+            format!("{name} cannot be read: {error}"),
+            "run it, and the daemon, as root",
+        ),
+        Ok(about) if about.is_dir() => Finding::problem(
+            ABOUT,
+            format!("{name} is a directory"),
+            "name its files, as in `/var/log/app/*.log`",
+        ),
+        Ok(about) => written(path, &about, now),
+    }
+}
+
+fn written(path: &Path, about: &Metadata, now: SystemTime) -> Finding {
+    let name = path.display();
+    let silent = about.modified().ok().and_then(|modified| now.duration_since(modified).ok());
+    match silent.filter(|silent| about.is_file() && *silent > SILENCE) {
+        Some(silent) => Finding::note(
+            ABOUT,
+            format!("nothing was written to {name} for {} days", silent.as_secs() / 86_400),
+            "see that syslog.conf(5) still names it, and that syslogd was signalled after a rotation",
+        ),
+        None => Finding::ok(ABOUT, format!("{name} is readable and in use")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::finding::Grade;
+    use super::*;
+    use crate::config::Follow;
+
+    fn grades(path: &Path, now: SystemTime) -> Vec<Grade> {
+        let source =
+            Source { name: "auth".to_owned(), path: path.display().to_string(), follow: Follow::Auto };
+        findings(&source, now).into_iter().map(|finding| finding.grade).collect()
+    }
+
+    #[test]
+    fn a_log_must_be_there_and_be_written_to() {
+        let (dir, now) = (tempfile::tempdir().unwrap(), SystemTime::now());
+        let log = dir.path().join("auth.log");
+        assert_eq!(grades(&log, now), [Grade::Problem]);
+        fs::write(&log, "").unwrap();
+        assert_eq!(grades(&log, now), [Grade::Ok]);
+        assert_eq!(grades(&log, now + SILENCE * 2), [Grade::Note]);
+        assert_eq!(grades(dir.path(), now), [Grade::Problem], "a directory");
+        assert_eq!(grades(&dir.path().join("*.log"), now), [Grade::Ok]);
+        assert_eq!(grades(&dir.path().join("*.txt"), now), [Grade::Problem]);
+        assert_eq!(grades(Path::new("-"), now), []);
+    }
+}

@@ -1,0 +1,115 @@
+//! `portcullis doctor`: whether bans would do anything, and whether they could hit the wrong one.
+//!
+//! Nothing is changed: tools are only asked, and what they print is judged by pure functions, a file for each subject.
+
+mod finding;
+mod firewall;
+mod ipfw;
+mod lockout;
+mod logs;
+mod pf;
+mod running;
+mod system;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+pub use self::finding::{Finding, Grade};
+
+use super::mapping;
+use super::setup::{Refused, Setup};
+use crate::address;
+use crate::control::reply::{Status, Why};
+use crate::control::{Answer, Client, Failure, Request};
+use crate::firewall::runner::Tool;
+
+/// Longest time to wait for a tool that only prints.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The machine that is looked at; a test has its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Whether it is FreeBSD: only there the kernel and syslogd are asked.
+    pub is_freebsd: bool,
+    /// sysctl(8).
+    pub sysctl: PathBuf,
+    /// ps(1).
+    pub ps: PathBuf,
+    /// sshd(8), whose settings are asked for.
+    pub sshd: PathBuf,
+    /// `SSH_CONNECTION` or `SSH_CLIENT`, if set.
+    pub session: Option<String>,
+}
+
+impl Surroundings {
+    /// This machine.
+    pub fn here(session: Option<String>) -> Self {
+        Self {
+            is_freebsd: cfg!(target_os = "freebsd"),
+            sysctl: "/sbin/sysctl".into(),
+            ps: "/bin/ps".into(),
+            sshd: "/usr/sbin/sshd".into(),
+            session,
+        }
+    }
+
+    fn ask(&self, program: &Path, args: &[&str]) -> Option<String> {
+        firewall::ask(&Tool::new(program, PATIENCE), args).ok()
+    }
+}
+
+/// Looks at everything that the configuration makes matter.
+///
+/// # Errors
+/// All errors of the configuration, if there is one: then there is nothing to look for.
+pub fn examine(file: Option<&Path>, at: &Surroundings) -> Result<Vec<Finding>, Refused> {
+    let setup = Setup::load(file)?;
+    let config = &setup.config;
+    let mut findings = firewall::findings(&config.firewall, &mapping::firewall(config, false), at);
+    for source in &config.sources {
+        findings.extend(logs::findings(source, SystemTime::now()));
+    }
+    findings.extend(system(&setup, at));
+    let status = status(&config.control.socket);
+    findings.extend(running::findings(&status));
+    findings.push(lockout(&setup, at));
+    findings.push(running::directory(&config.state, "the database"));
+    findings.push(running::directory(&config.control.socket, "the control socket"));
+    Ok(findings)
+}
+
+fn system(setup: &Setup, at: &Surroundings) -> Vec<Finding> {
+    let in_force = |name: &str| setup.sets.iter().any(|set| set.set.name == name);
+    let mut findings = Vec::new();
+    if at.is_freebsd && in_force("freebsd-tcp") {
+        findings.push(system::kernel(at.ask(&at.sysctl, &["-n", "net.inet.tcp.log_debug"]).as_deref()));
+    }
+    if at.is_freebsd {
+        findings.push(system::syslogd(&at.ask(&at.ps, &["-axww", "-o", "command"]).unwrap_or_default()));
+    }
+    if in_force("sshd") && at.sshd.exists() {
+        findings.push(system::sshd(at.ask(&at.sshd, &["-T"]).as_deref()));
+    }
+    findings
+}
+
+fn status(socket: &Path) -> Result<Status, Failure> {
+    match Client::connect(socket)?.ask(&Request::Status)? {
+        Answer::Status(status) => Ok(*status),
+        _ => Ok(Status::default()),
+    }
+}
+
+fn lockout(setup: &Setup, at: &Surroundings) -> Finding {
+    let peer = at.session.as_deref().and_then(lockout::peer);
+    let settings = mapping::engine_here(&setup.config, setup.config.sources.len());
+    let why = peer.and_then(|peer| why(&setup.config.control.socket, peer));
+    lockout::finding(peer, &settings, why.as_ref())
+}
+
+fn why(socket: &Path, peer: std::net::IpAddr) -> Option<Why> {
+    match Client::connect(socket).ok()?.ask(&Request::Why { address: address::host(peer) }) {
+        Ok(Answer::Why(why)) => Some(*why),
+        _ => None,
+    }
+}

@@ -1,0 +1,101 @@
+//! Whether the daemon runs and the table is in step, and whether the directories it needs are fit.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use super::finding::Finding;
+use crate::control::reply::Status;
+use crate::control::{Failure, Hint};
+
+const DAEMON: &str = "daemon";
+const FILES: &str = "files";
+
+/// Judges the daemon's answer to `status`.
+pub(super) fn findings(answer: &Result<Status, Failure>) -> Vec<Finding> {
+    let start = "`service portcullis start`, or `systemctl start portcullis`";
+    match answer {
+        Err(failure) if failure.hint() == Hint::NotRunning => {
+            vec![Finding::problem(DAEMON, "the daemon does not run: nobody is being banned", start)]
+        }
+        Err(failure) if failure.hint() == Hint::NoPermission => {
+            vec![Finding::note(DAEMON, format!("the daemon cannot be asked: {failure}"), "run it as root")]
+        }
+        Err(failure) => vec![Finding::problem(
+            DAEMON,
+            format!("the daemon cannot be asked: {failure}"),
+            "`service portcullis restart`",
+        )],
+        Ok(status) => told(status),
+    }
+}
+
+fn told(status: &Status) -> Vec<Finding> {
+    let mut findings =
+        vec![Finding::ok(DAEMON, format!("the daemon runs since {} (pid {})", status.since, status.pid))];
+    let table = &status.firewall;
+    let problem = table.problem.clone().unwrap_or_else(|| "no comparison has been made yet".to_owned());
+    findings.push(match table.in_step {
+        true => Finding::ok(DAEMON, format!("the table is in step: {} wanted in it", table.entries)),
+        false => Finding::problem(
+            DAEMON,
+            format!("the table is not in step with the bans: {problem}"),
+            "`portcullis status` tells more",
+        ),
+    });
+    let others = status.problems.iter().filter(|other| **other != problem);
+    findings.extend(
+        others.map(|other| Finding::problem(DAEMON, other.clone(), "`portcullis status` tells more")),
+    );
+    findings
+}
+
+/// Judges the directory that a file is to be in: whoever may write there may replace the file.
+pub(super) fn directory(file: &Path, of: &str) -> Finding {
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = parent.display();
+    let make = format!("`install -d -o root -g wheel -m 0755 {name}` (group root on Linux)");
+    match fs::metadata(parent) {
+        Err(error) => {
+            Finding::problem(FILES, format!("{name}, the directory of {of}, cannot be used: {error}"), make)
+        }
+        Ok(about) if !about.is_dir() => Finding::problem(FILES, format!("{name} is no directory"), make),
+        Ok(about) if about.mode() & 0o022 != 0 && about.mode() & 0o1000 == 0 => Finding::problem(
+            FILES,
+            format!("others may write into {name}, the directory of {of}"),
+            format!("`chmod go-w {name}`"),
+        ),
+        Ok(_) => Finding::ok(FILES, format!("{name}, the directory of {of}, is fit")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::super::finding::Grade;
+    use super::*;
+    use crate::control::reply::Firewall;
+
+    #[test]
+    fn a_daemon_out_of_step_is_a_problem_told_once() {
+        let out = Some("pfctl ended with exit status 1".to_owned());
+        let status = Status {
+            firewall: Firewall { in_step: false, problem: out.clone(), ..Firewall::default() },
+            problems: out.into_iter().chain(["the disk is full".to_owned()]).collect(),
+            ..Status::default()
+        };
+        let grades: Vec<Grade> = told(&status).iter().map(|finding| finding.grade).collect();
+        assert_eq!(grades, [Grade::Ok, Grade::Problem, Grade::Problem]);
+    }
+
+    #[test]
+    fn a_directory_must_be_there_and_be_ours_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let grade = |file: &str| directory(&dir.path().join(file), "the database").grade;
+        assert_eq!(grade("state.db"), Grade::Ok);
+        assert_eq!(grade("missing/state.db"), Grade::Problem);
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(grade("state.db"), Grade::Problem);
+    }
+}

@@ -1,0 +1,68 @@
+//! What wakes the daemon, all on one bounded channel: a full one holds the follower up, and the log is the queue.
+
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::thread;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::persist::Stored;
+use crate::{firewall, follow};
+
+/// Events waiting at a time; a batch of lines is up to 256 KiB, so this bounds memory, not speed.
+pub(super) const QUEUE: usize = 4;
+
+/// Something to react to.
+pub(super) enum Event {
+    /// Lines of a followed file; the number is that of the follower, which changes with a reload.
+    Lines(u32, follow::Batch),
+    /// The follower with this number has nothing more to say: all its sources ended.
+    Ended(u32),
+    /// The firewall worker has something to tell.
+    Firewall(firewall::Event),
+    /// Somebody asks at the control socket; the call is in a queue of its own, since this one may be full of lines.
+    Called,
+    /// What was handed to the database is on the disk, or could not be written.
+    Stored(Stored),
+    /// SIGHUP.
+    Reload,
+    /// SIGTERM or SIGINT.
+    Stop,
+}
+
+/// Sends what arrives on one channel on to the daemon's, in a thread that sleeps otherwise. Ends with either side.
+pub(super) fn forward<T: Send + 'static>(
+    name: &str,
+    from: Receiver<T>,
+    to: SyncSender<Event>,
+    wrap: impl Fn(T) -> Event + Send + 'static,
+    end: Option<Event>,
+) -> io::Result<()> {
+    let run = move || {
+        for item in from {
+            if to.send(wrap(item)).is_err() {
+                return;
+            }
+        }
+        if let Some(end) = end {
+            // The daemon may be gone by now, and needs no more events then.
+            let _ = to.send(end);
+        }
+    };
+    thread::Builder::new().name(name.to_owned()).spawn(run).map(drop)
+}
+
+/// Turns signals into events.
+pub(super) fn signals(to: SyncSender<Event>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGTERM, SIGINT])?;
+    let run = move || {
+        for signal in signals.forever() {
+            let event = if signal == SIGHUP { Event::Reload } else { Event::Stop };
+            if to.send(event).is_err() {
+                return;
+            }
+        }
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(run).map(drop)
+}

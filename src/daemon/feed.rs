@@ -1,0 +1,69 @@
+//! The follower as the daemon runs it: started, replaced at a reload, its lines forwarded as events.
+
+use std::io;
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use super::event::{Event, QUEUE, forward};
+use crate::follow::{self, Options, Source, Stored};
+
+/// A running follower and the number by which its events are known.
+pub(super) struct Follower {
+    number: u32,
+    sources: Vec<Source>,
+    handle: follow::Handle,
+}
+
+impl Follower {
+    /// Follows the sources from the stored positions.
+    pub(super) fn start(
+        number: u32,
+        sources: Vec<Source>,
+        stored: &[Stored],
+        options: Options,
+        events: &SyncSender<Event>,
+    ) -> io::Result<Self> {
+        let (sender, batches) = sync_channel(QUEUE);
+        let handle = follow::spawn(sources.clone(), stored, options, sender)?;
+        let wrap = move |batch| Event::Lines(number, batch);
+        forward("lines", batches, events.clone(), wrap, Some(Event::Ended(number)))?;
+        Ok(Self { number, sources, handle })
+    }
+
+    pub(super) fn is(&self, number: u32) -> bool {
+        self.number == number
+    }
+
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(super) fn sources(&self) -> usize {
+        self.sources.len()
+    }
+
+    pub(super) fn follows(&self, sources: &[Source]) -> bool {
+        self.sources == sources
+    }
+
+    pub(super) fn name(&self, source: follow::SourceId) -> &str {
+        self.sources.get(usize::from(source.0)).map_or("", |source| &source.name)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().map(|source| source.name.as_str())
+    }
+
+    /// The path or pattern of a source.
+    pub(super) fn path(&self, source: usize) -> String {
+        self.sources.get(source).map(|source| source.path.display().to_string()).unwrap_or_default()
+    }
+
+    pub(super) fn status(&self) -> Vec<follow::Status> {
+        self.handle.status()
+    }
+
+    /// Asks the thread to end; what it still sends is not looked at.
+    pub(super) fn stop(&self) {
+        self.handle.stop();
+    }
+}

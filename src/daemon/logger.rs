@@ -1,0 +1,132 @@
+//! Our own messages: to syslog(3) or standard error, and never more of them than an attacker should be able to cause.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use nix::syslog::{self, Facility, LogFlags, Priority, Severity};
+
+use crate::config::LogTo;
+
+/// Messages at a stretch: a reload or a wave of bans has its say.
+const BURST: u32 = 200;
+
+/// After that, one message each this often: 36,000 an hour fill no disk.
+const REFILL: Duration = Duration::from_millis(100);
+
+struct Logger {
+    bucket: Mutex<Bucket>,
+    to_syslog: AtomicBool,
+}
+
+static LOGGER: Logger = Logger {
+    bucket: Mutex::new(Bucket { tokens: BURST, filled: None, dropped: 0 }),
+    to_syslog: AtomicBool::new(false),
+};
+
+/// Takes messages from now on; may be called again with other settings.
+pub(super) fn start(to: LogTo, level: LevelFilter) {
+    if to == LogTo::Syslog {
+        LOGGER.to_syslog.store(open_syslog().is_ok(), Ordering::Relaxed);
+    } else {
+        LOGGER.to_syslog.store(false, Ordering::Relaxed);
+    }
+    // A second start finds the logger set, which is what it wants.
+    let _ = log::set_logger(&LOGGER);
+    log::set_max_level(level);
+}
+
+/// Without an ident: BSD's libc keeps the pointer it is given, and without one takes the program's name.
+fn open_syslog() -> nix::Result<()> {
+    let flags = LogFlags::LOG_PID | LogFlags::LOG_NDELAY;
+    #[cfg(target_os = "linux")]
+    return syslog::openlog(None, flags, Facility::LOG_DAEMON);
+    #[cfg(not(target_os = "linux"))]
+    return syslog::openlog(None::<&str>, flags, Facility::LOG_DAEMON);
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("portcullis")
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let taken = self.bucket.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
+        match taken {
+            None => {}
+            Some(0) => self.write(record.level(), &record.args().to_string()),
+            Some(dropped) => {
+                self.write(
+                    Level::Warn,
+                    &format!("{dropped} messages were left out; `portcullis status` counts all"),
+                );
+                self.write(record.level(), &record.args().to_string());
+            }
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+impl Logger {
+    fn write(&self, level: Level, text: &str) {
+        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        if !self.to_syslog.load(Ordering::Relaxed) {
+            eprintln!("portcullis: {text}");
+            return;
+        }
+        let severity = match level {
+            Level::Error => Severity::LOG_ERR,
+            Level::Warn => Severity::LOG_WARNING,
+            Level::Info => Severity::LOG_INFO,
+            Level::Debug | Level::Trace => Severity::LOG_DEBUG,
+        };
+        // There is nowhere to complain when the log itself cannot be written.
+        let _ = syslog::syslog(Priority::new(severity, Facility::LOG_DAEMON), text.as_str());
+    }
+}
+
+/// A token bucket.
+struct Bucket {
+    tokens: u32,
+    filled: Option<Instant>,
+    dropped: u64,
+}
+
+impl Bucket {
+    /// `None` when a message is to be left out; else how many were before it.
+    fn take(&mut self, now: Instant) -> Option<u64> {
+        let filled = *self.filled.get_or_insert(now);
+        let earned = now.saturating_duration_since(filled).as_millis() / REFILL.as_millis();
+        if earned > 0 {
+            let earned = u32::try_from(earned).unwrap_or(BURST);
+            self.tokens = self.tokens.saturating_add(earned).min(BURST);
+            self.filled = Some(now);
+        }
+        if self.tokens == 0 {
+            self.dropped += 1;
+            return None;
+        }
+        self.tokens -= 1;
+        Some(std::mem::take(&mut self.dropped))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_cut_and_counted() {
+        let mut bucket = Bucket { tokens: BURST, filled: None, dropped: 0 };
+        let start = Instant::now();
+        let written = (0..10_000).filter(|_| bucket.take(start).is_some()).count();
+        assert_eq!(written, BURST as usize);
+        assert_eq!(bucket.take(start + REFILL), Some(10_000 - u64::from(BURST)));
+        assert_eq!(bucket.take(start + REFILL), None);
+    }
+}

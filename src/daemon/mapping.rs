@@ -1,0 +1,87 @@
+//! What the configuration says, in the words of the parts that do it.
+
+use std::path::{Path, PathBuf};
+
+use super::own;
+use crate::config::{self, Config};
+use crate::engine::{Offender, Settings, SpoofCaps, TrustPolicy};
+use crate::{firewall, follow};
+
+/// The firewall's settings; `dry_run` wins over the configured backend.
+pub(super) fn firewall(config: &Config, dry_run: bool) -> firewall::Settings {
+    let wanted = &config.firewall;
+    let backend = if dry_run { "dry-run" } else { wanted.backend.as_str() };
+    firewall::Settings {
+        backend: backend.to_owned(),
+        table: wanted.table.clone(),
+        anchor: wanted.anchor.clone(),
+        kill_states: wanted.kill_states,
+        foreign: match wanted.foreign {
+            config::Foreign::Adopt => firewall::Foreign::Adopt,
+            config::Foreign::Keep => firewall::Foreign::Keep,
+            config::Foreign::Remove => firewall::Foreign::Remove,
+        },
+        converge_every: wanted.converge,
+        timeout: wanted.timeout,
+        command: wanted.command.as_ref().map(command).unwrap_or_default(),
+        tools: tools(wanted.tool.as_deref()),
+    }
+}
+
+fn command(commands: &config::Commands) -> firewall::CommandTemplates {
+    firewall::CommandTemplates {
+        prepare: Vec::new(),
+        add: commands.add.clone(),
+        remove: commands.remove.clone(),
+        list: commands.list.clone().unwrap_or_default(),
+        replace: commands.replace.clone().unwrap_or_default(),
+    }
+}
+
+/// The operator's own pfctl, ipfw or nft, where the configuration names one.
+fn tools(own: Option<&Path>) -> firewall::Tools {
+    match own {
+        None => firewall::Tools::default(),
+        Some(path) => firewall::Tools { pfctl: path.into(), ipfw: path.into(), nft: vec![path.into()] },
+    }
+}
+
+/// The followed sources: those named on the command line, from their beginning, or else the configured ones.
+pub(super) fn sources(config: &Config, files: &[PathBuf]) -> Vec<follow::Source> {
+    if !files.is_empty() {
+        let source = |path: &PathBuf| follow::Source { from_start: true, ..follow::Source::argument(path) };
+        return files.iter().map(source).collect();
+    }
+    let source = |source: &config::Source| follow::Source {
+        name: source.name.clone(),
+        ..follow::Source::argument(&source.path)
+    };
+    config.sources.iter().map(source).collect()
+}
+
+/// How they are followed: one source that asks for polling switches the events off for all.
+pub(super) fn follow_options(config: &Config) -> follow::Options {
+    let polled = config.sources.iter().any(|source| source.follow == config::Follow::Poll);
+    follow::Options { notify: !polled, ..follow::Options::default() }
+}
+
+/// The engine's settings, without what only this machine knows: its own addresses are added by [`own`].
+pub(super) fn engine(config: &Config, sources: usize) -> Settings {
+    Settings {
+        offender: Offender { ipv4: config.offender.ipv4, ipv6: config.offender.ipv6 },
+        tracked_offenders: config.tracked_offenders as usize,
+        trust: TrustPolicy { keep: config.trust.remember, patience: config.trust.multiplier },
+        spoofable: SpoofCaps {
+            at_once: config.spoofable.bans_at_once as usize,
+            per_minute: config.spoofable.bans_per_minute,
+        },
+        allow: config.allow.networks.iter().copied().collect(),
+        sources,
+    }
+}
+
+/// The same on the machine that is guarded: nobody bans its own addresses, its gateways and resolvers.
+pub(super) fn engine_here(config: &Config, sources: usize) -> Settings {
+    let networks = config.allow.networks.iter().copied().chain(own::prefixes(&config.allow));
+    Settings { allow: networks.collect(), ..engine(config, sources) }
+}

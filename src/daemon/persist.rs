@@ -1,0 +1,219 @@
+//! The database, kept by a thread of its own: deciding never waits for a disk.
+//!
+//! At most one batch is under way. While it is, changes gather in the engine itself, coalesced and bounded, and the
+//! next batch takes them all. What is to be said or answered about a change is said once it is stored.
+
+use std::io;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::event::Event;
+use super::evidence::Seen;
+use crate::address::Prefix;
+use crate::engine::Row;
+use crate::store::{self, BanLine, BanLines, BanRecord, Batch, PositionChange, Store, StoreError};
+use crate::time::Time;
+
+/// Counters and positions may wait so long for each other; bans do not wait.
+const GATHER: Duration = Duration::from_secs(1);
+
+/// Bans told of in answer to one `why`, each with its lines.
+const MOST_HISTORY: usize = 50;
+
+/// More than this waits only if the disk hangs; then the oldest is said without it.
+const MOST_WAITING: usize = 10_000;
+
+/// Said or done once the rows before it are stored, or could not be.
+pub(super) type After = Box<dyn FnOnce(&Result<(), String>) + Send>;
+
+/// Takes the history of an address, or why it cannot be read.
+pub(super) type Ask = Box<dyn FnOnce(Result<Vec<BanRecord>, StoreError>) + Send>;
+
+/// What the thread has to tell after a batch.
+pub(super) struct Stored {
+    result: Result<(), String>,
+    /// The database lost what it had: everything is to be written again.
+    pub(super) lost: bool,
+    /// The database could not be read at the start, and this is what is in it.
+    pub(super) found: Vec<Row>,
+}
+
+/// The deciding thread's end of the database.
+pub(super) struct Persist {
+    work: Option<Sender<Work>>,
+    thread: Option<JoinHandle<()>>,
+    busy: bool,
+    changed: Option<Instant>,
+    urgent: bool,
+    after: Vec<After>,
+    lines: Vec<BanLines>,
+    trouble: Option<String>,
+}
+
+enum Work {
+    Batch(Batch, Vec<After>),
+    Why(Prefix, Time, Ask),
+}
+
+impl Persist {
+    /// Starts the thread; without a store everything is said at once and nothing is kept.
+    pub(super) fn start(store: Option<Store>, events: SyncSender<Event>) -> io::Result<Self> {
+        let mut persist = Self {
+            work: None,
+            thread: None,
+            busy: false,
+            changed: None,
+            urgent: false,
+            after: Vec::new(),
+            lines: Vec::new(),
+            trouble: None,
+        };
+        if let Some(store) = store {
+            let (sender, work) = channel();
+            let run = move || keep(store, &work, &events);
+            persist.thread = Some(thread::Builder::new().name("store".to_owned()).spawn(run)?);
+            persist.work = Some(sender);
+        }
+        Ok(persist)
+    }
+
+    /// Something changed that can wait a moment.
+    pub(super) fn touch(&mut self) {
+        self.changed.get_or_insert_with(Instant::now);
+    }
+
+    /// Something changed that somebody is to be told of.
+    pub(super) fn hurry(&mut self) {
+        self.touch();
+        self.urgent = true;
+    }
+
+    /// Has something said or done once what changed before is stored.
+    pub(super) fn after(&mut self, after: After) {
+        if self.after.len() >= MOST_WAITING {
+            (self.after.remove(0))(&Err("the database does not answer".to_owned()));
+        }
+        self.after.push(after);
+        self.hurry();
+    }
+
+    /// Keeps the lines that led to a ban.
+    pub(super) fn lines(
+        &mut self,
+        offender: Prefix,
+        since: Time,
+        seen: Vec<Seen>,
+        source: impl Fn(u16) -> String,
+    ) {
+        if self.work.is_none() || self.lines.len() >= MOST_WAITING {
+            return;
+        }
+        let line = |seen: Seen| BanLine { at: seen.at, source: source(seen.source), text: seen.text };
+        self.lines.push(BanLines { offender, since, lines: seen.into_iter().map(line).collect() });
+    }
+
+    /// Until [`Self::is_due`]; `None` when there is nothing to do or the thread is at it.
+    pub(super) fn due_in(&self) -> Option<Duration> {
+        let changed = self.changed.filter(|_| !self.busy)?;
+        // After a failure the next attempt takes its time, however much there is to say.
+        let urgent = self.urgent && self.trouble.is_none();
+        Some(if urgent { Duration::ZERO } else { GATHER.saturating_sub(changed.elapsed()) })
+    }
+
+    pub(super) fn is_due(&self) -> bool {
+        self.due_in() == Some(Duration::ZERO)
+    }
+
+    /// Hands over what changed.
+    pub(super) fn send(&mut self, rows: Vec<Row>, positions: Vec<PositionChange>, now: Time) {
+        (self.changed, self.urgent) = (None, false);
+        let after = std::mem::take(&mut self.after);
+        match &self.work {
+            None => after.into_iter().for_each(|after| after(&Ok(()))),
+            Some(work) => {
+                let batch = Batch { now, rows, positions, lines: std::mem::take(&mut self.lines) };
+                // The thread lives as long as we do.
+                self.busy = work.send(Work::Batch(batch, after)).is_ok();
+            }
+        }
+    }
+
+    /// Asks for the past of an address; answered at once with nothing where there is no database.
+    pub(super) fn why(&self, address: Prefix, now: Time, ask: Ask) {
+        match &self.work {
+            None => ask(Ok(Vec::new())),
+            // An unanswered question is told as one by the socket.
+            Some(work) => drop(work.send(Work::Why(address, now, ask))),
+        }
+    }
+
+    /// The thread is done with the last batch.
+    pub(super) fn stored(&mut self, stored: &Stored) {
+        self.busy = false;
+        if let Err(trouble) = &stored.result {
+            if self.trouble.is_none() {
+                log::error!(
+                    "{trouble}; deciding goes on, and what is missing is written as soon as it can be"
+                );
+            }
+            self.trouble = Some(trouble.clone());
+            // Tried again after a moment even if nothing else changes.
+            self.changed = Some(Instant::now());
+        } else if self.trouble.take().is_some() {
+            log::info!("the database is written again, nothing is missing");
+        }
+        if stored.lost || !stored.found.is_empty() {
+            self.hurry();
+        }
+    }
+
+    /// What does not work, if anything.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// Hands over the last changes and waits until they are stored.
+    pub(super) fn finish(&mut self, rows: Vec<Row>, positions: Vec<PositionChange>, now: Time) {
+        self.send(rows, positions, now);
+        self.work = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic there was printed where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn keep(mut store: Store, work: &Receiver<Work>, events: &SyncSender<Event>) {
+    for work in work {
+        match work {
+            Work::Why(address, now, ask) => ask(store.why(&address, MOST_HISTORY, now)),
+            Work::Batch(batch, after) => {
+                let now = batch.now;
+                let result = store.commit(batch).map_err(|error| error.to_string());
+                after.into_iter().for_each(|after| after(&result));
+                let stored = told(&mut store, result, now);
+                // At the end nobody listens any more.
+                let _ = events.send(Event::Stored(stored));
+            }
+        }
+    }
+}
+
+/// Logs what the store has to say, and does what it asks for.
+fn told(store: &mut Store, result: Result<(), String>, now: Time) -> Stored {
+    let mut stored = Stored { result, lost: false, found: Vec::new() };
+    for notice in store.notices() {
+        log::error!("{notice}");
+        match notice.answer() {
+            store::Answer::Log => {}
+            store::Answer::WriteAll => stored.lost = true,
+            store::Answer::Load => {
+                if let Err(error) = store.load(now, |row| stored.found.push(row)) {
+                    log::error!("{error}");
+                }
+            }
+        }
+    }
+    stored
+}

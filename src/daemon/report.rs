@@ -1,0 +1,50 @@
+//! The daemon's sentences about bans: one line each, and none that a rule of ours would match.
+
+use std::time::Duration;
+
+use super::persist::After;
+use super::setup::Setup;
+use crate::address::{self, Prefix};
+use crate::engine::{Outcome, Verdict};
+use crate::time::Time;
+
+/// The sentence about a new ban, said once it is stored.
+pub(super) fn ban(setup: &Setup, outcome: &Outcome<'_>, offender: Prefix, dry_run: bool) -> After {
+    let Verdict::Banned { tenths, until, nth } = outcome.judgement.verdict else {
+        return line(String::new());
+    };
+    let set = &setup.sets[outcome.matched.set_index];
+    let offences = f64::from(tenths) / 10.0;
+    let text = format!(
+        "{} {} {}: {offences} offences within {}, last {}/{} ({}), ban {nth}",
+        if dry_run { "would ban" } else { "banned" },
+        address::display(&offender),
+        length(outcome.time, until),
+        span(set.threshold.within),
+        outcome.matched.set.name,
+        outcome.matched.rule.id,
+        outcome.matched.set.evidence.as_str(),
+    );
+    line(text)
+}
+
+/// A sentence for the log, said once what it tells of is stored.
+pub(super) fn line(text: String) -> After {
+    Box::new(move |stored| match stored {
+        _ if text.is_empty() => {}
+        Ok(()) => log::info!("{text}"),
+        Err(_) => log::info!("{text} (not in the database yet)"),
+    })
+}
+
+/// `for 1h`, `for ever`.
+pub(super) fn length(since: Time, until: Option<Time>) -> String {
+    match until.map(|until| until.since(since).unwrap_or_default()) {
+        Some(length) => format!("for {}", span(length)),
+        None => "for ever".to_owned(),
+    }
+}
+
+fn span(span: Duration) -> String {
+    humantime::format_duration(Duration::from_secs(span.as_secs())).to_string()
+}

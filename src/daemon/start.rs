@@ -1,0 +1,210 @@
+//! Starting and ending the daemon: what it takes, in which order, and what is left behind.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::time::{Duration, Instant};
+
+use nix::unistd::Group;
+use thiserror::Error;
+
+use super::core::{Daemon, End, RunOptions, finish, now};
+use super::event::{Event, QUEUE, forward, signals};
+use super::evidence::Evidence;
+use super::feed::Follower;
+use super::persist::Persist;
+use super::positions::Positions;
+use super::setup::{Refused, Setup};
+use super::tally::Tallies;
+use super::{logger, mapping};
+use crate::address::Prefix;
+use crate::config::{LogTo, ResolvedSet};
+use crate::control::{Access, BindError, Call, Limits, Listener, Server};
+use crate::engine::{Engine, Guard};
+use crate::firewall::{self, Worker};
+use crate::store::{Keep, Lock, Store, StoreError};
+
+/// Bans that ended so lately may have ended without their entries: the firewall did not work, or we were killed.
+const ENDED_OF_LATE: Duration = Duration::from_secs(24 * 3600);
+
+/// Why the daemon does not start; a sentence for the operator.
+#[derive(Debug, Error)]
+pub enum NoStart {
+    /// The configuration has errors.
+    #[error(transparent)]
+    Config(#[from] Refused),
+    /// The firewall's settings cannot work.
+    #[error(transparent)]
+    Firewall(#[from] firewall::Unusable),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The socket cannot be used.
+    #[error(transparent)]
+    Control(#[from] BindError),
+    /// The group that may ask does not exist.
+    #[error(
+        "`control: {{group: {0}}}`: there is no such group; make it with pw(8) or groupadd, or drop the key"
+    )]
+    Group(String),
+    /// The system refuses threads or signals.
+    #[error("the system does not let the daemon start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Runs the daemon until SIGTERM, or until standard input as its only source ends.
+///
+/// # Errors
+/// When it cannot start; once it runs, it goes on whatever happens.
+pub fn run(options: RunOptions) -> Result<(), NoStart> {
+    let setup = Setup::load(options.config.as_deref())?;
+    let to = if options.dry_run { LogTo::Stderr } else { setup.config.log.to };
+    logger::start(to, setup.config.log.level);
+    setup.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    let (sender, events) = sync_channel(QUEUE);
+    signals(sender.clone())?;
+    let (callers, calls) = channel();
+    let mut daemon = assemble(options, setup, sender, calls)?;
+    let server = serve(&daemon, callers)?;
+    let (sets, sources) = (daemon.setup.sets.len(), daemon.follower.sources());
+    log::info!("started: {sets} rule sets, {sources} sources, firewall {}", daemon.firewall.status().backend);
+    let end = daemon.run(&events);
+    drop(server);
+    // Nobody takes events any more: threads that wait to send one go on and end.
+    drop(events);
+    stop(daemon, end);
+    Ok(())
+}
+
+/// Puts the parts together, with what an earlier run left behind.
+fn assemble(
+    options: RunOptions,
+    mut setup: Setup,
+    sender: SyncSender<Event>,
+    calls: Receiver<Call>,
+) -> Result<Daemon, NoStart> {
+    let sources = mapping::sources(&setup.config, &options.files);
+    let settings = match options.dry_run {
+        // A log to try things out on may be another machine's.
+        true => mapping::engine(&setup.config, sources.len()),
+        false => mapping::engine_here(&setup.config, sources.len()),
+    };
+    let mut engine = Engine::new(settings, setup.policies());
+    let Restored { store, positions, mut released } = restore(&options, &setup, &mut engine)?;
+    // Bans that ended while nobody looked are still in the table; nothing else tells them from others' entries.
+    released.extend(engine.expire(now()));
+    // The allow list may have grown meanwhile.
+    let settings = engine.settings().clone();
+    released.extend(engine.settings_changed(settings, now()));
+    let desired = engine.bans().map(|ban| ban.offender).collect();
+    let firewall_settings = mapping::firewall(&setup.config, options.dry_run);
+    let firewall = firewall(&firewall_settings, desired, released, &sender)?;
+    let guard = Guard::new(setup.take_matcher(), engine, setup.clocks(sources.len()));
+    let follow_options = mapping::follow_options(&setup.config);
+    let follower = Follower::start(0, sources, &positions.all(), follow_options, &sender)?;
+    Ok(Daemon {
+        persist: Persist::start(store, sender.clone())?,
+        options,
+        setup,
+        guard,
+        firewall,
+        follower,
+        positions,
+        calls,
+        sender,
+        evidence: Evidence::default(),
+        tallies: Tallies::default(),
+        started: now(),
+        own_looked_up: Instant::now(),
+    })
+}
+
+/// What an earlier run left behind, besides what the engine takes.
+#[derive(Default)]
+struct Restored {
+    store: Option<Store>,
+    positions: Positions,
+    released: Vec<Prefix>,
+}
+
+/// Opens the database and gives the engine what is in it; a dry run has none.
+fn restore(options: &RunOptions, setup: &Setup, engine: &mut Engine) -> Result<Restored, NoStart> {
+    if options.dry_run {
+        return Ok(Restored::default());
+    }
+    let mut store = open_store(setup)?;
+    let now = now();
+    store.load(now, |row| engine.restore(row))?;
+    let positions = Positions::restored(store.positions(now)?);
+    let released = store.ended(now.minus(ENDED_OF_LATE), now)?;
+    store.notices().iter().for_each(|notice| log::error!("{notice}"));
+    Ok(Restored { store: Some(store), positions, released })
+}
+
+/// The database that the configuration names, locked for us.
+pub(super) fn open_store(setup: &Setup) -> Result<Store, StoreError> {
+    let longest = |span: fn(&ResolvedSet) -> Duration| setup.sets.iter().map(span).max().unwrap_or_default();
+    let keep = Keep {
+        history: setup.config.history,
+        windows: longest(|set| set.threshold.within),
+        trust: setup.config.trust.remember,
+        escalation: longest(|set| set.ban.escalate.map(|escalate| escalate.forget).unwrap_or_default()),
+    };
+    Store::open(Lock::acquire(&setup.config.state)?, keep, now())
+}
+
+/// Starts the firewall's worker; it brings the table in step at once.
+pub(super) fn firewall(
+    settings: &firewall::Settings,
+    desired: Vec<Prefix>,
+    released: Vec<Prefix>,
+    sender: &SyncSender<Event>,
+) -> Result<Arc<firewall::Handle>, NoStart> {
+    let (events, told) = channel();
+    forward("firewall events", told, sender.clone(), Event::Firewall, None)?;
+    let backend = firewall::open(settings)?;
+    Ok(Arc::new(Worker::spawn(backend, desired, released, settings, events)?))
+}
+
+/// Opens the control socket; a dry run has none.
+fn serve(daemon: &Daemon, callers: std::sync::mpsc::Sender<Call>) -> Result<Option<Server>, NoStart> {
+    if daemon.options.dry_run {
+        return Ok(None);
+    }
+    let control = &daemon.setup.config.control;
+    let group = control.group.as_deref().map(gid).transpose()?;
+    let listener = Listener::bind(&control.socket, Access::of_this_process(group))?;
+    let sender = daemon.sender.clone();
+    let hand_over = move |call| {
+        // A full queue means that the daemon is awake, and looks for calls after each event.
+        if callers.send(call).is_ok() {
+            let _ = sender.try_send(Event::Called);
+        }
+    };
+    Ok(Some(Server::start(listener, Limits::default(), hand_over)?))
+}
+
+fn gid(name: &str) -> Result<u32, NoStart> {
+    let group = Group::from_name(name).map_err(io::Error::from)?;
+    group.map(|group| group.gid.as_raw()).ok_or_else(|| NoStart::Group(name.to_owned()))
+}
+
+/// Stores what is left, carries out what waits, and leaves the table in place unless the operator wants it empty.
+fn stop(mut daemon: Daemon, end: End) {
+    daemon.follower.stop();
+    daemon.expire();
+    finish(&mut daemon);
+    let flush = daemon.setup.config.flush_on_exit && !daemon.options.dry_run;
+    // Answers that wait for the firewall hold it as well, for some seconds at most; the worker ends with the last.
+    if let Ok(firewall) = Arc::try_unwrap(daemon.firewall) {
+        let status = firewall.stop(flush);
+        if let Some(problem) = status.last_error {
+            log::error!("the firewall is not in step at the end: {problem}");
+        }
+    }
+    match end {
+        End::Asked if flush => log::info!("stopped; the table was emptied"),
+        End::Asked => log::info!("stopped; the table stays as it is"),
+        End::Read => log::info!("all sources have ended"),
+    }
+}

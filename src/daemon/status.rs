@@ -1,0 +1,157 @@
+//! What the daemon knows, in the words of the control socket.
+
+use std::time::{Duration, Instant};
+
+use super::core::{Daemon, now};
+use super::tell::Tell;
+use crate::address::Prefix;
+use crate::control::reply::{self, Counters, Firewall, RuleSet, Source, Status, Why, Window};
+use crate::firewall;
+use crate::follow;
+use crate::time::Time;
+
+/// A rule set or source that matched nothing for so long is worth a remark.
+const SILENCE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl Daemon {
+    pub(super) fn tell(&self) -> Tell {
+        Tell(self.setup.zone.clone())
+    }
+
+    pub(super) fn rfc3339(&self, time: Time) -> String {
+        time.rfc3339(&self.setup.zone)
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let firewall = self.firewall.status();
+        let sources = self.sources();
+        let (matches, bans) = self.tallies.all();
+        let (tracked, evicted) = self.guard.engine.tracked();
+        let counters = Counters {
+            lines: sources.iter().map(|source| source.lines).sum(),
+            matches,
+            offences: self.tallies.offences,
+            bans,
+            unbans: self.tallies.unbans,
+            active: self.guard.engine.bans().count() as u64,
+            tracked: tracked as u64,
+            evicted,
+            spared: self.tallies.spared,
+        };
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            since: self.rfc3339(self.started),
+            loaded: self.rfc3339(self.setup.now),
+            config: self.options.config.as_ref().map(|path| path.display().to_string()),
+            rule_sets: self.rule_sets(),
+            problems: self.problems(&firewall, &sources),
+            counters,
+            sources,
+            firewall: table(firewall),
+        }
+    }
+
+    fn sources(&self) -> Vec<Source> {
+        let followed = self.follower.status();
+        let one = |(index, name): (usize, &str)| -> Source {
+            let paths: Vec<&follow::Status> =
+                followed.iter().filter(|s| usize::from(s.source.0) == index).collect();
+            let tally = self.tallies.of_source(name);
+            let last_line =
+                paths.iter().filter_map(|path| path.last_data).max().map(|at| self.wall_clock(at));
+            Source {
+                name: name.to_owned(),
+                path: self.follower.path(index),
+                files: paths.iter().map(|path| path.path.to_string()).collect(),
+                lines: paths.iter().map(|path| path.lines).sum(),
+                matches: tally.matched,
+                too_long: paths.iter().map(|path| path.overlong).sum(),
+                last_line: last_line.map(|time| self.rfc3339(time)),
+                last_match: tally.last.map(|time| self.rfc3339(time)),
+                problem: trouble(&paths),
+            }
+        };
+        self.follower.names().enumerate().map(one).collect()
+    }
+
+    fn wall_clock(&self, at: Instant) -> Time {
+        now().minus(at.elapsed())
+    }
+
+    fn rule_sets(&self) -> Vec<RuleSet> {
+        let one = |name: &str| {
+            let tally = self.tallies.of_set(name);
+            let last_match = tally.last.map(|time| self.rfc3339(time));
+            RuleSet { name: name.to_owned(), matches: tally.matched, bans: tally.bans, last_match }
+        };
+        self.setup.sets.iter().map(|set| one(&set.set.name)).collect()
+    }
+
+    fn problems(&self, firewall: &firewall::Status, sources: &[Source]) -> Vec<String> {
+        let mut problems: Vec<String> = self.persist.trouble().into_iter().map(str::to_owned).collect();
+        problems.extend(firewall.last_error.clone());
+        problems.extend(sources.iter().filter_map(|s| Some(format!("{} {}", s.path, s.problem.as_ref()?))));
+        let long = now().since(self.started).is_some_and(|age| age > SILENCE);
+        let silent = |last: Option<Time>| {
+            long && last.is_none_or(|last| now().since(last).is_some_and(|age| age > SILENCE))
+        };
+        for set in self
+            .setup
+            .sets
+            .iter()
+            .map(|set| &set.set.name)
+            .filter(|name| silent(self.tallies.of_set(name).last))
+        {
+            problems.push(format!(
+                "rule set {set} matched nothing for a week: its program may have changed its messages, or its log is not followed"
+            ));
+        }
+        problems
+    }
+
+    pub(super) fn bans(&self) -> Vec<reply::Ban> {
+        let tell = self.tell();
+        self.guard.engine.bans().map(|ban| tell.ban(ban)).collect()
+    }
+
+    /// What is known of an address but for its past, which the database knows.
+    pub(super) fn why(&self, address: Prefix) -> Why {
+        let engine = &self.guard.engine;
+        let windows = engine.counters(address.addr(), now()).into_iter();
+        let window = |(set, tenths, threshold): (&str, u32, u32)| Window {
+            rule_set: set.to_owned(),
+            tenths,
+            threshold,
+        };
+        Why {
+            address,
+            ban: engine.covering(&address).map(|ban| self.tell().ban(ban)),
+            allowed: engine.settings().allow.overlaps(&address),
+            trusted: engine.is_trusted(address.addr(), now()),
+            windows: windows.map(window).collect(),
+            history: Vec::new(),
+        }
+    }
+}
+
+fn trouble(paths: &[&follow::Status]) -> Option<String> {
+    match paths {
+        [] => Some("matches no file yet".to_owned()),
+        paths => paths.iter().find_map(|path| path.trouble.clone()),
+    }
+}
+
+fn table(status: firewall::Status) -> Firewall {
+    Firewall {
+        backend: status.backend,
+        in_step: status.in_step,
+        entries: status.entries as u64,
+        pending: status.pending as u64,
+        set_aside: status.set_aside as u64,
+        foreign: status.foreign as u64,
+        warnings: status.warnings,
+        problem: status.last_error.or(status.unlistable),
+        ..Firewall::default()
+    }
+}

@@ -1,0 +1,120 @@
+//! The firewall that only says what it would do; the default where no other is configured.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+
+use super::settings::check_table;
+use super::{Backend, Change, Failure, Limits, Listing, Settings, Unusable};
+use crate::address::Prefix;
+
+/// A table in memory, and a place to tell of it.
+pub struct DryRun {
+    table: String,
+    entries: BTreeSet<Prefix>,
+    out: Box<dyn Write + Send>,
+}
+
+pub(super) fn open(settings: &Settings) -> Result<Box<dyn Backend>, Unusable> {
+    check_table(&settings.table, "_.-")?;
+    Ok(Box::new(DryRun::new(&settings.table, Box::new(io::stdout()))))
+}
+
+impl DryRun {
+    /// An empty table of this name, which tells of its changes in lines such as `would add 192.0.2.7 to table portcullis`.
+    pub fn new(table: &str, out: Box<dyn Write + Send>) -> Self {
+        Self { table: table.to_owned(), entries: BTreeSet::new(), out }
+    }
+
+    fn tell(&mut self, change: &Change) -> io::Result<()> {
+        let word = if matches!(change, Change::Add(_)) { "to" } else { "from" };
+        writeln!(self.out, "would {change} {word} table {}", self.table)
+    }
+}
+
+impl Backend for DryRun {
+    fn name(&self) -> &'static str {
+        "dry-run"
+    }
+
+    fn prepare(&mut self) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+
+    /// Tells only of what changes something, as a real table would.
+    fn apply(&mut self, changes: &[Change]) -> Result<(), Failure> {
+        for change in changes {
+            let changed = match change {
+                Change::Add(prefix) => self.entries.insert(*prefix),
+                Change::Remove(prefix) => self.entries.remove(prefix),
+            };
+            if changed {
+                // A reader that has gone away must not look like a broken firewall.
+                let _nobody_reads = self.tell(change);
+            }
+        }
+        let _nobody_reads = self.out.flush();
+        Ok(())
+    }
+
+    fn list(&mut self) -> Result<Listing, Failure> {
+        Ok(Listing::Complete { entries: self.entries.iter().copied().collect(), strange: 0 })
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { entries: 10_000, bytes: usize::MAX, replace: 0, after_add: 0 }
+    }
+}
+
+impl std::fmt::Debug for DryRun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DryRun({}, {} entries)", self.table, self.entries.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
+    use super::*;
+
+    struct Lines(Sender<Vec<u8>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.send(bytes.to_vec()).map_err(io::Error::other)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn it_tells_of_what_would_change_and_of_nothing_else() {
+        let (sender, receiver) = channel();
+        let mut firewall = DryRun::new("portcullis", Box::new(Lines(sender)));
+        let (host, net) = ("192.0.2.7/32".parse().unwrap(), "2001:db8::/64".parse().unwrap());
+        firewall.apply(&[Change::Add(host), Change::Add(net), Change::Add(host)]).unwrap();
+        firewall.apply(&[Change::Remove(host), Change::Remove(host)]).unwrap();
+        assert_eq!(firewall.list().unwrap(), Listing::Complete { entries: vec![net], strange: 0 });
+        drop(firewall);
+        let told: Vec<u8> = receiver.into_iter().flatten().collect();
+        assert_eq!(
+            String::from_utf8(told).unwrap(),
+            "would add 192.0.2.7 to table portcullis
+would add 2001:db8::/64 to table portcullis
+\
+             would remove 192.0.2.7 from table portcullis
+"
+        );
+    }
+
+    #[test]
+    fn a_closed_output_is_not_a_broken_firewall() {
+        let (sender, receiver) = channel();
+        drop(receiver);
+        let mut firewall = DryRun::new("portcullis", Box::new(Lines(sender)));
+        assert_eq!(firewall.apply(&[Change::Add("192.0.2.7/32".parse().unwrap())]), Ok(()));
+    }
+}

@@ -1,0 +1,196 @@
+//! ipfw: the content of one table of type `addr`, through ipfw(8). Rules are the operator's; the module is never loaded.
+//!
+//! `add` takes pairs of key and value: `add A B` stores A with the value B, so a value stands behind every key. With
+//! `-q`, what is already there or already gone is a success. An argument list takes tens of thousands of entries where
+//! a line of a batch file takes some 300. Measured on 13.2 and 15.1.
+
+use super::runner::{Finished, Tool};
+use super::settings::check_table;
+use super::{Backend, Change, Failure, Limits, Listing, Settings, Unusable};
+use crate::address::{self, Prefix};
+
+/// Entries in one command; 20,000 pairs were measured to pass.
+const CHUNK: usize = 10_000;
+/// Bytes of entries in one command, their values not counted: with 10,000 values of 2 bytes this stays below
+/// `kern.argmax`, 524,288, with room for the rest.
+const BYTES: usize = 440_000;
+
+/// ipfw and the table it is used on.
+struct Ipfw {
+    tool: Tool,
+    table: String,
+}
+
+pub(super) fn open(settings: &Settings) -> Result<Box<dyn Backend>, Unusable> {
+    check_table(&settings.table, "_.-")?;
+    if settings.table == "all" {
+        return Err(Unusable("`all` means every table to ipfw: choose another name".to_owned()));
+    }
+    Ok(Box::new(Ipfw {
+        tool: Tool::new(&settings.tools.ipfw, settings.timeout),
+        table: settings.table.clone(),
+    }))
+}
+
+impl Ipfw {
+    fn table(&self, command: &[&str]) -> Result<Finished, Failure> {
+        self.tool.run(&[&["table", &self.table], command].concat(), b"")
+    }
+
+    /// Adds or deletes; the sentence of a failure names the command without its thousands of entries.
+    fn change(&self, command: &str, entries: &[String], value: Option<&str>) -> Result<(), Failure> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let mut args = vec!["-q", "table", &self.table, command];
+        for entry in entries {
+            args.push(entry);
+            args.extend(value);
+        }
+        let run = self.tool.run(&args, b"")?;
+        if run.ok() { Ok(()) } else { Err(Failure::Refused(self.explain(&run, command))) }
+    }
+
+    fn explain(&self, run: &Finished, command: &str) -> String {
+        let complaint = run.complaint(&format!("ipfw table {} {command}", self.table));
+        let hint = if run.says("Protocol not available") || run.says("Error requesting table") {
+            "ipfw is not loaded, and Portcullis never loads it, since its last rule may lock you out: \
+             firewall_enable=\"YES\" in /etc/rc.conf and `service ipfw start`"
+        } else if run.says("socket: Operation not permitted") {
+            "run it as root, and not in a jail without a network stack of its own"
+        } else if run.says("locked") {
+            "somebody locked the table: `ipfw table NAME unlock`"
+        } else if run.says("limit hit") {
+            "the table was created with a limit: create it without, or with a larger one"
+        } else if run.says("Operation not permitted") {
+            "kern.securelevel is 3: it can only be lowered at boot"
+        } else {
+            return complaint;
+        };
+        format!("{complaint} ({hint})")
+    }
+
+    /// Makes the table if it is not there, and gives what `info` says of it.
+    ///
+    /// `info` is asked before and after, because an existing table makes `create` fail, also with `-q`, and because
+    /// somebody else may create it in between.
+    fn ensure(&self) -> Result<String, Failure> {
+        let info = self.table(&["info"])?;
+        if info.ok() {
+            return Ok(text(&info));
+        }
+        let created = self.table(&["create", "type", "addr"])?;
+        let info = self.table(&["info"])?;
+        let blamed = if created.ok() { (&info, "info") } else { (&created, "create type addr") };
+        if info.ok() { Ok(text(&info)) } else { Err(Failure::Broken(self.explain(blamed.0, blamed.1))) }
+    }
+}
+
+impl Backend for Ipfw {
+    fn name(&self) -> &'static str {
+        "ipfw"
+    }
+
+    fn prepare(&mut self) -> Result<Vec<String>, Failure> {
+        let info = self.ensure()?;
+        let table = &self.table;
+        if field(&info, "type:").is_some_and(|kind| kind != "addr") {
+            return Err(Failure::Broken(format!(
+                "ipfw's table {table} is not of type addr: destroy it (`ipfw table {table} destroy`) or choose another name"
+            )));
+        }
+        let unused = field(&info, "references:") == Some("0");
+        Ok(unused.then(|| unused_table(table)).into_iter().collect())
+    }
+
+    fn apply(&mut self, changes: &[Change]) -> Result<(), Failure> {
+        let pick = |add: bool| -> Vec<String> {
+            let wanted = changes.iter().filter(|change| matches!(change, Change::Add(_)) == add);
+            wanted.map(|change| address::display(&change.prefix())).collect()
+        };
+        self.change("delete", &pick(false), None)?;
+        self.change("add", &pick(true), Some("0"))
+    }
+
+    fn list(&mut self) -> Result<Listing, Failure> {
+        let mut run = self.table(&["list"])?;
+        if !run.ok() {
+            // Missing, most likely: then it is made and listed again; else the reason comes out here.
+            self.ensure()?;
+            run = self.table(&["list"])?;
+        }
+        if run.ok() { Ok(parse_list(&text(&run))) } else { Err(Failure::Broken(self.explain(&run, "list"))) }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { entries: CHUNK, bytes: BYTES, replace: 0, after_add: 0 }
+    }
+}
+
+fn text(run: &Finished) -> String {
+    String::from_utf8_lossy(&run.stdout).into_owned()
+}
+
+fn unused_table(table: &str) -> String {
+    format!(
+        "no ipfw rule uses the table {table}: add `deny ip from table({table}) to me` with a number below \
+         check-state and any allow rule"
+    )
+}
+
+/// The word behind a key of `ipfw table NAME info`, such as `references: 0, valtype: legacy`.
+fn field<'a>(info: &'a str, key: &str) -> Option<&'a str> {
+    let mut words = info.split_whitespace();
+    words.by_ref().find(|word| *word == key)?;
+    words.next().map(|word| word.trim_end_matches(','))
+}
+
+/// Reads `ADDRESS/LEN VALUE` lines; `--- table(NAME), set(0) ---` headers are passed over.
+fn parse_list(text: &str) -> Listing {
+    let (mut entries, mut strange) = (Vec::new(), 0);
+    for line in text.lines().filter(|line| !line.starts_with("---") && !line.trim().is_empty()) {
+        let key = line.split_whitespace().next().unwrap_or_default();
+        match key.parse::<Prefix>() {
+            Ok(prefix) => entries.push(prefix.trunc()),
+            Err(_) => strange += 1,
+        }
+    }
+    Listing::Complete { entries, strange }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INFO: &str = "--- table(bl), set(0) ---\n kindex: 1, type: addr\n references: 0, valtype: legacy\n \
+        algorithm: addr:radix\n items: 2, size: 536\n";
+
+    #[test]
+    fn what_info_says_is_found_by_key() {
+        assert_eq!(field(INFO, "type:"), Some("addr"));
+        assert_eq!(field(INFO, "references:"), Some("0"));
+        assert_eq!(field(INFO, "limit:"), None);
+    }
+
+    #[test]
+    fn a_listing_is_read_without_headers_and_values() {
+        let text = "--- table(bl), set(0) ---\n192.0.2.3/32 3221225988\n2001:db8::/64 0\nem0 0\n";
+        let Listing::Complete { entries, strange } = parse_list(text) else { panic!("complete") };
+        let texts: Vec<String> = entries.iter().map(address::display).collect();
+        assert_eq!((texts, strange), (vec!["192.0.2.3".to_owned(), "2001:db8::/64".to_owned()], 1));
+    }
+
+    #[test]
+    fn the_largest_command_stays_below_kern_argmax() {
+        // A value and a NUL behind each key; the environment and the first words are under a kilobyte.
+        assert!(BYTES + CHUNK * "0\0".len() + 1024 < 524_288);
+    }
+
+    #[test]
+    fn the_word_for_every_table_is_no_name() {
+        let settings = Settings { table: "all".to_owned(), ..Settings::default() };
+        assert!(open(&settings).is_err());
+        let numbered = Settings { table: "22".to_owned(), ..Settings::default() };
+        assert!(open(&numbered).is_ok(), "numbers are names");
+    }
+}

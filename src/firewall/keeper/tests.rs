@@ -1,0 +1,304 @@
+//! The keeper on a firewall in memory that fails as told.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
+
+use super::super::worker::{Handle, start};
+use super::super::{Change, Limits, Listing};
+use super::*;
+use crate::address::host;
+
+/// A firewall in memory that does what the test says; shared with it.
+#[derive(Default)]
+struct World {
+    table: BTreeSet<Prefix>,
+    batches: Vec<usize>,
+    cut: Vec<Prefix>,
+    /// Answered by the next calls, one each.
+    failures: VecDeque<Failure>,
+    /// Refused for ever.
+    bad: BTreeSet<Prefix>,
+    prepared: usize,
+    compared: usize,
+    mute: bool,
+    replace: usize,
+    unlistable: bool,
+}
+
+#[derive(Clone, Default)]
+struct Fake(Arc<Mutex<World>>);
+
+impl Fake {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Backend for Fake {
+    fn name(&self) -> &'static str {
+        "fake"
+    }
+
+    fn prepare(&mut self) -> Result<Vec<String>, Failure> {
+        self.world().prepared += 1;
+        Ok(vec!["no rule uses it".to_owned()])
+    }
+
+    fn apply(&mut self, changes: &[Change]) -> Result<(), Failure> {
+        let mut world = self.world();
+        world.batches.push(changes.len());
+        if let Some(failure) = world.failures.pop_front() {
+            return Err(failure);
+        }
+        if changes.iter().any(|change| world.bad.contains(&change.prefix())) {
+            return Err(Failure::Refused("bad entry".to_owned()));
+        }
+        for change in changes {
+            match change {
+                Change::Add(prefix) => world.table.insert(*prefix),
+                Change::Remove(prefix) => world.table.remove(prefix),
+            };
+        }
+        Ok(())
+    }
+
+    fn list(&mut self) -> Result<Listing, Failure> {
+        let mut world = self.world();
+        world.compared += 1;
+        if world.mute {
+            return Err(Failure::Broken("no answer".to_owned()));
+        }
+        if world.unlistable {
+            return Ok(Listing::Unlistable { entries: Some(world.table.len()), why: "too large".to_owned() });
+        }
+        Ok(Listing::Complete { entries: world.table.iter().copied().collect(), strange: 0 })
+    }
+
+    fn replace(&mut self, all: &[Prefix]) -> Result<(), Failure> {
+        self.world().table = all.iter().copied().collect();
+        Ok(())
+    }
+
+    fn after_add(&mut self, prefix: &Prefix) -> Result<(), Failure> {
+        self.world().cut.push(*prefix);
+        Ok(())
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { entries: 100, bytes: usize::MAX, replace: self.world().replace, after_add: 4 }
+    }
+}
+
+const LONG: Duration = Duration::from_secs(60);
+const QUICK: Pace = Pace { first: Duration::from_millis(2), most: Duration::from_millis(20) };
+
+fn run(fake: &Fake, desired: Vec<Prefix>, foreign: Foreign) -> (Handle, Receiver<Event>) {
+    let (sender, receiver) = channel();
+    let settings = Settings { foreign, converge_every: Duration::from_secs(3600), ..Settings::default() };
+    let backend = Box::new(fake.clone());
+    let handle = start(backend, Ledger::new(desired, vec![]), &settings, sender, QUICK).unwrap();
+    (handle, receiver)
+}
+
+fn p(n: u16) -> Prefix {
+    let [high, low] = n.to_be_bytes();
+    host(std::net::IpAddr::from([198, 18, high, low]))
+}
+
+fn notes(events: &Receiver<Event>, words: &str) -> usize {
+    let said = |event: &Event| matches!(event, Event::Note(_, text) if text.contains(words));
+    events.try_iter().filter(said).count()
+}
+
+#[test]
+fn the_table_is_filled_at_the_start_in_batches_and_kept_at_the_stop() {
+    let fake = Fake::default();
+    let (handle, events) = run(&fake, (0..250).map(p).collect(), Foreign::Adopt);
+    assert!(handle.settle(LONG));
+    let status = handle.status();
+    assert!(status.in_step && status.entries == 250 && status.pending == 0, "{status:?}");
+    assert_eq!(status.warnings, ["no rule uses it"]);
+    assert!(handle.stop(false).in_step);
+    let world = fake.world();
+    assert_eq!((world.table.len(), world.batches.as_slice()), (250, [100, 100, 50].as_slice()));
+    assert_eq!(notes(&events, "250 of 250 bans were not in the firewall's table"), 1);
+}
+
+#[test]
+fn a_stop_can_take_our_entries_with_it_and_leaves_those_of_others() {
+    let fake = Fake::default();
+    fake.world().table.insert(p(900));
+    let (handle, _events) = run(&fake, (0..250).map(p).collect(), Foreign::Keep);
+    assert!(handle.settle(LONG));
+    assert_eq!(handle.stop(true).entries, 0);
+    assert_eq!(fake.world().table, BTreeSet::from([p(900)]));
+}
+
+#[test]
+fn a_flushed_table_is_refilled_and_said_once() {
+    let fake = Fake::default();
+    let (handle, events) = run(&fake, (0..5).map(p).collect(), Foreign::Adopt);
+    assert!(handle.settle(LONG));
+    fake.world().table.clear();
+    for _ in 0..2 {
+        handle.converge();
+        assert!(handle.settle(LONG));
+    }
+    assert_eq!((fake.world().table.len(), notes(&events, "had vanished")), (5, 1));
+}
+
+#[test]
+fn a_bad_entry_is_found_reported_and_left_until_the_next_comparison() {
+    let fake = Fake::default();
+    fake.world().bad.insert(p(33));
+    let (handle, events) = run(&fake, vec![], Foreign::Adopt);
+    assert!(handle.settle(LONG));
+    handle.change((0..90).map(|n| Change::Add(p(n))));
+    assert!(handle.settle(LONG));
+    assert_eq!(
+        (fake.world().table.len(), handle.status().set_aside, handle.status().in_step),
+        (89, 1, false)
+    );
+    let refused: Vec<Event> = events.try_iter().filter(|e| matches!(e, Event::Refused(..))).collect();
+    assert_eq!(refused, [Event::Refused(vec![p(33)], "bad entry".to_owned())]);
+    let commands = fake.world().batches.len();
+    assert!(commands < 30, "{commands} commands");
+
+    fake.world().bad.clear();
+    handle.converge();
+    assert!(handle.settle(LONG) && handle.status().in_step);
+    assert!(fake.world().table.contains(&p(33)));
+}
+
+#[test]
+fn a_lone_bad_entry_is_not_tried_for_ever() {
+    let fake = Fake::default();
+    fake.world().bad.insert(p(1));
+    let (handle, events) = run(&fake, vec![p(1)], Foreign::Adopt);
+    assert!(handle.settle(LONG), "it is set aside after a few attempts");
+    assert_eq!(handle.status().set_aside, 1);
+    assert_eq!(notes(&events, "does not do its part"), 1, "said once for all attempts");
+}
+
+#[test]
+fn a_broken_firewall_is_tried_again_and_compared_when_it_works() {
+    let fake = Fake::default();
+    let (handle, events) = run(&fake, vec![p(1)], Foreign::Adopt);
+    assert!(handle.settle(LONG));
+    let compared = fake.world().compared;
+    fake.world().failures.extend(std::iter::repeat_n(Failure::Broken("it hangs".to_owned()), 6));
+    handle.change([Change::Add(p(2))]);
+    assert!(handle.settle(LONG) && handle.status().in_step);
+    assert_eq!(fake.world().table.len(), 2);
+    assert!(fake.world().compared > compared);
+    let texts: Vec<Event> = events.try_iter().collect();
+    let said = |words| texts.iter().filter(|e| matches!(e, Event::Note(_, t) if t.contains(words))).count();
+    assert_eq!((said("(1 changes wait): it hangs"), said("does its part again")), (1, 1));
+}
+
+#[test]
+fn bans_go_on_while_the_table_cannot_be_compared() {
+    let fake = Fake::default();
+    fake.world().mute = true;
+    let (handle, events) = run(&fake, vec![p(1)], Foreign::Adopt);
+    let failed = |event: &Event| matches!(event, Event::Note(_, text) if text.contains("no answer"));
+    assert!(events.iter().any(|event| failed(&event)));
+    handle.change((10..250).map(|n| Change::Add(p(n))));
+    while handle.status().pending > 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(fake.world().table.len(), 240);
+    assert!(!handle.status().in_step && handle.status().last_error.is_some());
+    fake.world().mute = false;
+    assert!(handle.settle(LONG) && handle.status().in_step);
+    assert_eq!(fake.world().table.len(), 241);
+}
+
+#[test]
+fn a_table_that_somebody_deleted_is_made_again_by_the_next_change() {
+    let fake = Fake::default();
+    let (handle, _events) = run(&fake, vec![p(1)], Foreign::Adopt);
+    assert!(handle.settle(LONG));
+    let prepared = fake.world().prepared;
+    fake.world().failures.push_back(Failure::Refused("no such table".to_owned()));
+    handle.change([Change::Add(p(2)), Change::Add(p(3))]);
+    assert!(handle.settle(LONG));
+    let world = fake.world();
+    assert_eq!((world.prepared, world.table.len()), (prepared + 1, 3));
+}
+
+#[test]
+fn entries_of_others_are_adopted_kept_or_removed() {
+    for (policy, ours, left) in [(Foreign::Adopt, 2, 2), (Foreign::Keep, 1, 2), (Foreign::Remove, 1, 1)] {
+        let fake = Fake::default();
+        fake.world().table.insert(p(7));
+        let (handle, events) = run(&fake, vec![p(1)], policy);
+        assert!(handle.settle(LONG));
+        assert_eq!((handle.status().entries, fake.world().table.len()), (ours, left), "{policy:?}");
+        let adopted = events.try_iter().any(|event| event == Event::Foreign(vec![p(7)]));
+        assert_eq!(adopted, policy == Foreign::Adopt);
+    }
+}
+
+#[test]
+fn a_table_that_cannot_be_listed_is_replaced_only_when_others_entries_may_go() {
+    for (policy, left) in [(Foreign::Adopt, 3), (Foreign::Remove, 2)] {
+        let fake = Fake::default();
+        *fake.world() = World { unlistable: true, replace: 10, table: [p(7)].into(), ..World::default() };
+        let (handle, events) = run(&fake, vec![p(1), p(2)], policy);
+        assert!(handle.settle(LONG));
+        assert_eq!(fake.world().table.len(), left, "{policy:?}");
+        assert_eq!(notes(&events, "too large"), 1);
+        assert_eq!(handle.status().unlistable.as_deref(), Some("too large"));
+    }
+}
+
+#[test]
+fn connections_are_cut_after_small_batches_only() {
+    let fake = Fake::default();
+    let (handle, events) = run(&fake, vec![], Foreign::Adopt);
+    assert!(handle.settle(LONG));
+    handle.change([Change::Add(p(1)), Change::Remove(p(2))]);
+    assert!(handle.settle(LONG));
+    for round in 1..3 {
+        handle.change((0..10).map(|n| Change::Add(p(round * 100 + n))));
+        assert!(handle.settle(LONG));
+    }
+    assert_eq!((fake.world().cut.clone(), notes(&events, "were left alone")), (vec![p(1)], 1));
+}
+
+#[test]
+fn a_network_is_one_network_however_it_is_written() {
+    let fake = Fake::default();
+    let (handle, _events) = run(&fake, vec!["192.0.2.7/24".parse().unwrap()], Foreign::Remove);
+    handle.change([Change::Add("198.51.100.9/24".parse().unwrap())]);
+    handle.change([Change::Remove("198.51.100.1/24".parse().unwrap())]);
+    assert!(handle.settle(LONG));
+    assert_eq!(fake.world().table, BTreeSet::from(["192.0.2.0/24".parse().unwrap()]));
+}
+
+#[test]
+fn the_last_of_many_changes_is_what_the_table_shows() {
+    let fake = Fake::default();
+    let (handle, _events) = run(&fake, vec![], Foreign::Adopt);
+    let mut wanted: HashMap<Prefix, bool> = HashMap::new();
+    for n in 0..2_000u16 {
+        let (prefix, add) = (p(n * 7 % 50), n % 3 != 0);
+        wanted.insert(prefix, add);
+        handle.change([if add { Change::Add(prefix) } else { Change::Remove(prefix) }]);
+    }
+    assert!(handle.settle(LONG));
+    let expected: BTreeSet<Prefix> =
+        wanted.into_iter().filter(|(_, add)| *add).map(|(prefix, _)| prefix).collect();
+    assert_eq!(fake.world().table, expected);
+}
+
+#[test]
+fn a_dropped_handle_ends_the_thread() {
+    let fake = Fake::default();
+    let (handle, events) = run(&fake, vec![p(1)], Foreign::Adopt);
+    drop(handle);
+    // The channel closes when the thread is gone.
+    assert!(events.into_iter().count() <= 3);
+}

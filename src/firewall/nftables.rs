@@ -1,0 +1,309 @@
+//! nftables: a table of our own, `inet NAME`, through nft(8). Nothing outside of it is touched.
+//!
+//! For each prefix length in use there is one set, one chain and one rule, all of one name: `v4_32`, `v6_64`. The rule
+//! masks the source address and looks it up, so that plain hash sets do: nft's interval sets refuse a network that
+//! overlaps another one (a host in a banned network) and are slower to change. Everything needed is written in the same
+//! transaction as the elements: `add` of what exists is harmless, and a chain is emptied before its rule is added.
+//!
+//! The chains hang on prerouting at priority raw (-300): before connection tracking, so that connections that are
+//! already up end as well, and before any rule of the operator. The loopback interface is spared.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::runner::{Finished, Tool};
+use super::settings::check_table;
+use super::{Backend, Change, Failure, Limits, Listing, Settings, Unusable};
+use crate::address::{self, Prefix};
+
+/// Elements in one transaction: 100,000 took 0.35 s (nft 1.0.6), so 20,000 stay far from every limit and timeout.
+const CHUNK: usize = 20_000;
+
+/// A family and a prefix length: what a set, a chain and a rule are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    v6: bool,
+    bits: u8,
+}
+
+/// What a daemon with default settings bans; their sets are there from the start.
+const USUAL: [Kind; 3] =
+    [Kind { v6: false, bits: 32 }, Kind { v6: true, bits: 64 }, Kind { v6: true, bits: 128 }];
+
+impl Kind {
+    fn of(prefix: &Prefix) -> Self {
+        Self { v6: matches!(prefix, Prefix::V6(_)), bits: prefix.prefix_len() }
+    }
+
+    fn name(self) -> String {
+        format!("{}_{}", if self.v6 { "v6" } else { "v4" }, self.bits)
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        let (family, bits) = name.split_once('_')?;
+        let kind = Self { v6: family == "v6", bits: bits.parse().ok()? };
+        (kind.name() == name && kind.bits <= kind.most()).then_some(kind)
+    }
+
+    fn most(self) -> u8 {
+        if self.v6 { 128 } else { 32 }
+    }
+
+    /// The part of a rule that looks the source address up: `ip saddr & 255.255.255.0 @v4_24`.
+    fn lookup(self) -> String {
+        let (field, zero) = match self.v6 {
+            true => ("ip6 saddr", IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
+            false => ("ip saddr", IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        };
+        let mask = address::network(zero, self.bits).netmask();
+        let masked = if self.bits == self.most() { String::new() } else { format!(" & {mask}") };
+        format!("{field}{masked} @{}", self.name())
+    }
+}
+
+/// nft and the table it keeps.
+struct Nftables {
+    tool: Tool,
+    table: String,
+    /// The kinds whose sets we know to be there.
+    known: BTreeSet<Kind>,
+}
+
+pub(super) fn open(settings: &Settings) -> Result<Box<dyn Backend>, Unusable> {
+    check_table(&settings.table, "_")?;
+    if settings.table.starts_with(|c: char| !c.is_ascii_alphabetic()) {
+        return Err(Unusable(format!(
+            "an nftables table begins with a letter: `{}` does not",
+            settings.table
+        )));
+    }
+    let tools = &settings.tools.nft;
+    let found = tools.iter().find(|path| path.exists()).or_else(|| tools.first());
+    Ok(Box::new(Nftables {
+        tool: Tool::new(found.cloned().unwrap_or_else(|| PathBuf::from("/usr/sbin/nft")), settings.timeout),
+        table: settings.table.clone(),
+        known: USUAL.into(),
+    }))
+}
+
+impl Nftables {
+    fn transaction(&self, script: &str) -> Result<(), Failure> {
+        let run = self.tool.run(&["-f", "-"], script.as_bytes())?;
+        if run.ok() { Ok(()) } else { Err(Failure::Refused(self.explain(&run, "-f -"))) }
+    }
+
+    fn explain(&self, run: &Finished, command: &str) -> String {
+        let complaint = run.complaint(&format!("nft {command} (table inet {})", self.table));
+        let hint = if run.says("Operation not permitted") {
+            "run it as root or with CAP_NET_ADMIN"
+        } else if run.says("JSON support not compiled-in") {
+            "this nft was built without JSON: install one with it"
+        } else if run.says("Operation not supported") || run.says("Protocol not supported") {
+            "this kernel has no nf_tables: load the module nf_tables"
+        } else {
+            return complaint;
+        };
+        format!("{complaint} ({hint})")
+    }
+
+    /// The text that makes sets, chains and rules, whatever of them exists already.
+    fn scaffold<'a>(&self, kinds: impl Iterator<Item = &'a Kind>) -> String {
+        let table = &self.table;
+        let mut script = format!("add table inet {table}\n");
+        for kind in kinds {
+            let (name, lookup) = (kind.name(), kind.lookup());
+            let family = if kind.v6 { "ipv6_addr" } else { "ipv4_addr" };
+            // Writing to a String cannot fail.
+            let _infallible = write!(
+                script,
+                "add set inet {table} {name} {{ type {family}; }}\n\
+                 add chain inet {table} {name} {{ type filter hook prerouting priority -300; policy accept; }}\n\
+                 flush chain inet {table} {name}\n\
+                 add rule inet {table} {name} iifname != \"lo\" {lookup} drop\n"
+            );
+        }
+        script
+    }
+
+    /// The elements of the changes. A removed element is added first: deleting an absent one would undo all.
+    fn elements(&self, changes: &[Change]) -> String {
+        let (mut added, mut removed) = (BTreeMap::new(), BTreeMap::new());
+        for change in changes {
+            let prefix = change.prefix();
+            let list = if matches!(change, Change::Add(_)) { &mut added } else { &mut removed };
+            list.entry(Kind::of(&prefix)).or_insert_with(Vec::new).push(prefix.network());
+        }
+        let mut script = String::new();
+        for (verb, lists) in [("add", &added), ("add", &removed), ("delete", &removed)] {
+            for (kind, addresses) in lists {
+                let _infallible = write!(script, "{verb} element inet {} {} {{ ", self.table, kind.name());
+                for address in addresses {
+                    let _infallible = write!(script, "{address}, ");
+                }
+                script.push_str("}\n");
+            }
+        }
+        script
+    }
+}
+
+impl Backend for Nftables {
+    fn name(&self) -> &'static str {
+        "nftables"
+    }
+
+    fn prepare(&mut self) -> Result<Vec<String>, Failure> {
+        match self.transaction(&self.scaffold(self.known.iter())) {
+            Ok(()) => Ok(Vec::new()),
+            Err(Failure::Refused(text) | Failure::Broken(text)) => Err(Failure::Broken(text)),
+        }
+    }
+
+    fn apply(&mut self, changes: &[Change]) -> Result<(), Failure> {
+        let kinds: BTreeSet<Kind> = changes.iter().map(|change| Kind::of(&change.prefix())).collect();
+        let fresh: Vec<Kind> = kinds.difference(&self.known).copied().collect();
+        let mut script = if fresh.is_empty() { String::new() } else { self.scaffold(fresh.iter()) };
+        script.push_str(&self.elements(changes));
+        self.transaction(&script)?;
+        self.known.extend(fresh);
+        Ok(())
+    }
+
+    fn list(&mut self) -> Result<Listing, Failure> {
+        let run = self.tool.run(&["-j", "list", "table", "inet", &self.table], b"")?;
+        if !run.ok() {
+            return Err(Failure::Broken(self.explain(&run, "-j list table")));
+        }
+        let (listing, kinds) = parse_listing(&run.stdout).map_err(|error| {
+            Failure::Broken(format!(
+                "nft's JSON listing of table inet {} could not be read: {error}",
+                self.table
+            ))
+        })?;
+        self.known.extend(kinds);
+        Ok(listing)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { entries: CHUNK, bytes: usize::MAX, replace: 0, after_add: 0 }
+    }
+}
+
+/// `nft -j`: an array of objects with one key each, of which only sets matter.
+#[derive(Deserialize)]
+struct Ruleset {
+    nftables: Vec<Object>,
+}
+
+#[derive(Deserialize)]
+struct Object {
+    set: Option<Set>,
+}
+
+#[derive(Deserialize)]
+struct Set {
+    name: String,
+    #[serde(default)]
+    elem: Vec<Element>,
+}
+
+/// A plain element, or one with a comment or timeout that somebody else gave it; or none of ours.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Element {
+    Plain(IpAddr),
+    Dressed { elem: Value },
+    Other(IgnoredAny),
+}
+
+#[derive(Deserialize)]
+struct Value {
+    val: IpAddr,
+}
+
+/// All elements of all sets that are named as ours are, and which sets those are.
+fn parse_listing(json: &[u8]) -> Result<(Listing, Vec<Kind>), serde_json::Error> {
+    let ruleset: Ruleset = serde_json::from_slice(json)?;
+    let (mut entries, mut strange, mut kinds) = (Vec::new(), 0, Vec::new());
+    for set in ruleset.nftables.into_iter().filter_map(|object| object.set) {
+        let Some(kind) = Kind::parse(&set.name) else { continue };
+        kinds.push(kind);
+        for element in set.elem {
+            match element {
+                Element::Plain(address) | Element::Dressed { elem: Value { val: address } } => {
+                    match Prefix::new(address, kind.bits) {
+                        // An element with bits behind the mask can never match, and is none that we wrote.
+                        Ok(prefix) if prefix.trunc() == prefix => entries.push(prefix),
+                        _ => strange += 1,
+                    }
+                }
+                Element::Other(_) => strange += 1,
+            }
+        }
+    }
+    Ok((Listing::Complete { entries, strange }, kinds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nftables() -> Nftables {
+        let tool = Tool::new("/usr/sbin/nft", std::time::Duration::from_secs(1));
+        Nftables { tool, table: "portcullis".to_owned(), known: USUAL.into() }
+    }
+
+    #[test]
+    fn a_prefix_length_has_a_name_and_a_mask() {
+        let lookup = |prefix: &str| Kind::of(&prefix.parse().unwrap()).lookup();
+        assert_eq!(lookup("192.0.2.7/32"), "ip saddr @v4_32");
+        assert_eq!(lookup("192.0.2.0/24"), "ip saddr & 255.255.255.0 @v4_24");
+        assert_eq!(lookup("2001:db8::1/128"), "ip6 saddr @v6_128");
+        assert_eq!(lookup("2001:db8::/64"), "ip6 saddr & ffff:ffff:ffff:ffff:: @v6_64");
+        assert_eq!(lookup("2001:db8::/44"), "ip6 saddr & ffff:ffff:fff0:: @v6_44");
+    }
+
+    #[test]
+    fn only_names_that_we_give_are_read_back() {
+        for bits in 0..=32 {
+            let kind = Kind { v6: false, bits };
+            assert_eq!(Kind::parse(&kind.name()), Some(kind));
+        }
+        for other in ["v4_33", "v6_129", "v4_032", "v4_", "v4", "v5_32", "v4_32_old", "blocklist"] {
+            assert_eq!(Kind::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_batch_is_one_transaction_in_which_an_absent_element_can_be_deleted() {
+        let changes = [
+            Change::Add("192.0.2.7/32".parse().unwrap()),
+            Change::Remove("2001:db8::/64".parse().unwrap()),
+            Change::Add("192.0.2.8/32".parse().unwrap()),
+        ];
+        assert_eq!(
+            nftables().elements(&changes),
+            "add element inet portcullis v4_32 { 192.0.2.7, 192.0.2.8, }\n\
+             add element inet portcullis v6_64 { 2001:db8::, }\n\
+             delete element inet portcullis v6_64 { 2001:db8::, }\n"
+        );
+    }
+
+    #[test]
+    fn a_listing_tells_plain_dressed_and_strange_elements_apart() {
+        let json = br#"{"nftables": [{"metainfo": {"version": "1.0.6"}}, {"table": {"name": "portcullis"}},
+            {"set": {"family": "inet", "name": "v4_24", "table": "portcullis", "type": "ipv4_addr", "handle": 1,
+              "elem": ["192.0.2.0", "192.0.2.9", {"elem": {"val": "198.51.100.0", "comment": "x"}}, {"range": [1, 2]}]}},
+            {"set": {"name": "v6_64", "type": "ipv6_addr"}}, {"set": {"name": "mine", "elem": ["10.0.0.1"]}}]}"#;
+        let (listing, kinds) = parse_listing(json).unwrap();
+        let entries = vec!["192.0.2.0/24".parse().unwrap(), "198.51.100.0/24".parse().unwrap()];
+        assert_eq!(listing, Listing::Complete { entries, strange: 2 });
+        assert_eq!(kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>(), ["v4_24", "v6_64"]);
+        assert!(parse_listing(b"").is_err(), "no answer is not an empty table");
+    }
+}

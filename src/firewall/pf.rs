@@ -1,0 +1,315 @@
+//! pf: the content of one table, through pfctl(8). Rules are the operator's and are never loaded or flushed.
+//!
+//! What decides is the exit status, and for a listing the exit status alone is not enough: a table of more than
+//! `net.pf.request_maxcount` entries prints nothing and exits 255 as a missing table does, in other words on each
+//! release. So a refused listing is followed by a look at the table's own count. Measured on 13.2 and 15.1.
+
+use std::fmt::Write as _;
+
+use super::runner::{Finished, Tool};
+use super::settings::check_table;
+use super::{Backend, Change, Failure, Limits, Listing, Settings, Unusable};
+use crate::address::{self, Prefix};
+
+/// Entries in one add or delete; 13.2 refuses more than 65,535, and a run-time sysctl can lower that.
+const CHUNK: usize = 10_000;
+/// Entries in one replace: 32,768 pass, 40,000 do not, on both releases.
+const REPLACE: usize = 32_768;
+/// Larger batches leave connections alone: each addition costs two runs of pfctl of some milliseconds.
+const KILL_AT_MOST: usize = 64;
+
+/// pfctl and the table it is used on.
+struct Pf {
+    tool: Tool,
+    table: String,
+    anchor: Option<String>,
+    kill_states: bool,
+}
+
+pub(super) fn open(settings: &Settings) -> Result<Box<dyn Backend>, Unusable> {
+    check_table(&settings.table, "_.-")?;
+    if let Some(anchor) = &settings.anchor {
+        check_anchor(anchor)?;
+    }
+    Ok(Box::new(Pf {
+        tool: Tool::new(&settings.tools.pfctl, settings.timeout),
+        table: settings.table.clone(),
+        anchor: settings.anchor.clone(),
+        kill_states: settings.kill_states,
+    }))
+}
+
+fn check_anchor(anchor: &str) -> Result<(), Unusable> {
+    if anchor.split('/').all(|part| check_table(part, "_.-").is_ok()) {
+        return Ok(());
+    }
+    let name = anchor.escape_default();
+    Err(Unusable(format!(
+        "`{name}` cannot be a pf anchor: write a path such as portcullis or portcullis/main"
+    )))
+}
+
+/// What `pfctl -vvsT` says of our table.
+#[derive(Debug, PartialEq, Eq)]
+struct Table {
+    constant: bool,
+    referenced: bool,
+    entries: Option<usize>,
+}
+
+impl Pf {
+    /// One table command; the sentence of a failure names it.
+    fn table(&self, command: &str, entries: &[Prefix]) -> Result<(), Failure> {
+        let run = self.run(&["-q", "-t", &self.table, "-T", command, "-f", "-"], &lines(entries))?;
+        if run.ok() { Ok(()) } else { Err(Failure::Refused(self.explain(&run, command))) }
+    }
+
+    fn run(&self, args: &[&str], input: &[u8]) -> Result<Finished, Failure> {
+        let anchor = self.anchor.iter().flat_map(|anchor| ["-a", anchor]);
+        let all: Vec<&str> = anchor.chain(args.iter().copied()).collect();
+        self.tool.run(&all, input)
+    }
+
+    fn explain(&self, run: &Finished, command: &str) -> String {
+        let table = &self.table;
+        let complaint = run.complaint(&format!("pfctl -t {table} -T {command}"));
+        let hint = if run.says("Cannot allocate memory") {
+            "pf holds as many table entries as it may, over all tables: raise it with \
+             `set limit table-entries 400000` in /etc/pf.conf and `service pf reload`"
+        } else if run.says("Operation not permitted") {
+            "the table is `const` in /etc/pf.conf, or kern.securelevel is 3: drop `const`, or lower the securelevel at boot"
+        } else if run.says("Permission denied") {
+            "run it as root"
+        } else if run.says("/dev/pf") {
+            "pf is not loaded: `service pf onestart`, and pf_enable=\"YES\" in /etc/rc.conf"
+        } else if run.says("Invalid argument") {
+            "net.pf.request_maxcount may be below 10,000: put it back to 65535"
+        } else {
+            return complaint;
+        };
+        format!("{complaint} ({hint})")
+    }
+
+    /// Our table, if it exists. Prints names and counts, so it works for tables of any size.
+    ///
+    /// In an anchor that does not exist yet this fails (ENOENT in `pfr_table_count`); the first add makes the anchor.
+    fn look(&self) -> Result<Option<Table>, Failure> {
+        let run = self.run(&["-vvsT"], b"")?;
+        if !run.ok() && self.anchor.is_some() {
+            // Not the device, then, but the anchor.
+            return self.running().map(|_| None);
+        }
+        if !run.ok() {
+            return Err(Failure::Broken(self.explain(&run, "show")));
+        }
+        Ok(find_table(&String::from_utf8_lossy(&run.stdout), &self.table, self.anchor.as_deref()))
+    }
+
+    /// The exit status is 1 for "not running" and for any error; only the first prints a word.
+    fn running(&self) -> Result<Option<String>, Failure> {
+        let run = self.tool.run(&["-s", "Running"], b"")?;
+        match (run.code, run.stdout.is_empty()) {
+            (0, _) => Ok(None),
+            (_, false) => {
+                Ok(Some("pf is not enabled, so the table blocks nobody: `service pf start`".to_owned()))
+            }
+            (_, true) => Err(Failure::Broken(self.explain(&run, "show"))),
+        }
+    }
+
+    fn advice(&self, table: Option<&Table>) -> Option<String> {
+        let name = &self.table;
+        let rule = format!("put `block drop in quick from <{name}>` before any pass rule in /etc/pf.conf");
+        match table {
+            None => Some(format!(
+                "pf has no table <{name}> yet; the first ban makes it, but no rule uses it: \
+                 put `table <{name}> persist` into /etc/pf.conf, and {rule}"
+            )),
+            Some(table) if table.constant => Some(format!(
+                "pf's table <{name}> is `const`, so nothing can be added: drop that word in /etc/pf.conf"
+            )),
+            Some(table) if !table.referenced => Some(format!("no pf rule uses the table <{name}>: {rule}")),
+            Some(_) => None,
+        }
+    }
+}
+
+impl Backend for Pf {
+    fn name(&self) -> &'static str {
+        "pf"
+    }
+
+    fn prepare(&mut self) -> Result<Vec<String>, Failure> {
+        let running = self.running()?;
+        let table = self.look()?;
+        Ok([running, self.advice(table.as_ref())].into_iter().flatten().collect())
+    }
+
+    /// Deletes first: that makes room where pf's limit of entries is reached.
+    fn apply(&mut self, changes: &[Change]) -> Result<(), Failure> {
+        let pick = |add: bool| -> Vec<Prefix> {
+            changes.iter().filter(|c| matches!(c, Change::Add(_)) == add).map(Change::prefix).collect()
+        };
+        let (added, removed) = (pick(true), pick(false));
+        if !removed.is_empty() {
+            match self.table("delete", &removed) {
+                // Nothing is in a table that does not exist; only its absence is looked up, not the words about it.
+                Err(Failure::Refused(_)) if self.look()?.is_none() => {}
+                answer => answer?,
+            }
+        }
+        if added.is_empty() { Ok(()) } else { self.table("add", &added) }
+    }
+
+    fn list(&mut self) -> Result<Listing, Failure> {
+        let run = self.run(&["-q", "-t", &self.table, "-T", "show"], b"")?;
+        if run.ok() {
+            return Ok(parse_show(&String::from_utf8_lossy(&run.stdout)));
+        }
+        let Some(table) = self.look()? else {
+            return Ok(Listing::Complete { entries: Vec::new(), strange: 0 });
+        };
+        let why = match table.entries {
+            Some(count) => format!(
+                "pf's table <{}> holds {count} entries and pfctl does not list it, as it does with more than \
+                 net.pf.request_maxcount (65535): raise that, on 13 and later with \
+                 `sysctl net.pf.request_maxcount={}`, to let entries of others be seen",
+                self.table,
+                (count + 1).next_power_of_two()
+            ),
+            None => self.explain(&run, "show"),
+        };
+        Ok(Listing::Unlistable { entries: table.entries, why })
+    }
+
+    fn replace(&mut self, all: &[Prefix]) -> Result<(), Failure> {
+        self.table("replace", all)
+    }
+
+    /// Cuts the connections of a prefix in both directions.
+    ///
+    /// After the add, never before: pfctl does `-k` first when both are in one call, and a packet in between would make
+    /// a new state. A state of either direction passes packets of both, so both are looked for.
+    fn after_add(&mut self, prefix: &Prefix) -> Result<(), Failure> {
+        let peer = address::display(prefix);
+        let everywhere = if matches!(prefix, Prefix::V4(_)) { "0.0.0.0/0" } else { "::/0" };
+        for args in [["-q", "-k", &peer].as_slice(), &["-q", "-k", everywhere, "-k", &peer]] {
+            // Without the anchor: states are not kept by anchor.
+            let run = self.tool.run(args, b"")?;
+            if !run.ok() {
+                return Err(Failure::Refused(run.complaint(&format!("pfctl -k {peer}"))));
+            }
+        }
+        Ok(())
+    }
+
+    fn limits(&self) -> Limits {
+        let after_add = if self.kill_states { KILL_AT_MOST } else { 0 };
+        Limits { entries: CHUNK, bytes: usize::MAX, replace: REPLACE, after_add }
+    }
+}
+
+fn lines(entries: &[Prefix]) -> Vec<u8> {
+    let mut text = String::with_capacity(entries.len() * 20);
+    for entry in entries {
+        // Writing to a String cannot fail.
+        let _infallible = writeln!(text, "{}", address::display(entry));
+    }
+    text.into_bytes()
+}
+
+/// Reads `pfctl -T show`: a feedback character or blank, `!` or blank, the address, `/len` only when shorter than a host.
+fn parse_show(text: &str) -> Listing {
+    let (mut entries, mut strange) = (Vec::new(), 0);
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        match parse_entry(line) {
+            Some(prefix) => entries.push(prefix),
+            None => strange += 1,
+        }
+    }
+    Listing::Complete { entries, strange }
+}
+
+/// A prefix exactly as the firewall has it: a v4-mapped entry of somebody else stays IPv6, so that it can be removed.
+fn parse_entry(text: &str) -> Option<Prefix> {
+    match text.parse::<std::net::IpAddr>() {
+        Ok(address) => Some(address::host(address)),
+        Err(_) => text.parse::<Prefix>().ok().map(|prefix| prefix.trunc()),
+    }
+}
+
+/// Finds a table in `pfctl -vvsT`: `-pa-r--\tNAME[\tANCHOR]`, then indented lines, `\tAddresses:   N` among them.
+///
+/// The flags are const, persist, active, inactive, referenced by rules, referenced from an anchor, counters.
+fn find_table(text: &str, name: &str, anchor: Option<&str>) -> Option<Table> {
+    let mut lines = text.lines();
+    let flags = lines.by_ref().find_map(|line| {
+        let mut fields = line.split('\t');
+        let flags = fields.next().filter(|flags| !flags.is_empty())?;
+        (fields.next() == Some(name) && fields.next().unwrap_or("") == anchor.unwrap_or("")).then_some(flags)
+    })?;
+    let details = lines.take_while(|line| line.starts_with('\t'));
+    let entries =
+        details.filter_map(|line| line.trim().strip_prefix("Addresses:")).find_map(|n| n.trim().parse().ok());
+    Some(Table { constant: flags.contains('c'), referenced: flags.contains(['r', 'h']), entries })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As 13.2 prints it, with a second table of a like name and one in an anchor.
+    const TABLES: &str = "-pa-r--\tbl\n\tAddresses:   70000\n\tCleared:     Sun Nov 22 15:36:59 2026\n\
+        \tReferences:  [ Anchors: 0                  Rules: 1                  ]\n\
+        c-a----\tbl2\n\tAddresses:   2\n\
+        -pa-r--\tbl2\tportcullis\n\tAddresses:   1\n";
+
+    #[test]
+    fn a_table_is_found_by_its_whole_name_and_anchor() {
+        let bl = Table { constant: false, referenced: true, entries: Some(70_000) };
+        assert_eq!(find_table(TABLES, "bl", None), Some(bl));
+        let bl2 = find_table(TABLES, "bl2", None).unwrap();
+        assert_eq!((bl2.constant, bl2.referenced, bl2.entries), (true, false, Some(2)));
+        assert_eq!(find_table(TABLES, "bl2", Some("portcullis")).unwrap().entries, Some(1));
+        assert_eq!(find_table(TABLES, "b", None), None);
+        assert_eq!(find_table(TABLES, "Addresses:   2", None), None);
+        assert_eq!(find_table("", "bl", None), None);
+    }
+
+    #[test]
+    fn a_listing_is_read_as_it_stands() {
+        let text = "   192.0.2.1\n   2001:db8::/64\n   ::ffff:192.0.2.9\n  !192.0.2.2\n   10.0.0.0/8\n";
+        let Listing::Complete { entries, strange } = parse_show(text) else { panic!("complete") };
+        let texts: Vec<String> = entries.iter().map(address::display).collect();
+        assert_eq!(texts, ["192.0.2.1", "2001:db8::/64", "::ffff:192.0.2.9", "10.0.0.0/8"]);
+        assert_eq!(strange, 1, "a negated entry is not one of ours");
+    }
+
+    #[test]
+    fn the_operator_is_told_which_rule_is_missing() {
+        let pf = Pf {
+            tool: Tool::new("/sbin/pfctl", std::time::Duration::from_secs(1)),
+            table: "bl".to_owned(),
+            anchor: None,
+            kill_states: true,
+        };
+        let used = Table { constant: false, referenced: true, entries: Some(1) };
+        assert_eq!(pf.advice(Some(&used)), None);
+        let unused = pf.advice(Some(&Table { referenced: false, ..used })).unwrap();
+        assert_eq!(
+            unused,
+            "no pf rule uses the table <bl>: put `block drop in quick from <bl>` before any pass rule in /etc/pf.conf"
+        );
+        assert!(pf.advice(None).unwrap().contains("`table <bl> persist`"));
+    }
+
+    #[test]
+    fn anchors_are_paths_of_plain_names() {
+        for good in ["portcullis", "portcullis/main"] {
+            assert_eq!(check_anchor(good), Ok(()), "{good}");
+        }
+        for bad in ["", "/x", "x/", "-f", "a b", "x/*", "x\n"] {
+            assert!(check_anchor(bad).is_err(), "{bad:?}");
+        }
+    }
+}

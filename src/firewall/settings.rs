@@ -1,0 +1,124 @@
+//! What the operator decides about the firewall, in plain values; the configuration maps onto it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Unusable;
+
+/// Everything a backend and the worker need to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// A name from [`super::BACKENDS`].
+    pub backend: String,
+    /// The firewall's table: letters, digits, `_`, `.` and `-`, at most 31 of them.
+    pub table: String,
+    /// pf only: the anchor that holds the table; `None` for the main rule set.
+    pub anchor: Option<String>,
+    /// pf only: whether connections of a newly added prefix are cut.
+    pub kill_states: bool,
+    /// What happens to entries that somebody else put into the table.
+    pub foreign: Foreign,
+    /// How often the table is compared with what it should hold.
+    pub converge_every: Duration,
+    /// How long one run of a tool may take before it is killed.
+    pub timeout: Duration,
+    /// The `command` backend's programs.
+    pub command: CommandTemplates,
+    /// Where the tools are.
+    pub tools: Tools,
+}
+
+impl Default for Settings {
+    /// `dry-run` with table `portcullis`: adopt what others added, compare every five minutes, wait ten seconds for a tool.
+    fn default() -> Self {
+        Self {
+            backend: "dry-run".to_owned(),
+            table: "portcullis".to_owned(),
+            anchor: None,
+            kill_states: true,
+            foreign: Foreign::Adopt,
+            converge_every: Duration::from_secs(300),
+            timeout: Duration::from_secs(10),
+            command: CommandTemplates::default(),
+            tools: Tools::default(),
+        }
+    }
+}
+
+/// What happens to entries of the table that Portcullis did not put there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreign {
+    /// They are reported and from then on treated as bans of our own.
+    Adopt,
+    /// They stay and are not touched.
+    Keep,
+    /// They are taken out.
+    Remove,
+}
+
+/// The operator's own programs, as argument vectors that start with an absolute path; no shell reads them.
+///
+/// `{prefix}` in an argument of `add` or `remove` is replaced, one run for each prefix; without it, the program runs
+/// once for a batch and reads prefixes from standard input, one a line. Doing a thing twice must succeed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandTemplates {
+    /// Run at start, before each comparison and after failures; empty for nothing.
+    pub prepare: Vec<String>,
+    /// Adds prefixes.
+    pub add: Vec<String>,
+    /// Removes prefixes.
+    pub remove: Vec<String>,
+    /// Prints all prefixes, one a line; empty where that is impossible: then everything is added again instead.
+    pub list: Vec<String>,
+    /// Reads all prefixes from standard input and makes the table hold exactly them; empty for none.
+    pub replace: Vec<String>,
+}
+
+/// Where the firewalls' own tools are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tools {
+    /// pfctl(8).
+    pub pfctl: PathBuf,
+    /// ipfw(8).
+    pub ipfw: PathBuf,
+    /// nft(8); the first that exists is taken.
+    pub nft: Vec<PathBuf>,
+}
+
+impl Default for Tools {
+    fn default() -> Self {
+        Self {
+            pfctl: "/sbin/pfctl".into(),
+            ipfw: "/sbin/ipfw".into(),
+            nft: ["/usr/sbin/nft", "/sbin/nft", "/usr/local/sbin/nft"].map(PathBuf::from).into(),
+        }
+    }
+}
+
+/// Longest table name: pf's `PF_TABLE_NAME_SIZE` is 32 with the final NUL; ipfw (63) and nft (255) take more.
+const LONGEST_TABLE: usize = 31;
+
+/// Checks a table's name so that no tool can read it as an option, a second word or a second command.
+pub(super) fn check_table(name: &str, extra: &str) -> Result<(), Unusable> {
+    let known = |c: char| c.is_ascii_alphanumeric() || extra.contains(c);
+    let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    if starts_well && name.len() <= LONGEST_TABLE && name.chars().all(known) {
+        return Ok(());
+    }
+    Err(Unusable(format!(
+        "`{}` cannot be the name of a firewall table: write up to {LONGEST_TABLE} letters, digits or `{extra}`",
+        name.escape_default()
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_name_that_pf_takes_is_taken() {
+        assert!(check_table(&"x".repeat(31), "_").is_ok());
+        let message = check_table(&"x".repeat(32), "_").unwrap_err().to_string();
+        assert!(message.ends_with("write up to 31 letters, digits or `_`"), "{message}");
+    }
+}

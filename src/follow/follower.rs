@@ -1,0 +1,198 @@
+//! All sources together: look at everything, hand out what is new.
+
+use std::ops::ControlFlow;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::group::Group;
+use super::logfile::{Eyes, Log, Tally};
+use super::pipe::Pipe;
+use super::position::{FileKey, Stored};
+use super::tail::{BUFFER, Tail};
+use super::{Kind, Sink, Source, SourceId};
+
+/// When nobody looked for so long (the machine slept, the reader was blocked), what is found was written some time ago.
+const AWAY: Duration = Duration::from_secs(30);
+
+/// Follows all sources; owns one buffer, the open files and nothing else.
+pub struct Follower {
+    inputs: Vec<Input>,
+    quiet: Duration,
+    looked: Instant,
+    buf: Box<[u8]>,
+    notes: Vec<String>,
+}
+
+enum Input {
+    Files(Group),
+    Pipe(Pipe),
+}
+
+/// What a look found, apart from the lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// There is more to read at once.
+    pub more: bool,
+    /// A rotated file may still get lines.
+    pub draining: bool,
+    /// The sink broke.
+    pub stopped: bool,
+    /// All sources have ended for good (standard input alone does).
+    pub ended: bool,
+}
+
+/// One followed path, for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Whose path it is.
+    pub source: SourceId,
+    /// The path; `-` for standard input.
+    pub path: Arc<str>,
+    /// How far the newest file is read, in bytes.
+    pub offset: u64,
+    /// Bytes in plain files that were not read yet; a partial line counts.
+    pub behind: u64,
+    /// Rotated files that are still read.
+    pub rotated: usize,
+    /// Whole lines handed out.
+    pub lines: u64,
+    /// Bytes handed out.
+    pub bytes: u64,
+    /// Lines dropped because they were longer than [`LINE_MAX`](super::LINE_MAX).
+    pub overlong: u64,
+    /// When lines were last handed out.
+    pub last_data: Option<Instant>,
+    /// Why the path cannot be read now, as the end of a sentence that begins with it.
+    pub trouble: Option<String>,
+}
+
+impl Follower {
+    /// Looks at all paths once, so that "the end" of a file that was never read is its end now. `quiet` is how long a
+    /// rotated file must have been quiet before it is closed; newsyslog signals syslogd within some ten seconds.
+    pub fn new(sources: Vec<Source>, stored: &[Stored], quiet: Duration, now: Instant) -> Self {
+        let mut notes = Vec::new();
+        let mut inputs = Vec::new();
+        for (index, source) in (0..).zip(sources) {
+            inputs.push(Input::new(SourceId(index), source, stored, &mut notes));
+        }
+        let mut eyes = Eyes { now, quiet, away: false, notes: &mut notes };
+        inputs.iter_mut().for_each(|input| input.observe(&mut eyes));
+        Self { inputs, quiet, looked: now, buf: vec![0; BUFFER].into(), notes }
+    }
+
+    /// Looks at all files again and hands out the whole lines that are new, at most about a megabyte of each path.
+    pub fn look(&mut self, now: Instant, sink: &mut Sink<'_>) -> Looked {
+        let away = now.saturating_duration_since(self.looked) > AWAY;
+        self.looked = now;
+        let mut eyes = Eyes { now, quiet: self.quiet, away, notes: &mut self.notes };
+        let mut looked = Looked { ended: true, ..Looked::default() };
+        for input in &mut self.inputs {
+            input.observe(&mut eyes);
+            match input.read(&mut eyes, &mut self.buf, sink) {
+                ControlFlow::Continue(more) => looked.more |= more,
+                ControlFlow::Break(()) => return Looked { stopped: true, ended: false, ..looked },
+            }
+            looked.draining |= input.logs().iter().any(|log| log.is_draining(&eyes));
+            looked.ended &= matches!(input, Input::Pipe(pipe) if pipe.ended);
+        }
+        looked
+    }
+
+    /// What the operator should hear, each once: sentences that begin with the path.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// All followed paths, in the order of the sources.
+    pub fn status(&self) -> Vec<Status> {
+        self.inputs.iter().flat_map(Input::status).collect()
+    }
+
+    /// The files at the followed paths: what a wake-up may watch.
+    pub(super) fn watchable(&self) -> impl Iterator<Item = (&Arc<str>, FileKey)> {
+        let logs = self.inputs.iter().flat_map(Input::logs);
+        logs.filter_map(|log| log.current_key().map(|key| (&log.path, key)))
+    }
+
+    /// The open pipes: what can be waited for.
+    pub(super) fn pipes(&self) -> impl Iterator<Item = (FileKey, BorrowedFd<'_>)> {
+        self.inputs.iter().filter_map(|input| match input {
+            Input::Pipe(pipe) => pipe.descriptor(),
+            Input::Files(_) => None,
+        })
+    }
+}
+
+impl Input {
+    fn new(id: SourceId, source: Source, stored: &[Stored], notes: &mut Vec<String>) -> Self {
+        let own = stored.iter().filter(|stored| stored.source == source.name).cloned().collect();
+        match source.kind {
+            Kind::Files => Self::Files(Group::new(id, source, own, notes)),
+            Kind::Fifo => Self::Pipe(Pipe::fifo(id, &source.path, source.through_links)),
+            Kind::StandardInput => Self::Pipe(Pipe::standard_input(id)),
+        }
+    }
+
+    fn observe(&mut self, eyes: &mut Eyes<'_>) {
+        match self {
+            Self::Files(group) => group.observe(eyes),
+            Self::Pipe(pipe) => pipe.observe(eyes),
+        }
+    }
+
+    fn read(&mut self, eyes: &mut Eyes<'_>, buf: &mut [u8], sink: &mut Sink<'_>) -> ControlFlow<(), bool> {
+        let mut more = false;
+        match self {
+            Self::Pipe(pipe) => return pipe.read(eyes, buf, sink),
+            Self::Files(group) => {
+                for log in &mut group.logs {
+                    more |= log.read(eyes, buf, sink)?;
+                }
+            }
+        }
+        ControlFlow::Continue(more)
+    }
+
+    fn logs(&self) -> &[Log] {
+        match self {
+            Self::Files(group) => &group.logs,
+            Self::Pipe(_) => &[],
+        }
+    }
+
+    fn status(&self) -> Vec<Status> {
+        match self {
+            Self::Files(group) => group.logs.iter().map(Status::of_log).collect(),
+            Self::Pipe(pipe) => vec![Status::new(pipe.source, &pipe.path, &pipe.tally, pipe.trouble.clone())],
+        }
+    }
+}
+
+impl Status {
+    fn new(source: SourceId, path: &Arc<str>, tally: &Tally, trouble: Option<String>) -> Self {
+        let Tally { lines, bytes, overlong, last_data } = *tally;
+        let path = Arc::clone(path);
+        Self {
+            source,
+            path,
+            offset: bytes,
+            behind: 0,
+            rotated: 0,
+            lines,
+            bytes,
+            overlong,
+            last_data,
+            trouble,
+        }
+    }
+
+    fn of_log(log: &Log) -> Self {
+        Self {
+            offset: log.tails.back().map_or(0, |tail| tail.place.offset),
+            behind: log.tails.iter().map(Tail::behind).sum(),
+            rotated: log.tails.len() - usize::from(log.at_path),
+            ..Self::new(log.source, &log.path, &log.tally, log.trouble.clone())
+        }
+    }
+}

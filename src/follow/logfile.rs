@@ -1,0 +1,208 @@
+//! One followed path: what lies there now, and the conclusions from it.
+
+use std::collections::VecDeque;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::SourceId;
+use super::open::{Sight, sight};
+use super::position::{FileKey, Mark, Position};
+use super::tail::Tail;
+
+/// What a look knows beside the files.
+pub(super) struct Eyes<'a> {
+    pub(super) now: Instant,
+    /// How long a rotated file must have been quiet before it is closed.
+    pub(super) quiet: Duration,
+    /// Nobody looked for long: what is found now was not written just now.
+    pub(super) away: bool,
+    /// Sentences for the operator.
+    pub(super) notes: &'a mut Vec<String>,
+}
+
+/// Where to begin in the first file that is seen at the path.
+#[derive(Clone, Copy)]
+pub(super) enum Start {
+    /// At its beginning.
+    Beginning,
+    /// At the end, if there is a file at the first sight.
+    End,
+    /// It was there at the first sight, this large: what stood there already is not read, however late it can be
+    /// opened.
+    Size(FileKey, u64),
+}
+
+/// What was read of one path, for the operator.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Tally {
+    pub(super) lines: u64,
+    pub(super) bytes: u64,
+    pub(super) overlong: u64,
+    pub(super) last_data: Option<Instant>,
+}
+
+/// One followed path.
+pub(super) struct Log {
+    pub(super) source: SourceId,
+    pub(super) path: Arc<str>,
+    pub(super) through_links: bool,
+    /// Where the path led to, symlinks followed, when the files still read were opened; the newest last. Rotated
+    /// files lie beside them.
+    pub(super) homes: Vec<PathBuf>,
+    /// The files being read, oldest first.
+    pub(super) tails: VecDeque<Tail>,
+    /// Whether the last of them is at the path; otherwise all were rotated away or deleted.
+    pub(super) at_path: bool,
+    /// The last ones that were read to their end and closed: they tell where unread ones begin.
+    pub(super) closed: VecDeque<Mark>,
+    pub(super) start: Start,
+    /// What comes from now on is to be read, whatever becomes of it before the next look.
+    pub(super) began: bool,
+    /// A stored position whose files were not looked for yet.
+    pub(super) stored: Option<Position>,
+    /// The position changed otherwise than by reading on.
+    pub(super) moved: bool,
+    /// Why the path cannot be read, as the end of a sentence.
+    pub(super) trouble: Option<String>,
+    pub(super) tally: Tally,
+}
+
+impl Log {
+    pub(super) fn new(source: SourceId, path: &str, through_links: bool, start: Start) -> Self {
+        Self {
+            source,
+            path: path.into(),
+            through_links,
+            homes: vec![PathBuf::from(path)],
+            tails: VecDeque::new(),
+            at_path: false,
+            closed: VecDeque::new(),
+            start,
+            began: false,
+            stored: None,
+            moved: false,
+            trouble: None,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Goes on where reading stood.
+    pub(super) fn resume_at(&mut self, position: Position) {
+        (self.stored, self.start, self.began) = (Some(position), Start::Beginning, true);
+    }
+
+    pub(super) fn sight(&self) -> Sight {
+        sight(Path::new(&*self.path), self.through_links)
+    }
+
+    /// Whether anything is left to read, now or of what was stored.
+    pub(super) fn is_in_use(&self) -> bool {
+        !self.tails.is_empty() || self.stored.is_some()
+    }
+
+    /// The file at the path, by its key.
+    pub(super) fn current_key(&self) -> Option<FileKey> {
+        self.tails.back().filter(|_| self.at_path).map(|tail| tail.key)
+    }
+
+    /// Draws the conclusions from what lies at the path now.
+    pub(super) fn observe(&mut self, sight: &Sight, eyes: &mut Eyes<'_>) {
+        self.notice(eyes);
+        match sight {
+            Sight::File(meta) => {
+                if let Start::End = self.start {
+                    self.start = Start::Size(FileKey::of(meta), meta.size());
+                }
+                if self.current_key() == Some(FileKey::of(meta)) {
+                    self.trouble = None;
+                } else {
+                    self.another_file(eyes);
+                }
+            }
+            Sight::Missing => self.no_file(eyes),
+            Sight::Strange(why) => {
+                self.leave(eyes);
+                self.complain((*why).to_owned(), eyes);
+            }
+            Sight::Unreachable(why) => self.complain(why.clone(), eyes),
+        }
+    }
+
+    /// Says what is wrong once, until it is something else.
+    pub(super) fn complain(&mut self, why: String, eyes: &mut Eyes<'_>) {
+        if self.trouble.as_deref() != Some(&why) {
+            eyes.notes.push(format!("{} {why}", self.path));
+            self.trouble = Some(why);
+        }
+    }
+
+    fn notice(&mut self, eyes: &Eyes<'_>) {
+        for tail in &mut self.tails {
+            // A descriptor that cannot be asked any more fails at the next read, where that is dealt with.
+            let _ = tail.notice(eyes);
+        }
+    }
+
+    fn no_file(&mut self, eyes: &mut Eyes<'_>) {
+        self.leave(eyes);
+        if self.tails.is_empty() && self.closed.is_empty() {
+            self.complain("is not there; it will be read as soon as it is".to_owned(), eyes);
+        }
+    }
+
+    /// Nothing is there at the first sight: whatever comes is new, also what is rotated away before the next look.
+    fn remember_rotated(&mut self, eyes: &Eyes<'_>) {
+        self.start = Start::Beginning;
+        let newest = self.neighbours(None).pop();
+        let mark = newest.and_then(|file| file.into_tail(0, eyes.now).ok()).map(|tail| tail.identity());
+        self.closed.extend(mark.map(|mark| Mark { closed: true, ..mark }));
+        (self.began, self.moved) = (true, true);
+    }
+
+    /// There is no file of its own at the path; what was there is read to its end.
+    fn leave(&mut self, eyes: &mut Eyes<'_>) {
+        if !self.began {
+            self.remember_rotated(eyes);
+        }
+        if let Some(position) = self.stored.take() {
+            self.resume(&position, None, eyes);
+        }
+        self.at_path = false;
+    }
+
+    /// The path leads to a file that another path of the same source reads.
+    pub(super) fn observe_alias(&mut self, eyes: &mut Eyes<'_>) {
+        self.notice(eyes);
+        self.leave(eyes);
+        self.trouble = None;
+    }
+
+    /// Gives up a file, because it was renamed to another path of the same source or came back to this one.
+    pub(super) fn take(&mut self, key: FileKey) -> Option<Tail> {
+        let index = self.tails.iter().position(|tail| tail.key == key)?;
+        self.at_path &= index + 1 < self.tails.len();
+        self.moved = true;
+        self.tails.remove(index)
+    }
+
+    /// Takes over a file that was renamed to this path, with its place.
+    pub(super) fn adopt(&mut self, tail: Tail) {
+        self.put_at_path(tail);
+        self.arrived();
+    }
+
+    pub(super) fn put_at_path(&mut self, tail: Tail) {
+        self.tails.push_back(tail);
+        self.at_path = true;
+    }
+
+    /// How far this path is read.
+    pub(super) fn position(&self) -> Position {
+        let elsewhere = self.homes.iter().filter(|home| home.as_path() != Path::new(&*self.path));
+        let homes = elsewhere.filter_map(|home| home.to_str().map(str::to_owned)).collect();
+        let files = self.closed.iter().copied().chain(self.tails.iter().map(Tail::mark)).collect();
+        Position { homes, files }
+    }
+}

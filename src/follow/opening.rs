@@ -1,0 +1,129 @@
+//! One followed path: another file lies there, or reading begins.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::find::{self, Found, Known, survey};
+use super::logfile::{Eyes, Log, Start};
+use super::open::{Opened, open_regular, reason};
+use super::position::{FileKey, Position};
+
+/// A symlink that is led elsewhere again and again is looked for at its last targets only.
+const HOMES_MAX: usize = 4;
+
+impl Log {
+    pub(super) fn another_file(&mut self, eyes: &mut Eyes<'_>) {
+        match open_regular(Path::new(&*self.path), self.through_links) {
+            // It was renamed just now; the next look finds the new one.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => self.complain(reason(&error), eyes),
+            Ok(opened) => match self.open(opened, eyes) {
+                Ok(()) => self.trouble = None,
+                Err(error) => self.complain(reason(&error), eyes),
+            },
+        }
+    }
+
+    fn open(&mut self, opened: Opened, eyes: &mut Eyes<'_>) -> io::Result<()> {
+        let key = FileKey::of(&opened.meta);
+        if self.current_key() == Some(key) {
+            return Ok(());
+        }
+        if let Some(tail) = self.take(key) {
+            self.adopt(tail);
+            return Ok(());
+        }
+        let found = Found::new(opened)?;
+        if let Some(position) = self.stored.take() {
+            self.resume(&position, Some(found), eyes);
+        } else if self.began {
+            self.rotated(found, eyes)?;
+        } else {
+            self.first(found, eyes)?;
+        }
+        self.arrived();
+        Ok(())
+    }
+
+    pub(super) fn arrived(&mut self) {
+        (self.start, self.began) = (Start::Beginning, true);
+        let home = std::fs::canonicalize(&*self.path).unwrap_or_else(|_| PathBuf::from(&*self.path));
+        self.homes.retain(|other| *other != home);
+        self.homes.push(home);
+        self.moved = true;
+    }
+
+    fn first(&mut self, found: Found, eyes: &Eyes<'_>) -> io::Result<()> {
+        let key = found.key();
+        let mut tail = found.into_tail(0, eyes.now)?;
+        match self.start {
+            Start::Size(seen, size) if seen == key => tail.jump_to_line_at(size)?,
+            _ => {}
+        }
+        self.put_at_path(tail);
+        Ok(())
+    }
+
+    /// Another file is at the path: the one before is read to its end, then those that came and went unseen.
+    fn rotated(&mut self, new: Found, eyes: &Eyes<'_>) -> io::Result<()> {
+        let between = find::between(&self.known(), self.neighbours(Some(new.key())));
+        let mut tails = Vec::new();
+        for file in between.into_iter().chain([new]) {
+            let mut tail = file.into_tail(0, eyes.now)?;
+            // It came after the last look, so it was written just now.
+            tail.backlog_until = if eyes.away { tail.backlog_until } else { 0 };
+            tails.push(tail);
+        }
+        self.tails.extend(tails);
+        self.at_path = true;
+        Ok(())
+    }
+
+    /// What was read of this path and may be met again, oldest first.
+    pub(super) fn known(&self) -> Vec<Known> {
+        let closed = self.closed.iter().map(|mark| Known { mark: *mark, open: false });
+        // As it was when it was read, perhaps now in a copy; and as it is now.
+        let open = self.tails.iter().flat_map(|tail| [tail.mark(), tail.identity()]);
+        let open = open.map(|mark| Known { mark, open: true });
+        closed.chain(open).collect()
+    }
+
+    /// The rotated files and, where a symlink led elsewhere meanwhile, the file that it led to; oldest first.
+    pub(super) fn neighbours(&self, but_not: Option<FileKey>) -> Vec<Found> {
+        let mut found: Vec<Found> = Vec::new();
+        for home in self.homes.iter().rev().take(HOMES_MAX).rev() {
+            for file in survey(home, self.through_links) {
+                found.retain(|other| other.key() != file.key());
+                found.push(file);
+            }
+        }
+        found.retain(|file| Some(file.key()) != but_not);
+        found
+    }
+
+    pub(super) fn resume(&mut self, position: &Position, at_path: Option<Found>, eyes: &mut Eyes<'_>) {
+        self.homes.extend(position.homes.iter().map(PathBuf::from));
+        let key = at_path.as_ref().map(Found::key);
+        let others = self.neighbours(key);
+        let resumed = find::resume(&position.files, others, at_path);
+        for (file, offset) in resumed.files {
+            self.at_path = Some(file.key()) == key;
+            match file.into_tail(offset, eyes.now) {
+                Ok(tail) => self.tails.push_back(tail),
+                Err(error) => {
+                    self.at_path = false;
+                    eyes.notes.push(format!("{}: a rotated file {}", self.path, reason(&error)));
+                }
+            }
+        }
+        self.closed.extend(position.files.iter().filter(|mark| mark.closed));
+        self.moved = true;
+        if resumed.lost {
+            eyes.notes.push(format!(
+                "{}: the file that was read last is gone, and with it what was written to it since; reading what \
+                 came after it from the beginning",
+                self.path
+            ));
+        }
+    }
+}

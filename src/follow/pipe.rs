@@ -1,0 +1,252 @@
+//! A FIFO or standard input: bytes come once, so there are no positions.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use memchr::memchr_iter;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::logfile::{Eyes, Tally};
+use super::open::{open_fifo, reason};
+use super::place::Place;
+use super::position::FileKey;
+use super::{Chunk, Sink, SourceId};
+
+/// Bytes that one pipe may hand out in one look; then the others have their turn.
+const TURN: usize = 1 << 20;
+
+/// One followed pipe.
+pub(super) struct Pipe {
+    pub(super) source: SourceId,
+    pub(super) path: Arc<str>,
+    fifo: Option<PathBuf>,
+    through_links: bool,
+    open: Option<Open>,
+    /// Another FIFO that took its place.
+    next: Option<Open>,
+    /// Standard input is at its end.
+    pub(super) ended: bool,
+    pub(super) trouble: Option<String>,
+    pub(super) tally: Tally,
+}
+
+struct Open {
+    file: File,
+    key: FileKey,
+    place: Place,
+    /// What was read behind the last whole line.
+    carry: Vec<u8>,
+    untouched: bool,
+}
+
+impl Open {
+    fn new(file: File) -> io::Result<Self> {
+        let key = FileKey::of(&file.metadata()?);
+        Ok(Self { file, key, place: Place::default(), carry: Vec::new(), untouched: true })
+    }
+}
+
+impl Pipe {
+    /// A FIFO, opened as soon as it is there.
+    pub(super) fn fifo(source: SourceId, path: &Path, through_links: bool) -> Self {
+        Self {
+            source,
+            path: path.to_string_lossy().into(),
+            fifo: Some(path.to_owned()),
+            through_links,
+            open: None,
+            next: None,
+            ended: false,
+            trouble: None,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Standard input, read until it ends.
+    pub(super) fn standard_input(source: SourceId) -> Self {
+        match io::stdin().as_fd().try_clone_to_owned() {
+            Ok(descriptor) => Self::stream(source, descriptor.into()),
+            Err(error) => {
+                let trouble = Some(reason(&error));
+                Self { fifo: None, ended: true, trouble, ..Self::fifo(source, Path::new("-"), true) }
+            }
+        }
+    }
+
+    /// A stream that is open already.
+    pub(super) fn stream(source: SourceId, file: File) -> Self {
+        let mut pipe = Self::fifo(source, Path::new("-"), true);
+        pipe.fifo = None;
+        match Open::new(file) {
+            Ok(open) => pipe.open = Some(open),
+            Err(error) => (pipe.ended, pipe.trouble) = (true, Some(reason(&error))),
+        }
+        pipe
+    }
+
+    /// The descriptor to wait for, where there is one.
+    pub(super) fn descriptor(&self) -> Option<(FileKey, BorrowedFd<'_>)> {
+        self.open.as_ref().filter(|_| !self.ended).map(|open| (open.key, open.file.as_fd()))
+    }
+
+    /// Opens the FIFO; again where another one took its place, to be read once the one before is at its end.
+    pub(super) fn observe(&mut self, eyes: &mut Eyes<'_>) {
+        let Some(path) = &self.fifo else { return };
+        let key = self.next.as_ref().or(self.open.as_ref()).map(|open| open.key);
+        let there = std::fs::metadata(path).ok().map(|meta| FileKey::of(&meta));
+        if key.is_some() && key == there {
+            return;
+        }
+        match open_fifo(path, self.through_links).and_then(|opened| Open::new(opened.file)) {
+            Ok(opened) => {
+                self.trouble = None;
+                let place = if self.open.is_some() { &mut self.next } else { &mut self.open };
+                *place = Some(opened);
+            }
+            Err(error) => self.complain(reason(&error), eyes),
+        }
+    }
+
+    fn complain(&mut self, why: String, eyes: &mut Eyes<'_>) {
+        if self.trouble.as_deref() != Some(&why) {
+            eyes.notes.push(format!("{} {why}", self.path));
+            self.trouble = Some(why);
+        }
+    }
+
+    /// Reads what is there, without waiting for more.
+    pub(super) fn read(
+        &mut self,
+        eyes: &mut Eyes<'_>,
+        buf: &mut [u8],
+        sink: &mut Sink<'_>,
+    ) -> ControlFlow<(), bool> {
+        let mut turn = TURN;
+        while turn > 0 {
+            match self.fill(buf) {
+                Ok(0) => match self.next.take() {
+                    Some(next) => self.open = Some(next),
+                    None => return ControlFlow::Continue(false),
+                },
+                Ok(end) => {
+                    turn = turn.saturating_sub(end);
+                    self.hand_out(buf.get(..end).unwrap_or_default(), eyes, sink)?;
+                }
+                Err(error) => {
+                    self.complain(reason(&error), eyes);
+                    self.open = None;
+                    self.ended = self.fifo.is_none();
+                    return ControlFlow::Continue(false);
+                }
+            }
+        }
+        ControlFlow::Continue(true)
+    }
+
+    /// What stood before, what was left over and what is there now; 0 when nothing is. A writer that went away takes
+    /// its unfinished line along: the next writer's text must not be appended to it.
+    fn fill(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let Some(open) = self.open.as_mut().filter(|open| !self.ended && is_readable(&open.file)) else {
+            return Ok(0);
+        };
+        let kept = open.place.before.len() + open.carry.len();
+        let (head, room) = buf.split_at_mut(kept);
+        let known = open.place.before.iter().chain(&open.carry);
+        head.iter_mut().zip(known).for_each(|(to, from)| *to = *from);
+        match open.file.read(room) {
+            Ok(0) => {
+                open.carry.clear();
+                open.place = Place::default();
+                self.ended = self.fifo.is_none();
+                Ok(0)
+            }
+            Ok(length) => Ok(kept + length),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                Ok(0)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn hand_out(&mut self, filled: &[u8], eyes: &Eyes<'_>, sink: &mut Sink<'_>) -> ControlFlow<()> {
+        let Some(open) = &mut self.open else { return ControlFlow::Continue(()) };
+        let mut at = open.place.before.len();
+        loop {
+            let (lines, end) = open.place.scan(filled, at);
+            at = end;
+            let Some(lines) = lines else { break };
+            let bytes = filled.get(lines).unwrap_or_default();
+            self.tally.bytes += bytes.len() as u64;
+            self.tally.lines += memchr_iter(b'\n', bytes).count() as u64;
+            self.tally.last_data = Some(eyes.now);
+            let first = std::mem::take(&mut open.untouched);
+            let (source, path, file) = (self.source, &self.path, open.key);
+            sink(Chunk { source, path, file, bytes, position: None, first, backlog: false })?;
+        }
+        open.carry.clear();
+        open.carry.extend_from_slice(filled.get(at..).unwrap_or_default());
+        self.tally.overlong += std::mem::take(&mut open.place.overlong);
+        ControlFlow::Continue(())
+    }
+}
+
+/// Whether a read would give bytes or the end without waiting. Asked before each read because standard input must not
+/// be made non-blocking: the terminal belongs to the shell as well.
+fn is_readable(file: &File) -> bool {
+    let mut descriptors = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
+    poll(&mut descriptors, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::OwnedFd;
+    use std::time::{Duration, Instant};
+
+    use crate::follow::LINE_MAX;
+
+    fn read(pipe: &mut Pipe) -> String {
+        let (mut notes, mut text) = (Vec::new(), Vec::new());
+        let mut eyes = Eyes { now: Instant::now(), quiet: Duration::ZERO, away: false, notes: &mut notes };
+        let mut sink = |chunk: Chunk<'_>| {
+            assert!(chunk.position.is_none());
+            text.extend_from_slice(chunk.bytes);
+            ControlFlow::Continue(())
+        };
+        let _ = pipe.read(&mut eyes, &mut vec![0; crate::follow::tail::BUFFER], &mut sink);
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn a_stream_is_read_as_it_comes_and_ends_without_its_half_line() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let mut pipe = Pipe::stream(SourceId(0), OwnedFd::from(reader).into());
+        assert_eq!(read(&mut pipe), "");
+        let steps = [("one\ntw", "one\n"), ("o\n", "two\n"), ("\n\nthree\nfo", "\n\nthree\n")];
+        for (written, whole) in steps {
+            writer.write_all(written.as_bytes()).unwrap();
+            assert_eq!(read(&mut pipe), whole);
+        }
+        drop(writer);
+        assert_eq!(read(&mut pipe), "");
+        assert!(pipe.ended && pipe.descriptor().is_none());
+    }
+
+    #[test]
+    fn an_over_long_line_is_dropped_whole_however_it_arrives() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let mut pipe = Pipe::stream(SourceId(0), OwnedFd::from(reader).into());
+        for _ in 0..3 {
+            writer.write_all("x".repeat(LINE_MAX / 2 + 1).as_bytes()).unwrap();
+            assert_eq!(read(&mut pipe), "");
+        }
+        writer.write_all(b"Failed password for root from 8.8.8.8 port 1 ssh2\nnext\n").unwrap();
+        assert_eq!(read(&mut pipe), "next\n");
+        assert_eq!(pipe.tally.overlong, 1);
+    }
+}

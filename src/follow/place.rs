@@ -1,0 +1,129 @@
+//! A place in a stream of bytes, moved on line by line.
+
+use std::ops::Range;
+
+use memchr::memchr;
+
+use super::cut::{Cut, cut};
+use super::position::{Fingerprint, last};
+
+/// How far a stream was read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Place {
+    /// Lines up to here were handed out or dropped; always the start of a line.
+    pub(super) offset: u64,
+    /// Of the bytes before `offset`.
+    pub(super) print: Fingerprint,
+    /// The next byte to look at; beyond `offset` only inside an over-long line.
+    pub(super) cursor: u64,
+    /// The up to 256 bytes before `cursor`.
+    pub(super) before: Vec<u8>,
+    /// The up to 256 bytes at the beginning of the stream, as far as they were read.
+    pub(super) head: Vec<u8>,
+    /// Over-long lines dropped.
+    pub(super) overlong: u64,
+}
+
+impl Place {
+    /// The start of a line, with what stands before it and at the beginning.
+    pub(super) fn at(offset: u64, before: Vec<u8>, head: Vec<u8>) -> Self {
+        let print = Fingerprint::of(&before);
+        Self { offset, print, cursor: offset, before, head, overlong: 0 }
+    }
+
+    /// Finds the next whole lines in a buffer whose bytes up to `from` stand before the cursor and whose bytes from
+    /// there to its end come next. Moves on behind these lines, or as far as there is nothing but over-long lines;
+    /// gives the lines and how far in the buffer it moved.
+    pub(super) fn scan(&mut self, buf: &[u8], from: usize) -> (Option<Range<usize>>, usize) {
+        let mut at = from;
+        loop {
+            let rest = buf.get(at..).unwrap_or_default();
+            let inside = self.cursor > self.offset;
+            let (length, starts_line) = match (inside, cut(rest)) {
+                (true, _) => match memchr(b'\n', rest) {
+                    Some(newline) => (newline + 1, true),
+                    None => (rest.len(), false),
+                },
+                (false, Cut::Wait) => return (None, at),
+                (false, Cut::Lines(length)) => {
+                    self.move_on(buf, at, at + length, true);
+                    return (Some(at..at + length), at + length);
+                }
+                (false, Cut::Overlong(length)) => (length, true),
+                (false, Cut::Endless) => (rest.len(), false),
+            };
+            self.move_on(buf, at, at + length, starts_line);
+            self.overlong += u64::from(starts_line);
+            at += length;
+            if !starts_line {
+                return (None, at);
+            }
+        }
+    }
+
+    fn move_on(&mut self, buf: &[u8], from: usize, to: usize, starts_line: bool) {
+        if self.head.len() as u64 == self.cursor {
+            let missing = Fingerprint::REACH - self.head.len();
+            self.head.extend_from_slice(buf.get(from..to.min(from + missing)).unwrap_or_default());
+        }
+        self.cursor += (to - from) as u64;
+        self.before.clear();
+        self.before.extend_from_slice(last(buf.get(..to).unwrap_or_default(), Fingerprint::REACH));
+        if starts_line {
+            self.offset = self.cursor;
+            self.print = Fingerprint::of(&self.before);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::follow::cut::LINE_MAX;
+    use proptest::prelude::*;
+
+    /// Reads a text through buffers of the given sizes; what was handed out, and how many lines were dropped.
+    fn read(text: &[u8], sizes: &[usize]) -> (Vec<u8>, u64) {
+        let (mut place, mut out) = (Place::default(), Vec::new());
+        for size in sizes.iter().cycle() {
+            let start = usize::try_from(place.cursor).unwrap();
+            let end = text.len().min(start + LINE_MAX + 2 + size);
+            let buf = [&place.before, &text[start..end]].concat();
+            let (lines, _) = place.scan(&buf, buf.len() - (end - start));
+            assert_eq!(place.print, Fingerprint::of(&text[..usize::try_from(place.offset).unwrap()]));
+            match lines {
+                Some(lines) => out.extend_from_slice(&buf[lines]),
+                None if end == text.len() => break,
+                None => {}
+            }
+        }
+        (out, place.overlong)
+    }
+
+    proptest! {
+        #[test]
+        fn the_size_of_the_buffer_does_not_change_what_is_read(
+            lengths in prop::collection::vec(prop_oneof![0..99usize, 0..3 * LINE_MAX], 0..12),
+            sizes in prop::collection::vec(0..40_000usize, 1..5),
+        ) {
+            let lines: Vec<Vec<u8>> = lengths.iter().map(|length| [vec![b'x'; *length], vec![b'\n']].concat()).collect();
+            let short: Vec<u8> = lines.iter().filter(|line| line.len() <= LINE_MAX + 1).flatten().copied().collect();
+            let long = lines.iter().filter(|line| line.len() > LINE_MAX + 1).count() as u64;
+            prop_assert_eq!(read(&[lines.concat(), b"partial".to_vec()].concat(), &sizes), (short, long));
+        }
+    }
+
+    /// Mistakes of others: lines split at 4 KiB, so that byte 4096 starts a line which an attacker wrote.
+    #[test]
+    fn the_end_of_an_over_long_line_is_never_a_line_of_its_own() {
+        let forged = "Nov 22 14:38:31 gw sshd[1]: Failed password for root from 8.8.8.8 port 1 ssh2";
+        for filler in [4096, LINE_MAX, LINE_MAX + 1, 65_536, 300_000] {
+            let text = format!("{}{forged}\nNov 22 14:38:32 gw next\n", "x".repeat(filler));
+            for size in [0, 1000, 100_000] {
+                let (out, _) = read(text.as_bytes(), &[size]);
+                assert!(!out.starts_with(b"Nov 22 14:38:31"), "{filler}");
+                assert!(out.ends_with(b"Nov 22 14:38:32 gw next\n"));
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! One followed path: reading on in its files, and closing those that are done.
+
+use std::io;
+use std::ops::ControlFlow;
+
+use memchr::memchr_iter;
+use nix::errno::Errno;
+
+use super::find;
+use super::logfile::{Eyes, Log};
+use super::open::reason;
+use super::position::{FileKey, Mark};
+use super::tail::{BUFFER, Step, Tail};
+use super::{Chunk, Sink};
+
+/// Bytes that one path may hand out in one look; then the others have their turn.
+const TURN: usize = 1 << 20;
+
+/// How many rotated files of one path are kept open for more to come.
+const ROTATED_MAX: usize = 16;
+
+/// How many closed files are remembered.
+const CLOSED_MAX: usize = 4;
+
+impl Log {
+    /// Reads on, older files first. Breaks when the sink does; otherwise says whether there is more to do at once.
+    pub(super) fn read(
+        &mut self,
+        eyes: &mut Eyes<'_>,
+        buf: &mut [u8],
+        sink: &mut Sink<'_>,
+    ) -> ControlFlow<(), bool> {
+        let mut turn = TURN;
+        for index in 0..self.tails.len() {
+            self.skip_what_was_copied(index);
+            while let Some(tail) = self.tails.get_mut(index) {
+                match tail.step(buf) {
+                    Ok(Step::Drained) => break,
+                    Ok(Step::Lines(lines)) if lines.is_empty() => turn = turn.saturating_sub(BUFFER),
+                    Ok(Step::Lines(lines)) => {
+                        turn = turn.saturating_sub(lines.len());
+                        self.hand_out(index, buf.get(lines.clone()).unwrap_or_default(), eyes, sink)?;
+                    }
+                    Ok(Step::Truncated) => {
+                        self.truncated(index, eyes);
+                        return ControlFlow::Continue(true);
+                    }
+                    Err(error) => {
+                        self.unreadable(index, &error, eyes);
+                        return ControlFlow::Continue(false);
+                    }
+                }
+                if turn == 0 {
+                    return ControlFlow::Continue(true);
+                }
+            }
+        }
+        self.close_finished(eyes);
+        self.tell_position(sink).map_continue(|()| false)
+    }
+
+    /// A file that was copied and put in its own place (`sed -i` and editors do so) begins with what was read already.
+    fn skip_what_was_copied(&mut self, index: usize) {
+        let is_untouched = |tail: &Tail| tail.untouched && tail.place.offset == 0 && !tail.drained;
+        let Some(tail) = self.tails.get(index).filter(|tail| is_untouched(tail)) else { return };
+        let earlier = self.closed.iter().copied().chain(self.tails.iter().take(index).map(Tail::mark));
+        let copied = earlier.rev().find(|mark| mark.offset > 0 && tail.holds(mark));
+        if let (Some(mark), Some(tail)) = (copied, self.tails.get_mut(index)) {
+            // Read a moment ago; should it fail now, the file is read from its beginning.
+            let _ = tail.jump(mark.offset);
+            self.moved = true;
+        }
+    }
+
+    fn hand_out(
+        &mut self,
+        index: usize,
+        bytes: &[u8],
+        eyes: &Eyes<'_>,
+        sink: &mut Sink<'_>,
+    ) -> ControlFlow<()> {
+        let Some(tail) = self.tails.get_mut(index) else { return ControlFlow::Continue(()) };
+        let first = std::mem::take(&mut tail.untouched);
+        let backlog = tail.place.offset - (bytes.len() as u64) < tail.backlog_until;
+        self.tally.overlong += std::mem::take(&mut tail.place.overlong);
+        self.tally.bytes += bytes.len() as u64;
+        self.tally.lines += memchr_iter(b'\n', bytes).count() as u64;
+        self.tally.last_data = Some(eyes.now);
+        let (source, file) = (self.source, tail.key);
+        let position = self.position();
+        self.moved = false;
+        sink(Chunk { source, path: &self.path, file, bytes, position: Some(&position), first, backlog })
+    }
+
+    /// A new position without lines: a file came, went or was truncated.
+    fn tell_position(&mut self, sink: &mut Sink<'_>) -> ControlFlow<()> {
+        if !std::mem::take(&mut self.moved) {
+            return ControlFlow::Continue(());
+        }
+        let (position, source) = (self.position(), self.source);
+        let file = position.files.last().map_or(FileKey::NONE, |mark| mark.file);
+        let position = Some(&position);
+        sink(Chunk { source, path: &self.path, file, bytes: &[], position, first: false, backlog: false })
+    }
+
+    /// The file begins again; what was not read of it may be in a copy beside it (copytruncate).
+    fn truncated(&mut self, index: usize, eyes: &mut Eyes<'_>) {
+        eyes.notes.push(format!("{} was truncated; reading it from its beginning", self.path));
+        let rest = match self.rest_of_truncated(index, eyes) {
+            Ok(rest) => rest,
+            Err(error) => return self.complain(reason(&error), eyes),
+        };
+        if let Some(tail) = self.tails.get_mut(index) {
+            tail.restart();
+        }
+        for tail in rest.into_iter().rev() {
+            self.tails.insert(index, tail);
+        }
+        self.moved = true;
+    }
+
+    fn rest_of_truncated(&self, index: usize, eyes: &Eyes<'_>) -> io::Result<Vec<Tail>> {
+        let Some(tail) = self.tails.get(index) else { return Ok(Vec::new()) };
+        let mark = tail.mark();
+        let mut rest = Vec::new();
+        for (file, offset) in find::copied(&mark, &self.known(), self.neighbours(None)) {
+            let mut copy = file.into_tail(offset, eyes.now)?;
+            copy.backlog_until = if eyes.away { copy.backlog_until } else { 0 };
+            rest.push(copy);
+        }
+        Ok(rest)
+    }
+
+    /// The file at the path is tried again at every look, by its name if its server forgot it; a rotated one is let go.
+    fn unreadable(&mut self, index: usize, error: &io::Error, eyes: &mut Eyes<'_>) {
+        let is_current = self.at_path && index + 1 == self.tails.len();
+        if is_current && error.raw_os_error() == Some(Errno::ESTALE as i32) {
+            let position = self.position();
+            self.tails.clear();
+            self.closed.clear();
+            self.at_path = false;
+            self.resume_at(position);
+        } else if !is_current {
+            self.tails.remove(index);
+            self.moved = true;
+        }
+        self.complain(reason(error), eyes);
+    }
+
+    /// Closes rotated files from the old end on, so that the order of what is remembered is the order of the files.
+    fn close_finished(&mut self, eyes: &Eyes<'_>) {
+        while self.tails.len() > usize::from(self.at_path) {
+            let crowded = self.tails.len() > ROTATED_MAX;
+            let Some(tail) = self.tails.front() else { return };
+            let done = tail.is_finished(eyes.quiet, eyes.now) && !self.may_be_written_to();
+            let must_go = crowded && tail.drained;
+            if !done && !must_go {
+                return;
+            }
+            self.closed.push_back(Mark { closed: true, ..tail.mark() });
+            while self.closed.len() > CLOSED_MAX {
+                self.closed.pop_front();
+            }
+            self.tails.pop_front();
+            self.moved = true;
+        }
+        if self.tails.len() <= 1 {
+            self.homes.drain(..self.homes.len().saturating_sub(1));
+        }
+    }
+
+    /// Whether the oldest file is the last one whose writer may not have gone over to a new file yet: it still has a
+    /// name, and nothing was written to its successor. A quiet log may need hours for its first line.
+    fn may_be_written_to(&self) -> bool {
+        let (oldest, next) = (self.tails.front(), self.tails.get(1));
+        let moved_on = self.tails.len() > 2 || next.is_some_and(Tail::has_changed);
+        oldest.is_some_and(|tail| tail.links > 0) && !moved_on
+    }
+
+    /// Whether a rotated file may still get lines any moment.
+    pub(super) fn is_draining(&self, eyes: &Eyes<'_>) -> bool {
+        let rotated = self.tails.len() - usize::from(self.at_path);
+        self.tails.iter().take(rotated).any(|tail| !tail.is_finished(eyes.quiet, eyes.now))
+    }
+}

@@ -1,0 +1,274 @@
+//! One open file, read on from where it was left, whole lines at a time.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::time::{Duration, Instant};
+
+use memchr::memrchr;
+
+use super::compressed::unpack;
+use super::cut::{Cut, LINE_MAX, cut};
+use super::ends::{ends_of_plain, ends_of_stream, plain_holds, read_up_to};
+use super::logfile::Eyes;
+use super::place::Place;
+use super::position::{FileKey, Fingerprint, Mark, born};
+
+/// The read buffer: large enough that system calls do not matter, small enough to stay in the processor's cache.
+pub(super) const BUFFER: usize = 256 * 1024;
+
+/// A file that changed within this time is read even when its times and size say that nothing happened: UFS may keep
+/// times to the second only (`vfs.timestamp_precision`), so a second change may not show.
+const TIMES_SETTLE: Duration = Duration::from_secs(2);
+
+/// How far into a file it is compared with others to know it again.
+const IDENTITY_AT: u64 = 64 * 1024;
+
+/// What one step of reading gave.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Whole lines, here in the buffer.
+    Lines(Range<usize>),
+    /// Nothing more for now.
+    Drained,
+    /// The bytes before our place are not those that were read: the file was truncated.
+    Truncated,
+}
+
+/// Where the bytes come from.
+enum Body {
+    /// A file that may grow; read by offset, so that a partial line is simply read again when it is whole.
+    Plain(File),
+    /// A packed file, which does not change; `carry` was unpacked and not yet handed out.
+    Packed { reader: Box<dyn Read + Send>, carry: Vec<u8> },
+}
+
+/// What `stat` says of a file and changes when it is written to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    size: u64,
+    changed: (i64, i64),
+}
+
+/// One open file.
+pub(super) struct Tail {
+    body: Body,
+    pub(super) key: FileKey,
+    born: Option<i64>,
+    pub(super) place: Place,
+    pub(super) drained: bool,
+    stamp: Stamp,
+    /// The last write, in seconds since the epoch.
+    pub(super) modified: i64,
+    /// How many names the file has.
+    pub(super) links: u64,
+    /// When a change was last noticed.
+    pub(super) active: Instant,
+    /// What lies below was in the file before we came.
+    pub(super) backlog_until: u64,
+    /// No line was handed out yet since the file was opened or truncated.
+    pub(super) untouched: bool,
+    size_at_first: u64,
+}
+
+impl Tail {
+    /// To be read from its beginning.
+    ///
+    /// # Errors
+    /// What preparing a packed file gives.
+    pub(super) fn new(file: File, meta: &Metadata, packed: bool, now: Instant) -> io::Result<Self> {
+        let body = if packed {
+            Body::Packed { reader: unpack(file)?, carry: Vec::new() }
+        } else {
+            Body::Plain(file)
+        };
+        Ok(Self {
+            body,
+            key: FileKey::of(meta),
+            born: born(meta),
+            place: Place::default(),
+            drained: false,
+            stamp: Stamp::of(meta),
+            modified: meta.mtime(),
+            links: meta.nlink(),
+            active: now,
+            backlog_until: 0,
+            untouched: true,
+            size_at_first: meta.size(),
+        })
+    }
+
+    /// Goes on at a place that is known to be a line's start; packed files are unpacked up to there.
+    ///
+    /// # Errors
+    /// What reading gives; a file shorter than the offset is an error.
+    pub(super) fn jump(&mut self, offset: u64) -> io::Result<()> {
+        let (head, before) = match &mut self.body {
+            Body::Plain(file) => ends_of_plain(file, offset)?,
+            Body::Packed { reader, .. } => ends_of_stream(reader, offset)?,
+        };
+        self.place = Place::at(offset, before, head);
+        self.drained = false;
+        Ok(())
+    }
+
+    /// Goes on at the start of the line that the byte at `end` belongs to: a line that is being written when we come
+    /// is read whole. Where that line is over-long, at a place from which on it is known to be.
+    ///
+    /// # Errors
+    /// What reading gives.
+    pub(super) fn jump_to_line_at(&mut self, end: u64) -> io::Result<()> {
+        let Body::Plain(file) = &self.body else { return Ok(()) };
+        let start = end.saturating_sub(LINE_MAX as u64 + 1);
+        let bytes = read_up_to(file, start, end - start)?;
+        self.jump(memrchr(b'\n', &bytes).map_or(start, |newline| start + newline as u64 + 1))
+    }
+
+    /// Begins again after a truncation.
+    pub(super) fn restart(&mut self) {
+        self.place = Place { overlong: self.place.overlong, ..Place::default() };
+        self.drained = false;
+        self.untouched = true;
+        self.backlog_until = 0;
+    }
+
+    /// Asks the file whether it changed and so decides whether there may be something to read: an idle file costs no
+    /// read. A change that leaves size and change time as they are is missed once the file was quiet for two seconds.
+    ///
+    /// # Errors
+    /// What `fstat` gives.
+    pub(super) fn notice(&mut self, eyes: &Eyes<'_>) -> io::Result<()> {
+        let Body::Plain(file) = &self.body else { return Ok(()) };
+        let meta = file.metadata()?;
+        let stamp = Stamp::of(&meta);
+        if stamp != self.stamp {
+            (self.stamp, self.active) = (stamp, eyes.now);
+        }
+        (self.modified, self.links) = (meta.mtime(), meta.nlink());
+        if eyes.now.saturating_duration_since(self.active) <= TIMES_SETTLE {
+            self.drained = false;
+        }
+        if eyes.away {
+            self.backlog_until = meta.size();
+        }
+        Ok(())
+    }
+
+    /// Reads on, at most one buffer full. No lines (an empty range) when all of it belongs to over-long ones.
+    ///
+    /// # Errors
+    /// What reading gives; reading may be tried again.
+    pub(super) fn step(&mut self, buf: &mut [u8]) -> io::Result<Step> {
+        if self.drained {
+            return Ok(Step::Drained);
+        }
+        let from = self.place.before.len();
+        let Some(end) = self.fill(buf)? else { return Ok(Step::Truncated) };
+        let filled = buf.get(..end).unwrap_or_default();
+        let (lines, at) = self.place.scan(filled, from);
+        let rest = filled.get(at..).unwrap_or_default();
+        self.drained = end < buf.len() && cut(rest) == Cut::Wait;
+        if let Body::Packed { carry, .. } = &mut self.body {
+            carry.clear();
+            carry.extend_from_slice(rest);
+        }
+        Ok(match lines {
+            Some(lines) => Step::Lines(lines),
+            None if self.drained => Step::Drained,
+            None => Step::Lines(at..at),
+        })
+    }
+
+    /// Fills the buffer with what stands before the cursor and what comes next; `None` when what stands before it has
+    /// changed. The check costs no system call of its own.
+    fn fill(&mut self, buf: &mut [u8]) -> io::Result<Option<usize>> {
+        let before = &self.place.before;
+        match &mut self.body {
+            Body::Plain(file) => {
+                let end = read_once_at(file, buf, self.place.cursor - before.len() as u64)?;
+                Ok(buf.get(..end).is_some_and(|bytes| bytes.starts_with(before)).then_some(end))
+            }
+            Body::Packed { reader, carry } => {
+                let mut unread = before.as_slice().chain(carry.as_slice()).chain(reader);
+                read_full(&mut unread, buf).map(Some)
+            }
+        }
+    }
+
+    /// Where reading stands.
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            file: self.key,
+            offset: self.place.offset,
+            print: self.place.print,
+            head: Fingerprint::of(&self.place.head),
+            born: self.born,
+            modified: self.modified,
+            closed: false,
+        }
+    }
+
+    /// A mark by which the file is known again under another name, or packed, as it is now: it may have been truncated
+    /// since it was read. Not far into it, so that little must be unpacked to compare.
+    pub(super) fn identity(&self) -> Mark {
+        let Body::Plain(file) = &self.body else { return self.mark() };
+        let offset = file.metadata().map_or(0, |meta| meta.size().min(IDENTITY_AT));
+        let (head, before) = ends_of_plain(file, offset).unwrap_or_default();
+        Mark { offset, print: Fingerprint::of(&before), head: Fingerprint::of(&head), ..self.mark() }
+    }
+
+    /// Whether the bytes before a mark are in this file.
+    pub(super) fn holds(&self, mark: &Mark) -> bool {
+        let Body::Plain(file) = &self.body else { return false };
+        plain_holds(file, mark)
+    }
+
+    /// Whether a rotated file can be closed as far as the file itself can tell: read to its end and quiet for so long.
+    pub(super) fn is_finished(&self, quiet: Duration, now: Instant) -> bool {
+        let packed = matches!(self.body, Body::Packed { .. });
+        self.drained && (packed || now.saturating_duration_since(self.active) >= quiet)
+    }
+
+    /// Whether anything was written to the file since it was opened.
+    pub(super) fn has_changed(&self) -> bool {
+        self.stamp.size != self.size_at_first
+    }
+
+    /// Bytes that were not read yet.
+    pub(super) fn behind(&self) -> u64 {
+        match self.body {
+            Body::Plain(_) => self.stamp.size.saturating_sub(self.place.cursor),
+            Body::Packed { .. } => 0,
+        }
+    }
+}
+
+impl Stamp {
+    fn of(meta: &Metadata) -> Self {
+        Self { size: meta.size(), changed: (meta.ctime(), meta.ctime_nsec()) }
+    }
+}
+
+/// One system call; fewer bytes than asked for means the end of the file.
+fn read_once_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+    loop {
+        match file.read_at(buf, offset) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+fn read_full(reader: &mut impl Read, buf: &mut [u8]) -> io::Result<usize> {
+    let mut done = 0;
+    while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match reader.read(rest) {
+            Ok(0) => break,
+            Ok(length) => done += length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}

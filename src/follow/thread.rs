@@ -1,0 +1,184 @@
+//! The loop: look, hand over, wait for an event or the tick.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::follower::{Follower, Looked, Status};
+use super::position::{FileKey, Position, Stored};
+use super::wake::{Bed, FileWatch, PipeWatch, Waker};
+use super::{Chunk, Source, SourceId};
+
+/// How a follower runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Let the system wake us when a file changes; without it, or where it is not to be had, the tick does.
+    pub notify: bool,
+    /// How often to look without being woken.
+    pub tick: Duration,
+    /// How long a rotated file must have been quiet before it is closed.
+    pub quiet: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { notify: true, tick: Duration::from_secs(1), quiet: Duration::from_secs(15) }
+    }
+}
+
+/// While a rotated file is still written to, which makes no events, it is looked at this much more often.
+const DRAINING_TICKS: u32 = 10;
+
+/// A [`Chunk`] to keep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The source the lines came from.
+    pub source: SourceId,
+    /// The path they were read at.
+    pub path: Arc<str>,
+    /// The file.
+    pub file: FileKey,
+    /// Whole lines with their newlines, at most 256 KiB; empty when only the position is news.
+    pub bytes: Vec<u8>,
+    /// How far the path is read after these lines; `None` for pipes.
+    pub position: Option<Position>,
+    /// The first lines of this file.
+    pub first: bool,
+    /// The lines were written some time ago: their own stamps count.
+    pub backlog: bool,
+}
+
+impl From<Chunk<'_>> for Batch {
+    fn from(chunk: Chunk<'_>) -> Self {
+        Self {
+            source: chunk.source,
+            path: Arc::clone(chunk.path),
+            file: chunk.file,
+            bytes: chunk.bytes.to_vec(),
+            position: chunk.position.cloned(),
+            first: chunk.first,
+            backlog: chunk.backlog,
+        }
+    }
+}
+
+/// A running follower.
+pub struct Handle {
+    shared: Arc<Shared>,
+    waker: Waker,
+    thread: JoinHandle<()>,
+}
+
+struct Shared {
+    stop: AtomicBool,
+    status: Mutex<Vec<Status>>,
+}
+
+/// Follows the sources in a thread of its own and sends what they say. A full channel holds reading up, and the log
+/// files are the queue. The ends of files that were never read are taken before this returns. The thread ends, and
+/// the channel with it, when the receiver is gone, when [`Handle::stop`] is called, or when all sources have ended.
+///
+/// # Errors
+/// The system's, when it has no thread left.
+pub fn spawn(
+    sources: Vec<Source>,
+    stored: &[Stored],
+    options: Options,
+    batches: SyncSender<Batch>,
+) -> io::Result<Handle> {
+    let follower = Follower::new(sources, stored, options.quiet, Instant::now());
+    let (waker, bed) = Waker::new();
+    let shared = Arc::new(Shared { stop: AtomicBool::new(false), status: Mutex::new(follower.status()) });
+    let runner = Runner { follower, options, batches, shared: Arc::clone(&shared), waker: waker.clone() };
+    let thread =
+        std::thread::Builder::new().name("portcullis-follow".to_owned()).spawn(move || runner.run(&bed))?;
+    Ok(Handle { shared, waker, thread })
+}
+
+impl Handle {
+    /// All followed paths, as they were after the last look.
+    pub fn status(&self) -> Vec<Status> {
+        self.shared.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks the thread to end after the batch it is sending. Take what is still in the channel, up to its end, before
+    /// [`Handle::join`].
+    pub fn stop(&self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.waker.wake();
+    }
+
+    /// Looks at once, as an event would make it do.
+    pub fn wake(&self) {
+        self.waker.wake();
+    }
+
+    /// Waits for the thread to end.
+    pub fn join(self) {
+        // A panic in the thread was printed where it happened, and ends the whole program in a release build.
+        let _ = self.thread.join();
+    }
+}
+
+struct Runner {
+    follower: Follower,
+    options: Options,
+    batches: SyncSender<Batch>,
+    shared: Arc<Shared>,
+    waker: Waker,
+}
+
+impl Runner {
+    fn run(mut self, bed: &Bed) {
+        let mut files = self.watch();
+        let mut pipes = PipeWatch::new(self.waker.clone(), self.options.tick);
+        loop {
+            let looked = self.look();
+            self.publish();
+            if looked.stopped || looked.ended || self.is_stopped() {
+                return;
+            }
+            let missed = files.as_mut().is_some_and(|files| files.refresh(&self.follower));
+            if looked.more || missed {
+                continue;
+            }
+            pipes.refresh(&self.follower);
+            bed.sleep(self.options.tick / if looked.draining { DRAINING_TICKS } else { 1 });
+        }
+    }
+
+    fn look(&mut self) -> Looked {
+        let (batches, stop) = (&self.batches, &self.shared.stop);
+        self.follower.look(Instant::now(), &mut |chunk| {
+            let sent = batches.send(chunk.into());
+            if sent.is_err() || stop.load(Ordering::Relaxed) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })
+    }
+
+    fn publish(&mut self) {
+        for note in self.follower.take_notes() {
+            log::warn!("{note}");
+        }
+        *self.shared.status.lock().unwrap_or_else(PoisonError::into_inner) = self.follower.status();
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.shared.stop.load(Ordering::Relaxed)
+    }
+
+    fn watch(&self) -> Option<FileWatch> {
+        let watch = self.options.notify.then(|| FileWatch::new(self.waker.clone()))?;
+        if let Err(error) = &watch {
+            log::warn!("no file events ({error}); looking every {:?}", self.options.tick);
+        }
+        watch.ok()
+    }
+}

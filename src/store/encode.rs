@@ -1,0 +1,160 @@
+//! How values stand in columns.
+//!
+//! A prefix is a blob of its family (4 or 6), its address and its length: in this order, so that all prefixes inside
+//! a network lie together in an index. Times are milliseconds since the epoch. Owners and sessions are JSON, for
+//! people with `sqlite3`; windows, which change most, are twelve bytes an entry.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use rusqlite::types::{FromSqlError, FromSqlResult, Type, Value};
+use rusqlite::{Error, Result, Row};
+
+use crate::address::Prefix;
+use crate::engine::{Ban, Origin, Owner};
+use crate::time::Time;
+
+/// The columns of a ban, in the order in which [`ban`] reads them.
+pub(super) const BAN: &str = "offender, since, until, nth, reason, origin, forced, spoofable, owners";
+
+pub(super) fn prefix(prefix: &Prefix) -> Vec<u8> {
+    let mut blob = Vec::with_capacity(18);
+    match prefix.addr() {
+        IpAddr::V4(address) => {
+            blob.push(4);
+            blob.extend(address.octets());
+        }
+        IpAddr::V6(address) => {
+            blob.push(6);
+            blob.extend(address.octets());
+        }
+    }
+    blob.push(prefix.prefix_len());
+    blob
+}
+
+fn read_prefix(blob: &[u8]) -> Option<Prefix> {
+    let (&family, rest) = blob.split_first()?;
+    let (&length, octets) = rest.split_last()?;
+    let address = match family {
+        4 => IpAddr::from(Ipv4Addr::from(<[u8; 4]>::try_from(octets).ok()?)),
+        6 => IpAddr::from(Ipv6Addr::from(<[u8; 16]>::try_from(octets).ok()?)),
+        _ => return None,
+    };
+    Prefix::new(address, length).ok()
+}
+
+pub(super) fn seen(seen: &[(Time, u32)]) -> Vec<u8> {
+    let entry = |(time, tenths): &(Time, u32)| {
+        time.as_millis().to_le_bytes().into_iter().chain(tenths.to_le_bytes()).collect::<Vec<u8>>()
+    };
+    seen.iter().flat_map(entry).collect()
+}
+
+pub(super) fn read_seen(blob: &[u8]) -> Option<Vec<(Time, u32)>> {
+    let entry = |entry: &[u8]| {
+        let (time, tenths) = entry.split_at_checked(8)?;
+        let time = Time::from_millis(i64::from_le_bytes(time.try_into().ok()?));
+        Some((time, u32::from_le_bytes(tenths.try_into().ok()?)))
+    };
+    blob.chunks(12).map(entry).collect()
+}
+
+fn owners(owners: &[Owner]) -> String {
+    let plain: Vec<(&str, Option<i64>)> =
+        owners.iter().map(|owner| (owner.set.as_str(), owner.until.map(Time::as_millis))).collect();
+    serde_json::to_string(&plain).expect("strings and numbers can always be written as JSON")
+}
+
+fn read_owners(text: &str) -> serde_json::Result<Vec<Owner>> {
+    let plain: Vec<(String, Option<i64>)> = serde_json::from_str(text)?;
+    Ok(plain.into_iter().map(|(set, until)| Owner { set, until: until.map(Time::from_millis) }).collect())
+}
+
+fn origin(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Rule => "rule",
+        Origin::Manual => "manual",
+        Origin::Foreign => "foreign",
+    }
+}
+
+fn read_origin(text: &str) -> FromSqlResult<Origin> {
+    match text {
+        "rule" => Ok(Origin::Rule),
+        "manual" => Ok(Origin::Manual),
+        "foreign" => Ok(Origin::Foreign),
+        _ => Err(FromSqlError::InvalidType),
+    }
+}
+
+/// The value of a column, or an error that says which column makes no sense.
+pub(super) fn sensible<T>(column: usize, value: Option<T>) -> Result<T> {
+    value.ok_or_else(|| Error::FromSqlConversionFailure(column, Type::Blob, FromSqlError::InvalidType.into()))
+}
+
+pub(super) fn prefix_at(row: &Row<'_>, column: usize) -> Result<Prefix> {
+    sensible(column, row.get_ref(column)?.as_blob().ok().and_then(read_prefix))
+}
+
+pub(super) fn time_at(row: &Row<'_>, column: usize) -> Result<Time> {
+    row.get(column).map(Time::from_millis)
+}
+
+/// What stands in the columns of [`BAN`].
+pub(super) fn ban_values(ban: &Ban) -> [Value; 9] {
+    [
+        prefix(&ban.offender).into(),
+        ban.since.as_millis().into(),
+        ban.until.map(Time::as_millis).into(),
+        ban.nth.into(),
+        ban.reason.clone().into(),
+        origin(ban.origin).to_owned().into(),
+        ban.forced.into(),
+        ban.spoofable.into(),
+        owners(&ban.owners).into(),
+    ]
+}
+
+/// A ban in the columns of [`BAN`], which come first.
+pub(super) fn ban(row: &Row<'_>) -> Result<Ban> {
+    Ok(Ban {
+        offender: prefix_at(row, 0)?,
+        since: time_at(row, 1)?,
+        until: row.get::<_, Option<i64>>(2)?.map(Time::from_millis),
+        nth: row.get(3)?,
+        reason: row.get(4)?,
+        origin: sensible(5, row.get_ref(5)?.as_str().and_then(read_origin).ok())?,
+        forced: row.get(6)?,
+        spoofable: row.get(7)?,
+        owners: sensible(8, row.get_ref(8)?.as_str().ok().and_then(|text| read_owners(text).ok()))?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn prefixes_come_back_and_stand_in_their_own_order(
+            one: (IpAddr, u8), other: (IpAddr, u8)
+        ) {
+            let valid = |(address, length): (IpAddr, u8)| {
+                Prefix::new(address, length % if address.is_ipv4() { 33 } else { 129 }).unwrap()
+            };
+            let (one, other) = (valid(one), valid(other));
+            prop_assert_eq!(read_prefix(&prefix(&one)), Some(one));
+            prop_assert_eq!(prefix(&one).cmp(&prefix(&other)), one.cmp(&other));
+        }
+
+        #[test]
+        fn no_blob_is_too_strange_to_be_looked_at(blob: Vec<u8>) {
+            if let Some(read) = read_prefix(&blob) {
+                prop_assert_eq!(prefix(&read), blob.clone());
+            }
+            prop_assert_eq!(read_seen(&blob).is_some(), blob.len().is_multiple_of(12));
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What can be wrong with the database, in sentences for the operator.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+use thiserror::Error;
+
+/// Why the database was not opened, read or written.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// Another process writes it.
+    #[error("{} is in use: {}; stop it first, or ask it over its socket", path.display(), holder(*pid))]
+    Held {
+        /// The database.
+        path: PathBuf,
+        /// Who, if it said so.
+        pid: Option<u32>,
+    },
+    /// A later version of this program wrote it.
+    #[error(
+        "{} was written by portcullis {program} in form {found}, and this version knows forms up to {known}: install \
+         that version again, or move the file away to start without bans, counters and positions",
+        path.display()
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its form.
+        found: u32,
+        /// The newest form that is known here.
+        known: u32,
+        /// The version of the program that wrote it.
+        program: String,
+    },
+    /// It is something else.
+    #[error("{} is {what}: name another file as `state` in the configuration, or {mend}", path.display())]
+    Unfit {
+        /// The path.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+        /// What else can be done.
+        mend: &'static str,
+    },
+    /// Its pages contradict each other, and it could not be moved out of the way either.
+    #[error("{} is damaged ({cause}): it is to be moved out of the way, and cannot be for now", path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite, or the attempt to move it, said.
+        cause: String,
+    },
+    /// The disk is full.
+    #[error("no space is left for {}: free some; until then changes are kept in memory", path.display())]
+    Full {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Nothing can be written.
+    #[error("{} is read-only: mount its file system for writing; until then changes are kept in memory", path.display())]
+    ReadOnly {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Somebody else, a `sqlite3` perhaps, has it open.
+    #[error("{} is open in another program, a sqlite3 perhaps: end it; until then changes are kept in memory", path.display())]
+    Busy {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The system refuses a path.
+    #[error("{}: {error}{}", path.display(), advice(error))]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Anything else that SQLite says.
+    #[error("{} cannot be used: {error}", path.display())]
+    Failed {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite said.
+        error: rusqlite::Error,
+    },
+}
+
+impl StoreError {
+    /// Whether it may pass by itself, so that going on and trying again makes sense.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Held { .. } | Self::Newer { .. } | Self::Unfit { .. } => false,
+            Self::Damaged { .. } | Self::Full { .. } | Self::ReadOnly { .. } | Self::Busy { .. } => true,
+            Self::Io { error, .. } => !is_operators(error),
+            // The daemon does more without a database than not at all.
+            Self::Failed { .. } => true,
+        }
+    }
+
+    pub(super) fn io(path: &Path, error: io::Error) -> Self {
+        let path = path.to_owned();
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path },
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path },
+            _ => Self::Io { path, error },
+        }
+    }
+
+    pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Damaged { path, cause: error.to_string() }
+            }
+            Some(ErrorCode::DiskFull) => Self::Full { path },
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly { path },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path },
+            _ => Self::Failed { path, error },
+        }
+    }
+}
+
+/// What no waiting mends.
+fn is_operators(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied, Unsupported};
+    matches!(
+        error.kind(),
+        InvalidInput | IsADirectory | NotADirectory | NotFound | PermissionDenied | Unsupported
+    )
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            "; make the directory, or name another file as `state` in the configuration"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "; run as root, or name a file of your own as `state` in the configuration"
+        }
+        _ => "",
+    }
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "the daemon runs".to_owned(), |pid| format!("the daemon runs (pid {pid})"))
+}

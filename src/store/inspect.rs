@@ -1,0 +1,129 @@
+//! Whose the files are. Who is banned is decided by what is in them, and root writes to them: nobody else may have put
+//! them there.
+
+use std::fs::{self, Metadata, Permissions};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use super::error::StoreError;
+use super::lock::suffixed;
+
+/// What lies beside the database: SQLite believes a log whoever wrote it, and the lock is written to.
+const BESIDE: [&str; 4] = ["-wal", "-journal", "-shm", ".lock"];
+
+/// The directory of a database: in one where anybody may rename files, nothing is anybody's. In one like /tmp, where
+/// only owners may, what is there already has to be ours.
+pub(super) fn directory(database: &Path, directory: &Path) -> Result<(), StoreError> {
+    let Ok(found) = directory.metadata() else { return Ok(()) };
+    if found.mode() & 0o002 == 0 {
+        return Ok(());
+    }
+    if found.mode() & 0o1000 == 0 {
+        let what = format!("in a directory where others may replace it (mode {:o})", found.mode() & 0o7777);
+        return unfit(database, what, "chmod the directory to 700");
+    }
+    std::iter::once("").chain(BESIDE).try_for_each(|suffix| {
+        let path = suffixed(database, suffix);
+        match path.symlink_metadata() {
+            Ok(found) if !is_only_ours(&found) => unfit(
+                &path,
+                "a link or another user's file, in a directory for everybody".to_owned(),
+                "remove it",
+            ),
+            _ => Ok(()),
+        }
+    })
+}
+
+fn is_only_ours(found: &Metadata) -> bool {
+    found.is_file() && found.nlink() == 1 && found.uid() == me()
+}
+
+/// The database itself.
+pub(super) fn file(path: &Path, found: &Metadata) -> Result<(), StoreError> {
+    let mode = found.mode();
+    if !found.is_file() {
+        return unfit(path, kind(found).to_owned(), "move it away");
+    }
+    if found.uid() != me() {
+        let what = format!("owned by user {}, while this runs as user {}", found.uid(), me());
+        return unfit(path, what, "give it to that user with chown");
+    }
+    if mode & 0o022 != 0 {
+        let what = format!("writable for others (mode {:o})", mode & 0o777);
+        return unfit(path, what, "look at who may have changed it and chmod it to 600");
+    }
+    if found.len() == 0 && has_log(path) {
+        // SQLite would throw the log away, and all that was committed with it.
+        let cause = "it is empty, but its log is not".to_owned();
+        return Err(StoreError::Damaged { path: path.to_owned(), cause });
+    }
+    if mode & 0o077 != 0 {
+        // It names people's addresses. Where this fails, the next write does as well, and says why.
+        let _ = fs::set_permissions(path, Permissions::from_mode(0o600));
+    }
+    Ok(())
+}
+
+/// Whether committed changes may be in the write-ahead log only.
+pub(super) fn has_log(path: &Path) -> bool {
+    suffixed(path, "-wal").metadata().is_ok_and(|log| log.len() > 0)
+}
+
+fn unfit(path: &Path, what: String, mend: &'static str) -> Result<(), StoreError> {
+    Err(StoreError::Unfit { path: path.to_owned(), what, mend })
+}
+
+fn me() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
+fn kind(found: &Metadata) -> &'static str {
+    match found.file_type() {
+        kind if kind.is_dir() => "a directory",
+        kind if kind.is_fifo() => "a pipe",
+        kind if kind.is_socket() => "a socket",
+        _ => "a device",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::super::Lock;
+    use super::*;
+
+    fn open_to_all(mode: u32) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), Permissions::from_mode(mode)).unwrap();
+        let path = dir.path().join("state.db");
+        (dir, path)
+    }
+
+    #[test]
+    fn a_directory_where_others_may_replace_files_is_refused() {
+        let (_dir, path) = open_to_all(0o777);
+        let said = Lock::acquire(&path).unwrap_err().to_string();
+        assert!(said.contains("others may replace it (mode 777)") && said.contains("chmod"), "{said}");
+        let (_dir, path) = open_to_all(0o1777);
+        assert!(Lock::acquire(&path).is_ok());
+    }
+
+    #[test]
+    fn files_that_others_laid_out_in_tmp_are_neither_believed_nor_written_to() {
+        for suffix in std::iter::once("").chain(BESIDE) {
+            let (dir, path) = open_to_all(0o1777);
+            let precious = dir.path().join("precious");
+            fs::write(&precious, "root:x:0:0").unwrap();
+            for link in [std::os::unix::fs::symlink, |from: &PathBuf, to| fs::hard_link(from, to)] {
+                let trap = suffixed(&path, suffix);
+                link(&precious, trap.clone()).unwrap();
+                let said = Lock::acquire(&path).unwrap_err().to_string();
+                assert!(said.contains("remove it"), "{suffix}: {said}");
+                assert_eq!(fs::read_to_string(&precious).unwrap(), "root:x:0:0");
+                fs::remove_file(trap).unwrap();
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The engine's memory through a restart.
+
+use super::*;
+use crate::engine::{Engine, Line, Policy, RulePolicy, SessionKey, Settings, Sighting, Verdict};
+use crate::rules::{self, BanLength, Counts, Effect, Escalate, Evidence, Threshold, Weight};
+
+fn engine() -> Engine {
+    let escalate = Some(Escalate { factor: 2.0, max: HOUR * 9, forget: HOUR * 100 });
+    let policy = Policy {
+        name: "sshd".to_owned(),
+        evidence: Evidence::Handshake,
+        threshold: Threshold { offences: 5, within: HOUR },
+        ban: rules::Ban { length: BanLength::For(HOUR), escalate },
+        ids: vec!["failed-password".to_owned()],
+        rules: vec![RulePolicy { effect: Effect::Offence, weight: Weight::ONE, counts: Counts::Session }],
+    };
+    Engine::new(Settings::default(), vec![policy])
+}
+
+/// One more wrong password in the one connection.
+fn failure(engine: &mut Engine, minute: u32) -> Verdict {
+    let sighting = Sighting {
+        time: NOW.plus(Duration::from_secs(60) * minute),
+        source: 0,
+        set: 0,
+        rule: 0,
+        address: Some("192.0.2.7".parse().unwrap()),
+        session: Some(SessionKey::new(b"gw", b"sshd", 7)),
+        line: Line { program: Some(b"sshd"), pid: Some(7), message: b"" },
+        count: 1,
+    };
+    engine.observe(&sighting).verdict
+}
+
+/// Stores what changed, and starts again from what is stored.
+fn restarted(place: &Place, mut engine: Engine) -> Engine {
+    let mut store = place.open();
+    store.commit(batch(engine.changes())).unwrap();
+    drop(store);
+    started(place)
+}
+
+fn started(place: &Place) -> Engine {
+    let mut engine = engine();
+    place.open().load(NOW, |row| engine.restore(row)).unwrap();
+    engine
+}
+
+#[test]
+fn four_failures_a_restart_after_each_and_the_fifth_is_a_ban() {
+    let place = Place::new();
+    let mut engine = engine();
+    for n in 0..4 {
+        assert_eq!(failure(&mut engine, n), Verdict::Counted { tenths: (n + 1) * 10, threshold: 50 });
+        engine = restarted(&place, engine);
+    }
+    let Verdict::Banned { until: Some(until), nth: 1, .. } = failure(&mut engine, 4) else {
+        panic!("no ban")
+    };
+    let mut engine = restarted(&place, engine);
+    assert_eq!(engine.bans().map(|ban| ban.until).collect::<Vec<_>>(), [Some(until)]);
+    assert!(!matches!(failure(&mut engine, 5), Verdict::Banned { .. }), "a restored ban is not made again");
+    assert!(engine.changes().iter().all(|row| !matches!(row, Row::Ban(_))), "and is nothing new to store");
+}
+
+#[test]
+fn a_ban_that_ran_out_meanwhile_is_ended_by_the_start_and_the_next_one_is_longer() {
+    let place = Place::new();
+    let mut engine = engine();
+    (0..5).for_each(|n| assert!(!matches!(failure(&mut engine, n), Verdict::Ignored(_))));
+    let mut engine = restarted(&place, engine);
+    let offender = prefix("192.0.2.7");
+    assert_eq!(engine.expire(NOW.plus(HOUR * 2)), [offender]);
+    let mut engine = restarted(&place, engine);
+    assert_eq!(engine.bans().count(), 0);
+    let nth = (120..125).map(|minute| failure(&mut engine, minute)).find_map(|verdict| match verdict {
+        Verdict::Banned { nth, .. } => Some(nth),
+        _ => None,
+    });
+    assert_eq!(nth, Some(2));
+}
+
+#[test]
+fn an_unban_while_the_daemon_is_down_is_an_unban_when_it_starts() {
+    let place = Place::new();
+    let mut engine = engine();
+    (0..5).for_each(|n| assert!(!matches!(failure(&mut engine, n), Verdict::Ignored(_))));
+    let mut offline = restarted(&place, engine);
+    assert_eq!(offline.unban(&prefix("192.0.2.0/24"), NOW.plus(HOUR)).len(), 1);
+    let mut engine = restarted(&place, offline);
+    assert_eq!(engine.bans().count(), 0);
+    let again = failure(&mut engine, 10);
+    assert_eq!(again, Verdict::Counted { tenths: 10, threshold: 50 }, "the counters were reset too");
+    let mut store = place.open();
+    let told = store.why(&prefix("192.0.2.7"), 9, NOW).unwrap();
+    assert_eq!(told.iter().map(|record| record.ended).collect::<Vec<_>>(), [Some(NOW.plus(HOUR))]);
+}

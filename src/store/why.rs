@@ -1,0 +1,79 @@
+//! What is known of an address: its bans, present and past, with the lines that led to them.
+
+use rusqlite::{Connection, Result, params};
+
+use super::batch::BanLine;
+use super::encode::{self, BAN, time_at};
+use super::read::each;
+use crate::address::Prefix;
+use crate::engine::Ban;
+use crate::time::Time;
+
+/// A ban that was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BanRecord {
+    /// The ban as it was last.
+    pub ban: Ban,
+    /// When it ended, by itself or by an operator; `None` while it holds.
+    pub ended: Option<Time>,
+    /// The first lines that led to it, in order.
+    pub lines: Vec<BanLine>,
+}
+
+/// The newest `most` bans on `prefix`, on networks around it and on what is inside it, newest first.
+pub(super) fn records(connection: &Connection, prefix: &Prefix, most: usize) -> Result<Vec<BanRecord>> {
+    let mut records = Vec::new();
+    for around in around(prefix) {
+        let key = encode::prefix(&around);
+        find(connection, (&key, &key), most, &mut records)?;
+    }
+    // The last address and the longest length: nothing inside stands behind it.
+    let last = Prefix::new(prefix.broadcast(), prefix.max_prefix_len()).unwrap_or(*prefix);
+    let inside = (&encode::prefix(&prefix.trunc()), &encode::prefix(&last));
+    find(connection, inside, most, &mut records)?;
+    records.sort_by_key(|record| std::cmp::Reverse((record.ended.is_none(), record.ban.since)));
+    records.truncate(most);
+    for record in &mut records {
+        record.lines = lines(connection, &record.ban)?;
+    }
+    Ok(records)
+}
+
+/// The networks that hold the prefix, itself not among them.
+fn around(prefix: &Prefix) -> impl Iterator<Item = Prefix> {
+    let address = prefix.addr();
+    (0..prefix.prefix_len()).filter_map(move |length| Some(Prefix::new(address, length).ok()?.trunc()))
+}
+
+fn find(
+    connection: &Connection,
+    (first, last): (&Vec<u8>, &Vec<u8>),
+    most: usize,
+    records: &mut Vec<BanRecord>,
+) -> Result<()> {
+    let most = u32::try_from(most).unwrap_or(u32::MAX);
+    for (table, ended) in [("bans", "NULL"), ("past_bans", "ended")] {
+        let sql = format!(
+            "SELECT {BAN}, {ended} FROM {table} WHERE offender BETWEEN ?1 AND ?2 ORDER BY since DESC LIMIT ?3"
+        );
+        each(connection, &sql, params![first, last, most], record, |record| records.push(record))?;
+    }
+    Ok(())
+}
+
+fn record(row: &rusqlite::Row<'_>) -> Result<BanRecord> {
+    let ended = row.get::<_, Option<i64>>(9)?.map(Time::from_millis);
+    Ok(BanRecord { ban: encode::ban(row)?, ended, lines: Vec::new() })
+}
+
+fn lines(connection: &Connection, ban: &Ban) -> Result<Vec<BanLine>> {
+    let mut lines = Vec::new();
+    let sql = "SELECT at, source, line FROM ban_lines WHERE offender = ?1 AND since = ?2 ORDER BY id";
+    let values = params![encode::prefix(&ban.offender), ban.since.as_millis()];
+    each(connection, sql, values, line, |line| lines.push(line))?;
+    Ok(lines)
+}
+
+fn line(row: &rusqlite::Row<'_>) -> Result<BanLine> {
+    Ok(BanLine { at: time_at(row, 0)?, source: row.get(1)?, text: row.get(2)? })
+}

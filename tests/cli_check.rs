@@ -1,0 +1,269 @@
+//! `portcullis check`: everything that is wrong, with its place; rules that can be fooled are refused.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::util::{Dir, project};
+
+/// A rule set for a program of the operator's own; `{pattern}` and `{line}` are for the tests to fill in.
+fn rule_file(pattern: &str, message: &str) -> String {
+    format!(
+        "version: 1
+name: myapp
+about: A service of mine
+program: [myapp]
+evidence: handshake
+threshold: {{offences: 5, within: 10m}}
+ban: {{for: 1h}}
+rules:
+  - id: login-failed
+    pattern: '{pattern}'
+    means: A wrong password.
+samples:
+  - line: 'Nov 22 14:38:31 gw myapp[7]: {message}'
+    rule: login-failed
+    addr: 192.0.2.7
+"
+    )
+}
+
+const GOOD: &str = "^login failed for <USER> from <ADDR>$";
+const MESSAGE: &str = "login failed for root from 192.0.2.7";
+
+#[test]
+fn the_shipped_rules_pass() {
+    let text = Dir::new().portcullis(["check"]).ok();
+    let [line] = text.lines().collect::<Vec<_>>()[..] else { panic!("one closing sentence: {text}") };
+    assert!(line.ends_with(" samples checked, every rule attacked: 0 errors, 0 warnings"), "{line}");
+}
+
+#[test]
+fn a_good_rule_file_passes() {
+    let dir = Dir::new();
+    dir.write("mine.yaml", rule_file(GOOD, MESSAGE));
+    let text = dir.portcullis(["check", "mine.yaml"]).ok();
+    assert_eq!(text, "1 rule set, 1 rule, 1 sample checked, every rule attacked: 0 errors, 0 warnings\n");
+}
+
+#[test]
+fn an_error_has_its_place_its_line_and_a_caret() {
+    let dir = Dir::new();
+    dir.write("mine.yaml", rule_file(GOOD, MESSAGE).replace("threshold", "treshold"));
+    let ran = dir.portcullis(["check", "mine.yaml"]).run();
+    assert_eq!((ran.code, ran.err.as_str()), (78, ""));
+    let cited = "mine.yaml:6:1: error: unknown key `treshold`, did you mean `threshold`?\n\
+                 6 | treshold: {offences: 5, within: 10m}\n  \
+                   | ^\n";
+    assert!(ran.out.contains(cited), "{}", ran.out);
+    assert!(
+        ran.out.ends_with("\n1 rule set, 1 rule, 1 sample checked: 1 error, 0 warnings\n"),
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
+fn all_errors_of_all_files_are_told() {
+    let dir = Dir::new();
+    let two = rule_file(GOOD, MESSAGE).replace("offences: 5", "offences: 0").replace("for: 1h", "for: 0s");
+    dir.write("a.yaml", &two);
+    dir.write("b.yaml", rule_file(GOOD, "login failed for root from 192.0.2.8"));
+    dir.write("c.yaml", "rules: [\n");
+    dir.write("good.yaml", rule_file(GOOD, MESSAGE));
+    let ran = dir.portcullis(["check", "a.yaml", "b.yaml", "good.yaml", "c.yaml", "gone.yaml"]).run();
+    assert_eq!(ran.code, 78);
+    for place in [
+        "a.yaml:6:23: error",
+        "a.yaml:7:12: error",
+        "b.yaml:15:11: error: expected 192.0.2.7, found 192.0.2.8",
+    ] {
+        assert!(ran.out.contains(place), "{place} is not in {}", ran.out);
+    }
+    assert!(
+        ran.out.contains("c.yaml:") && ran.out.contains("gone.yaml: error: there is no such file"),
+        "{}",
+        ran.out
+    );
+    assert!(!ran.out.contains("good.yaml"), "{}", ran.out);
+}
+
+#[test]
+fn a_warning_is_no_failure() {
+    let dir = Dir::new();
+    let file = rule_file(GOOD, MESSAGE);
+    dir.write("mine.yaml", file.split_once("samples:").unwrap().0);
+    let text = dir.portcullis(["check", "mine.yaml"]).ok();
+    assert!(text.contains("warning: rule `login-failed` has no sample"), "{text}");
+    assert!(text.ends_with(": 0 errors, 1 warning\n"), "{text}");
+}
+
+#[test]
+fn json_tells_the_same() {
+    let dir = Dir::new();
+    dir.write("mine.yaml", rule_file(GOOD, MESSAGE));
+    let report = dir.portcullis(["check", "--json", "mine.yaml"]).json();
+    let all = json!({"ok": true, "rule_sets": 1, "rules": 1, "samples": 1, "diagnostics": []});
+    assert_eq!(report, all);
+    dir.write("mine.yaml", rule_file(GOOD, MESSAGE).replace("threshold", "treshold"));
+    let ran = dir.portcullis(["check", "--json", "mine.yaml"]).run();
+    assert_eq!(ran.code, 78);
+    let report = &ran.json_lines()[0];
+    let told = &report["diagnostics"][0];
+    assert_eq!(report["ok"], false);
+    assert_eq!(
+        (&told["path"], &told["line"], &told["column"], &told["severity"], &told["cited"]),
+        (
+            &json!("mine.yaml"),
+            &json!(6),
+            &json!(1),
+            &json!("error"),
+            &json!("treshold: {offences: 5, within: 10m}")
+        )
+    );
+}
+
+/// mistakes.md: "patterns not anchored at the program: any service that logs client text into the same file can forge".
+#[test]
+fn an_unanchored_pattern_is_refused() {
+    let dir = Dir::new();
+    for (pattern, advice) in
+        [(GOOD.trim_start_matches('^'), "begin with ^"), (GOOD.trim_end_matches('$'), "end with $")]
+    {
+        dir.write("mine.yaml", rule_file(pattern, MESSAGE));
+        let ran = dir.portcullis(["check", "mine.yaml"]).run();
+        assert_eq!(ran.code, 78);
+        assert!(ran.out.contains("mine.yaml:10:14: error: ") && ran.out.contains(advice), "{}", ran.out);
+    }
+}
+
+/// mistakes.md: "the first ' from ' of the line was taken, not the pattern's capture".
+#[test]
+fn a_pattern_that_leaves_open_where_the_address_stands_never_names_a_wrong_one() {
+    for pattern in ["^login failed .*<ADDR>.*$", "^.* from <ADDR>.*$"] {
+        let dir = Dir::new();
+        dir.write("rules.d/mine.yaml", rule_file(pattern, MESSAGE));
+        let ran = dir.portcullis(["check", "rules.d/mine.yaml"]).run();
+        assert_eq!(ran.code, 78, "{pattern}");
+        assert!(
+            ran.out.contains("the pattern leaves open which part of the line `<ADDR>` is"),
+            "{}",
+            ran.out
+        );
+    }
+    // This one can be read in one way only as long as the peer behaves; when it does not, nobody is named.
+    let dir = Dir::new();
+    dir.write("rules.d/mine.yaml", rule_file("^login failed for <USER> from <ADDR>(?: .*)?$", MESSAGE));
+    dir.write("portcullis.yaml", format!("rules_dir: {}\n", dir.path().join("rules.d").display()));
+    let log = "Nov 22 14:38:31 gw myapp[7]: login failed for x from 8.8.8.8 y from 192.0.2.7\n";
+    let found = dir.portcullis(["match", "--json", "-c", "portcullis.yaml"]).stdin(log).json();
+    assert_eq!(found["address"], json!(null));
+}
+
+/// Each pattern is sound alone; together a user's name makes one rule's line into the other's.
+#[test]
+fn a_rule_that_another_rules_peer_can_fool_is_refused_with_the_line_that_did_it() {
+    let dir = Dir::new();
+    let relayed = "rules:
+  - id: relayed
+    pattern: '^login failed for \\S+ \\(relayed for <ADDR>\\) by \\S+$'
+    means: A wrong password, through a proxy.
+";
+    let file = rule_file("^login failed for <USER> by <ADDR>$", "login failed for root by 192.0.2.7");
+    let sample =
+        "  - line: 'Nov 22 14:38:31 gw myapp[7]: login failed for root (relayed for 192.0.2.7) by proxy'
+    rule: relayed
+    addr: 192.0.2.7
+";
+    dir.write("mine.yaml", file.replace("rules:\n", relayed) + sample);
+    let ran = dir.portcullis(["check", "mine.yaml"]).run();
+    assert_eq!(ran.code, 78);
+    let said = "mine.yaml:10:14: error: the pattern can be fooled: a peer at 192.0.2.7 can make this line appear, and the \
+                rule finds 203.0.113.66 in it: ";
+    assert!(ran.out.contains(said), "{}", ran.out);
+    assert!(ran.out.contains("(relayed for 203.0.113.66) by 192.0.2.7"), "{}", ran.out);
+}
+
+/// A custom rule set gets the same treatment wherever it is put in force.
+#[test]
+fn a_rule_set_with_errors_is_not_used() {
+    let dir = Dir::new();
+    dir.write("rules.d/mine.yaml", rule_file(GOOD.trim_start_matches('^'), MESSAGE));
+    dir.write("portcullis.yaml", format!("rules_dir: {}\n", dir.path().join("rules.d").display()));
+    for command in ["scan", "match", "explain"] {
+        let ran = dir.portcullis([command, "-c", "portcullis.yaml"]).stdin("x\n").run();
+        ran.assert(78, "portcullis: the configuration is not used, since there are errors in it\n");
+        assert!(ran.err.contains("mine.yaml:10:14: error: the pattern must begin with ^"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_configuration_is_checked_with_everything_it_names() {
+    let dir = Dir::new();
+    dir.write("rules.d/mine.yaml", rule_file(GOOD, MESSAGE));
+    dir.write(
+        "portcullis.yaml",
+        format!(
+            "rules_dir: {0}/rules.d\nrule_sets: [sshd, myap]\nallow: [192.0.2.0/33]\nfirewal: {{}}\n",
+            dir.path().display()
+        ),
+    );
+    let ran = dir.portcullis(["check", "-c", "portcullis.yaml"]).run();
+    assert_eq!(ran.code, 78);
+    for said in [
+        "portcullis.yaml:2:19: error: ",
+        "did you mean `myapp`?",
+        "portcullis.yaml:3:9: error: `192.0.2.0/33` is not an address or a network",
+        "portcullis.yaml:4:1: error: unknown key `firewal`, did you mean `firewall`?",
+    ] {
+        assert!(ran.out.contains(said), "{said} is not in {}", ran.out);
+    }
+}
+
+#[test]
+fn a_configuration_that_is_not_there_is_an_error() {
+    let dir = Dir::new();
+    let ran = dir.portcullis(["check", "-c", "gone.yaml"]).run();
+    assert_eq!(ran.code, 78);
+    assert!(ran.out.starts_with("gone.yaml: error: there is no such file\n"), "{ran:?}");
+    dir.portcullis(["scan", "-c", "gone.yaml"]).run().assert(78, "gone.yaml: error: there is no such file");
+}
+
+#[test]
+fn files_that_a_configuration_names_and_that_are_not_there_are_told() {
+    let dir = Dir::new();
+    let here = dir.path().display();
+    dir.write("portcullis.yaml", format!("rules_dir: {here}/rules.d\nallow: [{{file: {here}/friends}}]\n"));
+    let ran = dir.portcullis(["check", "-c", "portcullis.yaml"]).run();
+    assert!(
+        ran.out.contains("rules.d: warning: `rules_dir` names this directory, but there is none"),
+        "{ran:?}"
+    );
+    assert!(ran.out.contains("friends"), "{ran:?}");
+    assert_eq!(ran.code, 78, "{ran:?}");
+}
+
+#[test]
+fn configuration_and_rule_files_can_be_checked_together() {
+    let dir = Dir::new();
+    dir.write("mine.yaml", rule_file(GOOD, MESSAGE));
+    dir.write("portcullis.yaml", "allow: [192.0.2.0/24]\n");
+    let both = dir.portcullis(["check", "-c", "portcullis.yaml", "mine.yaml", "--json"]).json();
+    let shipped = fs::read_dir(project("rules")).unwrap().count();
+    assert_eq!(both["rule_sets"], shipped + 1);
+}
+
+#[test]
+fn what_is_no_rule_file_is_said_to_be_none() {
+    let dir = Dir::new();
+    fs::create_dir(dir.path().join("folder")).unwrap();
+    dir.write("binary.yaml", [0, 159, 146, 150, 1, 2, 3]);
+    dir.write("empty.yaml", "");
+    dir.write("list.yaml", "- a\n- b\n");
+    for name in ["folder", "binary.yaml", "empty.yaml", "list.yaml"] {
+        let ran = dir.portcullis(["check", name]).run();
+        assert_eq!(ran.code, 78, "{name}: {ran:?}");
+        assert!(ran.out.starts_with(&format!("{name}:")) && ran.out.contains("error: "), "{ran:?}");
+        assert!(ran.out.ends_with("no rule set could be read: 1 error, 0 warnings\n"), "{ran:?}");
+    }
+}

@@ -1,0 +1,103 @@
+//! `portcullis rules`: what is in force, and a start for one's own.
+
+use std::fs;
+
+use crate::util::{Dir, failures, project};
+
+/// The shipped rule sets by name.
+fn shipped() -> Vec<String> {
+    let entries = fs::read_dir(project("rules")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.map(|name| name.trim_end_matches(".yaml").to_owned()).collect();
+    names.sort();
+    names
+}
+
+/// A configuration whose rule sets are in `rules.d`.
+fn with_rules_dir(dir: &Dir) {
+    dir.write("portcullis.yaml", format!("rules_dir: {}\n", dir.path().join("rules.d").display()));
+}
+
+#[test]
+fn the_sets_in_force_are_listed() {
+    let dir = Dir::new();
+    let text = dir.portcullis(["rules"]).ok();
+    let names: Vec<&str> = text.lines().skip(1).map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(names, shipped());
+    assert!(text.starts_with("RULE SET     PROGRAMS "), "{text}");
+    assert!(text.contains("  5 in 10m   1h, then ×2 up to 28d  built in\n"), "{text}");
+
+    let objects = dir.portcullis(["rules", "--json"]).json();
+    for (object, name) in objects.as_array().unwrap().iter().zip(shipped()) {
+        let keys: Vec<&String> = object.as_object().unwrap().keys().collect();
+        let expected =
+            ["about", "ban", "evidence", "from", "name", "offences", "programs", "rules", "within"];
+        assert_eq!(
+            (keys, &object["name"]),
+            (
+                expected.iter().map(|key| key.to_owned().to_owned()).collect::<Vec<_>>().iter().collect(),
+                &name.into()
+            )
+        );
+    }
+}
+
+#[test]
+fn the_text_of_a_set_is_its_file_and_passes_check_under_another_name() {
+    let dir = Dir::new();
+    for name in shipped() {
+        let text = dir.portcullis(["rules", &name]).ok();
+        assert_eq!(text, fs::read_to_string(project(&format!("rules/{name}.yaml"))).unwrap());
+        dir.write("start.yaml", &text);
+        let checked = dir.portcullis(["check", "start.yaml"]).ok();
+        assert!(checked.ends_with(": 0 errors, 0 warnings\n"), "{checked}");
+        let object = dir.portcullis(["rules", "--json", &name]).json();
+        assert_eq!((&object["name"], &object["text"]), (&name.into(), &text.into()));
+    }
+}
+
+#[test]
+fn an_unknown_name_is_answered_with_the_one_that_was_meant() {
+    let dir = Dir::new();
+    dir.portcullis(["rules", "ssdh"])
+        .run()
+        .assert(1, "portcullis: there is no rule set `ssdh`, did you mean `sshd`?\n");
+    let ran = dir.portcullis(["rules", "postgres\x1b[2J"]).run();
+    ran.assert(1, "; known are `freebsd-tcp`");
+    assert!(!ran.err.contains('\x1b'), "{ran:?}");
+}
+
+/// design.md section 9: "custom rule sets; one with a shipped name replaces it".
+#[test]
+fn a_custom_set_replaces_the_shipped_one_of_its_name() {
+    let dir = Dir::new();
+    let sshd = dir.portcullis(["rules", "sshd"]).ok();
+    let stricter = sshd.replacen("offences: 5", "offences: 2", 1);
+    assert_ne!(stricter, sshd);
+    dir.write("rules.d/50-strict.yaml", &stricter);
+    with_rules_dir(&dir);
+
+    let text = dir.portcullis(["rules", "-c", "portcullis.yaml"]).ok();
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("sshd ")).collect();
+    assert!(
+        rows.len() == 1 && rows[0].contains("2 in 10m") && rows[0].ends_with("/rules.d/50-strict.yaml"),
+        "{text}"
+    );
+    assert_eq!(dir.portcullis(["rules", "-c", "portcullis.yaml", "sshd"]).ok(), stricter);
+
+    let scan =
+        dir.portcullis(["scan", "--json", "-c", "portcullis.yaml"]).stdin(failures("192.0.2.7", [0, 60]));
+    assert_eq!(scan.json()["bans"], 1);
+}
+
+#[test]
+fn a_set_that_is_not_in_force_can_still_be_read() {
+    let dir = Dir::new();
+    dir.write("portcullis.yaml", "rule_sets: [sshd]\n");
+    let listed = dir.portcullis(["rules", "-c", "portcullis.yaml"]).ok();
+    assert!(!listed.contains("freebsd-tcp"), "{listed}");
+    let text = dir.portcullis(["rules", "-c", "portcullis.yaml", "freebsd-tcp"]).ok();
+    assert!(text.contains("name: freebsd-tcp\n"), "{text}");
+    let object = dir.portcullis(["rules", "--json", "-c", "portcullis.yaml", "freebsd-tcp"]).json();
+    assert_eq!(object["name"], "freebsd-tcp");
+}

@@ -1,0 +1,254 @@
+//! `portcullis scan`: what it finds, and how it tells.
+
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
+use serde_json::{Value, json};
+
+use crate::util::{Dir, failures, thread_log};
+
+const ERA: &str = "2026-01-10T";
+
+fn scan(dir: &Dir, arguments: &[&str]) -> Value {
+    dir.portcullis(["scan", "--json"].iter().chain(arguments)).json()
+}
+
+fn keys(object: &Value) -> Vec<&String> {
+    object.as_object().unwrap().keys().collect()
+}
+
+/// README's first command.
+#[test]
+fn the_threads_log_names_its_peer_and_the_ban_it_would_get() {
+    let dir = Dir::new();
+    let text = dir.portcullis(["scan", thread_log().to_str().unwrap()]).ok();
+    let row = text.lines().find(|line| line.starts_with("119.254.12.34 ")).expect("the peer");
+    for word in [" freebsd-tcp ", " spoofable ", " 34 ", " 07:50:04 ", " 07:51:43 ", " 07:51:03 for 10m"] {
+        assert!(row.contains(word), "{word} in {row}");
+    }
+    assert!(text.contains("34 lines, 34 matched"), "{text}");
+    assert!(text.contains("spoofable: anybody can send packets with somebody else's address."), "{text}");
+    assert!(text.contains("Offences over time, 2s a column"), "{text}");
+}
+
+#[test]
+fn the_json_has_the_promised_keys() {
+    let dir = Dir::new();
+    let log = thread_log();
+    let report = scan(&dir, &[log.to_str().unwrap()]);
+    let promised = ["bans", "bans_prevented_by_cap", "first", "last", "lines", "matched", "offenders"];
+    assert_eq!(keys(&report), [&promised[..], &["too_long", "unlisted_offences"]].concat());
+    assert_eq!((&report["lines"], &report["matched"]), (&json!(34), &json!(34)));
+    let offender = &report["offenders"][0];
+    assert_eq!(
+        keys(offender),
+        ["bans", "evidence", "first", "last", "offences", "offender", "rule_set", "spared"]
+    );
+    assert_eq!(
+        (&offender["offender"], &offender["rule_set"], &offender["offences"], &offender["evidence"]),
+        (&json!("119.254.12.34"), &json!("freebsd-tcp"), &json!(34), &json!("spoofable"))
+    );
+    assert_eq!(keys(&offender["bans"][0]), ["at", "until"]);
+}
+
+#[test]
+fn times_are_printed_with_the_offset_of_the_readers_zone() {
+    let dir = Dir::new();
+    dir.write("auth.log", failures("192.0.2.7", [0, 1, 2, 3, 4]));
+    for (zone, first, until) in [
+        ("UTC", "2026-01-10T10:00:00+00:00", "2026-01-10T11:00:04+00:00"),
+        ("Europe/Berlin", "2026-01-10T11:00:00+01:00", "2026-01-10T12:00:04+01:00"),
+        ("America/St_Johns", "2026-01-10T06:30:00-03:30", "2026-01-10T07:30:04-03:30"),
+    ] {
+        let report = dir.portcullis(["scan", "--json", "auth.log"]).env("TZ", zone).json();
+        assert_eq!(report["first"], first);
+        assert_eq!(report["offenders"][0]["bans"][0]["until"], until);
+    }
+}
+
+#[test]
+fn stamps_without_a_zone_are_local_time() {
+    let dir = Dir::new();
+    dir.write("auth.log", failures("192.0.2.7", [0]).replace("+00:00", ""));
+    let report = dir.portcullis(["scan", "--json", "auth.log"]).env("TZ", "Europe/Berlin").json();
+    assert_eq!(report["first"], "2026-01-10T10:00:00+01:00");
+}
+
+#[test]
+fn a_stamp_without_a_year_is_of_the_last_year_that_is_not_in_the_future() {
+    let now = Timestamp::now().to_zoned_datetime(TimeZone::UTC);
+    for (days, years) in [(-300, 0), (-1, 0), (3, -1), (60, -1)] {
+        let shown = now.checked_add(days.days()).unwrap();
+        let stamp = shown.strftime("%b %e 12:00:00");
+        let line = format!("{stamp} gw sshd[1]: Failed password for root from 192.0.2.7 port 5 ssh2\n");
+        let report = Dir::new().portcullis(["scan", "--json"]).stdin(line).json();
+        let year = i32::from(shown.year()) + years;
+        assert_eq!(report["first"], format!("{year}-{}", shown.strftime("%m-%dT12:00:00+00:00")), "{stamp}");
+    }
+}
+
+#[test]
+fn a_log_without_stamps_is_judged_as_if_it_came_at_once() {
+    let line = "<38>1 - gw sshd 1 - - Failed password for root from 192.0.2.7 port 5 ssh2\n";
+    let report = Dir::new().portcullis(["scan", "--json"]).stdin(line).json();
+    assert_eq!((&report["lines"], &report["first"]), (&json!(1), &Value::Null));
+    assert_eq!(report["offenders"][0]["offences"], 1);
+}
+
+#[test]
+fn an_offender_is_banned_as_often_as_the_daemon_would_ban_it_and_longer_each_time() {
+    let dir = Dir::new();
+    // Two while the first ban holds, and five after its end.
+    dir.write("auth.log", failures("192.0.2.7", [0, 1, 2, 3, 4, 60, 120, 7200, 7201, 7202, 7203, 7204]));
+    let report = scan(&dir, &["auth.log"]);
+    let offender = &report["offenders"][0];
+    assert_eq!(offender["offences"], 12);
+    let times = |at: &str, until: &str| json!({"at": format!("{ERA}{at}"), "until": format!("{ERA}{until}")});
+    let bans = [times("10:00:04+00:00", "11:00:04+00:00"), times("12:00:04+00:00", "14:00:04+00:00")];
+    assert_eq!(offender["bans"], json!(bans));
+    let text = dir.portcullis(["scan", "auth.log"]).ok();
+    assert!(text.contains("2026-01-10 10:00:04 for 1h, 2 times"), "{text}");
+}
+
+#[test]
+fn failures_in_two_logs_are_put_in_the_order_of_their_times() {
+    let dir = Dir::new();
+    dir.write("auth.log", failures("192.0.2.7", [0, 20, 40]));
+    dir.write("messages", failures("192.0.2.7", [10, 30]));
+    let report = scan(&dir, &["auth.log", "messages"]);
+    assert_eq!(report["offenders"][0]["bans"][0]["at"], format!("{ERA}10:00:40+00:00"));
+}
+
+#[test]
+fn failures_in_two_logs_that_are_hours_apart_ban_nobody() {
+    let dir = Dir::new();
+    dir.write("auth.log", failures("192.0.2.7", [0, 7200, 14400]));
+    dir.write("messages", failures("192.0.2.7", [3600, 10800]));
+    let report = scan(&dir, &["auth.log", "messages"]);
+    assert_eq!(report["offenders"][0]["offences"], 5);
+    assert_eq!(report["offenders"][0]["bans"], json!([]));
+}
+
+/// syslogd writes sshd's errors to two files.
+#[test]
+fn the_same_line_in_two_logs_counts_once() {
+    let dir = Dir::new();
+    let text = failures("192.0.2.7", [0, 1, 2, 3]);
+    dir.write("auth.log", &text);
+    dir.write("messages", &text);
+    let report = scan(&dir, &["auth.log", "messages"]);
+    assert_eq!(report["lines"], 8);
+    assert_eq!(report["offenders"][0]["offences"], 4);
+    assert_eq!(report["offenders"][0]["bans"], json!([]));
+}
+
+/// In the hour that comes twice, each log begins again at 02:00.
+#[test]
+fn logs_of_the_doubled_hour_are_merged_pass_by_pass() {
+    let dir = Dir::new();
+    let line = |time: &str, pid: u32| {
+        format!("2025-10-26T{time} gw sshd[{pid}]: Failed password for root from 192.0.2.7 port 5 ssh2\n")
+    };
+    // 02:05 in the first pass and 02:05 in the second are an hour apart.
+    dir.write("auth.log", [line("02:05:00", 1), line("02:50:00", 2), line("02:05:30", 3)].concat());
+    dir.write("messages", [line("02:06:00", 4), line("02:51:00", 5), line("02:06:30", 6)].concat());
+    let report = dir.portcullis(["scan", "--json", "auth.log", "messages"]).env("TZ", "Europe/Berlin").json();
+    assert_eq!(report["first"], "2025-10-26T02:05:00+02:00");
+    assert_eq!(report["last"], "2025-10-26T02:06:30+01:00");
+    let offender = &report["offenders"][0];
+    assert_eq!((&offender["first"], &offender["last"]), (&report["first"], &report["last"]));
+    assert_eq!(offender["bans"], json!([]));
+}
+
+/// The column agrees with the threshold: a PAM line that had waited for its address counts when it is known.
+#[test]
+fn offences_are_counted_as_the_threshold_counts_them() {
+    let pam = |second: u32| {
+        format!(
+            "2026-01-10T10:00:{second:02}+00:00 gw sshd[7]: error: PAM: Authentication error for root from scan.example\n"
+        )
+    };
+    let closed = "2026-01-10T10:00:30+00:00 gw sshd[7]: Connection closed by authenticating user root 192.0.2.7 port 5 \
+                  [preauth]\n";
+    let log = [pam(0), pam(1), pam(2), pam(3), pam(4), closed.to_owned()].concat();
+    let report = Dir::new().portcullis(["scan", "--json"]).stdin(log).json();
+    let offender = &report["offenders"][0];
+    assert_eq!((&offender["offender"], &offender["offences"]), (&json!("192.0.2.7"), &json!(5)));
+    assert_eq!(offender["bans"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn top_bounds_the_table_and_says_what_is_left_out() {
+    let dir = Dir::new();
+    let log: String = (1..=30).map(|host| failures(&format!("192.0.2.{host}"), [host])).collect();
+    dir.write("auth.log", log);
+    let rows = |text: &str| text.lines().filter(|line| line.starts_with("192.0.2.")).count();
+    let text = dir.portcullis(["scan", "auth.log"]).ok();
+    assert_eq!(rows(&text), 20, "{text}");
+    assert!(text.contains("… and 10 more offenders; --top 30 shows all"), "{text}");
+    let text = dir.portcullis(["scan", "--top", "29", "auth.log"]).ok();
+    assert!(text.contains("… and 1 more offender; --top 30 shows all"), "{text}");
+    let text = dir.portcullis(["scan", "--top", "30", "auth.log"]).ok();
+    assert!(rows(&text) == 30 && !text.contains('…'), "{text}");
+}
+
+#[test]
+fn columns_line_up_however_long_an_address_is() {
+    let dir = Dir::new();
+    let log = failures("192.0.2.7", [0, 1]) + &failures("2001:db8:1234:5678:9abc:def0:1234:5678", [2]);
+    dir.write("auth.log", log);
+    let text = dir.portcullis(["scan", "auth.log"]).ok();
+    let column = |line: &str, word: &str| line.find(word).unwrap_or_else(|| panic!("{word} in {line}"));
+    let mut lines = text.lines().skip_while(|line| !line.starts_with("OFFENDER"));
+    let head = lines.next().unwrap();
+    let rows: Vec<&str> = lines.take(2).collect();
+    assert!(rows[1].starts_with("2001:db8:1234:5678::/64"), "{text}");
+    for row in rows {
+        assert_eq!(column(row, "sshd"), column(head, "RULE SET"), "{text}");
+        assert_eq!(column(row, "2026-01-10"), column(head, "FIRST"), "{text}");
+    }
+}
+
+#[test]
+fn nobody_is_a_result_too() {
+    let text = Dir::new().portcullis(["scan"]).stdin("Jan 10 10:00:00 gw cron[1]: x\n").ok();
+    assert!(text.starts_with("standard input: 1 line, 0 matched, "), "{text}");
+    assert!(
+        text.ends_with("\nNobody offended. `portcullis match --all` shows what each line is taken for.\n"),
+        "{text}"
+    );
+}
+
+/// A flood of forged addresses must not become a list of bans, nor cost memory without end.
+#[test]
+fn a_flood_of_forged_addresses_is_capped_and_explained() {
+    let line = |host: u32, n: u32| {
+        format!(
+            "2026-01-10T10:00:{:02}+00:00 gw kernel: TCP: [198.18.{}.{}]:{} to [192.0.2.1]:22 tcpflags 0x10<ACK>; \
+             syncache_expand: Segment failed SYNCOOKIE authentication, segment rejected (probably spoofed)\n",
+            host / 50,
+            host / 256,
+            host % 256,
+            1024 + n
+        )
+    };
+    let log: String = (0..600).flat_map(|host| (0..20).map(move |n| line(host, n))).collect();
+    let dir = Dir::new();
+    dir.write("messages", log);
+    let report = scan(&dir, &["messages"]);
+    assert_eq!((&report["lines"], report["offenders"].as_array().unwrap().len()), (&json!(12_000), 600));
+    let (bans, prevented) =
+        (report["bans"].as_u64().unwrap(), report["bans_prevented_by_cap"].as_u64().unwrap());
+    assert!((1..100).contains(&bans) && bans + prevented >= 600, "{bans} bans, {prevented} prevented");
+    let text = dir.portcullis(["scan", "messages"]).ok();
+    assert!(text.contains("Not banned: a flood of packets whose sources are probably forged"), "{text}");
+    assert!(text.lines().count() < 40, "{text}");
+}
+
+#[test]
+fn repeats_of_a_line_count_and_only_within_their_file() {
+    let dir = Dir::new();
+    let four = failures("192.0.2.7", [0]) + "Jan 10 10:00:30 gw last message repeated 3 times\n";
+    dir.write("auth.log.0", &four);
+    dir.write("auth.log", "Jan 10 10:00:31 gw last message repeated 3 times\n");
+    let report = scan(&dir, &["auth.log.0", "auth.log"]);
+    assert_eq!(report["offenders"][0]["offences"], 4);
+}

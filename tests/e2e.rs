@@ -1,0 +1,13 @@
+//! The whole program from outside: logs in, a firewall's table out, and the command line in between.
+//!
+//! Every test runs the real binary with a configuration of its own. pf and ipfw are the strict fakes, nftables is real,
+//! in network namespaces. Nothing here measures time: tests wait for what shall be true, with a patient deadline.
+
+mod commands;
+mod dry_run;
+mod kills;
+mod network;
+mod restart;
+mod stand;
+mod table;
+mod trouble;

@@ -1,0 +1,83 @@
+//! What a stop in the middle of things may not change: every line counts once, whoever reads it.
+
+use std::fs;
+
+use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
+
+use super::stand::{Stand, append, failure, stamped};
+
+const ATTACKER: &str = "203.0.113.7";
+
+fn counted(stand: &Stand, address: &str, sentence: &str) -> bool {
+    stand.cli(&["why", address]).out.contains(sentence)
+}
+
+#[test]
+fn four_failures_before_a_stop_and_one_after_it_are_five() {
+    for signal in [SIGTERM, SIGKILL] {
+        let mut stand = Stand::pf();
+        stand.start();
+        stand.fail(ATTACKER, 4);
+        stand.until("four are counted", |stand| counted(stand, ATTACKER, "sshd: 4 of 5 offences"));
+        stand.stop(signal);
+        stand.start();
+        stand.until("four are known", |stand| counted(stand, ATTACKER, "sshd: 4 of 5 offences"));
+        assert!(!stand.has(ATTACKER));
+        stand.fail(ATTACKER, 1);
+        stand.until("it is blocked", |stand| stand.has(ATTACKER));
+    }
+}
+
+#[test]
+fn lines_written_while_the_daemon_is_down_are_read_once() {
+    for signal in [SIGTERM, SIGKILL] {
+        let mut stand = Stand::pf();
+        stand.start();
+        stand.fail(ATTACKER, 1);
+        stand.until("one is counted", |stand| counted(stand, ATTACKER, "sshd: 1 of 5 offences"));
+        stand.stop(signal);
+        stand.fail(ATTACKER, 3);
+        for _ in 0..2 {
+            stand.start();
+            stand.until("four are counted", |stand| counted(stand, ATTACKER, "sshd: 4 of 5 offences"));
+            stand.stop(signal);
+        }
+        // A rotation in between hides nothing, and nothing is read twice.
+        stand.fail("198.18.0.1", 5);
+        fs::rename(stand.file("auth.log"), stand.file("auth.log.0")).unwrap();
+        append(&stand.file("auth.log"), (0..4).map(|_| failure("198.18.0.2")));
+        stand.start();
+        stand.until("the old file is read", |stand| stand.has("198.18.0.1"));
+        stand.until("the new one too", |stand| counted(stand, "198.18.0.2", "sshd: 4 of 5 offences"));
+        assert!(counted(&stand, ATTACKER, "sshd: 4 of 5 offences"));
+    }
+}
+
+/// What FreeBSD's sshd says of one wrong password, of which `auth.info` and `*.notice` both take a part.
+fn triple(stand: &Stand, pid: u32) {
+    let tag = format!("sshd[{pid}]");
+    let pam = stamped(&tag, &format!("error: PAM: Authentication error for root from {ATTACKER}"));
+    let failed =
+        stamped(&tag, &format!("Failed keyboard-interactive/pam for root from {ATTACKER} port 4242 ssh2"));
+    let closed = stamped(
+        &tag,
+        &format!("Connection closed by authenticating user root {ATTACKER} port 4242 [preauth]"),
+    );
+    append(&stand.file("messages"), [pam.clone()]);
+    append(&stand.file("auth.log"), [pam, failed, closed]);
+}
+
+#[test]
+fn one_attempt_that_two_logs_tell_of_in_four_lines_counts_once() {
+    let mut stand = Stand::pf();
+    stand.start();
+    for pid in 1..=4 {
+        triple(&stand, pid);
+    }
+    stand.until("all is read", |stand| stand.status()["counters"]["lines"] == 16);
+    assert!(counted(&stand, ATTACKER, "sshd: 4 of 5 offences"), "{:?}", stand.cli(&["why", ATTACKER]));
+    assert!(!stand.has(ATTACKER));
+    triple(&stand, 5);
+    stand.until("the fifth is one too many", |stand| stand.has(ATTACKER));
+    assert_eq!(stand.cli(&["bans", "--json"]).json()[0]["nth"], 1);
+}

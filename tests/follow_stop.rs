@@ -1,0 +1,188 @@
+//! Going on after a stop, patterns, links and pipes; what an attacker could try with names.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::os::unix::fs::symlink;
+
+use portcullis::follow::{Fingerprint, Kind, Position, Source};
+
+use crate::follow_scene::{Scene, rotate};
+
+#[test]
+fn what_was_appended_while_stopped_is_read_once_also_when_it_was_packed_meanwhile() {
+    for pack in [false, true] {
+        let mut scene = Scene::new();
+        scene.append("log", "");
+        scene.follow_log();
+        scene.append("log", "read\n");
+        assert_eq!(scene.look(), "read\n");
+        scene.append("log", "rest\n");
+        fs::rename(scene.path("log"), scene.path("log.1")).unwrap();
+        fs::write(scene.path("log.0"), "between\n").unwrap();
+        fs::write(scene.path("log"), "current\n").unwrap();
+        if pack {
+            let plain = fs::read(scene.path("log.1")).unwrap();
+            let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            packer.write_all(&plain).unwrap();
+            fs::write(scene.path("log.1.gz"), packer.finish().unwrap()).unwrap();
+            fs::remove_file(scene.path("log.1")).unwrap();
+        }
+        scene.follow_log();
+        assert_eq!(scene.look(), "rest\nbetween\ncurrent\n");
+        assert!(scene.batches.iter().filter(|batch| !batch.bytes.is_empty()).all(|batch| batch.backlog));
+        scene.follow_log();
+        assert_eq!(scene.look(), "");
+        assert_eq!(scene.notes(), "");
+    }
+}
+
+#[test]
+fn another_file_with_the_same_inode_number_is_not_taken_for_the_one_that_was_read() {
+    let mut scene = Scene::new();
+    scene.append("log", "");
+    scene.follow_log();
+    scene.append("log", "one\ntwo\n");
+    scene.look();
+    fs::write(scene.path("log"), "not the same at all\n").unwrap();
+    scene.follow_log();
+    assert_eq!(scene.look(), "not the same at all\n");
+}
+
+#[test]
+fn a_lost_rest_is_said_and_everything_newer_is_read() {
+    let mut scene = Scene::new();
+    scene.append("log", "");
+    scene.follow_log();
+    scene.append("log", "one\n");
+    scene.look();
+    fs::remove_file(scene.path("log")).unwrap();
+    scene.append("log", "two\n");
+    scene.follow_log();
+    assert_eq!(scene.look(), "two\n");
+    assert!(scene.notes().contains("the file that was read last is gone"));
+}
+
+#[test]
+fn a_position_from_the_future_or_from_nowhere_does_no_harm() {
+    let mut scene = Scene::new();
+    scene.append("log", "one\n");
+    scene.follow_log();
+    scene.look();
+    let mark = &mut scene.stored[0].position.files[0];
+    (mark.offset, mark.print) = (u64::MAX, Fingerprint { length: u16::MAX, hash: 0 });
+    scene.follow_log();
+    assert_eq!(scene.look(), "one\n");
+    scene.stored[0].position = Position::default();
+    scene.follow_log();
+    assert_eq!(scene.look(), "one\n");
+}
+
+#[test]
+fn an_editor_that_replaces_the_log_by_a_copy_brings_nothing_twice() {
+    let mut scene = Scene::new();
+    scene.append("log", "");
+    scene.follow_log();
+    scene.append("log", "one\ntwo\n");
+    scene.look();
+    fs::copy(scene.path("log"), scene.path("copy")).unwrap();
+    fs::rename(scene.path("copy"), scene.path("log")).unwrap();
+    scene.append("log", "three\n");
+    assert_eq!(scene.look(), "three\n");
+}
+
+#[test]
+fn a_pattern_finds_files_that_appear_and_leaves_rotated_ones_alone() {
+    let mut scene = Scene::new();
+    scene.append("a.log", "old\n");
+    scene.append("a.log.0", "older\n");
+    scene.append("a.log.1.gz", "oldest\n");
+    scene.follow(&[Source::files("log", scene.path("*.log*"))]);
+    assert_eq!(scene.look(), "");
+    scene.append("b.log", "new\n");
+    assert_eq!(scene.look(), "new\n");
+    rotate(&scene.path("b.log"));
+    assert_eq!(scene.look(), "logfile turned over\n");
+    fs::rename(scene.path("a.log"), scene.path("c.log")).unwrap();
+    scene.append("c.log", "renamed\n");
+    assert_eq!(scene.look(), "renamed\n");
+    scene.look();
+    let status = scene.follower.as_ref().unwrap().status();
+    let paths = status.iter().map(|status| status.path.rsplit('/').next().unwrap()).collect::<Vec<&str>>();
+    assert_eq!(paths, ["b.log", "c.log"]);
+}
+
+#[test]
+fn two_paths_to_one_file_read_it_once() {
+    let mut scene = Scene::new();
+    scene.append("2025.log", "");
+    symlink(scene.path("2025.log"), scene.path("current.log")).unwrap();
+    scene.follow(&[Source::files("log", scene.path("*.log"))]);
+    scene.look();
+    scene.append("2025.log", "one\n");
+    assert_eq!(scene.look(), "one\n");
+    scene.append("2026.log", "two\n");
+    fs::remove_file(scene.path("current.log")).unwrap();
+    symlink(scene.path("2026.log"), scene.path("current.log")).unwrap();
+    scene.append("2025.log", "three\n");
+    assert_eq!(scene.look(), "three\ntwo\n");
+}
+
+/// In a jail's log directory somebody else makes the names: the host's files must not be read through them, and a
+/// FIFO must not hold the reader.
+#[test]
+fn links_and_fifos_in_the_place_of_a_log_are_refused_where_they_are_not_to_be_followed() {
+    let mut scene = Scene::new();
+    scene.append("secret", "secret\n");
+    symlink(scene.path("secret"), scene.path("log")).unwrap();
+    nix::unistd::mkfifo(&scene.path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let source = Source { through_links: false, from_start: true, ..scene.source("log") };
+    scene.follow(&[source, scene.source("fifo")]);
+    assert_eq!(scene.look(), "");
+    let notes = scene.notes();
+    assert!(notes.contains("log is a symlink, and this source does not follow them"), "{notes}");
+    assert!(notes.contains("fifo is a FIFO; say so in the source's settings"), "{notes}");
+}
+
+#[test]
+fn a_fifo_serves_one_writer_after_the_other_and_forgets_the_half_line_of_one_that_died() {
+    let mut scene = Scene::new();
+    let path = scene.path("fifo");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let source = Source { kind: Kind::Fifo, ..Source::files("log", &path) };
+    scene.follow(&[source]);
+    assert_eq!(scene.look(), "");
+    for _ in 0..2 {
+        let mut writer = OpenOptions::new().write(true).open(&path).unwrap();
+        writer.write_all(b"one\nhalf").unwrap();
+        assert_eq!(scene.look(), "one\n");
+        writer.write_all(b" and half\nFailed password for ").unwrap();
+        assert_eq!(scene.look(), "half and half\n");
+        drop(writer);
+        assert_eq!(scene.look(), "");
+    }
+    assert_eq!(scene.batches, []);
+    fs::remove_file(&path).unwrap();
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    scene.look();
+    let mut writer = OpenOptions::new().write(true).open(&path).unwrap();
+    writer.write_all(b"another\n").unwrap();
+    assert_eq!(scene.look(), "another\n");
+}
+
+#[test]
+fn a_flood_in_one_log_does_not_keep_the_others_waiting() {
+    let mut scene = Scene::new();
+    scene.append("flood", "");
+    scene.append("log", "");
+    scene.follow(&[scene.source("flood"), scene.source("log")]);
+    scene.append("flood", &"a line of forty bytes, many times over..\n".repeat(200_000));
+    scene.append("log", "one\n");
+    let mut taken = 0;
+    let looked = scene.follower.as_mut().unwrap().look(scene.now, &mut |chunk| {
+        taken += chunk.bytes.len();
+        ControlFlow::Continue(())
+    });
+    assert!(looked.more && taken < 2_000_000 && scene.follower.as_ref().unwrap().status()[1].lines == 1);
+    assert_eq!(scene.look().len(), 8_200_000 - (taken - 4));
+}
