@@ -70,7 +70,8 @@ pub(super) fn attack(set: &RuleSet, compiled: &Compiled) -> Vec<Fault> {
         for field in &target.fields {
             for line in hostile_lines(set, target, field, &copies) {
                 let record = record::parse(&line);
-                let Some(found) = matcher::find_as_written(set, compiled, &mut scratch, &line, &record) else {
+                let Some(found) = matcher::find_as_written(set, compiled, &mut scratch, &line, &record)
+                else {
                     continue;
                 };
                 if found.address.is_some() && found.address != target.peer {

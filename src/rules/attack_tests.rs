@@ -3,9 +3,7 @@
 use super::check::check;
 use super::compile::Compiled;
 use super::locate::Scratch;
-use super::model::{
-    AddressFrom, Counts, Effect, Evidence, Fault, Format, Rule, RuleSet, Severity, Weight,
-};
+use super::model::{AddressFrom, Counts, Effect, Evidence, Fault, Format, Rule, RuleSet, Severity, Weight};
 
 fn set(program: &str, pattern: &str) -> RuleSet {
     let rule = Rule {
@@ -36,7 +34,8 @@ fn set(program: &str, pattern: &str) -> RuleSet {
 }
 
 fn errors(set: &RuleSet) -> Vec<String> {
-    let faults: Vec<Fault> = check(set).into_iter().filter(|fault| fault.severity == Severity::Error).collect();
+    let faults: Vec<Fault> =
+        check(set).into_iter().filter(|fault| fault.severity == Severity::Error).collect();
     faults.into_iter().map(|fault| fault.text).collect()
 }
 

@@ -7,19 +7,19 @@
 //! from that side over the token of the address up to a byte that cannot belong to a token. (Where the side is a mere row
 //! of texts and runs, [`Steps`] reads it the same way faster.) Since a message that
 //! matches the whole pattern also matches this side, and this side reads in one way only, the address found is the
-//! only one that the pattern allows. Where neither side is one-pass the general engine reads the message twice,
-//! greedy and lazy, and an address on which the two disagree is none.
+//! only one that the pattern allows. Where neither side is one-pass, all [`Readings`] of the message are looked at, and
+//! an address is taken only if there is but one.
 
 use std::ops::Range;
 
 use regex_automata::dfa::onepass;
-use regex_automata::meta;
 use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Capture, Class, ClassBytes, ClassBytesRange, Hir, HirKind, Look};
 
 use super::pattern::{self, Parts};
+use super::readings::{Marks, Readings};
 use super::steps::{From, Steps};
 
 /// Generous for a side of a pattern that a person wrote; what does not fit is left to the general engine.
@@ -32,8 +32,8 @@ pub(super) enum Locator {
     FromStart(Side),
     /// Fixed from the address to the end.
     FromEnd(Side),
-    /// Neither: two readings must agree.
-    Twice(Box<[meta::Regex; 2]>),
+    /// Neither: there must be only one reading.
+    Anywhere(Box<Readings>),
     /// The pattern names no address.
     Nowhere,
 }
@@ -52,6 +52,7 @@ pub(super) enum Side {
 pub struct Scratch {
     one_pass: Option<onepass::Cache>,
     reversed: Vec<u8>,
+    marks: Marks,
 }
 
 impl Locator {
@@ -68,7 +69,7 @@ impl Locator {
                 return Ok(Self::FromEnd(Side::new(From::End, parts.behind, &parts, proven)));
             }
         }
-        Ok(Self::Twice(Box::new([general(hir)?, general(&swap_greed(hir))?])))
+        Ok(Self::Anywhere(Box::new(Readings::new(hir)?)))
     }
 
     /// Where the address stands in a message that matches the whole pattern; `None` when it is not certain.
@@ -83,10 +84,7 @@ impl Locator {
             }
             _ if cut => None,
             Self::FromEnd(side) => side.find(From::End, scratch, message),
-            Self::Twice(readings) => {
-                let [greedy, lazy] = readings.each_ref().map(|reading| captured(reading, message));
-                greedy.filter(|greedy| lazy.as_ref() == Some(greedy))
-            }
+            Self::Anywhere(readings) => readings.only(&mut scratch.marks, message),
             Self::Nowhere => None,
         }
     }
@@ -95,7 +93,7 @@ impl Locator {
     /// pattern that is fooled so, even where the second reading would notice.
     pub(super) fn find_as_written(&self, message: &[u8]) -> Option<Range<usize>> {
         match self {
-            Self::Twice(readings) => captured(&readings[0], message),
+            Self::Anywhere(readings) => readings.as_written(message),
             _ => None,
         }
     }
@@ -107,7 +105,7 @@ impl Locator {
 
     /// Whether the pattern's own form proves that a complete message names one address only.
     pub(super) fn is_proven(&self) -> bool {
-        !matches!(self, Self::Twice(_))
+        !matches!(self, Self::Anywhere(_))
     }
 }
 
@@ -174,7 +172,7 @@ fn from_end(parts: &Parts<'_>) -> Option<Hir> {
     side(&near, &pattern::reversed(parts.address), &far)
 }
 
-fn is_named_address(capture: &Capture) -> bool {
+pub(super) fn is_named_address(capture: &Capture) -> bool {
     capture.name.as_deref() == Some(pattern::ADDRESS)
 }
 
@@ -201,7 +199,7 @@ fn collect_first_bytes(hir: &Hir, first: &mut ClassBytes) -> bool {
 }
 
 /// The bytes of which the text of `hir` consists.
-fn alphabet(hir: &Hir) -> ClassBytes {
+pub(super) fn alphabet(hir: &Hir) -> ClassBytes {
     let mut bytes = match hir.kind() {
         HirKind::Class(class) => pattern::bytes_of(class),
         HirKind::Literal(literal) => {
@@ -231,38 +229,6 @@ fn one_pass(hir: Option<Hir>) -> Option<onepass::DFA> {
     onepass::Builder::new().configure(config).build_from_nfa(nfa).ok()
 }
 
-fn general(hir: &Hir) -> Result<meta::Regex, String> {
-    let hir = pattern::without_captures(hir, is_named_address);
-    meta::Builder::new()
-        .configure(super::compile::limits())
-        .build_from_hir(&hir)
-        .map_err(|error| error.to_string())
-}
-
-fn captured(regex: &meta::Regex, message: &[u8]) -> Option<Range<usize>> {
-    let mut captures = regex.create_captures();
-    regex.search_captures(&Input::new(message), &mut captures);
-    captures.get_group(1).map(|span| span.start..span.end)
-}
-
-/// The tree that prefers the shortest text where the original prefers the longest, and the last branch where the
-/// original prefers the first.
-fn swap_greed(hir: &Hir) -> Hir {
-    match hir.kind() {
-        HirKind::Repetition(repetition) => {
-            let mut swapped = repetition.with(swap_greed(&repetition.sub));
-            swapped.greedy = !swapped.greedy;
-            Hir::repetition(swapped)
-        }
-        HirKind::Capture(capture) => {
-            Hir::capture(Capture { sub: Box::new(swap_greed(&capture.sub)), ..capture.clone() })
-        }
-        HirKind::Concat(subs) => Hir::concat(subs.iter().map(swap_greed).collect()),
-        HirKind::Alternation(subs) => Hir::alternation(subs.iter().rev().map(swap_greed).collect()),
-        _ => hir.clone(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,15 +248,18 @@ mod tests {
         assert!(matches!(locator("^From <ADDR> port .*$"), Locator::FromStart(_)));
         assert!(matches!(locator("^<USER> from <ADDR> port \\d+$"), Locator::FromEnd(_)));
         assert!(matches!(locator("^<ADDR>$"), Locator::FromStart(_)));
-        assert!(matches!(locator("^x <WORD> <ADDR>: y.*$"), Locator::Twice(_)));
+        assert!(matches!(locator("^x <WORD> <ADDR>: y.*$"), Locator::Anywhere(_)));
         assert!(matches!(locator("^no address$"), Locator::Nowhere));
     }
 
     #[test]
     fn a_token_with_an_unsure_edge_is_never_taken() {
-        assert!(matches!(locator("^x\\w*<ADDR> .*$"), Locator::Twice(_)), "`\\w*` may swallow its beginning");
+        assert!(
+            matches!(locator("^x\\w*<ADDR> .*$"), Locator::Anywhere(_)),
+            "`\\w*` may swallow its beginning"
+        );
         assert_eq!(found("^x\\w*<ADDR> .*$", "x192.0.2.7 b", false), None);
-        assert!(matches!(locator("^x <ADDR>.*$"), Locator::Twice(_)), "`.*` may swallow its end");
+        assert!(matches!(locator("^x <ADDR>.*$"), Locator::Anywhere(_)), "`.*` may swallow its end");
         assert_eq!(found("^x <ADDR>.*$", "x 192.0.2.7", false), None);
     }
 

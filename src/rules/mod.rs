@@ -11,6 +11,7 @@ mod locate;
 mod matcher;
 mod model;
 mod pattern;
+mod readings;
 mod steps;
 mod table;
 mod witness;
