@@ -8,6 +8,7 @@
 
 use std::net::IpAddr;
 use std::ops::Range;
+use std::rc::Rc;
 
 use memchr::memmem;
 use regex_automata::meta::Regex;
@@ -55,6 +56,8 @@ struct Field {
     span: Range<usize>,
     /// Matches what the field can hold.
     alphabet: Regex,
+    /// Which bytes it holds on their own: asking the regex for each byte of each text took most of the time.
+    bytes: Rc<[bool; 256]>,
     /// The alphabet is the rule set's claim about the program, as for a placeholder. What a mere `\S+` matches says
     /// nothing of what the program prints: a name with blanks may be there, and another part of the pattern match it.
     is_claim: bool,
@@ -166,7 +169,7 @@ fn hostile_lines<'a>(
     copies: &'a [Vec<u8>],
 ) -> impl Iterator<Item = Vec<u8>> + 'a {
     let baits = baits(target, field);
-    let cuts = cuts(set, target, field, &baits);
+    let cuts = cuts(set, target, field);
     let impostors = copies.iter().flat_map(|copy| impostors(target, field, copy));
     let copies = copies.iter().flat_map(|copy| [copy.clone(), [b"x ", copy.as_slice()].concat()]);
     let whole = baits.into_iter().flat_map(variants).chain(copies).chain(impostors);
@@ -184,24 +187,27 @@ fn impostors<'a>(target: &Target, field: &Field, copy: &'a [u8]) -> impl Iterato
 
 /// Hostile texts that imitate the end of this very message, and some that every attacker tries.
 fn baits(target: &Target, field: &Field) -> Vec<Vec<u8>> {
-    let (between, tail) = target.words(field);
     let mut baits: Vec<Vec<u8>> =
         [&b""[..], b" ", b"   ", b"\\", b"\\377\\377", b"[preauth]", b"%s%n", b"''\"`$(id)"]
             .iter()
             .map(|text| text.to_vec())
             .collect();
+    baits.extend(imitations(target, field));
     for lure in LURES.map(str::as_bytes) {
-        for (before, behind) in
-            [(between, tail), (between, &b""[..]), (b"", tail), (b"", b""), (b" from ", b" port 22")]
-        {
-            baits.push([before, lure, behind].concat());
-        }
         for (before, behind) in [("[", "]"), ("(", ")"), ("<", ">"), ("\"", "\""), ("ip=", ","), (" ", ":22")]
         {
             baits.push([before.as_bytes(), lure, behind.as_bytes()].concat());
         }
     }
     baits
+}
+
+/// Addresses with the pattern's own words around them: what the end of a message looks like.
+fn imitations(target: &Target, field: &Field) -> Vec<Vec<u8>> {
+    let (between, tail) = target.words(field);
+    let around = [(between, tail), (between, &b""[..]), (b"", tail), (b"", b""), (b" from ", b" port 22")];
+    let imitate = |lure: &str| around.map(|(before, behind)| [before, lure.as_bytes(), behind].concat());
+    LURES.iter().flat_map(|lure| imitate(lure)).collect()
 }
 
 /// The text alone, with something before it, behind it, twice, and at the end of a name of 255 bytes.
@@ -212,14 +218,14 @@ fn variants(text: Vec<u8>) -> [Vec<u8>; 6] {
 }
 
 /// Lines whose true end is lost because the field made the message too long.
-fn cuts(set: &RuleSet, target: &Target, field: &Field, baits: &[Vec<u8>]) -> Vec<Vec<u8>> {
+fn cuts(set: &RuleSet, target: &Target, field: &Field) -> Vec<Vec<u8>> {
     let head = target.header.len() + field.span.start;
     let whole = target.header.len() + target.message.len() - field.span.len();
     let body_limit = target.header.len() + set.message_limit.unwrap_or(super::DEFAULT_MESSAGE_LIMIT);
     let packets = PACKET_LIMITS.map(|limit| limit - PRIORITY);
-    let mut lines = Vec::new();
+    let (mut lines, imitations) = (Vec::new(), imitations(target, field));
     for limit in packets.into_iter().chain([body_limit]) {
-        for bait in baits {
+        for bait in &imitations {
             let Some(room) = limit.checked_sub(head + bait.len()) else { continue };
             for pad in ["a", "\\377"] {
                 let mut text: Vec<u8> = pad.bytes().cycle().take(room).collect();
@@ -246,8 +252,9 @@ impl Field {
             return vec![text.to_vec()];
         }
         let whole = Some(text.to_vec()).filter(|_| !self.is_claim);
-        let prefix = (0..text.len()).rev().map(|end| &text[..end]).find(|prefix| self.holds(prefix));
-        let filtered: Vec<u8> = text.iter().copied().filter(|&byte| self.holds(&[byte])).collect();
+        let strange = text.iter().position(|&byte| !self.bytes[usize::from(byte)]).unwrap_or(text.len());
+        let prefix = Some(&text[..strange]).filter(|prefix| self.holds(prefix));
+        let filtered: Vec<u8> = text.iter().copied().filter(|&byte| self.bytes[usize::from(byte)]).collect();
         let filtered = Some(filtered).filter(|filtered| self.holds(filtered));
         prefix.map(<[u8]>::to_vec).into_iter().chain(filtered).chain(whole).collect()
     }
@@ -261,7 +268,22 @@ impl Field {
 struct FieldFinder {
     regex: Regex,
     /// One for each group: the alphabet and whether it is a claim, or `None` for the address.
-    groups: Vec<Option<(Regex, bool)>>,
+    groups: Vec<Option<Group>>,
+}
+
+/// What is known of a field before it is found in a message.
+struct Group {
+    alphabet: Regex,
+    bytes: Rc<[bool; 256]>,
+    is_claim: bool,
+}
+
+impl Group {
+    fn new(alphabet: Regex, is_claim: bool) -> Self {
+        let mut bytes = [false; 256];
+        (0..=u8::MAX).for_each(|byte| bytes[usize::from(byte)] = alphabet.is_match([byte].as_slice()));
+        Self { alphabet, bytes: Rc::new(bytes), is_claim }
+    }
 }
 
 impl FieldFinder {
@@ -275,7 +297,7 @@ impl FieldFinder {
             build(&Hir::concat(vec![start, tree.clone(), end]))
         };
         let group = |tree: &Option<(Hir, bool)>| {
-            tree.as_ref().map(|(tree, is_claim)| Ok((anchored(tree)?, *is_claim))).transpose()
+            tree.as_ref().map(|(tree, is_claim)| Ok(Group::new(anchored(tree)?, *is_claim))).transpose()
         };
         let groups = trees.iter().map(group).collect::<Result<_, String>>()?;
         Ok(Self { regex: build(&marked)?, groups })
@@ -290,9 +312,9 @@ impl FieldFinder {
             let Some(span) = captures.get_group(index + 1) else { continue };
             match group {
                 None => token = Some(span.start..span.end),
-                Some((alphabet, is_claim)) => {
-                    let (span, alphabet) = (span.start..span.end, alphabet.clone());
-                    fields.push(Field { span, alphabet, is_claim: *is_claim });
+                Some(Group { alphabet, bytes, is_claim }) => {
+                    let (alphabet, bytes) = (alphabet.clone(), Rc::clone(bytes));
+                    fields.push(Field { span: span.start..span.end, alphabet, bytes, is_claim: *is_claim });
                 }
             }
         }
