@@ -1,0 +1,35 @@
+//! Any bytes are a record, and all of its parts lie inside the line.
+#![no_main]
+
+use jiff::tz::TimeZone;
+use libfuzzer_sys::fuzz_target;
+use portcullis::record::{self, Clock, LineBuffer, MAX_LINE, MAX_REPEATS};
+use portcullis::time::Time;
+
+fn inside(line: &[u8], part: &[u8]) {
+    let (line, part) = (line.as_ptr_range(), part.as_ptr_range());
+    assert!(line.start <= part.start && part.end <= line.end);
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut clock = Clock::new(TimeZone::UTC, Time::from_secs(1_795_000_000));
+    // The first byte says how the rest comes in.
+    let (piece, rest) = bytes.split_first().map_or((1, bytes), |(first, rest)| (usize::from(*first).max(1), rest));
+    let mut lines = LineBuffer::new();
+    for mut chunk in rest.chunks(piece) {
+        while let Some(line) = lines.next_line(&mut chunk) {
+            assert!(line.len() <= MAX_LINE && !line.contains(&b'\n'));
+            let record = record::parse(line);
+            inside(line, record.message);
+            inside(line, record.host);
+            if let Some(program) = record.program {
+                inside(line, program);
+            }
+            if let Some(repeat) = record::repeat(&record) {
+                assert!(repeat.count() <= MAX_REPEATS);
+            }
+            record::may_be_cut(line, &record);
+            clock.time(&record.stamp);
+        }
+    }
+});
