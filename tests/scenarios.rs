@@ -23,16 +23,15 @@
 //! with `{bsd} gw `.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
-use std::{fs, iter};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use portcullis::address::display;
 use portcullis::daemon::Setup;
 use portcullis::engine::{Engine, Guard, Outcome, Row, Verdict, When, Why};
-use portcullis::record::Clock;
 use portcullis::time::Time;
 use serde::Deserialize;
 
@@ -224,10 +223,8 @@ impl<'s> Simulator<'s> {
                 _ => drop(self.rows.insert(key(&row), row)),
             }
         }
-        let sources = self.story.sources.len();
-        let engine = Engine::new(self.setup.settings(sources), self.setup.policies());
-        let clocks =
-            iter::repeat_with(|| Clock::new(self.zone.clone(), self.setup.now)).take(sources).collect();
+        let engine = Engine::new(self.guard.engine.settings().clone(), self.setup.policies());
+        let clocks = self.setup.clocks(self.story.sources.len());
         self.guard = Guard::new(std::mem::take(&mut self.guard.matcher), engine, clocks);
         self.rows.values().for_each(|row| self.guard.engine.restore(row.clone()));
     }
@@ -264,7 +261,7 @@ fn setup(story: &Story) -> Setup {
 fn sentence(outcome: &Outcome<'_>, zone: &TimeZone) -> Option<String> {
     let offender = outcome.judgement.offender.map(|offender| display(&offender)).unwrap_or_default();
     let what = match &outcome.judgement.verdict {
-        Verdict::Banned { until, nth } => {
+        Verdict::Banned { until, nth, .. } => {
             let until =
                 until.map_or_else(|| "for ever".into(), |until| format!("until {}", until.human(zone)));
             format!("ban {offender} {until}, no. {nth}, by {}", outcome.matched.set.name)
