@@ -37,7 +37,8 @@ impl Table {
     pub(super) fn new(dense: &Dense) -> Option<Self> {
         let start = dense.start_state(&start::Config::new().anchored(Anchored::Yes)).ok()?;
         let classes = dense.byte_classes();
-        let bytes: Vec<u8> = classes.representatives(..).filter_map(regex_automata::util::alphabet::Unit::as_u8).collect();
+        let bytes: Vec<u8> =
+            classes.representatives(..).filter_map(regex_automata::util::alphabet::Unit::as_u8).collect();
         let (states, numbers) = reached(dense, start, &bytes)?;
         let row = bytes.len();
         let entry = |state| numbers[place(dense, state)].map_or(DEAD, |number| number * narrow(row));
