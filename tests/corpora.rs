@@ -33,7 +33,7 @@ fn matches_as_written(name: &str) {
         for key in ["line", "rule", "effect", "address"] {
             assert_eq!(found[key], expected[key], "{found}");
         }
-        assert_eq!(found["count"], *expected.get("count").unwrap_or(&1.into()), "{found}");
+        assert_eq!(found["count"], expected.get("count").cloned().unwrap_or_else(|| 1.into()), "{found}");
     }
     assert_eq!(found.len(), expected.len(), "matches in {name}");
 }

@@ -193,9 +193,9 @@ enum Piece {
     /// A class with a repetition, and texts that it matches.
     Run(&'static str, &'static [&'static str]),
     Address,
-    Row(Vec<Piece>),
-    Maybe(Box<Piece>),
-    Either(Vec<Piece>),
+    Row(Vec<Self>),
+    Maybe(Box<Self>),
+    Either(Vec<Self>),
 }
 
 const ADDRESSES: [&str; 6] =

@@ -1,6 +1,6 @@
 //! Lines for other tests: chosen and spoilt by chance, the same on every run.
 
-/// Steele's SplitMix64.
+/// Steele's `SplitMix64`.
 pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {

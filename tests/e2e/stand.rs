@@ -265,7 +265,7 @@ impl Stand {
         let entries = state.lines().filter(|line| line.starts_with(' '));
         let address = |line: &str| {
             let word = line.split_whitespace().next().expect("an entry");
-            word.strip_suffix("/32").or(word.strip_suffix("/128")).unwrap_or(word).to_owned()
+            word.strip_suffix("/32").or_else(|| word.strip_suffix("/128")).unwrap_or(word).to_owned()
         };
         entries.map(address).collect()
     }
