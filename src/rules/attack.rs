@@ -352,3 +352,6 @@ fn is_free_text(hir: &Hir) -> bool {
     let (bytes, long) = (pattern::bytes_of(class), repetition.max.is_none_or(|max| max >= SHORTEST_ADDRESS));
     long && pattern::holds(&bytes, b'1') && [b'.', b':'].iter().any(|&byte| pattern::holds(&bytes, byte))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,6 @@
 //! Rule sets: what is looked for, in whose lines, and what it means.
 
 mod attack;
-#[cfg(test)]
-mod attack_tests;
 mod automaton;
 mod check;
 mod compile;

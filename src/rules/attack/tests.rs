@@ -1,9 +1,11 @@
 //! The classic mistakes of log blockers, each one refused by the attack, and the good forms that pass it.
 
-use super::check::check;
-use super::compile::Compiled;
-use super::locate::Scratch;
-use super::model::{AddressFrom, Counts, Effect, Evidence, Fault, Format, Rule, RuleSet, Severity, Weight};
+use super::super::check::check;
+use super::super::compile::Compiled;
+use super::super::locate::Scratch;
+use super::super::model::{
+    AddressFrom, Counts, Effect, Evidence, Fault, Format, Rule, RuleSet, Severity, Weight,
+};
 
 fn set(program: &str, pattern: &str) -> RuleSet {
     let rule = Rule {
