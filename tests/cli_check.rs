@@ -181,7 +181,7 @@ fn a_rule_that_another_rules_peer_can_fool_is_refused_with_the_line_that_did_it(
     let said = "mine.yaml:10:14: error: the pattern can be fooled: a peer at 192.0.2.7 can make this line appear, and the \
                 rule finds 203.0.113.66 in it: ";
     assert!(ran.out.contains(said), "{}", ran.out);
-    assert!(ran.out.contains("(relayed for 203.0.113.66) by 192.0.2.7"), "{}", ran.out);
+    assert!(ran.out.contains("(relayed for 203.0.113.66) by "), "{}", ran.out);
 }
 
 /// A custom rule set gets the same treatment wherever it is put in force.
