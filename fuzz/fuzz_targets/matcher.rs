@@ -15,7 +15,8 @@ fn shipped() -> &'static Matcher {
     static MATCHER: OnceLock<Matcher> = OnceLock::new();
     MATCHER.get_or_init(|| {
         let sets = SHIPPED.iter().map(|shipped| {
-            let set = RuleFile::read(Path::new(shipped.path), shipped.text.as_bytes()).0.expect("shipped").set;
+            let set =
+                RuleFile::read(Path::new(shipped.path), shipped.text.as_bytes()).0.expect("shipped").set;
             let compiled = Compiled::new(&set).expect("shipped");
             (set, compiled)
         });

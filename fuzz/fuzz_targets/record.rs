@@ -14,7 +14,8 @@ fn inside(line: &[u8], part: &[u8]) {
 fuzz_target!(|bytes: &[u8]| {
     let mut clock = Clock::new(TimeZone::UTC, Time::from_secs(1_795_000_000));
     // The first byte says how the rest comes in.
-    let (piece, rest) = bytes.split_first().map_or((1, bytes), |(first, rest)| (usize::from(*first).max(1), rest));
+    let (piece, rest) =
+        bytes.split_first().map_or((1, bytes), |(first, rest)| (usize::from(*first).max(1), rest));
     let mut lines = LineBuffer::new();
     for mut chunk in rest.chunks(piece) {
         while let Some(line) = lines.next_line(&mut chunk) {
