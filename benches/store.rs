@@ -23,13 +23,13 @@ fn offender(n: u32) -> Prefix {
 
 fn ban(n: u32) -> Row {
     let until = Some(NOW.plus(Duration::from_secs(3600)));
-    Row::Ban(Ban {
+    Row::from(Ban {
         offender: offender(n),
-        owners: vec![Owner { set: "sshd".to_owned(), until }],
+        owners: vec![Owner { set: "sshd".into(), until }].into(),
         since: NOW,
         until,
         nth: 1,
-        reason: "sshd/failed-password".to_owned(),
+        reason: "sshd/failed-password".into(),
         origin: Origin::Rule,
         forced: false,
         spoofable: false,
@@ -41,7 +41,7 @@ fn ended(n: u32) -> Row {
 }
 
 fn window(n: u32) -> Row {
-    Row::Window { set: "sshd".to_owned(), offender: offender(n), seen: vec![(NOW, 10); 3] }
+    Row::Window { set: "sshd".into(), offender: offender(n), seen: vec![(NOW, 10); 3].into() }
 }
 
 fn batch(count: u32, row: impl Fn(u32) -> Row) -> Batch {

@@ -17,13 +17,13 @@ const CHILD: &str = "PORTCULLIS_TEST_STORE";
 
 fn ban(n: u32) -> Row {
     let until = Some(NOW.plus(Duration::from_secs(3600)));
-    Row::Ban(Ban {
+    Row::from(Ban {
         offender: std::net::IpAddr::from(n.to_be_bytes()).into(),
-        owners: vec![Owner { set: "sshd".to_owned(), until }],
+        owners: vec![Owner { set: "sshd".into(), until }].into(),
         since: NOW,
         until,
         nth: 1,
-        reason: "sshd/failed-password".to_owned(),
+        reason: "sshd/failed-password".into(),
         origin: Origin::Rule,
         forced: false,
         spoofable: false,

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use smallvec::smallvec;
 
 use super::event::Event;
 use super::evidence::{Evidence, Seen};
@@ -204,19 +205,20 @@ impl Daemon {
             BanLength::For(length) => Some(since.plus(length)),
             BanLength::Forever => None,
         };
+        let (nobody, reason) = (Arc::from(""), Arc::from("found in the firewall's table"));
         for &offender in found {
             // Banned while the firewall was being asked: its own ban says more.
             if self.guard.engine.covering(&offender).is_some_and(|ban| ban.offender == offender) {
                 continue;
             }
-            let owner = Owner { set: String::new(), until };
+            let owner = Owner { set: Arc::clone(&nobody), until };
             let ban = Ban {
                 offender,
-                owners: vec![owner],
+                owners: smallvec![owner],
                 since,
                 until,
                 nth: 1,
-                reason: "found in the firewall's table".to_owned(),
+                reason: Arc::clone(&reason),
                 origin: Origin::Foreign,
                 forced: false,
                 spoofable: false,

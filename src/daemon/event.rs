@@ -37,17 +37,12 @@ pub(super) fn forward<T: Send + 'static>(
     from: Receiver<T>,
     to: SyncSender<Event>,
     wrap: impl Fn(T) -> Event + Send + 'static,
-    end: Option<Event>,
 ) -> io::Result<()> {
     let run = move || {
         for item in from {
             if to.send(wrap(item)).is_err() {
                 return;
             }
-        }
-        if let Some(end) = end {
-            // The daemon may be gone by now, and needs no more events then.
-            let _ = to.send(end);
         }
     };
     thread::Builder::new().name(name.to_owned()).spawn(run).map(drop)

@@ -1,9 +1,9 @@
-//! The follower as the daemon runs it: started, replaced at a reload, its lines forwarded as events.
+//! The follower as the daemon runs it: started, replaced at a reload, its batches sent as events.
 
 use std::io;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::SyncSender;
 
-use super::event::{Event, QUEUE, forward};
+use super::event::Event;
 use crate::follow::{self, Options, Source, Stored};
 
 /// A running follower and the number by which its events are known.
@@ -22,10 +22,9 @@ impl Follower {
         options: Options,
         events: &SyncSender<Event>,
     ) -> io::Result<Self> {
-        let (sender, batches) = sync_channel(QUEUE);
-        let handle = follow::spawn(sources.clone(), stored, options, sender)?;
         let wrap = move |batch| Event::Lines(number, batch);
-        forward("lines", batches, events.clone(), wrap, Some(Event::Ended(number)))?;
+        let end = Some(Event::Ended(number));
+        let handle = follow::spawn(sources.clone(), stored, options, events.clone(), wrap, end)?;
         Ok(Self { number, sources, handle })
     }
 

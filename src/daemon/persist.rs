@@ -18,6 +18,10 @@ use crate::time::Time;
 /// Counters and positions may wait so long for each other; bans do not wait.
 const GATHER: Duration = Duration::from_secs(1);
 
+/// The database rests this many times as long as it worked, so that a flood of changes costs little more than one: they
+/// gather, and the last word on each thing is written. A single ban's commit takes milliseconds, and so does its rest.
+const REST: u32 = 3;
+
 /// Bans told of in answer to one `why`, each with its lines.
 const MOST_HISTORY: usize = 50;
 
@@ -43,7 +47,10 @@ pub(super) struct Stored {
 pub(super) struct Persist {
     work: Option<Sender<Work>>,
     thread: Option<JoinHandle<()>>,
-    busy: bool,
+    /// Since when the thread is at work.
+    busy: Option<Instant>,
+    /// The next batch does not go out before.
+    rests_until: Option<Instant>,
     changed: Option<Instant>,
     urgent: bool,
     after: Vec<After>,
@@ -62,7 +69,8 @@ impl Persist {
         let mut persist = Self {
             work: None,
             thread: None,
-            busy: false,
+            busy: None,
+            rests_until: None,
             changed: None,
             urgent: false,
             after: Vec::new(),
@@ -115,10 +123,12 @@ impl Persist {
 
     /// Until [`Self::is_due`]; `None` when there is nothing to do or the thread is at it.
     pub(super) fn due_in(&self) -> Option<Duration> {
-        let changed = self.changed.filter(|_| !self.busy)?;
+        let changed = self.changed.filter(|_| self.busy.is_none())?;
+        let rest = self.rests_until.map(|until| until.saturating_duration_since(Instant::now()));
         // After a failure the next attempt takes its time, however much there is to say.
         let urgent = self.urgent && self.trouble.is_none();
-        Some(if urgent { Duration::ZERO } else { GATHER.saturating_sub(changed.elapsed()) })
+        let gather = if urgent { Duration::ZERO } else { GATHER.saturating_sub(changed.elapsed()) };
+        Some(gather.max(rest.unwrap_or_default()))
     }
 
     pub(super) fn is_due(&self) -> bool {
@@ -134,7 +144,7 @@ impl Persist {
             Some(work) => {
                 let batch = Batch { now, rows, positions, lines: std::mem::take(&mut self.lines) };
                 // The thread lives as long as we do.
-                self.busy = work.send(Work::Batch(batch, after)).is_ok();
+                self.busy = work.send(Work::Batch(batch, after)).is_ok().then(Instant::now);
             }
         }
     }
@@ -150,7 +160,9 @@ impl Persist {
 
     /// The thread is done with the last batch.
     pub(super) fn stored(&mut self, stored: &Stored) {
-        self.busy = false;
+        let now = Instant::now();
+        let worked = self.busy.take().map(|since| now.saturating_duration_since(since));
+        self.rests_until = worked.map(|worked| now + (worked * REST).min(GATHER));
         if let Err(trouble) = &stored.result {
             if self.trouble.is_none() {
                 log::error!(

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use smallvec::{SmallVec, smallvec};
+
 use super::core::{Daemon, now};
 use super::report;
 use crate::address::{self, Prefix};
@@ -71,9 +73,10 @@ impl Daemon {
         let since = now();
         let until = self.until(length, since);
         let mut answer = Banned { until: until.map(|until| self.rfc3339(until)), ..Banned::default() };
+        let by_hand = by_hand(since, until, reason, force);
         for &offender in prefixes {
             let offender = offender.trunc();
-            match self.guard.engine.ban(by_hand(offender, since, until, reason, force), force) {
+            match self.guard.engine.ban(by_hand(offender), force) {
                 Ok(()) => answer.banned.push(offender),
                 Err(why) => answer.refused.push(Spared { prefix: offender, why: why.to_string() }),
             }
@@ -153,14 +156,17 @@ fn with_effect(mut answer: Answer, firewall: &firewall::Handle) -> Answer {
     answer
 }
 
-fn by_hand(offender: Prefix, since: Time, until: Option<Time>, reason: &str, forced: bool) -> Ban {
-    Ban {
+/// What an operator bans; one of many with the same words.
+fn by_hand(since: Time, until: Option<Time>, reason: &str, forced: bool) -> impl Fn(Prefix) -> Ban {
+    let owners = smallvec![Owner { set: "".into(), until }];
+    let reason = Arc::from(if reason.is_empty() { "by hand" } else { reason });
+    move |offender| Ban {
         offender,
-        owners: vec![Owner { set: String::new(), until }],
+        owners: SmallVec::clone(&owners),
         since,
         until,
         nth: 1,
-        reason: if reason.is_empty() { "by hand".to_owned() } else { reason.to_owned() },
+        reason: Arc::clone(&reason),
         origin: Origin::Manual,
         forced,
         spoofable: false,

@@ -161,7 +161,7 @@ pub(super) fn firewall(
     sender: &SyncSender<Event>,
 ) -> Result<Arc<firewall::Handle>, NoStart> {
     let (events, told) = channel();
-    forward("firewall events", told, sender.clone(), Event::Firewall, None)?;
+    forward("firewall events", told, sender.clone(), Event::Firewall)?;
     let backend = firewall::open(settings)?;
     Ok(Arc::new(Worker::spawn(backend, desired, released, settings, events)?))
 }

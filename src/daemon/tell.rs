@@ -17,14 +17,14 @@ impl Tell {
     }
 
     pub(super) fn ban(&self, ban: &Ban) -> reply::Ban {
-        let sets = ban.owners.iter().map(|owner| owner.set.clone());
+        let sets = ban.owners.iter().map(|owner| owner.set.to_string());
         reply::Ban {
             offender: ban.offender,
             rule_sets: sets.filter(|set| !set.is_empty()).collect(),
             since: self.time(ban.since),
             until: ban.until.map(|until| self.time(until)),
             nth: ban.nth,
-            reason: ban.reason.clone(),
+            reason: ban.reason.to_string(),
             origin: match ban.origin {
                 Origin::Rule => reply::Origin::Rule,
                 Origin::Manual => reply::Origin::Manual,

@@ -1,13 +1,14 @@
 //! The book of bans: who is banned, by whom, until when, and how often before.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
-use hashlink::LinkedHashMap;
+use smallvec::{SmallVec, smallvec};
 
 use super::journal::{Changed, Row};
 use super::policy::Policy;
+use super::recent::Recent;
 use crate::address::Prefix;
 use crate::rules::{BanLength, Evidence};
 use crate::time::Time;
@@ -18,7 +19,7 @@ pub struct Ban {
     /// The prefix that is banned.
     pub offender: Prefix,
     /// Who wants it banned, and until when; never empty.
-    pub owners: Vec<Owner>,
+    pub owners: SmallVec<[Owner; 1]>,
     /// When the ban began.
     pub since: Time,
     /// When the last owner lets go; `None` for never.
@@ -26,7 +27,7 @@ pub struct Ban {
     /// How many bans this offender has had, this one included.
     pub nth: u32,
     /// For people: the rule, or what the operator said.
-    pub reason: String,
+    pub reason: Arc<str>,
     /// Where the ban comes from.
     pub origin: Origin,
     /// An operator insisted although an allowed address is in it.
@@ -39,7 +40,7 @@ pub struct Ban {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// The rule set; empty for an operator or an entry found in the table.
-    pub set: String,
+    pub set: Arc<str>,
     /// Until when; `None` for ever.
     pub until: Option<Time>,
 }
@@ -72,11 +73,10 @@ pub(super) struct Bans {
     /// How many active bans have each prefix length, to find those around an address.
     lengths: BTreeMap<(bool, u8), usize>,
     spoofable: BTreeSet<Prefix>,
-    history: LinkedHashMap<Prefix, History, RandomState>,
-    most: usize,
+    /// Of those whose bans are over.
+    history: Recent<Prefix, History>,
     changed: Changed<Prefix>,
     ended: Changed<(Prefix, Time)>,
-    history_changed: Changed<Prefix>,
 }
 
 impl Bans {
@@ -86,11 +86,9 @@ impl Bans {
             ends: BTreeSet::new(),
             lengths: BTreeMap::new(),
             spoofable: BTreeSet::new(),
-            history: LinkedHashMap::default(),
-            most: most.max(1),
+            history: Recent::new(most),
             changed: Changed::default(),
             ended: Changed::default(),
-            history_changed: Changed::default(),
         }
     }
 
@@ -101,13 +99,13 @@ impl Bans {
         }
         let covering = self.covering(offender)?;
         let mine =
-            |owner: &&Owner| owner.set == set || owner.set.is_empty() || covering.offender != *offender;
+            |owner: &&Owner| &*owner.set == set || owner.set.is_empty() || covering.offender != *offender;
         let holds = |owner: &&Owner| owner.until.is_none_or(|until| until > now);
         covering.owners.iter().filter(mine).find(holds).map(|owner| owner.until)
     }
 
     /// A rule set bans an offender, or joins in a ban that others began: that prolongs it and never shortens it.
-    pub(super) fn by_rule(&mut self, policy: &Policy, rule: &str, offender: Prefix, now: Time) -> &Ban {
+    pub(super) fn by_rule(&mut self, policy: &Policy, rule: usize, offender: Prefix, now: Time) -> &Ban {
         let over = |ban: &Ban| ban.until.is_some_and(|until| until <= now);
         if self.active.get(&offender).is_some_and(|ban| over(ban)) {
             // Nobody asked for expired bans since: this is the next one, not a longer one.
@@ -119,10 +117,10 @@ impl Bans {
         let ban = Ban {
             offender,
             until: owner.until,
-            owners: vec![owner],
+            owners: smallvec![owner],
             since: now,
             nth,
-            reason: format!("{}/{rule}", policy.name),
+            reason: Arc::clone(&policy.names[rule]),
             origin: Origin::Rule,
             forced: false,
             spoofable: policy.evidence == Evidence::Spoofable,
@@ -156,9 +154,6 @@ impl Bans {
             Some(old) => merged(old, new),
             None => new,
         };
-        if !ban.spoofable {
-            self.remember(offender, History { bans: ban.nth, last_end: ban.until.unwrap_or(ban.since) });
-        }
         self.changed.insert(offender);
         self.put(ban)
     }
@@ -224,40 +219,26 @@ impl Bans {
 
     pub(super) fn end(&mut self, offender: &Prefix, now: Time) {
         let Some(ban) = self.take(offender) else { return };
-        if let Some(history) = self.history.get_mut(offender).filter(|_| !ban.spoofable) {
+        if !ban.spoofable {
             // An operator may end a ban early; the quiet time counts from then.
-            history.last_end = history.last_end.min(now);
-            self.history_changed.insert(*offender);
+            let last_end = ban.until.map_or(now, |until| until.min(now));
+            let history = History { bans: ban.nth, last_end };
+            *self.history.change(*offender, || history).0 = history;
         }
         self.changed.remove(offender);
         self.ended.insert((*offender, now));
     }
 
-    fn remember(&mut self, offender: Prefix, history: History) {
-        self.restore_history(offender, history);
-        self.history_changed.insert(offender);
-    }
-
     pub(super) fn restore_history(&mut self, offender: Prefix, history: History) {
-        self.history.remove(&offender);
-        self.history.insert(offender, history);
-        if self.history.len() > self.most
-            && let Some((oldest, _)) = self.history.pop_front()
-        {
-            self.history_changed.insert(oldest);
-        }
+        self.history.restore(offender, history);
     }
 
     pub(super) fn forget_history_inside(&mut self, prefix: &Prefix) {
-        let inside: Vec<Prefix> =
-            self.history.keys().filter(|offender| prefix.contains(*offender)).copied().collect();
-        inside.into_iter().for_each(|offender| self.forget_history(offender));
+        self.history.remove_where(|offender, _| prefix.contains(offender));
     }
 
-    pub(super) fn forget_history(&mut self, offender: Prefix) {
-        if self.history.remove(&offender).is_some() {
-            self.history_changed.insert(offender);
-        }
+    pub(super) fn forget_history(&mut self, offender: &Prefix) {
+        self.history.remove(offender);
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Ban> {
@@ -275,12 +256,12 @@ impl Bans {
     pub(super) fn keep_no_journal(&mut self) {
         self.changed.keep_none();
         self.ended.keep_none();
-        self.history_changed.keep_none();
+        self.history.keep_no_journal();
     }
 
     pub(super) fn touch_all(&mut self) {
         self.active.keys().for_each(|offender| self.changed.insert(*offender));
-        self.history.keys().for_each(|offender| self.history_changed.insert(*offender));
+        self.history.touch_all();
     }
 
     pub(super) fn changes(&mut self, rows: &mut Vec<Row>) {
@@ -288,11 +269,10 @@ impl Bans {
         rows.extend(
             self.changed
                 .drain()
-                .filter_map(|offender| self.active.get(&offender).map(|ban| Row::Ban(Ban::clone(ban)))),
+                .filter_map(|offender| self.active.get(&offender).map(|ban| Row::Ban(ban.clone()))),
         );
-        for offender in self.history_changed.drain() {
-            rows.push(Row::History { offender, history: self.history.get(&offender).copied() });
-        }
+        self.history
+            .changes(|offender, history| rows.push(Row::History { offender, history: history.copied() }));
     }
 }
 

@@ -1,8 +1,9 @@
 //! What the engine remembers, as rows that a database can keep.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::hash::Hash;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
@@ -12,11 +13,11 @@ use super::session::SessionKey;
 use crate::address::Prefix;
 use crate::time::Time;
 
-/// One thing to keep, or to drop where its value is empty.
+/// One thing to keep, or to drop where its value is empty. Small, since a flood makes a hundred thousand at a time.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Row {
     /// A ban was made or changed.
-    Ban(Ban),
+    Ban(Box<Ban>),
     /// A ban is over.
     BanEnded {
         /// On whom it was.
@@ -34,11 +35,11 @@ pub enum Row {
     /// The window of an offender in a rule set; empty when it is over.
     Window {
         /// The rule set.
-        set: String,
+        set: Arc<str>,
         /// The offender.
         offender: Prefix,
         /// When, and how many tenths of an offence.
-        seen: Vec<(Time, u32)>,
+        seen: Box<[(Time, u32)]>,
     },
     /// The last login from an offender's prefix; `None` when it is forgotten.
     Trust {
@@ -52,8 +53,14 @@ pub enum Row {
         /// Which.
         key: SessionKey,
         /// What is known of it.
-        state: Option<SessionState>,
+        state: Option<Box<SessionState>>,
     },
+}
+
+impl From<Ban> for Row {
+    fn from(ban: Ban) -> Self {
+        Self::Ban(Box::new(ban))
+    }
 }
 
 /// A connection in progress, with rule sets by name.
@@ -66,40 +73,22 @@ pub struct SessionState {
     /// The peer, once a line named it.
     pub peer: Option<IpAddr>,
     /// Rule set, rule, tenths.
-    pub counts: Vec<(String, u16, u32)>,
+    pub counts: Vec<(Arc<str>, u16, u32)>,
     /// Rule set, tenths that were counted for the peer.
-    pub counted: Vec<(String, u32)>,
+    pub counted: Vec<(Arc<str>, u32)>,
 }
 
 /// What changed since the rows were last taken; nothing, where nobody ever takes them.
 #[derive(Debug)]
 pub(super) struct Changed<K> {
-    /// True for what came up since the rows were last taken: no row tells of it yet.
-    keys: HashMap<K, bool, RandomState>,
+    keys: HashSet<K, RandomState>,
     is_kept: bool,
 }
 
 impl<K: Eq + Hash> Changed<K> {
     pub(super) fn insert(&mut self, key: K) {
         if self.is_kept {
-            self.keys.entry(key).or_insert(false);
-        }
-    }
-
-    /// Notes something that was not known before.
-    pub(super) fn insert_new(&mut self, key: K) {
-        if self.is_kept {
-            self.keys.entry(key).or_insert(true);
-        }
-    }
-
-    /// Notes that something had to make room. What came and went between two writes leaves no trace, so that a flood
-    /// cannot make this grow while a disk is slow.
-    pub(super) fn insert_evicted(&mut self, key: K) {
-        if self.keys.get(&key) == Some(&true) {
-            self.keys.remove(&key);
-        } else {
-            self.insert(key);
+            self.keys.insert(key);
         }
     }
 
@@ -108,17 +97,17 @@ impl<K: Eq + Hash> Changed<K> {
     }
 
     pub(super) fn drain(&mut self) -> impl Iterator<Item = K> + use<K> {
-        // Taken, not drained: a map keeps the memory that a flood gave it.
-        std::mem::take(&mut self.keys).into_keys()
+        // Taken, not drained: a set keeps the memory that a flood gave it.
+        std::mem::take(&mut self.keys).into_iter()
     }
 
     pub(super) fn keep_none(&mut self) {
-        *self = Self { keys: HashMap::default(), is_kept: false };
+        *self = Self { keys: HashSet::default(), is_kept: false };
     }
 }
 
 impl<K> Default for Changed<K> {
     fn default() -> Self {
-        Self { keys: HashMap::default(), is_kept: true }
+        Self { keys: HashSet::default(), is_kept: true }
     }
 }

@@ -10,6 +10,7 @@ mod duplicate;
 mod guard;
 mod journal;
 mod policy;
+mod recent;
 mod session;
 mod spoof;
 mod trust;
@@ -180,8 +181,7 @@ impl Engine {
             }
         }
         self.windows.forget(sighting.set, &offender);
-        let rule = policy.ids[sighting.rule].as_str();
-        let ban = self.bans.by_rule(policy, rule, offender, time);
+        let ban = self.bans.by_rule(policy, sighting.rule, offender, time);
         Verdict::Banned { tenths, until: ban.until, nth: ban.nth }
     }
 
@@ -207,19 +207,19 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends every ban inside `prefix`, and if it is a host every ban around it, but not others' bans in there; resets
-    /// the counters of all addresses in it and in what was banned, and returns that.
+    /// Ends every ban inside `prefix` and every ban around it, but not others' bans in there; resets the counters of all
+    /// addresses in it and in what was banned, and returns that.
     pub fn unban(&mut self, prefix: &Prefix, now: Time) -> Vec<Prefix> {
         let mut freed = self.bans.end_inside(prefix, now);
+        while let Some(around) = self.bans.covering(prefix).map(|ban| ban.offender) {
+            self.bans.end(&around, now);
+            self.forget_inside(&around);
+            freed.push(around);
+        }
         if prefix.prefix_len() < prefix.max_prefix_len() {
             self.forget_inside(prefix);
         } else {
             self.forget_host(prefix);
-            while let Some(around) = self.bans.covering(prefix).map(|ban| ban.offender) {
-                self.forget_inside(&around);
-                self.bans.end(&around, now);
-                freed.push(around);
-            }
         }
         freed
     }
@@ -229,7 +229,7 @@ impl Engine {
     fn forget_host(&mut self, host: &Prefix) {
         for offender in [*host, self.settings.offender.prefix(host.addr())] {
             (0..self.policies.len()).for_each(|set| self.windows.forget(set, &offender));
-            self.bans.forget_history(offender);
+            self.bans.forget_history(&offender);
         }
         self.sessions.forget_inside(host);
     }
@@ -256,7 +256,7 @@ impl Engine {
         let counted = sets.filter_map(|(set, policy)| {
             let offender = self.settings.offender_of(address, policy.evidence).ok()?;
             let seen = self.windows.seen(set, &offender, now, policy.threshold.within);
-            (seen > 0).then(|| (policy.name.as_str(), seen, policy.threshold.offences.saturating_mul(10)))
+            (seen > 0).then(|| (&*policy.name, seen, policy.threshold.offences.saturating_mul(10)))
         });
         counted.collect()
     }
@@ -327,13 +327,14 @@ impl Engine {
 
     /// Takes over what an earlier run stored; rows of rule sets that are no longer in force are dropped.
     pub fn restore(&mut self, row: Row) {
-        let index = |policies: &[Policy], name: &str| policies.iter().position(|policy| policy.name == name);
+        let index =
+            |policies: &[Policy], name: &str| policies.iter().position(|policy| *policy.name == *name);
         match row {
-            Row::Ban(ban) => self.bans.restore(ban),
+            Row::Ban(ban) => self.bans.restore(*ban),
             Row::History { offender, history: Some(history) } => self.bans.restore_history(offender, history),
             Row::Window { set, offender, seen } => {
                 if let Some(set) = index(&self.policies, &set) {
-                    self.windows.restore(set, offender, seen);
+                    self.windows.restore(set, offender, &seen);
                 }
             }
             Row::Trust { offender, seen: Some(seen) } => self.trust.restore(offender, seen),

@@ -1,6 +1,7 @@
 //! What the configuration says, in the form in which the engine asks for it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::{self, Prefix, PrefixSet};
@@ -54,15 +55,15 @@ pub struct SpoofCaps {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// The set's name.
-    pub name: String,
+    pub name: Arc<str>,
     /// What its evidence is worth.
     pub evidence: Evidence,
     /// When offences become a ban.
     pub threshold: Threshold,
     /// For how long.
     pub ban: Ban,
-    /// The ids of its rules.
-    pub ids: Vec<String>,
+    /// Its rules by their full names, as in `sshd/failed-password`.
+    pub names: Vec<Arc<str>>,
     /// One for each rule of the set, in its order.
     pub rules: Vec<RulePolicy>,
 }
@@ -81,13 +82,13 @@ pub struct RulePolicy {
 impl Policy {
     /// The policy of a rule set with the numbers that are in force.
     pub fn of(set: &RuleSet, threshold: Threshold, ban: Ban) -> Self {
-        let ids = set.rules.iter().map(|rule| rule.id.clone()).collect();
+        let names = set.rules.iter().map(|rule| format!("{}/{}", set.name, rule.id).into()).collect();
         let rules = set
             .rules
             .iter()
             .map(|r| RulePolicy { effect: r.effect, weight: r.weight, counts: r.counts })
             .collect();
-        Self { name: set.name.clone(), evidence: set.evidence, threshold, ban, ids, rules }
+        Self { name: set.name.as_str().into(), evidence: set.evidence, threshold, ban, names, rules }
     }
 }
 

@@ -7,14 +7,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
-use hashlink::LinkedHashMap;
-use hashlink::linked_hash_map::Entry;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::journal::{Changed, Row, SessionState};
+use super::journal::{Row, SessionState};
 use super::policy::Policy;
+use super::recent::Recent;
 use super::window::index;
 use crate::address::Prefix;
 use crate::time::Time;
@@ -68,29 +66,18 @@ pub(super) struct Session {
 
 #[derive(Debug)]
 pub(super) struct Sessions {
-    open: LinkedHashMap<SessionKey, Session, RandomState>,
-    changed: Changed<SessionKey>,
+    open: Recent<SessionKey, Session>,
 }
 
 impl Sessions {
     pub(super) fn new() -> Self {
-        Self { open: LinkedHashMap::default(), changed: Changed::default() }
+        Self { open: Recent::new(MOST) }
     }
 
     /// The session of a line written at `time`, a new one if the process id was used by another before.
     pub(super) fn at(&mut self, key: SessionKey, time: Time) -> &mut Session {
-        self.make_room(&key, time);
-        let session = match self.open.entry(key) {
-            Entry::Occupied(mut known) => {
-                self.changed.insert(key);
-                known.to_back();
-                known.into_mut()
-            }
-            Entry::Vacant(new) => {
-                self.changed.insert_new(key);
-                new.insert(Session::new(time))
-            }
-        };
+        self.forget_quiet(time);
+        let (session, _) = self.open.change(key, || Session::new(time));
         if session.is_over(time) {
             *session = Session::new(time);
         }
@@ -98,50 +85,39 @@ impl Sessions {
         session
     }
 
-    fn make_room(&mut self, key: &SessionKey, now: Time) {
-        let full = self.open.len() >= MOST && !self.open.contains_key(key);
-        let forgotten = |session: &Session| now.since(session.last).is_some_and(|age| age > FORGET);
-        if (full || self.open.front().is_some_and(|(_, session)| forgotten(session)))
-            && let Some((oldest, _)) = self.open.pop_front()
-        {
-            self.changed.insert_evicted(oldest);
+    /// One at a time: there is a line for each.
+    fn forget_quiet(&mut self, now: Time) {
+        let quiet = |session: &Session| now.since(session.last).is_some_and(|age| age > FORGET);
+        if self.open.front().is_some_and(quiet) {
+            self.open.drop_front();
         }
     }
 
     pub(super) fn keep_no_journal(&mut self) {
-        self.changed.keep_none();
+        self.open.keep_no_journal();
     }
 
     pub(super) fn forget_inside(&mut self, prefix: &Prefix) {
-        let inside = |session: &Session| session.peer.is_some_and(|peer| prefix.contains(&peer));
-        let keys: Vec<SessionKey> =
-            self.open.iter().filter(|(_, s)| inside(s)).map(|(key, _)| *key).collect();
-        for key in keys {
-            self.open.remove(&key);
-            self.changed.insert(key);
-        }
+        self.open.remove_where(|_, session| session.peer.is_some_and(|peer| prefix.contains(&peer)));
     }
 
     /// Rules got new indices: what was counted in open sessions is let go, their peers are kept.
     pub(super) fn clear_counts(&mut self) {
-        for (key, session) in &mut self.open {
+        self.open.change_all(|session| {
             session.counts.clear();
             session.counted.clear();
-            self.changed.insert(*key);
-        }
+        });
     }
 
     pub(super) fn changes(&mut self, policies: &[Policy], rows: &mut Vec<Row>) {
-        for key in self.changed.drain() {
-            rows.push(Row::Session {
-                key,
-                state: self.open.get(&key).map(|session| session.state(policies)),
-            });
-        }
+        self.open.changes(|key, session| {
+            let state = session.map(|session| Box::new(session.state(policies)));
+            rows.push(Row::Session { key, state });
+        });
     }
 
     pub(super) fn restore(&mut self, policies: &[Policy], key: SessionKey, state: &SessionState) {
-        self.open.insert(key, Session::from_state(policies, state));
+        self.open.restore(key, Session::from_state(policies, state));
     }
 }
 
@@ -211,7 +187,7 @@ impl Session {
     }
 
     fn from_state(policies: &[Policy], state: &SessionState) -> Self {
-        let set = |name: &str| policies.iter().position(|policy| policy.name == name).map(index);
+        let set = |name: &str| policies.iter().position(|policy| *policy.name == *name).map(index);
         Self {
             started: Time::from_millis(state.started),
             last: Time::from_millis(state.last),

@@ -17,11 +17,11 @@ fn policy(name: &str, evidence: Evidence, offences: u32) -> Policy {
     let line = RulePolicy { counts: Counts::Line, ..rule(Effect::Offence) };
     let escalate = Some(Escalate { factor: 2.0, max: 5 * HOUR, forget: 24 * HOUR });
     Policy {
-        name: name.to_owned(),
+        name: name.into(),
         evidence,
         threshold: Threshold { offences, within: 10 * MINUTE },
         ban: BanPolicy { length: BanLength::For(HOUR), escalate },
-        ids: ["a", "b", "login", "noise", "listener"].map(str::to_owned).to_vec(),
+        names: ["a", "b", "login", "noise", "listener"].map(Into::into).to_vec(),
         rules: vec![
             rule(Effect::Offence),
             rule(Effect::Offence),
@@ -324,7 +324,7 @@ fn nobody_bans_the_allowed_by_hand_unless_forced() {
 fn manual(prefix: &str, now: Time) -> Ban {
     Ban {
         offender: prefix.parse().unwrap(),
-        owners: vec![Owner { set: String::new(), until: None }],
+        owners: vec![Owner { set: "".into(), until: None }].into(),
         since: now,
         until: None,
         nth: 1,

@@ -1,39 +1,29 @@
 //! Trust: an address that logged in of late gets more patience. It is kept for the offender's whole prefix, since
 //! IPv6 hosts change the address inside theirs.
 
-use foldhash::fast::RandomState;
-use hashlink::LinkedHashMap;
-
-use super::journal::{Changed, Row};
+use super::journal::Row;
 use super::policy::Settings;
+use super::recent::Recent;
 use crate::address::Prefix;
 use crate::time::Time;
 
 #[derive(Debug)]
 pub(super) struct Trust {
-    logins: LinkedHashMap<Prefix, Time, RandomState>,
-    most: usize,
-    changed: Changed<Prefix>,
+    logins: Recent<Prefix, Time>,
 }
 
 impl Trust {
     pub(super) fn new(most: usize) -> Self {
-        Self { logins: LinkedHashMap::default(), most: most.max(1), changed: Changed::default() }
+        Self { logins: Recent::new(most) }
     }
 
     pub(super) fn remember(&mut self, offender: Prefix, time: Time) {
-        self.restore(offender, time);
-        self.changed.insert(offender);
+        let (last, _) = self.logins.change(offender, || time);
+        *last = time.max(*last);
     }
 
     pub(super) fn restore(&mut self, offender: Prefix, time: Time) {
-        let last = self.logins.remove(&offender).map_or(time, |last| last.max(time));
-        self.logins.insert(offender, last);
-        if self.logins.len() > self.most
-            && let Some((oldest, _)) = self.logins.pop_front()
-        {
-            self.changed.insert(oldest);
-        }
+        self.logins.restore(offender, time);
     }
 
     /// Whether somebody logged in from there within the configured time before `now`.
@@ -44,12 +34,10 @@ impl Trust {
     }
 
     pub(super) fn keep_no_journal(&mut self) {
-        self.changed.keep_none();
+        self.logins.keep_no_journal();
     }
 
     pub(super) fn changes(&mut self, rows: &mut Vec<Row>) {
-        for offender in self.changed.drain() {
-            rows.push(Row::Trust { offender, seen: self.logins.get(&offender).copied() });
-        }
+        self.logins.changes(|offender, seen| rows.push(Row::Trust { offender, seen: seen.copied() }));
     }
 }

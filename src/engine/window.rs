@@ -1,14 +1,12 @@
 //! Sliding windows: how much an offender did of late, exactly, in bounded memory.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
-use hashlink::LinkedHashMap;
-use hashlink::linked_hash_map::Entry;
+use smallvec::SmallVec;
 
-use super::journal::{Changed, Row};
+use super::journal::Row;
 use super::policy::Policy;
+use super::recent::Recent;
 use crate::address::Prefix;
 use crate::time::Time;
 
@@ -25,24 +23,21 @@ const MOST_ENTRIES: usize = 1024;
 
 type Key = (u16, Prefix);
 
-/// The offences of one offender in one rule set: when, and how many tenths.
-pub(super) type Seen = VecDeque<(Time, u32)>;
+/// The offences of one offender in one rule set: when, and how many tenths. Most offenders of a flood have one.
+type Seen = SmallVec<[(Time, u32); 2]>;
 
 /// The windows of all offenders, the longest-unseen first.
 #[derive(Debug)]
 pub(super) struct Windows {
-    seen: LinkedHashMap<Key, Seen, RandomState>,
-    most: usize,
+    seen: Recent<Key, Seen>,
     evicted: u64,
     /// The longest window asked for so far.
     longest: Duration,
-    changed: Changed<Key>,
 }
 
 impl Windows {
     pub(super) fn new(most: usize) -> Self {
-        let (seen, changed) = (LinkedHashMap::default(), Changed::default());
-        Self { seen, most: most.max(1), evicted: 0, longest: Duration::ZERO, changed }
+        Self { seen: Recent::new(most), evicted: 0, longest: Duration::ZERO }
     }
 
     /// Counts `tenths` more at `time`, and says how many the last `within` saw.
@@ -57,18 +52,8 @@ impl Windows {
         let key = (index(set), offender);
         self.longest = self.longest.max(within);
         self.forget_quiet(time);
-        self.make_room(&key);
-        let seen = match self.seen.entry(key) {
-            Entry::Occupied(mut known) => {
-                self.changed.insert(key);
-                known.to_back();
-                known.into_mut()
-            }
-            Entry::Vacant(new) => {
-                self.changed.insert_new(key);
-                new.insert(Seen::new())
-            }
-        };
+        let (seen, made_room) = self.seen.change(key, Seen::new);
+        self.evicted += u64::from(made_room);
         drop_outside(seen, Span::until(time, within));
         insert(seen, time, tenths);
         total(seen.iter())
@@ -81,13 +66,11 @@ impl Windows {
     }
 
     pub(super) fn forget(&mut self, set: usize, offender: &Prefix) {
-        self.remove(&(index(set), *offender));
+        self.seen.remove(&(index(set), *offender));
     }
 
     pub(super) fn forget_inside(&mut self, prefix: &Prefix) {
-        let inside: Vec<Key> =
-            self.seen.keys().filter(|(_, offender)| prefix.contains(offender)).copied().collect();
-        inside.iter().for_each(|key| self.remove(key));
+        self.seen.remove_where(|(_, offender), _| prefix.contains(offender));
     }
 
     pub(super) fn len(&self) -> usize {
@@ -100,58 +83,32 @@ impl Windows {
 
     /// Rule sets got new indices, or `None` when they are gone.
     pub(super) fn rename(&mut self, renamed: &[Option<usize>]) {
-        let old = std::mem::take(&mut self.seen);
-        for ((set, offender), seen) in old {
-            self.changed.remove(&(set, offender));
-            if let Some(&Some(new)) = renamed.get(usize::from(set)) {
-                self.seen.insert((index(new), offender), seen);
-                self.changed.insert((index(new), offender));
-            }
-        }
+        let new = |set: u16| renamed.get(usize::from(set)).copied().flatten();
+        self.seen.rename(|(set, offender)| Some((index(new(*set)?), *offender)));
     }
 
-    pub(super) fn restore(&mut self, set: usize, offender: Prefix, seen: Vec<(Time, u32)>) {
-        let key = (index(set), offender);
-        self.make_room(&key);
-        self.seen.insert(key, seen.into());
+    pub(super) fn restore(&mut self, set: usize, offender: Prefix, seen: &[(Time, u32)]) {
+        self.seen.restore((index(set), offender), seen.into());
     }
 
     pub(super) fn keep_no_journal(&mut self) {
-        self.changed.keep_none();
+        self.seen.keep_no_journal();
     }
 
     pub(super) fn changes(&mut self, policies: &[Policy], rows: &mut Vec<Row>) {
-        for key in self.changed.drain() {
-            let Some(policy) = policies.get(usize::from(key.0)) else { continue };
-            let seen = self.seen.get(&key).map(|seen| seen.iter().copied().collect()).unwrap_or_default();
-            rows.push(Row::Window { set: policy.name.clone(), offender: key.1, seen });
-        }
+        self.seen.changes(|(set, offender), seen| {
+            let Some(policy) = policies.get(usize::from(set)) else { return };
+            let seen = seen.map(|seen| seen.as_slice().into()).unwrap_or_default();
+            rows.push(Row::Window { set: policy.name.clone(), offender, seen });
+        });
     }
 
     /// Drops windows that have been empty for a while, so that what is remembered are those at work.
     fn forget_quiet(&mut self, now: Time) {
         let horizon = now.minus(self.longest).minus(FORGET);
-        let quiet = |seen: &Seen| seen.back().is_none_or(|(last, _)| *last < horizon);
-        while self.seen.front().is_some_and(|(_, seen)| quiet(seen)) {
-            if let Some((oldest, _)) = self.seen.pop_front() {
-                self.changed.insert_evicted(oldest);
-            }
-        }
-    }
-
-    fn make_room(&mut self, key: &Key) {
-        if self.seen.len() < self.most || self.seen.contains_key(key) {
-            return;
-        }
-        if let Some((oldest, _)) = self.seen.pop_front() {
-            self.evicted += 1;
-            self.changed.insert_evicted(oldest);
-        }
-    }
-
-    fn remove(&mut self, key: &Key) {
-        if self.seen.remove(key).is_some() {
-            self.changed.insert(*key);
+        let quiet = |seen: &Seen| seen.last().is_none_or(|(last, _)| *last < horizon);
+        while self.seen.front().is_some_and(quiet) {
+            self.seen.drop_front();
         }
     }
 }
@@ -187,11 +144,9 @@ fn drop_outside(seen: &mut Seen, span: Span) {
 fn insert(seen: &mut Seen, time: Time, tenths: u32) {
     let at = seen.iter().rposition(|(other, _)| *other <= time).map_or(0, |before| before + 1);
     seen.insert(at, (time, tenths));
-    if seen.len() > MOST_ENTRIES
-        && let Some((older, some)) = seen.pop_front()
-        && let Some(oldest) = seen.front_mut()
-    {
-        *oldest = (older, oldest.1.saturating_add(some));
+    if seen.len() > MOST_ENTRIES {
+        let (older, some) = seen.remove(0);
+        seen[0] = (older, seen[0].1.saturating_add(some));
     }
 }
 
@@ -268,7 +223,7 @@ mod tests {
         for n in 0..5000 {
             windows.add(0, offender(1), Time::from_millis(n), 1, WITHIN);
         }
-        assert_eq!(windows.seen.front().unwrap().1.len(), MOST_ENTRIES);
+        assert_eq!(windows.seen.front().unwrap().len(), MOST_ENTRIES);
         assert_eq!(
             windows.seen(0, &offender(1), Time::from_millis(5000), WITHIN),
             5000,

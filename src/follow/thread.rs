@@ -78,24 +78,35 @@ struct Shared {
     status: Mutex<Vec<Status>>,
 }
 
-/// Follows the sources in a thread of its own and sends what they say. A full channel holds reading up, and the log
-/// files are the queue. The ends of files that were never read are taken before this returns. The thread ends, and
-/// the channel with it, when the receiver is gone, when [`Handle::stop`] is called, or when all sources have ended.
+/// Follows the sources in a thread of its own and sends what they say, wrapped as the receiver wants it. A full channel
+/// holds reading up, and the log files are the queue. The ends of files that were never read are taken before this
+/// returns. The thread ends when the receiver is gone, when [`Handle::stop`] is called, or when all sources have
+/// ended; `end` is sent then.
 ///
 /// # Errors
 /// The system's, when it has no thread left.
-pub fn spawn(
+pub fn spawn<T: Send + 'static>(
     sources: Vec<Source>,
     stored: &[Stored],
     options: Options,
-    batches: SyncSender<Batch>,
+    to: SyncSender<T>,
+    wrap: impl Fn(Batch) -> T + Send + 'static,
+    end: Option<T>,
 ) -> io::Result<Handle> {
     let follower = Follower::new(sources, stored, options.quiet, Instant::now());
     let (waker, bed) = Waker::new();
     let shared = Arc::new(Shared { stop: AtomicBool::new(false), status: Mutex::new(follower.status()) });
-    let runner = Runner { follower, options, batches, shared: Arc::clone(&shared), waker: waker.clone() };
-    let thread =
-        std::thread::Builder::new().name("portcullis-follow".to_owned()).spawn(move || runner.run(&bed))?;
+    let (ended, receiver) = (end.map(|end| (to.clone(), end)), to);
+    let send = Box::new(move |batch| receiver.send(wrap(batch)).is_ok());
+    let runner = Runner { follower, options, send, shared: Arc::clone(&shared), waker: waker.clone() };
+    let run = move || {
+        runner.run(&bed);
+        if let Some((to, end)) = ended {
+            // The receiver may be gone by now, and needs no more then.
+            let _ = to.send(end);
+        }
+    };
+    let thread = std::thread::Builder::new().name("follow".to_owned()).spawn(run)?;
     Ok(Handle { shared, waker, thread })
 }
 
@@ -127,7 +138,8 @@ impl Handle {
 struct Runner {
     follower: Follower,
     options: Options,
-    batches: SyncSender<Batch>,
+    /// False when the receiver is gone.
+    send: Box<dyn Fn(Batch) -> bool + Send>,
     shared: Arc<Shared>,
     waker: Waker,
 }
@@ -152,14 +164,10 @@ impl Runner {
     }
 
     fn look(&mut self) -> Looked {
-        let (batches, stop) = (&self.batches, &self.shared.stop);
+        let (send, stop) = (&self.send, &self.shared.stop);
         self.follower.look(Instant::now(), &mut |chunk| {
-            let sent = batches.send(chunk.into());
-            if sent.is_err() || stop.load(Ordering::Relaxed) {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            let goes_on = send(chunk.into()) && !stop.load(Ordering::Relaxed);
+            if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })
     }
 

@@ -4,10 +4,14 @@
 //! a network lie together in an index. Times are milliseconds since the epoch. Owners and sessions are JSON, for
 //! people with `sqlite3`; windows, which change most, are twelve bytes an entry.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use rusqlite::types::{FromSqlError, FromSqlResult, Type, Value};
 use rusqlite::{Error, Result, Row};
+use smallvec::SmallVec;
 
 use crate::address::Prefix;
 use crate::engine::{Ban, Origin, Owner};
@@ -50,7 +54,7 @@ pub(super) fn seen(seen: &[(Time, u32)]) -> Vec<u8> {
     seen.iter().flat_map(entry).collect()
 }
 
-pub(super) fn read_seen(blob: &[u8]) -> Option<Vec<(Time, u32)>> {
+pub(super) fn read_seen(blob: &[u8]) -> Option<Box<[(Time, u32)]>> {
     let entry = |entry: &[u8]| {
         let (time, tenths) = entry.split_at_checked(8)?;
         let time = Time::from_millis(i64::from_le_bytes(time.try_into().ok()?));
@@ -61,13 +65,33 @@ pub(super) fn read_seen(blob: &[u8]) -> Option<Vec<(Time, u32)>> {
 
 fn owners(owners: &[Owner]) -> String {
     let plain: Vec<(&str, Option<i64>)> =
-        owners.iter().map(|owner| (owner.set.as_str(), owner.until.map(Time::as_millis))).collect();
+        owners.iter().map(|owner| (&*owner.set, owner.until.map(Time::as_millis))).collect();
     serde_json::to_string(&plain).expect("strings and numbers can always be written as JSON")
 }
 
-fn read_owners(text: &str) -> serde_json::Result<Vec<Owner>> {
+fn read_owners(text: &str, words: &Words) -> serde_json::Result<SmallVec<[Owner; 1]>> {
     let plain: Vec<(String, Option<i64>)> = serde_json::from_str(text)?;
-    Ok(plain.into_iter().map(|(set, until)| Owner { set, until: until.map(Time::from_millis) }).collect())
+    let owner = |(set, until): (String, Option<i64>)| Owner {
+        set: words.shared(&set),
+        until: until.map(Time::from_millis),
+    };
+    Ok(plain.into_iter().map(owner).collect())
+}
+
+/// Names that a hundred thousand rows have in common, each in memory once.
+#[derive(Debug, Default)]
+pub(super) struct Words(RefCell<HashSet<Arc<str>>>);
+
+impl Words {
+    pub(super) fn shared(&self, text: &str) -> Arc<str> {
+        let mut words = self.0.borrow_mut();
+        if let Some(known) = words.get(text) {
+            return Arc::clone(known);
+        }
+        let word: Arc<str> = Arc::from(text);
+        words.insert(Arc::clone(&word));
+        word
+    }
 }
 
 fn origin(origin: Origin) -> &'static str {
@@ -107,7 +131,7 @@ pub(super) fn ban_values(ban: &Ban) -> [Value; 9] {
         ban.since.as_millis().into(),
         ban.until.map(Time::as_millis).into(),
         ban.nth.into(),
-        ban.reason.clone().into(),
+        ban.reason.to_string().into(),
         origin(ban.origin).to_owned().into(),
         ban.forced.into(),
         ban.spoofable.into(),
@@ -116,17 +140,17 @@ pub(super) fn ban_values(ban: &Ban) -> [Value; 9] {
 }
 
 /// A ban in the columns of [`BAN`], which come first.
-pub(super) fn ban(row: &Row<'_>) -> Result<Ban> {
+pub(super) fn ban(row: &Row<'_>, words: &Words) -> Result<Ban> {
     Ok(Ban {
         offender: prefix_at(row, 0)?,
         since: time_at(row, 1)?,
         until: row.get::<_, Option<i64>>(2)?.map(Time::from_millis),
         nth: row.get(3)?,
-        reason: row.get(4)?,
+        reason: words.shared(row.get_ref(4)?.as_str()?),
         origin: sensible(5, row.get_ref(5)?.as_str().and_then(read_origin).ok())?,
         forced: row.get(6)?,
         spoofable: row.get(7)?,
-        owners: sensible(8, row.get_ref(8)?.as_str().ok().and_then(|text| read_owners(text).ok()))?,
+        owners: sensible(8, row.get_ref(8)?.as_str().ok().and_then(|text| read_owners(text, words).ok()))?,
     })
 }
 

@@ -3,7 +3,7 @@
 //! Every batch passes through here, so that rows go to the database sorted (a large batch touches each page once) and
 //! a batch that could not be written loses nothing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::batch::{BanLines, Batch, FilePosition, PositionChange};
 use super::notice::Notice;
@@ -11,7 +11,7 @@ use crate::address::Prefix;
 use crate::engine::{Ban, Row, SessionKey};
 use crate::time::Time;
 
-/// What is kept of each kind while nothing can be written; about 20 MB if all were windows.
+/// What is kept of each table while nothing can be written; about 10 MB if all were windows.
 const MOST: usize = 100_000;
 
 /// Ended bans, and bans' lines, that are kept for `why` while nothing can be written.
@@ -23,12 +23,25 @@ pub(super) struct Pending {
     /// Bans that began and ended since the last write, with their ends.
     pub(super) past: VecDeque<(Ban, Time)>,
     pub(super) lines: VecDeque<BanLines>,
-    pub(super) histories: Changes<Prefix>,
-    pub(super) windows: Changes<(String, Prefix)>,
-    pub(super) trust: Changes<Prefix>,
-    pub(super) sessions: Changes<SessionKey>,
+    /// There was too much to keep for these: they are emptied first, so that they do not contradict the engine.
+    pub(super) emptied: BTreeSet<Table>,
+    /// The last word on each thing in the other tables, sorted by table and key.
+    pub(super) rows: Vec<Row>,
     pub(super) positions: BTreeMap<String, SourceChange>,
 }
+
+/// The tables in which only the last word on each thing counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Table {
+    Histories,
+    Windows,
+    Trust,
+    Sessions,
+}
+
+/// What a row of such a table is about.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Subject<'a>(Table, &'a str, Option<Prefix>, Option<SessionKey>);
 
 /// What became of the ban on an offender.
 #[derive(Debug, Default)]
@@ -41,14 +54,6 @@ pub(super) struct BanChange {
     by_itself: bool,
 }
 
-/// The changes of one table.
-#[derive(Debug)]
-pub(super) struct Changes<K> {
-    pub(super) rows: BTreeMap<K, Row>,
-    /// There were too many to keep: the table is emptied first, so that it does not contradict the engine.
-    pub(super) emptied: bool,
-}
-
 /// The changed positions of one source.
 #[derive(Debug, Default)]
 pub(super) struct SourceChange {
@@ -58,36 +63,77 @@ pub(super) struct SourceChange {
     pub(super) files: BTreeMap<String, Option<String>>,
 }
 
-impl<K> Default for Changes<K> {
-    fn default() -> Self {
-        Self { rows: BTreeMap::new(), emptied: false }
+impl Table {
+    const ALL: [Self; 4] = [Self::Histories, Self::Windows, Self::Trust, Self::Sessions];
+
+    /// Its name in the database.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Histories => "histories",
+            Self::Windows => "windows",
+            Self::Trust => "trust",
+            Self::Sessions => "sessions",
+        }
     }
+
+    /// What it holds, for people.
+    fn content(self) -> &'static str {
+        match self {
+            Self::Histories => "the record of earlier bans",
+            Self::Windows => "the counters",
+            Self::Trust => "the logins",
+            Self::Sessions => "the open connections",
+        }
+    }
+}
+
+/// `None` for bans, of which every word counts.
+fn subject(row: &Row) -> Option<Subject<'_>> {
+    match row {
+        Row::Ban(_) | Row::BanEnded { .. } => None,
+        Row::History { offender, .. } => Some(Subject(Table::Histories, "", Some(*offender), None)),
+        Row::Window { set, offender, .. } => Some(Subject(Table::Windows, set, Some(*offender), None)),
+        Row::Trust { offender, .. } => Some(Subject(Table::Trust, "", Some(*offender), None)),
+        Row::Session { key, .. } => Some(Subject(Table::Sessions, "", None, Some(*key))),
+    }
+}
+
+fn table(row: &Row) -> Option<Table> {
+    subject(row).map(|subject| subject.0)
 }
 
 impl Pending {
     pub(super) fn absorb(&mut self, batch: Batch) {
-        batch.rows.into_iter().for_each(|row| self.row(row));
+        let mut rows = batch.rows;
+        rows.extract_if(.., |row| subject(row).is_none()).for_each(|row| self.ban(row));
+        self.rows(rows);
         batch.positions.into_iter().for_each(|change| self.position(change));
         self.lines.extend(batch.lines.into_iter().map(BanLines::cut));
     }
 
-    fn row(&mut self, row: Row) {
-        match &row {
-            Row::Ban(_) | Row::BanEnded { .. } => self.ban(row),
-            Row::History { offender, .. } => drop(self.histories.rows.insert(*offender, row)),
-            Row::Window { set, offender, .. } => {
-                self.windows.rows.insert((set.clone(), *offender), row);
-            }
-            Row::Trust { offender, .. } => drop(self.trust.rows.insert(*offender, row)),
-            Row::Session { key, .. } => drop(self.sessions.rows.insert(*key, row)),
+    /// In place: a flood makes a hundred thousand rows at a time, and they are in memory once.
+    fn rows(&mut self, mut new: Vec<Row>) {
+        if self.rows.is_empty() {
+            self.rows = new;
+        } else {
+            self.rows.append(&mut new);
         }
+        // Stable: what was said last stands last.
+        self.rows.sort_by(|one, other| subject(one).cmp(&subject(other)));
+        self.rows.dedup_by(|later, earlier| {
+            let same = subject(later) == subject(earlier);
+            if same {
+                std::mem::swap(later, earlier);
+            }
+            same
+        });
     }
 
     fn ban(&mut self, row: Row) {
         match row {
             Row::Ban(ban) => {
                 let change = self.bans.entry(ban.offender).or_default();
-                change.active = Some(ban);
+                change.active = Some(*ban);
             }
             Row::BanEnded { offender, at } => {
                 let change = self.bans.entry(offender).or_default();
@@ -119,8 +165,8 @@ impl Pending {
 
     /// How many things wait to be written.
     pub(super) fn len(&self) -> usize {
-        let tables = self.histories.len() + self.windows.len() + self.trust.len() + self.sessions.len();
-        self.bans.len() + self.past.len() + self.lines.len() + tables + self.positions.len()
+        let rows = self.emptied.len() + self.rows.len();
+        self.bans.len() + self.past.len() + self.lines.len() + rows + self.positions.len()
     }
 
     /// Whether something is in it that may have to survive a power cut, since it is reported.
@@ -131,13 +177,9 @@ impl Pending {
     /// Whether the engine said something newer about this row's subject than the database did.
     pub(super) fn overrules(&self, row: &Row) -> bool {
         match row {
-            Row::Ban(Ban { offender, .. }) | Row::BanEnded { offender, .. } => {
-                self.bans.contains_key(offender)
-            }
-            Row::History { offender, .. } => self.histories.rows.contains_key(offender),
-            Row::Window { set, offender, .. } => self.windows.rows.contains_key(&(set.clone(), *offender)),
-            Row::Trust { offender, .. } => self.trust.rows.contains_key(offender),
-            Row::Session { key, .. } => self.sessions.rows.contains_key(key),
+            Row::Ban(ban) => self.bans.contains_key(&ban.offender),
+            Row::BanEnded { offender, .. } => self.bans.contains_key(offender),
+            other => self.rows.binary_search_by(|row| subject(row).cmp(&subject(other))).is_ok(),
         }
     }
 
@@ -148,32 +190,23 @@ impl Pending {
         if self.bans.values().filter(|change| change.active.is_none()).count() > MOST {
             self.bans.retain(|_, change| change.active.is_some() || !change.by_itself);
         }
-        let mut notices = Vec::new();
-        self.histories.trim("the record of earlier bans", &mut notices);
-        self.windows.trim("the counters", &mut notices);
-        self.trust.trim("the logins", &mut notices);
-        self.sessions.trim("the open connections", &mut notices);
-        notices
-    }
-}
-
-impl<K> Changes<K> {
-    fn len(&self) -> usize {
-        self.rows.len() + usize::from(self.emptied)
+        Table::ALL.into_iter().filter_map(|table| self.trim_table(table)).collect()
     }
 
-    fn trim(&mut self, what: &'static str, notices: &mut Vec<Notice>) {
-        if self.rows.len() > MOST {
-            self.rows.clear();
-            if !std::mem::replace(&mut self.emptied, true) {
-                notices.push(Notice::Forgotten { what });
-            }
+    fn trim_table(&mut self, which: Table) -> Option<Notice> {
+        let is_of = |row: &Row| table(row) == Some(which);
+        if self.rows.iter().filter(|row| is_of(row)).count() <= MOST {
+            return None;
         }
+        self.rows.retain(|row| !is_of(row));
+        self.emptied.insert(which).then(|| Notice::Forgotten { what: which.content() })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use smallvec::SmallVec;
+
     use super::*;
     use crate::engine::Origin;
 
@@ -184,11 +217,11 @@ mod tests {
     fn ban(n: usize) -> Ban {
         Ban {
             offender: offender(n),
-            owners: vec![],
+            owners: SmallVec::new(),
             since: Time::from_secs(1),
             until: Some(Time::from_secs(2)),
             nth: 1,
-            reason: String::new(),
+            reason: "".into(),
             origin: Origin::Rule,
             forced: false,
             spoofable: false,
@@ -202,15 +235,18 @@ mod tests {
         for round in 0..4 {
             let some = round * 80_000..(round + 1) * 80_000;
             let rows = some.flat_map(|n| {
-                let window = Row::Window { set: "sshd".to_owned(), offender: offender(n), seen: vec![] };
+                let window = Row::Window { set: "sshd".into(), offender: offender(n), seen: [].into() };
                 let ended = Row::BanEnded { offender: offender(n), at: Time::from_secs(2) };
-                [Row::Ban(ban(n)), ended, window]
+                [Row::from(ban(n)), ended, window]
             });
             pending.absorb(Batch { rows: rows.collect(), ..Batch::default() });
             notices.extend(pending.trim());
         }
         assert!(pending.len() < 2 * MOST + MOST_PAST, "{}", pending.len());
-        assert!(pending.windows.emptied, "the stored counters are older than what was forgotten");
+        assert!(
+            pending.emptied.contains(&Table::Windows),
+            "the stored counters are older than what was forgotten"
+        );
         assert_eq!(notices.len(), 1, "said once: {notices:?}");
     }
 
@@ -219,7 +255,7 @@ mod tests {
         let mut pending = Pending::default();
         let rows = (0..MOST + 5).flat_map(|n| {
             let unban = Row::BanEnded { offender: offender(1_000_000 + n), at: Time::from_secs(1) };
-            [Row::Ban(ban(n)), unban]
+            [Row::from(ban(n)), unban]
         });
         pending.absorb(Batch { rows: rows.collect(), ..Batch::default() });
         pending.trim();

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Result, Transaction, TransactionBehavior, params, par
 
 use super::batch::{BanLine, BanLines, MOST_LINES};
 use super::encode::{self, BAN};
-use super::pending::{BanChange, Changes, Pending, SourceChange};
+use super::pending::{BanChange, Pending, SourceChange, Table};
 use crate::address::Prefix;
 use crate::engine::{Ban, Row};
 use crate::time::Time;
@@ -27,10 +27,8 @@ pub(super) fn all(connection: &mut Connection, pending: &Pending) -> Result<()> 
     pending.past.iter().try_for_each(|(ban, ended)| past_ban(into, ban, *ended))?;
     pending.bans.values().filter_map(BanChange::active).try_for_each(|ban| active_ban(into, ban))?;
     pending.lines.iter().try_for_each(|lines| ban_lines(into, lines))?;
-    table(into, "histories", &pending.histories)?;
-    table(into, "windows", &pending.windows)?;
-    table(into, "trust", &pending.trust)?;
-    table(into, "sessions", &pending.sessions)?;
+    pending.emptied.iter().try_for_each(|table| empty(into, *table))?;
+    pending.rows.iter().try_for_each(|change| row(into, change))?;
     pending.positions.iter().try_for_each(|(source, change)| positions(into, source, change))?;
     transaction.commit()
 }
@@ -80,11 +78,8 @@ fn ban_lines(into: &Transaction<'_>, lines: &BanLines) -> Result<()> {
     })
 }
 
-fn table<K>(into: &Transaction<'_>, name: &str, changes: &Changes<K>) -> Result<()> {
-    if changes.emptied {
-        into.execute(&format!("DELETE FROM {name}"), [])?;
-    }
-    changes.rows.values().try_for_each(|change| row(into, change))
+fn empty(into: &Transaction<'_>, table: Table) -> Result<()> {
+    into.execute(&format!("DELETE FROM {}", table.name()), []).map(drop)
 }
 
 fn row(into: &Transaction<'_>, row: &Row) -> Result<()> {

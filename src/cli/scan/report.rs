@@ -28,7 +28,7 @@ pub(super) fn json(out: &mut dyn Write, setup: &Setup, guard: &Guard, tally: &Ta
         let bans = found.bans.iter().map(|ban| json!({"at": time(ban.at), "until": ban.until.map(time)}));
         json!({
             "offender": address::display(&prefix),
-            "rule_set": policy.name,
+            "rule_set": &*policy.name,
             "evidence": policy.evidence.as_str(),
             "offences": offences(found.tenths),
             "first": time(found.first),
@@ -130,7 +130,7 @@ fn table(setup: &Setup, guard: &Guard, tally: &Tally, top: usize) -> Table {
         let policy = &guard.engine.policies()[set];
         table.row(vec![
             address::display(&prefix),
-            policy.name.clone(),
+            policy.name.to_string(),
             policy.evidence.as_str().to_owned(),
             tenths(offender.tenths),
             offender.first.human(&setup.zone),

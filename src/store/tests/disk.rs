@@ -11,9 +11,9 @@ fn a_full_disk_loses_nothing_and_is_recovered_from() {
         store.database.as_ref().unwrap().connection.execute_batch(&limit).unwrap();
     };
     limit(&store, 30);
-    let big = (0..3000).map(|n| Row::Ban(numbered(n))).collect();
+    let big = (0..3000).map(|n| Row::from(numbered(n))).collect();
     assert!(matches!(store.commit(batch(big)), Err(StoreError::Full { .. })));
-    let last = vec![Row::BanEnded { offender: numbered(5).offender, at: NOW }, Row::Ban(numbered(9000))];
+    let last = vec![Row::BanEnded { offender: numbered(5).offender, at: NOW }, Row::from(numbered(9000))];
     let error = store.commit(batch(last)).unwrap_err();
     assert!(error.is_temporary() && error.to_string().contains("no space is left for"), "{error}");
     assert_eq!(banned(&mut store).len(), 0);
@@ -33,7 +33,7 @@ fn another_program_that_has_the_database_open_is_waited_for() {
     let mut store = place.open();
     let notices = store.notices();
     assert!(notices[0].to_string().contains("is open in another program"), "{}", notices[0]);
-    assert!(store.commit(batch(vec![Row::Ban(ban("192.0.2.7"))])).is_err());
+    assert!(store.commit(batch(vec![Row::from(ban("192.0.2.7"))])).is_err());
     drop(other);
     store.commit(batch(vec![])).unwrap();
     assert_eq!(answers(&mut store), [Answer::Load], "the rows of earlier runs are still to be told");

@@ -7,11 +7,11 @@ use crate::rules::{self, BanLength, Counts, Effect, Escalate, Evidence, Threshol
 fn engine() -> Engine {
     let escalate = Some(Escalate { factor: 2.0, max: HOUR * 9, forget: HOUR * 100 });
     let policy = Policy {
-        name: "sshd".to_owned(),
+        name: "sshd".into(),
         evidence: Evidence::Handshake,
         threshold: Threshold { offences: 5, within: HOUR },
         ban: rules::Ban { length: BanLength::For(HOUR), escalate },
-        ids: vec!["failed-password".to_owned()],
+        names: vec!["sshd/failed-password".into()],
         rules: vec![RulePolicy { effect: Effect::Offence, weight: Weight::ONE, counts: Counts::Session }],
     };
     Engine::new(Settings::default(), vec![policy])

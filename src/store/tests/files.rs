@@ -9,7 +9,7 @@ use super::*;
 fn assert_goes_on_after_damage(place: &Place, cause: &str) {
     let mut store = place.open();
     let before = banned(&mut store).len();
-    store.commit(batch(vec![Row::Ban(ban("198.51.100.7"))])).unwrap();
+    store.commit(batch(vec![Row::from(ban("198.51.100.7"))])).unwrap();
     let notices = store.notices();
     assert_eq!(notices.len(), 1, "{cause}: {notices:?}");
     assert_eq!(notices[0].answer(), Answer::WriteAll, "{cause}");
@@ -89,7 +89,7 @@ proptest! {
             Err(error) => prop_assert!(!error.is_temporary(), "{error}"),
             Ok(mut store) => {
                 store.load(NOW, |_| ()).unwrap();
-                store.commit(batch(vec![Row::Ban(ban("198.51.100.7"))])).unwrap();
+                store.commit(batch(vec![Row::from(ban("198.51.100.7"))])).unwrap();
                 let known = store.why(&prefix("198.51.100.7"), 10, NOW).unwrap();
                 prop_assert!(known.len() == 1 || !store.notices().is_empty());
             }
@@ -114,7 +114,7 @@ fn rows_that_make_no_sense_are_passed_over_and_counted() {
 fn a_database_of_a_later_version_is_refused_and_not_a_byte_is_changed() {
     let place = Place::new();
     let mut store = place.open();
-    store.commit(batch(vec![Row::Ban(ban("192.0.2.7"))])).unwrap();
+    store.commit(batch(vec![Row::from(ban("192.0.2.7"))])).unwrap();
     let future = "PRAGMA user_version = 7; UPDATE meta SET value = '9.1.0' WHERE name = 'program'";
     store.database.as_ref().unwrap().connection.execute_batch(future).unwrap();
     // As after a crash, with a log.
@@ -165,9 +165,9 @@ fn what_is_not_ours_is_refused_and_left_alone() {
 fn a_database_that_was_removed_while_open_is_noticed_and_made_again() {
     let place = Place::new();
     let mut store = place.open();
-    store.commit(batch(vec![Row::Ban(ban("192.0.2.7"))])).unwrap();
+    store.commit(batch(vec![Row::from(ban("192.0.2.7"))])).unwrap();
     fs::remove_file(&place.path).unwrap();
-    store.commit(batch(vec![Row::Ban(ban("192.0.2.8"))])).unwrap();
+    store.commit(batch(vec![Row::from(ban("192.0.2.8"))])).unwrap();
     assert_eq!(answers(&mut store), [Answer::WriteAll]);
     drop(store);
     assert_eq!(banned(&mut place.open()), ["192.0.2.8"]);

@@ -39,16 +39,16 @@ const CROWD: u32 = 440;
 /// An attacker comes, is banned, and another one's ban of six hours before is over.
 fn attack(n: u32, now: Time) -> Vec<Row> {
     let offender = numbered(n).offender;
-    let window = |seen| Row::Window { set: "sshd".to_owned(), offender, seen };
+    let window = |seen| Row::Window { set: "sshd".into(), offender, seen };
     let key = SessionKey { writer: 1, pid: n };
     let state = serde_json::json!({
         "started": now.as_millis(), "last": now.as_millis(), "peer": null, "counts": [["sshd", 1, 50]],
         "counted": [["sshd", 50]]
     });
     vec![
-        window(vec![(now, 10); 4]),
+        window(vec![(now, 10); 4].into()),
         Row::Session { key, state: serde_json::from_value(state).unwrap() },
-        Row::Ban(Ban { since: now, until: Some(now.plus(HOUR)), ..numbered(n) }),
+        Row::from(Ban { since: now, until: Some(now.plus(HOUR)), ..numbered(n) }),
         Row::History { offender, history: Some(History { bans: 1, last_end: now.plus(HOUR) }) },
         Row::BanEnded { offender: numbered(n.wrapping_sub(CROWD)).offender, at: now },
     ]

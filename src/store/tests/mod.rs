@@ -42,7 +42,7 @@ impl Place {
 
     /// With 2,000 bans: some fifty pages.
     fn fill(&self) {
-        let bans = (0..2000).map(|n| Row::Ban(numbered(n)));
+        let bans = (0..2000).map(|n| Row::from(numbered(n)));
         self.open().commit(batch(bans.collect())).unwrap();
     }
 
@@ -64,11 +64,11 @@ fn ban(offender: &str) -> Ban {
     let until = Some(NOW.plus(HOUR));
     Ban {
         offender: prefix(offender),
-        owners: vec![Owner { set: "sshd".to_owned(), until }],
+        owners: vec![Owner { set: "sshd".into(), until }].into(),
         since: NOW,
         until,
         nth: 1,
-        reason: "sshd/failed-password".to_owned(),
+        reason: "sshd/failed-password".into(),
         origin: Origin::Rule,
         forced: false,
         spoofable: false,
@@ -130,7 +130,7 @@ fn a_batch_is_stored_as_a_whole_or_not_at_all() {
     store.database.as_ref().unwrap().connection.execute_batch(trap).unwrap();
     let unlucky = Ban { nth: 13, ..ban("192.0.2.8") };
     let login = Row::Trust { offender: prefix("192.0.2.9"), seen: Some(NOW) };
-    let rows = vec![Row::Ban(ban("192.0.2.7")), Row::Ban(unlucky), login];
+    let rows = vec![Row::from(ban("192.0.2.7")), Row::from(unlucky), login];
     let error = store.commit(batch(rows)).unwrap_err().to_string();
     assert!(error.contains("unlucky") && error.contains("state.db"), "{error}");
     assert_eq!((store.waiting(), store.is_behind()), (3, true));
@@ -149,12 +149,12 @@ fn what_is_too_old_to_count_is_passed_over_but_an_expired_ban_is_not() {
     let place = Place::new();
     let keep = Keep { history: HOUR, windows: HOUR, trust: HOUR, escalation: HOUR };
     let window = |set: &str, age: Duration| Row::Window {
-        set: set.to_owned(),
+        set: set.into(),
         offender: prefix("192.0.2.7"),
-        seen: vec![(NOW.minus(age), 10)],
+        seen: [(NOW.minus(age), 10)].into(),
     };
     let login = |offender: &str, age| Row::Trust { offender: prefix(offender), seen: Some(NOW.minus(age)) };
-    let over = Row::Ban(Ban { until: Some(NOW.minus(HOUR)), ..ban("192.0.2.7") });
+    let over = Row::from(Ban { until: Some(NOW.minus(HOUR)), ..ban("192.0.2.7") });
     let fresh = vec![over, window("new", HOUR), login("192.0.2.7", HOUR)];
     let old = [window("old", HOUR * 2), login("192.0.2.8", HOUR * 2)];
     let mut store = place.open();

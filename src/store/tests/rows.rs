@@ -22,7 +22,8 @@ fn any_prefix() -> impl Strategy<Value = Prefix> {
 }
 
 fn any_owner() -> impl Strategy<Value = Owner> {
-    (any::<String>(), proptest::option::of(any_time())).prop_map(|(set, until)| Owner { set, until })
+    (any::<String>(), proptest::option::of(any_time()))
+        .prop_map(|(set, until)| Owner { set: set.into(), until })
 }
 
 fn any_ban() -> impl Strategy<Value = Ban> {
@@ -32,11 +33,11 @@ fn any_ban() -> impl Strategy<Value = Ban> {
     (any_prefix(), owners, times, any::<(u32, String, bool, bool)>(), origin).prop_map(
         |(offender, owners, (since, until), (nth, reason, forced, spoofable), origin)| Ban {
             offender,
-            owners,
+            owners: owners.into(),
             since,
             until,
             nth,
-            reason,
+            reason: reason.into(),
             origin,
             forced,
             spoofable,
@@ -65,13 +66,13 @@ fn any_row() -> impl Strategy<Value = Row> {
         (any::<u32>(), any_time()).prop_map(|(bans, last_end)| History { bans, last_end }),
     );
     prop_oneof![
-        any_ban().prop_map(Row::Ban),
+        any_ban().prop_map(Row::from),
         (any_prefix(), any_time()).prop_map(|(offender, at)| Row::BanEnded { offender, at }),
         (any_prefix(), history).prop_map(|(offender, history)| Row::History { offender, history }),
         ("[a-z\u{0}ü]{0,2}", any_prefix(), seen).prop_map(|(set, offender, seen)| Row::Window {
-            set,
+            set: set.into(),
             offender,
-            seen
+            seen: seen.into()
         }),
         (any_prefix(), proptest::option::of(any_time()))
             .prop_map(|(offender, seen)| Row::Trust { offender, seen }),

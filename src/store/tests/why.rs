@@ -25,12 +25,12 @@ fn a_ban_is_remembered_with_its_first_lines_after_it_is_over() {
     let some: Vec<BanLine> = (0..7).map(|n| line(n, &bytes)).collect();
     let one = Batch {
         lines: vec![lines("192.0.2.7", NOW, some.clone())],
-        ..batch(vec![Row::Ban(ban("192.0.2.7"))])
+        ..batch(vec![Row::from(ban("192.0.2.7"))])
     };
     store.commit(one).unwrap();
     store.commit(Batch { lines: vec![lines("192.0.2.7", NOW, some)], ..batch(vec![]) }).unwrap();
     let longer = Ban { until: Some(NOW.plus(HOUR * 9)), ..ban("192.0.2.7") };
-    store.commit(batch(vec![Row::Ban(longer.clone())])).unwrap();
+    store.commit(batch(vec![Row::from(longer.clone())])).unwrap();
     store.commit(batch(vec![Row::BanEnded { offender: longer.offender, at: NOW.plus(HOUR) }])).unwrap();
     let records = store.why(&prefix("192.0.2.7"), 10, NOW).unwrap();
     assert_eq!(records.len(), 1);
@@ -48,9 +48,9 @@ fn all_networks_around_and_inside_are_told_of_the_newest_first() {
     let over = |offender: &str| Row::BanEnded { offender: prefix(offender), at: NOW.plus(HOUR * 20) };
     let first = [at("192.0.2.0/24", 1), at("192.0.2.7", 2), at("192.0.2.8", 3), at("192.0.0.0/16", 4)];
     let other = [at("192.0.3.0", 5), at("192.0.1.255", 6), at("2001:db8::/64", 7), at("0.0.0.0/0", 8)];
-    store.commit(batch(first.into_iter().chain(other).map(Row::Ban).collect())).unwrap();
+    store.commit(batch(first.into_iter().chain(other).map(Row::from).collect())).unwrap();
     store.commit(batch(vec![over("192.0.2.7"), over("0.0.0.0/0")])).unwrap();
-    store.commit(batch(vec![Row::Ban(at("192.0.2.7", 21)), over("192.0.2.7")])).unwrap();
+    store.commit(batch(vec![Row::from(at("192.0.2.7", 21)), over("192.0.2.7")])).unwrap();
     let (is, was) = (|text: &str| (text.to_owned(), false), |text: &str| (text.to_owned(), true));
     let around =
         [is("192.0.0.0/16"), is("192.0.2.0/24"), was("192.0.2.7"), was("0.0.0.0/0"), was("192.0.2.7")];
@@ -70,7 +70,7 @@ fn a_ban_that_came_and_went_before_it_could_be_written_is_told_of_too() {
     let offender = prefix("192.0.2.7");
     let again = Ban { since: NOW.plus(HOUR), nth: 2, ..ban("192.0.2.7") };
     let rows =
-        vec![Row::Ban(ban("192.0.2.7")), Row::BanEnded { offender, at: NOW.plus(HOUR) }, Row::Ban(again)];
+        vec![Row::from(ban("192.0.2.7")), Row::BanEnded { offender, at: NOW.plus(HOUR) }, Row::from(again)];
     store.commit(batch(rows)).unwrap();
     assert_eq!(
         told(&mut store, "192.0.2.7"),
@@ -85,7 +85,7 @@ fn no_more_lines_and_past_bans_are_kept_than_fit() {
     let (begin, end) =
         (0..60_000).map(numbered).fold((Vec::new(), Vec::new()), |(mut begin, mut end), ban| {
             end.push(Row::BanEnded { offender: ban.offender, at: NOW });
-            begin.push(Row::Ban(ban));
+            begin.push(Row::from(ban));
             (begin, end)
         });
     let evidence = (0..60_000).map(|n| BanLines {
