@@ -61,14 +61,14 @@ fn stages(criterion: &mut Criterion) {
         b.iter(|| {
             each_line(&text, |line| {
                 black_box(line);
-            })
+            });
         })
     });
     group.bench_function("2 records", |b| {
         b.iter(|| {
             each_line(&text, |line| {
                 black_box(parse(line));
-            })
+            });
         });
     });
     let mut scratch = Scratch::default();
