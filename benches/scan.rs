@@ -62,7 +62,7 @@ fn stages(criterion: &mut Criterion) {
             each_line(&text, |line| {
                 black_box(line);
             });
-        })
+        });
     });
     group.bench_function("2 records", |b| {
         b.iter(|| {

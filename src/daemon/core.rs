@@ -14,13 +14,14 @@ use super::persist::{Persist, Stored};
 use super::positions::Positions;
 use super::report;
 use super::setup::{Refused, Setup};
+use super::streams::Streams;
 use super::tally::Tallies;
 use super::{feed, mapping};
 use crate::address::{self, Prefix};
 use crate::control::Call;
 use crate::engine::{Ban, Guard, Origin, Owner, Verdict, When, Why};
 use crate::firewall::{self, Change};
-use crate::follow::{Batch, SourceId};
+use crate::follow::Batch;
 use crate::rules::BanLength;
 use crate::time::Time;
 
@@ -49,6 +50,7 @@ pub(super) struct Daemon {
     pub(super) firewall: Arc<firewall::Handle>,
     pub(super) follower: feed::Follower,
     pub(super) positions: Positions,
+    pub(super) streams: Streams,
     pub(super) persist: Persist,
     pub(super) evidence: Evidence,
     pub(super) tallies: Tallies,
@@ -112,33 +114,30 @@ impl Daemon {
 
     /// Judges every line of a batch; a ban goes to the firewall before the next line is looked at.
     fn lines(&mut self, batch: &Batch) {
-        let source = usize::from(batch.source.0);
+        let (time, name) = (now(), self.follower.name(batch.source));
+        let source = self.streams.number(&mut self.guard, &name, batch, &self.setup.zone, time);
         if batch.first {
             self.guard.turn_over(source);
         }
-        let time = now();
-        let when = if batch.backlog { When::Stamped(time) } else { When::Arrived(time) };
+        let when = if batch.backlog { When::Written(time) } else { When::Arrived(time) };
         if batch.backlog {
             // We may have run for months: the year of a stamp is guessed from now, not from our start.
             self.guard.set_now(source, time);
         }
-        let Self { guard, firewall, evidence, tallies, persist, setup, options, follower, .. } = self;
-        let name = follower.name(batch.source);
+        let Self { guard, firewall, evidence, tallies, persist, setup, options, .. } = self;
         for line in batch.bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             guard.line(source, line, when, |outcome| {
-                tallies.add(name, &outcome);
+                tallies.add(&name, &outcome);
                 let Some(offender) = outcome.judgement.offender else { return };
-                let seen = || Seen::new(outcome.time, batch.source.0, line);
+                let seen = || Seen::new(outcome.time, &name, line);
                 match &outcome.judgement.verdict {
                     Verdict::Counted { .. } => evidence.note(offender, seen()),
-                    Verdict::Banned { .. } => {
+                    Verdict::Banned { since, .. } => {
                         evidence.note(offender, seen());
                         firewall.change([Change::Add(offender)]);
                         let lines = evidence.take(&offender);
-                        persist.lines(offender, outcome.time, lines, |source| {
-                            follower.name(SourceId(source)).to_owned()
-                        });
+                        persist.lines(offender, *since, lines);
                         persist.after(report::ban(setup, &outcome, offender, options.dry_run));
                     }
                     Verdict::Ignored(Why::Flood(flood)) if flood.first => log::warn!("{flood}"),
@@ -146,7 +145,7 @@ impl Daemon {
                 }
             });
         }
-        self.positions.note(&self.follower, batch);
+        self.positions.note(&name, batch);
         if batch.bytes.is_empty() {
             // A file came or went: after a crash only its position tells what was written to it since.
             self.persist.hurry();
@@ -243,7 +242,7 @@ impl Daemon {
             return;
         }
         self.own_looked_up = Instant::now();
-        let settings = mapping::engine_here(&self.setup.config, self.follower.sources());
+        let settings = mapping::engine_here(&self.setup.config, self.follower.files());
         let freed = self.guard.engine.settings_changed(settings, now());
         self.free(&freed, "it is an address of this machine, its gateway or its resolver now");
     }

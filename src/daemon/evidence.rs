@@ -1,5 +1,7 @@
 //! The lines behind a ban: the last few of each offender that is being counted, for `portcullis why`.
 
+use std::sync::Arc;
+
 use foldhash::fast::RandomState;
 use hashlink::LinkedHashMap;
 
@@ -20,15 +22,15 @@ const LENGTH: usize = 256;
 pub(super) struct Seen {
     /// When it counted.
     pub(super) at: Time,
-    /// Which source it was read from, by its number.
-    pub(super) source: u16,
+    /// Which source it was read from.
+    pub(super) source: Arc<str>,
     /// The line, cut at a bounded length.
     pub(super) text: Vec<u8>,
 }
 
 impl Seen {
-    pub(super) fn new(at: Time, source: u16, line: &[u8]) -> Self {
-        Self { at, source, text: line.get(..LENGTH).unwrap_or(line).to_vec() }
+    pub(super) fn new(at: Time, source: &Arc<str>, line: &[u8]) -> Self {
+        Self { at, source: Arc::clone(source), text: line.get(..LENGTH).unwrap_or(line).to_vec() }
     }
 }
 
@@ -66,7 +68,7 @@ mod tests {
     fn bounded_in_every_direction() {
         let mut evidence = Evidence::default();
         let offender = |n: u32| crate::address::host(std::net::IpAddr::V4(n.into()));
-        let seen = |line: &[u8]| Seen::new(Time::from_secs(1), 0, line);
+        let seen = |line: &[u8]| Seen::new(Time::from_secs(1), &"auth".into(), line);
         for n in 0..5000 {
             evidence.note(offender(n), seen(&[b'x'; 20_000]));
         }

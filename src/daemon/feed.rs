@@ -1,15 +1,18 @@
 //! The follower as the daemon runs it: started, replaced at a reload, its batches sent as events.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use super::event::Event;
+use super::mapping;
 use crate::follow::{self, Options, Source, Stored};
 
 /// A running follower and the number by which its events are known.
 pub(super) struct Follower {
     number: u32,
     sources: Vec<Source>,
+    names: Vec<Arc<str>>,
     handle: follow::Handle,
 }
 
@@ -25,7 +28,8 @@ impl Follower {
         let wrap = move |batch| Event::Lines(number, batch);
         let end = Some(Event::Ended(number));
         let handle = follow::spawn(sources.clone(), stored, options, events.clone(), wrap, end)?;
-        Ok(Self { number, sources, handle })
+        let names = sources.iter().map(|source| source.name.as_str().into()).collect();
+        Ok(Self { number, sources, names, handle })
     }
 
     pub(super) fn is(&self, number: u32) -> bool {
@@ -44,8 +48,13 @@ impl Follower {
         self.sources == sources
     }
 
-    pub(super) fn name(&self, source: follow::SourceId) -> &str {
-        self.sources.get(usize::from(source.0)).map_or("", |source| &source.name)
+    /// How many files these may be.
+    pub(super) fn files(&self) -> usize {
+        mapping::files(&self.sources)
+    }
+
+    pub(super) fn name(&self, source: follow::SourceId) -> Arc<str> {
+        self.names.get(usize::from(source.0)).map_or_else(|| "".into(), Arc::clone)
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {

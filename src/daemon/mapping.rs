@@ -59,6 +59,11 @@ pub(super) fn sources(config: &Config, files: &[PathBuf]) -> Vec<follow::Source>
     config.sources.iter().map(source).collect()
 }
 
+/// How many files these sources may be: a pattern may match any number.
+pub(super) fn files(sources: &[follow::Source]) -> usize {
+    sources.iter().map(|source| if source.is_pattern() { 2 } else { 1 }).sum()
+}
+
 /// How they are followed: one source that asks for polling switches the events off for all.
 pub(super) fn follow_options(config: &Config) -> follow::Options {
     let polled = config.sources.iter().any(|source| source.follow == config::Follow::Poll);
@@ -66,7 +71,7 @@ pub(super) fn follow_options(config: &Config) -> follow::Options {
 }
 
 /// The engine's settings, without what only this machine knows: its own addresses are added by [`own`].
-pub(super) fn engine(config: &Config, sources: usize) -> Settings {
+pub(super) fn engine(config: &Config, files: usize) -> Settings {
     Settings {
         offender: Offender { ipv4: config.offender.ipv4, ipv6: config.offender.ipv6 },
         tracked_offenders: config.tracked_offenders as usize,
@@ -76,12 +81,12 @@ pub(super) fn engine(config: &Config, sources: usize) -> Settings {
             per_minute: config.spoofable.bans_per_minute,
         },
         allow: config.allow.networks.iter().copied().collect(),
-        sources,
+        files,
     }
 }
 
 /// The same on the machine that is guarded: nobody bans its own addresses, its gateways and resolvers.
-pub(super) fn engine_here(config: &Config, sources: usize) -> Settings {
+pub(super) fn engine_here(config: &Config, files: usize) -> Settings {
     let networks = config.allow.networks.iter().copied().chain(own::prefixes(&config.allow));
-    Settings { allow: networks.collect(), ..engine(config, sources) }
+    Settings { allow: networks.collect(), ..engine(config, files) }
 }

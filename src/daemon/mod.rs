@@ -28,6 +28,7 @@ mod requests;
 mod setup;
 mod start;
 mod status;
+mod streams;
 mod tally;
 mod tell;
 

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::core::now;
 use super::setup::{Refused, Setup};
-use super::{mapping, start};
+use super::{mapping, requests, start};
 use crate::address::Prefix;
 use crate::control::Unban;
 use crate::control::reply::{Effect, Unbanned};
@@ -35,14 +35,7 @@ pub fn unban_offline(file: Option<&Path>, whom: &Unban) -> Result<Unbanned, NotD
     let mut engine = Engine::new(mapping::engine(&setup.config, 1), setup.policies());
     let now = now();
     store.load(now, |row| engine.restore(row))?;
-    let mut answer = Unbanned::default();
-    for prefix in whom.prefixes() {
-        let freed = engine.unban(&prefix, now);
-        if freed.is_empty() && *whom != Unban::All {
-            answer.not_banned.push(prefix);
-        }
-        answer.unbanned.extend(freed);
-    }
+    let mut answer = requests::unbanned(whom, engine.unban(&whom.prefixes(), now));
     store.commit(Batch { now, rows: engine.changes(), ..Batch::default() })?;
     answer.firewall = effect(&setup, &answer.unbanned);
     Ok(answer)

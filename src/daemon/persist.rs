@@ -107,17 +107,11 @@ impl Persist {
     }
 
     /// Keeps the lines that led to a ban.
-    pub(super) fn lines(
-        &mut self,
-        offender: Prefix,
-        since: Time,
-        seen: Vec<Seen>,
-        source: impl Fn(u16) -> String,
-    ) {
+    pub(super) fn lines(&mut self, offender: Prefix, since: Time, seen: Vec<Seen>) {
         if self.work.is_none() || self.lines.len() >= MOST_WAITING {
             return;
         }
-        let line = |seen: Seen| BanLine { at: seen.at, source: source(seen.source), text: seen.text };
+        let line = |seen: Seen| BanLine { at: seen.at, source: seen.source.to_string(), text: seen.text };
         self.lines.push(BanLines { offender, since, lines: seen.into_iter().map(line).collect() });
     }
 

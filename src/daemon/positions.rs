@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::feed::Follower;
 use crate::follow::{Batch, Position, Stored};
 use crate::store::{FilePosition, PositionChange};
 
@@ -32,9 +31,9 @@ impl Positions {
     }
 
     /// Takes over the position behind a batch.
-    pub(super) fn note(&mut self, follower: &Follower, batch: &Batch) {
+    pub(super) fn note(&mut self, source: &str, batch: &Batch) {
         let Some(position) = &batch.position else { return };
-        let key = (follower.name(batch.source).to_owned(), Arc::clone(&batch.path));
+        let key = (source.to_owned(), Arc::clone(&batch.path));
         if !self.changed.contains(&key) {
             self.changed.push(key.clone());
         }

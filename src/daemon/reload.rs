@@ -13,7 +13,7 @@ impl Daemon {
         logger::start(setup.config.log.to, setup.config.log.level);
         self.change_firewall(&setup);
         self.change_sources(&setup);
-        let settings = mapping::engine_here(&setup.config, self.follower.sources());
+        let settings = mapping::engine_here(&setup.config, self.follower.files());
         let freed = self.guard.engine.reload(settings, setup.policies(), now());
         self.guard.set_rules(setup.take_matcher());
         for key in
@@ -58,12 +58,8 @@ impl Daemon {
             return;
         }
         let (number, options) = (self.follower.number() + 1, mapping::follow_options(&setup.config));
-        let clocks = setup.clocks(sources.len());
         match Follower::start(number, sources, &self.positions.all(), options, &self.sender) {
-            Ok(follower) => {
-                std::mem::replace(&mut self.follower, follower).stop();
-                self.guard.set_sources(clocks);
-            }
+            Ok(follower) => std::mem::replace(&mut self.follower, follower).stop(),
             Err(error) => log::error!("the new sources are not followed: {error}"),
         }
     }

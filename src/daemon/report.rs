@@ -10,7 +10,7 @@ use crate::time::Time;
 
 /// The sentence about a new ban, said once it is stored.
 pub(super) fn ban(setup: &Setup, outcome: &Outcome<'_>, offender: Prefix, dry_run: bool) -> After {
-    let Verdict::Banned { tenths, until, nth } = outcome.judgement.verdict else {
+    let Verdict::Banned { tenths, until, nth, .. } = outcome.judgement.verdict else {
         return line(String::new());
     };
     let set = &setup.sets[outcome.matched.set_index];

@@ -11,7 +11,7 @@ use super::report;
 use crate::address::{self, Prefix};
 use crate::control::reply::{Banned, Effect, Reloaded, Spared, Unbanned};
 use crate::control::{Accepted, Answer, Answering, Code, Length, Peer, Refusal, Reply, Request, Unban};
-use crate::engine::{Ban, Origin, Owner};
+use crate::engine::{self, Ban, Origin, Owner};
 use crate::firewall::{self, Change};
 use crate::rules::BanLength;
 use crate::store::{BanRecord, StoreError};
@@ -101,14 +101,7 @@ impl Daemon {
     }
 
     fn unban(&mut self, whom: &Unban, peer: &Peer) -> Answer {
-        let mut answer = Unbanned::default();
-        for prefix in whom.prefixes() {
-            let freed = self.guard.engine.unban(&prefix, now());
-            if freed.is_empty() && *whom != Unban::All {
-                answer.not_banned.push(prefix);
-            }
-            answer.unbanned.extend(freed);
-        }
+        let answer = unbanned(whom, self.guard.engine.unban(&whom.prefixes(), now()));
         self.firewall.change(answer.unbanned.iter().copied().map(Change::Remove));
         self.tallies.unbans += answer.unbanned.len() as u64;
         self.say(&answer.unbanned, &format!("by hand (uid {})", peer.uid), "unbanned");
@@ -136,6 +129,12 @@ impl Daemon {
             warnings: self.setup.warnings.iter().map(ToString::to_string).collect(),
         }))
     }
+}
+
+/// The answer without the firewall's part. Whoever frees all does not ask for anybody in particular.
+pub(super) fn unbanned(whom: &Unban, done: engine::Unbanned) -> Unbanned {
+    let not_banned = if *whom == Unban::All { Vec::new() } else { done.not_banned };
+    Unbanned { unbanned: done.freed, not_banned, ..Unbanned::default() }
 }
 
 /// Waits until the firewall is done, and adds what became of it.

@@ -15,6 +15,7 @@ use super::feed::Follower;
 use super::persist::Persist;
 use super::positions::Positions;
 use super::setup::{Refused, Setup};
+use super::streams::Streams;
 use super::tally::Tallies;
 use super::{logger, mapping};
 use crate::address::Prefix;
@@ -86,8 +87,8 @@ fn assemble(
     let sources = mapping::sources(&setup.config, &options.files);
     let settings = match options.dry_run {
         // A log to try things out on may be another machine's.
-        true => mapping::engine(&setup.config, sources.len()),
-        false => mapping::engine_here(&setup.config, sources.len()),
+        true => mapping::engine(&setup.config, mapping::files(&sources)),
+        false => mapping::engine_here(&setup.config, mapping::files(&sources)),
     };
     let mut engine = Engine::new(settings, setup.policies());
     let Restored { store, positions, mut released } = restore(&options, &setup, &mut engine)?;
@@ -99,7 +100,7 @@ fn assemble(
     let desired = engine.bans().map(|ban| ban.offender).collect();
     let firewall_settings = mapping::firewall(&setup.config, options.dry_run);
     let firewall = firewall(&firewall_settings, desired, released, &sender)?;
-    let guard = Guard::new(setup.take_matcher(), engine, setup.clocks(sources.len()));
+    let guard = Guard::new(setup.take_matcher(), engine, Vec::new());
     let follow_options = mapping::follow_options(&setup.config);
     let follower = Follower::start(0, sources, &positions.all(), follow_options, &sender)?;
     Ok(Daemon {
@@ -110,6 +111,7 @@ fn assemble(
         firewall,
         follower,
         positions,
+        streams: Streams::default(),
         calls,
         sender,
         evidence: Evidence::default(),

@@ -9,7 +9,7 @@ use smallvec::{SmallVec, smallvec};
 use super::journal::{Changed, Row};
 use super::policy::Policy;
 use super::recent::Recent;
-use crate::address::Prefix;
+use crate::address::{Prefix, PrefixSet};
 use crate::rules::{BanLength, Evidence};
 use crate::time::Time;
 
@@ -34,6 +34,13 @@ pub struct Ban {
     pub forced: bool,
     /// The evidence may be forged.
     pub spoofable: bool,
+}
+
+impl Ban {
+    /// Whether offences led to it, on evidence that cannot be forged: such bans count towards longer ones.
+    fn is_earned(&self) -> bool {
+        !self.spoofable && self.owners.iter().any(|owner| !owner.set.is_empty())
+    }
 }
 
 /// Who wants an offender banned.
@@ -76,8 +83,14 @@ pub(super) struct Bans {
     /// Of those whose bans are over.
     history: Recent<Prefix, History>,
     changed: Changed<Prefix>,
-    ended: Changed<(Prefix, Time)>,
+    ended: Ended,
 }
+
+/// Bans that are over since the rows were last taken: since when, and the ban itself where no row told of it yet.
+type Ended = BTreeMap<Prefix, (Time, Option<Box<Ban>>)>;
+
+/// Bans that began and ended between two writes and are told of; of more, only their end.
+const MOST_UNTOLD: usize = 4096;
 
 impl Bans {
     pub(super) fn new(most: usize) -> Self {
@@ -88,7 +101,7 @@ impl Bans {
             spoofable: BTreeSet::new(),
             history: Recent::new(most),
             changed: Changed::default(),
-            ended: Changed::default(),
+            ended: Ended::new(),
         }
     }
 
@@ -111,7 +124,7 @@ impl Bans {
             // Nobody asked for expired bans since: this is the next one, not a longer one.
             self.end(&offender, now);
         }
-        let active = self.active.get(&offender).map(|ban| ban.nth);
+        let active = self.active.get(&offender).filter(|ban| ban.is_earned()).map(|ban| ban.nth);
         let nth = active.unwrap_or_else(|| self.next_nth(policy, &offender, now));
         let owner = Owner { set: policy.name.clone(), until: end(policy, nth, now) };
         let ban = Ban {
@@ -128,8 +141,10 @@ impl Bans {
         self.join(ban)
     }
 
+    /// What an operator bans, or found banned, is no offence: it has its place in the count, and adds nothing to it.
     pub(super) fn by_hand(&mut self, ban: Ban) {
-        self.join(ban);
+        let before = self.history.get(&ban.offender).map_or(0, |history| history.bans);
+        self.join(Ban { nth: before.saturating_add(1), ..ban });
     }
 
     /// How many of the active bans rest on evidence that may be forged.
@@ -151,7 +166,7 @@ impl Bans {
     fn join(&mut self, new: Ban) -> &Ban {
         let offender = new.offender;
         let ban = match self.take(&offender) {
-            Some(old) => merged(old, new),
+            Some(old) => merged(*old, new),
             None => new,
         };
         self.changed.insert(offender);
@@ -173,7 +188,7 @@ impl Bans {
         self.active.entry(offender).or_insert_with(|| Box::new(ban))
     }
 
-    fn take(&mut self, offender: &Prefix) -> Option<Ban> {
+    fn take(&mut self, offender: &Prefix) -> Option<Box<Ban>> {
         let ban = self.active.remove(offender)?;
         if let Some(until) = ban.until {
             self.ends.remove(&(until, *offender));
@@ -185,7 +200,7 @@ impl Bans {
             }
         }
         self.spoofable.remove(offender);
-        Some(*ban)
+        Some(ban)
     }
 
     pub(super) fn expire(&mut self, now: Time) -> Vec<Prefix> {
@@ -219,26 +234,28 @@ impl Bans {
 
     pub(super) fn end(&mut self, offender: &Prefix, now: Time) {
         let Some(ban) = self.take(offender) else { return };
-        if !ban.spoofable {
+        if ban.is_earned() {
             // An operator may end a ban early; the quiet time counts from then.
             let last_end = ban.until.map_or(now, |until| until.min(now));
             let history = History { bans: ban.nth, last_end };
             *self.history.change(*offender, || history).0 = history;
         }
-        self.changed.remove(offender);
-        self.ended.insert((*offender, now));
+        if self.changed.is_kept() {
+            let untold = self.changed.remove(offender) && self.ended.len() < MOST_UNTOLD;
+            self.ended.insert(*offender, (now, untold.then_some(ban)));
+        }
     }
 
     pub(super) fn restore_history(&mut self, offender: Prefix, history: History) {
         self.history.restore(offender, history);
     }
 
-    pub(super) fn forget_history_inside(&mut self, prefix: &Prefix) {
-        self.history.remove_where(|offender, _| prefix.contains(offender));
+    pub(super) fn forget_history(&mut self, prefixes: &PrefixSet) {
+        self.history.remove_where(|offender, _| prefixes.overlaps(offender));
     }
 
-    pub(super) fn forget_history(&mut self, offender: &Prefix) {
-        self.history.remove(offender);
+    pub(super) fn set_most(&mut self, most: usize) {
+        self.history.set_most(most);
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Ban> {
@@ -255,7 +272,7 @@ impl Bans {
 
     pub(super) fn keep_no_journal(&mut self) {
         self.changed.keep_none();
-        self.ended.keep_none();
+        self.ended.clear();
         self.history.keep_no_journal();
     }
 
@@ -265,12 +282,12 @@ impl Bans {
     }
 
     pub(super) fn changes(&mut self, rows: &mut Vec<Row>) {
-        rows.extend(self.ended.drain().map(|(offender, at)| Row::BanEnded { offender, at }));
-        rows.extend(
-            self.changed
-                .drain()
-                .filter_map(|offender| self.active.get(&offender).map(|ban| Row::Ban(ban.clone()))),
-        );
+        for (offender, (at, untold)) in std::mem::take(&mut self.ended) {
+            rows.extend(untold.map(Row::Ban));
+            rows.push(Row::BanEnded { offender, at });
+        }
+        let changed = self.changed.drain().filter_map(|offender| self.active.get(&offender));
+        rows.extend(changed.map(|ban| Row::Ban(ban.clone())));
         self.history
             .changes(|offender, history| rows.push(Row::History { offender, history: history.copied() }));
     }

@@ -21,8 +21,11 @@ pub struct Guard {
 pub enum When {
     /// Now, at this time: it was just written.
     Arrived(Time),
-    /// When its stamp says: it is read later than it was written. Where it has none, this time.
+    /// When its stamp says. Where it has none, this time.
     Stamped(Time),
+    /// When its stamp says, but not after this time, at which it is read: whoever stamps lines of tomorrow, be it in
+    /// another zone, makes no ban longer.
+    Written(Time),
 }
 
 /// What became of a line in one rule set.
@@ -40,7 +43,7 @@ pub struct Outcome<'a> {
     pub judgement: Judgement,
 }
 
-/// One source: how its stamps are read, and what its last line was.
+/// One source, which is one file to the guard: how its stamps are read, and what its last line was.
 #[derive(Debug)]
 struct Source {
     clock: Clock,
@@ -115,15 +118,24 @@ impl Guard {
         Self { matcher, engine, sources }
     }
 
-    /// Takes other rules into force; what is remembered of the engine stays.
+    /// Takes other rules into force; what is remembered stays, the last line of each source too.
     pub fn set_rules(&mut self, matcher: Matcher) {
         self.matcher = matcher;
-        self.sources.iter_mut().for_each(|source| source.reader.turn_over());
     }
 
-    /// Reads other sources from now on.
-    pub fn set_sources(&mut self, clocks: Vec<Clock>) {
-        self.sources = clocks.into_iter().map(|clock| Source { clock, reader: Reader::default() }).collect();
+    /// Reads one more source, or another in the place of one, and says by which number.
+    pub fn read(&mut self, clock: Clock, instead: Option<usize>) -> usize {
+        let source = Source { clock, reader: Reader::default() };
+        match instead.and_then(|number| Some((number, self.sources.get_mut(number)?))) {
+            Some((number, place)) => {
+                *place = source;
+                number
+            }
+            None => {
+                self.sources.push(source);
+                self.sources.len() - 1
+            }
+        }
     }
 
     /// Tells the clocks how late it is, for the years of stamps.
@@ -156,10 +168,11 @@ impl Guard {
         reader.each_match(&self.matcher, line, |written, record, matched, count| {
             let time = match when {
                 When::Arrived(time) => time,
-                When::Stamped(fallback) => {
+                When::Stamped(fallback) | When::Written(fallback) => {
                     *stamp.get_or_insert_with(|| clock.time(&written.stamp).unwrap_or(fallback))
                 }
             };
+            let time = if let When::Written(now) = when { time.min(now) } else { time };
             let judgement = engine.observe(&sighting(source, record, &matched, count, time));
             report(Outcome { record: *record, matched, count, time, judgement });
         })

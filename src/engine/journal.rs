@@ -72,8 +72,8 @@ pub struct SessionState {
     pub last: i64,
     /// The peer, once a line named it.
     pub peer: Option<IpAddr>,
-    /// Rule set, rule, tenths.
-    pub counts: Vec<(Arc<str>, u16, u32)>,
+    /// Rule, as in `sshd/failed-password`, and tenths.
+    pub counts: Vec<(Arc<str>, u32)>,
     /// Rule set, tenths that were counted for the peer.
     pub counted: Vec<(Arc<str>, u32)>,
 }
@@ -92,8 +92,13 @@ impl<K: Eq + Hash> Changed<K> {
         }
     }
 
-    pub(super) fn remove(&mut self, key: &K) {
-        self.keys.remove(key);
+    /// Whether it was noted.
+    pub(super) fn remove(&mut self, key: &K) -> bool {
+        self.keys.remove(key)
+    }
+
+    pub(super) fn is_kept(&self) -> bool {
+        self.is_kept
     }
 
     pub(super) fn drain(&mut self) -> impl Iterator<Item = K> + use<K> {

@@ -27,7 +27,7 @@ pub use session::SessionKey;
 pub use spoof::Flood;
 pub use verdict::{Judgement, Refusal, Verdict, Why};
 
-use crate::address::{self, Prefix};
+use crate::address::{self, Prefix, PrefixSet};
 use crate::rules::{Counts, Effect, Evidence};
 use crate::time::Time;
 
@@ -103,7 +103,7 @@ impl Engine {
     fn verdict(&mut self, sighting: &Sighting<'_>, counted: &mut Option<(Prefix, u32)>) -> Verdict {
         let rule = self.policies[sighting.set].rules[sighting.rule];
         let fresh = match rule.effect {
-            Effect::Offence => self.settings.sources < 2 || self.duplicates.is_new(sighting),
+            Effect::Offence => self.settings.files < 2 || self.duplicates.is_new(sighting),
             Effect::Trust | Effect::Ignore => true,
         };
         let due = self.due(sighting, &rule, fresh);
@@ -182,7 +182,7 @@ impl Engine {
         }
         self.windows.forget(sighting.set, &offender);
         let ban = self.bans.by_rule(policy, sighting.rule, offender, time);
-        Verdict::Banned { tenths, until: ban.until, nth: ban.nth }
+        Verdict::Banned { tenths, since: ban.since, until: ban.until, nth: ban.nth }
     }
 
     /// Bans whose time is over at `now`; each is returned once.
@@ -207,37 +207,34 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends every ban inside `prefix` and every ban around it, but not others' bans in there; resets the counters of all
-    /// addresses in it and in what was banned, and returns that.
-    pub fn unban(&mut self, prefix: &Prefix, now: Time) -> Vec<Prefix> {
-        let mut freed = self.bans.end_inside(prefix, now);
-        while let Some(around) = self.bans.covering(prefix).map(|ban| ban.offender) {
-            self.bans.end(&around, now);
-            self.forget_inside(&around);
-            freed.push(around);
+    /// Ends every ban inside the prefixes and every ban around them, but not others' bans in there; resets the counters
+    /// of all addresses in them and in what was banned.
+    pub fn unban(&mut self, prefixes: &[Prefix], now: Time) -> Unbanned {
+        let mut unbanned = Unbanned::default();
+        for prefix in prefixes {
+            let before = unbanned.freed.len();
+            unbanned.freed.extend(self.bans.end_inside(prefix, now));
+            while let Some(around) = self.bans.covering(prefix).map(|ban| ban.offender) {
+                self.bans.end(&around, now);
+                unbanned.freed.push(around);
+            }
+            if unbanned.freed.len() == before {
+                unbanned.not_banned.push(*prefix);
+            }
         }
-        if prefix.prefix_len() < prefix.max_prefix_len() {
-            self.forget_inside(prefix);
-        } else {
-            self.forget_host(prefix);
-        }
-        freed
+        // Named twice, or within another one of them.
+        let freed: PrefixSet = unbanned.freed.iter().copied().collect();
+        unbanned.not_banned.retain(|prefix| !freed.overlaps(prefix));
+        self.forget(&prefixes.iter().chain(&unbanned.freed).copied().collect());
+        unbanned
     }
 
-    /// Without a walk through everybody's counters, since block lists are long. A host may be counted as what it
+    /// One walk through everybody's counters, since block lists are long. A host may be counted as the network that it
     /// belongs to.
-    fn forget_host(&mut self, host: &Prefix) {
-        for offender in [*host, self.settings.offender.prefix(host.addr())] {
-            (0..self.policies.len()).for_each(|set| self.windows.forget(set, &offender));
-            self.bans.forget_history(&offender);
-        }
-        self.sessions.forget_inside(host);
-    }
-
-    fn forget_inside(&mut self, prefix: &Prefix) {
-        self.windows.forget_inside(prefix);
-        self.sessions.forget_inside(prefix);
-        self.bans.forget_history_inside(prefix);
+    fn forget(&mut self, prefixes: &PrefixSet) {
+        self.windows.forget_all(prefixes);
+        self.sessions.forget_all(prefixes);
+        self.bans.forget_history(prefixes);
     }
 
     /// The active bans, in the order of their prefixes.
@@ -280,13 +277,16 @@ impl Engine {
             .map(|old| policies.iter().position(|new| new.name == old.name && new.evidence == old.evidence))
             .collect();
         self.windows.rename(&renamed);
-        self.sessions.clear_counts();
+        self.sessions.rename(&self.policies, &policies);
         self.policies = policies;
         self.settings_changed(settings, now)
     }
 
     /// Takes new settings into force; bans on prefixes that hold a newly allowed address end now and are returned.
     pub fn settings_changed(&mut self, settings: Settings, now: Time) -> Vec<Prefix> {
+        self.windows.set_most(settings.tracked_offenders);
+        self.trust.set_most(settings.tracked_offenders);
+        self.bans.set_most(settings.tracked_offenders);
         self.settings = settings;
         let allowed = |ban: &Ban| !ban.forced && self.settings.refuse(&ban.offender).is_err();
         self.bans.end_where(allowed, now)
@@ -342,6 +342,15 @@ impl Engine {
             Row::BanEnded { .. } | Row::History { .. } | Row::Trust { .. } | Row::Session { .. } => {}
         }
     }
+}
+
+/// What an unban did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unbanned {
+    /// Whose bans it ended.
+    pub freed: Vec<Prefix>,
+    /// Those of the prefixes in which nobody was banned.
+    pub not_banned: Vec<Prefix>,
 }
 
 /// What a line adds, and for whom.

@@ -21,7 +21,7 @@ pub struct Settings {
     /// Who is never banned.
     pub allow: PrefixSet,
     /// How many files are followed; lines are compared across files only if there are several.
-    pub sources: usize,
+    pub files: usize,
 }
 
 /// How many bits of an address are one offender.
@@ -126,7 +126,7 @@ impl Default for Settings {
             trust: TrustPolicy::default(),
             spoofable: SpoofCaps::default(),
             allow: PrefixSet::default(),
-            sources: 1,
+            files: 1,
         }
     }
 }

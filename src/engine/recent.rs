@@ -42,6 +42,14 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
         (self.is_asked, self.gone) = (false, Vec::new());
     }
 
+    /// Lets go what is beyond a new bound.
+    pub(super) fn set_most(&mut self, most: usize) {
+        self.most = most.max(1);
+        while self.things.len() > self.most {
+            self.drop_front();
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.things.len()
     }

@@ -14,7 +14,7 @@ use super::journal::{Row, SessionState};
 use super::policy::Policy;
 use super::recent::Recent;
 use super::window::index;
-use crate::address::Prefix;
+use crate::address::PrefixSet;
 use crate::time::Time;
 
 /// sshd gives a login two minutes (`LoginGraceTime`); a pid seen after a longer silence is another process.
@@ -97,16 +97,16 @@ impl Sessions {
         self.open.keep_no_journal();
     }
 
-    pub(super) fn forget_inside(&mut self, prefix: &Prefix) {
-        self.open.remove_where(|_, session| session.peer.is_some_and(|peer| prefix.contains(&peer)));
+    pub(super) fn forget_all(&mut self, prefixes: &PrefixSet) {
+        self.open.remove_where(|_, session| session.peer.is_some_and(|peer| prefixes.contains(peer)));
     }
 
-    /// Rules got new indices: what was counted in open sessions is let go, their peers are kept.
-    pub(super) fn clear_counts(&mut self) {
-        self.open.change_all(|session| {
-            session.counts.clear();
-            session.counted.clear();
-        });
+    /// Rules got new indices: what was counted in open sessions follows them by name.
+    pub(super) fn rename(&mut self, old: &[Policy], new: &[Policy]) {
+        let names = |policies: &[Policy]| policies.iter().flat_map(|p| p.names.clone()).collect::<Vec<_>>();
+        if names(old) != names(new) {
+            self.open.change_all(|session| *session = Session::from_state(new, &session.state(old)));
+        }
     }
 
     pub(super) fn changes(&mut self, policies: &[Policy], rows: &mut Vec<Row>) {
@@ -176,23 +176,30 @@ impl Session {
     }
 
     fn state(&self, policies: &[Policy]) -> SessionState {
-        let name = |set: u16| policies.get(usize::from(set)).map(|policy| policy.name.clone());
+        let policy = |set: u16| policies.get(usize::from(set));
+        let name = |set: u16| policy(set).map(|policy| policy.name.clone());
+        let rule = |set: u16, rule: u16| policy(set)?.names.get(usize::from(rule)).cloned();
         SessionState {
             started: self.started.as_millis(),
             last: self.last.as_millis(),
             peer: self.peer,
-            counts: self.counts.iter().filter_map(|(s, r, n)| Some((name(*s)?, *r, *n))).collect(),
+            counts: self.counts.iter().filter_map(|(s, r, n)| Some((rule(*s, *r)?, *n))).collect(),
             counted: self.counted.iter().filter_map(|(s, n)| Some((name(*s)?, *n))).collect(),
         }
     }
 
     fn from_state(policies: &[Policy], state: &SessionState) -> Self {
         let set = |name: &str| policies.iter().position(|policy| *policy.name == *name).map(index);
+        let rule = |name: &str| {
+            let set = policies.iter().position(|policy| policy.names.iter().any(|known| **known == *name))?;
+            let rule = policies[set].names.iter().position(|known| **known == *name)?;
+            Some((index(set), index(rule)))
+        };
         Self {
             started: Time::from_millis(state.started),
             last: Time::from_millis(state.last),
             peer: state.peer,
-            counts: state.counts.iter().filter_map(|(s, r, n)| Some((set(s)?, *r, *n))).collect(),
+            counts: state.counts.iter().filter_map(|(r, n)| rule(r).map(|(s, r)| (s, r, *n))).collect(),
             counted: state.counted.iter().filter_map(|(s, n)| Some((set(s)?, *n))).collect(),
         }
     }

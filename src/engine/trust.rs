@@ -33,6 +33,10 @@ impl Trust {
         last.is_some_and(|last| now.since(*last).is_none_or(|age| age < settings.trust.keep))
     }
 
+    pub(super) fn set_most(&mut self, most: usize) {
+        self.logins.set_most(most);
+    }
+
     pub(super) fn keep_no_journal(&mut self) {
         self.logins.keep_no_journal();
     }

@@ -36,6 +36,8 @@ pub enum Verdict {
     Banned {
         /// What the window held, in tenths of an offence.
         tenths: u32,
+        /// When the ban began: earlier than now where another rule set had banned the offender.
+        since: Time,
         /// When the ban ends; `None` for never.
         until: Option<Time>,
         /// How many bans this offender has had, this one included.

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::journal::Row;
 use super::policy::Policy;
 use super::recent::Recent;
-use crate::address::Prefix;
+use crate::address::{Prefix, PrefixSet};
 use crate::time::Time;
 
 /// Lines of several files may be a little out of order; what lies further in the future was counted before a clock
@@ -69,8 +69,12 @@ impl Windows {
         self.seen.remove(&(index(set), *offender));
     }
 
-    pub(super) fn forget_inside(&mut self, prefix: &Prefix) {
-        self.seen.remove_where(|(_, offender), _| prefix.contains(offender));
+    pub(super) fn forget_all(&mut self, prefixes: &PrefixSet) {
+        self.seen.remove_where(|(_, offender), _| prefixes.overlaps(offender));
+    }
+
+    pub(super) fn set_most(&mut self, most: usize) {
+        self.seen.set_most(most);
     }
 
     pub(super) fn len(&self) -> usize {

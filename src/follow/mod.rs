@@ -74,6 +74,12 @@ impl Source {
         Self { name, path, kind: Kind::Files, through_links: true, from_start: false }
     }
 
+    /// Whether the path is a pattern that may match many files.
+    pub fn is_pattern(&self) -> bool {
+        let text = self.path.to_string_lossy();
+        self.kind == Kind::Files && text.contains(['*', '?', '[']) && !self.path.exists()
+    }
+
     /// What the operator names on the command line: `-` is standard input, a FIFO is read as such.
     pub fn argument(argument: impl Into<PathBuf>) -> Self {
         use std::os::unix::fs::FileTypeExt;

@@ -31,8 +31,11 @@ pub enum Repeat<'a> {
 /// The loggers that speak of the previous record, with what each says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writer<'a> {
-    /// syslogd, which says nothing.
-    Syslogd,
+    /// syslogd, which says of which host the record is.
+    Syslogd {
+        /// The host that the record must be of.
+        host: &'a [u8],
+    },
     /// syslog-ng, which signs with the program and quotes the first bytes of the message.
     SyslogNg {
         /// The program that the record must be of.
@@ -71,7 +74,9 @@ impl Repeat<'_> {
 impl Writer<'_> {
     fn may_mean(&self, previous: &Record<'_>) -> bool {
         match *self {
-            Self::Syslogd => matches!(previous.layout, Layout::Syslog | Layout::Busybox),
+            Self::Syslogd { host } => {
+                matches!(previous.layout, Layout::Syslog | Layout::Busybox) && previous.host == host
+            }
             Self::SyslogNg { program, start } => {
                 previous.program == Some(program) && previous.message.starts_with(start)
             }
@@ -109,7 +114,8 @@ fn syslogd<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
     let raw = matches!(record.layout, Layout::Syslog | Layout::Busybox) && record.program.is_none();
     let own = record.program == Some(b"syslogd") && record.pid.is_none();
     let (count, rest) = times(record.message.strip_prefix(b"last message repeated ")?)?;
-    (rest.is_empty() && (raw || own)).then_some(Repeat::Previous { count, writer: Writer::Syslogd })
+    let writer = Writer::Syslogd { host: record.host };
+    (rest.is_empty() && (raw || own)).then_some(Repeat::Previous { count, writer })
 }
 
 /// The quote is cut at 20 bytes (`%.20s`) and may hold quotes itself, so its end is looked for from the line's end.
@@ -178,7 +184,7 @@ mod tests {
     }
 
     fn syslogds(count: u32) -> Option<Repeat<'static>> {
-        Some(Repeat::Previous { count, writer: Writer::Syslogd })
+        Some(Repeat::Previous { count, writer: Writer::Syslogd { host: b"gw" } })
     }
 
     fn is_of(repeat: &str, previous: &str) -> bool {
@@ -196,6 +202,10 @@ mod tests {
             assert_eq!(read(line), syslogds(3), "{line}");
             assert!(is_of(line, "Nov 22 14:38:31 gw sshd[7]: x"));
             assert!(!is_of(line, "no header"));
+            assert!(
+                !is_of(line, "Nov 22 14:38:31 other sshd[7]: x"),
+                "one file may have lines of many hosts"
+            );
         }
         assert_eq!(read("Nov 22 14:38:31 gw syslogd: last message repeated 1 times"), syslogds(1));
     }

@@ -86,7 +86,7 @@ fn an_unban_while_the_daemon_is_down_is_an_unban_when_it_starts() {
     let mut engine = engine();
     (0..5).for_each(|n| assert!(!matches!(failure(&mut engine, n), Verdict::Ignored(_))));
     let mut offline = restarted(&place, engine);
-    assert_eq!(offline.unban(&prefix("192.0.2.0/24"), NOW.plus(HOUR)).len(), 1);
+    assert_eq!(offline.unban(&[prefix("192.0.2.0/24")], NOW.plus(HOUR)).freed.len(), 1);
     let mut engine = restarted(&place, offline);
     assert_eq!(engine.bans().count(), 0);
     let again = failure(&mut engine, 10);

@@ -42,7 +42,7 @@ fn attack(n: u32, now: Time) -> Vec<Row> {
     let window = |seen| Row::Window { set: "sshd".into(), offender, seen };
     let key = SessionKey { writer: 1, pid: n };
     let state = serde_json::json!({
-        "started": now.as_millis(), "last": now.as_millis(), "peer": null, "counts": [["sshd", 1, 50]],
+        "started": now.as_millis(), "last": now.as_millis(), "peer": null, "counts": [["sshd/failed-password", 50]],
         "counted": [["sshd", 50]]
     });
     vec![

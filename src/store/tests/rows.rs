@@ -46,12 +46,12 @@ fn any_ban() -> impl Strategy<Value = Ban> {
 }
 
 fn any_session() -> impl Strategy<Value = Row> {
-    let counts = proptest::collection::vec(any::<(String, u16, u32)>(), 0..3);
+    let counts = proptest::collection::vec(any::<(String, u32)>(), 0..3);
     let state = (any::<(i64, i64, Option<std::net::IpAddr>)>(), counts);
     (any::<bool>(), 0_u32..3, proptest::option::of(state)).prop_map(|(writer, pid, state)| Row::Session {
         key: SessionKey { writer: if writer { u64::MAX } else { 1 }, pid },
         state: state.map(|((started, last, peer), counts)| {
-            let counted: Vec<_> = counts.iter().map(|(set, _, tenths)| (set.clone(), *tenths)).collect();
+            let counted: Vec<_> = counts.iter().map(|(set, tenths)| (set.clone(), *tenths)).collect();
             let state = serde_json::json!({
                 "started": started, "last": last, "peer": peer, "counts": counts, "counted": counted
             });
