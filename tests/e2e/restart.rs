@@ -69,7 +69,24 @@ fn triple(stand: &Stand, pid: u32) {
 
 #[test]
 fn one_attempt_that_two_logs_tell_of_in_four_lines_counts_once() {
-    let mut stand = Stand::pf();
+    counts_once(Stand::pf());
+    counts_once(Stand::with_a_pattern());
+}
+
+#[test]
+fn a_repeat_is_of_the_line_before_it_in_the_same_file() {
+    let mut stand = Stand::with_a_pattern();
+    stand.start();
+    stand.fail(ATTACKER, 1);
+    stand.until("one is counted", |stand| counted(stand, ATTACKER, "sshd: 1 of 5 offences"));
+    append(&stand.file("messages"), [stamped("syslogd", "last message repeated 9 times")]);
+    stand.until("all is read", |stand| stand.status()["counters"]["lines"] == 2);
+    assert!(counted(&stand, ATTACKER, "sshd: 1 of 5 offences"));
+    append(&stand.file("auth.log"), [stamped("syslogd", "last message repeated 9 times")]);
+    stand.until("here it means this line", |stand| stand.has(ATTACKER));
+}
+
+fn counts_once(mut stand: Stand) {
     stand.start();
     for pid in 1..=4 {
         triple(&stand, pid);

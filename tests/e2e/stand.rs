@@ -153,6 +153,8 @@ pub(super) struct Stand {
     pub(super) fake: Fake,
     backend: &'static str,
     daemon: Option<Running>,
+    /// What is followed; `DIR` is the stand's directory.
+    pub(super) sources: &'static str,
     /// Keys of the configuration besides those of [`Self::config`].
     pub(super) more: String,
     /// Keys of `firewall`.
@@ -162,6 +164,11 @@ pub(super) struct Stand {
 impl Stand {
     pub(super) fn pf() -> Self {
         Self::new("pf")
+    }
+
+    /// auth.log and messages as one source.
+    pub(super) fn with_a_pattern() -> Self {
+        Self { sources: "all: 'DIR/[am]*[gs]'", ..Self::pf() }
     }
 
     /// One of each kind of fake.
@@ -179,7 +186,8 @@ impl Stand {
             append(&dir.path().join(log), []);
         }
         let (more, firewall) = (String::new(), "converge: 1s".to_owned());
-        Self { dir, fake, backend, daemon: None, more, firewall }
+        let sources = "auth: DIR/auth.log, messages: DIR/messages";
+        Self { dir, fake, backend, daemon: None, sources, more, firewall }
     }
 
     /// A file of the stand.
@@ -195,9 +203,10 @@ impl Stand {
     pub(super) fn configure(&self) {
         let (dir, tool) = (self.dir.path().display(), self.fake.path());
         let text = format!(
-            "version: 1\nsources: {{auth: {dir}/auth.log, messages: {dir}/messages}}\nrules_dir: {dir}/rules\n\
+            "version: 1\nsources: {{{}}}\nrules_dir: {dir}/rules\n\
              state: {dir}/state/state.db\ncontrol: {{socket: {dir}/run/control.sock}}\nlog: {{to: stderr}}\n\
              firewall: {{backend: {}, table: bl, tool: {}, {}}}\n{}\n",
+            self.sources.replace("DIR", &dir.to_string()),
             self.backend,
             tool.display(),
             self.firewall,
