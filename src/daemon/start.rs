@@ -137,6 +137,7 @@ fn restore(options: &RunOptions, setup: &Setup, engine: &mut Engine) -> Result<R
     let mut store = open_store(setup)?;
     let now = now();
     store.load(now, |row| engine.restore(row))?;
+    engine.settle();
     let positions = Positions::restored(store.positions(now)?);
     let released = store.ended(now.minus(ENDED_OF_LATE), now)?;
     store.notices().iter().for_each(|notice| log::error!("{notice}"));

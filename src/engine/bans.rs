@@ -178,6 +178,12 @@ impl Bans {
         self.put(ban);
     }
 
+    /// Filled in the order of the database, the maps' leaves are half empty; built anew, they are full.
+    pub(super) fn pack(&mut self) {
+        self.active = std::mem::take(&mut self.active).into_iter().collect();
+        self.ends = std::mem::take(&mut self.ends).into_iter().collect();
+    }
+
     fn put(&mut self, ban: Ban) -> &Ban {
         let offender = ban.offender;
         self.ends.extend(ban.until.map(|until| (until, offender)));

@@ -7,11 +7,15 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::bans::{Ban, History};
 use super::session::SessionKey;
 use crate::address::Prefix;
 use crate::time::Time;
+
+/// The offences of one offender in one rule set: when, and how many tenths. Most offenders of a flood have one.
+pub type Seen = SmallVec<[(Time, u32); 1]>;
 
 /// One thing to keep, or to drop where its value is empty. Small, since a flood makes a hundred thousand at a time.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,8 +42,8 @@ pub enum Row {
         set: Arc<str>,
         /// The offender.
         offender: Prefix,
-        /// When, and how many tenths of an offence.
-        seen: Box<[(Time, u32)]>,
+        /// What the window holds.
+        seen: Seen,
     },
     /// The last login from an offender's prefix; `None` when it is forgotten.
     Trust {

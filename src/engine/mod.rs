@@ -21,7 +21,7 @@ use std::net::IpAddr;
 
 pub use bans::{Ban, History, Origin, Owner};
 pub use guard::{Guard, Outcome, Reader, When};
-pub use journal::{Row, SessionState};
+pub use journal::{Row, Seen, SessionState};
 pub use policy::{Offender, Policy, RulePolicy, Settings, SpoofCaps, TrustPolicy};
 pub use session::SessionKey;
 pub use spoof::Flood;
@@ -325,6 +325,11 @@ impl Engine {
         self.bans.touch_all();
     }
 
+    /// Gives back memory after all that was stored was restored.
+    pub fn settle(&mut self) {
+        self.bans.pack();
+    }
+
     /// Takes over what an earlier run stored; rows of rule sets that are no longer in force are dropped.
     pub fn restore(&mut self, row: Row) {
         let index =
@@ -334,7 +339,7 @@ impl Engine {
             Row::History { offender, history: Some(history) } => self.bans.restore_history(offender, history),
             Row::Window { set, offender, seen } => {
                 if let Some(set) = index(&self.policies, &set) {
-                    self.windows.restore(set, offender, &seen);
+                    self.windows.restore(set, offender, seen);
                 }
             }
             Row::Trust { offender, seen: Some(seen) } => self.trust.restore(offender, seen),

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use smallvec::SmallVec;
-
-use super::journal::Row;
+use super::journal::{Row, Seen};
 use super::policy::Policy;
 use super::recent::Recent;
 use crate::address::{Prefix, PrefixSet};
@@ -22,9 +20,6 @@ const FORGET: Duration = Duration::from_secs(900);
 const MOST_ENTRIES: usize = 1024;
 
 type Key = (u16, Prefix);
-
-/// The offences of one offender in one rule set: when, and how many tenths. Most offenders of a flood have one.
-type Seen = SmallVec<[(Time, u32); 2]>;
 
 /// The windows of all offenders, the longest-unseen first.
 #[derive(Debug)]
@@ -91,8 +86,8 @@ impl Windows {
         self.seen.rename(|(set, offender)| Some((index(new(*set)?), *offender)));
     }
 
-    pub(super) fn restore(&mut self, set: usize, offender: Prefix, seen: &[(Time, u32)]) {
-        self.seen.restore((index(set), offender), seen.into());
+    pub(super) fn restore(&mut self, set: usize, offender: Prefix, seen: Seen) {
+        self.seen.restore((index(set), offender), seen);
     }
 
     pub(super) fn keep_no_journal(&mut self) {
@@ -102,7 +97,7 @@ impl Windows {
     pub(super) fn changes(&mut self, policies: &[Policy], rows: &mut Vec<Row>) {
         self.seen.changes(|(set, offender), seen| {
             let Some(policy) = policies.get(usize::from(set)) else { return };
-            let seen = seen.map(|seen| seen.as_slice().into()).unwrap_or_default();
+            let seen = seen.cloned().unwrap_or_default();
             rows.push(Row::Window { set: policy.name.clone(), offender, seen });
         });
     }

@@ -14,7 +14,7 @@ use rusqlite::{Error, Result, Row};
 use smallvec::SmallVec;
 
 use crate::address::Prefix;
-use crate::engine::{Ban, Origin, Owner};
+use crate::engine::{Ban, Origin, Owner, Seen};
 use crate::time::Time;
 
 /// The columns of a ban, in the order in which [`ban`] reads them.
@@ -54,7 +54,7 @@ pub(super) fn seen(seen: &[(Time, u32)]) -> Vec<u8> {
     seen.iter().flat_map(entry).collect()
 }
 
-pub(super) fn read_seen(blob: &[u8]) -> Option<Box<[(Time, u32)]>> {
+pub(super) fn read_seen(blob: &[u8]) -> Option<Seen> {
     let entry = |entry: &[u8]| {
         let (time, tenths) = entry.split_at_checked(8)?;
         let time = Time::from_millis(i64::from_le_bytes(time.try_into().ok()?));
