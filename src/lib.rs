@@ -15,6 +15,7 @@
 //! [`address`] and [`time`] are the two words everything is said in. `record`, `rules` and `engine` are pure:
 //! no clock, file, thread or environment inside, so that days of attack replay in milliseconds in a test.
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::disallowed_macros, reason = "a test may end when nobody reads what it says"))]
 
 pub mod address;
 pub mod cli;

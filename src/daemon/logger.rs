@@ -1,5 +1,6 @@
 //! Our own messages: to syslog(3) or standard error, and never more of them than an attacker should be able to cause.
 
+use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -76,7 +77,8 @@ impl Logger {
     fn write(&self, level: Level, text: &str) {
         let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         if !self.to_syslog.load(Ordering::Relaxed) {
-            eprintln!("portcullis: {text}");
+            // Whoever read it may be gone (`2>&1 | head`, a closed terminal), and that is no reason to end.
+            let _ = io::stderr().write_all(format!("portcullis: {text}\n").as_bytes());
             return;
         }
         let severity = match level {

@@ -102,13 +102,22 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn start(command: &mut Command) -> Self {
+        Self::heard_until(command, |_| false)
+    }
+
+    /// The same, but whoever reads what it says goes away behind such a line.
+    pub(super) fn heard_until(command: &mut Command, enough: impl Fn(&str) -> bool + Send + 'static) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
         let said = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().expect("it was asked for")).lines();
         let into = Arc::clone(&said);
         let reader = thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
+                let is_enough = enough(&line);
                 into.lock().unwrap().push(line);
+                if is_enough {
+                    return;
+                }
             }
         });
         Self { child, said, reader: Some(reader) }
@@ -219,6 +228,15 @@ impl Stand {
     pub(super) fn start(&mut self) {
         self.configure();
         self.daemon = Some(Running::start(Command::new(PROGRAM).arg("run").arg("-c").arg(self.config())));
+        self.until("it starts", |stand| stand.says("started: ") > 0);
+    }
+
+    /// The same, but nobody reads its standard error once it runs.
+    pub(super) fn start_unheard(&mut self) {
+        self.configure();
+        let mut command = Command::new(PROGRAM);
+        command.arg("run").arg("-c").arg(self.config());
+        self.daemon = Some(Running::heard_until(&mut command, |line| line.contains("started: ")));
         self.until("it starts", |stand| stand.says("started: ") > 0);
     }
 

@@ -39,6 +39,16 @@ fn outlasts(mut stand: Stand, mend: impl Fn(&Stand)) {
 }
 
 #[test]
+fn a_reader_of_its_messages_that_went_away() {
+    let mut stand = Stand::pf();
+    stand.start_unheard();
+    stand.fail(FIRST, 5);
+    stand.until("it goes on blocking", |stand| stand.has(FIRST));
+    assert_eq!(stand.cli(&["ban", SECOND]).code, 0);
+    stand.stop(SIGTERM);
+}
+
+#[test]
 fn a_missing_tool() {
     for stand in Stand::both() {
         fs::rename(stand.fake.path(), stand.file("away")).unwrap();
