@@ -44,6 +44,7 @@ pub fn unban_offline(file: Option<&Path>, whom: &Unban) -> Result<Unbanned, NotD
         answer.unbanned.extend(freed);
     }
     store.commit(Batch { now, rows: engine.changes(), ..Batch::default() })?;
+    answer.kept.stored = true;
     answer.firewall = effect(&setup, &answer.unbanned);
     Ok(answer)
 }
