@@ -13,6 +13,6 @@ fn main() -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     let lines = generate::log(bytes, seed, &mut out)?;
     out.flush()?;
-    eprintln!("{lines} lines");
+    let _ = writeln!(io::stderr(), "{lines} lines");
     Ok(())
 }

@@ -10,6 +10,7 @@ use super::exit::{Exit, Failure};
 use super::prefixes;
 use crate::config::{self, FileTrust, paths};
 
+use crate::control::reply::Kept;
 use crate::control::{self, Answer, Client, Hint, Length, Request, Unban as Whom};
 use crate::daemon::Refused;
 
@@ -97,7 +98,12 @@ pub(super) fn ban(arguments: &Ban, out: &mut dyn Write) -> Result<Exit, Failure>
     } else {
         super::told::banned(out, &banned)?;
     }
-    Ok(if banned.refused.is_empty() { Exit::Ok } else { Exit::Nothing })
+    Ok(if banned.refused.is_empty() { kept(&banned.kept) } else { Exit::Nothing })
+}
+
+/// A script that needs the ban to outlast a crash asks again.
+fn kept(kept: &Kept) -> Exit {
+    if kept.stored { Exit::Ok } else { Exit::Temporary }
 }
 
 fn length(span: Option<&str>) -> Result<Length, Failure> {
@@ -131,7 +137,7 @@ pub(super) fn unban(arguments: &Unban, out: &mut dyn Write) -> Result<Exit, Fail
     } else {
         super::told::unbanned(out, &unbanned, arguments.offline)?;
     }
-    Ok(if unbanned.unbanned.is_empty() { Exit::Nothing } else { Exit::Ok })
+    Ok(if unbanned.unbanned.is_empty() { Exit::Nothing } else { kept(&unbanned.kept) })
 }
 
 pub(super) fn reload(arguments: &Ask, out: &mut dyn Write) -> Result<Exit, Failure> {

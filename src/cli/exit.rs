@@ -24,7 +24,7 @@ pub(super) enum Exit {
     Unavailable = 69,
     /// An error occurred while doing I/O on some file.
     Io = 74,
-    /// Temporary failure: the daemon is busy, try again.
+    /// Temporary failure: the daemon is busy, or the database cannot be written for now; try again.
     Temporary = 75,
     /// The remote system returned something that was not possible: the daemon is of another version.
     Protocol = 76,
@@ -35,7 +35,7 @@ pub(super) enum Exit {
 }
 
 /// The exit statuses in words, for the help and the manual pages.
-pub(super) const STATUSES: [(u8, &str); 9] = [
+pub(super) const STATUSES: [(u8, &str); 11] = [
     (0, "Done."),
     (1, "Nothing was found, or nothing was banned."),
     (64, "The command was used wrongly."),
@@ -43,6 +43,8 @@ pub(super) const STATUSES: [(u8, &str); 9] = [
     (66, "Input does not exist."),
     (69, "The daemon does not run."),
     (74, "Reading or writing failed."),
+    (75, "Try again: somebody is busy, or what was done is not in the database yet."),
+    (76, "The daemon is of another version."),
     (77, "Not permitted."),
     (78, "The configuration or a rule file is wrong."),
 ];

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::text::{Table, count, printable, tenths};
 use crate::address;
 use crate::control::reply::{
-    Ban, Banned, Effect, Firewall, Origin, Past, Reloaded, Source, Status, Unbanned, Why,
+    Ban, Banned, Effect, Firewall, Kept, Origin, Past, Reloaded, Source, Status, Unbanned, Why,
 };
 
 pub(super) fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
@@ -134,7 +134,7 @@ pub(super) fn banned(out: &mut dyn Write, banned: &Banned) -> io::Result<()> {
     for spared in &banned.refused {
         writeln!(out, "{}: not banned, since {}", address::display(&spared.prefix), spared.why)?;
     }
-    effect(out, &banned.firewall, false)
+    effects(out, &banned.kept, &banned.firewall, false)
 }
 
 pub(super) fn unbanned(out: &mut dyn Write, unbanned: &Unbanned, offline: bool) -> io::Result<()> {
@@ -143,7 +143,7 @@ pub(super) fn unbanned(out: &mut dyn Write, unbanned: &Unbanned, offline: bool) 
     if unbanned.unbanned.is_empty() && unbanned.not_banned.is_empty() {
         writeln!(out, "Nobody was banned.")?;
     }
-    effect(out, &unbanned.firewall, offline)
+    effects(out, &unbanned.kept, &unbanned.firewall, offline)
 }
 
 fn listed(out: &mut dyn Write, prefixes: &[address::Prefix], what: &str) -> io::Result<()> {
@@ -153,21 +153,21 @@ fn listed(out: &mut dyn Write, prefixes: &[address::Prefix], what: &str) -> io::
     prefixes.iter().try_for_each(|prefix| writeln!(out, "{}: {what}", address::display(prefix)))
 }
 
-fn effect(out: &mut dyn Write, effect: &Effect, offline: bool) -> io::Result<()> {
-    let when = if offline { "when the daemon starts" } else { "by itself" };
+/// What became of it: "The database is written; the firewall (pf) is in step."
+fn effects(out: &mut dyn Write, kept: &Kept, effect: &Effect, offline: bool) -> io::Result<()> {
+    if kept.stored {
+        write!(out, "The database is written; the firewall")?;
+    } else {
+        let problem = kept.problem.as_deref().unwrap_or("the daemon does not say why");
+        write!(out, "NOT in the database yet: {problem}; it is written as soon as it can be. The firewall")?;
+    }
+    let (backend, when) = (&effect.backend, if offline { "when the daemon starts" } else { "by itself" });
     match (&effect.problem, effect.done) {
-        (_, true) => writeln!(out, "The database is written; the firewall ({}) is in step.", effect.backend),
-        (Some(problem), _) => writeln!(
-            out,
-            "The database is written; the firewall ({}) does not follow yet: {}. It is tried again {when}.",
-            effect.backend, problem
-        ),
-        (None, _) => writeln!(
-            out,
-            "The database is written; the firewall ({}) has {} to go.",
-            effect.backend,
-            count(effect.pending, "change")
-        ),
+        (_, true) => writeln!(out, " ({backend}) is in step."),
+        (Some(problem), _) => {
+            writeln!(out, " ({backend}) does not follow yet: {problem}. It is tried again {when}.")
+        }
+        (None, _) => writeln!(out, " ({backend}) has {} to go.", count(effect.pending, "change")),
     }
 }
 

@@ -275,6 +275,9 @@ pub struct Banned {
     pub until: Option<String>,
     /// Who is not, and why.
     pub refused: Vec<Spared>,
+    /// What the database did.
+    #[serde(flatten)]
+    pub kept: Kept,
     /// What the firewall did.
     pub firewall: Effect,
 }
@@ -298,8 +301,20 @@ pub struct Unbanned {
     /// What the operator named and nobody had banned; its counters are forgotten nevertheless.
     #[serde(with = "text::prefixes")]
     pub not_banned: Vec<Prefix>,
+    /// What the database did.
+    #[serde(flatten)]
+    pub kept: Kept,
     /// What the firewall did.
     pub firewall: Effect,
+}
+
+/// What became of a change in the database by the time of the answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Whether it is there. Otherwise the change is in force and written as soon as it can be; a crash before loses it.
+    pub stored: bool,
+    /// Why it is not.
+    pub problem: Option<String>,
 }
 
 /// What became of a change in the firewall by the time of the answer.

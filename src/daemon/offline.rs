@@ -37,6 +37,7 @@ pub fn unban_offline(file: Option<&Path>, whom: &Unban) -> Result<Unbanned, NotD
     store.load(now, |row| engine.restore(row))?;
     let mut answer = requests::unbanned(whom, engine.unban(&whom.prefixes(), now));
     store.commit(Batch { now, rows: engine.changes(), ..Batch::default() })?;
+    answer.kept.stored = true;
     answer.firewall = effect(&setup, &answer.unbanned);
     Ok(answer)
 }

@@ -9,7 +9,7 @@ use smallvec::{SmallVec, smallvec};
 use super::core::{Daemon, now};
 use super::report;
 use crate::address::{self, Prefix};
-use crate::control::reply::{Banned, Effect, Reloaded, Spared, Unbanned};
+use crate::control::reply::{Banned, Effect, Kept, Reloaded, Spared, Unbanned};
 use crate::control::{Accepted, Answer, Answering, Code, Length, Peer, Refusal, Reply, Request, Unban};
 use crate::engine::{self, Ban, Origin, Owner};
 use crate::firewall::{self, Change};
@@ -47,9 +47,10 @@ impl Daemon {
         match reply {
             Ok(reply @ (Answer::Banned(_) | Answer::Unbanned(_))) => {
                 let firewall = Arc::clone(&self.firewall);
-                self.persist.after(Box::new(move |_| {
+                self.persist.after(Box::new(move |stored| {
+                    let kept = Kept { stored: stored.is_ok(), problem: stored.clone().err() };
                     // A thread of its own, since neither the database nor the deciding may wait for a firewall.
-                    thread::spawn(move || answer.send(Ok(with_effect(reply, &firewall))));
+                    thread::spawn(move || answer.send(Ok(with_effects(reply, kept, &firewall))));
                 }));
             }
             reply => answer.send(reply),
@@ -137,8 +138,8 @@ pub(super) fn unbanned(whom: &Unban, done: engine::Unbanned) -> Unbanned {
     Unbanned { unbanned: done.freed, not_banned, ..Unbanned::default() }
 }
 
-/// Waits until the firewall is done, and adds what became of it.
-fn with_effect(mut answer: Answer, firewall: &firewall::Handle) -> Answer {
+/// Waits until the firewall is done, and adds what became of it there and in the database.
+fn with_effects(mut answer: Answer, kept: Kept, firewall: &firewall::Handle) -> Answer {
     firewall.settle(FIREWALL_PATIENCE);
     let status = firewall.status();
     let effect = Effect {
@@ -148,8 +149,8 @@ fn with_effect(mut answer: Answer, firewall: &firewall::Handle) -> Answer {
         problem: status.last_error,
     };
     match &mut answer {
-        Answer::Banned(banned) => banned.firewall = effect,
-        Answer::Unbanned(unbanned) => unbanned.firewall = effect,
+        Answer::Banned(banned) => (banned.kept, banned.firewall) = (kept, effect),
+        Answer::Unbanned(unbanned) => (unbanned.kept, unbanned.firewall) = (kept, effect),
         _ => {}
     }
     answer

@@ -118,6 +118,13 @@ fn a_full_disk() {
     stand.until("it is told", |stand| stand.says("banned ") == 101);
     assert!(stand.status()["problems"][0].as_str().is_some_and(|text| text.contains("no space is left")));
     assert!(stand.says("(not in the database yet)") > 0);
+    let by_hand = stand.cli(&["ban", "198.18.1.1"]);
+    assert_eq!(by_hand.code, 75, "{by_hand:?}");
+    assert!(by_hand.out.contains("NOT in the database yet: "), "{by_hand:?}");
+    assert!(by_hand.out.contains("no space is left"), "{by_hand:?}");
+    let unbanned = stand.cli(&["unban", "--json", "198.18.1.1"]);
+    assert_eq!((unbanned.code, &unbanned.json()["stored"]), (75, &false.into()), "{unbanned:?}");
+    assert!(unbanned.json()["problem"].as_str().is_some_and(|text| text.contains("no space is left")));
     fs::remove_file(state.join("fill")).unwrap();
     recovers(stand, 101);
 }
