@@ -34,8 +34,8 @@ const MOST_BSD: usize = 21 + 25;
 /// The limits of all loggers.
 ///
 /// Headers of all kinds would make the range at 480 so wide that sshd's longest honest `Invalid user` lines (404 bytes and
-/// more for 90 strange ones in a name) named nobody. So there the header is BSD's, as it is by default; what is forwarded
-/// with `-O rfc5424` and `-M 480` is not seen.
+/// more for 90 strange ones in a name) named nobody. So there the header is BSD's, as it is by default, or just the one
+/// that the file shows.
 const LIMITS: [Limit; 6] = [
     // busybox reads so much of the packets of its own host, `<38>Nov 22 14:38:31 sshd[29842]: …`, unless it was built
     // otherwise (`FEATURE_SYSLOGD_READ_BUFFER_SIZE`). It also forwards them, so that any layout may show the cut.
@@ -54,6 +54,10 @@ const LIMITS: [Limit; 6] = [
 
 /// Buffers whose last byte or two are kept for a NUL or a newline.
 const SPARE: usize = 2;
+
+/// A line whose packet had the same header is shorter by `<191>` and a spare byte, or longer by what was added for a file.
+const OWN_BELOW: usize = 6;
+const OWN_ABOVE: usize = 2;
 
 /// `message repeated 1000 times: [ ` and a bracket: what rsyslog had put around the message before it was cut.
 const QUOTE: usize = 32;
@@ -74,7 +78,8 @@ pub fn may_be_cut(line: &[u8], record: &Record<'_>) -> bool {
     let (short, long) = tags(record);
     let quote = if line.ends_with(record.message) { 0 } else { QUOTE };
     LIMITS.iter().any(|&Limit { limit, least, most }| {
-        message + least + short <= limit && message + most + long + quote + SPARE >= limit
+        let any_header = message + least + short <= limit && message + most + long + quote + SPARE >= limit;
+        any_header || (limit - OWN_BELOW..=limit + OWN_ABOVE).contains(&line.len())
     })
 }
 
