@@ -167,7 +167,20 @@ fn stop_ends_the_supervisor_or_it_would_start_the_program_again() {
     let machine = Machine::new();
     machine.running();
     assert_eq!(machine.service("stop").code, 0);
-    assert_eq!(machine.calls(), "kill -TERM 100\n");
+    assert_eq!(
+        machine.calls(),
+        "kill -TERM 100\nwait 100\nwait 200\n",
+        "for the program too, which may need longer"
+    );
+}
+
+#[test]
+fn stop_waits_for_nobody_when_the_program_is_between_two_lives() {
+    let machine = Machine::new();
+    machine.running();
+    machine.write("var/run/portcullis/portcullis.pid", "");
+    assert_eq!(machine.service("stop").code, 0);
+    assert_eq!(machine.calls(), "kill -TERM 100\nwait 100\n");
 }
 
 #[test]
@@ -177,7 +190,7 @@ fn restart_checks_first_then_stops_then_starts() {
     assert_eq!(machine.service("restart").code, 0);
     let calls = machine.calls();
     let at = |what: &str| calls.find(what).unwrap_or_else(|| panic!("{what} is missing in {calls}"));
-    assert!(at("kill -TERM 100") < at("daemon "), "{calls}");
+    assert!(at("kill -TERM 100") < at("wait 200") && at("wait 200") < at("daemon "), "{calls}");
 }
 
 #[test]

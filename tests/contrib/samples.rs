@@ -81,7 +81,7 @@ fn the_ipfw_sample_may_be_run_again_and_again() {
     let ipfw = || {
         run(Command::new("sh")
             .arg(project("contrib/freebsd/ipfw.rules.sample"))
-            .env("fwcmd", home.path().join("ipfw"))
+            .env("portcullis_ipfw", home.path().join("ipfw"))
             .env("HOME", home.path()))
     };
     let expected =
@@ -99,8 +99,10 @@ fn the_ipfw_sample_may_be_run_again_and_again() {
 
 #[test]
 fn the_ipfw_sample_says_when_ipfw_is_not_there() {
-    let ran =
-        run(Command::new("sh").arg(project("contrib/freebsd/ipfw.rules.sample")).env("fwcmd", "/bin/false"));
+    let ran = run(Command::new("sh")
+        .arg(project("contrib/freebsd/ipfw.rules.sample"))
+        .env("portcullis_ipfw", "/bin/false")
+        .env("fwcmd", "/sbin/ipfw -q"));
     assert_eq!(ran.code, 1);
     assert!(ran.stderr.contains("is ipfw on"), "{ran:?}");
 }
