@@ -59,7 +59,7 @@ impl Daemon {
         }
         let (number, options) = (self.follower.number() + 1, mapping::follow_options(&setup.config));
         let clocks = setup.clocks(sources.len());
-        match Follower::start(number, sources, &self.positions.all(), options, &self.sender) {
+        match Follower::start(number, sources, &self.positions.all(), options, setup.clock(), &self.sender) {
             Ok(follower) => {
                 std::mem::replace(&mut self.follower, follower).stop();
                 self.guard.set_sources(clocks);
