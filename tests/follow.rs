@@ -173,3 +173,26 @@ fn starting_inside_an_over_long_line_does_not_hand_out_its_end() {
     scene.append("log", "Failed password for root from 8.8.8.8 port 1 ssh2\nnext\n");
     assert_eq!(scene.look(), "next\n");
 }
+
+/// `cp log log.1; : > log` twice before the first copy was let go: the second is written over the first.
+#[test]
+fn a_copy_that_the_next_copy_is_written_over_is_not_read_again() {
+    let mut scene = Scene::new();
+    scene.append("log", "");
+    scene.follow_log();
+    let mut read = String::new();
+    for round in 0..3 {
+        scene.append("log", &format!("{round} read\n"));
+        read += &scene.look();
+        scene.append("log", &format!("{round} not yet read\n"));
+        fs::copy(scene.path("log"), scene.path("log.1")).unwrap();
+        fs::write(scene.path("log"), "").unwrap();
+        read += &scene.look();
+    }
+    let lines: Vec<&str> = read.lines().collect();
+    assert_eq!(
+        lines,
+        ["0 read", "0 not yet read", "1 read", "1 not yet read", "2 read", "2 not yet read"],
+        "{read}"
+    );
+}

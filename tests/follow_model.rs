@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use portcullis::follow::{Follower, Position, Source, Stored};
+use portcullis::time::Time;
 use proptest::prelude::*;
 use proptest::test_runner::{FailurePersistence, FileFailurePersistence};
 
@@ -97,7 +98,13 @@ impl World {
         };
         if self.follower.is_none() {
             let source = Source { from_start: true, ..Source::files("source", path) };
-            self.follower = Some(Follower::new(vec![source], &self.stored, QUIET, self.now));
+            let mut follower = Follower::new(vec![source], &self.stored, QUIET, self.now);
+            // The numbers of the lines, so that several logs are merged.
+            let number = |line: &str| line.split(' ').nth(1)?.parse().ok();
+            follower.merge_by(Box::new(move |_, line| {
+                number(std::str::from_utf8(line).ok()?).map(Time::from_secs)
+            }));
+            self.follower = Some(follower);
             self.meet();
             self.forget_missing();
         }

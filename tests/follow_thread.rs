@@ -12,7 +12,7 @@ use crate::follow_scene::{FOREVER, QUIET, Scene, rotate};
 fn start(source: Source, notify: bool, tick: Duration) -> (Handle, Receiver<Batch>) {
     let (sender, receiver) = sync_channel(8);
     let options = Options { notify, tick, quiet: QUIET };
-    (spawn(vec![source], &[], options, sender, |batch| batch, None).unwrap(), receiver)
+    (spawn(vec![source], &[], options, Box::new(|_, _| None), sender, |batch| batch, None).unwrap(), receiver)
 }
 
 /// Everything up to a line; waits for it.

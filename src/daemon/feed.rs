@@ -1,5 +1,6 @@
 //! The follower as the daemon runs it: started, replaced at a reload, its batches sent as events.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -7,6 +8,7 @@ use std::sync::mpsc::SyncSender;
 use super::event::Event;
 use super::mapping;
 use crate::follow::{self, Options, Source, Stored};
+use crate::record::{self, Clock};
 
 /// A running follower and the number by which its events are known.
 pub(super) struct Follower {
@@ -16,6 +18,15 @@ pub(super) struct Follower {
     handle: follow::Handle,
 }
 
+/// Reads the stamps of lines by which several logs are merged, with a clock for each path.
+fn stamps(clock: impl Fn() -> Clock + Send + 'static) -> Box<follow::Stamps> {
+    let mut clocks: HashMap<Arc<str>, Clock> = HashMap::new();
+    Box::new(move |path, line| {
+        let clock = clocks.entry(Arc::clone(path)).or_insert_with(&clock);
+        clock.time(&record::parse(line).stamp)
+    })
+}
+
 impl Follower {
     /// Follows the sources from the stored positions.
     pub(super) fn start(
@@ -23,11 +34,13 @@ impl Follower {
         sources: Vec<Source>,
         stored: &[Stored],
         options: Options,
+        clock: impl Fn() -> Clock + Send + 'static,
         events: &SyncSender<Event>,
     ) -> io::Result<Self> {
         let wrap = move |batch| Event::Lines(number, batch);
         let end = Some(Event::Ended(number));
-        let handle = follow::spawn(sources.clone(), stored, options, events.clone(), wrap, end)?;
+        let handle =
+            follow::spawn(sources.clone(), stored, options, stamps(clock), events.clone(), wrap, end)?;
         let names = sources.iter().map(|source| source.name.as_str().into()).collect();
         Ok(Self { number, sources, names, handle })
     }

@@ -58,7 +58,7 @@ impl Daemon {
             return;
         }
         let (number, options) = (self.follower.number() + 1, mapping::follow_options(&setup.config));
-        match Follower::start(number, sources, &self.positions.all(), options, &self.sender) {
+        match Follower::start(number, sources, &self.positions.all(), options, setup.clock(), &self.sender) {
             Ok(follower) => std::mem::replace(&mut self.follower, follower).stop(),
             Err(error) => log::error!("the new sources are not followed: {error}"),
         }

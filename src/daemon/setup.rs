@@ -67,6 +67,12 @@ impl Setup {
         Matcher::new(std::mem::take(&mut self.compiled))
     }
 
+    /// Makes clocks that begin at the present, whenever that is.
+    pub(super) fn clock(&self) -> impl Fn() -> Clock + Send + 'static {
+        let zone = self.zone.clone();
+        move || Clock::new(zone.clone(), Timestamp::now().into())
+    }
+
     /// Clocks for so many sources.
     pub fn clocks(&self, sources: usize) -> Vec<Clock> {
         (0..sources).map(|_| Clock::new(self.zone.clone(), self.now)).collect()

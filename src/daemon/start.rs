@@ -102,7 +102,7 @@ fn assemble(
     let firewall = firewall(&firewall_settings, desired, released, &sender)?;
     let guard = Guard::new(setup.take_matcher(), engine, Vec::new());
     let follow_options = mapping::follow_options(&setup.config);
-    let follower = Follower::start(0, sources, &positions.all(), follow_options, &sender)?;
+    let follower = Follower::start(0, sources, &positions.all(), follow_options, setup.clock(), &sender)?;
     Ok(Daemon {
         persist: Persist::start(store, sender.clone())?,
         options,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::group::Group;
 use super::logfile::{Eyes, Log, Tally};
+use super::merge::{Stamps, catch_up};
 use super::pipe::Pipe;
 use super::position::{FileKey, Stored};
 use super::tail::{BUFFER, Tail};
@@ -22,6 +23,7 @@ pub struct Follower {
     looked: Instant,
     buf: Box<[u8]>,
     notes: Vec<String>,
+    stamps: Box<Stamps>,
 }
 
 enum Input {
@@ -78,24 +80,38 @@ impl Follower {
         }
         let mut eyes = Eyes { now, quiet, away: false, notes: &mut notes };
         inputs.iter_mut().for_each(|input| input.observe(&mut eyes));
-        Self { inputs, quiet, looked: now, buf: vec![0; BUFFER].into(), notes }
+        Self { inputs, quiet, looked: now, buf: vec![0; BUFFER].into(), notes, stamps: Box::new(|_, _| None) }
     }
 
-    /// Looks at all files again and hands out the whole lines that are new, at most about a megabyte of each path.
+    /// Has what was written while nobody read handed out in the order of these stamps, over all files; without them it
+    /// comes path after path.
+    pub fn merge_by(&mut self, stamps: Box<Stamps>) {
+        self.stamps = stamps;
+    }
+
+    /// Looks at all files again and hands out the whole lines that are new, at most about a megabyte of each path. As
+    /// long as a path lags behind, no file's newer lines are handed out: they would be counted before older ones.
     pub fn look(&mut self, now: Instant, sink: &mut Sink<'_>) -> Looked {
         let away = now.saturating_duration_since(self.looked) > AWAY;
         self.looked = now;
         let mut eyes = Eyes { now, quiet: self.quiet, away, notes: &mut self.notes };
-        let mut looked = Looked { ended: true, ..Looked::default() };
-        for input in &mut self.inputs {
-            input.observe(&mut eyes);
+        let mut looked = Looked::default();
+        self.inputs.iter_mut().for_each(|input| input.observe(&mut eyes));
+        let mut logs: Vec<&mut Log> = self.inputs.iter_mut().flat_map(Input::logs_mut).collect();
+        let caught_up = match catch_up(&mut logs, &mut *self.stamps, &mut eyes, &mut self.buf, sink) {
+            ControlFlow::Continue(caught_up) => caught_up,
+            ControlFlow::Break(()) => return Looked { stopped: true, ended: false, ..looked },
+        };
+        looked.more = !caught_up;
+        for input in self.inputs.iter_mut().filter(|input| caught_up || matches!(input, Input::Pipe(_))) {
             match input.read(&mut eyes, &mut self.buf, sink) {
                 ControlFlow::Continue(more) => looked.more |= more,
                 ControlFlow::Break(()) => return Looked { stopped: true, ended: false, ..looked },
             }
-            looked.draining |= input.logs().iter().any(|log| log.is_draining(&eyes));
-            looked.ended &= matches!(input, Input::Pipe(pipe) if pipe.ended);
         }
+        let mut logs = self.inputs.iter().flat_map(Input::logs);
+        looked.draining = logs.any(|log| log.is_draining(&eyes));
+        looked.ended = self.inputs.iter().all(|input| matches!(input, Input::Pipe(pipe) if pipe.ended));
         looked
     }
 
@@ -158,6 +174,13 @@ impl Input {
         match self {
             Self::Files(group) => &group.logs,
             Self::Pipe(_) => &[],
+        }
+    }
+
+    fn logs_mut(&mut self) -> &mut [Log] {
+        match self {
+            Self::Files(group) => &mut group.logs,
+            Self::Pipe(_) => &mut [],
         }
     }
 

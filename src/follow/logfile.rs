@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::SourceId;
+use super::merge::Ahead;
 use super::open::{Sight, sight};
 use super::position::{FileKey, Mark, Position};
 use super::tail::Tail;
@@ -67,6 +68,8 @@ pub(super) struct Log {
     /// Why the path cannot be read, as the end of a sentence.
     pub(super) trouble: Option<String>,
     pub(super) tally: Tally,
+    /// What was looked at while catching up.
+    pub(super) ahead: Ahead,
 }
 
 impl Log {
@@ -85,6 +88,7 @@ impl Log {
             moved: false,
             trouble: None,
             tally: Tally::default(),
+            ahead: Ahead::default(),
         }
     }
 

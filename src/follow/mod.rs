@@ -12,6 +12,7 @@
 //! logfile              one path: the file there now and those rotated away
 //!      ├─ opening      … another file lies there
 //!      └─ reading      … reading on, closing what is done
+//! merge                several paths behind: the oldest line first
 //! group, pipe          one source: a path, a pattern, a FIFO, standard input
 //! follower             all sources: look
 //! thread ── wake       the loop: look, wait for an event or the tick
@@ -30,6 +31,7 @@ mod find;
 mod follower;
 mod group;
 mod logfile;
+mod merge;
 mod open;
 mod opening;
 mod pipe;
@@ -47,6 +49,7 @@ use std::sync::Arc;
 
 pub use cut::LINE_MAX;
 pub use follower::{Follower, Looked, Status};
+pub use merge::Stamps;
 pub use position::{FileKey, Fingerprint, Mark, Position, Stored};
 pub use rotations::{grouped, looks_packed};
 pub use thread::{Batch, Handle, Options, spawn};

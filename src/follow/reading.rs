@@ -14,7 +14,7 @@ use super::tail::{BUFFER, Step, Tail};
 use super::{Chunk, Sink};
 
 /// Bytes that one path may hand out in one look; then the others have their turn.
-const TURN: usize = 1 << 20;
+pub(super) const TURN: usize = 1 << 20;
 
 /// How many rotated files of one path are kept open for more to come.
 const ROTATED_MAX: usize = 16;
@@ -33,22 +33,10 @@ impl Log {
         let mut turn = TURN;
         for index in 0..self.tails.len() {
             self.skip_what_was_copied(index);
-            while let Some(tail) = self.tails.get_mut(index) {
-                match tail.step(buf) {
-                    Ok(Step::Drained) => break,
-                    Ok(Step::Lines(lines)) if lines.is_empty() => turn = turn.saturating_sub(BUFFER),
-                    Ok(Step::Lines(lines)) => {
-                        turn = turn.saturating_sub(lines.len());
-                        self.hand_out(index, buf.get(lines.clone()).unwrap_or_default(), eyes, sink)?;
-                    }
-                    Ok(Step::Truncated) => {
-                        self.truncated(index, eyes);
-                        return ControlFlow::Continue(true);
-                    }
-                    Err(error) => {
-                        self.unreadable(index, &error, eyes);
-                        return ControlFlow::Continue(false);
-                    }
+            while self.tails.get(index).is_some_and(|tail| !tail.drained) {
+                match self.step(index, buf, eyes, sink)? {
+                    Some(length) => turn = turn.saturating_sub(length),
+                    None => return ControlFlow::Continue(false),
                 }
                 if turn == 0 {
                     return ControlFlow::Continue(true);
@@ -59,8 +47,37 @@ impl Log {
         self.tell_position(sink).map_continue(|()| false)
     }
 
+    /// Reads one buffer of a file and hands out its lines; how much it was, or `None` where it cannot be read.
+    pub(super) fn step(
+        &mut self,
+        index: usize,
+        buf: &mut [u8],
+        eyes: &mut Eyes<'_>,
+        sink: &mut Sink<'_>,
+    ) -> ControlFlow<(), Option<usize>> {
+        let Some(tail) = self.tails.get_mut(index) else { return ControlFlow::Continue(Some(0)) };
+        match tail.step(buf) {
+            Ok(Step::Drained) => ControlFlow::Continue(Some(0)),
+            Ok(Step::Lines(lines)) if lines.is_empty() => ControlFlow::Continue(Some(BUFFER)),
+            Ok(Step::Lines(lines)) => {
+                let length = lines.len();
+                self.hand_out(index, buf.get(lines).unwrap_or_default(), eyes, sink)?;
+                ControlFlow::Continue(Some(length))
+            }
+            // The turn is over: the files are others now.
+            Ok(Step::Truncated) => {
+                self.truncated(index, eyes);
+                ControlFlow::Continue(Some(TURN))
+            }
+            Err(error) => {
+                self.unreadable(index, &error, eyes);
+                ControlFlow::Continue(None)
+            }
+        }
+    }
+
     /// A file that was copied and put in its own place (`sed -i` and editors do so) begins with what was read already.
-    fn skip_what_was_copied(&mut self, index: usize) {
+    pub(super) fn skip_what_was_copied(&mut self, index: usize) {
         let is_untouched = |tail: &Tail| tail.untouched && tail.place.offset == 0 && !tail.drained;
         let Some(tail) = self.tails.get(index).filter(|tail| is_untouched(tail)) else { return };
         let earlier = self.closed.iter().copied().chain(self.tails.iter().take(index).map(Tail::mark));
@@ -103,13 +120,21 @@ impl Log {
         sink(Chunk { source, path: &self.path, file, bytes: &[], position, first: false, backlog: false })
     }
 
-    /// The file begins again; what was not read of it may be in a copy beside it (copytruncate).
+    /// The file begins again; what was not read of it may be in a copy beside it (copytruncate). Where it is
+    /// such a copy itself, the next copy was written over it: what is new in that is found from the log.
     fn truncated(&mut self, index: usize, eyes: &mut Eyes<'_>) {
+        if self.tails.get(index).is_some_and(|tail| tail.is_copy) {
+            self.tails.remove(index);
+            self.moved = true;
+            return;
+        }
         eyes.notes.push(format!("{} was truncated; reading it from its beginning", self.path));
-        let rest = match self.rest_of_truncated(index, eyes) {
-            Ok(rest) => rest,
-            Err(error) => return self.complain(reason(&error), eyes),
-        };
+        let rest = self.rest_of_truncated(index, eyes).unwrap_or_else(|error| {
+            let note =
+                format!("{}: a copy of it {}; what was not read before is lost", self.path, reason(&error));
+            eyes.notes.push(note);
+            Vec::new()
+        });
         if let Some(tail) = self.tails.get_mut(index) {
             tail.restart();
         }
@@ -126,6 +151,7 @@ impl Log {
         for (file, offset) in find::copied(&mark, &self.known(), self.neighbours(None)) {
             let mut copy = file.into_tail(offset, eyes.now)?;
             copy.backlog_until = if eyes.away { copy.backlog_until } else { 0 };
+            copy.is_copy = true;
             rest.push(copy);
         }
         Ok(rest)

@@ -69,6 +69,8 @@ pub(super) struct Tail {
     pub(super) backlog_until: u64,
     /// No line was handed out yet since the file was opened or truncated.
     pub(super) untouched: bool,
+    /// Not the log itself but what copytruncate left beside it.
+    pub(super) is_copy: bool,
     size_at_first: u64,
 }
 
@@ -95,6 +97,7 @@ impl Tail {
             active: now,
             backlog_until: 0,
             untouched: true,
+            is_copy: false,
             size_at_first: meta.size(),
         })
     }
@@ -170,8 +173,8 @@ impl Tail {
         let rest = filled.get(at..).unwrap_or_default();
         self.drained = end < buf.len() && cut(rest) == Cut::Wait;
         if let Body::Packed { carry, .. } = &mut self.body {
-            carry.clear();
-            carry.extend_from_slice(rest);
+            // A small buffer has not taken all of what was carried.
+            carry.splice(..carry.len().min(end - from), rest.iter().copied());
         }
         Ok(match lines {
             Some(lines) => Step::Lines(lines),
@@ -194,6 +197,26 @@ impl Tail {
                 read_full(&mut unread, buf).map(Some)
             }
         }
+    }
+
+    /// The next bytes, which stay where they are; fewer than asked for at the end of the file.
+    ///
+    /// # Errors
+    /// What reading gives.
+    pub(super) fn peek(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        match &mut self.body {
+            Body::Plain(file) => read_up_to(file, self.place.cursor, length as u64),
+            Body::Packed { reader, carry } => {
+                let missing = length.saturating_sub(carry.len());
+                reader.take(missing as u64).read_to_end(carry)?;
+                Ok(carry.get(..length).unwrap_or(carry).to_vec())
+            }
+        }
+    }
+
+    /// Whether what was in the file before we came was not all read.
+    pub(super) fn lags(&self) -> bool {
+        !self.drained && self.place.offset < self.backlog_until
     }
 
     /// Where reading stands.

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::follower::{Follower, Looked, Status};
+use super::merge::Stamps;
 use super::position::{FileKey, Position, Stored};
 use super::wake::{Bed, FileWatch, PipeWatch, Waker};
 use super::{Chunk, Source, SourceId};
@@ -89,11 +90,13 @@ pub fn spawn<T: Send + 'static>(
     sources: Vec<Source>,
     stored: &[Stored],
     options: Options,
+    stamps: Box<Stamps>,
     to: SyncSender<T>,
     wrap: impl Fn(Batch) -> T + Send + 'static,
     end: Option<T>,
 ) -> io::Result<Handle> {
-    let follower = Follower::new(sources, stored, options.quiet, Instant::now());
+    let mut follower = Follower::new(sources, stored, options.quiet, Instant::now());
+    follower.merge_by(stamps);
     let (waker, bed) = Waker::new();
     let shared = Arc::new(Shared { stop: AtomicBool::new(false), status: Mutex::new(follower.status()) });
     let (ended, receiver) = (end.map(|end| (to.clone(), end)), to);

@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
 
-use super::stand::{Stand, append, failure, stamped};
+use super::stand::{Stand, append, failure, stamped, stamped_ago};
 
 const ATTACKER: &str = "203.0.113.7";
 
@@ -97,4 +97,44 @@ fn counts_once(mut stand: Stand) {
     triple(&stand, 5);
     stand.until("the fifth is one too many", |stand| stand.has(ATTACKER));
     assert_eq!(stand.cli(&["bans", "--json"]).json()[0]["nth"], 1);
+}
+
+/// A daemon that knows both logs and is down.
+fn down() -> Stand {
+    let mut stand = Stand::pf();
+    stand.start();
+    stand.fail("198.18.0.9", 1);
+    append(&stand.file("messages"), [failure("198.18.0.9")]);
+    stand.until("both logs are read", |stand| stand.status()["counters"]["lines"] == 2);
+    stand.stop(SIGTERM);
+    stand
+}
+
+fn pam_error(seconds: u64, pid: u32) -> String {
+    let message = format!("error: PAM: Authentication error for root from {ATTACKER}");
+    stamped_ago(seconds, &format!("sshd[{pid}]"), &message)
+}
+
+/// Read log after log, what auth.log says of a later time would come between the two tellings of each attempt.
+#[test]
+fn attempts_that_two_logs_tell_of_count_once_also_when_they_are_read_after_a_stop() {
+    let mut stand = down();
+    for pid in 1..=3 {
+        let line = pam_error(22 * 60 - u64::from(pid), pid);
+        stand.log([line.clone()]);
+        append(&stand.file("messages"), [line]);
+    }
+    stand.log([stamped_ago(4 * 60, "sshd[9]", "Failed password for root from 198.18.0.8 port 4242 ssh2")]);
+    stand.start();
+    stand.until("all is read", |stand| stand.status()["counters"]["lines"] == 7);
+    assert_eq!(stand.says("banned "), 0, "{:#?}", stand.daemon().said());
+}
+
+#[test]
+fn older_lines_of_another_log_count_together_with_newer_ones_after_a_stop() {
+    let mut stand = down();
+    stand.log((1..=4).map(|pid| pam_error(60 - u64::from(pid), pid)));
+    append(&stand.file("messages"), [pam_error(5 * 60, 9)]);
+    stand.start();
+    stand.until("five within ten minutes are a ban", |stand| stand.has(ATTACKER));
 }

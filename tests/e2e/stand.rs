@@ -48,8 +48,13 @@ pub(super) fn directory() -> TempDir {
 
 /// A line as syslogd writes it, now.
 pub(super) fn stamped(tag: &str, message: &str) -> String {
-    let now = Timestamp::now().to_zoned_datetime(TimeZone::system());
-    format!("{} host {tag}: {message}", now.strftime("%b %e %H:%M:%S"))
+    stamped_ago(0, tag, message)
+}
+
+/// The same, so many seconds ago.
+pub(super) fn stamped_ago(seconds: u64, tag: &str, message: &str) -> String {
+    let time = (Timestamp::now() - Duration::from_secs(seconds)).to_zoned_datetime(TimeZone::system());
+    format!("{} host {tag}: {message}", time.strftime("%b %e %H:%M:%S"))
 }
 
 /// A failed login in a connection of its own.
