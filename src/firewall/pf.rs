@@ -119,11 +119,10 @@ impl Pf {
 
     fn advice(&self, table: Option<&Table>) -> Option<String> {
         let name = &self.table;
-        let rule = format!("put `block drop in quick from <{name}>` before any pass rule in /etc/pf.conf");
+        let rule = remedy(name, self.anchor.as_deref());
         match table {
             None => Some(format!(
-                "pf has no table <{name}> yet; the first ban makes it, but no rule uses it: \
-                 put `table <{name}> persist` into /etc/pf.conf, and {rule}"
+                "pf has no table <{name}> yet; the first ban makes it, but no rule uses it: {rule}"
             )),
             Some(table) if table.constant => Some(format!(
                 "pf's table <{name}> is `const`, so nothing can be added: drop that word in /etc/pf.conf"
@@ -206,6 +205,21 @@ impl Backend for Pf {
     fn limits(&self) -> Limits {
         let after_add = if self.kill_states { KILL_AT_MOST } else { 0 };
         Limits { entries: CHUNK, bytes: usize::MAX, replace: REPLACE, after_add }
+    }
+}
+
+/// What makes a table and has a rule use it. A table in an anchor is another one than that of the same name outside.
+pub fn remedy(table: &str, anchor: Option<&str>) -> String {
+    match anchor {
+        None => format!(
+            "put `table <{table}> persist` and `block drop in quick from <{table}>` before any pass rule in /etc/pf.conf, \
+             then `service pf reload`"
+        ),
+        Some(anchor) => format!(
+            "put the lines `table <{table}> persist` and `block drop in quick from <{table}>` into a file of their own, and \
+             `anchor \"{anchor}\"` and `load anchor \"{anchor}\" from \"/path/to/it\"` before any pass rule in /etc/pf.conf, \
+             then `service pf reload`"
+        ),
     }
 }
 
@@ -298,7 +312,8 @@ mod tests {
         let unused = pf.advice(Some(&Table { referenced: false, ..used })).unwrap();
         assert_eq!(
             unused,
-            "no pf rule uses the table <bl>: put `block drop in quick from <bl>` before any pass rule in /etc/pf.conf"
+            "no pf rule uses the table <bl>: put `table <bl> persist` and `block drop in quick from <bl>` before any pass \
+             rule in /etc/pf.conf, then `service pf reload`"
         );
         assert!(pf.advice(None).unwrap().contains("`table <bl> persist`"));
     }

@@ -57,6 +57,19 @@ impl<'a> Rule<'a> {
         action && !self.words().any(|word| word == "out") && (from == exact || from.starts_with(&valued))
     }
 
+    /// Whether it blocks some packets only: of one protocol, on one interface, to one port.
+    fn is_partial(self) -> bool {
+        let protocol = self.words().take_while(|word| *word != "from").last().unwrap_or_default();
+        let to: Vec<&str> = self.words().skip_while(|word| *word != "to").skip(1).collect();
+        !matches!(protocol, "ip" | "all") || !matches!(to[..], ["any" | "me"] | ["any" | "me", "in"])
+    }
+
+    /// Whether it is about particular peers: an operator's own network, let in whatever happens.
+    fn is_personal(self) -> bool {
+        let from = self.words().skip_while(|word| *word != "from").nth(1);
+        from.is_some_and(|from| !matches!(from, "any" | "me"))
+    }
+
     /// Whether it may let a stranger in; what is already let in by a state counts, too.
     fn passes(self) -> bool {
         let loopback = self.words().skip_while(|word| !matches!(*word, "via" | "recv" | "xmit")).nth(1);
@@ -78,6 +91,16 @@ pub(super) fn order(list: &str, table: &str) -> Finding {
         return Finding::problem(ABOUT, text, advice);
     };
     match rules[..at].iter().find(|rule| rule.passes()) {
+        Some(passing) if passing.is_personal() => Finding::note(
+            ABOUT,
+            format!("ipfw's rule `{}` wins over `{}` for those that it names", passing.text, rules[at].text),
+            "name them under `allow` as well, so that they are not banned at all",
+        ),
+        None if rules[at].is_partial() => Finding::note(
+            ABOUT,
+            format!("ipfw's rule `{}` blocks only what it names", rules[at].text),
+            format!("`deny ip from table({table}) to me` blocks everything from a banned address"),
+        ),
         Some(passing) => Finding::problem(
             ABOUT,
             format!("ipfw's rule `{}` stands before `{}`", passing.text, rules[at].text),
@@ -151,6 +174,18 @@ mod tests {
         ] {
             assert_eq!(order(rule, "bl").grade, Grade::Problem, "{rule}");
         }
-        assert_eq!(order("00050 reset tcp from table(bl,1) to me", "bl").grade, Grade::Ok);
+        assert_eq!(order("00050 deny ip from table(bl,1) to me in", "bl").grade, Grade::Ok);
+    }
+
+    #[test]
+    fn what_denies_a_part_or_allows_ones_own_is_worth_knowing() {
+        for rules in [
+            "00050 reset tcp from table(bl) to me",
+            "00050 deny ip from table(bl) to me 22",
+            "00050 deny ip from table(bl) to me via em1",
+            "00040 allow ip from 192.0.2.0/24 to me\n00050 deny ip from table(bl) to any",
+        ] {
+            assert_eq!(order(rules, "bl").grade, Grade::Note, "{rules}");
+        }
     }
 }

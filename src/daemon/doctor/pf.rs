@@ -4,6 +4,7 @@
 //! drop in quick on em0 from <bl> to any`.
 
 use super::finding::Finding;
+use crate::firewall::pf_remedy as remedy;
 
 const ABOUT: &str = "firewall";
 
@@ -26,9 +27,9 @@ pub(super) fn findings(said: &Said, table: &str, anchor: Option<&str>) -> Vec<Fi
     match (&said.anchor_rules, anchor) {
         (Some(inside), Some(anchor)) => {
             findings.push(called(&said.rules, anchor));
-            findings.push(order(inside, table));
+            findings.push(order(inside, table, Some(anchor)));
         }
-        _ => findings.push(order(&said.rules, table)),
+        _ => findings.push(order(&said.rules, table, anchor)),
     }
     findings
 }
@@ -47,12 +48,11 @@ fn enabled(info: &str) -> Finding {
 
 /// A row is `-pa-r--\tNAME[\tANCHOR]`; the first letter is c for `const`.
 fn exists(tables: &str, table: &str, anchor: Option<&str>) -> Finding {
-    let declare = format!("put `table <{table}> persist` into /etc/pf.conf, then `service pf reload`");
     let row = tables.lines().map(|line| line.split('\t').collect::<Vec<_>>()).find(|fields| {
         fields.get(1) == Some(&table) && fields.get(2).copied().unwrap_or("") == anchor.unwrap_or("")
     });
     match row {
-        None => Finding::problem(ABOUT, format!("pf has no table <{table}>"), declare),
+        None => Finding::problem(ABOUT, format!("pf has no table <{table}>"), remedy(table, anchor)),
         Some(fields) if fields[0].starts_with('c') => Finding::problem(
             ABOUT,
             format!("pf's table <{table}> is `const`, so nothing can be added"),
@@ -87,6 +87,17 @@ impl<'a> Rule<'a> {
         self.text.starts_with("block") && !self.has("out") && from.get(1) == Some(&&*format!("<{table}>"))
     }
 
+    /// Whether it blocks some packets only: on one interface, of one protocol, to one port or address.
+    fn is_partial(self) -> bool {
+        let to = self.words().skip_while(|word| *word != "to").nth(1);
+        ["on", "proto", "port"].iter().any(|word| self.has(word)) || to.is_some_and(|to| to != "any")
+    }
+
+    /// Whether it is about particular peers: an operator's own network, let in whatever happens.
+    fn is_personal(self) -> bool {
+        self.words().skip_while(|word| *word != "from").nth(1).is_some_and(|from| from != "any")
+    }
+
     /// Whether it lets strangers in: not what leaves, and not what is on the loopback interface.
     fn passes(self) -> bool {
         let loopback =
@@ -98,14 +109,15 @@ impl<'a> Rule<'a> {
 /// Whether a rule blocks the table, and no rule before (or, without `quick`, behind) it passes the same packets.
 ///
 /// pf takes the last rule that matches, or the first with `quick`.
-fn order(rules: &str, table: &str) -> Finding {
+fn order(rules: &str, table: &str, anchor: Option<&str>) -> Finding {
     let wanted = format!("`block drop in quick from <{table}>`");
+    let advice = remedy(table, anchor);
     let rules: Vec<Rule<'_>> = Rule::all(rules).collect();
     let Some(at) = rules.iter().position(|rule| rule.blocks(table)) else {
         return Finding::problem(
             ABOUT,
             format!("no pf rule blocks what comes from <{table}>: banned addresses go on as before"),
-            format!("put {wanted} before any pass rule in /etc/pf.conf, then `service pf reload`"),
+            advice,
         );
     };
     let (before, behind) = (&rules[..at], &rules[at + 1..]);
@@ -118,14 +130,7 @@ fn order(rules: &str, table: &str) -> Finding {
             .or_else(|| behind.iter().find(|rule| rule.passes())),
     };
     if let Some(passing) = passing {
-        return Finding::problem(
-            ABOUT,
-            format!(
-                "pf's rule `{}` wins over `{}`, so banned addresses may come in",
-                passing.text, blocking.text
-            ),
-            format!("put {wanted} before any pass rule in /etc/pf.conf, then `service pf reload`"),
-        );
+        return wins(passing, blocking, advice);
     }
     if blocking.has("inet") && !rules.iter().any(|rule| rule.blocks(table) && !rule.has("inet")) {
         return Finding::problem(
@@ -134,17 +139,37 @@ fn order(rules: &str, table: &str) -> Finding {
             format!("write it without `inet`: {wanted}"),
         );
     }
+    if blocking.is_partial() {
+        let text = format!("pf's rule `{}` blocks only what it names", blocking.text);
+        return Finding::note(ABOUT, text, format!("{wanted} blocks everything from a banned address"));
+    }
     Finding::ok(ABOUT, format!("pf blocks <{table}> before it passes anything: `{}`", blocking.text))
+}
+
+fn wins(passing: &Rule<'_>, blocking: Rule<'_>, advice: String) -> Finding {
+    let (passing_text, text) = (passing.text, blocking.text);
+    if passing.is_personal() {
+        let text = format!("pf's rule `{passing_text}` wins over `{text}` for those that it names");
+        return Finding::note(
+            ABOUT,
+            text,
+            "name them under `allow` as well, so that they are not banned at all",
+        );
+    }
+    let text = format!("pf's rule `{passing_text}` wins over `{text}`, so banned addresses may come in");
+    Finding::problem(ABOUT, text, advice)
 }
 
 /// Whether the main rules enter the anchor before they pass anything.
 fn called(rules: &str, anchor: &str) -> Finding {
     let advice =
         format!("put `anchor \"{anchor}\"` before any pass rule in /etc/pf.conf, then `service pf reload`");
-    let top = anchor.split('/').next().unwrap_or(anchor);
-    let names = [format!("\"{anchor}\""), format!("\"{top}\""), format!("\"{top}/*\"")];
+    // `parent/*` evaluates the anchors inside `parent` and not its own rules.
+    let parent = anchor.rsplit_once('/').map(|(parent, _)| format!("\"{parent}/*\""));
+    let names = [Some(format!("\"{anchor}\"")), parent];
     let enters = |rule: &Rule<'_>| {
-        rule.text.starts_with("anchor") && rule.words().any(|word| names.iter().any(|name| name == word))
+        rule.text.starts_with("anchor")
+            && rule.words().any(|word| names.iter().flatten().any(|name| name == word))
     };
     let rules: Vec<Rule<'_>> = Rule::all(rules).collect();
     match rules.iter().position(enters) {
@@ -170,7 +195,7 @@ mod tests {
     use super::*;
 
     fn grade(rules: &str) -> Grade {
-        order(rules, "bl").grade
+        order(rules, "bl", None).grade
     }
 
     #[test]
@@ -207,7 +232,7 @@ mod tests {
     fn a_block_rule_behind_pass_quick_never_acts() {
         let late = "pass in quick proto tcp from any to any port = ssh flags S/SA keep state\nblock drop in quick from <bl> to any\n";
         assert_eq!(grade(late), Grade::Problem);
-        assert!(order(late, "bl").text.contains("pass in quick proto tcp"));
+        assert!(order(late, "bl", None).text.contains("pass in quick proto tcp"));
         let harmless = "pass quick on lo0 all flags S/SA keep state\npass out quick all flags S/SA keep state\npass in all\nblock drop in quick from <bl> to any\n";
         assert_eq!(grade(harmless), Grade::Ok);
     }
@@ -235,13 +260,36 @@ mod tests {
             assert_eq!(grade(rules), Grade::Problem, "{rules}");
         }
         assert_eq!(grade("block drop in quick inet from <bl> to any"), Grade::Problem);
-        assert_eq!(grade("block return in quick on em0 proto tcp from <bl> to any port = ssh"), Grade::Ok);
+    }
+
+    #[test]
+    fn what_blocks_a_part_or_passes_ones_own_is_worth_knowing() {
+        for rules in [
+            "block return in quick on em0 proto tcp from <bl> to any port = ssh",
+            "block drop in quick from <bl> to 192.0.2.1",
+            "pass in quick from 192.0.2.0/24 to any flags S/SA keep state\nblock drop in quick from <bl> to any",
+            "pass in quick from <friends> to any flags S/SA keep state\nblock drop in quick from <bl> to any",
+        ] {
+            assert_eq!(grade(rules), Grade::Note, "{rules}");
+        }
+    }
+
+    #[test]
+    fn advice_for_an_anchor_names_the_anchor() {
+        let finding = order("pass all", "bl", Some("portcullis"));
+        assert!(finding.advice.unwrap().contains("load anchor \"portcullis\""));
     }
 
     #[test]
     fn an_anchor_must_be_entered_before_anything_passes() {
         assert_eq!(called("anchor \"portcullis/*\" in all\npass all\n", "portcullis/main").grade, Grade::Ok);
         assert_eq!(called("anchor \"portcullis\" all\n", "portcullis").grade, Grade::Ok);
+        assert_eq!(
+            called("anchor \"portcullis/*\" all\n", "portcullis").grade,
+            Grade::Problem,
+            "its children only"
+        );
+        assert_eq!(called("anchor \"portcullis\" all\n", "portcullis/main").grade, Grade::Problem);
         assert_eq!(called("pass quick all\nanchor \"portcullis\" all\n", "portcullis").grade, Grade::Problem);
         assert_eq!(called("anchor \"blacklistd/*\" in all\n", "portcullis").grade, Grade::Problem);
     }
