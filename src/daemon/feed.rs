@@ -13,6 +13,7 @@ use crate::record::{self, Clock};
 pub(super) struct Follower {
     number: u32,
     sources: Vec<Source>,
+    options: Options,
     handle: follow::Handle,
 }
 
@@ -39,7 +40,7 @@ impl Follower {
         let end = Some(Event::Ended(number));
         let handle =
             follow::spawn(sources.clone(), stored, options, stamps(clock), events.clone(), wrap, end)?;
-        Ok(Self { number, sources, handle })
+        Ok(Self { number, sources, options, handle })
     }
 
     pub(super) fn is(&self, number: u32) -> bool {
@@ -54,8 +55,8 @@ impl Follower {
         self.sources.len()
     }
 
-    pub(super) fn follows(&self, sources: &[Source]) -> bool {
-        self.sources == sources
+    pub(super) fn follows(&self, sources: &[Source], options: Options) -> bool {
+        self.sources == sources && self.options == options
     }
 
     pub(super) fn name(&self, source: follow::SourceId) -> &str {
