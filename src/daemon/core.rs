@@ -3,23 +3,24 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use smallvec::smallvec;
 
 use super::event::Event;
 use super::evidence::{Evidence, Seen};
+use super::loading::Loading;
 use super::persist::{Persist, Stored};
 use super::positions::Positions;
 use super::report;
-use super::setup::{Refused, Setup};
+use super::setup::Setup;
 use super::streams::Streams;
 use super::tally::Tallies;
 use super::{feed, mapping};
 use crate::address::{self, Prefix};
 use crate::control::Call;
-use crate::engine::{Ban, Guard, Origin, Owner, Verdict, When, Why};
+use crate::engine::{Ban, Guard, Origin, Owner, Settings, Verdict, When, Why};
 use crate::firewall::{self, Change};
 use crate::follow::Batch;
 use crate::rules::BanLength;
@@ -27,9 +28,6 @@ use crate::time::Time;
 
 /// The longest sleep: after it a clock that was set is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
-
-/// How often this machine's own addresses, gateways and resolvers are looked up again.
-const OWN_ADDRESSES_EVERY: Duration = Duration::from_secs(300);
 
 /// What to run, as the operator said it.
 #[derive(Clone, Debug, Default)]
@@ -57,7 +55,9 @@ pub(super) struct Daemon {
     pub(super) started: Time,
     pub(super) calls: Receiver<Call>,
     pub(super) sender: SyncSender<Event>,
-    pub(super) own_looked_up: Instant,
+    pub(super) loading: Loading,
+    /// Addresses of this machine and its surroundings, which nobody bans; none in a dry run.
+    pub(super) own: Vec<Prefix>,
 }
 
 /// Why the loop ended.
@@ -99,7 +99,9 @@ impl Daemon {
             Event::Lines(number, batch) if self.follower.is(number) => self.lines(&batch),
             Event::Firewall(event) => self.firewall_says(event),
             Event::Stored(stored) => self.stored(stored),
-            Event::Reload => drop(self.reload()),
+            Event::Reload => self.reload(None),
+            Event::Loaded(loaded) => self.loaded(*loaded),
+            Event::Own(allow, found) => self.looked_up(&allow, found),
             // Batches of a follower that a reload replaced: the new one reads from the stored positions.
             Event::Lines(..) | Event::Ended(_) | Event::Called | Event::Stop => {}
         }
@@ -183,6 +185,8 @@ impl Daemon {
         if !stored.found.is_empty() {
             stored.found.into_iter().for_each(|row| self.guard.engine.restore(row));
             self.firewall.change(self.guard.engine.bans().map(|ban| Change::Add(ban.offender)));
+            // They were stored when the allow list was another.
+            self.free_the_allowed("it is on the allow list now");
         }
     }
 
@@ -236,15 +240,9 @@ impl Daemon {
         self.persist.hurry();
     }
 
-    /// A gateway or an own address may change while we run.
-    fn look_up_own_addresses(&mut self) {
-        if self.options.dry_run || self.own_looked_up.elapsed() < OWN_ADDRESSES_EVERY {
-            return;
-        }
-        self.own_looked_up = Instant::now();
-        let settings = mapping::engine_here(&self.setup.config, self.follower.files());
-        let freed = self.guard.engine.settings_changed(settings, now());
-        self.free(&freed, "it is an address of this machine, its gateway or its resolver now");
+    /// What the engine is to know, on this machine.
+    pub(super) fn engine_settings(&self, setup: &Setup) -> Settings {
+        mapping::engine_with(&setup.config, self.follower.files(), &self.own)
     }
 
     fn persist_if_due(&mut self) {
@@ -252,20 +250,6 @@ impl Daemon {
             let rows = self.guard.engine.changes();
             self.persist.send(rows, self.positions.take(), now());
         }
-    }
-
-    /// Reads configuration and rules again; on any error the running set stays.
-    pub(super) fn reload(&mut self) -> Result<Vec<Prefix>, Refused> {
-        let setup = match Setup::load(self.options.config.as_deref()) {
-            Ok(setup) => setup,
-            Err(refused) => {
-                log::error!("the new configuration is not used, the old one stays in force\n{refused}");
-                return Err(refused);
-            }
-        };
-        let freed = self.take_over(setup);
-        log::info!("reloaded: {} rule sets in force", self.setup.sets.len());
-        Ok(freed)
     }
 }
 

@@ -7,7 +7,10 @@ use std::thread;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::loading::Loaded;
 use super::persist::Stored;
+use crate::address::Prefix;
+use crate::config::Allow;
 use crate::{firewall, follow};
 
 /// Events waiting at a time; a batch of lines is up to 256 KiB, so this bounds memory, not speed.
@@ -25,6 +28,10 @@ pub(super) enum Event {
     Called,
     /// What was handed to the database is on the disk, or could not be written.
     Stored(Stored),
+    /// Configuration and rules were read again.
+    Loaded(Box<Loaded>),
+    /// This machine's own addresses, as this allow list wants them.
+    Own(Box<Allow>, Vec<Prefix>),
     /// SIGHUP.
     Reload,
     /// SIGTERM or SIGINT.

@@ -15,6 +15,7 @@ pub(super) struct Follower {
     number: u32,
     sources: Vec<Source>,
     names: Vec<Arc<str>>,
+    options: Options,
     handle: follow::Handle,
 }
 
@@ -42,7 +43,7 @@ impl Follower {
         let handle =
             follow::spawn(sources.clone(), stored, options, stamps(clock), events.clone(), wrap, end)?;
         let names = sources.iter().map(|source| source.name.as_str().into()).collect();
-        Ok(Self { number, sources, names, handle })
+        Ok(Self { number, sources, names, options, handle })
     }
 
     pub(super) fn is(&self, number: u32) -> bool {
@@ -57,8 +58,8 @@ impl Follower {
         self.sources.len()
     }
 
-    pub(super) fn follows(&self, sources: &[Source]) -> bool {
-        self.sources == sources
+    pub(super) fn follows(&self, sources: &[Source], options: Options) -> bool {
+        self.sources == sources && self.options == options
     }
 
     /// How many files these may be.

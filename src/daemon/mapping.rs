@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::own;
+use crate::address::Prefix;
 use crate::config::{self, Config};
 use crate::engine::{Offender, Settings, SpoofCaps, TrustPolicy};
 use crate::{firewall, follow};
@@ -70,7 +70,7 @@ pub(super) fn follow_options(config: &Config) -> follow::Options {
     follow::Options { notify: !polled, ..follow::Options::default() }
 }
 
-/// The engine's settings, without what only this machine knows: its own addresses are added by [`own`].
+/// The engine's settings, without what only this machine knows: its own addresses are added by [`engine_with`].
 pub(super) fn engine(config: &Config, files: usize) -> Settings {
     Settings {
         offender: Offender { ipv4: config.offender.ipv4, ipv6: config.offender.ipv6 },
@@ -86,7 +86,7 @@ pub(super) fn engine(config: &Config, files: usize) -> Settings {
 }
 
 /// The same on the machine that is guarded: nobody bans its own addresses, its gateways and resolvers.
-pub(super) fn engine_here(config: &Config, files: usize) -> Settings {
-    let networks = config.allow.networks.iter().copied().chain(own::prefixes(&config.allow));
+pub(super) fn engine_with(config: &Config, files: usize, own: &[Prefix]) -> Settings {
+    let networks = config.allow.networks.iter().chain(own).copied();
     Settings { allow: networks.collect(), ..engine(config, files) }
 }

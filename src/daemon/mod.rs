@@ -6,7 +6,7 @@
 //! core                     the one thread that decides
 //! persist, evidence        what is kept, by a thread of its own
 //! requests, status, tell   what is asked at the control socket
-//! reload, start, offline   beginnings and ends
+//! loading, reload, start, offline   beginnings and ends
 //! doctor                   is all as it should be?
 //! logger, report, tally    what is said and counted
 //! ```
@@ -16,6 +16,7 @@ pub mod doctor;
 mod event;
 mod evidence;
 mod feed;
+mod loading;
 mod logger;
 mod mapping;
 mod offline;

@@ -12,7 +12,7 @@ use super::event::Event;
 use super::evidence::Seen;
 use crate::address::Prefix;
 use crate::engine::Row;
-use crate::store::{self, BanLine, BanLines, BanRecord, Batch, PositionChange, Store, StoreError};
+use crate::store::{self, BanLine, BanLines, BanRecord, Batch, Keep, PositionChange, Store, StoreError};
 use crate::time::Time;
 
 /// Counters and positions may wait so long for each other; bans do not wait.
@@ -61,6 +61,7 @@ pub(super) struct Persist {
 enum Work {
     Batch(Batch, Vec<After>),
     Why(Prefix, Time, Ask),
+    Keep(Keep),
 }
 
 impl Persist {
@@ -152,6 +153,14 @@ impl Persist {
         }
     }
 
+    /// Takes other spans into force.
+    pub(super) fn set_keep(&self, keep: Keep) {
+        if let Some(work) = &self.work {
+            // The thread lives as long as we do.
+            let _ = work.send(Work::Keep(keep));
+        }
+    }
+
     /// The thread is done with the last batch.
     pub(super) fn stored(&mut self, stored: &Stored) {
         let now = Instant::now();
@@ -193,6 +202,7 @@ impl Persist {
 fn keep(mut store: Store, work: &Receiver<Work>, events: &SyncSender<Event>) {
     for work in work {
         match work {
+            Work::Keep(keep) => store.set_keep(keep),
             Work::Why(address, now, ask) => ask(store.why(&address, MOST_HISTORY, now)),
             Work::Batch(batch, after) => {
                 let now = batch.now;

@@ -10,19 +10,13 @@ use crate::firewall::Change;
 impl Daemon {
     /// Takes a valid configuration into force and returns who is freed since it is allowed now.
     pub(super) fn take_over(&mut self, mut setup: Setup) -> Vec<Prefix> {
-        logger::start(setup.config.log.to, setup.config.log.level);
+        logger::start(setup.log_to(self.options.dry_run), setup.config.log.level);
         self.change_firewall(&setup);
         self.change_sources(&setup);
-        let settings = mapping::engine_here(&setup.config, self.follower.files());
+        let settings = self.engine_settings(&setup);
         let freed = self.guard.engine.reload(settings, setup.policies(), now());
         self.guard.set_rules(setup.take_matcher());
-        for key in
-            [setup.config.state != self.setup.config.state, setup.config.control != self.setup.config.control]
-        {
-            if key {
-                log::warn!("`state` and `control` take effect at the next start");
-            }
-        }
+        self.persist.set_keep(start::keep(&setup));
         self.setup = setup;
         self.free(&freed, "it is on the allow list now");
         self.firewall.converge();
@@ -54,10 +48,10 @@ impl Daemon {
     /// Other sources: the new follower goes on where the old one stopped.
     fn change_sources(&mut self, setup: &Setup) {
         let sources = mapping::sources(&setup.config, &self.options.files);
-        if self.follower.follows(&sources) {
+        let (number, options) = (self.follower.number() + 1, mapping::follow_options(&setup.config));
+        if self.follower.follows(&sources, options) {
             return;
         }
-        let (number, options) = (self.follower.number() + 1, mapping::follow_options(&setup.config));
         match Follower::start(number, sources, &self.positions.all(), options, setup.clock(), &self.sender) {
             Ok(follower) => std::mem::replace(&mut self.follower, follower).stop(),
             Err(error) => log::error!("the new sources are not followed: {error}"),

@@ -9,7 +9,7 @@ use smallvec::{SmallVec, smallvec};
 use super::core::{Daemon, now};
 use super::report;
 use crate::address::{self, Prefix};
-use crate::control::reply::{Banned, Effect, Kept, Reloaded, Spared, Unbanned};
+use crate::control::reply::{Banned, Effect, Kept, Spared, Unbanned};
 use crate::control::{Accepted, Answer, Answering, Code, Length, Peer, Refusal, Reply, Request, Unban};
 use crate::engine::{self, Ban, Origin, Owner};
 use crate::firewall::{self, Change};
@@ -38,7 +38,7 @@ impl Daemon {
             Request::Status => Ok(Answer::Status(Box::new(self.status()))),
             Request::Bans => Ok(Answer::Bans(self.bans())),
             Request::Why { address } => return self.answer_why(address, answer),
-            Request::Reload => self.reload_asked(),
+            Request::Reload => return self.reload(Some(answer)),
             Request::Ban { prefixes, length, reason, force } => {
                 Ok(self.ban(&prefixes, length, &reason, force, &peer))
             }
@@ -119,16 +119,6 @@ impl Daemon {
         for prefix in prefixes {
             self.persist.after(report::line(format!("{what} {} {how}", address::display(prefix))));
         }
-    }
-
-    fn reload_asked(&mut self) -> Reply {
-        let freed = self.reload().map_err(|refused| Refusal::new(Code::Config, refused))?;
-        Ok(Answer::Reloaded(Reloaded {
-            rule_sets: self.setup.sets.iter().map(|set| set.set.name.clone()).collect(),
-            sources: self.setup.config.sources.iter().map(|source| source.name.clone()).collect(),
-            freed,
-            warnings: self.setup.warnings.iter().map(ToString::to_string).collect(),
-        }))
     }
 }
 

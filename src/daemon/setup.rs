@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use thiserror::Error;
 
 use super::mapping;
-use crate::config::{self, Config, Diagnostics, FileTrust, Loaded, ResolvedSet, SHIPPED};
+use crate::config::{self, Config, Diagnostics, FileTrust, Loaded, LogTo, ResolvedSet, SHIPPED};
 use crate::engine::{Engine, Guard, Policy};
 use crate::record::Clock;
 use crate::rules::{self, Compiled, Fault, Matcher, RuleSet, Severity};
@@ -65,6 +65,11 @@ impl Setup {
     /// What the rule sets look for; the compiled sets move into it.
     pub fn take_matcher(&mut self) -> Matcher {
         Matcher::new(std::mem::take(&mut self.compiled))
+    }
+
+    /// Where our messages go; a dry run speaks to whoever started it.
+    pub(super) fn log_to(&self, dry_run: bool) -> LogTo {
+        if dry_run { LogTo::Stderr } else { self.config.log.to }
     }
 
     /// Makes clocks that begin at the present, whenever that is.

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::unistd::Group;
 use thiserror::Error;
@@ -12,14 +12,15 @@ use super::core::{Daemon, End, RunOptions, finish, now};
 use super::event::{Event, QUEUE, forward, signals};
 use super::evidence::Evidence;
 use super::feed::Follower;
+use super::loading::Loading;
 use super::persist::Persist;
 use super::positions::Positions;
 use super::setup::{Refused, Setup};
 use super::streams::Streams;
 use super::tally::Tallies;
-use super::{logger, mapping};
+use super::{logger, mapping, own};
 use crate::address::Prefix;
-use crate::config::{LogTo, ResolvedSet};
+use crate::config::ResolvedSet;
 use crate::control::{Access, BindError, Call, Limits, Listener, Server};
 use crate::engine::{Engine, Guard};
 use crate::firewall::{self, Worker};
@@ -59,8 +60,7 @@ pub enum NoStart {
 /// When it cannot start; once it runs, it goes on whatever happens.
 pub fn run(options: RunOptions) -> Result<(), NoStart> {
     let setup = Setup::load(options.config.as_deref())?;
-    let to = if options.dry_run { LogTo::Stderr } else { setup.config.log.to };
-    logger::start(to, setup.config.log.level);
+    logger::start(setup.log_to(options.dry_run), setup.config.log.level);
     setup.warnings.iter().for_each(|warning| log::warn!("{warning}"));
     let (sender, events) = sync_channel(QUEUE);
     signals(sender.clone())?;
@@ -85,11 +85,9 @@ fn assemble(
     calls: Receiver<Call>,
 ) -> Result<Daemon, NoStart> {
     let sources = mapping::sources(&setup.config, &options.files);
-    let settings = match options.dry_run {
-        // A log to try things out on may be another machine's.
-        true => mapping::engine(&setup.config, mapping::files(&sources)),
-        false => mapping::engine_here(&setup.config, mapping::files(&sources)),
-    };
+    // A log to try things out on may be another machine's.
+    let own = if options.dry_run { Vec::new() } else { own::prefixes(&setup.config.allow) };
+    let settings = mapping::engine_with(&setup.config, mapping::files(&sources), &own);
     let mut engine = Engine::new(settings, setup.policies());
     let Restored { store, positions, mut released } = restore(&options, &setup, &mut engine)?;
     // Bans that ended while nobody looked are still in the table; nothing else tells them from others' entries.
@@ -101,6 +99,7 @@ fn assemble(
     let firewall_settings = mapping::firewall(&setup.config, options.dry_run);
     let firewall = firewall(&firewall_settings, desired, released, &sender)?;
     let guard = Guard::new(setup.take_matcher(), engine, Vec::new());
+    let loading = Loading::new(&setup.config);
     let follow_options = mapping::follow_options(&setup.config);
     let follower = Follower::start(0, sources, &positions.all(), follow_options, setup.clock(), &sender)?;
     Ok(Daemon {
@@ -117,7 +116,8 @@ fn assemble(
         evidence: Evidence::default(),
         tallies: Tallies::default(),
         started: now(),
-        own_looked_up: Instant::now(),
+        own,
+        loading,
     })
 }
 
@@ -146,14 +146,18 @@ fn restore(options: &RunOptions, setup: &Setup, engine: &mut Engine) -> Result<R
 
 /// The database that the configuration names, locked for us.
 pub(super) fn open_store(setup: &Setup) -> Result<Store, StoreError> {
+    Store::open(Lock::acquire(&setup.config.state)?, keep(setup), now())
+}
+
+/// How long the database keeps what the rule sets in force need.
+pub(super) fn keep(setup: &Setup) -> Keep {
     let longest = |span: fn(&ResolvedSet) -> Duration| setup.sets.iter().map(span).max().unwrap_or_default();
-    let keep = Keep {
+    Keep {
         history: setup.config.history,
         windows: longest(|set| set.threshold.within),
         trust: setup.config.trust.remember,
         escalation: longest(|set| set.ban.escalate.map(|escalate| escalate.forget).unwrap_or_default()),
-    };
-    Store::open(Lock::acquire(&setup.config.state)?, keep, now())
+    }
 }
 
 /// Starts the firewall's worker; it brings the table in step at once.

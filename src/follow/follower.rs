@@ -145,8 +145,11 @@ impl Input {
         let own = stored.iter().filter(|stored| stored.source == source.name).cloned().collect();
         match source.kind {
             Kind::Files => Self::Files(Group::new(id, source, own, notes)),
-            Kind::Fifo => Self::Pipe(Pipe::fifo(id, &source.path, source.through_links)),
-            Kind::StandardInput => Self::Pipe(Pipe::standard_input(id)),
+            Kind::Fifo => {
+                let pipe = Pipe::fifo(id, &source.path, source.through_links);
+                Self::Pipe(pipe.of_old_lines(source.from_start))
+            }
+            Kind::StandardInput => Self::Pipe(Pipe::standard_input(id).of_old_lines(source.from_start)),
         }
     }
 

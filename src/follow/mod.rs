@@ -66,7 +66,7 @@ pub struct Source {
     /// Follow symlinks; off for directories in which somebody else may make links, as in a jail.
     pub through_links: bool,
     /// At the first sight of a source that has no stored position: read what is there already, instead of starting at
-    /// the end. Files that appear later are always read from their beginning.
+    /// the end. Files that appear later are always read from their beginning. What a pipe brings then counts at its stamps.
     pub from_start: bool,
 }
 

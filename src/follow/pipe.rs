@@ -25,6 +25,8 @@ pub(super) struct Pipe {
     pub(super) path: Arc<str>,
     fifo: Option<PathBuf>,
     through_links: bool,
+    /// What comes was written some time ago, as in `cat old.log |`.
+    backlog: bool,
     open: Option<Open>,
     /// Another FIFO that took its place.
     next: Option<Open>,
@@ -58,6 +60,7 @@ impl Pipe {
             path: path.to_string_lossy().into(),
             fifo: Some(path.to_owned()),
             through_links,
+            backlog: false,
             open: None,
             next: None,
             ended: false,
@@ -86,6 +89,11 @@ impl Pipe {
             Err(error) => (pipe.ended, pipe.trouble) = (true, Some(reason(&error))),
         }
         pipe
+    }
+
+    /// Says whether what it brings was written some time ago.
+    pub(super) fn of_old_lines(self, backlog: bool) -> Self {
+        Self { backlog, ..self }
     }
 
     /// The descriptor to wait for, where there is one.
@@ -184,8 +192,8 @@ impl Pipe {
             self.tally.lines += memchr_iter(b'\n', bytes).count() as u64;
             self.tally.last_data = Some(eyes.now);
             let first = std::mem::take(&mut open.untouched);
-            let (source, path, file) = (self.source, &self.path, open.key);
-            sink(Chunk { source, path, file, bytes, position: None, first, backlog: false })?;
+            let (source, path, file, backlog) = (self.source, &self.path, open.key, self.backlog);
+            sink(Chunk { source, path, file, bytes, position: None, first, backlog })?;
         }
         open.carry.clear();
         open.carry.extend_from_slice(filled.get(at..).unwrap_or_default());

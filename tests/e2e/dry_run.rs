@@ -2,10 +2,10 @@
 
 use std::process::{Command, Stdio};
 
-use nix::sys::signal::Signal::SIGTERM;
+use nix::sys::signal::Signal::{SIGHUP, SIGTERM};
 use nix::unistd::geteuid;
 
-use super::stand::{PROGRAM, Running, Stand, append, failure, run, until};
+use super::stand::{PROGRAM, Running, Stand, append, failure, run, stamped_ago, until};
 
 const ATTACKER: &str = "203.0.113.7";
 
@@ -44,4 +44,32 @@ fn a_dry_run_on_standard_input_ends_with_it() {
     assert!(ended.code == 0 && ended.err.contains("would ban 203.0.113.7"), "{ended:?}");
     let empty = run(as_nobody().args(["run", "--dry-run", "-"]), "");
     assert!(empty.code == 0 && !empty.err.contains("would ban"), "{empty:?}");
+}
+
+/// `cat old.log |`: six failures, one an hour, are no attack, though they arrive together.
+#[test]
+fn a_dry_run_on_standard_input_counts_lines_when_they_were_written() {
+    let line = |hours: u32| {
+        let message = format!("Failed password for root from {ATTACKER} port 4242 ssh2");
+        stamped_ago(u64::from(hours) * 3600, &format!("sshd[{hours}]"), &message) + "\n"
+    };
+    let lines: String = (1..=6).rev().map(line).collect();
+    let ended = run(as_nobody().args(["run", "--dry-run", "-"]), &lines);
+    assert!(ended.code == 0 && !ended.err.contains("would ban"), "{ended:?}");
+}
+
+#[test]
+fn a_dry_run_speaks_to_its_terminal_after_a_reload_too() {
+    let stand = Stand::pf();
+    stand.configure();
+    let text = std::fs::read_to_string(stand.config()).unwrap().replace("to: stderr", "to: syslog");
+    std::fs::write(stand.config(), text).unwrap();
+    let (config, log) = (stand.config(), stand.file("auth.log"));
+    let daemon = Running::start(Command::new(PROGRAM).args(["run", "--dry-run", "-c"]).arg(config).arg(&log));
+    let told = || format!("{:#?}", daemon.said());
+    until("it starts", || daemon.says("started: ") == 1, told);
+    daemon.signal(SIGHUP);
+    until("it reloads", || daemon.says("reloaded: ") == 1, told);
+    stand.fail(ATTACKER, 5);
+    until("it goes on", || daemon.says("would ban 203.0.113.7 for 1h") == 1, told);
 }

@@ -16,8 +16,8 @@ use std::time::{Duration, SystemTime};
 
 pub use self::finding::{Finding, Grade};
 
-use super::mapping;
 use super::setup::{Refused, Setup};
+use super::{mapping, own};
 use crate::address;
 use crate::control::reply::{Status, Why};
 use crate::control::{Answer, Client, Failure, Request};
@@ -102,7 +102,8 @@ fn status(socket: &Path) -> Result<Status, Failure> {
 
 fn lockout(setup: &Setup, at: &Surroundings) -> Finding {
     let peer = at.session.as_deref().and_then(lockout::peer);
-    let settings = mapping::engine_here(&setup.config, setup.config.sources.len());
+    let own = own::prefixes(&setup.config.allow);
+    let settings = mapping::engine_with(&setup.config, setup.config.sources.len(), &own);
     let why = peer.and_then(|peer| why(&setup.config.control.socket, peer));
     lockout::finding(peer, &settings, why.as_ref())
 }

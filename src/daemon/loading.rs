@@ -1,0 +1,156 @@
+//! What takes longer than deciding may wait, done by threads of its own: reading the configuration, whose custom rules
+//! are attacked, and looking up this machine's addresses, for which route(8) may take seconds.
+
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::core::{Daemon, now};
+use super::event::Event;
+use super::own;
+use super::setup::{Refused, Setup};
+use crate::address::Prefix;
+use crate::config::{Allow, Config, Control};
+use crate::control::reply::Reloaded;
+use crate::control::{Answer, Answering, Code, Refusal, Reply};
+
+/// How often this machine's own addresses, gateways and resolvers are looked up again.
+const OWN_ADDRESSES_EVERY: Duration = Duration::from_secs(300);
+
+/// What a thread has read.
+pub(super) struct Loaded {
+    setup: Result<Setup, Refused>,
+    own: Vec<Prefix>,
+}
+
+/// Reloads under way, and what holds until the next start.
+pub(super) struct Loading {
+    /// Who waits for the one that is under way.
+    running: Option<Vec<Answering>>,
+    /// Who asked meanwhile: files may have changed since it began to read them.
+    next: Option<Vec<Answering>>,
+    /// The database and the socket are held as long as the daemon runs.
+    held: (PathBuf, Control),
+    looked_up: Instant,
+    looks_up: bool,
+}
+
+impl Loading {
+    pub(super) fn new(config: &Config) -> Self {
+        let held = (config.state.clone(), config.control.clone());
+        Self { running: None, next: None, held, looked_up: Instant::now(), looks_up: false }
+    }
+
+    /// What a configuration changes and a reload cannot.
+    fn later(&self, config: &Config) -> Vec<String> {
+        let (state, control) = &self.held;
+        let mut later = Vec::new();
+        if config.state != *state {
+            later.push(format!(
+                "`state` takes effect at the next start; {} is used until then",
+                state.display()
+            ));
+        }
+        if config.control != *control {
+            let socket = control.socket.display();
+            later.push(format!(
+                "`control` takes effect at the next start; the daemon is reached with `--socket {socket}` until then"
+            ));
+        }
+        later
+    }
+}
+
+impl Daemon {
+    /// Reads configuration and rules again in a thread, one at a time; whoever asked is answered then.
+    pub(super) fn reload(&mut self, asker: Option<Answering>) {
+        if self.loading.running.is_some() {
+            self.loading.next.get_or_insert_default().extend(asker);
+        } else {
+            self.load(asker.into_iter().collect());
+        }
+    }
+
+    fn load(&mut self, askers: Vec<Answering>) {
+        let (file, sender, dry_run) =
+            (self.options.config.clone(), self.sender.clone(), self.options.dry_run);
+        let read = move || {
+            let setup = Setup::load(file.as_deref());
+            let allow = setup.as_ref().ok().filter(|_| !dry_run).map(|setup| &setup.config.allow);
+            let own = allow.map(own::prefixes).unwrap_or_default();
+            // At the end nobody listens any more.
+            let _ = sender.send(Event::Loaded(Box::new(Loaded { setup, own })));
+        };
+        match thread::Builder::new().name("reload".to_owned()).spawn(read) {
+            Ok(_) => self.loading.running = Some(askers),
+            Err(error) => {
+                let why = format!("nothing was read again: the system has no thread left ({error})");
+                log::error!("{why}");
+                let refused = Refusal::new(Code::Failed, why);
+                askers.into_iter().for_each(|asker| asker.send(Err(refused.clone())));
+            }
+        }
+    }
+
+    /// Takes over what was read; on any error the running set stays.
+    pub(super) fn loaded(&mut self, loaded: Loaded) {
+        let reply = self.taken_over(loaded);
+        let askers = self.loading.running.take().unwrap_or_default();
+        askers.into_iter().for_each(|asker| asker.send(reply.clone()));
+        if let Some(askers) = self.loading.next.take() {
+            self.load(askers);
+        }
+    }
+
+    fn taken_over(&mut self, loaded: Loaded) -> Reply {
+        let setup = loaded.setup.map_err(|refused| {
+            log::error!("the new configuration is not used, the old one stays in force\n{refused}");
+            Refusal::new(Code::Config, refused)
+        })?;
+        let later = self.loading.later(&setup.config);
+        self.own = loaded.own;
+        let freed = self.take_over(setup);
+        let warnings = self.setup.warnings.iter().map(ToString::to_string).chain(later);
+        let warnings: Vec<String> = warnings.collect();
+        warnings.iter().for_each(|warning| log::warn!("{warning}"));
+        log::info!("reloaded: {} rule sets in force", self.setup.sets.len());
+        Ok(Answer::Reloaded(Reloaded {
+            rule_sets: self.setup.sets.iter().map(|set| set.set.name.clone()).collect(),
+            sources: self.setup.config.sources.iter().map(|source| source.name.clone()).collect(),
+            freed,
+            warnings,
+        }))
+    }
+
+    /// A gateway or an own address may change while we run.
+    pub(super) fn look_up_own_addresses(&mut self) {
+        let loading = &mut self.loading;
+        if self.options.dry_run || loading.looks_up || loading.looked_up.elapsed() < OWN_ADDRESSES_EVERY {
+            return;
+        }
+        loading.looked_up = Instant::now();
+        let (allow, sender) = (self.setup.config.allow.clone(), self.sender.clone());
+        let look = move || {
+            let found = own::prefixes(&allow);
+            let _ = sender.send(Event::Own(Box::new(allow), found));
+        };
+        // Without a thread it is tried again in some minutes.
+        loading.looks_up = thread::Builder::new().name("own addresses".to_owned()).spawn(look).is_ok();
+    }
+
+    /// Takes them over, unless another configuration wants others by now.
+    pub(super) fn looked_up(&mut self, allow: &Allow, found: Vec<Prefix>) {
+        self.loading.looks_up = false;
+        if *allow == self.setup.config.allow {
+            self.own = found;
+            self.free_the_allowed("it is an address of this machine, its gateway or its resolver now");
+        }
+    }
+
+    /// Frees whoever may not be banned, as the allow list stands.
+    pub(super) fn free_the_allowed(&mut self, why: &str) {
+        let settings = self.engine_settings(&self.setup);
+        let freed = self.guard.engine.settings_changed(settings, now());
+        self.free(&freed, why);
+    }
+}
