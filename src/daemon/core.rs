@@ -118,6 +118,7 @@ impl Daemon {
         if batch.first {
             self.guard.turn_over(source);
         }
+        self.guard.recall(source, &batch.before);
         let time = now();
         let when = if batch.backlog { When::Stamped(time) } else { When::Arrived(time) };
         if batch.backlog {

@@ -29,7 +29,7 @@ fn what_a_reload_cannot_change_is_said_with_the_way_to_the_daemon() {
         assert!(warnings.contains("`state` takes effect at the next start"), "{warnings}");
         assert!(warnings.contains(&format!("`--socket {socket}`")), "{warnings}");
     }
-    assert_eq!(stand.says("`control` takes effect at the next start"), 2);
+    stand.until("it is logged too", |stand| stand.says("`control` takes effect at the next start") == 2);
     rewrite(&stand, "other.sock", "control.sock");
     rewrite(&stand, "other.db", "state.db");
     assert!(!stand.cli(&["reload", "--json"]).out.contains("at the next start"));
