@@ -165,7 +165,10 @@ impl World {
         let mut left = chunks;
         loop {
             let looked = follower.look(self.now, &mut |chunk| {
-                self.store(chunk.path, chunk.position.unwrap());
+                match chunk.position {
+                    Some(position) => self.store(chunk.path, position),
+                    None => self.stored.retain(|stored| chunk.gone && *stored.path != **chunk.path),
+                }
                 self.take(chunk.bytes);
                 left -= 1;
                 if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

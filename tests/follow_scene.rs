@@ -65,6 +65,9 @@ impl Scene {
         for batch in &self.batches {
             let (path, position) = (batch.path.to_string(), batch.position.clone().unwrap_or_default());
             self.stored.retain(|stored| stored.path != path);
+            if batch.gone {
+                continue;
+            }
             self.stored.push(Stored { source: "log".to_owned(), path, position });
         }
         text(&self.batches)

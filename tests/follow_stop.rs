@@ -137,11 +137,12 @@ fn links_and_fifos_in_the_place_of_a_log_are_refused_where_they_are_not_to_be_fo
     symlink(scene.path("secret"), scene.path("log")).unwrap();
     nix::unistd::mkfifo(&scene.path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let source = Source { through_links: false, from_start: true, ..scene.source("log") };
-    scene.follow(&[source, scene.source("fifo")]);
+    let fifo = Source { through_links: false, ..scene.source("fifo") };
+    scene.follow(&[source, fifo]);
     assert_eq!(scene.look(), "");
     let notes = scene.notes();
     assert!(notes.contains("log is a symlink, and this source does not follow them"), "{notes}");
-    assert!(notes.contains("fifo is a FIFO; say so in the source's settings"), "{notes}");
+    assert!(notes.contains("fifo is a FIFO; make it a source of its own"), "{notes}");
 }
 
 #[test]
@@ -185,4 +186,77 @@ fn a_flood_in_one_log_does_not_keep_the_others_waiting() {
     });
     assert!(looked.more && taken < 2_000_000 && scene.follower.as_ref().unwrap().status()[1].lines == 1);
     assert_eq!(scene.look().len(), 8_200_000 - (taken - 4));
+}
+
+#[test]
+fn what_appears_while_stopped_under_a_pattern_that_matched_nothing_is_read() {
+    let mut scene = Scene::new();
+    scene.follow(&[scene.source("*.log")]);
+    assert_eq!(scene.look(), "");
+    for stored in &mut scene.stored {
+        stored.source = "*.log".to_owned();
+    }
+    scene.append("a.log", "while stopped\n");
+    scene.follow(&[scene.source("*.log")]);
+    assert_eq!(scene.look(), "while stopped\n");
+}
+
+#[test]
+fn the_position_of_a_file_that_matches_no_more_is_given_up() {
+    let mut scene = Scene::new();
+    scene.append("a.log", "");
+    scene.append("b.log", "");
+    scene.follow(&[scene.source("*.log")]);
+    scene.look();
+    assert_eq!(scene.stored.len(), 3, "two files and the pattern");
+    fs::remove_file(scene.path("a.log")).unwrap();
+    (0..20).for_each(|_| drop(scene.look()));
+    let left: Vec<_> = scene.stored.iter().filter(|stored| stored.path.contains("a.log")).collect();
+    assert!(left.is_empty() && scene.stored.len() == 2, "{left:?}");
+}
+
+#[test]
+fn a_thousand_strangers_do_not_hide_a_log_from_its_pattern() {
+    let mut scene = Scene::new();
+    (0..1100).for_each(|n| scene.append(&format!("a{n:04}.gz"), ""));
+    scene.append("z.log", "");
+    scene.follow(&[scene.source("*")]);
+    scene.append("z.log", "seen\n");
+    assert_eq!(scene.look(), "seen\n");
+}
+
+#[test]
+fn a_log_that_does_not_come_back_is_told_of_once_it_is_no_rotation() {
+    let mut scene = Scene::new();
+    scene.append("log", "one\n");
+    scene.follow_log();
+    scene.look();
+    fs::remove_file(scene.path("log")).unwrap();
+    let trouble = |scene: &Scene| scene.follower.as_ref().unwrap().status()[0].trouble.clone();
+    scene.look();
+    assert_eq!((scene.notes(), trouble(&scene)), (String::new(), None));
+    (0..20).for_each(|_| drop(scene.look()));
+    assert!(trouble(&scene).is_some_and(|trouble| trouble.contains("is not there")));
+    assert_eq!(scene.notes().matches("is not there; it will be read").count(), 1);
+    scene.append("log", "back\n");
+    assert_eq!(scene.look(), "back\n");
+    assert_eq!(trouble(&scene), None);
+}
+
+#[test]
+fn the_lines_before_the_place_where_reading_goes_on_come_along_once() {
+    let mut scene = Scene::new();
+    scene.append("log", "");
+    scene.follow_log();
+    scene.append("log", &format!("{}\nlast\n", "x".repeat(16_000)));
+    scene.look();
+    assert!(scene.batches.iter().all(|batch| batch.before.is_empty()));
+    scene.append("log", "more\n");
+    scene.follow_log();
+    assert_eq!(scene.look(), "more\n");
+    let before: Vec<_> = scene.batches.iter().map(|batch| String::from_utf8_lossy(&batch.before)).collect();
+    assert!(before.iter().any(|before| before.ends_with("\nlast\n")), "{before:?}");
+    scene.append("log", "and more\n");
+    scene.look();
+    assert!(scene.batches.iter().all(|batch| batch.before.is_empty()));
 }

@@ -99,3 +99,31 @@ fn a_slow_receiver_holds_reading_up_and_loses_nothing() {
     scene.append("log", "nobody listens\n");
     handle.join();
 }
+
+/// With a tick of an hour, the end of a writer must make the next one heard.
+#[test]
+fn writers_of_a_pipe_may_come_and_go() {
+    let scene = Scene::new();
+    nix::unistd::mkfifo(&scene.path("log"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let (handle, batches) = start(Source::argument(scene.path("log")), false, FOREVER);
+    for n in 0..20 {
+        let mut writer = OpenOptions::new().write(true).open(scene.path("log")).unwrap();
+        writer.write_all(format!("{n}\n").as_bytes()).unwrap();
+        drop(writer);
+        assert_eq!(wait_for(&batches, "\n"), format!("{n}\n"));
+    }
+    handle.stop();
+    handle.join();
+}
+
+#[test]
+fn a_pipe_that_appears_where_a_log_was_expected_is_read() {
+    let scene = Scene::new();
+    let (handle, batches) = start(scene.source("log"), false, Duration::from_millis(5));
+    nix::unistd::mkfifo(&scene.path("log"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut writer = OpenOptions::new().write(true).open(scene.path("log")).unwrap();
+    writer.write_all(b"heard\n").unwrap();
+    assert_eq!(wait_for(&batches, "\n"), "heard\n");
+    handle.stop();
+    handle.join();
+}

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use smallvec::smallvec;
 
+use super::changeover::Leaving;
 use super::event::Event;
 use super::evidence::{Evidence, Seen};
 use super::loading::Loading;
@@ -46,6 +47,7 @@ pub(super) struct Daemon {
     pub(super) setup: Setup,
     pub(super) guard: Guard,
     pub(super) firewall: Arc<firewall::Handle>,
+    pub(super) leaving: Leaving,
     pub(super) follower: feed::Follower,
     pub(super) positions: Positions,
     pub(super) streams: Streams,
@@ -121,6 +123,7 @@ impl Daemon {
         if batch.first {
             self.guard.turn_over(source);
         }
+        self.guard.recall(source, &batch.before);
         let when = if batch.backlog { When::Written(time) } else { When::Arrived(time) };
         if batch.backlog {
             // We may have run for months: the year of a stamp is guessed from now, not from our start.
@@ -167,7 +170,7 @@ impl Daemon {
         if freed.is_empty() {
             return;
         }
-        self.firewall.change(freed.iter().copied().map(Change::Remove));
+        self.leaving.add(&self.firewall, freed);
         self.tallies.unbans += freed.len() as u64;
         for offender in freed {
             self.persist.after(report::line(format!("unbanned {}: {why}", address::display(offender))));
@@ -233,7 +236,7 @@ impl Daemon {
                     log::warn!(
                         "{name} was put into the table by somebody else and is taken out again: {why}"
                     );
-                    self.firewall.change([Change::Remove(offender)]);
+                    self.leaving.add(&self.firewall, &[offender]);
                 }
             }
         }

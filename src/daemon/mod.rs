@@ -11,6 +11,7 @@
 //! logger, report, tally    what is said and counted
 //! ```
 
+mod changeover;
 mod core;
 pub mod doctor;
 mod event;

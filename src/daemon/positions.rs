@@ -11,6 +11,8 @@ use crate::store::{FilePosition, PositionChange};
 pub(super) struct Positions {
     known: HashMap<(String, Arc<str>), Position>,
     changed: Vec<(String, Arc<str>)>,
+    /// Those that are of no use any more.
+    gone: Vec<(String, Arc<str>)>,
 }
 
 impl Positions {
@@ -27,13 +29,20 @@ impl Positions {
                 None
             }
         };
-        Self { known: stored.into_iter().filter_map(entry).collect(), changed: Vec::new() }
+        Self { known: stored.into_iter().filter_map(entry).collect(), changed: Vec::new(), gone: Vec::new() }
     }
 
     /// Takes over the position behind a batch.
     pub(super) fn note(&mut self, source: &str, batch: &Batch) {
-        let Some(position) = &batch.position else { return };
         let key = (source.to_owned(), Arc::clone(&batch.path));
+        if batch.gone {
+            self.changed.retain(|changed| *changed != key);
+            self.known.remove(&key);
+            self.gone.push(key);
+            return;
+        }
+        let Some(position) = &batch.position else { return };
+        self.gone.retain(|gone| *gone != key);
         if !self.changed.contains(&key) {
             self.changed.push(key.clone());
         }
@@ -43,7 +52,9 @@ impl Positions {
     /// Those that changed since the last call, as the database keeps them.
     pub(super) fn take(&mut self) -> Vec<PositionChange> {
         let changed = std::mem::take(&mut self.changed);
-        changed.into_iter().filter_map(|key| self.change(&key)).collect()
+        let gone = std::mem::take(&mut self.gone).into_iter();
+        let gone = gone.map(|(source, file)| PositionChange::Gone { source, file: file.to_string() });
+        gone.chain(changed.iter().filter_map(|key| self.change(key))).collect()
     }
 
     /// Has all of them written again.

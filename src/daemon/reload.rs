@@ -1,11 +1,11 @@
 //! A reload: new configuration and rules into force, nobody unbanned, nobody banned again.
 
+use super::changeover::{empty_later, is_same_table};
 use super::core::{Daemon, now};
 use super::feed::Follower;
 use super::setup::Setup;
 use super::{logger, mapping, start};
 use crate::address::Prefix;
-use crate::firewall::Change;
 
 impl Daemon {
     /// Takes a valid configuration into force and returns who is freed since it is allowed now.
@@ -24,7 +24,8 @@ impl Daemon {
         freed
     }
 
-    /// Another table or tool: the new one is filled before the old one is emptied, so that the gate never opens.
+    /// Another table or tool: the new one is filled before the old one is emptied, so that the gate never opens. A new
+    /// worker on the same table learns what the old one has not taken out yet.
     fn change_firewall(&mut self, setup: &Setup) {
         let [old, new] =
             [&self.setup, setup].map(|setup| mapping::firewall(&setup.config, self.options.dry_run));
@@ -32,14 +33,14 @@ impl Daemon {
             return;
         }
         let desired: Vec<Prefix> = self.guard.engine.bans().map(|ban| ban.offender).collect();
-        match start::firewall(&new, desired.clone(), Vec::new(), &self.sender) {
+        let same = is_same_table(&old, &new);
+        let owed = if same { self.leaving.owed() } else { Vec::new() };
+        match start::firewall(&new, desired.clone(), owed, &self.sender) {
             Ok(handle) => {
-                let same_table =
-                    (&old.backend, &old.table, &old.anchor) == (&new.backend, &new.table, &new.anchor);
-                if !same_table {
-                    self.firewall.change(desired.into_iter().map(Change::Remove));
+                let before = std::mem::replace(&mut self.firewall, handle);
+                if !same {
+                    empty_later(before, &self.firewall, desired);
                 }
-                self.firewall = handle;
             }
             Err(why) => log::error!("the firewall's new settings are not used: {why}"),
         }

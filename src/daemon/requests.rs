@@ -103,7 +103,7 @@ impl Daemon {
 
     fn unban(&mut self, whom: &Unban, peer: &Peer) -> Answer {
         let answer = unbanned(whom, self.guard.engine.unban(&whom.prefixes(), now()));
-        self.firewall.change(answer.unbanned.iter().copied().map(Change::Remove));
+        self.leaving.add(&self.firewall, &answer.unbanned);
         self.tallies.unbans += answer.unbanned.len() as u64;
         self.say(&answer.unbanned, &format!("by hand (uid {})", peer.uid), "unbanned");
         Answer::Unbanned(answer)

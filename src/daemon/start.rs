@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::unistd::Group;
 use thiserror::Error;
 
+use super::changeover::Leaving;
 use super::core::{Daemon, End, RunOptions, finish, now};
 use super::event::{Event, QUEUE, forward, signals};
 use super::evidence::Evidence;
@@ -108,6 +109,7 @@ fn assemble(
         setup,
         guard,
         firewall,
+        leaving: Leaving::default(),
         follower,
         positions,
         streams: Streams::default(),

@@ -63,6 +63,13 @@ impl Reader {
         self.previous.clear();
     }
 
+    /// Takes note of lines that were judged before a stop, for a repeat of the last one.
+    pub fn recall(&mut self, matcher: &Matcher, lines: &[u8]) {
+        for line in lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+            self.each_match(matcher, line, |_, _, _, _| {});
+        }
+    }
+
     /// Calls `found` with every match of a line, and how many times it was written; true if there was one.
     ///
     /// "last message repeated" gives the matches of the line before it again.
@@ -151,6 +158,11 @@ impl Guard {
     /// The source's file ended: what follows is not a repeat of its last line.
     pub fn turn_over(&mut self, source: usize) {
         self.sources[source].reader.turn_over();
+    }
+
+    /// Takes note of lines of a source that were judged before a stop, for a repeat of the last one.
+    pub fn recall(&mut self, source: usize, lines: &[u8]) {
+        self.sources[source].reader.recall(&self.matcher, lines);
     }
 
     /// Judges one line of a source and reports what became of it in each rule set that knows it; true if any does.

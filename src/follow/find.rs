@@ -58,6 +58,7 @@ impl Found {
         tail.backlog_until = size;
         if offset > 0 {
             tail.jump(offset)?;
+            tail.recall()?;
         }
         Ok(tail)
     }

@@ -79,7 +79,7 @@ impl Follower {
             inputs.push(Input::new(SourceId(index), source, stored, &mut notes));
         }
         let mut eyes = Eyes { now, quiet, away: false, notes: &mut notes };
-        inputs.iter_mut().for_each(|input| input.observe(&mut eyes));
+        observe_all(&mut inputs, &mut eyes);
         Self { inputs, quiet, looked: now, buf: vec![0; BUFFER].into(), notes, stamps: Box::new(|_, _| None) }
     }
 
@@ -96,7 +96,7 @@ impl Follower {
         self.looked = now;
         let mut eyes = Eyes { now, quiet: self.quiet, away, notes: &mut self.notes };
         let mut looked = Looked::default();
-        self.inputs.iter_mut().for_each(|input| input.observe(&mut eyes));
+        observe_all(&mut self.inputs, &mut eyes);
         let mut logs: Vec<&mut Log> = self.inputs.iter_mut().flat_map(Input::logs_mut).collect();
         let caught_up = match catch_up(&mut logs, &mut *self.stamps, &mut eyes, &mut self.buf, sink) {
             ControlFlow::Continue(caught_up) => caught_up,
@@ -140,22 +140,33 @@ impl Follower {
     }
 }
 
+fn observe_all(inputs: &mut [Input], eyes: &mut Eyes<'_>) {
+    (0..).zip(inputs).for_each(|(index, input)| input.observe(SourceId(index), eyes));
+}
+
 impl Input {
     fn new(id: SourceId, source: Source, stored: &[Stored], notes: &mut Vec<String>) -> Self {
         let own = stored.iter().filter(|stored| stored.source == source.name).cloned().collect();
         match source.kind {
             Kind::Files => Self::Files(Group::new(id, source, own, notes)),
-            Kind::Fifo => {
-                let pipe = Pipe::fifo(id, &source.path, source.through_links);
-                Self::Pipe(pipe.of_old_lines(source.from_start))
-            }
+            Kind::Fifo => Self::fifo(id, &source),
             Kind::StandardInput => Self::Pipe(Pipe::standard_input(id).of_old_lines(source.from_start)),
         }
     }
 
-    fn observe(&mut self, eyes: &mut Eyes<'_>) {
+    fn fifo(id: SourceId, source: &Source) -> Self {
+        let pipe = Pipe::fifo(id, &source.path, source.through_links);
+        Self::Pipe(pipe.of_old_lines(source.from_start))
+    }
+
+    fn observe(&mut self, id: SourceId, eyes: &mut Eyes<'_>) {
         match self {
-            Self::Files(group) => group.observe(eyes),
+            Self::Files(group) => {
+                group.observe(eyes);
+                if let Some(source) = group.became_fifo() {
+                    *self = Self::fifo(id, source);
+                }
+            }
             Self::Pipe(pipe) => pipe.observe(eyes),
         }
     }
@@ -168,6 +179,7 @@ impl Input {
                 for log in &mut group.logs {
                     more |= log.read(eyes, buf, sink)?;
                 }
+                group.tell(sink)?;
             }
         }
         ControlFlow::Continue(more)

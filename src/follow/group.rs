@@ -1,14 +1,16 @@
 //! One source of files: a path, or all paths that match a pattern.
 
+use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::logfile::{Eyes, Log, Start};
-use super::open::Sight;
+use super::open::{IS_FIFO, Sight};
 use super::position::{FileKey, Position, Stored};
 use super::rotations::{belongs_to, looks_packed};
-use super::{Source, SourceId};
+use super::{Chunk, Sink, Source, SourceId};
 
 /// How often a pattern is looked up anew.
 const EXPAND_EVERY: Duration = Duration::from_secs(1);
@@ -24,12 +26,22 @@ pub(super) struct Group {
     pattern: Option<Pattern>,
     stored: Vec<Stored>,
     pub(super) logs: Vec<Log>,
+    /// Followed no more, which nobody was told yet.
+    gone: Vec<Arc<str>>,
 }
 
 struct Pattern {
     text: glob::Pattern,
     expanded: Option<Instant>,
     crowded: bool,
+    /// That it was looked up is stored, under the pattern itself: what matches after a stop came meanwhile.
+    is_stored: bool,
+}
+
+impl Pattern {
+    fn new(text: glob::Pattern) -> Self {
+        Self { text, expanded: None, crowded: false, is_stored: false }
+    }
 }
 
 impl Group {
@@ -37,7 +49,7 @@ impl Group {
     pub(super) fn new(id: SourceId, source: Source, stored: Vec<Stored>, notes: &mut Vec<String>) -> Self {
         let pattern = match (source.path.to_str(), source.path.exists()) {
             (Some(text), false) if text.contains(['*', '?', '[']) => match glob::Pattern::new(text) {
-                Ok(text) => Some(Pattern { text, expanded: None, crowded: false }),
+                Ok(text) => Some(Pattern::new(text)),
                 Err(error) => {
                     notes.push(format!(
                         "{text} is not a valid pattern ({error}); taking it for a file's name"
@@ -47,7 +59,7 @@ impl Group {
             },
             _ => None,
         };
-        let mut group = Self { id, source, pattern, stored, logs: Vec::new() };
+        let mut group = Self { id, source, pattern, stored, logs: Vec::new(), gone: Vec::new() };
         match (&group.pattern, group.source.path.to_str().map(str::to_owned)) {
             (None, Some(path)) => group.add(&path, true),
             (None, None) => notes.push(format!(
@@ -57,7 +69,9 @@ impl Group {
             (Some(pattern), _) => {
                 // What was read of a file that is gone may have its rest in a rotated one.
                 let matching = group.stored.iter().map(|stored| stored.path.clone());
-                let matching: Vec<String> = matching.filter(|path| pattern.text.matches(path)).collect();
+                let matching: Vec<String> = matching
+                    .filter(|path| pattern.text.matches(path) && path != pattern.text.as_str())
+                    .collect();
                 matching.iter().for_each(|path| group.add(path, true));
             }
         }
@@ -143,7 +157,10 @@ impl Group {
             eyes.notes.push(format!("{pattern} matches {count} files; only {FILES_MAX} are followed"));
         }
         paths.truncate(FILES_MAX);
-        self.logs.retain(|log| log.is_in_use() || paths.iter().any(|path| **path == *log.path));
+        let stays = |log: &Log| log.is_in_use() || paths.iter().any(|path| **path == *log.path);
+        let gone = self.logs.iter().filter(|log| !stays(log)).map(|log| Arc::clone(&log.path));
+        self.gone.extend(gone);
+        self.logs.retain(stays);
         for path in paths {
             if self.logs.iter().all(|log| *log.path != *path) && self.logs.len() < FILES_MAX {
                 self.add(&path, !appeared);
@@ -152,12 +169,33 @@ impl Group {
     }
 
     /// A file that has no position although the source has: it came while the program was stopped, if it was written
-    /// to since.
+    /// to since. Where the source has nothing but the pattern's own position, no file was there at all.
     fn appeared_while_stopped(&self, path: &str) -> bool {
         let marks = self.stored.iter().flat_map(|stored| &stored.position.files);
         let last_write = marks.map(|mark| mark.modified).max();
         let written = std::fs::metadata(path).map(|meta| meta.mtime());
-        self.pattern.is_some() && last_write.is_some_and(|last| written.is_ok_and(|written| written >= last))
+        let is_newer = |last| written.is_ok_and(|written| written >= last);
+        self.pattern.is_some() && !self.stored.is_empty() && last_write.is_none_or(is_newer)
+    }
+
+    /// Tells what became of the pattern and of files that are followed no more.
+    pub(super) fn tell(&mut self, sink: &mut Sink<'_>) -> ControlFlow<()> {
+        let nowhere = Position::default();
+        while let Some(path) = self.gone.pop() {
+            sink(Chunk { gone: true, position: None, ..Chunk::of_position(self.id, &path, &nowhere) })?;
+        }
+        let Some(pattern) = self.pattern.as_mut().filter(|pattern| !pattern.is_stored) else {
+            return ControlFlow::Continue(());
+        };
+        pattern.is_stored = true;
+        sink(Chunk::of_position(self.id, &pattern.text.as_str().into(), &nowhere))
+    }
+
+    /// Whether there is a FIFO now where a log was expected; not where somebody else makes the names.
+    pub(super) fn became_fifo(&self) -> Option<&Source> {
+        let [log] = self.logs.as_slice() else { return None };
+        let is_fifo = log.trouble.as_deref() == Some(IS_FIFO) && !log.is_in_use();
+        (self.source.through_links && self.pattern.is_none() && is_fifo).then_some(&self.source)
     }
 }
 
@@ -168,10 +206,9 @@ fn matching(pattern: &str, followed: &[Log]) -> Vec<String> {
     let Ok(paths) = glob::glob_with(pattern, options) else { return Vec::new() };
     let paths = paths
         .flatten()
-        .take(4 * FILES_MAX)
-        .filter(|path| !path.is_dir())
-        .filter_map(|path| path.to_str().map(str::to_owned));
-    let paths: Vec<String> = paths.filter(|path| !looks_packed(path)).collect();
+        .filter_map(|path| path.to_str().map(str::to_owned))
+        .filter(|path| !looks_packed(path) && !Path::new(path).is_dir());
+    let paths: Vec<String> = paths.take(4 * FILES_MAX).collect();
     let bases = || paths.iter().map(String::as_str).chain(followed.iter().map(|log| &*log.path));
     let is_rotated = |path: &str| bases().any(|base| path.starts_with(base) && rotated_from(path, base));
     paths.iter().filter(|path| !is_rotated(path)).cloned().collect()

@@ -68,6 +68,8 @@ pub(super) struct Log {
     /// Why the path cannot be read, as the end of a sentence.
     pub(super) trouble: Option<String>,
     pub(super) tally: Tally,
+    /// Since when nothing is at the path.
+    missing: Option<Instant>,
     /// What was looked at while catching up.
     pub(super) ahead: Ahead,
 }
@@ -88,6 +90,7 @@ impl Log {
             moved: false,
             trouble: None,
             tally: Tally::default(),
+            missing: None,
             ahead: Ahead::default(),
         }
     }
@@ -116,6 +119,7 @@ impl Log {
         self.notice(eyes);
         match sight {
             Sight::File(meta) => {
+                self.missing = None;
                 if let Start::End = self.start {
                     self.start = Start::Size(FileKey::of(meta), meta.size());
                 }
@@ -151,7 +155,10 @@ impl Log {
 
     fn no_file(&mut self, eyes: &mut Eyes<'_>) {
         self.leave(eyes);
-        if self.tails.is_empty() && self.closed.is_empty() {
+        let since = *self.missing.get_or_insert(eyes.now);
+        let was_there = !self.tails.is_empty() || !self.closed.is_empty();
+        // No rotation takes so long.
+        if !was_there || eyes.now.saturating_duration_since(since) > eyes.quiet {
             self.complain("is not there; it will be read as soon as it is".to_owned(), eyes);
         }
     }

@@ -126,11 +126,24 @@ pub struct Chunk<'a> {
     pub bytes: &'a [u8],
     /// How far the path is read after these lines; `None` for pipes.
     pub position: Option<&'a Position>,
+    /// The path is followed no more and read to its end; its position is of no use.
+    pub gone: bool,
+    /// Whole lines that were read before a stop and stand just before these: "last message repeated" may mean the last.
+    pub before: &'a [u8],
     /// The first lines of this file: what was remembered of a line before them does not belong to it.
     pub first: bool,
     /// The lines were written some time ago (while the program was stopped, blocked or suspended): their own stamps
     /// count, not the time of reading.
     pub backlog: bool,
+}
+
+impl<'a> Chunk<'a> {
+    /// A position without lines.
+    fn of_position(source: SourceId, path: &'a Arc<str>, position: &'a Position) -> Self {
+        let file = position.files.last().map_or(FileKey::NONE, |mark| mark.file);
+        let (bytes, before, position): (&[u8], &[u8], _) = (&[], &[], Some(position));
+        Self { source, path, file, bytes, position, gone: false, before, first: false, backlog: false }
+    }
 }
 
 /// Takes chunks; a break ends the look, the chunk counts as taken.

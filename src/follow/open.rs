@@ -93,12 +93,15 @@ pub(super) fn reason(error: &io::Error) -> String {
     }
 }
 
+/// Said of one that a pattern matches; another becomes a pipe at the next look.
+pub(super) const IS_FIFO: &str = "is a FIFO; make it a source of its own to have it read";
+
 fn what_it_is(meta: &Metadata) -> &'static str {
     let kind = meta.file_type();
     if kind.is_dir() {
         "is a directory; name a file in it, or a pattern such as DIRECTORY/*.log"
     } else if kind.is_fifo() {
-        "is a FIFO; say so in the source's settings to have it read"
+        IS_FIFO
     } else if kind.is_symlink() {
         "is a symlink, and this source does not follow them"
     } else {

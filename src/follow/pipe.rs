@@ -170,6 +170,7 @@ impl Pipe {
                 open.carry.clear();
                 open.place = Place::default();
                 self.ended = self.fifo.is_none();
+                self.open_again();
                 Ok(0)
             }
             Ok(length) => Ok(kept + length),
@@ -177,6 +178,16 @@ impl Pipe {
                 Ok(0)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// A pipe that was opened anew can be waited for: it is not at its end until another writer came and went. The new
+    /// descriptor is there before the old one goes, so that nothing written meanwhile is lost.
+    fn open_again(&mut self) {
+        let (Some(path), Some(open)) = (&self.fifo, &mut self.open) else { return };
+        let opened = open_fifo(path, self.through_links).and_then(|opened| Open::new(opened.file));
+        if let Some(opened) = opened.ok().filter(|opened| opened.key == open.key) {
+            *open = Open { untouched: open.untouched, ..opened };
         }
     }
 
@@ -193,7 +204,8 @@ impl Pipe {
             self.tally.last_data = Some(eyes.now);
             let first = std::mem::take(&mut open.untouched);
             let (source, path, file, backlog) = (self.source, &self.path, open.key, self.backlog);
-            sink(Chunk { source, path, file, bytes, position: None, first, backlog })?;
+            let (position, gone, before): (_, _, &[u8]) = (None, false, &[]);
+            sink(Chunk { source, path, file, bytes, position, gone, before, first, backlog })?;
         }
         open.carry.clear();
         open.carry.extend_from_slice(filled.get(at..).unwrap_or_default());

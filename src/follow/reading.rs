@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use super::find;
 use super::logfile::{Eyes, Log};
 use super::open::reason;
-use super::position::{FileKey, Mark};
+use super::position::Mark;
 use super::tail::{BUFFER, Step, Tail};
 use super::{Chunk, Sink};
 
@@ -98,6 +98,7 @@ impl Log {
     ) -> ControlFlow<()> {
         let Some(tail) = self.tails.get_mut(index) else { return ControlFlow::Continue(()) };
         let first = std::mem::take(&mut tail.untouched);
+        let before = std::mem::take(&mut tail.known_before);
         let backlog = tail.place.offset - (bytes.len() as u64) < tail.backlog_until;
         self.tally.overlong += std::mem::take(&mut tail.place.overlong);
         self.tally.bytes += bytes.len() as u64;
@@ -106,7 +107,8 @@ impl Log {
         let (source, file) = (self.source, tail.key);
         let position = self.position();
         self.moved = false;
-        sink(Chunk { source, path: &self.path, file, bytes, position: Some(&position), first, backlog })
+        let (path, position, before) = (&self.path, Some(&position), before.as_slice());
+        sink(Chunk { source, path, file, bytes, position, gone: false, before, first, backlog })
     }
 
     /// A new position without lines: a file came, went or was truncated.
@@ -114,10 +116,7 @@ impl Log {
         if !std::mem::take(&mut self.moved) {
             return ControlFlow::Continue(());
         }
-        let (position, source) = (self.position(), self.source);
-        let file = position.files.last().map_or(FileKey::NONE, |mark| mark.file);
-        let position = Some(&position);
-        sink(Chunk { source, path: &self.path, file, bytes: &[], position, first: false, backlog: false })
+        sink(Chunk::of_position(self.source, &self.path, &self.position()))
     }
 
     /// The file begins again; what was not read of it may be in a copy beside it (copytruncate). Where it is

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::time::{Duration, Instant};
 
-use memchr::memrchr;
+use memchr::{memchr, memrchr};
 
 use super::compressed::unpack;
 use super::cut::{Cut, LINE_MAX, cut};
@@ -69,6 +69,8 @@ pub(super) struct Tail {
     pub(super) backlog_until: u64,
     /// No line was handed out yet since the file was opened or truncated.
     pub(super) untouched: bool,
+    /// Whole lines before the place where we went on after a stop.
+    pub(super) known_before: Vec<u8>,
     /// Not the log itself but what copytruncate left beside it.
     pub(super) is_copy: bool,
     size_at_first: u64,
@@ -97,6 +99,7 @@ impl Tail {
             active: now,
             backlog_until: 0,
             untouched: true,
+            known_before: Vec::new(),
             is_copy: false,
             size_at_first: meta.size(),
         })
@@ -113,6 +116,24 @@ impl Tail {
         };
         self.place = Place::at(offset, before, head);
         self.drained = false;
+        Ok(())
+    }
+
+    /// Reads the line before our place once more, for what is said of it behind; with what stands before it, as it may
+    /// itself speak of an earlier one. Of a packed file only what is at hand.
+    ///
+    /// # Errors
+    /// What reading gives.
+    pub(super) fn recall(&mut self) -> io::Result<()> {
+        let start = self.place.offset.saturating_sub(LINE_MAX as u64);
+        let (bytes, is_whole) = match &self.body {
+            Body::Plain(file) => (read_up_to(file, start, self.place.offset - start)?, start == 0),
+            Body::Packed { .. } => {
+                (self.place.before.clone(), self.place.offset == self.place.before.len() as u64)
+            }
+        };
+        let cut = if is_whole { 0 } else { memchr(b'\n', &bytes).map_or(bytes.len(), |newline| newline + 1) };
+        self.known_before = bytes.get(cut..).unwrap_or_default().to_vec();
         Ok(())
     }
 

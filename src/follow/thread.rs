@@ -47,6 +47,10 @@ pub struct Batch {
     pub bytes: Vec<u8>,
     /// How far the path is read after these lines; `None` for pipes.
     pub position: Option<Position>,
+    /// The path is followed no more; its position is of no use.
+    pub gone: bool,
+    /// Lines that were read before a stop and stand just before these.
+    pub before: Vec<u8>,
     /// The first lines of this file.
     pub first: bool,
     /// The lines were written some time ago: their own stamps count.
@@ -61,6 +65,8 @@ impl From<Chunk<'_>> for Batch {
             file: chunk.file,
             bytes: chunk.bytes.to_vec(),
             position: chunk.position.cloned(),
+            gone: chunk.gone,
+            before: chunk.before.to_vec(),
             first: chunk.first,
             backlog: chunk.backlog,
         }

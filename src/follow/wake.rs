@@ -126,17 +126,22 @@ impl PipeWatch {
     }
 }
 
-/// Wakes the loop when the pipe can be read, then waits for the loop to have read it. Ends with the loop.
+/// Wakes the loop when the pipe can be read, then waits for the loop to have read it. Ends with the loop, and when the
+/// last writer went away: the look that follows opens the pipe again, and that one waits for the next writer.
 fn wait_for(pipe: BorrowedFd<'_>, waker: &Waker, looked: &Receiver<()>, tick: Duration) {
     let timeout = PollTimeout::try_from(tick).unwrap_or(PollTimeout::MAX);
     loop {
         let mut descriptors = [PollFd::new(pipe, PollFlags::POLLIN)];
         let ready = poll(&mut descriptors, timeout).is_ok_and(|ready| ready > 0);
         let [descriptor] = &descriptors;
-        if ready && descriptor.revents().is_some_and(|events| events.contains(PollFlags::POLLIN)) {
+        let events = descriptor.revents().filter(|_| ready).unwrap_or(PollFlags::empty());
+        if events.intersects(PollFlags::POLLIN | PollFlags::POLLHUP) {
             waker.wake();
         }
-        // Without a writer, poll would return at once for ever: the look that comes with each tick is waited for.
+        // Without a writer poll returns at once for ever.
+        if events.contains(PollFlags::POLLHUP) && !events.contains(PollFlags::POLLIN) {
+            return;
+        }
         if looked.recv().is_err() {
             return;
         }

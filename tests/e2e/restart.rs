@@ -138,3 +138,15 @@ fn older_lines_of_another_log_count_together_with_newer_ones_after_a_stop() {
     stand.start();
     stand.until("five within ten minutes are a ban", |stand| stand.has(ATTACKER));
 }
+
+#[test]
+fn a_repeat_that_is_written_after_a_stop_counts_the_line_before_it() {
+    let mut stand = Stand::pf();
+    stand.start();
+    stand.fail(ATTACKER, 1);
+    stand.until("one is counted", |stand| counted(stand, ATTACKER, "sshd: 1 of 5 offences"));
+    stand.stop(SIGTERM);
+    stand.start();
+    stand.log([stamped("syslogd", "last message repeated 4 times")]);
+    stand.until("it is blocked", |stand| stand.has(ATTACKER));
+}
