@@ -72,8 +72,9 @@ fn a_day_of_auth_log_bans_whom_it_should_and_nobody_else() {
     let expected: &[(&str, f64, &[&str])] = &[
         ("203.0.113.99", 9.0, &["13:00:13"]),
         ("198.51.100.23", 7.0, &["01:02:14"]),
-        ("203.0.113.66", 6.2, &["10:00:40"]),
         ("2001:db8:bad:1::/64", 6.0, &["12:10:20"]),
+        // Six offences and a fifth; the longest of the lines may have been cut on its way and names nobody.
+        ("203.0.113.66", 5.2, &["10:00:40"]),
         // Lines with a host name, counted when another line of the session named the address.
         ("203.0.113.7", 5.0, &["00:10:55"]),
         ("203.0.113.120", 5.0, &["17:00:28"]),

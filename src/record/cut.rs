@@ -1,111 +1,202 @@
-//! Lines whose end a logger may have cut off.
+//! Messages whose end a logger may have cut off.
 //!
-//! A cut line is dangerous: a peer that pushes the true address past the limit leaves its own text at the end. The
-//! limits hold for the packet that a program sent, of which the log file shows another header, so that the length of
-//! a written line tells only roughly whether it was cut. Near a limit the answer is "maybe", and maybe means no ban.
+//! A cut message is dangerous: a peer that pushes the true address past the limit leaves its own text at the end. The
+//! limits hold for the packet that a program or another logger sent, and the log file shows a header of its own
+//! making: `syslogd -vv`, `-O rfc5424`, rsyslog and metalog write the same packet at lengths that differ by 60 bytes.
+//! So the length of the line says nothing. What the packet and the line have in common is the message and the tag; a
+//! message may be cut when packet headers can exist that fill up a limit together with them. "Maybe" means no ban.
 
-use super::{Layout, Record};
+use super::Record;
 
-/// Lengths of written lines, in bytes and inclusive, that a line cut at `limit` can have.
+/// A length at which packets are cut, and the headers they may have had, beside the tag.
 struct Limit {
     /// Longest packet, in bytes.
     limit: usize,
-    /// How much shorter than the packet the written line may be.
-    below: usize,
-    /// How much longer it may be, beside the host name.
-    above: usize,
+    /// The shortest header, in bytes without tag.
+    least: usize,
+    /// The longest one.
+    most: usize,
 }
 
-/// libc sends since FreeBSD 12 `<38>1 2026-11-22T14:38:31.123456+01:00 host.example.org sshd 29842 - - `, of which
-/// `Nov 22 14:38:31 host sshd[29842]: ` is written: 25 bytes less, and the domain, to which 75 are given.
-const BELOW: usize = 100;
+/// `<7>`: some programs send neither stamp nor host.
+const LEAST: usize = 3;
 
-/// Others send `<38>Nov 22 14:38:31 sshd[29842]: `, of which at most the header above is written: the host, two
-/// blanks, 17 bytes of a longer stamp, 5 of other fields; or the host, a blank and `<authpriv.warning> `.
-const ABOVE: usize = 24;
+/// `<191>1 2026-11-22T14:38:31.123456+01:00 ` is 40 bytes; the host, of which the file may show a shorter form, gets 64
+/// and a blank, which is the longest name that Linux knows; RFC 5424 signs with two bytes more than `sshd[1]: `; and 29
+/// are for what the parser takes off a message: `[ID 800047 authpriv.warning] `, or the kernel's uptime.
+const MOST: usize = SYSLOGD + 29;
 
-/// The limits of all loggers, in the order of length.
-const LIMITS: [Limit; 4] = [
-    // `syslogd -M 480`, the default for forwarding (RFC 3164 form). The packet has the written header, host included,
-    // and `<38>` before it. The range is narrow, since honest lines of sshd come near to it.
-    Limit { limit: 480, below: 6, above: 2 },
-    // MAXLINE of FreeBSD up to 11, Solaris and old Linux syslogd; the longest that FreeBSD forwards.
-    Limit { limit: 1024, below: BELOW, above: ABOVE },
+/// The same without the last: FreeBSD's syslogd puts nothing before the messages that it forwards.
+const SYSLOGD: usize = 40 + 65 + 2;
+
+/// The limits of all loggers.
+///
+/// What the range at 480 costs: messages of sshd between 358 and 464 bytes name nobody if their address stands behind
+/// the user. Such a name is more than 290 bytes long as printed. No account has such a name, so nobody who can win a
+/// login writes such lines; and the lines that a peer's name cannot reach (`Received disconnect from …`) still tell
+/// who it is.
+const LIMITS: [Limit; 6] = [
+    // busybox reads so much of the packets of its own host, `<38>Nov 22 14:38:31 sshd[29842]: …`, unless it was built
+    // otherwise (`FEATURE_SYSLOGD_READ_BUFFER_SIZE`). It also forwards them, so that any layout may show the cut.
+    Limit { limit: 256, least: 19, most: 21 },
+    // `syslogd -M 480`, FreeBSD's default for forwarding; RFC 5426 §3.2, over IPv4.
+    Limit { limit: 480, least: LEAST, most: SYSLOGD },
+    // MAXLINE of FreeBSD up to 11, Solaris and old Linux syslogd; the longest of RFC 3164.
+    Limit { limit: 1024, least: LEAST, most: MOST },
+    // RFC 5426 §3.2, over IPv6.
+    Limit { limit: 1180, least: LEAST, most: MOST },
     // MAXLINE of FreeBSD 12 and 13, and what RFC 5424 §6.1 recommends.
-    Limit { limit: 2048, below: BELOW, above: ABOVE },
+    Limit { limit: 2048, least: LEAST, most: MOST },
     // MAXLINE of FreeBSD 14; the defaults of rsyslog and metalog.
-    Limit { limit: 8192, below: BELOW, above: ABOVE },
+    Limit { limit: 8192, least: LEAST, most: MOST },
 ];
 
-/// busybox syslogd reads packets of 256 bytes unless it was built otherwise (`FEATURE_SYSLOGD_READ_BUFFER_SIZE`).
-const BUSYBOX: Limit = Limit { limit: 256, below: 6, above: ABOVE };
+/// Buffers whose last byte or two are kept for a NUL or a newline.
+const SPARE: usize = 2;
 
-/// Whether the logger, or one that forwarded the line, may have cut off its end.
+/// `message repeated 1000 times: [ ` and a bracket: what rsyslog had put around the message before it was cut.
+const QUOTE: usize = 32;
+
+/// Shorter messages need not be looked at: with them, a packet of 256 bytes would have a tag of more than 80.
+const SHORTEST: usize = 150;
+
+/// Whether the logger, or one that forwarded the message, may have cut off its end. `line` is the line that the
+/// message stands in: where it goes on behind the message, that was quoted.
 ///
 /// Not seen: cuts where the logger made the rest longer afterwards (`^X` for each control character; sshd sends none),
 /// limits that an operator set, and sshd's own cut at 500 bytes of message, which the rules look at.
 pub fn may_be_cut(line: &[u8], record: &Record<'_>) -> bool {
-    if line.len() < BUSYBOX.limit - BUSYBOX.below {
+    let message = record.message.len();
+    if message < SHORTEST {
         return false;
     }
-    let near = |limit: &Limit| {
-        let longest = limit.limit + limit.above + record.host.len();
-        (limit.limit - limit.below..=longest).contains(&line.len())
-    };
-    LIMITS.iter().any(near) || (record.layout == Layout::Busybox && near(&BUSYBOX))
+    let (short, long) = tags(record);
+    let quote = if line.ends_with(record.message) { 0 } else { QUOTE };
+    LIMITS.iter().any(|&Limit { limit, least, most }| {
+        message + least + short <= limit && message + most + long + quote + SPARE >= limit
+    })
+}
+
+/// The lengths that the tag `sshd[29842]: ` of the packet can have had. metalog's files do not show the pid, those
+/// of socklog and multilog may show neither.
+fn tags(record: &Record<'_>) -> (usize, usize) {
+    const PID: usize = "[4194304]".len();
+    match (record.program, record.pid) {
+        (Some(program), Some(pid)) => {
+            let digits = pid.checked_ilog10().map_or(1, |tens| tens as usize + 1);
+            let tag = program.len() + digits + "[]: ".len();
+            (tag, tag)
+        }
+        (Some(program), None) => (program.len() + 2, program.len() + 2 + PID),
+        (None, _) => (0, 2 * PID + 16),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::record::parse;
+    use proptest::prelude::*;
 
-    fn cut_at(header: &str, length: usize) -> bool {
-        let line = format!("{header}{}", "x".repeat(length - header.len()));
-        may_be_cut(line.as_bytes(), &parse(line.as_bytes()))
-    }
+    use super::*;
+    use crate::record::{parse, repeat};
 
     const HEADER: &str = "Nov 22 14:38:31 gw sshd[29842]: ";
 
+    fn is_doubtful(header: &str, message: usize) -> bool {
+        let line = format!("{header}{}", "x".repeat(message));
+        may_be_cut(line.as_bytes(), &parse(line.as_bytes()))
+    }
+
     #[test]
-    fn ordinary_lines_are_whole() {
-        for length in [60, 130, 250, 290, 473, 485, 532, 900, 1060, 1900, 2100, 8000, 8300] {
-            assert!(!cut_at(HEADER, length), "{length}");
+    fn messages_of_ordinary_length_are_whole() {
+        for length in
+            [60, 149, 150, 219, 225, 290, 357, 465, 499, 532, 700, 870, 1009, 1300, 1890, 2040, 8000]
+        {
+            assert!(!is_doubtful(HEADER, length), "{length}");
         }
     }
 
     #[test]
-    fn lines_near_a_limit_may_be_cut_at_both_ends_of_the_range() {
-        for length in [474, 484, 924, 1024, 1050, 1948, 2074, 8092, 8218] {
-            assert!(cut_at(HEADER, length), "{length}");
+    fn messages_near_a_limit_may_be_cut_at_both_ends_of_the_range() {
+        for length in [220, 224, 358, 464, 873, 1008, 1029, 1164, 1897, 2032, 8041, 8176] {
+            assert!(is_doubtful(HEADER, length), "{length}");
         }
     }
 
-    /// The same 1,024-byte packet of libc as three syslogds write it.
-    #[test]
-    fn every_written_form_of_a_cut_packet_is_in_range() {
-        let new = "<38>1 2026-11-22T14:38:31.123456+01:00 gw.of.a.rather.long.example.org sshd 29842 - - ";
-        let old = "<38>Nov 22 14:38:31 sshd[29842]: ";
-        for packet in [new, old] {
-            let body = 1024 - packet.len();
-            for written in [HEADER, "Nov 22 14:38:31 <authpriv.warning> gw sshd[29842]: ", new] {
-                assert!(cut_at(written, written.len() + body), "{packet}{written}");
+    /// Headers of packets: `P` is the priority, `H` the host, `T` the tag of BSD's and `U` that of RFC 5424's layout.
+    const SENT: [&str; 6] = [
+        "<P>Nov 22 14:38:31 T",
+        "<P>Nov 22 14:38:31 H T",
+        "<P>Nov 22 14:38:31 H T[ID 800047 auth.info] ",
+        "<P>1 2026-11-22T14:38:31.123456+01:00 H U",
+        "<P>2026-11-22T14:38:31+01:00 H T",
+        "<P>T",
+    ];
+
+    /// Headers as they are written, of the packet's or another host.
+    const WRITTEN: [&str; 12] = [
+        "Nov 22 14:38:31 H T",
+        "Nov 22 14:38:31 <4.6> H T",
+        "Nov 22 14:38:31 <authpriv.warning> H T",
+        "<38>1 2026-11-22T14:38:31.123456+01:00 H U",
+        "2026-11-22T14:38:31.123456+01:00 H T",
+        "2026-11-22T14:38:31+01:00 H T",
+        "2026 Nov 22 14:38:31 H T",
+        "Nov 22 14:38:31 [sshd] ",
+        "Nov 22 14:38:31 H T[ID 800047 auth.info] ",
+        "Nov 22 14:38:31 H auth.info T",
+        "2026-11-22_13:38:31.12345 auth.info: Nov 22 14:38:31 T",
+        "@400000006740000012345678 auth.info: T",
+    ];
+
+    fn header(layout: &str, priority: u32, host: &str, pid: u32) -> String {
+        let layout = layout.replace("<P>", &format!("<{priority}>")).replace(" H ", &format!(" {host} "));
+        layout.replace('T', &format!("sshd[{pid}]: ")).replace('U', &format!("sshd {pid} - - "))
+    }
+
+    fn host() -> impl Strategy<Value = String> {
+        "[a-z0-9]{1,20}|[a-z0-9-]{1,40}\\.example\\.org|[a-z0-9.]{60,64}|2001:db8::7"
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        /// Whoever sends and whoever writes: a message that lost its end is never taken for a whole one.
+        #[test]
+        fn a_cut_packet_is_seen_in_every_written_form(
+            sent_by in host(), written_for in host(), priority in 0..=191_u32, pid in 1..4_194_304_u32,
+            quoted in prop::option::of(1..1000_u32), spare in 0..=SPARE,
+        ) {
+            for limit in [480, 1024, 1180, 2048, 8192] {
+                // Solaris' syslogd, which puts an ID there, has the next limit.
+                let senders = SENT.iter().filter(|sent| limit > 480 || !sent.contains("[ID"));
+                for (sent, written) in senders.flat_map(|sent| WRITTEN.map(|written| (sent, written))) {
+                    // A stampless layout of BSD has a `T` of its own; the letter in RFC 3339 is no tag.
+                    let sent = header(&sent.replace("22T14", "22_14"), priority, &sent_by, pid);
+                    let quote = quoted.map(|n| format!("message repeated {n} times: [ ")).unwrap_or_default();
+                    let closing = if quoted.is_some() { "]" } else { "" };
+                    let message = "x".repeat(limit - spare - sent.len() - quote.len() - closing.len());
+                    let written = header(&written.replace("22T14", "22_14"), 38, &written_for, pid);
+                    let line = format!("{}{quote}{message}{closing}", written.replace("22_14", "22T14"));
+                    let mut record = parse(line.as_bytes());
+                    if let Some(super::super::Repeat::Quoted { message, .. }) = repeat(&record) {
+                        record.message = message;
+                    }
+                    prop_assert!(may_be_cut(line.as_bytes(), &record), "{limit} {sent}: {line}");
+                }
             }
         }
-    }
 
-    /// A line cut at 480 bytes on its way, with the priority before it, is written without the priority.
-    #[test]
-    fn a_forwarded_line_is_in_range_for_every_priority() {
-        for priority in ["<7>", "<38>", "<191>"] {
-            assert!(cut_at(HEADER, 480 - priority.len()), "{priority}");
+        /// busybox's packets come from its own host.
+        #[test]
+        fn busyboxes_short_limit_is_seen_in_every_written_form(
+            written_for in host(), priority in 0..=191_u32, pid in 1..4_194_304_u32, spare in 0..=SPARE,
+        ) {
+            let message = "x".repeat(256 - spare - header(SENT[0], priority, "", pid).len());
+            for written in WRITTEN {
+                let written = header(&written.replace("22T14", "22_14"), 38, &written_for, pid);
+                let line = format!("{}{message}", written.replace("22_14", "22T14"));
+                prop_assert!(may_be_cut(line.as_bytes(), &parse(line.as_bytes())), "{line}");
+            }
         }
-    }
-
-    #[test]
-    fn busyboxes_short_limit_holds_for_its_layout_only() {
-        assert!(cut_at("Jun 20 02:18:39 vps auth.info sshd[13482]: ", 266));
-        assert!(!cut_at("Jun 20 02:18:39 vps auth.info sshd[13482]: ", 300));
-        assert!(!cut_at(HEADER, 266));
     }
 }
