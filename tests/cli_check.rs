@@ -266,3 +266,26 @@ fn what_is_no_rule_file_is_said_to_be_none() {
         assert!(ran.out.ends_with("no rule set could be read: 1 error, 0 warnings\n"), "{ran:?}");
     }
 }
+
+/// One slip is one error: that no address was found follows from it.
+#[test]
+fn a_sample_whose_address_cannot_be_read_is_said_once() {
+    let dir = Dir::new();
+    dir.write("mine.yaml", rule_file(GOOD, MESSAGE).replace("addr: 192.0.2.7", "addr: 192.0.2.300"));
+    let ran = dir.portcullis(["check", "mine.yaml"]).run();
+    assert_eq!((ran.code, ran.out.matches("error:").count()), (78, 1), "{}", ran.out);
+    assert!(ran.out.contains("`addr` must be an address"), "{}", ran.out);
+}
+
+#[test]
+fn a_rules_dir_that_is_a_file_is_an_error_where_the_configuration_names_it() {
+    let dir = Dir::new();
+    let file = dir.path().join("portcullis.yaml");
+    dir.write("portcullis.yaml", format!("version: 1\nrules_dir: {}\n", file.display()));
+    let ran = dir.portcullis(["check", "-c", "portcullis.yaml"]).run();
+    assert!(
+        ran.code == 78 && ran.out.contains("portcullis.yaml:2:12: error: `rules_dir` names "),
+        "{}",
+        ran.out
+    );
+}
