@@ -229,7 +229,9 @@ fn failure(path: &Path, error: &io::Error) -> Failure {
             format!("{path}: you may not read this file; logs are often root's (try sudo or doas)")
         }
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
-            format!("{path}: damaged compressed data ({error}); what came before the damage was read")
+            format!(
+                "{path}: damaged compressed data ({error}); not all of it could be read, and what was may be wrong"
+            )
         }
         _ => format!("{path}: {error}"),
     };

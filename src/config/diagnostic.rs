@@ -116,9 +116,13 @@ fn shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
 pub struct Diagnostics(Vec<Diagnostic>);
 
 impl Diagnostics {
-    /// Adds one, unless it was said already.
+    /// Adds one, unless it was said already, or is a second error about the same place: that follows from the first.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if !self.0.contains(&diagnostic) {
+        let place = |of: &Diagnostic| (of.path.clone(), of.line, of.column, of.severity);
+        let is_second = diagnostic.severity == Severity::Error
+            && diagnostic.line.is_some()
+            && self.0.iter().any(|other| place(other) == place(&diagnostic));
+        if !is_second && !self.0.contains(&diagnostic) {
             self.0.push(diagnostic);
         }
     }

@@ -8,6 +8,7 @@ use super::diagnostic::{Diagnostic, Diagnostics};
 use super::paths;
 use super::resolve::{Available, ResolvedSet, resolve};
 use super::rule_file::RuleFile;
+use super::sense::{SettingFault, keys};
 use super::settings::Config;
 use super::text::LONGEST_FILE;
 use super::trusted::{FileTrust, read_trusted, rule_files};
@@ -117,13 +118,20 @@ impl Loaded {
     }
 
     fn read_rules_dir(&mut self, trust: FileTrust) {
-        let directory = &self.config.rules_dir;
+        let directory = self.config.rules_dir.clone();
         if *directory != paths::rules_dir() && !directory.exists() {
-            let text =
-                "`rules_dir` names this directory, but there is none: no rule set of your own is in force";
-            self.diagnostics.push(Diagnostic::whole(directory, Severity::Warning, text));
+            self.complain_about_rules_dir(
+                Severity::Warning,
+                "there is none: no rule set of your own is in force",
+            );
+        } else if directory.exists() && !directory.is_dir() {
+            self.complain_about_rules_dir(
+                Severity::Error,
+                "it is a file: name the directory that holds your rule files",
+            );
+            return;
         }
-        let paths: Vec<PathBuf> = rule_files(directory, &mut self.diagnostics);
+        let paths: Vec<PathBuf> = rule_files(&directory, &mut self.diagnostics);
         for path in paths {
             let Some(bytes) = read_trusted(&path, LONGEST_FILE, trust, &mut self.diagnostics) else {
                 continue;
@@ -133,6 +141,17 @@ impl Loaded {
             self.rules.extend(file.map(|file| LoadedRules { file, custom: true, by_default: true }));
             self.complain_about_name();
         }
+    }
+
+    /// Where the configuration names the directory, or about the usual one.
+    fn complain_about_rules_dir(&mut self, severity: Severity, what: &str) {
+        let directory = &self.config.rules_dir;
+        let text = format!("`rules_dir` names {} as a directory, but {what}", directory.display());
+        let diagnostic = match &self.config_file {
+            Some(file) => file.diagnose(&SettingFault { severity, way: keys(&["rules_dir"]), text }),
+            None => Diagnostic::whole(directory, severity, text),
+        };
+        self.diagnostics.push(diagnostic);
     }
 
     /// Two files of one name: neither of them can be meant more than the other.

@@ -13,6 +13,7 @@ use crate::rules::Severity;
 /// No setting lasts longer; a ban that shall not end is `forever`.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 
+const NEGATIVE: &str = "is a duration and cannot be negative";
 const QUOTED: &str = ": take the quotes away";
 
 /// Something wrong with a node.
@@ -169,7 +170,9 @@ impl<'a> Item<'a> {
     /// A duration such as `10m`, `1h 30min`, `4w`: a second at least, a century at most.
     pub(super) fn span(&self) -> Option<Duration> {
         let text = match &self.node.value {
+            Value::Text(text) if text.trim_start().starts_with('-') => return self.none(NEGATIVE),
             Value::Text(text) => text,
+            Value::Int(..0) => return self.none(NEGATIVE),
             Value::Int(n) => return self.none(format!("needs a unit: `{n}s` or `{n}m`, for example")),
             _ => return self.wrong("a duration such as `10m`, `1h` or `4w`", ""),
         };
@@ -327,6 +330,8 @@ pub(in crate::config) mod tests {
         for (text, says) in [
             ("a: 600", "needs a unit: `600s`"),
             ("a: 0s", "more than zero"),
+            ("a: -1", "cannot be negative"),
+            ("a: -1h", "cannot be negative"),
             ("a: 10M", "months"),
             ("a: 5parsec", "unknown time unit"),
             ("a: 200years", "hundred years"),

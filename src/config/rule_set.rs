@@ -6,6 +6,7 @@ use super::keys::Keys;
 use super::policy;
 use super::reader::Item;
 use super::rule::{self, Placed};
+use crate::record::is_program_name;
 use crate::rules::{Ban, Evidence, Format, RuleSet, Threshold};
 
 /// In bytes: sshd cuts at 500, syslogd at 1 to 8 KiB, and a line of 16 KiB is not read at all.
@@ -121,11 +122,16 @@ fn programs(keys: &mut Keys<'_>, format: Format) -> Vec<String> {
 /// A tag as syslog prints it before `[pid]:`.
 fn program(item: &Item<'_>) -> Option<String> {
     let text = item.text()?;
-    let odd = text.chars().find(|c| c.is_whitespace() || matches!(c, '[' | ']' | ':'));
-    if let Some(odd) = odd {
-        item.fault(format!("cannot hold `{odd}`: write the name that stands before `[pid]:` in the log"));
+    let good = is_program_name(text.as_bytes());
+    if !good {
+        let odd = text.chars().find(|c| !is_program_name(c.encode_utf8(&mut [0; 4]).as_bytes()));
+        let odd = odd.map_or_else(|| "nothing".to_owned(), |c| format!("`{c}`"));
+        item.fault(format!(
+            "cannot hold {odd}: write the name that stands before `[pid]:` in the log, letter by letter, or a list of \
+             names; for lines without such a name there is `format: raw`"
+        ));
     }
-    odd.is_none().then(|| text.to_owned())
+    good.then(|| text.to_owned())
 }
 
 fn threshold(item: &Item<'_>, evidence: Evidence) -> Option<Threshold> {

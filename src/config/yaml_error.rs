@@ -37,6 +37,11 @@ const EXPLANATIONS: [(&str, &str); 17] = [
 /// The sentence for a message that the parser marked with this byte.
 pub(super) fn explain(text: &str, marked: Option<usize>, message: &str) -> TextFault {
     let offset = opening(text, message).or(marked).unwrap_or_default().min(text.len());
+    if let Some(opened) =
+        message.contains("did not find expected key").then(|| unclosed(text, offset)).flatten()
+    {
+        return TextFault { offset: opened, text: UNCLOSED.to_owned() };
+    }
     let known = EXPLANATIONS.iter().find(|row| message.contains(row.0)).map(|row| row.1);
     let sentence = match known.or_else(|| by_context(text, offset, message)) {
         Some(explanation) => explanation,
@@ -56,6 +61,25 @@ fn opening(text: &str, message: &str) -> Option<usize> {
     let start: usize = text.split_inclusive('\n').take(line.checked_sub(1)?).map(str::len).sum();
     let (inside, _) = text.get(start..)?.char_indices().nth(column.checked_sub(1)?)?;
     unclosed.then_some(start + inside)
+}
+
+const UNCLOSED: &str =
+    "the quote that opens here is closed only by the next quote, lines below: close it on its line";
+
+/// Where the quoted text began that ended just before this byte, if that was on another line.
+fn unclosed(text: &str, offset: usize) -> Option<usize> {
+    let before = text.get(..offset)?.trim_end();
+    let quote = before.chars().next_back().filter(|last| matches!(last, '\'' | '"'))?;
+    let mut inside = before.strip_suffix(quote)?;
+    loop {
+        let opened = inside.rfind(quote)?;
+        let earlier = inside.get(..opened)?;
+        // A doubled quote is text.
+        match earlier.strip_suffix(quote) {
+            Some(rest) if quote == '\'' => inside = rest,
+            _ => return text.get(opened..offset)?.contains('\n').then_some(opened),
+        }
+    }
 }
 
 /// Complaints that mean one thing or another, depending on what stands there.
@@ -91,6 +115,7 @@ mod tests {
             ("pattern: \"^\\d$\"", 11, "write patterns in single quotes"),
             ("pattern: [a-z]+ <ADDR>$\nmeans: x\n", 14, "put the whole text in single quotes"),
             ("pattern: 'it's'\n", 13, "written twice"),
+            ("pattern: '^it''s <ADDR>$\nmeans: x\nline: 'a b'\n", 9, "close it on its line"),
             ("pattern: *(x)", 10, "`*`"),
             ("pattern: *foo", 9, "`*`"),
             ("pattern: &(x) y", 10, "`&`"),

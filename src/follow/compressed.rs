@@ -73,7 +73,7 @@ pub fn unpack(mut file: File) -> io::Result<Box<dyn Read + Send>> {
         Packing::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(BufReader::new(file))),
         Packing::Xz => {
             let limit = u32::try_from(DICTIONARY_MAX / 1024).unwrap_or(u32::MAX);
-            Box::new(lzma_rust2::XzReader::new_mem_limit(BufReader::new(file), true, limit))
+            Box::new(Lzma(lzma_rust2::XzReader::new_mem_limit(BufReader::new(file), true, limit)))
         }
         Packing::Zstd => Box::new(ZstdFrames::new(BufReader::new(file))),
     })
@@ -91,6 +91,18 @@ pub(super) fn read_full_at(file: &File, buf: &mut [u8], offset: u64) -> io::Resu
         }
     }
     Ok(done)
+}
+
+/// The library says `dist overflow` and the like of damaged data as an error of no kind; an error of the disk has one.
+struct Lzma<R>(R);
+
+impl<R: Read> Read for Lzma<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf).map_err(|error| match error.kind() {
+            io::ErrorKind::Other => io::Error::new(io::ErrorKind::InvalidData, error),
+            _ => error,
+        })
+    }
 }
 
 /// A zstd file may be several frames one after the other (`pzstd`, `cat a.zst b.zst`); the library's reader stops
@@ -133,6 +145,16 @@ impl<R: BufRead> ZstdFrames<R> {
         }
         self.decoder.read(buf)
     }
+
+    /// The library reads the frame's checksum and leaves it to its callers to compare.
+    fn end_frame(&mut self) -> io::Result<()> {
+        self.inside = false;
+        let stored = self.decoder.get_checksum_from_data();
+        match stored.is_none() || stored == self.decoder.get_calculated_checksum() {
+            true => Ok(()),
+            false => Err(io::Error::new(io::ErrorKind::InvalidData, "the checksum is another")),
+        }
+    }
 }
 
 impl<R: BufRead> Read for ZstdFrames<R> {
@@ -143,7 +165,7 @@ impl<R: BufRead> Read for ZstdFrames<R> {
             }
             self.inside = true;
             match self.read_frame(buf)? {
-                0 if !buf.is_empty() => self.inside = false,
+                0 if !buf.is_empty() => self.end_frame()?,
                 length => return Ok(length),
             }
         }
@@ -196,12 +218,13 @@ mod tests {
     }
 
     /// `printf 'one\ntwo\n' | xz -c`: the library's writer is not compiled in.
+    const XZ: &[u8] = b"\xfd\x37\x7a\x58\x5a\x00\x00\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01\x16\x00\x00\x00\x74\x2f\xe5\xa3\x01\x00\x07\x6f\x6e\x65\x0a\x74\
+            \x77\x6f\x0a\x00\x51\xab\x9e\xaf\x57\x75\x70\x49\x00\x01\x20\x08\xbb\x19\xd9\xbb\x1f\xb6\xf3\x7d\x01\x00\x00\x00\x00\x04\x59\x5a";
+
     #[test]
     fn xz_is_read() {
-        let packed = b"\xfd\x37\x7a\x58\x5a\x00\x00\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01\x16\x00\x00\x00\x74\x2f\xe5\xa3\x01\x00\x07\x6f\x6e\x65\x0a\x74\
-            \x77\x6f\x0a\x00\x51\xab\x9e\xaf\x57\x75\x70\x49\x00\x01\x20\x08\xbb\x19\xd9\xbb\x1f\xb6\xf3\x7d\x01\x00\x00\x00\x00\x04\x59\x5a";
-        assert_eq!(Packing::of_bytes(packed), Packing::Xz);
-        assert_eq!(read(packed).unwrap(), b"one\ntwo\n");
+        assert_eq!(Packing::of_bytes(XZ), Packing::Xz);
+        assert_eq!(read(XZ).unwrap(), b"one\ntwo\n");
     }
 
     #[test]
@@ -212,6 +235,22 @@ mod tests {
         }
         let skippable = [&b"\x50\x2a\x4d\x18\x03\0\0\0abc"[..], &zstd(b"one\n")].concat();
         assert_eq!(read(&skippable).unwrap(), b"one\n");
+    }
+
+    /// A byte that flipped changes lines without breaking the packing; what was read may be wrong.
+    #[test]
+    fn a_flipped_byte_is_an_error_of_damaged_data() {
+        for packed in [gzip(&text()), bzip2(&text()), zstd(&text()), XZ.to_vec()] {
+            // Behind the magic bytes; a flag or a name in a header may change without harm.
+            for at in (20..packed.len()).step_by((packed.len() / 60).max(1)) {
+                let mut damaged = packed.clone();
+                damaged[at] ^= 0x10;
+                match read(&damaged) {
+                    Ok(read) => assert!(read == text() || read == b"one\ntwo\n", "byte {at}"),
+                    Err(error) => assert_ne!(error.kind(), io::ErrorKind::Other, "byte {at}: {error}"),
+                }
+            }
+        }
     }
 
     #[test]

@@ -71,7 +71,11 @@ impl<'a> Tag<'a> {
 
 /// Reads a word as a tag: `sshd[29842]:`, `kernel:`, or `sshd[20974]` as some write it.
 ///
-/// Names are of `A-Z a-z 0-9 _ . / -`: no colon and no bracket, so that a tag has only one reading.
+/// Names are of `A-Z a-z 0-9 _ . / - ( )`: no colon and no bracket, so that a tag has only one reading.
+///
+/// Some programs put more than their name there: `sshd(pam_unix)[7]:`, `(CRON)[7]:`, `wordpress(example.org)[7]:`. The
+/// last one is the host that a web client asked for. A client cannot end the tag early, since it would need a blank,
+/// which no web server takes in a host name; and names are compared whole, so that what it may write is its own.
 pub(super) fn tag(word: &[u8]) -> Option<Tag<'_>> {
     let length = word.iter().take_while(|&&byte| NAME_BYTES[usize::from(byte)]).count();
     let (program, rest) = word.split_at(length);
@@ -85,15 +89,15 @@ pub(super) fn tag(word: &[u8]) -> Option<Tag<'_>> {
 
 fn metalog_tag(word: &[u8]) -> Option<&[u8]> {
     let [b'[', program @ .., b']'] = word else { return None };
-    is_name(program).then_some(program)
+    is_program_name(program).then_some(program)
 }
 
-/// Whether a tag's name is of the tag's alphabet.
-fn is_name(name: &[u8]) -> bool {
+/// Whether a program can have this name in a tag.
+pub fn is_program_name(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(|&byte| NAME_BYTES[usize::from(byte)])
 }
 
-const NAME_BYTES: [bool; 256] = alphabet(b"_./-");
+const NAME_BYTES: [bool; 256] = alphabet(b"_./-()");
 
 /// Host names, addresses (`fe80::1%em0`), and syslog-ng's chains (`source@relay/host`).
 const HOST_BYTES: [bool; 256] = alphabet(b"_./-:%@~");
@@ -177,6 +181,7 @@ mod tests {
         assert_eq!(read("sshd-session[29842]:"), Some((&b"sshd-session"[..], Some(29842))));
         assert_eq!(read("postfix/smtpd[1]:"), Some((&b"postfix/smtpd"[..], Some(1))));
         assert_eq!(read("python3.11:"), Some((&b"python3.11"[..], None)));
+        assert_eq!(read("wordpress(example.org)[1]:"), Some((&b"wordpress(example.org)"[..], Some(1))));
         assert_eq!(read("sshd[20974]"), Some((&b"sshd"[..], Some(20974))));
         assert_eq!(read("sshd[4294967295]:"), Some((&b"sshd"[..], Some(u32::MAX))));
         for other in [
@@ -190,7 +195,8 @@ mod tests {
             "sshd[4294967296]:",
             "a[1][2]:",
             "a]:",
-            "a(b):",
+            "a(b) :",
+            "a(b[1]:c)[2]:",
             "a:b:",
             "sshd[1]::",
             "[sshd]:",

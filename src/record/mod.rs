@@ -22,6 +22,7 @@ mod supervised;
 
 pub use clock::{Clock, FUTURE_SLACK, ORDER_SLACK};
 pub use cut::may_be_cut;
+pub use header::is_program_name;
 pub use lines::{LineBuffer, MAX_LINE};
 pub use repeat::{MAX_REPEATS, Repeat, Writer, repeat};
 pub use stamp::Stamp;
@@ -198,9 +199,13 @@ mod tests {
             ("<38>1 2026-11-22T14:38:31Z gw httpd 1 - - sshd[2]: Failed", Some("httpd")),
             ("2026-11-22T14:38:31Z gw httpd[1]: sshd[2]: Failed", Some("httpd")),
             ("2015-05-27T04:31:28.10040 auth.info: httpd[1]: auth.info: sshd[2]: Failed", Some("httpd")),
+            ("Nov 22 14:38:31 (httpd)[1]: sshd[2]: Failed", Some("(httpd)")),
+            ("Nov 22 14:38:31 gw httpd(x)[1]: sshd[2]: Failed", Some("httpd(x)")),
+            ("Nov 22 14:38:31 gw sshd(x)[1]: Failed", Some("sshd(x)")),
             // A program's name outside the tag's alphabet is no host, so what it says is no tag.
-            ("Nov 22 14:38:31 (httpd)[1]: sshd[2]: Failed", None),
-            ("Nov 22 14:38:31 gw httpd(x)[1]: sshd[2]: Failed", None),
+            ("Nov 22 14:38:31 httpd(x) sshd[2]: Failed", None),
+            ("Nov 22 14:38:31 httpd{x}[1]: sshd[2]: Failed", None),
+            ("Nov 22 14:38:31 gw httpd{x}[1]: sshd[2]: Failed", None),
             ("Nov 22 14:38:31 httpd@1: sshd[2]: Failed", None),
             ("Nov 22 14:38:31 httpd[a] sshd[2]: Failed", None),
             ("Nov 22 14:38:31 [a b] sshd[2]: Failed", None),

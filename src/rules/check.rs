@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::attack;
-use super::compile::{Compiled, DEFAULT_MESSAGE_LIMIT, Found};
+use super::compile::{Compiled, DEFAULT_MESSAGE_LIMIT, Found, message_limit};
 use super::locate::Scratch;
 use super::matcher;
 use super::model::{Fault, Format, Place, RuleSet, Sample};
@@ -27,16 +27,35 @@ pub fn check(set: &RuleSet) -> Vec<Fault> {
     faults
 }
 
+/// Programs of OpenSSH, which share its log.c.
+fn is_of_openssh(program: &[u8]) -> bool {
+    program.starts_with(b"sshd") || matches!(program, b"sftp-server" | b"internal-sftp")
+}
+
+/// Of whom the set's lines are: a raw set names no program, but its samples do.
+fn is_for_openssh(set: &RuleSet) -> bool {
+    let sampled = |sample: &Sample| record::parse(sample.line.as_bytes()).program.is_some_and(is_of_openssh);
+    match set.format {
+        Format::Syslog => set.programs.iter().any(|program| is_of_openssh(program.as_bytes())),
+        Format::Raw => set.samples.iter().any(sampled),
+    }
+}
+
 fn message_limit_fault(set: &RuleSet) -> Option<Fault> {
-    let limit = set.message_limit.unwrap_or(DEFAULT_MESSAGE_LIMIT);
-    let of_sshd = set.programs.iter().any(|program| program.starts_with("sshd"));
-    (of_sshd && limit > CUT_BY_SSHD).then(|| {
-        let text = format!(
-            "sshd cuts its messages at {CUT_BY_SSHD} bytes: with a limit of {limit} a peer could push its true address \
-             out of the line; say {CUT_BY_SSHD}"
-        );
-        Fault::error(Place::Key("message_limit"), text)
-    })
+    let limit = message_limit(set);
+    if limit.is_some_and(|limit| limit <= CUT_BY_SSHD) || !is_for_openssh(set) {
+        return None;
+    }
+    let with = limit.map_or_else(|| "without a limit".to_owned(), |limit| format!("with a limit of {limit}"));
+    let text = format!(
+        "sshd cuts its messages at {CUT_BY_SSHD} bytes: {with} a peer could push its true address out of the line; say \
+         {CUT_BY_SSHD}"
+    );
+    let raw =
+        "; better name the `program` in place of `format: raw`, so that others cannot write lines for it";
+    let text = if set.format == Format::Raw { text + raw } else { text };
+    let place = if set.message_limit.is_some() { "message_limit" } else { "format" };
+    Some(Fault::error(Place::Key(place), text))
 }
 
 fn rules_without_samples(set: &RuleSet) -> impl Iterator<Item = Fault> + '_ {

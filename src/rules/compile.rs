@@ -11,13 +11,20 @@ use regex_syntax::hir::{Capture, Hir};
 use super::automaton::{Automaton, Hit};
 use super::ending::Candidate;
 use super::locate::{Locator, Scratch};
-use super::model::{AddressFrom, Effect, Fault, Place, Rule, RuleSet, Severity};
+use super::model::{AddressFrom, Effect, Fault, Format, Place, Rule, RuleSet, Severity};
 use super::pattern::{self, Unreadable};
 use crate::address;
 
-/// The longest message that is believed to be complete where the rule set does not say: programs cut their
+/// The longest message that is believed to be complete where a rule set for syslog does not say: programs cut their
 /// messages with formats such as sshd's `%.500s`, and a longer line that ends in an address is rare.
 pub const DEFAULT_MESSAGE_LIMIT: usize = 500;
+
+/// The length at which messages for a rule set are taken for cut. Raw lines hold what peers may make long, such as
+/// requests, and no syslog function shortens them: there is no limit unless the set says so.
+pub(super) fn message_limit(set: &RuleSet) -> Option<usize> {
+    let default = (set.format == Format::Syslog).then_some(DEFAULT_MESSAGE_LIMIT);
+    set.message_limit.or(default)
+}
 
 /// A pattern written by a person compiles to some kilobytes; this refuses `\w{500}{500}`.
 const NFA_LIMIT: usize = 2 << 20;
@@ -80,7 +87,7 @@ impl Compiled {
         let (hirs, locators): (Vec<Hir>, Vec<Locator>) = parts.into_iter().unzip();
         let which = Which::new(&hirs, &locators).map_err(|error| vec![too_large(&error)])?;
         let rules = chosen.iter().map(|&(index, _)| index).collect();
-        Ok(Self { which, locators, rules, message_limit: set.message_limit.unwrap_or(DEFAULT_MESSAGE_LIMIT) })
+        Ok(Self { which, locators, rules, message_limit: message_limit(set).unwrap_or(usize::MAX) })
     }
 
     /// The first rule that matches the message, and its address.
@@ -202,6 +209,9 @@ pub(super) fn user<'m>(finder: &meta::Regex, message: &'m [u8]) -> Option<&'m [u
 
 fn read(set: &RuleSet, rule: &Rule) -> Result<(Hir, Locator), Unreadable> {
     let whole = |text: String| Unreadable { text, at: 0 };
+    if let Some(at) = pattern::own_address_group(&rule.pattern) {
+        return Err(Unreadable { text: OWN_ADDRESS.into(), at });
+    }
     address_fault(rule).map_or(Ok(()), |text| Err(whole(text)))?;
     let hir = pattern::read(&rule.pattern, &set.fields)?;
     match pattern::anchored(&hir) {
@@ -212,6 +222,10 @@ fn read(set: &RuleSet, rule: &Rule) -> Result<(Hir, Locator), Unreadable> {
     let locator = Locator::new(&hir).map_err(|error| whole(large(&error)))?;
     Ok((hir, locator))
 }
+
+/// Such a group could match half an address, and the attack's lures would not fit into it.
+const OWN_ADDRESS: &str =
+    "the address needs no group of its own: write <ADDR>, which takes every form that programs print";
 
 fn unanchored(how: &str) -> String {
     format!(
@@ -237,11 +251,12 @@ fn address_fault(rule: &Rule) -> Option<String> {
 }
 
 fn field_faults(set: &RuleSet) -> Vec<Fault> {
-    let read = set.fields.iter().map(|(_, alphabet)| pattern::read_field(alphabet));
-    let faults = read.enumerate().filter_map(|(index, read)| Some((index, read.err()?)));
-    faults
-        .map(|(index, error)| Fault::error(Place::Field(index), format!("not a regex: {}", error.text)))
-        .collect()
+    let fault = |alphabet: &str| match pattern::read_field(alphabet) {
+        Err(error) => Some(format!("not a regex: {}", error.text)),
+        Ok(_) => pattern::own_address_group(alphabet).map(|_| OWN_ADDRESS.to_owned()),
+    };
+    let faults = set.fields.iter().enumerate().filter_map(|(index, field)| Some((index, fault(&field.1)?)));
+    faults.map(|(index, text)| Fault::error(Place::Field(index), text)).collect()
 }
 
 fn fault(index: usize, error: Unreadable) -> Fault {

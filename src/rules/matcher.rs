@@ -109,7 +109,13 @@ pub(super) fn find_in(
     line: &[u8],
     record: &Record<'_>,
 ) -> Option<Found> {
-    compiled.find(scratch, message(set, line, record), record::may_be_cut(line, record))
+    compiled.find(scratch, message(set, line, record), may_be_cut(set, line, record))
+}
+
+/// A raw line is no syslogd's, and so cut by none: a peer that may choose the length of a request could else see to it
+/// that its lines name nobody.
+fn may_be_cut(set: &RuleSet, line: &[u8], record: &Record<'_>) -> bool {
+    set.format == Format::Syslog && record::may_be_cut(line, record)
 }
 
 /// As [`find_in`], believing a pattern as it is written where the line was not cut: what the attack asks.
@@ -120,7 +126,7 @@ pub(super) fn find_as_written(
     line: &[u8],
     record: &Record<'_>,
 ) -> Option<Found> {
-    if record::may_be_cut(line, record) {
+    if may_be_cut(set, line, record) {
         return find_in(set, compiled, scratch, line, record);
     }
     compiled.find_as_written(scratch, message(set, line, record))

@@ -18,7 +18,7 @@ pub struct RuleSet {
     /// Whether the source address may be forged.
     pub evidence: Evidence,
     /// The program cuts its messages at this many bytes: in one that long, an address that stands after text of
-    /// the peer's choosing may be forged and is not taken.
+    /// the peer's choosing may be forged and is not taken. Absent: 500, or none with [`Format::Raw`].
     pub message_limit: Option<usize>,
     /// When offences become a ban; the configuration's default where absent.
     pub threshold: Option<Threshold>,

@@ -16,7 +16,7 @@ pub(super) const ADDRESS_TOKEN: &str = "[0-9A-Za-z.:%_-]+";
 const ANY_TEXT: &str = ".*";
 
 /// How deep groups may nest: a pattern is written by a person.
-const NESTING: u32 = 50;
+pub(super) const NESTING: u32 = 50;
 
 /// A pattern that could not be read: what is wrong, and at which byte of its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,16 +27,21 @@ pub(super) struct Unreadable {
 
 /// A pattern with its placeholders written out, and where each stretch of it came from.
 #[derive(Clone, Debug)]
-struct Expanded {
-    text: String,
+pub(super) struct Expanded {
+    pub(super) text: String,
     /// Where placeholders stood: their range in the result, and in the source.
-    replaced: Vec<(Range<usize>, Range<usize>)>,
+    pub(super) replaced: Vec<(Range<usize>, Range<usize>)>,
 }
 
 /// Reads a pattern; groups named like placeholders become captures of that name.
 pub(super) fn read(pattern: &str, fields: &[(String, String)]) -> Result<Hir, Unreadable> {
     let expanded = expand(pattern, fields)?;
     parse(&expanded.text).map_err(|(text, at)| Unreadable { text, at: expanded.source_of(at) })
+}
+
+/// Reads a pattern whose placeholders are written out.
+pub(super) fn read_expanded(text: &str) -> Option<Hir> {
+    parse(text).ok()
 }
 
 /// Reads the alphabet of a placeholder.
@@ -53,7 +58,7 @@ fn parse(regex: &str) -> Result<Hir, (String, usize)> {
     })
 }
 
-fn expand(pattern: &str, fields: &[(String, String)]) -> Result<Expanded, Unreadable> {
+pub(super) fn expand(pattern: &str, fields: &[(String, String)]) -> Result<Expanded, Unreadable> {
     let mut expanded = Expanded { text: String::with_capacity(pattern.len() * 2), replaced: Vec::new() };
     let mut rest = 0;
     for (range, name) in placeholders(pattern) {
@@ -104,7 +109,7 @@ fn unknown(name: &str, at: usize) -> Unreadable {
 
 impl Expanded {
     /// The byte of the source that a byte of the expansion came from; inside a placeholder, its start.
-    fn source_of(&self, at: usize) -> usize {
+    pub(super) fn source_of(&self, at: usize) -> usize {
         let before = self.replaced.iter().take_while(|(result, _)| result.start <= at).last();
         match before {
             None => at,
@@ -201,8 +206,14 @@ pub(super) fn anchored(hir: &Hir) -> (bool, bool) {
 
 /// How many times a pattern names `<ADDR>` or `<HOST>`.
 pub(super) fn addresses_named(pattern: &str) -> usize {
-    let placeholders = placeholders(pattern).filter(|(_, name)| matches!(*name, ADDRESS | "HOST")).count();
-    placeholders + pattern.matches("P<ADDR>").count()
+    placeholders(pattern).filter(|(_, name)| matches!(*name, ADDRESS | "HOST")).count()
+}
+
+/// Where a regex has a group of its own that is named like the address.
+pub(super) fn own_address_group(regex: &str) -> Option<usize> {
+    let groups =
+        [ADDRESS, "HOST"].into_iter().flat_map(|name| [format!("(?P<{name}>"), format!("(?<{name}>")]);
+    groups.filter_map(|group| regex.find(&group)).min()
 }
 
 #[cfg(test)]
@@ -235,7 +246,10 @@ mod tests {
     #[test]
     fn two_addresses_are_counted() {
         assert_eq!(addresses_named("^<ADDR> to <HOST>$"), 2);
-        assert_eq!(addresses_named("^(?P<ADDR>.*)$"), 1);
+        assert_eq!(addresses_named("^(?P<ADDR>.*)$"), 0);
+        assert_eq!(own_address_group("^a (?P<ADDR>.*)$"), Some(3));
+        assert_eq!(own_address_group("^(?<HOST>.*) <ADDR>$"), Some(1));
+        assert_eq!(own_address_group("^<HOST>$"), None);
         assert_eq!(addresses_named("^no <USER>$"), 0);
     }
 
