@@ -235,7 +235,8 @@ fn files_that_a_configuration_names_and_that_are_not_there_are_told() {
     dir.write("portcullis.yaml", format!("rules_dir: {here}/rules.d\nallow: [{{file: {here}/friends}}]\n"));
     let ran = dir.portcullis(["check", "-c", "portcullis.yaml"]).run();
     assert!(
-        ran.out.contains("rules.d: warning: `rules_dir` names this directory, but there is none"),
+        ran.out.contains("portcullis.yaml:1:12: warning: `rules_dir` names ")
+            && ran.out.contains("as a directory, but there is none"),
         "{ran:?}"
     );
     assert!(ran.out.contains("friends"), "{ran:?}");
