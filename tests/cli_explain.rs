@@ -140,6 +140,41 @@ fn a_message_without_its_header_is_known() {
 }
 
 #[test]
+fn a_line_is_known_in_all_the_ways_in_which_people_paste_it() {
+    for before in ["auth.log:12:", "> ", "/var/log/auth.log:"] {
+        let text = explain(&format!("{before}{PASSWORD}"));
+        assert_says(&text, &["sshd/failed-password", "192.0.2.7 would be banned for 1h"]);
+        assert!(!text.contains("would match nothing"), "a whole line stood there: {text}");
+    }
+    let (_, message) = PASSWORD.split_once("]: ").unwrap();
+    let thread = thread_line();
+    let (_, kernel) = thread.split_once("kernel: ").unwrap();
+    for (pasted, rule, program) in [
+        (format!("sshd[1]: {message}"), "sshd/failed-password", "`sshd`"),
+        (format!("gw sshd-session[1]: {message}"), "sshd/failed-password", "`sshd-session`"),
+        (format!("kernel: {kernel}"), "freebsd-tcp/failed-syncookie", "`kernel`"),
+        (format!("+{kernel}"), "freebsd-tcp/failed-syncookie", "`kernel`"),
+    ] {
+        let says = format!("this line would match nothing in a log. It is understood as one from {program}.");
+        assert_says(&explain(&pasted), &[rule, &says]);
+    }
+    let ran = run("postfix/smtpd[2]: connect from unknown[192.0.2.7]");
+    assert_says(&ran.out, &["It is from `postfix/smtpd`, and no rule set in force is for that program."]);
+}
+
+#[test]
+fn a_message_at_the_cut_is_said_to_be_cut() {
+    let (head, lure) = ("Connection closed by invalid user ", " 8.8.8.8 port 22 [preauth]");
+    for (length, says) in
+        [(500, "reached 500 bytes, at which the program cuts"), (440, "at which loggers cut messages")]
+    {
+        let name = "a".repeat(length - head.len() - lure.len());
+        let text = explain(&format!("Nov 22 14:38:31 gw sshd[29842]: {head}{name}{lure}"));
+        assert_says(&text, &[says, "may be forged, so none is taken"]);
+    }
+}
+
+#[test]
 fn a_piece_of_a_line_finds_its_rule_and_judges_nobody() {
     let text = explain("Segment failed SYNCOOKIE authentication");
     assert_says(&text, &["freebsd-tcp/failed-syncookie", "A part of a line names nobody for certain."]);

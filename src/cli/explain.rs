@@ -9,6 +9,7 @@ use serde_json::json;
 use super::args::Explain as Arguments;
 use super::exit::{Exit, Failure};
 use super::input::standard_input;
+use super::pasted::{self, Reading};
 use super::text::{count, duration, printable, tenths, wrapped};
 use crate::address;
 use crate::daemon::Setup;
@@ -23,14 +24,18 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
     let mut guard = setup.guard(1);
     let mut told = Vec::new();
     let now = setup.now;
-    guard.line(0, &line, When::Arrived(now), |outcome| told.push(Told::new(&setup, &outcome)));
+    guard.line(0, &line, When::Arrived(now), |outcome| told.push(Told::new(&setup, &line, &outcome)));
+    let readings = pasted::readings(&line, setup.sets.iter().filter_map(|set| set.set.programs.first()));
     if told.is_empty() {
-        told.extend(part_of_a_line(&setup, &mut guard, line.trim_ascii_start()));
+        told.extend(as_pasted(&setup, &mut guard, &readings));
+    }
+    if told.is_empty() {
+        told.extend(sample_with(&setup, line.trim_ascii_start()));
     }
     if arguments.json {
         writeln!(out, "{}", json!(told.iter().map(Told::json).collect::<Vec<_>>()))?;
     } else if told.is_empty() {
-        unknown(out, &setup, &record::parse(&line))?;
+        unknown(out, &setup, &pasted::record(&line, &readings))?;
     } else {
         told.iter().try_for_each(|told| told.write(out))?;
     }
@@ -79,11 +84,23 @@ struct Told {
 }
 
 impl Told {
-    fn new(setup: &Setup, outcome: &Outcome<'_>) -> Self {
+    fn new(setup: &Setup, line: &[u8], outcome: &Outcome<'_>) -> Self {
         let (set, rule) = (outcome.matched.set, outcome.matched.rule);
         let address = outcome.matched.address.map(|address| address.to_string());
-        let whose = whose(set.evidence, rule, address.as_deref());
+        let cut = address.is_none().then(|| cut(set, line, &outcome.record)).flatten();
+        let whose = cut.unwrap_or_else(|| whose(set.evidence, rule, address.as_deref()));
         Self { address, whose, verdict: verdict(setup, outcome), ..Self::of(set, rule) }
+    }
+
+    /// A line of which the header, or a part of it, was made up.
+    fn completed(self, program: Option<&[u8]>) -> Self {
+        let program = printable(program.unwrap_or_default());
+        let verdict = format!(
+            "As it stands here, without its whole header, this line would match nothing in a log. It is understood as one from \
+             `{program}`. {}",
+            self.verdict
+        );
+        Self { verdict, ..self }
     }
 
     /// What is known without a whole line.
@@ -139,6 +156,24 @@ fn whose(evidence: Evidence, rule: &Rule, address: Option<&str>) -> String {
     }
 }
 
+/// Why no address is taken from a message that may have lost its end.
+fn cut(set: &RuleSet, line: &[u8], record: &Record<'_>) -> Option<String> {
+    let limit = set.message_limit.filter(|&limit| record.message.len() >= limit);
+    let who = match limit {
+        Some(limit) => {
+            format!("This message has reached {limit} bytes, at which the program cuts its messages.")
+        }
+        None if record::may_be_cut(line, record) => {
+            "This message has a length at which loggers cut messages on their way.".to_owned()
+        }
+        None => return None,
+    };
+    Some(format!(
+        "{who} Its true end may be lost, and what stands there now may be text that the peer chose: an address there may be \
+         forged, so none is taken. It counts for the peer that the same session names in another line, or for nobody."
+    ))
+}
+
 fn verdict(setup: &Setup, outcome: &Outcome<'_>) -> String {
     let policy = &setup.sets[outcome.matched.set_index];
     let length = match policy.ban.length {
@@ -189,17 +224,18 @@ fn caution(evidence: Evidence) -> &'static str {
     }
 }
 
-/// A message without its header, or a piece of one, as people paste it: the rule whose sample holds it.
-fn part_of_a_line(setup: &Setup, guard: &mut Guard, line: &[u8]) -> Option<Told> {
-    let programs = setup.sets.iter().filter_map(|set| set.set.programs.first());
-    let mut whole = None;
-    for program in programs {
-        let line = [format!("Jan  1 00:00:00 gw {program}: ").as_bytes(), line].concat();
-        guard.line(0, &line, When::Arrived(setup.now), |outcome| {
-            whole.get_or_insert_with(|| Told::new(setup, &outcome));
+/// The first rule that knows one of the readings of a pasted line.
+fn as_pasted(setup: &Setup, guard: &mut Guard, readings: &[Reading]) -> Option<Told> {
+    readings.iter().find_map(|Reading { line, is_completed }| {
+        let mut found = None;
+        guard.line(0, line, When::Arrived(setup.now), |outcome| {
+            found.get_or_insert_with(|| {
+                let told = Told::new(setup, line, &outcome);
+                if *is_completed { told.completed(outcome.record.program) } else { told }
+            });
         });
-    }
-    whole.or_else(|| sample_with(setup, line))
+        found
+    })
 }
 
 /// Shorter pieces are in too many lines.

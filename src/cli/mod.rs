@@ -9,6 +9,7 @@ mod explain;
 mod generate;
 mod input;
 mod match_lines;
+mod pasted;
 mod prefixes;
 mod rules;
 mod scan;
