@@ -3,6 +3,7 @@
 //! Every test runs the real binary with a configuration of its own. pf and ipfw are the strict fakes, nftables is real,
 //! in network namespaces. Nothing here measures time: tests wait for what shall be true, with a patient deadline.
 
+mod answers;
 mod commands;
 mod dry_run;
 mod kills;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::args::{Ask, Ban, Unban, Why};
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, Failure, complain};
 use super::prefixes;
+use super::text::printable_path;
 use crate::config::{self, FileTrust, paths};
 
 use crate::control::reply::Kept;
@@ -23,11 +24,20 @@ fn ask(to: &Ask, request: &Request) -> Result<Answer, Failure> {
     Client::connect(&socket).and_then(|client| client.ask(request)).map_err(Failure::from)
 }
 
-/// The socket that the configuration names. A configuration that cannot be read stops nobody who can do without it.
+/// The socket that the configuration names. A configuration with errors stops nobody who can do without it: the daemon
+/// that is to be asked runs with an earlier one.
 fn configured(file: Option<&Path>) -> Result<PathBuf, Failure> {
     let loaded = config::load_settings(file, FileTrust::Advised);
     match file {
-        Some(_) if loaded.diagnostics.has_errors() => Err(Refused(loaded.diagnostics).into()),
+        Some(file) if loaded.diagnostics.has_errors() && !file.is_file() => {
+            Err(Refused(loaded.diagnostics).into())
+        }
+        Some(file) if loaded.diagnostics.has_errors() => {
+            let (file, socket) = (printable_path(file), loaded.config.control.socket);
+            let socket_named = printable_path(&socket);
+            complain(&format!("{file} has errors; asking the daemon at {socket_named}"));
+            Ok(socket)
+        }
         None if loaded.diagnostics.has_errors() => Ok(paths::socket()),
         _ => Ok(loaded.config.control.socket),
     }
@@ -86,6 +96,8 @@ pub(super) fn why(arguments: &Why, out: &mut dyn Write) -> Result<Exit, Failure>
 }
 
 pub(super) fn ban(arguments: &Ban, out: &mut dyn Write) -> Result<Exit, Failure> {
+    control::check_reason(&arguments.reason)
+        .map_err(|why| Failure::new(Exit::Usage, format!("`--reason`: {why}")))?;
     let request = Request::Ban {
         prefixes: prefixes::all(&arguments.prefixes)?,
         length: length(arguments.length.as_deref())?,

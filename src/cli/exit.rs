@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use crate::control::BindError;
 use crate::daemon::{NoStart, NotDone, Refused};
 use crate::store::StoreError;
 
@@ -105,7 +106,8 @@ impl From<NoStart> for Failure {
         let exit = match &no_start {
             NoStart::Config(_) | NoStart::Firewall(_) | NoStart::Group(_) => Exit::Config,
             NoStart::Store(error) => store_exit(error),
-            NoStart::Control(_) | NoStart::System(_) => Exit::Unavailable,
+            NoStart::Control(error) => control_exit(error),
+            NoStart::System(error) => permission(error).unwrap_or(Exit::Io),
         };
         Self::new(exit, no_start.to_string())
     }
@@ -123,8 +125,23 @@ impl From<NotDone> for Failure {
 fn store_exit(error: &StoreError) -> Exit {
     match error {
         StoreError::Held { .. } => Exit::Temporary,
+        StoreError::Io { error, .. } => permission(error).unwrap_or(Exit::Io),
         _ => Exit::Io,
     }
+}
+
+fn control_exit(error: &BindError) -> Exit {
+    match error {
+        BindError::Taken(_) => Exit::Temporary,
+        BindError::System { error, .. } => permission(error).unwrap_or(Exit::Io),
+        BindError::NoDirectory(_) | BindError::UnsafeDirectory { .. } | BindError::InTheWay(_) => {
+            Exit::Config
+        }
+    }
+}
+
+fn permission(error: &io::Error) -> Option<Exit> {
+    (error.kind() == io::ErrorKind::PermissionDenied).then_some(Exit::NoPermission)
 }
 
 /// The exit status for a file that cannot be read.

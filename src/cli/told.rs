@@ -105,6 +105,9 @@ pub(super) fn why(out: &mut dyn Write, why: &Why) -> io::Result<()> {
         let (seen, needed) = (tenths(window.tenths), tenths(window.threshold));
         writeln!(out, "{}: {seen} of {needed} offences in the window now", window.rule_set)?;
     }
+    if let Some(problem) = &why.problem {
+        return writeln!(out, "Earlier bans are not known for now: {problem}.");
+    }
     if why.history.is_empty() {
         return writeln!(out, "No earlier ban is on record.");
     }
@@ -130,7 +133,14 @@ const MOST_LISTED: usize = 50;
 pub(super) fn banned(out: &mut dyn Write, banned: &Banned) -> io::Result<()> {
     let until =
         banned.until.as_deref().map_or_else(|| "for ever".to_owned(), |until| format!("until {until}"));
-    listed(out, &banned.banned, &format!("banned {until}"))?;
+    let is_longer = |prefix: &address::Prefix| banned.longer.iter().any(|longer| longer.prefix == *prefix);
+    let as_asked: Vec<_> = banned.banned.iter().copied().filter(|prefix| !is_longer(prefix)).collect();
+    listed(out, &as_asked, &format!("banned {until}"))?;
+    for longer in &banned.longer {
+        let until =
+            longer.until.as_deref().map_or_else(|| "for ever".to_owned(), |until| format!("until {until}"));
+        writeln!(out, "{}: banned {until}, as it was before", address::display(&longer.prefix))?;
+    }
     for spared in &banned.refused {
         writeln!(out, "{}: not banned, since {}", address::display(&spared.prefix), spared.why)?;
     }

@@ -44,4 +44,5 @@ pub use reply::{Answer, Code, Refusal, Reply};
 pub use request::{Length, Request, Unban};
 pub use server::{Limits, Server};
 pub use socket::{BindError, Listener};
+pub use text::check_reason;
 pub use wire::VERSION;

@@ -230,6 +230,8 @@ pub struct Why {
     pub windows: Vec<Window>,
     /// The bans that are known, the newest first.
     pub history: Vec<Past>,
+    /// Why they are not known for now.
+    pub problem: Option<String>,
 }
 
 /// How near an offender is to a ban.
@@ -273,6 +275,8 @@ pub struct Banned {
     pub banned: Vec<Prefix>,
     /// Until when; `None` for ever.
     pub until: Option<String>,
+    /// Who of them stays banned longer, having been so before.
+    pub longer: Vec<Longer>,
     /// Who is not, and why.
     pub refused: Vec<Spared>,
     /// What the database did.
@@ -280,6 +284,16 @@ pub struct Banned {
     pub kept: Kept,
     /// What the firewall did.
     pub firewall: Effect,
+}
+
+/// A prefix whose ban ends later than asked for: others want it, or an earlier ban by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Longer {
+    /// Whom the operator named.
+    #[serde(with = "text::prefix")]
+    pub prefix: Prefix,
+    /// Until when; `None` for ever.
+    pub until: Option<String>,
 }
 
 /// A prefix that was not banned.

@@ -67,14 +67,23 @@ pub(super) mod prefixes {
 /// The longest reason of a ban by hand, in bytes: it goes into one syslog line with everything else.
 const LONGEST_REASON: usize = 200;
 
-/// Reads an operator's reason: one line that is fit for a log and a terminal.
-pub(super) fn reason<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    let reason = String::deserialize(from)?;
+/// Whether an operator's reason is one line that is fit for a log and a terminal.
+///
+/// # Errors
+/// Why not, as a sentence.
+pub fn check_reason(reason: &str) -> Result<(), String> {
     if reason.len() > LONGEST_REASON {
-        return Err(de::Error::custom(format!("the reason is longer than {LONGEST_REASON} bytes")));
+        return Err(format!("the reason is longer than {LONGEST_REASON} bytes"));
     }
     if reason.chars().any(char::is_control) {
-        return Err(de::Error::custom("the reason has control characters or line breaks in it"));
+        return Err("the reason has control characters or line breaks in it".to_owned());
     }
+    Ok(())
+}
+
+/// Reads one.
+pub(super) fn reason<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let reason = String::deserialize(from)?;
+    check_reason(&reason).map_err(de::Error::custom)?;
     Ok(reason)
 }

@@ -22,6 +22,9 @@ const GATHER: Duration = Duration::from_secs(1);
 /// gather, and the last word on each thing is written. A single ban's commit takes milliseconds, and so does its rest.
 const REST: u32 = 3;
 
+/// At the end, the database is waited for without a word so long.
+const WORTH_SAYING: Duration = Duration::from_secs(1);
+
 /// Bans told of in answer to one `why`, each with its lines.
 const MOST_HISTORY: usize = 50;
 
@@ -193,6 +196,15 @@ impl Persist {
         self.send(rows, positions, now);
         self.work = None;
         if let Some(thread) = self.thread.take() {
+            let end = Instant::now() + WORTH_SAYING;
+            while !thread.is_finished() && Instant::now() < end {
+                thread::sleep(Duration::from_millis(1));
+            }
+            if !thread.is_finished() {
+                log::warn!(
+                    "waiting for the database, whose disk may hang; what is not in it is lost if we are killed"
+                );
+            }
             // A panic there was printed where it happened.
             let _ = thread.join();
         }

@@ -1,6 +1,7 @@
 //! What is asked at the control socket, answered by the deciding thread.
 
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -8,9 +9,10 @@ use smallvec::{SmallVec, smallvec};
 
 use super::core::{Daemon, now};
 use super::report;
+use super::tell::Tell;
 use crate::address::{self, Prefix};
-use crate::control::reply::{Banned, Effect, Kept, Spared, Unbanned};
-use crate::control::{Accepted, Answer, Answering, Code, Length, Peer, Refusal, Reply, Request, Unban};
+use crate::control::reply::{Banned, Effect, Kept, Longer, Spared, Unbanned, Why};
+use crate::control::{Accepted, Answer, Answering, Length, Peer, Reply, Request, Unban};
 use crate::engine::{self, Ban, Origin, Owner};
 use crate::firewall::{self, Change};
 use crate::rules::BanLength;
@@ -19,6 +21,9 @@ use crate::time::Time;
 
 /// How long a client is kept waiting to be told that the firewall did it too.
 const FIREWALL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// And that the database did.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Daemon {
     /// Answers everybody who waits at the control socket.
@@ -47,38 +52,42 @@ impl Daemon {
         match reply {
             Ok(reply @ (Answer::Banned(_) | Answer::Unbanned(_))) => {
                 let firewall = Arc::clone(&self.firewall);
-                self.persist.after(Box::new(move |stored| {
-                    let kept = Kept { stored: stored.is_ok(), problem: stored.clone().err() };
-                    // A thread of its own, since neither the database nor the deciding may wait for a firewall.
-                    thread::spawn(move || answer.send(Ok(with_effects(reply, kept, &firewall))));
-                }));
+                let (sender, stored) = sync_channel(1);
+                self.persist.after(Box::new(move |result| drop(sender.try_send(result.clone()))));
+                // A thread of its own, since neither the database nor the deciding may wait for a firewall.
+                thread::spawn(move || {
+                    let kept = kept(&stored, DATABASE_PATIENCE);
+                    answer.send(Ok(with_effects(reply, kept, &firewall)));
+                });
             }
             reply => answer.send(reply),
         }
     }
 
-    /// The database's thread finishes the answer.
+    /// The database has the history; a disk that hangs takes nothing from the rest of the answer.
     fn answer_why(&self, address: Prefix, answer: Answering) {
-        let (mut why, tell) = (self.why(address), self.tell());
-        let finish = move |records: Result<Vec<BanRecord>, StoreError>| {
-            let reply = records.map_err(|error| Refusal::new(Code::Failed, error)).map(|records| {
-                why.history = records.into_iter().map(|record| tell.past(record)).collect();
-                Answer::Why(Box::new(why))
-            });
-            answer.send(reply);
-        };
-        self.persist.why(address, now(), Box::new(finish));
+        let (why, tell) = (self.why(address), self.tell());
+        let (sender, records) = sync_channel(1);
+        self.persist.why(address, now(), Box::new(move |found| drop(sender.try_send(found))));
+        thread::spawn(move || {
+            let why = with_history(why, &records, DATABASE_PATIENCE, &tell);
+            answer.send(Ok(Answer::Why(Box::new(why))));
+        });
     }
 
     fn ban(&mut self, prefixes: &[Prefix], length: Length, reason: &str, force: bool, peer: &Peer) -> Answer {
         let since = now();
         let until = self.until(length, since);
         let mut answer = Banned { until: until.map(|until| self.rfc3339(until)), ..Banned::default() };
-        let by_hand = by_hand(since, until, reason, force);
+        let by_hand = by_hand(since, until, force);
         for &offender in prefixes {
             let offender = offender.trunc();
-            match self.guard.engine.ban(by_hand(offender), force) {
-                Ok(()) => answer.banned.push(offender),
+            let ban = self.named(by_hand(offender), reason);
+            match self.guard.engine.ban(ban, force) {
+                Ok(()) => {
+                    answer.banned.push(offender);
+                    answer.longer.extend(self.longer(offender, until));
+                }
                 Err(why) => answer.refused.push(Spared { prefix: offender, why: why.to_string() }),
             }
         }
@@ -88,6 +97,24 @@ impl Daemon {
         let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
         self.say(&answer.banned, &format!("{length} by hand (uid {}){reason}", peer.uid), "banned");
         Answer::Banned(answer)
+    }
+
+    /// Gives a ban the operator's reason; where there is none, that of the ban that it prolongs.
+    fn named(&self, ban: Ban, reason: &str) -> Ban {
+        let earlier =
+            self.guard.engine.covering(&ban.offender).filter(|known| known.offender == ban.offender);
+        let reason = match (reason, earlier) {
+            ("", Some(earlier)) => Arc::clone(&earlier.reason),
+            ("", None) => Arc::from("by hand"),
+            _ => Arc::from(reason),
+        };
+        Ban { reason, ..ban }
+    }
+
+    /// The end of a ban that lasts longer than asked for.
+    fn longer(&self, offender: Prefix, until: Option<Time>) -> Option<Longer> {
+        let ban = self.guard.engine.covering(&offender).filter(|ban| ban.until != until)?;
+        Some(Longer { prefix: offender, until: ban.until.map(|until| self.rfc3339(until)) })
     }
 
     fn until(&self, length: Length, since: Time) -> Option<Time> {
@@ -128,6 +155,30 @@ pub(super) fn unbanned(whom: &Unban, done: engine::Unbanned) -> Unbanned {
     Unbanned { unbanned: done.freed, not_banned, ..Unbanned::default() }
 }
 
+/// Waits for what became of a change in the database.
+fn kept(stored: &Receiver<Result<(), String>>, patience: Duration) -> Kept {
+    let result = stored.recv_timeout(patience).unwrap_or_else(|_| Err(no_answer(patience)));
+    Kept { stored: result.is_ok(), problem: result.err() }
+}
+
+fn with_history(
+    mut why: Why,
+    records: &Receiver<Result<Vec<BanRecord>, StoreError>>,
+    patience: Duration,
+    tell: &Tell,
+) -> Why {
+    match records.recv_timeout(patience).map_err(|_| no_answer(patience)) {
+        Ok(Ok(records)) => why.history = records.into_iter().map(|record| tell.past(record)).collect(),
+        Ok(Err(error)) => why.problem = Some(error.to_string()),
+        Err(problem) => why.problem = Some(problem),
+    }
+    why
+}
+
+fn no_answer(patience: Duration) -> String {
+    format!("the database has not answered for {patience:?}, as when its disk hangs")
+}
+
 /// Waits until the firewall is done, and adds what became of it there and in the database.
 fn with_effects(mut answer: Answer, kept: Kept, firewall: &firewall::Handle) -> Answer {
     firewall.settle(FIREWALL_PATIENCE);
@@ -146,10 +197,10 @@ fn with_effects(mut answer: Answer, kept: Kept, firewall: &firewall::Handle) -> 
     answer
 }
 
-/// What an operator bans; one of many with the same words.
-fn by_hand(since: Time, until: Option<Time>, reason: &str, forced: bool) -> impl Fn(Prefix) -> Ban {
+/// What an operator bans.
+fn by_hand(since: Time, until: Option<Time>, forced: bool) -> impl Fn(Prefix) -> Ban {
     let owners = smallvec![Owner { set: "".into(), until }];
-    let reason = Arc::from(if reason.is_empty() { "by hand" } else { reason });
+    let reason: Arc<str> = Arc::from("by hand");
     move |offender| Ban {
         offender,
         owners: SmallVec::clone(&owners),
@@ -160,5 +211,33 @@ fn by_hand(since: Time, until: Option<Time>, reason: &str, forced: bool) -> impl
         origin: Origin::Manual,
         forced,
         spoofable: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(5);
+
+    #[test]
+    fn a_database_that_does_not_answer_holds_nobody_up() {
+        let (sender, stored) = sync_channel(1);
+        let problem = kept(&stored, SOON).problem.unwrap();
+        assert!(problem.contains("has not answered for 5ms"), "{problem}");
+        sender.send(Ok(())).unwrap();
+        assert_eq!(kept(&stored, SOON), Kept { stored: true, problem: None });
+        let why = Why {
+            address: "192.0.2.7/32".parse().unwrap(),
+            ban: None,
+            allowed: false,
+            trusted: true,
+            windows: Vec::new(),
+            history: Vec::new(),
+            problem: None,
+        };
+        let (_sender, records) = sync_channel(1);
+        let why = with_history(why, &records, SOON, &Tell(jiff::tz::TimeZone::UTC));
+        assert!(why.trusted && why.problem.is_some_and(|problem| problem.contains("has not answered")));
     }
 }

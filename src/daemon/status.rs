@@ -131,6 +131,7 @@ impl Daemon {
             trusted: engine.is_trusted(address.addr(), now()),
             windows: windows.map(window).collect(),
             history: Vec::new(),
+            problem: None,
         }
     }
 }

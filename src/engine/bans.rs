@@ -326,6 +326,8 @@ fn merged(old: Ban, new: Ban) -> Ban {
             None => owners.push(owner),
         }
     }
+    // What an operator says of it tells more than the rule that was first.
+    let reason = if new.origin == Origin::Manual { new.reason } else { old.reason };
     Ban {
         owners,
         until: later(old.until, new.until),
@@ -334,7 +336,7 @@ fn merged(old: Ban, new: Ban) -> Ban {
         spoofable: old.spoofable && new.spoofable,
         offender: old.offender,
         since: old.since,
-        reason: old.reason,
+        reason,
         origin: old.origin,
     }
 }

@@ -250,10 +250,13 @@ impl Engine {
     /// How far the offender is in each rule set: name, tenths seen in the window, tenths needed.
     pub fn counters(&self, address: IpAddr, now: Time) -> Vec<(&str, u32, u32)> {
         let sets = self.policies.iter().enumerate();
+        let patience = if self.is_trusted(address, now) { self.settings.trust.patience } else { 1 };
         let counted = sets.filter_map(|(set, policy)| {
             let offender = self.settings.offender_of(address, policy.evidence).ok()?;
             let seen = self.windows.seen(set, &offender, now, policy.threshold.within);
-            (seen > 0).then(|| (&*policy.name, seen, policy.threshold.offences.saturating_mul(10)))
+            (seen > 0).then(|| {
+                (&*policy.name, seen, policy.threshold.offences.saturating_mul(10).saturating_mul(patience))
+            })
         });
         counted.collect()
     }

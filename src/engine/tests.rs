@@ -399,3 +399,14 @@ fn a_clock_set_back_neither_bans_nor_frees() {
     assert!(matches!(bench.see(0, 4, "192.0.2.7", 0), Verdict::Counted { tenths: 10, .. }));
     assert!(matches!(bench.see(0, 4, "192.0.2.8", 0), Verdict::Ignored(Why::AlreadyBanned { .. })));
 }
+
+#[test]
+fn counters_of_a_trusted_address_tell_what_a_ban_of_it_takes() {
+    let mut bench = bench();
+    let address: IpAddr = "192.0.2.7".parse().unwrap();
+    bench.see(0, 1, "192.0.2.7", 0);
+    assert_eq!(bench.engine.counters(address, bench.now), [("sshd", 10, 30)]);
+    bench.see(0, 2, "192.0.2.7", 2);
+    let patience = bench.engine.settings().trust.patience;
+    assert_eq!(bench.engine.counters(address, bench.now), [("sshd", 10, 30 * patience)]);
+}

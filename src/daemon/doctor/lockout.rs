@@ -62,7 +62,8 @@ mod tests {
 
     fn why(trusted: bool) -> Why {
         let address = address::parse_prefix("192.0.2.7").unwrap();
-        Why { address, ban: None, allowed: false, trusted, windows: Vec::new(), history: Vec::new() }
+        let (ban, problem, windows, history) = (None, None, Vec::new(), Vec::new());
+        Why { address, ban, allowed: false, trusted, windows, history, problem }
     }
 
     #[test]

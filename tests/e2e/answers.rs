@@ -1,0 +1,84 @@
+//! What commands answer where things are not as the operator thinks, and how they end.
+
+use std::fs;
+use std::process::Command;
+
+use nix::unistd::geteuid;
+
+use super::stand::{PROGRAM, Stand, run};
+
+const ATTACKER: &str = "203.0.113.7";
+
+#[test]
+fn a_shorter_ban_of_somebody_banned_says_the_real_end_and_keeps_the_new_reason() {
+    let mut stand = Stand::pf();
+    stand.start();
+    assert_eq!(stand.cli(&["ban", "--for", "1h", ATTACKER]).code, 0);
+    let shorter =
+        stand.cli(&["ban", "--for", "10m", "--reason", "scans us", "--json", ATTACKER, "198.18.0.1"]);
+    let json = shorter.json();
+    let real = stand.cli(&["bans", "--json"]).json();
+    let banned = real.as_array().unwrap().iter().find(|ban| ban["offender"] == ATTACKER).unwrap();
+    assert_eq!(json["longer"].as_array().map(Vec::len), Some(1), "{json}");
+    assert_eq!(json["longer"][0]["until"], banned["until"], "{json}");
+    assert_eq!(banned["reason"], "scans us");
+    let told = stand.cli(&["ban", "--for", "10m", ATTACKER]).out;
+    assert!(
+        told.contains(&format!("banned until {}, as it was before", banned["until"].as_str().unwrap())),
+        "{told}"
+    );
+    let kept = stand.cli(&["bans"]).out;
+    assert!(kept.contains("scans us"), "a ban without a reason takes none away: {kept}");
+}
+
+#[test]
+fn a_bad_reason_is_wrong_usage_also_without_a_daemon() {
+    let stand = Stand::pf();
+    stand.configure();
+    let long = "x".repeat(201);
+    for reason in ["two\nlines", &long] {
+        let ended = stand.cli(&["ban", "--reason", reason, ATTACKER]);
+        assert!(ended.code == 64 && ended.err.contains("`--reason`"), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_second_daemon_at_the_same_socket_is_told_to_try_later() {
+    let mut stand = Stand::pf();
+    stand.start();
+    let text = fs::read_to_string(stand.config()).unwrap().replace("state.db", "other.db");
+    let second = stand.file("second.yaml");
+    fs::write(&second, text).unwrap();
+    let ended = run(Command::new(PROGRAM).args(["run", "-c"]).arg(&second), "");
+    assert!(ended.code == 75 && ended.err.contains("another daemon runs"), "{ended:?}");
+}
+
+#[test]
+fn what_only_root_may_do_ends_with_no_permission() {
+    if !geteuid().is_root() {
+        eprintln!("skipped: only root can become nobody");
+        return;
+    }
+    let mut stand = Stand::pf();
+    stand.start();
+    assert_eq!(stand.cli(&["ban", ATTACKER]).code, 0);
+    stand.stop(nix::sys::signal::Signal::SIGTERM);
+    for words in [&["run"][..], &["unban", "--offline", ATTACKER]] {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", PROGRAM]);
+        let ended = run(command.args(words).arg("-c").arg(stand.config()), "");
+        assert_eq!(ended.code, 77, "{words:?}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_broken_configuration_does_not_hide_the_daemon() {
+    let mut stand = Stand::pf();
+    stand.start();
+    let text = fs::read_to_string(stand.config()).unwrap();
+    fs::write(stand.config(), text.replace("sources:", "surces:")).unwrap();
+    let status = stand.cli(&["status"]);
+    assert!(status.code == 0 && status.err.contains("has errors; asking the daemon at"), "{status:?}");
+    let missing = run(Command::new(PROGRAM).args(["status", "-c"]).arg(stand.file("missing.yaml")), "");
+    assert_eq!(missing.code, 78, "{missing:?}");
+}
