@@ -124,6 +124,11 @@ impl Compiled {
         pattern.is_some_and(|pattern| self.locators[pattern].is_proven())
     }
 
+    /// Whether a byte of a message costs one step of an automaton; else it costs hundreds.
+    pub(super) fn is_fast(&self) -> bool {
+        !matches!(self.which, Which::General(_))
+    }
+
     /// Heap bytes of the automaton that tells which rule matches.
     pub fn memory_usage(&self) -> usize {
         match &self.which {

@@ -81,7 +81,7 @@ pub(super) fn cut(set: &RuleSet, target: &Target, field: &Field) -> Vec<Vec<u8>>
     let matters = |limit: &usize| set.format == Format::Syslog && own.is_none_or(|own| *limit < own);
     let syslog = PACKET_LIMITS.map(|limit| limit - PRIORITY).into_iter().filter(matters);
     let (mut lines, imitations) = (Vec::new(), imitations(target, field));
-    for limit in syslog.chain(own) {
+    for limit in own.into_iter().chain(syslog) {
         for bait in &imitations {
             let Some(room) = limit.checked_sub(head + bait.len()) else { continue };
             for pad in ["a", "\\377"] {
