@@ -260,3 +260,29 @@ fn the_lines_before_the_place_where_reading_goes_on_come_along_once() {
     scene.look();
     assert!(scene.batches.iter().all(|batch| batch.before.is_empty()));
 }
+
+/// `newsyslog -a`: what was rotated away unread lies in another directory.
+#[test]
+fn rotated_files_are_found_in_an_archive() {
+    let mut scene = Scene::new();
+    fs::create_dir(scene.path("old")).unwrap();
+    let source = Source { archive: Some(scene.path("old")), ..scene.source("log") };
+    scene.append("log", "");
+    scene.follow(std::slice::from_ref(&source));
+    scene.append("log", "read\n");
+    assert_eq!(scene.look(), "read\n");
+    scene.append("log", "rest\n");
+    fs::rename(scene.path("log"), scene.path("old/log.1")).unwrap();
+    fs::write(scene.path("old/log.0"), "between\n").unwrap();
+    scene.append("log", "current\n");
+    scene.follow(std::slice::from_ref(&source));
+    assert_eq!(scene.look(), "rest\nbetween\ncurrent\n");
+    scene.append("log", "more\n");
+    for n in [2, 1] {
+        fs::rename(scene.path(&format!("old/log.{}", n - 1)), scene.path(&format!("old/log.{n}"))).unwrap();
+    }
+    fs::rename(scene.path("log"), scene.path("old/log.0")).unwrap();
+    scene.append("log", "and more\n");
+    assert_eq!(scene.look(), "more\nand more\n");
+    assert_eq!(scene.notes(), "");
+}

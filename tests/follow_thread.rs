@@ -120,6 +120,7 @@ fn writers_of_a_pipe_may_come_and_go() {
 fn a_pipe_that_appears_where_a_log_was_expected_is_read() {
     let scene = Scene::new();
     let (handle, batches) = start(scene.source("log"), false, Duration::from_millis(5));
+    assert_eq!(batches.recv().unwrap().bytes, b"");
     nix::unistd::mkfifo(&scene.path("log"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let mut writer = OpenOptions::new().write(true).open(scene.path("log")).unwrap();
     writer.write_all(b"heard\n").unwrap();

@@ -70,17 +70,18 @@ fn sources(item: &Item<'_>) -> Option<Vec<Source>> {
 /// `auth: /var/log/auth.log` or `auth: {path: /var/log/auth.log, follow: poll}`
 fn source(entry: &Entry<'_>) -> Option<Source> {
     let name = name(&entry.key);
-    let (path, follow) = if entry.value.is_mapping() {
+    let (path, follow, archive) = if entry.value.is_mapping() {
         let mut keys = entry.value.keys()?;
         let path = keys.must("path", "the log file", log_path);
         let follow = keys
             .or("follow", Follow::Auto, |item| item.word(&[("auto", Follow::Auto), ("poll", Follow::Poll)]));
+        let archive = keys.maybe("archive", absolute);
         keys.finish();
-        (path, follow)
+        (path, follow, archive)
     } else {
-        (log_path(&entry.value), Follow::Auto)
+        (log_path(&entry.value), Follow::Auto, None)
     };
-    Some(Source { name: name?, path: path?, follow })
+    Some(Source { name: name?, path: path?, follow, archive })
 }
 
 /// A path, a glob, or `-`.

@@ -53,6 +53,8 @@ pub struct Source {
     pub path: String,
     /// How it is noticed that something was appended.
     pub follow: Follow,
+    /// Where rotated files go, if not beside the log (`newsyslog -a`); an absolute directory.
+    pub archive: Option<PathBuf>,
 }
 
 /// How it is noticed that a file grew.
@@ -230,6 +232,7 @@ impl Default for Config {
             name: name.to_owned(),
             path: path.to_owned(),
             follow: Follow::Auto,
+            archive: None,
         };
         Self {
             sources: defaults::SOURCES.iter().map(source).collect(),

@@ -54,6 +54,7 @@ pub(super) fn sources(config: &Config, files: &[PathBuf]) -> Vec<follow::Source>
     }
     let source = |source: &config::Source| follow::Source {
         name: source.name.clone(),
+        archive: source.archive.clone(),
         ..follow::Source::argument(&source.path)
     };
     config.sources.iter().map(source).collect()

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::group::Group;
 use super::logfile::{Eyes, Log, Tally};
 use super::merge::{Stamps, catch_up};
+use super::open::IS_FIFO;
 use super::pipe::Pipe;
 use super::position::{FileKey, Stored};
 use super::tail::{BUFFER, Tail};
@@ -164,6 +165,8 @@ impl Input {
             Self::Files(group) => {
                 group.observe(eyes);
                 if let Some(source) = group.became_fifo() {
+                    let refusal = format!("{} {IS_FIFO}", source.path.display());
+                    eyes.notes.retain(|note| *note != refusal);
                     *self = Self::fifo(id, source);
                 }
             }

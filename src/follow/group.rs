@@ -83,6 +83,7 @@ impl Group {
         let from_start = !is_first || self.source.from_start || self.appeared_while_stopped(path);
         let start = if from_start { Start::Beginning } else { Start::End };
         let mut log = Log::new(self.id, path, self.source.through_links, start);
+        log.archived_in(self.source.archive.as_deref());
         if is_first && let Some(position) = self.stored_for(path, log.sight().key()) {
             log.resume_at(position);
         }

@@ -52,6 +52,8 @@ pub(super) struct Log {
     /// Where the path led to, symlinks followed, when the files still read were opened; the newest last. Rotated
     /// files lie beside them.
     pub(super) homes: Vec<PathBuf>,
+    /// What the log would be called among its rotated files, where these lie elsewhere.
+    pub(super) archive: Option<PathBuf>,
     /// The files being read, oldest first.
     pub(super) tails: VecDeque<Tail>,
     /// Whether the last of them is at the path; otherwise all were rotated away or deleted.
@@ -81,6 +83,7 @@ impl Log {
             path: path.into(),
             through_links,
             homes: vec![PathBuf::from(path)],
+            archive: None,
             tails: VecDeque::new(),
             at_path: false,
             closed: VecDeque::new(),
@@ -93,6 +96,12 @@ impl Log {
             missing: None,
             ahead: Ahead::default(),
         }
+    }
+
+    /// Looks for rotated files in this directory too.
+    pub(super) fn archived_in(&mut self, directory: Option<&Path>) {
+        let name = Path::new(&*self.path).file_name();
+        self.archive = directory.zip(name).map(|(directory, name)| directory.join(name));
     }
 
     /// Goes on where reading stood.

@@ -21,7 +21,8 @@
 //! What cannot be seen, and is the price of looking instead of being told: bytes that were cut off by a truncation
 //! before they were read (unless a copy lies beside the log, as copytruncate leaves it); a file that was truncated and
 //! written again with the same 256 bytes before our place, or within one tick of the file system's clock after two
-//! quiet seconds and to the same size; a file rotated into another directory (`newsyslog -a`) before it was looked at.
+//! quiet seconds and to the same size; a file rotated into another directory (`newsyslog -a`) that no
+//! [`Source::archive`] names, before it was looked at.
 
 pub mod compressed;
 
@@ -65,6 +66,8 @@ pub struct Source {
     pub kind: Kind,
     /// Follow symlinks; off for directories in which somebody else may make links, as in a jail.
     pub through_links: bool,
+    /// A directory in which rotated files lie, besides that of the log (`newsyslog -a`).
+    pub archive: Option<PathBuf>,
     /// At the first sight of a source that has no stored position: read what is there already, instead of starting at
     /// the end. Files that appear later are always read from their beginning. What a pipe brings then counts at its stamps.
     pub from_start: bool,
@@ -74,7 +77,7 @@ impl Source {
     /// Regular files at a path or pattern, through symlinks, from their end.
     pub fn files(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         let (name, path) = (name.into(), path.into());
-        Self { name, path, kind: Kind::Files, through_links: true, from_start: false }
+        Self { name, path, kind: Kind::Files, through_links: true, archive: None, from_start: false }
     }
 
     /// Whether the path is a pattern that may match many files.

@@ -88,10 +88,11 @@ impl Log {
         closed.chain(open).collect()
     }
 
-    /// The rotated files and, where a symlink led elsewhere meanwhile, the file that it led to; oldest first.
+    /// The rotated files, those in an archive first, and, where a symlink led elsewhere meanwhile, the file that it led to; oldest first.
     pub(super) fn neighbours(&self, but_not: Option<FileKey>) -> Vec<Found> {
         let mut found: Vec<Found> = Vec::new();
-        for home in self.homes.iter().rev().take(HOMES_MAX).rev() {
+        let homes = self.homes.iter().rev().take(HOMES_MAX).rev();
+        for home in self.archive.iter().chain(homes) {
             for file in survey(home, self.through_links) {
                 found.retain(|other| other.key() != file.key());
                 found.push(file);

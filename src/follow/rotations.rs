@@ -37,7 +37,7 @@ impl PartialOrd for Age {
 /// The rotated files of a log that exist now, oldest first, packed or not; the log itself is not among them.
 ///
 /// Where a file is there both plain and packed, a compressor is at work and only the plain one is given.
-/// Files in another directory (`newsyslog -a`) are not found.
+/// Files in another directory (`newsyslog -a`) are found by asking for the log's name there.
 pub fn rotations(log: &Path) -> Vec<PathBuf> {
     let Some(name) = log.file_name().and_then(|name| name.to_str()) else { return Vec::new() };
     let directory = match log.parent() {

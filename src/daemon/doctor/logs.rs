@@ -79,8 +79,12 @@ mod tests {
     use crate::config::Follow;
 
     fn grades(path: &Path, now: SystemTime) -> Vec<Grade> {
-        let source =
-            Source { name: "auth".to_owned(), path: path.display().to_string(), follow: Follow::Auto };
+        let source = Source {
+            name: "auth".to_owned(),
+            path: path.display().to_string(),
+            follow: Follow::Auto,
+            archive: None,
+        };
         findings(&source, now).into_iter().map(|finding| finding.grade).collect()
     }
 
