@@ -7,6 +7,7 @@ mod commands;
 mod dry_run;
 mod kills;
 mod network;
+mod reload;
 mod restart;
 mod stand;
 mod table;

@@ -46,7 +46,7 @@ pub(super) struct Stored {
 /// The deciding thread's end of the database.
 pub(super) struct Persist {
     work: Option<Sender<Work>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Store>>,
     /// Since when the thread is at work.
     busy: Option<Instant>,
     /// The next batch does not go out before.
@@ -185,18 +185,21 @@ impl Persist {
         self.trouble.as_deref()
     }
 
-    /// Hands over the last changes and waits until they are stored.
-    pub(super) fn finish(&mut self, rows: Vec<Row>, positions: Vec<PositionChange>, now: Time) {
+    /// Hands over the last changes and waits until they are stored; with the store comes its lock.
+    pub(super) fn finish(
+        &mut self,
+        rows: Vec<Row>,
+        positions: Vec<PositionChange>,
+        now: Time,
+    ) -> Option<Store> {
         self.send(rows, positions, now);
         self.work = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic there was printed where it happened.
-            let _ = thread.join();
-        }
+        // A panic there was printed where it happened.
+        self.thread.take().and_then(|thread| thread.join().ok())
     }
 }
 
-fn keep(mut store: Store, work: &Receiver<Work>, events: &SyncSender<Event>) {
+fn keep(mut store: Store, work: &Receiver<Work>, events: &SyncSender<Event>) -> Store {
     for work in work {
         match work {
             Work::Why(address, now, ask) => ask(store.why(&address, MOST_HISTORY, now)),
@@ -210,6 +213,7 @@ fn keep(mut store: Store, work: &Receiver<Work>, events: &SyncSender<Event>) {
             }
         }
     }
+    store
 }
 
 /// Logs what the store has to say, and does what it asks for.

@@ -3,9 +3,8 @@
 use super::core::{Daemon, now};
 use super::feed::Follower;
 use super::setup::Setup;
-use super::{logger, mapping, start};
+use super::{logger, mapping};
 use crate::address::Prefix;
-use crate::firewall::Change;
 
 impl Daemon {
     /// Takes a valid configuration into force and returns who is freed since it is allowed now.
@@ -30,24 +29,12 @@ impl Daemon {
         freed
     }
 
-    /// Another table or tool: the new one is filled before the old one is emptied, so that the gate never opens.
+    /// Another table or tool: the gate sees to it that it never opens.
     fn change_firewall(&mut self, setup: &Setup) {
-        let [old, new] =
-            [&self.setup, setup].map(|setup| mapping::firewall(&setup.config, self.options.dry_run));
-        if old == new {
-            return;
-        }
+        let settings = mapping::firewall(&setup.config, self.options.dry_run);
         let desired: Vec<Prefix> = self.guard.engine.bans().map(|ban| ban.offender).collect();
-        match start::firewall(&new, desired.clone(), Vec::new(), &self.sender) {
-            Ok(handle) => {
-                let same_table =
-                    (&old.backend, &old.table, &old.anchor) == (&new.backend, &new.table, &new.anchor);
-                if !same_table {
-                    self.firewall.change(desired.into_iter().map(Change::Remove));
-                }
-                self.firewall = handle;
-            }
-            Err(why) => log::error!("the firewall's new settings are not used: {why}"),
+        if let Err(why) = self.firewall.replace(settings, desired, &self.sender) {
+            log::error!("the firewall's new settings are not used: {why}");
         }
     }
 

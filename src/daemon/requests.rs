@@ -1,6 +1,8 @@
 //! What is asked at the control socket, answered by the deciding thread.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -46,10 +48,10 @@ impl Daemon {
         };
         match reply {
             Ok(reply @ (Answer::Banned(_) | Answer::Unbanned(_))) => {
-                let firewall = Arc::clone(&self.firewall);
+                let firewall = self.firewall.handle();
                 self.persist.after(Box::new(move |_| {
                     // A thread of its own, since neither the database nor the deciding may wait for a firewall.
-                    thread::spawn(move || answer.send(Ok(with_effect(reply, &firewall))));
+                    apart(start, move |patience| answer.send(Ok(with_effect(reply, &firewall, patience))));
                 }));
             }
             reply => answer.send(reply),
@@ -138,9 +140,32 @@ impl Daemon {
     }
 }
 
+/// Gives an answer, having waited at most so long.
+type Give = Box<dyn FnOnce(Duration) + Send>;
+
+/// Has an answer given in a thread of its own; where the system has none to give, at once and without waiting.
+fn apart(start: impl FnOnce(Receiver<Give>) -> io::Result<()>, give: impl FnOnce(Duration) + Send + 'static) {
+    let (sender, receiver) = channel::<Give>();
+    let give: Give = Box::new(give);
+    match start(receiver) {
+        // The thread lives until it is sent something.
+        Ok(()) => drop(sender.send(give)),
+        Err(_no_thread) => give(Duration::ZERO),
+    }
+}
+
+fn start(receiver: Receiver<Give>) -> io::Result<()> {
+    let run = move || {
+        if let Ok(give) = receiver.recv() {
+            give(FIREWALL_PATIENCE);
+        }
+    };
+    thread::Builder::new().name("answer".to_owned()).spawn(run).map(drop)
+}
+
 /// Waits until the firewall is done, and adds what became of it.
-fn with_effect(mut answer: Answer, firewall: &firewall::Handle) -> Answer {
-    firewall.settle(FIREWALL_PATIENCE);
+fn with_effect(mut answer: Answer, firewall: &firewall::Handle, patience: Duration) -> Answer {
+    firewall.settle(patience);
     let status = firewall.status();
     let effect = Effect {
         backend: status.backend,
@@ -170,5 +195,23 @@ fn by_hand(since: Time, until: Option<Time>, reason: &str, forced: bool) -> impl
         origin: Origin::Manual,
         forced,
         spoofable: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How long the giver of an answer was allowed to wait.
+    fn patience(start: impl FnOnce(Receiver<Give>) -> io::Result<()>) -> Duration {
+        let (sender, receiver) = channel();
+        apart(start, move |patience| sender.send(patience).expect("somebody listens"));
+        receiver.recv().expect("it is given")
+    }
+
+    #[test]
+    fn an_answer_is_given_also_where_no_thread_can_be_had() {
+        assert_eq!(patience(start), FIREWALL_PATIENCE);
+        assert_eq!(patience(|_| Err(io::Error::from(io::ErrorKind::WouldBlock))), Duration::ZERO);
     }
 }
