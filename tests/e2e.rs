@@ -6,6 +6,7 @@
 mod answers;
 mod commands;
 mod dry_run;
+mod gate;
 mod kills;
 mod network;
 mod reload;

@@ -210,21 +210,46 @@ fn an_anchor_has_a_table_of_its_own() {
 
 #[test]
 fn an_anchor_that_is_not_there_yet_is_made_by_the_first_ban() {
-    let mut stand = Stand::pf("13.2");
-    stand.settings.anchor = Some("portcullis".to_owned());
-    // The fake answers with an empty list here, pfctl with an error.
-    let pfctl = stand.file("pfctl").display().to_string();
-    let missing = "echo 'pfctl: Anchor or Ruleset does not exist.' >&2; exit 255";
-    let known = format!("[ -n \"$({pfctl} -a portcullis -sT)\" ]");
-    let text = format!("case \"$*\" in *-vvsT*) {known} || {{ {missing}; }};; esac\nexec {pfctl} \"$@\"");
-    stand.settings.tools.pfctl = stand.script("pfctl-anchored", &text);
-    let mut firewall = stand.backend();
-    assert!(firewall.prepare().expect("pf").join(" ").starts_with("pf has no table <bl> yet"));
-    assert_eq!(listed(firewall.as_mut()), [""; 0]);
-    firewall.apply(&[add("192.0.2.7/32"), remove("192.0.2.8/32")]).expect("pf");
-    assert_eq!(listed(firewall.as_mut()), ["192.0.2.7"]);
-    stand.mode("root no\n");
-    assert!(firewall.list().is_err(), "a device that cannot be opened is not a missing anchor");
+    for version in ["13.2", "15.1"] {
+        for anchor in ["portcullis", "portcullis/main"] {
+            let mut stand = Stand::pf(version);
+            stand.settings.anchor = Some(anchor.to_owned());
+            let mut firewall = stand.backend();
+            let warning = firewall.prepare().expect("pf").join(" ");
+            assert!(
+                warning.starts_with(&format!("pf has no table <bl> in the anchor {anchor} yet")),
+                "{warning}"
+            );
+            assert_eq!(listed(firewall.as_mut()), [""; 0]);
+            firewall.apply(&[add("192.0.2.7/32"), remove("192.0.2.8/32")]).expect("pf");
+            assert_eq!(listed(firewall.as_mut()), ["192.0.2.7"]);
+            stand.mode("root no\n");
+            assert!(firewall.list().is_err(), "a device that cannot be opened is not a missing anchor");
+        }
+    }
+}
+
+#[test]
+fn a_table_that_pf_is_silent_about_is_not_taken_for_a_missing_one() {
+    for anchor in [None, Some("portcullis".to_owned())] {
+        let mut stand = Stand::pf("15.1");
+        stand.settings.anchor = anchor;
+        let mut firewall = stand.backend();
+        let all: Vec<_> = (0..60).map(|n| add(&format!("192.0.2.{n}/32"))).collect();
+        firewall.apply(&all).expect("pf");
+        stand.mode("version 15.1\nrequest_maxcount 50\nmute tables\n");
+        let listing = firewall.list().expect("an answer");
+        assert!(matches!(listing, Listing::Unlistable { entries: None, .. }), "{listing:?}");
+    }
+}
+
+#[test]
+fn an_ipfw_table_of_another_type_is_explained_and_not_touched() {
+    let stand = Stand::ipfw();
+    stand.run(&["table", "bl", "create", "type", "iface"], "somebody else's table");
+    let failure = stand.backend().prepare().expect_err("no addresses fit in");
+    let Failure::Broken(text) = failure else { panic!("no smaller batch would help") };
+    assert!(text.contains("is not of type addr") && text.contains("`ipfw table bl destroy`"), "{text}");
 }
 
 #[test]

@@ -8,9 +8,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use smallvec::smallvec;
 
-use super::changeover::Leaving;
 use super::event::Event;
 use super::evidence::{Evidence, Seen};
+use super::gate::Gate;
 use super::loading::Loading;
 use super::persist::{Persist, Stored};
 use super::positions::Positions;
@@ -25,6 +25,7 @@ use crate::engine::{Ban, Guard, Origin, Owner, Settings, Verdict, When, Why};
 use crate::firewall::{self, Change};
 use crate::follow::Batch;
 use crate::rules::BanLength;
+use crate::store::Store;
 use crate::time::Time;
 
 /// The longest sleep: after it a clock that was set is noticed.
@@ -46,8 +47,7 @@ pub(super) struct Daemon {
     pub(super) options: RunOptions,
     pub(super) setup: Setup,
     pub(super) guard: Guard,
-    pub(super) firewall: Arc<firewall::Handle>,
-    pub(super) leaving: Leaving,
+    pub(super) firewall: Gate,
     pub(super) follower: feed::Follower,
     pub(super) positions: Positions,
     pub(super) streams: Streams,
@@ -92,6 +92,7 @@ impl Daemon {
             self.answer_calls();
             self.expire();
             self.look_up_own_addresses();
+            self.firewall.tidy();
             self.persist_if_due();
         }
     }
@@ -112,7 +113,7 @@ impl Daemon {
     /// Until the next ban ends or the next rows are due, but never long enough to miss a clock that was set.
     fn sleep(&self) -> Duration {
         let expiry = self.guard.engine.next_expiry().map(|at| at.since(now()).unwrap_or_default());
-        let sleeps = [expiry, self.persist.due_in(), Some(LONGEST_SLEEP)];
+        let sleeps = [expiry, self.persist.due_in(), self.firewall.due_in(), Some(LONGEST_SLEEP)];
         sleeps.into_iter().flatten().min().unwrap_or(LONGEST_SLEEP)
     }
 
@@ -170,7 +171,7 @@ impl Daemon {
         if freed.is_empty() {
             return;
         }
-        self.leaving.add(&self.firewall, freed);
+        self.firewall.change(freed.iter().copied().map(Change::Remove));
         self.tallies.unbans += freed.len() as u64;
         for offender in freed {
             self.persist.after(report::line(format!("unbanned {}: {why}", address::display(offender))));
@@ -231,12 +232,18 @@ impl Daemon {
             };
             let name = address::display(&offender);
             match self.guard.engine.ban(ban, false) {
-                Ok(()) => log::info!("adopted {name}, which somebody else put into the table"),
+                Ok(()) => {
+                    log::info!("adopted {name}, which somebody else put into the table");
+                    if self.firewall.is_moving() {
+                        // It may have been found in one of the two tables only.
+                        self.firewall.change([Change::Add(offender)]);
+                    }
+                }
                 Err(why) => {
                     log::warn!(
                         "{name} was put into the table by somebody else and is taken out again: {why}"
                     );
-                    self.leaving.add(&self.firewall, &[offender]);
+                    self.firewall.change([Change::Remove(offender)]);
                 }
             }
         }
@@ -256,9 +263,9 @@ impl Daemon {
     }
 }
 
-/// Sends the last rows and waits for them; the table stays as it is.
-pub(super) fn finish(daemon: &mut Daemon) {
+/// Sends the last rows and waits for them. The store that comes back still holds the lock.
+pub(super) fn finish(daemon: &mut Daemon) -> Option<Store> {
     let rows = daemon.guard.engine.changes();
     let positions = daemon.positions.take();
-    daemon.persist.finish(rows, positions, now());
+    daemon.persist.finish(rows, positions, now())
 }

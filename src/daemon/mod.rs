@@ -4,6 +4,7 @@
 //! setup ── mapping, own    the configuration in the words of the parts that do it
 //! feed, positions          lines in, and how far they were read
 //! core                     the one thread that decides
+//! gate                     the firewall in force, and the tables that a reload replaced
 //! persist, evidence        what is kept, by a thread of its own
 //! requests, status, tell   what is asked at the control socket
 //! loading, reload, start, offline   beginnings and ends
@@ -11,12 +12,12 @@
 //! logger, report, tally    what is said and counted
 //! ```
 
-mod changeover;
 mod core;
 pub mod doctor;
 mod event;
 mod evidence;
 mod feed;
+mod gate;
 mod loading;
 mod logger;
 mod mapping;

@@ -49,7 +49,7 @@ pub(super) struct Stored {
 /// The deciding thread's end of the database.
 pub(super) struct Persist {
     work: Option<Sender<Work>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Store>>,
     /// Since when the thread is at work.
     busy: Option<Instant>,
     /// The next batch does not go out before.
@@ -191,27 +191,31 @@ impl Persist {
         self.trouble.as_deref()
     }
 
-    /// Hands over the last changes and waits until they are stored.
-    pub(super) fn finish(&mut self, rows: Vec<Row>, positions: Vec<PositionChange>, now: Time) {
+    /// Hands over the last changes and waits until they are stored; with the store comes its lock.
+    pub(super) fn finish(
+        &mut self,
+        rows: Vec<Row>,
+        positions: Vec<PositionChange>,
+        now: Time,
+    ) -> Option<Store> {
         self.send(rows, positions, now);
         self.work = None;
-        if let Some(thread) = self.thread.take() {
-            let end = Instant::now() + WORTH_SAYING;
-            while !thread.is_finished() && Instant::now() < end {
-                thread::sleep(Duration::from_millis(1));
-            }
-            if !thread.is_finished() {
-                log::warn!(
-                    "waiting for the database, whose disk may hang; what is not in it is lost if we are killed"
-                );
-            }
-            // A panic there was printed where it happened.
-            let _ = thread.join();
+        let thread = self.thread.take()?;
+        let end = Instant::now() + WORTH_SAYING;
+        while !thread.is_finished() && Instant::now() < end {
+            thread::sleep(Duration::from_millis(1));
         }
+        if !thread.is_finished() {
+            log::warn!(
+                "waiting for the database, whose disk may hang; what is not in it is lost if we are killed"
+            );
+        }
+        // A panic there was printed where it happened.
+        thread.join().ok()
     }
 }
 
-fn keep(mut store: Store, work: &Receiver<Work>, events: &SyncSender<Event>) {
+fn keep(mut store: Store, work: &Receiver<Work>, events: &SyncSender<Event>) -> Store {
     for work in work {
         match work {
             Work::Keep(keep) => store.set_keep(keep),
@@ -226,6 +230,7 @@ fn keep(mut store: Store, work: &Receiver<Work>, events: &SyncSender<Event>) {
             }
         }
     }
+    store
 }
 
 /// Logs what the store has to say, and does what it asks for.

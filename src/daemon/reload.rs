@@ -1,6 +1,5 @@
 //! A reload: new configuration and rules into force, nobody unbanned, nobody banned again.
 
-use super::changeover::{empty_later, is_same_table};
 use super::core::{Daemon, now};
 use super::feed::Follower;
 use super::setup::Setup;
@@ -24,25 +23,12 @@ impl Daemon {
         freed
     }
 
-    /// Another table or tool: the new one is filled before the old one is emptied, so that the gate never opens. A new
-    /// worker on the same table learns what the old one has not taken out yet.
+    /// Another table or tool: the gate sees to it that it never opens.
     fn change_firewall(&mut self, setup: &Setup) {
-        let [old, new] =
-            [&self.setup, setup].map(|setup| mapping::firewall(&setup.config, self.options.dry_run));
-        if old == new {
-            return;
-        }
+        let settings = mapping::firewall(&setup.config, self.options.dry_run);
         let desired: Vec<Prefix> = self.guard.engine.bans().map(|ban| ban.offender).collect();
-        let same = is_same_table(&old, &new);
-        let owed = if same { self.leaving.owed() } else { Vec::new() };
-        match start::firewall(&new, desired.clone(), owed, &self.sender) {
-            Ok(handle) => {
-                let before = std::mem::replace(&mut self.firewall, handle);
-                if !same {
-                    empty_later(before, &self.firewall, desired);
-                }
-            }
-            Err(why) => log::error!("the firewall's new settings are not used: {why}"),
+        if let Err(why) = self.firewall.replace(settings, desired, &self.sender) {
+            log::error!("the firewall's new settings are not used: {why}");
         }
     }
 

@@ -1,7 +1,8 @@
 //! What is asked at the control socket, answered by the deciding thread.
 
+use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -51,13 +52,13 @@ impl Daemon {
         };
         match reply {
             Ok(reply @ (Answer::Banned(_) | Answer::Unbanned(_))) => {
-                let firewall = Arc::clone(&self.firewall);
+                let firewall = self.firewall.handle();
                 let (sender, stored) = sync_channel(1);
                 self.persist.after(Box::new(move |result| drop(sender.try_send(result.clone()))));
                 // A thread of its own, since neither the database nor the deciding may wait for a firewall.
-                thread::spawn(move || {
-                    let kept = kept(&stored, DATABASE_PATIENCE);
-                    answer.send(Ok(with_effects(reply, kept, &firewall)));
+                apart(start, move |patience| {
+                    let kept = kept(&stored, DATABASE_PATIENCE.min(patience));
+                    answer.send(Ok(with_effects(reply, kept, &firewall, patience)));
                 });
             }
             reply => answer.send(reply),
@@ -130,7 +131,7 @@ impl Daemon {
 
     fn unban(&mut self, whom: &Unban, peer: &Peer) -> Answer {
         let answer = unbanned(whom, self.guard.engine.unban(&whom.prefixes(), now()));
-        self.leaving.add(&self.firewall, &answer.unbanned);
+        self.firewall.change(answer.unbanned.iter().copied().map(Change::Remove));
         self.tallies.unbans += answer.unbanned.len() as u64;
         self.say(&answer.unbanned, &format!("by hand (uid {})", peer.uid), "unbanned");
         Answer::Unbanned(answer)
@@ -179,9 +180,32 @@ fn no_answer(patience: Duration) -> String {
     format!("the database has not answered for {patience:?}, as when its disk hangs")
 }
 
+/// Gives an answer, having waited at most so long.
+type Give = Box<dyn FnOnce(Duration) + Send>;
+
+/// Has an answer given in a thread of its own; where the system has none to give, at once and without waiting.
+fn apart(start: impl FnOnce(Receiver<Give>) -> io::Result<()>, give: impl FnOnce(Duration) + Send + 'static) {
+    let (sender, receiver) = channel::<Give>();
+    let give: Give = Box::new(give);
+    match start(receiver) {
+        // The thread lives until it is sent something.
+        Ok(()) => drop(sender.send(give)),
+        Err(_no_thread) => give(Duration::ZERO),
+    }
+}
+
+fn start(receiver: Receiver<Give>) -> io::Result<()> {
+    let run = move || {
+        if let Ok(give) = receiver.recv() {
+            give(FIREWALL_PATIENCE);
+        }
+    };
+    thread::Builder::new().name("answer".to_owned()).spawn(run).map(drop)
+}
+
 /// Waits until the firewall is done, and adds what became of it there and in the database.
-fn with_effects(mut answer: Answer, kept: Kept, firewall: &firewall::Handle) -> Answer {
-    firewall.settle(FIREWALL_PATIENCE);
+fn with_effects(mut answer: Answer, kept: Kept, firewall: &firewall::Handle, patience: Duration) -> Answer {
+    firewall.settle(patience);
     let status = firewall.status();
     let effect = Effect {
         backend: status.backend,
@@ -239,5 +263,18 @@ mod tests {
         let (_sender, records) = sync_channel(1);
         let why = with_history(why, &records, SOON, &Tell(jiff::tz::TimeZone::UTC));
         assert!(why.trusted && why.problem.is_some_and(|problem| problem.contains("has not answered")));
+    }
+
+    /// How long the giver of an answer was allowed to wait.
+    fn patience(start: impl FnOnce(Receiver<Give>) -> io::Result<()>) -> Duration {
+        let (sender, receiver) = channel();
+        apart(start, move |patience| sender.send(patience).expect("somebody listens"));
+        receiver.recv().expect("it is given")
+    }
+
+    #[test]
+    fn an_answer_is_given_also_where_no_thread_can_be_had() {
+        assert_eq!(patience(start), FIREWALL_PATIENCE);
+        assert_eq!(patience(|_| Err(io::Error::from(io::ErrorKind::WouldBlock))), Duration::ZERO);
     }
 }

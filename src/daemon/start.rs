@@ -1,18 +1,17 @@
 //! Starting and ending the daemon: what it takes, in which order, and what is left behind.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
 use nix::unistd::Group;
 use thiserror::Error;
 
-use super::changeover::Leaving;
 use super::core::{Daemon, End, RunOptions, finish, now};
-use super::event::{Event, QUEUE, forward, signals};
+use super::event::{Event, QUEUE, signals};
 use super::evidence::Evidence;
 use super::feed::Follower;
+use super::gate::Gate;
 use super::loading::Loading;
 use super::persist::Persist;
 use super::positions::Positions;
@@ -24,7 +23,7 @@ use crate::address::Prefix;
 use crate::config::ResolvedSet;
 use crate::control::{Access, BindError, Call, Limits, Listener, Server};
 use crate::engine::{Engine, Guard};
-use crate::firewall::{self, Worker};
+use crate::firewall;
 use crate::store::{Keep, Lock, Store, StoreError};
 
 /// Bans that ended so lately may have ended without their entries: the firewall did not work, or we were killed.
@@ -66,8 +65,8 @@ pub fn run(options: RunOptions) -> Result<(), NoStart> {
     let (sender, events) = sync_channel(QUEUE);
     signals(sender.clone())?;
     let (callers, calls) = channel();
-    let mut daemon = assemble(options, setup, sender, calls)?;
-    let server = serve(&daemon, callers)?;
+    let (mut daemon, listener) = assemble(options, setup, sender, calls)?;
+    let server = listener.map(|listener| serve(listener, &daemon, callers)).transpose()?;
     let (sets, sources) = (daemon.setup.sets.len(), daemon.follower.sources());
     log::info!("started: {sets} rule sets, {sources} sources, firewall {}", daemon.firewall.status().backend);
     let end = daemon.run(&events);
@@ -79,18 +78,21 @@ pub fn run(options: RunOptions) -> Result<(), NoStart> {
 }
 
 /// Puts the parts together, with what an earlier run left behind.
+///
+/// Everything that may refuse the start comes before the firewall: nothing is changed in the table of a daemon that runs.
 fn assemble(
     options: RunOptions,
     mut setup: Setup,
     sender: SyncSender<Event>,
     calls: Receiver<Call>,
-) -> Result<Daemon, NoStart> {
+) -> Result<(Daemon, Option<Listener>), NoStart> {
     let sources = mapping::sources(&setup.config, &options.files);
     // A log to try things out on may be another machine's.
     let own = if options.dry_run { Vec::new() } else { own::prefixes(&setup.config.allow) };
     let settings = mapping::engine_with(&setup.config, mapping::files(&sources), &own);
     let mut engine = Engine::new(settings, setup.policies());
     let Restored { store, positions, mut released } = restore(&options, &setup, &mut engine)?;
+    let listener = bind(&options, &setup)?;
     // Bans that ended while nobody looked are still in the table; nothing else tells them from others' entries.
     released.extend(engine.expire(now()));
     // The allow list may have grown meanwhile.
@@ -98,18 +100,17 @@ fn assemble(
     released.extend(engine.settings_changed(settings, now()));
     let desired = engine.bans().map(|ban| ban.offender).collect();
     let firewall_settings = mapping::firewall(&setup.config, options.dry_run);
-    let firewall = firewall(&firewall_settings, desired, released, &sender)?;
+    let firewall = Gate::open(firewall_settings, desired, released, &sender)?;
     let guard = Guard::new(setup.take_matcher(), engine, Vec::new());
     let loading = Loading::new(&setup.config);
     let follow_options = mapping::follow_options(&setup.config);
     let follower = Follower::start(0, sources, &positions.all(), follow_options, setup.clock(), &sender)?;
-    Ok(Daemon {
+    let daemon = Daemon {
         persist: Persist::start(store, sender.clone())?,
         options,
         setup,
         guard,
         firewall,
-        leaving: Leaving::default(),
         follower,
         positions,
         streams: Streams::default(),
@@ -120,7 +121,8 @@ fn assemble(
         started: now(),
         own,
         loading,
-    })
+    };
+    Ok((daemon, listener))
 }
 
 /// What an earlier run left behind, besides what the engine takes.
@@ -162,27 +164,22 @@ pub(super) fn keep(setup: &Setup) -> Keep {
     }
 }
 
-/// Starts the firewall's worker; it brings the table in step at once.
-pub(super) fn firewall(
-    settings: &firewall::Settings,
-    desired: Vec<Prefix>,
-    released: Vec<Prefix>,
-    sender: &SyncSender<Event>,
-) -> Result<Arc<firewall::Handle>, NoStart> {
-    let (events, told) = channel();
-    forward("firewall events", told, sender.clone(), Event::Firewall)?;
-    let backend = firewall::open(settings)?;
-    Ok(Arc::new(Worker::spawn(backend, desired, released, settings, events)?))
-}
-
-/// Opens the control socket; a dry run has none.
-fn serve(daemon: &Daemon, callers: std::sync::mpsc::Sender<Call>) -> Result<Option<Server>, NoStart> {
-    if daemon.options.dry_run {
+/// Takes the control socket; a dry run has none.
+fn bind(options: &RunOptions, setup: &Setup) -> Result<Option<Listener>, NoStart> {
+    if options.dry_run {
         return Ok(None);
     }
-    let control = &daemon.setup.config.control;
+    let control = &setup.config.control;
     let group = control.group.as_deref().map(gid).transpose()?;
-    let listener = Listener::bind(&control.socket, Access::of_this_process(group))?;
+    Ok(Some(Listener::bind(&control.socket, Access::of_this_process(group))?))
+}
+
+/// Lets callers in.
+fn serve(
+    listener: Listener,
+    daemon: &Daemon,
+    callers: std::sync::mpsc::Sender<Call>,
+) -> Result<Server, NoStart> {
     let sender = daemon.sender.clone();
     let hand_over = move |call| {
         // A full queue means that the daemon is awake, and looks for calls after each event.
@@ -190,7 +187,7 @@ fn serve(daemon: &Daemon, callers: std::sync::mpsc::Sender<Call>) -> Result<Opti
             let _ = sender.try_send(Event::Called);
         }
     };
-    Ok(Some(Server::start(listener, Limits::default(), hand_over)?))
+    Ok(Server::start(listener, Limits::default(), hand_over)?)
 }
 
 fn gid(name: &str) -> Result<u32, NoStart> {
@@ -202,18 +199,45 @@ fn gid(name: &str) -> Result<u32, NoStart> {
 fn stop(mut daemon: Daemon, end: End) {
     daemon.follower.stop();
     daemon.expire();
-    finish(&mut daemon);
+    // Its lock is held to the very end: another daemon must not work on the table while we do.
+    let store = finish(&mut daemon);
     let flush = daemon.setup.config.flush_on_exit && !daemon.options.dry_run;
-    // Answers that wait for the firewall hold it as well, for some seconds at most; the worker ends with the last.
-    if let Ok(firewall) = Arc::try_unwrap(daemon.firewall) {
-        let status = firewall.stop(flush);
-        if let Some(problem) = status.last_error {
-            log::error!("the firewall is not in step at the end: {problem}");
-        }
+    let status = daemon.firewall.stop(flush);
+    if let Some(problem) = &status.last_error {
+        log::error!("the firewall is not in step at the end: {problem}");
     }
     match end {
-        End::Asked if flush => log::info!("stopped; the table was emptied"),
-        End::Asked => log::info!("stopped; the table stays as it is"),
+        End::Asked => log::info!("{}", last_words(flush, &status)),
         End::Read => log::info!("all sources have ended"),
+    }
+    drop(store);
+}
+
+/// What became of the table, by what the firewall's worker says and not by what it was told.
+fn last_words(flush: bool, status: &firewall::Status) -> String {
+    let waiting = status.pending;
+    match (flush, status.last_error.is_none() && waiting == 0) {
+        (true, true) => "stopped; the table was emptied".to_owned(),
+        (true, false) => "stopped; the table could not be emptied: bans may still be in it".to_owned(),
+        (false, true) => "stopped; the table stays as it is".to_owned(),
+        (false, false) => format!("stopped; the table stays as it is, {waiting} changes were not made"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_are_what_happened_and_not_what_was_wanted() {
+        let done = firewall::Status::default();
+        let hung = firewall::Status { last_error: Some("it hangs".to_owned()), ..done.clone() };
+        assert!(last_words(true, &done).ends_with("the table was emptied"));
+        assert!(last_words(true, &hung).contains("could not be emptied"));
+        assert!(last_words(true, &firewall::Status { pending: 1, ..done.clone() }).contains("could not be"));
+        assert!(last_words(false, &done).ends_with("stays as it is"));
+        assert!(
+            last_words(false, &firewall::Status { pending: 3, ..done }).ends_with("3 changes were not made")
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Change;
+use super::{Change, Failure};
 use crate::address::Prefix;
 
 /// Entries that wait; beyond it, the newest are left alone.
@@ -12,22 +12,32 @@ const MOST: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Cuts {
     waiting: VecDeque<Prefix>,
+    /// That many are left alone was told.
     said: bool,
+    /// That it does not work was told.
+    complained: bool,
+    /// The tool hung: nobody is to wait for it again soon.
+    paused: bool,
 }
 
 impl Cuts {
-    /// Takes the additions of a batch that was done, of up to `most`; the first time that they are too many, their number.
+    /// Takes the additions of a batch that was done, of up to `most`; if they are too many, gives their number.
     pub(super) fn offer(&mut self, batch: &[Change], most: usize) -> Option<usize> {
         let added = batch.iter().filter(|change| matches!(change, Change::Add(_))).map(Change::prefix);
         let count = added.clone().count();
-        if most == 0 || count == 0 {
+        if most == 0 || count == 0 || self.paused {
             return None;
         }
         if count <= most && self.waiting.len() + count <= MOST {
             self.waiting.extend(added);
             return None;
         }
-        (!std::mem::replace(&mut self.said, true)).then_some(count)
+        Some(count)
+    }
+
+    /// Whether that some are left alone is to be told: the first time.
+    pub(super) fn is_news(&mut self) -> bool {
+        !std::mem::replace(&mut self.said, true)
     }
 
     /// The next one.
@@ -35,9 +45,22 @@ impl Cuts {
         self.waiting.pop_front()
     }
 
-    /// Forgets all.
-    pub(super) fn clear(&mut self) {
+    /// Notes how a cut ended: after a failure the others are forgotten, and where the tool hung there are none until
+    /// [`Self::resume`]. Gives what is to be told, once until a cut succeeds.
+    pub(super) fn ended(&mut self, answer: Result<(), Failure>) -> Option<String> {
+        let Err(failure) = answer else {
+            self.complained = false;
+            return None;
+        };
         self.waiting.clear();
+        self.paused = matches!(failure, Failure::Broken(_));
+        let known = std::mem::replace(&mut self.complained, true);
+        (!known).then(|| format!("open connections of blocked prefixes may go on: {failure}"))
+    }
+
+    /// The tool answers again.
+    pub(super) fn resume(&mut self) {
+        self.paused = false;
     }
 
     /// Whether none waits.
@@ -55,12 +78,13 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_bans_neither_fills_the_queue_nor_the_log() {
+    fn a_flood_of_bans_does_not_fill_the_queue_and_is_told_once() {
         let mut cuts = Cuts::default();
         assert_eq!(cuts.offer(&batch(100), 0), None, "not asked for");
-        let said: Vec<usize> = (0..100).filter_map(|_| cuts.offer(&batch(64), 64)).collect();
-        assert_eq!((cuts.waiting.len(), said), (MOST, vec![64]));
-        assert_eq!(cuts.offer(&batch(65), 64), None, "said already");
+        let left: Vec<usize> = (0..6).filter_map(|_| cuts.offer(&batch(64), 64)).collect();
+        assert_eq!((cuts.waiting.len(), left), (MOST, vec![64; 2]));
+        assert_eq!(cuts.offer(&batch(65), 64), Some(65));
+        assert_eq!((cuts.is_news(), cuts.is_news()), (true, false));
     }
 
     #[test]
@@ -68,5 +92,23 @@ mod tests {
         let mut cuts = Cuts::default();
         cuts.offer(&[Change::Remove("192.0.2.7/32".parse().unwrap())], 64);
         assert!(cuts.is_empty());
+    }
+
+    #[test]
+    fn a_tool_that_hangs_is_not_waited_for_again_until_it_answers() {
+        let mut cuts = Cuts::default();
+        cuts.offer(&batch(3), 64);
+        let hung = || Err(Failure::Broken("it hangs".to_owned()));
+        assert!(cuts.ended(hung()).is_some_and(|text| text.contains("it hangs")));
+        cuts.offer(&batch(3), 64);
+        assert!(cuts.is_empty(), "none is taken");
+        cuts.resume();
+        cuts.offer(&batch(3), 64);
+        assert_eq!((cuts.waiting.len(), cuts.ended(hung())), (3, None), "told once");
+        assert_eq!(cuts.ended(Ok(())), None);
+        let refused = Err(Failure::Refused("no".to_owned()));
+        assert!(cuts.ended(refused).is_some(), "it had worked again");
+        cuts.offer(&batch(3), 64);
+        assert!(!cuts.is_empty(), "a tool that answers, if only with no, keeps nobody waiting");
     }
 }

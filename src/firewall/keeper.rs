@@ -3,8 +3,9 @@
 //! A turn of its loop does what changed, as one batch, and then one thing more: a comparison that is due, or the
 //! connections of one new entry, or one batch of repair. So a ban never waits for more than one such thing.
 //!
-//! What fails is tried again with growing pauses, together with what arrived meanwhile. A refused batch is searched for
-//! the bad entries; they are reported and set aside until the next comparison.
+//! A tool that fails is tried again with growing pauses. A refused batch is searched for the bad entries; they are
+//! reported and set aside until the next comparison. What is refused as a whole, as by a full table, waits with growing
+//! pauses, too, while comparisons, repairs and cuts go on.
 
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -16,12 +17,8 @@ use super::cuts::Cuts;
 use super::ledger::{Findings, Ledger};
 use super::search::search;
 use super::trouble::{Pace, Trouble};
-use super::worker::{Inbox, Shared};
+use super::worker::{Ending, Inbox, Shared};
 use super::{Backend, Change, Event, Failure, Foreign, Settings, Status, report};
-use crate::address::Prefix;
-
-/// Failed attempts after which entries that were refused alone are set aside, though nothing else succeeded.
-const PATIENCE: u32 = 5;
 
 /// The thread's whole state; `run` is all there is to call.
 pub(super) struct Keeper {
@@ -36,9 +33,10 @@ pub(super) struct Keeper {
     looked: Option<Instant>,
     /// Whether `prepare` succeeded since the last failure or comparison.
     ready: bool,
-    /// Whether something arrived since the last attempt.
-    hasty: bool,
+    /// The tool does not work, or a comparison failed.
     trouble: Option<Trouble>,
+    /// The firewall refuses all that changed.
+    refusal: Option<Trouble>,
     cuts: Cuts,
     seen: Findings,
     warnings: Vec<String>,
@@ -64,8 +62,8 @@ impl Keeper {
             next_look: Instant::now(),
             looked: None,
             ready: false,
-            hasty: false,
             trouble: None,
+            refusal: None,
             cuts: Cuts::default(),
             seen: Findings::default(),
             warnings: Vec::new(),
@@ -74,13 +72,15 @@ impl Keeper {
 
     /// Works until it is told to stop, or the daemon's end is dropped.
     pub(super) fn run(mut self) {
-        let flush = loop {
+        let ending = loop {
             match self.wait() {
-                Some(flush) => break flush,
+                Some(ending) => break ending,
                 None => self.turn(),
             }
         };
-        self.finish(flush);
+        if ending != Ending::Leave {
+            self.finish(ending == Ending::Flush);
+        }
         let shared = Arc::clone(&self.shared);
         let mut inbox = shared.lock();
         self.publish(&mut inbox);
@@ -89,7 +89,7 @@ impl Keeper {
     }
 
     /// Takes in what arrived, until something is to be done; `Some` is the order to stop.
-    fn wait(&mut self) -> Option<bool> {
+    fn wait(&mut self) -> Option<Ending> {
         let shared = Arc::clone(&self.shared);
         let mut inbox = shared.lock();
         loop {
@@ -107,13 +107,21 @@ impl Keeper {
     }
 
     fn take_in(&mut self, inbox: &mut MutexGuard<'_, Inbox>) {
-        let mild = self.trouble.as_ref().is_some_and(|trouble| trouble.mild);
-        self.hasty |= inbox.converge || !inbox.changes.is_empty() && !mild;
-        if std::mem::take(&mut inbox.converge) {
+        let (asked, changed) = (std::mem::take(&mut inbox.converge), !inbox.changes.is_empty());
+        if asked {
             self.next_look = Instant::now();
         }
+        let hurries = |trouble: &&mut Trouble| asked || changed && !trouble.mild;
+        self.trouble.as_mut().filter(hurries).into_iter().for_each(Trouble::hurry);
+        self.refusal.as_mut().filter(|_| asked || changed).into_iter().for_each(Trouble::hurry);
         for change in std::mem::take(&mut inbox.changes).into_values() {
             self.ledger.change(change);
+            let prefix = change.prefix();
+            if self.ledger.owes(&prefix) {
+                inbox.owed.insert(prefix)
+            } else {
+                inbox.owed.remove(&prefix)
+            };
         }
     }
 
@@ -122,16 +130,22 @@ impl Keeper {
     }
 
     fn next_turn(&self) -> Instant {
-        match &self.trouble {
-            Some(trouble) if trouble.mild && self.busy() => Instant::now(),
-            Some(trouble) => trouble.next_attempt(self.hasty, self.pace),
-            None if self.busy() => Instant::now(),
+        let look = match &self.trouble {
+            Some(trouble) if !trouble.mild => return trouble.next_attempt(self.pace),
+            Some(trouble) => trouble.next_attempt(self.pace),
             None => self.next_look,
+        };
+        match &self.refusal {
+            Some(refusal) if self.ledger.repairs() == 0 && self.cuts.is_empty() => {
+                look.min(refusal.next_attempt(self.pace))
+            }
+            None if !self.busy() => look,
+            _ => Instant::now(),
         }
     }
 
     fn publish(&self, inbox: &mut MutexGuard<'_, Inbox>) {
-        let trouble = self.trouble.as_ref().map(|trouble| trouble.text.clone());
+        let trouble = self.trouble.as_ref().or(self.refusal.as_ref()).map(|trouble| trouble.text.clone());
         let due = self.next_look <= Instant::now();
         inbox.looked = self.looked;
         inbox.idle = trouble.is_none() && !due && !self.busy();
@@ -160,10 +174,9 @@ impl Keeper {
         let pausing = self
             .trouble
             .as_ref()
-            .is_some_and(|trouble| trouble.mild && now < trouble.next_attempt(self.hasty, self.pace));
+            .is_some_and(|trouble| trouble.mild && now < trouble.next_attempt(self.pace));
         let due = self.next_look <= now && !pausing;
         self.ready &= !due && (pausing || self.trouble.is_none());
-        self.hasty &= pausing;
         match self.prepare().and_then(|()| self.work_off()).map(|()| self.one_thing_more(due)) {
             Ok(Ok(())) if pausing => {}
             Ok(Ok(())) => self.recovered(true),
@@ -185,9 +198,26 @@ impl Keeper {
         Ok(())
     }
 
+    /// Does a batch of removals and one of additions; a refusal of the one does not keep the other waiting.
     fn work_off(&mut self) -> Result<(), Failure> {
-        let batch = self.ledger.next_fresh(self.backend.limits());
-        self.apply(batch, true)
+        let waiting = |refusal: &Trouble| Instant::now() < refusal.next_attempt(self.pace);
+        if self.ledger.changed() == 0 {
+            self.refusal = None;
+            return Ok(());
+        }
+        if self.refusal.as_ref().is_some_and(waiting) {
+            return Ok(());
+        }
+        let limits = self.backend.limits();
+        let removals = self.ledger.next_removals(limits);
+        let removed = self.apply(removals, true)?;
+        let additions = self.ledger.next_additions(limits);
+        match removed.or(self.apply(additions, true)?) {
+            Some(why) => self.refused(why),
+            None if self.refusal.take().is_some() => self.works_again(),
+            None => {}
+        }
+        Ok(())
     }
 
     fn one_thing_more(&mut self, due: bool) -> Result<(), Failure> {
@@ -195,21 +225,27 @@ impl Keeper {
             return self.compare();
         }
         if let Some(prefix) = self.cuts.next() {
-            self.cut(&prefix);
+            // It is blocked in any case, so a failure is told and forgotten.
+            let answer = self.backend.after_add(&prefix);
+            let told = self.cuts.ended(answer);
+            told.into_iter().for_each(|text| self.note(Level::Warn, text));
             return Ok(());
         }
         let batch = self.ledger.next_repair(self.backend.limits());
-        self.apply(batch, false)
+        let refused = self.apply(batch, false)?;
+        refused.into_iter().for_each(|why| self.refused(why));
+        Ok(())
     }
 
-    fn apply(&mut self, batch: Vec<Change>, fresh: bool) -> Result<(), Failure> {
+    /// Does a batch; gives why the firewall refused it or a part of it, if no single entries are to blame.
+    fn apply(&mut self, batch: Vec<Change>, fresh: bool) -> Result<Option<String>, Failure> {
         if batch.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         match self.backend.apply(&batch) {
             Ok(()) => {
                 self.applied(&batch, fresh);
-                Ok(())
+                Ok(None)
             }
             Err(Failure::Refused(_)) => self.blame(batch, fresh),
             Err(broken) => {
@@ -219,24 +255,22 @@ impl Keeper {
         }
     }
 
-    /// Has the connections of new entries cut, unless there are too many.
+    /// Notes what was done, and has the connections of new entries cut, unless there are too many.
     fn applied(&mut self, batch: &[Change], fresh: bool) {
+        let mut inbox = self.shared.lock();
+        for change in batch {
+            inbox.owed.remove(&change.prefix());
+        }
+        drop(inbox);
         let most = self.backend.limits().after_add;
-        if let Some(left_alone) = self.cuts.offer(batch, most).filter(|_| fresh) {
+        let left_alone = self.cuts.offer(batch, most).filter(|_| fresh);
+        if let Some(left_alone) = left_alone.filter(|_| self.cuts.is_news()) {
             self.note(Level::Info, report::uncut(left_alone, most));
         }
     }
 
-    /// Cuts the connections of a new entry. It is blocked in any case, so a failure is told and forgotten.
-    fn cut(&mut self, prefix: &Prefix) {
-        if let Err(failure) = self.backend.after_add(prefix) {
-            self.cuts.clear();
-            self.note(Level::Warn, format!("open connections of a blocked prefix may go on: {failure}"));
-        }
-    }
-
     /// Finds out what of a refused batch is to blame: its bad entries, or the firewall.
-    fn blame(&mut self, batch: Vec<Change>, fresh: bool) -> Result<(), Failure> {
+    fn blame(&mut self, batch: Vec<Change>, fresh: bool) -> Result<Option<String>, Failure> {
         // A table that somebody deleted is made anew here, and then the whole batch passes.
         self.ready = false;
         if let Err(failure) = self.prepare() {
@@ -246,28 +280,32 @@ impl Keeper {
         let found = search(self.backend.as_mut(), batch);
         self.applied(&found.good, fresh);
         self.ledger.give_back(&found.rest);
-        let Some(why) = found.why else { return Ok(()) };
-        let tried = self.trouble.as_ref().is_some_and(|trouble| trouble.rounds >= PATIENCE);
-        if found.good.is_empty() && !tried {
-            self.ledger.give_back(&found.bad);
-            return Err(why);
+        let Some(why) = found.why else { return Ok(None) };
+        self.set_aside(&found.bad);
+        if !found.bad.is_empty() {
+            self.tell(Event::Refused(found.bad.iter().map(Change::prefix).collect(), why.to_string()));
         }
-        self.set_aside(&found.bad, &why);
-        if !found.rest.is_empty() {
-            return Err(why);
+        match why {
+            Failure::Broken(_) => Err(why),
+            Failure::Refused(why) => Ok(Some(why).filter(|_| !found.rest.is_empty())),
         }
-        // Without the comparison that follows other failures: it would try the bad entries again at once.
-        self.recovered(false);
-        Ok(())
     }
 
-    fn set_aside(&mut self, bad: &[Change], why: &Failure) {
-        for change in bad {
-            self.ledger.set_aside(change.prefix());
+    fn set_aside(&mut self, bad: &[Change]) {
+        bad.iter().for_each(|change| self.ledger.set_aside(change.prefix()));
+    }
+
+    /// Another try for what was set aside; that it is refused again was told before.
+    fn retry_aside(&mut self) -> Result<(), Failure> {
+        let batch = self.ledger.next_aside(self.backend.limits());
+        if batch.is_empty() {
+            return Ok(());
         }
-        if !bad.is_empty() {
-            self.tell(Event::Refused(bad.iter().map(Change::prefix).collect(), why.to_string()));
-        }
+        let found = search(self.backend.as_mut(), batch);
+        self.applied(&found.good, false);
+        self.set_aside(&found.bad);
+        self.set_aside(&found.rest);
+        found.why.filter(|why| matches!(why, Failure::Broken(_))).map_or(Ok(()), Err)
     }
 
     fn compare(&mut self) -> Result<(), Failure> {
@@ -283,8 +321,9 @@ impl Keeper {
         self.seen = findings;
         self.looked = Some(Instant::now());
         self.next_look = Instant::now() + self.every;
+        self.cuts.resume();
         self.recovered(false);
-        Ok(())
+        self.retry_aside()
     }
 
     /// Replaces the whole table; where that is refused, everything is added again instead.
@@ -302,24 +341,37 @@ impl Keeper {
     fn failed(&mut self, failure: &Failure, mild: bool) {
         let text = failure.to_string();
         let before = self.trouble.take();
-        if before.as_ref().is_none_or(|trouble| trouble.text != text) {
-            let waiting = self.ledger.pending();
-            self.note(
-                Level::Error,
-                format!("the firewall does not do its part ({waiting} changes wait): {text}"),
-            );
-        }
+        self.complain(before.as_ref(), &text);
         self.trouble = Some(Trouble::after(before, text, mild, self.pace));
     }
 
-    /// Notes that the firewall works; after a failure, the table is worth a look.
+    fn refused(&mut self, why: String) {
+        let before = self.refusal.take();
+        self.complain(before.as_ref(), &why);
+        self.refusal = Some(Trouble::after(before, why, true, self.pace));
+    }
+
+    /// Says what does not work, once.
+    fn complain(&self, before: Option<&Trouble>, text: &str) {
+        if before.is_none_or(|trouble| trouble.text != text) {
+            let waiting = self.ledger.pending();
+            let told = format!("the firewall does not do its part ({waiting} changes wait): {text}");
+            self.note(Level::Error, told);
+        }
+    }
+
+    /// Notes that the tool works; after a failure, the table is worth a look.
     fn recovered(&mut self, look: bool) {
         if self.trouble.take().is_some() {
-            self.note(Level::Info, "the firewall does its part again".to_owned());
+            self.works_again();
             if look {
                 self.next_look = Instant::now();
             }
         }
+    }
+
+    fn works_again(&self) {
+        self.note(Level::Info, "the firewall does its part again".to_owned());
     }
 
     /// The last word: each batch gets one attempt.
@@ -327,12 +379,7 @@ impl Keeper {
         if flush {
             self.ledger.clear();
         }
-        let limits = self.backend.limits();
-        loop {
-            let batch = self.ledger.next_fresh(limits);
-            if batch.is_empty() {
-                return;
-            }
+        while let Some(batch) = self.last_batch() {
             if let Err(failure) = self.backend.apply(&batch) {
                 self.ledger.give_back(&batch);
                 let waiting = self.ledger.pending();
@@ -342,7 +389,16 @@ impl Keeper {
                     format!("{waiting} changes of the firewall were left undone at the stop"),
                 );
             }
+            // It works, whatever was wrong before.
+            (self.trouble, self.refusal) = (None, None);
         }
+    }
+
+    fn last_batch(&mut self) -> Option<Vec<Change>> {
+        let limits = self.backend.limits();
+        let removals = self.ledger.next_removals(limits);
+        let batch = if removals.is_empty() { self.ledger.next_additions(limits) } else { removals };
+        Some(batch).filter(|batch| !batch.is_empty())
     }
 
     fn note(&self, level: Level, text: String) {

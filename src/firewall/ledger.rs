@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::plan::{difference, fitting};
 use super::{Change, Foreign, Limits, Listing};
-use crate::address::Prefix;
+use crate::address::{self, Prefix};
 
 /// Below this, a drained map keeps its memory.
 const SMALL: usize = 1024;
@@ -16,8 +16,10 @@ const SMALL: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     desired: HashSet<Prefix>,
-    /// Changed and not yet done; true when the table may have the prefix, as after a failed attempt.
-    fresh: HashMap<Prefix, bool>,
+    /// To be added and not yet done; true when the table may have the prefix, as after a failed attempt.
+    coming: HashMap<Prefix, bool>,
+    /// To be removed and not yet done.
+    going: HashSet<Prefix>,
     /// Found different by a comparison; done after what is fresh.
     repair: Vec<Prefix>,
     /// Refused by the firewall on their own; left until the next comparison.
@@ -31,7 +33,7 @@ pub(super) struct Findings {
     pub(super) missing: usize,
     /// Entries that somebody else had added, sorted.
     pub(super) foreign: Vec<Prefix>,
-    /// Entries that are no prefixes.
+    /// Entries that are none of ours and are left alone: no prefixes, or IPv4 written as IPv6.
     pub(super) strange: usize,
     /// How many entries the table holds, where that is known.
     pub(super) listed: Option<usize>,
@@ -46,11 +48,8 @@ impl Ledger {
     pub(super) fn new(desired: Vec<Prefix>, released: Vec<Prefix>) -> Self {
         let desired = desired.into_iter().map(|prefix| prefix.trunc()).collect();
         let mut ledger = Self { desired, ..Self::default() };
-        for prefix in released.into_iter().map(|prefix| prefix.trunc()) {
-            if !ledger.desired.contains(&prefix) {
-                ledger.fresh.insert(prefix, true);
-            }
-        }
+        let released = released.into_iter().map(|prefix| prefix.trunc());
+        ledger.going = released.filter(|prefix| !ledger.desired.contains(prefix)).collect();
         ledger
     }
 
@@ -60,16 +59,14 @@ impl Ledger {
         self.aside.remove(&prefix);
         match change {
             Change::Add(_) => {
-                let known = !self.desired.insert(prefix);
-                self.fresh.entry(prefix).or_insert(known);
+                let known = !self.desired.insert(prefix) | self.going.remove(&prefix);
+                self.coming.entry(prefix).or_insert(known);
             }
             Change::Remove(_) => {
                 self.desired.remove(&prefix);
                 // An addition that was never tried needs no removal: so a hanging tool cannot make this grow.
-                if self.fresh.get(&prefix) == Some(&false) {
-                    self.fresh.remove(&prefix);
-                } else {
-                    self.fresh.insert(prefix, true);
+                if self.coming.remove(&prefix) != Some(false) {
+                    self.going.insert(prefix);
                 }
             }
         }
@@ -78,24 +75,44 @@ impl Ledger {
     /// Wants nothing in the table any more.
     pub(super) fn clear(&mut self) {
         self.repair = Vec::new();
+        self.take_up();
         let all: Vec<Prefix> = self.desired.iter().copied().collect();
         all.into_iter().for_each(|prefix| self.change(Change::Remove(prefix)));
     }
 
-    /// The next batch of what changed; empty when there is none.
-    pub(super) fn next_fresh(&mut self, limits: Limits) -> Vec<Change> {
-        if self.fresh.is_empty() {
+    /// The next batch of removals; empty when there is none. They come before additions: no limit of the firewall can
+    /// refuse them, and they make room.
+    pub(super) fn next_removals(&mut self, limits: Limits) -> Vec<Change> {
+        if self.going.is_empty() {
             return Vec::new();
         }
-        let count = fitting(self.fresh.keys().copied(), limits);
-        let batch: Vec<Prefix> = self.fresh.keys().copied().take(count).collect();
+        let count = fitting(self.going.iter().copied(), limits);
+        let batch: Vec<Prefix> = self.going.iter().copied().take(count).collect();
         for prefix in &batch {
-            self.fresh.remove(prefix);
+            self.going.remove(prefix);
         }
-        if self.fresh.is_empty() {
-            self.fresh.shrink_to(SMALL);
+        if self.going.is_empty() {
+            self.going.shrink_to(SMALL);
         }
-        batch.into_iter().map(|prefix| self.wanted(prefix)).collect()
+        batch.into_iter().map(Change::Remove).collect()
+    }
+
+    /// The next batch of additions; empty when there is none. What was never tried is in it, and stands at its end.
+    pub(super) fn next_additions(&mut self, limits: Limits) -> Vec<Change> {
+        if self.coming.is_empty() {
+            return Vec::new();
+        }
+        let of = |tried: bool| self.coming.iter().filter(move |row| *row.1 == tried).map(|row| *row.0);
+        let count = fitting(of(false).chain(of(true)), limits);
+        let mut batch: Vec<Prefix> = of(false).chain(of(true)).take(count).collect();
+        batch.reverse();
+        for prefix in &batch {
+            self.coming.remove(prefix);
+        }
+        if self.coming.is_empty() {
+            self.coming.shrink_to(SMALL);
+        }
+        batch.into_iter().map(Change::Add).collect()
     }
 
     /// The next batch of what a comparison found; empty when there is none.
@@ -117,27 +134,50 @@ impl Ledger {
 
     /// Takes changes back that were tried and may or may not have been done.
     pub(super) fn give_back(&mut self, batch: &[Change]) {
-        for change in batch {
-            self.fresh.insert(change.prefix(), true);
+        batch.iter().for_each(|change| self.put_back(change.prefix()));
+    }
+
+    fn put_back(&mut self, prefix: Prefix) {
+        if self.desired.contains(&prefix) {
+            self.coming.insert(prefix, true);
+        } else {
+            self.going.insert(prefix);
         }
+    }
+
+    fn waits(&self, prefix: &Prefix) -> bool {
+        self.coming.contains_key(prefix) || self.going.contains(prefix)
     }
 
     /// Leaves a prefix alone until the next comparison, unless it was changed again meanwhile.
     pub(super) fn set_aside(&mut self, prefix: Prefix) {
-        if !self.fresh.contains_key(&prefix) {
+        if !self.waits(&prefix) {
             self.aside.insert(prefix);
         }
     }
 
-    /// Compares with the table; what differs is noted for repair, what was set aside gets another try.
-    pub(super) fn compare(&mut self, listing: Listing, foreign: Foreign, limits: Limits) -> Findings {
-        for prefix in std::mem::take(&mut self.aside) {
-            self.fresh.insert(prefix, true);
+    /// What was set aside, for another try; what fails again is to be set aside again.
+    pub(super) fn next_aside(&mut self, limits: Limits) -> Vec<Change> {
+        let count = fitting(self.aside.iter().copied(), limits);
+        let batch: Vec<Prefix> = self.aside.iter().copied().take(count).collect();
+        for prefix in &batch {
+            self.aside.remove(prefix);
         }
+        batch.into_iter().map(|prefix| self.wanted(prefix)).collect()
+    }
+
+    /// Has what was set aside done with what changed.
+    fn take_up(&mut self) {
+        std::mem::take(&mut self.aside).into_iter().for_each(|prefix| self.put_back(prefix));
+    }
+
+    /// Compares with the table; what differs is noted for repair.
+    pub(super) fn compare(&mut self, listing: Listing, foreign: Foreign, limits: Limits) -> Findings {
         match listing {
             Listing::Complete { entries, strange } => {
                 let findings = self.compare_with(&entries, foreign);
-                Findings { strange, listed: Some(entries.len() + strange), ..findings }
+                let listed = Some(entries.len() + strange);
+                Findings { strange: findings.strange + strange, listed, ..findings }
             }
             Listing::Unlistable { entries, why } => {
                 // Replacing takes out what others added: only where that is wanted.
@@ -153,22 +193,27 @@ impl Ledger {
 
     fn compare_with(&mut self, listed: &[Prefix], policy: Foreign) -> Findings {
         let mut found = difference(&self.desired, listed);
-        found.missing.retain(|prefix| !self.fresh.contains_key(prefix));
-        found.foreign.retain(|prefix| !self.fresh.contains_key(prefix));
-        let missing = found.missing.len();
+        let known = |prefix: &Prefix| self.waits(prefix) || self.aside.contains(prefix);
+        found.missing.retain(|prefix| !known(prefix));
+        found.foreign.retain(|prefix| !known(prefix));
+        let all = found.foreign.len();
+        if policy != Foreign::Remove {
+            found.foreign.retain(can_be_named);
+        }
+        let (missing, strange) = (found.missing.len(), all - found.foreign.len());
         self.repair = found.missing;
         match policy {
             Foreign::Adopt => self.desired.extend(found.foreign.iter().copied()),
             Foreign::Remove => self.repair.extend(found.foreign.iter().copied()),
             Foreign::Keep => {}
         }
-        Findings { missing, foreign: found.foreign, ..Findings::default() }
+        Findings { missing, strange, foreign: found.foreign, ..Findings::default() }
     }
 
     /// Has everything added again that is not about to be added anyway.
     pub(super) fn repair_all(&mut self) {
-        self.repair =
-            self.desired.iter().filter(|prefix| !self.fresh.contains_key(prefix)).copied().collect();
+        let known = |prefix: &Prefix| self.coming.contains_key(prefix) || self.aside.contains(prefix);
+        self.repair = self.desired.iter().filter(|prefix| !known(prefix)).copied().collect();
     }
 
     /// All that should be in the table.
@@ -183,7 +228,27 @@ impl Ledger {
 
     /// How many prefixes wait to be done.
     pub(super) fn pending(&self) -> usize {
-        self.fresh.len() + self.repair.len()
+        self.changed() + self.repairs()
+    }
+
+    /// What is still to be removed.
+    pub(super) fn owed(&self) -> impl Iterator<Item = Prefix> {
+        self.going.iter().copied()
+    }
+
+    /// Whether the prefix is still to be removed.
+    pub(super) fn owes(&self, prefix: &Prefix) -> bool {
+        self.going.contains(prefix)
+    }
+
+    /// How many of them were changed.
+    pub(super) fn changed(&self) -> usize {
+        self.coming.len() + self.going.len()
+    }
+
+    /// How many of them a comparison found.
+    pub(super) fn repairs(&self) -> usize {
+        self.repair.len()
     }
 
     /// How many prefixes were set aside.
@@ -192,158 +257,11 @@ impl Ledger {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::address::host;
-
-    const LIMITS: Limits = Limits { entries: 3, bytes: usize::MAX, replace: 2, after_add: 0 };
-
-    fn p(n: u8) -> Prefix {
-        host(std::net::IpAddr::from([192, 0, 2, n]))
-    }
-
-    fn complete(entries: Vec<Prefix>) -> Listing {
-        Listing::Complete { entries, strange: 0 }
-    }
-
-    #[test]
-    fn the_last_change_of_a_prefix_wins() {
-        let mut ledger = Ledger::new(vec![p(1)], vec![]);
-        for change in [Change::Remove(p(1)), Change::Add(p(1)), Change::Add(p(2)), Change::Remove(p(2))] {
-            ledger.change(change);
-        }
-        assert_eq!(ledger.next_fresh(LIMITS), [Change::Add(p(1))], "what was never tried needs no removal");
-        assert_eq!((ledger.pending(), ledger.entries()), (0, 1));
-    }
-
-    #[test]
-    fn a_removal_during_a_failing_addition_is_not_lost() {
-        let mut ledger = Ledger::default();
-        ledger.change(Change::Add(p(1)));
-        let batch = ledger.next_fresh(LIMITS);
-        ledger.change(Change::Remove(p(1)));
-        ledger.give_back(&batch);
-        assert_eq!(ledger.next_fresh(LIMITS), [Change::Remove(p(1))]);
-    }
-
-    #[test]
-    fn an_address_that_is_already_blocked_is_added_again() {
-        let mut ledger = Ledger::new(vec![p(1)], vec![]);
-        ledger.change(Change::Add(p(1)));
-        assert_eq!(ledger.next_fresh(LIMITS), [Change::Add(p(1))]);
-    }
-
-    #[test]
-    fn what_ended_while_nobody_looked_is_removed_and_not_adopted() {
-        let mut ledger = Ledger::new(vec![p(1)], vec![p(2)]);
-        let findings = ledger.compare(complete(vec![p(1), p(2), p(3)]), Foreign::Adopt, LIMITS);
-        assert_eq!((findings.missing, findings.foreign), (0, vec![p(3)]));
-        assert_eq!(ledger.next_fresh(LIMITS), [Change::Remove(p(2))]);
-        assert_eq!(ledger.entries(), 2, "the foreign entry is ours now");
-    }
-
-    #[test]
-    fn foreign_entries_are_kept_or_removed_as_told() {
-        for (policy, repair) in [(Foreign::Keep, vec![]), (Foreign::Remove, vec![Change::Remove(p(3))])] {
-            let mut ledger = Ledger::default();
-            assert_eq!(ledger.compare(complete(vec![p(3)]), policy, LIMITS).foreign, [p(3)]);
-            assert_eq!((ledger.next_repair(LIMITS), ledger.entries()), (repair, 0));
-        }
-    }
-
-    #[test]
-    fn an_unlistable_table_is_never_taken_for_empty_or_for_full() {
-        let unlistable = || Listing::Unlistable { entries: Some(70_000), why: "too large".to_owned() };
-        let mut ledger = Ledger::new(vec![p(1), p(2)], vec![p(3)]);
-        let findings = ledger.compare(unlistable(), Foreign::Adopt, LIMITS);
-        assert_eq!((findings.listed, findings.missing, findings.replace), (Some(70_000), 0, false));
-        assert_eq!(ledger.next_repair(LIMITS).len(), 2, "all is added again");
-        assert_eq!(ledger.next_fresh(LIMITS), [Change::Remove(p(3))], "what we know to be gone is deleted");
-        assert!(ledger.compare(unlistable(), Foreign::Remove, LIMITS).replace, "two fit into one replace");
-        ledger.change(Change::Add(p(4)));
-        assert!(!ledger.compare(unlistable(), Foreign::Remove, LIMITS).replace, "three do not");
-    }
-
-    #[test]
-    fn what_was_set_aside_waits_for_the_next_comparison_or_the_next_change() {
-        let mut ledger = Ledger::new(vec![p(1), p(2)], vec![]);
-        ledger.set_aside(p(1));
-        ledger.set_aside(p(2));
-        ledger.change(Change::Remove(p(2)));
-        assert_eq!((ledger.next_fresh(LIMITS), ledger.aside()), (vec![Change::Remove(p(2))], 1));
-        ledger.compare(complete(vec![]), Foreign::Keep, LIMITS);
-        assert_eq!((ledger.next_fresh(LIMITS), ledger.aside()), (vec![Change::Add(p(1))], 0));
-    }
-
-    #[test]
-    fn a_hanging_tool_does_not_make_the_books_grow() {
-        let mut ledger = Ledger::default();
-        for round in 0..100_000u32 {
-            let prefix = host(std::net::IpAddr::V4(round.into()));
-            ledger.change(Change::Add(prefix));
-            ledger.change(Change::Remove(prefix));
-        }
-        assert_eq!((ledger.pending(), ledger.entries()), (0, 0));
-    }
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Change(bool, u8),
-        Work { fails: bool, half: bool },
-        Flushed,
-        Compare,
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let step = prop_oneof![
-            4 => (any::<bool>(), 0u8..6).prop_map(|(add, n)| Step::Change(add, n)),
-            3 => (any::<bool>(), any::<bool>()).prop_map(|(fails, half)| Step::Work { fails, half }),
-            1 => Just(Step::Flushed),
-            1 => Just(Step::Compare),
-        ];
-        prop::collection::vec(step, 0..60)
-    }
-
-    fn carry_out(table: &mut HashSet<Prefix>, batch: &[Change]) {
-        for change in batch {
-            match change {
-                Change::Add(prefix) => table.insert(*prefix),
-                Change::Remove(prefix) => table.remove(prefix),
-            };
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_fails_the_table_ends_as_desired(steps in steps()) {
-            let (mut ledger, mut table, mut model) = (Ledger::default(), HashSet::new(), HashSet::new());
-            for step in steps {
-                match step {
-                    Step::Change(true, n) => { model.insert(p(n)); ledger.change(Change::Add(p(n))); }
-                    Step::Change(false, n) => { model.remove(&p(n)); ledger.change(Change::Remove(p(n))); }
-                    Step::Work { fails, half } => {
-                        let batch = ledger.next_fresh(LIMITS);
-                        let done = if !fails { batch.len() } else if half { batch.len() / 2 } else { 0 };
-                        carry_out(&mut table, &batch[..done]);
-                        if fails { ledger.give_back(&batch) }
-                    }
-                    Step::Flushed => table.clear(),
-                    Step::Compare => {
-                        ledger.compare(complete(table.iter().copied().collect()), Foreign::Keep, LIMITS);
-                        while let batch @ [_, ..] = ledger.next_repair(LIMITS).as_slice() { carry_out(&mut table, batch) }
-                    }
-                }
-            }
-            ledger.compare(complete(table.iter().copied().collect()), Foreign::Keep, LIMITS);
-            for _ in 0..10 {
-                carry_out(&mut table, &ledger.next_fresh(LIMITS));
-                carry_out(&mut table, &ledger.next_repair(LIMITS));
-            }
-            prop_assert_eq!(ledger.pending(), 0);
-            prop_assert_eq!(table, model);
-        }
-    }
+/// Whether an operator's text can mean this entry. IPv4 written as IPv6 is read as IPv4, so a ban of it could never be
+/// ended by name.
+fn can_be_named(prefix: &Prefix) -> bool {
+    address::parse_prefix(&address::display(prefix)).is_ok_and(|named| named == *prefix)
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,7 +35,6 @@ mod trouble;
 mod worker;
 
 pub use dry_run::DryRun;
-pub use pf::remedy as pf_remedy;
 pub use plan::{Difference, difference};
 pub use settings::{CommandTemplates, Foreign, Settings, Tools};
 pub use status::Status;

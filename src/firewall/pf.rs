@@ -117,18 +117,60 @@ impl Pf {
         }
     }
 
+    /// Whether the table is really not there. `-vvsT` may end well and print nothing where it failed (15.1), so its
+    /// silence is not enough: the plain list of names has to be had, and not to have it.
+    fn is_missing(&self) -> Result<bool, Failure> {
+        let run = self.run(&["-sT"], b"")?;
+        match &self.anchor {
+            _ if run.ok() => Ok(!has_line(&run, &self.table)),
+            Some(anchor) => self.has_no_anchor(anchor),
+            None => Ok(false),
+        }
+    }
+
+    /// Whether there is no such anchor: the one above it does not list it, or is itself not there.
+    fn has_no_anchor(&self, anchor: &str) -> Result<bool, Failure> {
+        let above = anchor.rsplit_once('/').map(|(above, _)| above);
+        let args: Vec<&str> = above.iter().flat_map(|above| ["-a", above]).chain(["-sA"]).collect();
+        let run = self.tool.run(&args, b"")?;
+        match above {
+            _ if run.ok() => Ok(!has_line(&run, anchor)),
+            Some(above) => self.has_no_anchor(above),
+            None => Err(Failure::Broken(run.complaint("pfctl -sA"))),
+        }
+    }
+
     fn advice(&self, table: Option<&Table>) -> Option<String> {
-        let name = &self.table;
-        let rule = remedy(name, self.anchor.as_deref());
+        let (name, how) = (self.named(), self.how());
         match table {
             None => Some(format!(
-                "pf has no table <{name}> yet; the first ban makes it, but no rule uses it: {rule}"
+                "pf has no table {name} yet; the first ban makes it, but no rule uses it: {how}"
             )),
             Some(table) if table.constant => Some(format!(
-                "pf's table <{name}> is `const`, so nothing can be added: drop that word in /etc/pf.conf"
+                "pf's table {name} is `const`, so nothing can be added: drop that word where the table is declared"
             )),
-            Some(table) if !table.referenced => Some(format!("no pf rule uses the table <{name}>: {rule}")),
+            Some(table) if !table.referenced => Some(format!("no pf rule uses the table {name}: {how}")),
             Some(_) => None,
+        }
+    }
+
+    fn named(&self) -> String {
+        let place = self.anchor.iter().map(|anchor| format!(" in the anchor {anchor}"));
+        format!("<{}>{}", self.table, place.collect::<String>())
+    }
+
+    /// What the operator is to do for the table to block. A table of /etc/pf.conf is another one than that of an anchor.
+    fn how(&self) -> String {
+        let name = &self.table;
+        match &self.anchor {
+            None => format!(
+                "put `table <{name}> persist` into /etc/pf.conf, and `block drop in quick from <{name}>` before any \
+                 pass rule"
+            ),
+            Some(anchor) => format!(
+                "`printf 'table <{name}> persist\\nblock drop in quick from <{name}>\\n' | pfctl -a {anchor} -f -`, \
+                 and put `anchor \"{anchor}\"` before any pass rule in /etc/pf.conf"
+            ),
         }
     }
 }
@@ -165,10 +207,12 @@ impl Backend for Pf {
         if run.ok() {
             return Ok(parse_show(&String::from_utf8_lossy(&run.stdout)));
         }
-        let Some(table) = self.look()? else {
+        let table = self.look()?;
+        if table.is_none() && self.is_missing()? {
             return Ok(Listing::Complete { entries: Vec::new(), strange: 0 });
-        };
-        let why = match table.entries {
+        }
+        let entries = table.and_then(|table| table.entries);
+        let why = match entries {
             Some(count) => format!(
                 "pf's table <{}> holds {count} entries and pfctl does not list it, as it does with more than \
                  net.pf.request_maxcount (65535): raise that, on 13 and later with \
@@ -178,7 +222,7 @@ impl Backend for Pf {
             ),
             None => self.explain(&run, "show"),
         };
-        Ok(Listing::Unlistable { entries: table.entries, why })
+        Ok(Listing::Unlistable { entries, why })
     }
 
     fn replace(&mut self, all: &[Prefix]) -> Result<(), Failure> {
@@ -208,19 +252,8 @@ impl Backend for Pf {
     }
 }
 
-/// What makes a table and has a rule use it. A table in an anchor is another one than that of the same name outside.
-pub fn remedy(table: &str, anchor: Option<&str>) -> String {
-    match anchor {
-        None => format!(
-            "put `table <{table}> persist` and `block drop in quick from <{table}>` before any pass rule in /etc/pf.conf, \
-             then `service pf reload`"
-        ),
-        Some(anchor) => format!(
-            "put the lines `table <{table}> persist` and `block drop in quick from <{table}>` into a file of their own, and \
-             `anchor \"{anchor}\"` and `load anchor \"{anchor}\" from \"/path/to/it\"` before any pass rule in /etc/pf.conf, \
-             then `service pf reload`"
-        ),
-    }
+fn has_line(run: &Finished, wanted: &str) -> bool {
+    String::from_utf8_lossy(&run.stdout).lines().any(|line| line.trim() == wanted)
 }
 
 fn lines(entries: &[Prefix]) -> Vec<u8> {
@@ -312,10 +345,16 @@ mod tests {
         let unused = pf.advice(Some(&Table { referenced: false, ..used })).unwrap();
         assert_eq!(
             unused,
-            "no pf rule uses the table <bl>: put `table <bl> persist` and `block drop in quick from <bl>` before any pass \
-             rule in /etc/pf.conf, then `service pf reload`"
+            "no pf rule uses the table <bl>: put `table <bl> persist` into /etc/pf.conf, and `block drop in quick from \
+             <bl>` before any pass rule"
         );
-        assert!(pf.advice(None).unwrap().contains("`table <bl> persist`"));
+        let inside = Pf { anchor: Some("portcullis/main".to_owned()), ..pf };
+        let advice = inside.advice(None).unwrap();
+        assert!(advice.starts_with("pf has no table <bl> in the anchor portcullis/main yet"), "{advice}");
+        assert!(!advice.contains("into /etc/pf.conf"), "that would be another table: {advice}");
+        let load =
+            r"`printf 'table <bl> persist\nblock drop in quick from <bl>\n' | pfctl -a portcullis/main -f -`";
+        assert!(advice.contains(load) && advice.contains("`anchor \"portcullis/main\"`"), "{advice}");
     }
 
     #[test]

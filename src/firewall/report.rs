@@ -17,7 +17,11 @@ pub(super) fn findings(
     let vanished = (found.missing > 0).then(|| missing(found.missing, entries, before.is_none()));
     let unlistable = found.unlistable.as_ref().filter(|_| last.unlistable.is_none());
     let strange = (found.strange > last.strange).then(|| {
-        format!("{} entries of the firewall's table are no prefixes; they are left alone", found.strange)
+        format!(
+            "{} entries of the firewall's table are nothing that Portcullis writes (no prefixes, or IPv4 written as \
+             IPv6); they are left alone",
+            found.strange
+        )
     });
     let warning = |text: String| Event::Note(Level::Warn, text);
     let mut events: Vec<Event> = vanished.into_iter().collect();

@@ -1,18 +1,26 @@
-//! Which entries of a refused batch does the firewall dislike? Halves it until the bad ones are alone.
+//! What of a refused batch does the firewall dislike: a few entries, or all it is told?
+//!
+//! A batch is halved until the bad entries are alone. But a full or write-protected table refuses everything, and
+//! halving would take dozens of commands to blame whoever came first. So single entries from the far end of the batch,
+//! where the newest stand, are tried as well: at once, and after each entry that was refused alone. When one after the
+//! other is refused, it is the table.
 
 use super::{Backend, Change, Failure};
 
-/// Commands spent on one batch; one bad entry of 10,000 is found with 28.
+/// Commands spent on one batch; one bad entry of 10,000 is found with 30.
 const BUDGET: usize = 40;
+
+/// So many entries refused one after the other, with nothing in between that passed, tell of the table.
+const SUSPICIOUS: usize = 2;
 
 /// How the search ended.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// What was done.
     pub(super) good: Vec<Change>,
-    /// What was refused alone.
+    /// What was refused alone, while others passed.
     pub(super) bad: Vec<Change>,
-    /// What was not found out within the budget, or before the tool broke.
+    /// What was not done and is not to blame: the table is, or the tool broke, or the budget was spent.
     pub(super) rest: Vec<Change>,
     /// The last failure, if any.
     pub(super) why: Option<Failure>,
@@ -20,31 +28,73 @@ pub(super) struct Found {
 
 /// Does as much of the batch as can be done, the whole of it first.
 pub(super) fn search(backend: &mut dyn Backend, batch: Vec<Change>) -> Found {
-    let mut found = Found::default();
-    let mut parts = vec![batch];
-    let mut commands = 0;
-    while let Some(mut part) = parts.pop() {
-        if commands == BUDGET || matches!(found.why, Some(Failure::Broken(_))) {
-            found.rest.append(&mut part);
-            continue;
-        }
-        commands += 1;
-        match backend.apply(&part) {
-            Ok(()) => found.good.append(&mut part),
-            Err(failure) => {
-                match (&failure, part.len()) {
-                    (Failure::Broken(_), _) => found.rest.append(&mut part),
-                    (Failure::Refused(_), 1) => found.bad.append(&mut part),
-                    (Failure::Refused(_), half) => {
-                        parts.push(part.split_off(half / 2));
-                        parts.push(part);
-                    }
-                }
-                found.why = Some(failure);
-            }
-        }
+    let mut search = Search { parts: vec![batch], doubts: false, row: 0, found: Found::default() };
+    for _ in 0..BUDGET {
+        let Some(part) = search.next() else { break };
+        let answer = backend.apply(&part);
+        search.heard(answer, part);
     }
-    found
+    search.end()
+}
+
+struct Search {
+    /// Not done yet; the last one is next.
+    parts: Vec<Vec<Change>>,
+    /// Something was refused, and it may be the table.
+    doubts: bool,
+    /// How many entries were refused alone since anything passed.
+    row: usize,
+    found: Found,
+}
+
+impl Search {
+    /// What to try next; in doubt a single entry far away from the last ones.
+    fn next(&mut self) -> Option<Vec<Change>> {
+        if self.row >= SUSPICIOUS || matches!(self.found.why, Some(Failure::Broken(_))) {
+            return None;
+        }
+        if self.doubts {
+            let far = self.parts.first_mut().and_then(Vec::pop);
+            self.parts.retain(|part| !part.is_empty());
+            return far.map(|change| vec![change]);
+        }
+        self.parts.pop()
+    }
+
+    fn heard(&mut self, answer: Result<(), Failure>, mut part: Vec<Change>) {
+        let Err(failure) = answer else {
+            (self.doubts, self.row) = (false, 0);
+            return self.found.good.append(&mut part);
+        };
+        match (&failure, part.len()) {
+            (Failure::Broken(_), _) => self.found.rest.append(&mut part),
+            (Failure::Refused(_), 1) => {
+                (self.doubts, self.row) = (true, self.row + 1);
+                self.found.bad.append(&mut part);
+            }
+            (Failure::Refused(_), _) => self.refused(part),
+        }
+        self.found.why = Some(failure);
+    }
+
+    fn refused(&mut self, mut part: Vec<Change>) {
+        // Of the whole batch, this tells nothing yet.
+        self.doubts = self.found.why.is_none();
+        self.parts.push(part.split_off(part.len() / 2));
+        self.parts.push(part);
+    }
+
+    fn end(self) -> Found {
+        let mut found = self.found;
+        found.rest.extend(self.parts.into_iter().flatten());
+        let blamed = match found.good.is_empty() {
+            true => 0,
+            false if self.row >= SUSPICIOUS => found.bad.len() - self.row,
+            false => found.bad.len(),
+        };
+        found.rest.extend(found.bad.drain(blamed..));
+        found
+    }
 }
 
 #[cfg(test)]
@@ -55,8 +105,16 @@ mod tests {
     /// Refuses batches with a bad entry in them, and breaks after so many commands.
     struct Picky {
         bad: Vec<Change>,
+        /// What still fits in.
+        room: usize,
         commands: usize,
         breaks_after: usize,
+    }
+
+    impl Default for Picky {
+        fn default() -> Self {
+            Self { bad: Vec::new(), room: usize::MAX, commands: 0, breaks_after: usize::MAX }
+        }
     }
 
     impl Backend for Picky {
@@ -73,8 +131,11 @@ mod tests {
             if self.commands > self.breaks_after {
                 return Err(Failure::Broken("gone".to_owned()));
             }
-            let refused = changes.iter().any(|change| self.bad.contains(change));
-            if refused { Err(Failure::Refused("no".to_owned())) } else { Ok(()) }
+            if changes.len() > self.room || changes.iter().any(|change| self.bad.contains(change)) {
+                return Err(Failure::Refused("no".to_owned()));
+            }
+            self.room -= changes.len();
+            Ok(())
         }
 
         fn list(&mut self) -> Result<Listing, Failure> {
@@ -94,34 +155,58 @@ mod tests {
     fn one_bad_entry_of_ten_thousand_is_found_wherever_it_is() {
         for place in [0, 1, 4_999, 5_000, 7_777, 9_999] {
             let all = batch(10_000);
-            let mut picky = Picky { bad: vec![all[place]], commands: 0, breaks_after: usize::MAX };
+            let mut picky = Picky { bad: vec![all[place]], ..Picky::default() };
             let found = search(&mut picky, all.clone());
             assert_eq!((found.bad, found.rest, found.good.len()), (vec![all[place]], vec![], 9_999));
-            assert!(picky.commands <= 29, "{} commands", picky.commands);
+            assert!(picky.commands <= 31, "{} commands", picky.commands);
         }
     }
 
     #[test]
-    fn nothing_is_lost_and_commands_are_bounded_when_everything_is_bad() {
-        let all = batch(10_000);
-        let mut picky = Picky { bad: all.clone(), commands: 0, breaks_after: usize::MAX };
-        let found = search(&mut picky, all);
-        assert_eq!((found.good.len(), found.bad.len() + found.rest.len()), (0, 10_000));
-        assert_eq!(picky.commands, BUDGET);
+    fn a_table_that_refuses_everything_costs_three_commands_and_nobody_is_blamed() {
+        for count in [2, 3, 10_000] {
+            let mut picky = Picky { room: 0, ..Picky::default() };
+            let found = search(&mut picky, batch(count));
+            assert_eq!((found.good.len(), found.bad, found.rest.len()), (0, vec![], count as usize));
+            assert!(found.why.is_some() && picky.commands == 3, "{} commands", picky.commands);
+        }
+        let found = search(&mut Picky { room: 0, ..Picky::default() }, batch(1));
+        assert_eq!((found.bad, found.rest.len()), (vec![], 1), "one alone is no evidence");
+    }
+
+    #[test]
+    fn a_table_with_little_room_is_filled_and_nobody_is_blamed() {
+        for room in [1, 2, 7, 60, 900] {
+            let mut picky = Picky { room, ..Picky::default() };
+            let found = search(&mut picky, batch(1_000));
+            assert_eq!((found.good.len() + found.rest.len(), found.bad.len()), (1_000, 0), "room for {room}");
+            assert_eq!(picky.room, 0, "room for {room}");
+        }
+    }
+
+    #[test]
+    fn several_bad_entries_are_told_from_a_table_that_refuses() {
+        let all = batch(1_000);
+        let bad = vec![all[3], all[400], all[999]];
+        let found = search(&mut Picky { bad: bad.clone(), ..Picky::default() }, all);
+        let blamed: std::collections::HashSet<Change> = found.bad.into_iter().collect();
+        assert!(blamed.iter().all(|change| bad.contains(change)), "{blamed:?}");
+        assert_eq!(found.good.len() + found.rest.len() + blamed.len(), 1_000);
+        assert!(!blamed.is_empty());
     }
 
     #[test]
     fn a_tool_that_breaks_ends_the_search_at_once() {
         let all = batch(100);
-        let mut picky = Picky { bad: vec![all[0]], commands: 0, breaks_after: 3 };
+        let mut picky = Picky { bad: vec![all[0]], breaks_after: 3, ..Picky::default() };
         let found = search(&mut picky, all);
         assert_eq!((picky.commands, found.why), (4, Some(Failure::Broken("gone".to_owned()))));
-        assert_eq!((found.good.len(), found.bad.len(), found.rest.len()), (0, 0, 100));
+        assert_eq!((found.good.len(), found.bad.len(), found.rest.len()), (1, 0, 99));
     }
 
     #[test]
     fn a_table_that_was_only_missing_takes_the_whole_batch() {
-        let mut picky = Picky { bad: vec![], commands: 0, breaks_after: usize::MAX };
+        let mut picky = Picky::default();
         let found = search(&mut picky, batch(50));
         assert_eq!((picky.commands, found.good.len(), found.why), (1, 50, None));
     }

@@ -22,10 +22,10 @@ impl Default for Pace {
 pub(super) struct Trouble {
     /// What the firewall answered last.
     pub(super) text: String,
-    /// How many attempts failed in a row.
-    pub(super) rounds: u32,
     /// Only the comparison failed: changes go on meanwhile.
     pub(super) mild: bool,
+    /// Something arrived since the last attempt.
+    hasty: bool,
     last: Instant,
     pause: Duration,
 }
@@ -33,14 +33,18 @@ pub(super) struct Trouble {
 impl Trouble {
     /// The first failure, or one more after others; counted from now.
     pub(super) fn after(before: Option<Self>, text: String, mild: bool, pace: Pace) -> Self {
-        let rounds = before.as_ref().map_or(0, |trouble| trouble.rounds).saturating_add(1);
         let pause = before.map_or(pace.first, |trouble| (trouble.pause * 2).min(pace.most));
-        Self { text, rounds, mild, last: Instant::now(), pause }
+        Self { text, mild, hasty: false, last: Instant::now(), pause }
     }
 
-    /// When to try again; what newly arrived (`hasty`) does not wait for the long pauses.
-    pub(super) fn next_attempt(&self, hasty: bool, pace: Pace) -> Instant {
-        self.last + if hasty { self.pause.min(pace.first) } else { self.pause }
+    /// Something arrived, which does not wait for the long pauses.
+    pub(super) fn hurry(&mut self) {
+        self.hasty = true;
+    }
+
+    /// When to try again.
+    pub(super) fn next_attempt(&self, pace: Pace) -> Instant {
+        self.last + if self.hasty { self.pause.min(pace.first) } else { self.pause }
     }
 }
 
@@ -54,12 +58,12 @@ mod tests {
         let mut trouble = None;
         let mut pauses = Vec::new();
         for _ in 0..8 {
-            let next = Trouble::after(trouble, "it hangs".to_owned(), false, pace);
-            pauses.push((next.next_attempt(false, pace) - next.last).as_secs());
-            assert_eq!(next.next_attempt(true, pace) - next.last, pace.first);
+            let mut next = Trouble::after(trouble, "it hangs".to_owned(), false, pace);
+            pauses.push((next.next_attempt(pace) - next.last).as_secs());
+            next.hurry();
+            assert_eq!(next.next_attempt(pace) - next.last, pace.first);
             trouble = Some(next);
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
-        assert_eq!(trouble.map(|trouble| trouble.rounds), Some(8));
     }
 }

@@ -1,6 +1,6 @@
 //! The daemon's end of the firewall: changes go in, status and events come out, and no tool is ever waited for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -45,7 +45,25 @@ impl Worker {
         settings: &Settings,
         events: Sender<Event>,
     ) -> io::Result<Handle> {
-        start(backend, Ledger::new(desired, released), settings, events, Pace::default())
+        start(backend, Ledger::new(desired, released), settings, events, Pace::default(), None)
+    }
+
+    /// Starts a worker in place of one on the same table, which it lets end first, so that no late command of the old
+    /// one undoes what the new one did. What the old one has still to remove is removed by the new one.
+    ///
+    /// # Errors
+    /// When the system gives no thread; the old worker goes on then.
+    pub fn spawn_after(
+        old: &Handle,
+        backend: Box<dyn Backend>,
+        desired: Vec<Prefix>,
+        settings: &Settings,
+        events: Sender<Event>,
+    ) -> io::Result<Handle> {
+        let ledger = Ledger::new(desired, old.owed());
+        let handle = start(backend, ledger, settings, events, Pace::default(), Some(old))?;
+        old.end(Ending::Leave);
+        Ok(handle)
     }
 }
 
@@ -55,13 +73,27 @@ pub(super) fn start(
     settings: &Settings,
     events: Sender<Event>,
     pace: Pace,
+    old: Option<&Handle>,
 ) -> io::Result<Handle> {
     let shared = Arc::new(Shared::default());
     shared.lock().status.backend = backend.name().to_owned();
+    shared.lock().owed = ledger.owed().collect();
     let keeper = Keeper::new(backend, ledger, Arc::clone(&shared), settings, events, pace);
-    thread::Builder::new().name("firewall".to_owned()).spawn(move || keeper.run())?;
+    let before = old.map(|old| (Arc::clone(&old.shared), old.patience));
+    let run = move || {
+        if let Some((old, patience)) = before {
+            old.wait_for_end(patience);
+        }
+        keeper.run();
+    };
+    thread::Builder::new().name("firewall".to_owned()).spawn(run)?;
     // A tool that hangs is killed after one timeout; a last batch may need another.
-    Ok(Handle { shared, patience: settings.timeout * 2 + Duration::from_secs(1) })
+    let own = settings.timeout * 2 + Duration::from_secs(1);
+    Ok(Handle {
+        shared,
+        patience: own,
+        patience_at_stop: own + old.map_or(Duration::ZERO, |old| old.patience),
+    })
 }
 
 /// The daemon's end: none of its calls waits for a tool, but for those that say so.
@@ -69,6 +101,8 @@ pub(super) fn start(
 pub struct Handle {
     shared: Arc<Shared>,
     patience: Duration,
+    /// With that of the worker that ends first.
+    patience_at_stop: Duration,
 }
 
 impl Handle {
@@ -106,25 +140,64 @@ impl Handle {
         !timeout.timed_out()
     }
 
+    /// What is still to be removed from the table, or may be.
+    pub fn owed(&self) -> Vec<Prefix> {
+        let inbox = self.shared.lock();
+        let mut owed = inbox.owed.clone();
+        for change in inbox.changes.values() {
+            match change {
+                Change::Add(prefix) => owed.remove(prefix),
+                Change::Remove(prefix) => owed.insert(*prefix),
+            };
+        }
+        owed.into_iter().collect()
+    }
+
     /// Carries out what waits, or with `flush` takes all our entries out of the table, and ends the thread.
     ///
     /// Waits for that, but not much longer than two timeouts of a tool; the status says what could not be done.
-    #[must_use]
-    pub fn stop(self, flush: bool) -> Status {
-        let mut inbox = self.shared.lock();
-        inbox.stop = Some(flush);
+    pub fn stop(&self, flush: bool) -> Status {
+        self.end(if flush { Ending::Flush } else { Ending::Finish });
+        let ended = self.shared.wait_for_end(self.patience_at_stop);
+        let mut status = self.status();
+        if !ended {
+            status.in_step = false;
+            status.last_error.get_or_insert_with(|| "its tool did not end in time".to_owned());
+        }
+        status
+    }
+
+    /// Has all our entries taken out of the table and the thread ended, without waiting for it.
+    pub fn empty(&self) {
+        self.end(Ending::Flush);
+    }
+
+    /// Whether the thread has ended.
+    pub fn has_ended(&self) -> bool {
+        self.shared.lock().ended
+    }
+
+    fn end(&self, how: Ending) {
+        self.shared.lock().stop.get_or_insert(how);
         self.shared.work.notify_one();
-        let waiting = self.shared.settled.wait_timeout_while(inbox, self.patience, |inbox| !inbox.ended);
-        drop(waiting.unwrap_or_else(PoisonError::into_inner));
-        self.status()
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.lock().stop.get_or_insert(false);
-        self.shared.work.notify_one();
+        self.end(Ending::Finish);
     }
+}
+
+/// What the thread does last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// What waits.
+    Finish,
+    /// Takes all our entries out of the table.
+    Flush,
+    /// Nothing: another worker is about to.
+    Leave,
 }
 
 /// What daemon and worker share. The lock is held for moments only, never while a tool runs.
@@ -141,6 +214,12 @@ impl Shared {
     pub(super) fn lock(&self) -> MutexGuard<'_, Inbox> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Waits until the thread has ended, at most so long; whether it has.
+    fn wait_for_end(&self, at_most: Duration) -> bool {
+        let waiting = self.settled.wait_timeout_while(self.lock(), at_most, |inbox| !inbox.ended);
+        waiting.unwrap_or_else(PoisonError::into_inner).0.ended
+    }
 }
 
 /// What the daemon asked for and what the worker last said.
@@ -150,8 +229,10 @@ pub(super) struct Inbox {
     pub(super) changes: HashMap<Prefix, Change>,
     /// A comparison was asked for.
     pub(super) converge: bool,
-    /// An end was asked for; true with an empty table.
-    pub(super) stop: Option<bool>,
+    /// Removals that were taken in and are not done.
+    pub(super) owed: HashSet<Prefix>,
+    /// An end was asked for.
+    pub(super) stop: Option<Ending>,
     pub(super) status: Status,
     /// When the table was last compared.
     pub(super) looked: Option<Instant>,

@@ -79,38 +79,3 @@ fn whoever_asks_during_a_reload_gets_another_one() {
     rewrite(&stand, "surces:", "sources:");
     assert_eq!(stand.cli(&["reload"]).code, 0);
 }
-
-#[test]
-fn whoever_was_freed_while_the_tool_failed_is_not_adopted_by_a_new_worker() {
-    let mut stand = Stand::pf();
-    stand.start();
-    stand.fail("203.0.113.7", 5);
-    stand.until("it is blocked", |stand| stand.has("203.0.113.7"));
-    stand.fake.mode("loaded no");
-    stand.cli(&["unban", "203.0.113.7"]);
-    rewrite(&stand, "converge: 1s", "converge: 2s");
-    assert_eq!(stand.cli(&["reload"]).code, 0);
-    stand.until("the old worker has ended", |stand| stand.says("left undone at the stop") == 1);
-    stand.fake.mode("");
-    stand.until("it is out", |stand| !stand.has("203.0.113.7"));
-    assert_eq!((stand.bans().len(), stand.says("adopted")), (0, 0));
-}
-
-#[test]
-fn the_old_table_stays_until_the_new_one_is_filled() {
-    let mut stand = Stand::pf();
-    stand.start();
-    stand.fail("203.0.113.7", 5);
-    stand.until("it is blocked", |stand| stand.has("203.0.113.7"));
-    let table = |name: &str| stand.fake.words(&format!("-t {name} -T show")).out;
-    rewrite(&stand, "table: bl,", "table: other,");
-    stand.fake.mode("loaded no");
-    assert_eq!(stand.cli(&["reload"]).code, 0);
-    stand.until("it is said", |stand| stand.says("stays until the new one is filled") == 1);
-    stand.until("the new one does not work", |stand| stand.says("the firewall does not do its part") > 0);
-    assert!(stand.has("203.0.113.7"), "the gate stays closed");
-    stand.fake.mode("");
-    stand.until("the new one is filled and the old one emptied", |_| {
-        table("other").contains("203.0.113.7") && !table("bl").contains("203.0.113.7")
-    });
-}

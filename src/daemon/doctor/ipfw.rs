@@ -57,17 +57,21 @@ impl<'a> Rule<'a> {
         action && !self.words().any(|word| word == "out") && (from == exact || from.starts_with(&valued))
     }
 
-    /// Whether it blocks some packets only: of one protocol, on one interface, to one port.
-    fn is_partial(self) -> bool {
-        let protocol = self.words().take_while(|word| *word != "from").last().unwrap_or_default();
-        let to: Vec<&str> = self.words().skip_while(|word| *word != "to").skip(1).collect();
-        !matches!(protocol, "ip" | "all") || !matches!(to[..], ["any" | "me"] | ["any" | "me", "in"])
+    fn behind(self, key: &str) -> impl Iterator<Item = &'a str> {
+        self.words().skip_while(move |word| *word != key).skip(1)
     }
 
-    /// Whether it is about particular peers: an operator's own network, let in whatever happens.
-    fn is_personal(self) -> bool {
-        let from = self.words().skip_while(|word| *word != "from").nth(1);
-        from.is_some_and(|from| !matches!(from, "any" | "me"))
+    /// Whether it is about some packets only: `deny tcp from table(x) to me 22`.
+    fn is_narrow(self) -> bool {
+        let protocol = self.words().take_while(|word| *word != "from").last().unwrap_or_default();
+        let mut tail = self.behind("from").skip(1).take_while(|word| *word != "//");
+        let whole = tail.next() == Some("to") && matches!(tail.next(), Some("me" | "any"));
+        !matches!(protocol, "ip" | "all") || !whole || tail.any(|word| word != "in")
+    }
+
+    /// Whether it is about certain sources only, which its writer will have chosen.
+    fn is_for_some(self) -> bool {
+        self.behind("from").next().is_some_and(|from| !matches!(from, "any" | "not" | "{"))
     }
 
     /// Whether it may let a stranger in; what is already let in by a state counts, too.
@@ -86,29 +90,34 @@ pub(super) fn order(list: &str, table: &str) -> Finding {
          `ipfw add 50 deny ip from 'table({table})' to me`, and to the script that makes your rules"
     );
     let rules: Vec<Rule<'_>> = list.lines().map(|line| Rule { text: line.trim() }).collect();
-    let Some(at) = rules.iter().position(|rule| rule.blocks(table)) else {
+    let whole = |rule: &Rule<'_>| rule.blocks(table) && !rule.is_narrow();
+    let any = |rule: &Rule<'_>| rule.blocks(table);
+    let Some(at) = rules.iter().position(whole).or_else(|| rules.iter().position(any)) else {
         let text = format!("no ipfw rule denies the table {table}: banned addresses go on as before");
         return Finding::problem(ABOUT, text, advice);
     };
-    match rules[..at].iter().find(|rule| rule.passes()) {
-        Some(passing) if passing.is_personal() => Finding::note(
+    let passing: Vec<Rule<'_>> = rules[..at].iter().filter(|rule| rule.passes()).copied().collect();
+    let blocking = rules[at].text;
+    if let Some(general) = passing.iter().find(|rule| !rule.is_for_some()) {
+        let text = format!("ipfw's rule `{}` stands before `{blocking}`", general.text);
+        return Finding::problem(ABOUT, text, advice);
+    }
+    if rules[at].is_narrow() {
+        let text = format!("ipfw denies only some of what comes from the table {table}: `{blocking}`");
+        return Finding::note(ABOUT, text, format!("if you want all of it denied, {advice}"));
+    }
+    match passing.first() {
+        Some(some) => Finding::note(
             ABOUT,
-            format!("ipfw's rule `{}` wins over `{}` for those that it names", passing.text, rules[at].text),
-            "name them under `allow` as well, so that they are not banned at all",
-        ),
-        None if rules[at].is_partial() => Finding::note(
-            ABOUT,
-            format!("ipfw's rule `{}` blocks only what it names", rules[at].text),
-            format!("`deny ip from table({table}) to me` blocks everything from a banned address"),
-        ),
-        Some(passing) => Finding::problem(
-            ABOUT,
-            format!("ipfw's rule `{}` stands before `{}`", passing.text, rules[at].text),
-            advice,
+            format!(
+                "ipfw's rule `{}` stands before `{blocking}`: whom it names a ban does not stop",
+                some.text
+            ),
+            "leave it if you trust those addresses; better name them under `allow` as well",
         ),
         None => Finding::ok(
             ABOUT,
-            format!("ipfw denies the table {table} before it allows anything: `{}`", rules[at].text),
+            format!("ipfw denies the table {table} before it allows anything: `{blocking}`"),
         ),
     }
 }
@@ -174,18 +183,36 @@ mod tests {
         ] {
             assert_eq!(order(rule, "bl").grade, Grade::Problem, "{rule}");
         }
-        assert_eq!(order("00050 deny ip from table(bl,1) to me in", "bl").grade, Grade::Ok);
+        assert_eq!(order("00050 reset ip from table(bl,1) to any", "bl").grade, Grade::Ok);
+        assert_eq!(
+            order("00050 deny log logamount 5 ip from table(bl) to me in // bans", "bl").grade,
+            Grade::Ok
+        );
     }
 
     #[test]
-    fn what_denies_a_part_or_allows_ones_own_is_worth_knowing() {
-        for rules in [
-            "00050 reset tcp from table(bl) to me",
-            "00050 deny ip from table(bl) to me 22",
-            "00050 deny ip from table(bl) to me via em1",
-            "00040 allow ip from 192.0.2.0/24 to me\n00050 deny ip from table(bl) to any",
+    fn a_rule_that_denies_some_packets_only_and_an_own_door_are_remarked_on() {
+        for rule in [
+            "00050 deny tcp from table(bl) to me 22",
+            "00050 deny tcp from table(bl) to me",
+            "00050 deny ip from table(bl) to 192.0.2.1",
+            "00050 deny ip from table(bl) to me recv em0",
+            "00050 deny ip from table(bl) 1024-65535 to me",
         ] {
-            assert_eq!(order(rules, "bl").grade, Grade::Note, "{rules}");
+            let finding = order(rule, "bl");
+            assert!(
+                finding.grade == Grade::Note && finding.text.contains("only some"),
+                "{rule}: {finding:?}"
+            );
+            assert_eq!(
+                order(&format!("{rule}\n00060 deny ip from table(bl) to me\n"), "bl").grade,
+                Grade::Ok
+            );
         }
+        let door = "00040 allow tcp from 192.0.2.5 to me 22\n00050 deny ip from table(bl) to me\n";
+        let finding = order(door, "bl");
+        assert!(finding.grade == Grade::Note && finding.text.contains("192.0.2.5"), "{finding:?}");
+        let open = "00040 allow tcp from not table(2) to me 22\n00050 deny ip from table(bl) to me\n";
+        assert_eq!(order(open, "bl").grade, Grade::Problem);
     }
 }

@@ -4,7 +4,6 @@
 //! drop in quick on em0 from <bl> to any`.
 
 use super::finding::Finding;
-use crate::firewall::pf_remedy as remedy;
 
 const ABOUT: &str = "firewall";
 
@@ -23,15 +22,44 @@ pub(super) struct Said {
 
 /// Judges pf's state for a table, which may be in an anchor.
 pub(super) fn findings(said: &Said, table: &str, anchor: Option<&str>) -> Vec<Finding> {
-    let mut findings = vec![enabled(&said.info), exists(&said.tables, table, anchor)];
+    let place = Place { table, anchor };
+    let mut findings = vec![enabled(&said.info), exists(&said.tables, place)];
     match (&said.anchor_rules, anchor) {
         (Some(inside), Some(anchor)) => {
             findings.push(called(&said.rules, anchor));
-            findings.push(order(inside, table, Some(anchor)));
+            findings.push(order(inside, place));
         }
-        _ => findings.push(order(&said.rules, table, anchor)),
+        _ => findings.push(order(&said.rules, place)),
     }
     findings
+}
+
+/// Where the table is: one of /etc/pf.conf is another one than that of an anchor.
+#[derive(Clone, Copy, Debug)]
+struct Place<'a> {
+    table: &'a str,
+    anchor: Option<&'a str>,
+}
+
+impl Place<'_> {
+    fn named(self) -> String {
+        let anchor = self.anchor.map(|anchor| format!(" in the anchor {anchor}")).unwrap_or_default();
+        format!("<{}>{anchor}", self.table)
+    }
+
+    /// How to make the table and the rule that uses it.
+    fn how(self) -> String {
+        let table = self.table;
+        match self.anchor {
+            None => format!(
+                "put `table <{table}> persist` and, before any pass rule, `block drop in quick from <{table}>` into \
+                 /etc/pf.conf, then `service pf reload`"
+            ),
+            Some(anchor) => format!(
+                "`printf 'table <{table}> persist\\nblock drop in quick from <{table}>\\n' | pfctl -a {anchor} -f -`"
+            ),
+        }
+    }
 }
 
 /// The first line is `Status: Enabled for …` or `Status: Disabled for …`.
@@ -47,18 +75,20 @@ fn enabled(info: &str) -> Finding {
 }
 
 /// A row is `-pa-r--\tNAME[\tANCHOR]`; the first letter is c for `const`.
-fn exists(tables: &str, table: &str, anchor: Option<&str>) -> Finding {
+fn exists(tables: &str, place: Place<'_>) -> Finding {
     let row = tables.lines().map(|line| line.split('\t').collect::<Vec<_>>()).find(|fields| {
-        fields.get(1) == Some(&table) && fields.get(2).copied().unwrap_or("") == anchor.unwrap_or("")
+        fields.get(1) == Some(&place.table)
+            && fields.get(2).copied().unwrap_or("") == place.anchor.unwrap_or("")
     });
+    let name = place.named();
     match row {
-        None => Finding::problem(ABOUT, format!("pf has no table <{table}>"), remedy(table, anchor)),
+        None => Finding::problem(ABOUT, format!("pf has no table {name}"), place.how()),
         Some(fields) if fields[0].starts_with('c') => Finding::problem(
             ABOUT,
-            format!("pf's table <{table}> is `const`, so nothing can be added"),
-            "drop that word in /etc/pf.conf, then `service pf reload`",
+            format!("pf's table {name} is `const`, so nothing can be added"),
+            "drop that word where the table is declared, then `service pf reload`",
         ),
-        Some(_) => Finding::ok(ABOUT, format!("pf has the table <{table}>")),
+        Some(_) => Finding::ok(ABOUT, format!("pf has the table {name}")),
     }
 }
 
@@ -87,15 +117,16 @@ impl<'a> Rule<'a> {
         self.text.starts_with("block") && !self.has("out") && from.get(1) == Some(&&*format!("<{table}>"))
     }
 
-    /// Whether it blocks some packets only: on one interface, of one protocol, to one port or address.
-    fn is_partial(self) -> bool {
-        let to = self.words().skip_while(|word| *word != "to").nth(1);
-        ["on", "proto", "port"].iter().any(|word| self.has(word)) || to.is_some_and(|to| to != "any")
+    /// Whether it is about some packets only: an interface, a protocol, a port, a destination.
+    fn is_narrow(self) -> bool {
+        let to = self.words().skip_while(|word| *word != "to").nth(1).unwrap_or("any");
+        to != "any" || ["on", "proto", "port"].into_iter().any(|word| self.has(word))
     }
 
-    /// Whether it is about particular peers: an operator's own network, let in whatever happens.
-    fn is_personal(self) -> bool {
-        self.words().skip_while(|word| *word != "from").nth(1).is_some_and(|from| from != "any")
+    /// Whether it is about certain sources only, which its writer will have chosen.
+    fn is_for_some(self) -> bool {
+        let from = self.words().skip_while(|word| *word != "from").nth(1).unwrap_or("any");
+        !matches!(from, "any" | "!")
     }
 
     /// Whether it lets strangers in: not what leaves, and not what is on the loopback interface.
@@ -109,83 +140,117 @@ impl<'a> Rule<'a> {
 /// Whether a rule blocks the table, and no rule before (or, without `quick`, behind) it passes the same packets.
 ///
 /// pf takes the last rule that matches, or the first with `quick`.
-fn order(rules: &str, table: &str, anchor: Option<&str>) -> Finding {
-    let wanted = format!("`block drop in quick from <{table}>`");
-    let advice = remedy(table, anchor);
+fn order(rules: &str, place: Place<'_>) -> Finding {
+    let table = place.table;
     let rules: Vec<Rule<'_>> = Rule::all(rules).collect();
-    let Some(at) = rules.iter().position(|rule| rule.blocks(table)) else {
+    let blocking = |rule: &Rule<'_>| rule.blocks(table);
+    let best = |rule: &Rule<'_>| rule.blocks(table) && !rule.is_narrow();
+    let Some(at) = rules.iter().position(best).or_else(|| rules.iter().position(blocking)) else {
         return Finding::problem(
             ABOUT,
-            format!("no pf rule blocks what comes from <{table}>: banned addresses go on as before"),
-            advice,
+            format!("no pf rule blocks what comes from {}: banned addresses go on as before", place.named()),
+            place.how(),
         );
     };
-    let (before, behind) = (&rules[..at], &rules[at + 1..]);
-    let blocking = rules[at];
-    let passing = match blocking.has("quick") {
-        true => before.iter().find(|rule| rule.passes() && rule.has("quick")),
-        false => before
-            .iter()
-            .find(|rule| rule.passes() && rule.has("quick"))
-            .or_else(|| behind.iter().find(|rule| rule.passes())),
-    };
-    if let Some(passing) = passing {
-        return wins(passing, blocking, advice);
+    let passing = passing(&rules, at);
+    match passing.iter().find(|rule| !rule.is_for_some()) {
+        Some(passing) => Finding::problem(
+            ABOUT,
+            format!(
+                "pf's rule `{}` wins over `{}`, so banned addresses may come in",
+                passing.text, rules[at].text
+            ),
+            format!("put `block drop in quick from <{table}>` before any pass rule, then load the rules"),
+        ),
+        None => passed_over(&rules, at, passing.first(), place),
     }
-    if blocking.has("inet") && !rules.iter().any(|rule| rule.blocks(table) && !rule.has("inet")) {
+}
+
+/// The rules that win over the one at a place.
+fn passing<'a>(rules: &[Rule<'a>], at: usize) -> Vec<Rule<'a>> {
+    let before = rules[..at].iter().filter(|rule| rule.passes() && rule.has("quick"));
+    let behind = rules[at + 1..].iter().filter(|rule| rule.passes() && !rules[at].has("quick"));
+    before.chain(behind).copied().collect()
+}
+
+/// What is worth knowing of a rule that no general rule wins over.
+fn passed_over(rules: &[Rule<'_>], at: usize, some: Option<&Rule<'_>>, place: Place<'_>) -> Finding {
+    let (blocking, wanted) = (rules[at], format!("`block drop in quick from <{}>`", place.table));
+    if blocking.has("inet") && !rules.iter().any(|rule| rule.blocks(place.table) && !rule.has("inet")) {
         return Finding::problem(
             ABOUT,
             format!("pf's rule `{}` blocks IPv4 only", blocking.text),
             format!("write it without `inet`: {wanted}"),
         );
     }
-    if blocking.is_partial() {
-        let text = format!("pf's rule `{}` blocks only what it names", blocking.text);
-        return Finding::note(ABOUT, text, format!("{wanted} blocks everything from a banned address"));
-    }
-    Finding::ok(ABOUT, format!("pf blocks <{table}> before it passes anything: `{}`", blocking.text))
-}
-
-fn wins(passing: &Rule<'_>, blocking: Rule<'_>, advice: String) -> Finding {
-    let (passing_text, text) = (passing.text, blocking.text);
-    if passing.is_personal() {
-        let text = format!("pf's rule `{passing_text}` wins over `{text}` for those that it names");
+    if blocking.is_narrow() {
         return Finding::note(
             ABOUT,
-            text,
-            "name them under `allow` as well, so that they are not banned at all",
+            format!("pf blocks only some of what comes from {}: `{}`", place.named(), blocking.text),
+            format!("if you want all of it blocked: {wanted}"),
         );
     }
-    let text = format!("pf's rule `{passing_text}` wins over `{text}`, so banned addresses may come in");
-    Finding::problem(ABOUT, text, advice)
+    match some {
+        Some(some) => Finding::note(
+            ABOUT,
+            format!(
+                "pf's rule `{}` wins over `{}`: whom it names a ban does not stop",
+                some.text, blocking.text
+            ),
+            "leave it if you trust those addresses; better name them under `allow` as well",
+        ),
+        None => Finding::ok(
+            ABOUT,
+            format!("pf blocks {} before it passes anything: `{}`", place.named(), blocking.text),
+        ),
+    }
 }
 
-/// Whether the main rules enter the anchor before they pass anything.
+/// Whether the main rules enter the anchor before they pass anything. `anchor "a"` evaluates the rules in a, and
+/// `anchor "a/*"` those of the anchors in a, but not those in a itself.
 fn called(rules: &str, anchor: &str) -> Finding {
     let advice =
         format!("put `anchor \"{anchor}\"` before any pass rule in /etc/pf.conf, then `service pf reload`");
-    // `parent/*` evaluates the anchors inside `parent` and not its own rules.
-    let parent = anchor.rsplit_once('/').map(|(parent, _)| format!("\"{parent}/*\""));
-    let names = [Some(format!("\"{anchor}\"")), parent];
+    let above = anchor.rsplit_once('/').map(|(above, _)| format!("\"{above}/*\""));
+    let names = [Some(format!("\"{anchor}\"")), above];
+    let top = anchor.split('/').next().unwrap_or(anchor);
     let enters = |rule: &Rule<'_>| {
-        rule.text.starts_with("anchor")
-            && rule.words().any(|word| names.iter().flatten().any(|name| name == word))
+        rule.text.starts_with("anchor") && rule.words().any(|word| names.iter().flatten().any(|n| n == word))
+    };
+    // The rules in an anchor may enter further ones.
+    let may_enter = |rule: &Rule<'_>| {
+        let start = format!("\"{top}/");
+        let begins = |word: &str| word == format!("\"{top}\"") || word.starts_with(&start);
+        rule.text.starts_with("anchor") && anchor != top && rule.words().any(begins)
     };
     let rules: Vec<Rule<'_>> = Rule::all(rules).collect();
-    match rules.iter().position(enters) {
-        None => Finding::problem(
-            ABOUT,
-            format!("no pf rule enters the anchor {anchor}: its table blocks nobody"),
-            advice,
-        ),
-        Some(at) => match rules[..at].iter().find(|rule| rule.passes() && rule.has("quick")) {
-            Some(passing) => Finding::problem(
+    let Some(at) = rules.iter().position(enters) else {
+        return match rules.iter().find(|rule| may_enter(rule)) {
+            Some(rule) => Finding::note(
                 ABOUT,
-                format!("pf's rule `{}` stands before the anchor {anchor}", passing.text),
+                format!("whether `{}` leads to the anchor {anchor} was not followed", rule.text),
                 advice,
             ),
-            None => Finding::ok(ABOUT, format!("pf enters the anchor {anchor} before it passes anything")),
-        },
+            None => Finding::problem(
+                ABOUT,
+                format!("no pf rule enters the anchor {anchor}: its table blocks nobody"),
+                advice,
+            ),
+        };
+    };
+    let early = |rule: &&Rule<'_>| rule.passes() && rule.has("quick") && !rule.is_for_some();
+    match rules[..at].iter().find(early) {
+        Some(passing) => Finding::problem(
+            ABOUT,
+            format!("pf's rule `{}` stands before the anchor {anchor}", passing.text),
+            advice,
+        ),
+        None if rules[at].is_narrow() => Finding::note(
+            ABOUT,
+            format!("pf enters the anchor {anchor} for some packets only: `{}`", rules[at].text),
+            advice,
+        ),
+        None => Finding::ok(ABOUT, format!("pf enters the anchor {anchor} before it passes anything")),
     }
 }
 
@@ -195,8 +260,10 @@ mod tests {
     use super::*;
 
     fn grade(rules: &str) -> Grade {
-        order(rules, "bl", None).grade
+        order(rules, HERE).grade
     }
+
+    const HERE: Place<'_> = Place { table: "bl", anchor: None };
 
     #[test]
     fn the_observed_ruleset_is_fine() {
@@ -222,17 +289,27 @@ mod tests {
     #[test]
     fn a_table_is_looked_for_by_its_whole_name_and_place() {
         let tables = "-pa-r--\tbl2\ncpa-r--\tfixed\n-pa-r--\tbl\tportcullis\n";
-        assert_eq!(exists(tables, "bl", None).grade, Grade::Problem);
-        assert_eq!(exists(tables, "bl", Some("portcullis")).grade, Grade::Ok);
-        assert_eq!(exists(tables, "bl2", None).grade, Grade::Ok);
-        assert!(exists(tables, "fixed", None).text.contains("const"));
+        let at = |table, anchor| exists(tables, Place { table, anchor });
+        assert_eq!(at("bl", None).grade, Grade::Problem);
+        assert_eq!(at("bl", Some("portcullis")).grade, Grade::Ok);
+        assert_eq!(at("bl2", None).grade, Grade::Ok);
+        assert!(at("fixed", None).text.contains("const"));
+    }
+
+    #[test]
+    fn in_an_anchor_no_table_of_pf_conf_is_advised() {
+        let inside = Place { table: "bl", anchor: Some("portcullis") };
+        for finding in [exists("", inside), order("pass all\n", inside)] {
+            let advice = finding.advice.unwrap();
+            assert!(advice.contains("| pfctl -a portcullis -f -") && !advice.contains("pf.conf"), "{advice}");
+        }
     }
 
     #[test]
     fn a_block_rule_behind_pass_quick_never_acts() {
         let late = "pass in quick proto tcp from any to any port = ssh flags S/SA keep state\nblock drop in quick from <bl> to any\n";
         assert_eq!(grade(late), Grade::Problem);
-        assert!(order(late, "bl", None).text.contains("pass in quick proto tcp"));
+        assert!(order(late, HERE).text.contains("pass in quick proto tcp"));
         let harmless = "pass quick on lo0 all flags S/SA keep state\npass out quick all flags S/SA keep state\npass in all\nblock drop in quick from <bl> to any\n";
         assert_eq!(grade(harmless), Grade::Ok);
     }
@@ -263,34 +340,50 @@ mod tests {
     }
 
     #[test]
-    fn what_blocks_a_part_or_passes_ones_own_is_worth_knowing() {
-        for rules in [
+    fn a_rule_that_blocks_some_packets_only_is_remarked_on() {
+        for rule in [
             "block return in quick on em0 proto tcp from <bl> to any port = ssh",
+            "block drop in quick on em0 from <bl> to any",
+            "block drop in quick proto tcp from <bl> to any",
             "block drop in quick from <bl> to 192.0.2.1",
-            "pass in quick from 192.0.2.0/24 to any flags S/SA keep state\nblock drop in quick from <bl> to any",
-            "pass in quick from <friends> to any flags S/SA keep state\nblock drop in quick from <bl> to any",
         ] {
-            assert_eq!(grade(rules), Grade::Note, "{rules}");
+            let finding = order(rule, HERE);
+            assert_eq!(finding.grade, Grade::Note, "{rule}");
+            assert!(finding.text.contains("blocks only some"), "{}", finding.text);
+            assert_eq!(grade(&format!("{rule}\nblock drop in quick from <bl> to any\n")), Grade::Ok);
         }
     }
 
     #[test]
-    fn advice_for_an_anchor_names_the_anchor() {
-        let finding = order("pass all", "bl", Some("portcullis"));
-        assert!(finding.advice.unwrap().contains("load anchor \"portcullis\""));
+    fn a_door_of_the_operators_own_is_no_problem() {
+        let block = "block drop in quick from <bl> to any";
+        for some in ["192.0.2.5", "<friends>"] {
+            let own = format!("pass in quick proto tcp from {some} to any port = ssh flags S/SA keep state");
+            let finding = order(&format!("{own}\n{block}\n"), HERE);
+            assert_eq!(finding.grade, Grade::Note, "{some}");
+            assert!(finding.text.contains(some) && !finding.advice.unwrap().contains("before any pass"));
+            assert_eq!(grade(&format!("{own}\npass in quick all\n{block}\n")), Grade::Problem, "behind it");
+        }
+        assert_eq!(grade(&format!("pass in quick from ! <friends> to any\n{block}\n")), Grade::Problem);
     }
 
     #[test]
     fn an_anchor_must_be_entered_before_anything_passes() {
         assert_eq!(called("anchor \"portcullis/*\" in all\npass all\n", "portcullis/main").grade, Grade::Ok);
         assert_eq!(called("anchor \"portcullis\" all\n", "portcullis").grade, Grade::Ok);
-        assert_eq!(
-            called("anchor \"portcullis/*\" all\n", "portcullis").grade,
-            Grade::Problem,
-            "its children only"
-        );
-        assert_eq!(called("anchor \"portcullis\" all\n", "portcullis/main").grade, Grade::Problem);
         assert_eq!(called("pass quick all\nanchor \"portcullis\" all\n", "portcullis").grade, Grade::Problem);
         assert_eq!(called("anchor \"blacklistd/*\" in all\n", "portcullis").grade, Grade::Problem);
+        assert_eq!(called("anchor \"portcullis/*\" in on em0 all\n", "portcullis/main").grade, Grade::Note);
+    }
+
+    #[test]
+    fn an_anchor_with_a_star_enters_those_in_it_and_not_itself() {
+        assert_eq!(called("anchor \"portcullis/*\" in all\n", "portcullis").grade, Grade::Problem);
+        assert_eq!(called("anchor \"portcullis/main\" all\n", "portcullis/main").grade, Grade::Ok);
+        assert_eq!(called("anchor \"a/b/*\" all\n", "a/b/c").grade, Grade::Ok);
+        for unclear in ["anchor \"a\" all\n", "anchor \"a/*\" all\n"] {
+            let finding = called(unclear, "a/b/c");
+            assert!(finding.grade == Grade::Note && finding.text.contains("not followed"), "{finding:?}");
+        }
     }
 }

@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 
-use super::super::worker::{Handle, start};
+use super::super::worker::{Handle, Worker, start};
 use super::super::{Change, Limits, Listing};
 use super::*;
-use crate::address::host;
+use crate::address::{Prefix, host};
 
 /// A firewall in memory that does what the test says; shared with it.
 #[derive(Default)]
@@ -19,6 +19,10 @@ struct World {
     failures: VecDeque<Failure>,
     /// Refused for ever.
     bad: BTreeSet<Prefix>,
+    /// How many entries fit in, if there is a limit.
+    limit: Option<usize>,
+    /// Answers to the next cuts, one each.
+    uncut: VecDeque<Failure>,
     prepared: usize,
     compared: usize,
     mute: bool,
@@ -54,12 +58,17 @@ impl Backend for Fake {
         if changes.iter().any(|change| world.bad.contains(&change.prefix())) {
             return Err(Failure::Refused("bad entry".to_owned()));
         }
+        let mut table = world.table.clone();
         for change in changes {
             match change {
-                Change::Add(prefix) => world.table.insert(*prefix),
-                Change::Remove(prefix) => world.table.remove(prefix),
+                Change::Add(prefix) => table.insert(*prefix),
+                Change::Remove(prefix) => table.remove(prefix),
             };
         }
+        if world.limit.is_some_and(|limit| table.len() > limit.max(world.table.len())) {
+            return Err(Failure::Refused("no room".to_owned()));
+        }
+        world.table = table;
         Ok(())
     }
 
@@ -81,8 +90,9 @@ impl Backend for Fake {
     }
 
     fn after_add(&mut self, prefix: &Prefix) -> Result<(), Failure> {
-        self.world().cut.push(*prefix);
-        Ok(())
+        let mut world = self.world();
+        world.cut.push(*prefix);
+        world.uncut.pop_front().map_or(Ok(()), Err)
     }
 
     fn limits(&self) -> Limits {
@@ -97,7 +107,7 @@ fn run(fake: &Fake, desired: Vec<Prefix>, foreign: Foreign) -> (Handle, Receiver
     let (sender, receiver) = channel();
     let settings = Settings { foreign, converge_every: Duration::from_secs(3600), ..Settings::default() };
     let backend = Box::new(fake.clone());
-    let handle = start(backend, Ledger::new(desired, vec![]), &settings, sender, QUICK).unwrap();
+    let handle = start(backend, Ledger::new(desired, vec![]), &settings, sender, QUICK, None).unwrap();
     (handle, receiver)
 }
 
@@ -172,13 +182,146 @@ fn a_bad_entry_is_found_reported_and_left_until_the_next_comparison() {
 }
 
 #[test]
-fn a_lone_bad_entry_is_not_tried_for_ever() {
+fn a_lone_refused_entry_waits_until_others_show_whether_it_is_to_blame() {
     let fake = Fake::default();
     fake.world().bad.insert(p(1));
-    let (handle, events) = run(&fake, vec![p(1)], Foreign::Adopt);
-    assert!(handle.settle(LONG), "it is set aside after a few attempts");
-    assert_eq!(handle.status().set_aside, 1);
-    assert_eq!(notes(&events, "does not do its part"), 1, "said once for all attempts");
+    let (handle, events) = run(&fake, vec![], Foreign::Adopt);
+    assert!(handle.settle(LONG));
+    handle.change([Change::Add(p(1))]);
+    let refused = || handle.status().last_error.is_some();
+    until("it is refused", || refused() && fake.world().batches.len() > 8);
+    assert_eq!((handle.status().set_aside, handle.status().pending), (0, 1));
+    handle.change([Change::Add(p(2))]);
+    assert!(handle.settle(LONG), "the other one passes, so it is set aside");
+    assert_eq!((handle.status().set_aside, handle.status().last_error), (1, None));
+    for _ in 0..3 {
+        handle.converge();
+        assert!(handle.settle(LONG));
+    }
+    let told: Vec<Event> = events.try_iter().collect();
+    let named = told.iter().filter(|event| matches!(event, Event::Refused(..))).count();
+    let said = |words| told.iter().filter(|e| matches!(e, Event::Note(_, t) if t.contains(words))).count();
+    assert_eq!((named, said("does not do its part"), said("does its part again")), (1, 1, 1), "{told:?}");
+}
+
+/// Waits for something that comes of itself.
+fn until(what: &str, so: impl Fn() -> bool) {
+    let end = Instant::now() + LONG;
+    while !so() {
+        assert!(Instant::now() < end, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_full_table_is_one_complaint_and_neither_removals_nor_comparisons_wait_for_it() {
+    let fake = Fake::default();
+    fake.world().limit = Some(50);
+    let (handle, events) = run(&fake, (0..50).map(p).collect(), Foreign::Adopt);
+    assert!(handle.settle(LONG));
+    // More than one batch, and all of it refused.
+    handle.change((100..400).map(|n| Change::Add(p(n))));
+    until("it is refused", || handle.status().last_error.as_deref() == Some("no room"));
+    assert_eq!((handle.status().set_aside, handle.status().in_step), (0, false));
+    let commands = fake.world().batches.len();
+    assert!(commands < 40, "{commands} commands");
+
+    handle.change((0..10).map(|n| Change::Remove(p(n))));
+    until("the ten are gone", || (0..10).all(|n| !fake.world().table.contains(&p(n))));
+    until("their room is used", || fake.world().table.len() == 50);
+    assert_eq!(handle.status().entries, 340);
+
+    // A comparison puts back what vanished, though the others are still refused.
+    let compared = fake.world().compared;
+    fake.world().table.remove(&p(20));
+    fake.world().limit = Some(49);
+    handle.converge();
+    until("it is compared", || fake.world().compared > compared && handle.status().converged_ago.is_some());
+    fake.world().limit = Some(1000);
+    assert!(handle.settle(LONG) && handle.status().in_step);
+    assert_eq!(fake.world().table.len(), 340);
+    let told: Vec<Event> = events.try_iter().collect();
+    let said = |words| told.iter().filter(|e| matches!(e, Event::Note(_, t) if t.contains(words))).count();
+    assert_eq!((said("no room"), said("does its part again")), (1, 1), "{told:?}");
+    assert!(!told.iter().any(|event| matches!(event, Event::Refused(..))), "{told:?}");
+}
+
+#[test]
+fn a_stop_that_does_everything_reports_no_error_of_before() {
+    let fake = Fake::default();
+    fake.world().failures.extend(std::iter::repeat_n(Failure::Broken("it hangs".to_owned()), 2));
+    let (sender, _events) = channel();
+    let slow = Pace { first: LONG, most: LONG };
+    let ledger = Ledger::new(vec![], vec![p(1)]);
+    let handle = start(Box::new(fake.clone()), ledger, &Settings::default(), sender, slow, None).unwrap();
+    until("it fails", || handle.status().last_error.is_some());
+    fake.world().failures.clear();
+    assert_eq!((handle.stop(false).last_error, handle.has_ended()), (None, true));
+}
+
+#[test]
+fn a_worker_that_takes_over_waits_for_the_old_one_and_removes_what_that_one_owes() {
+    let fake = Fake::default();
+    let (old, _events) = run(&fake, (0..5).map(p).collect(), Foreign::Adopt);
+    assert!(old.settle(LONG));
+    fake.world().failures.extend(std::iter::repeat_n(Failure::Broken("it hangs".to_owned()), 1000));
+    old.change([Change::Remove(p(0)), Change::Add(p(7)), Change::Remove(p(7))]);
+    until("it fails", || old.status().last_error.is_some());
+    old.change([Change::Remove(p(1))]);
+    let mut owed = old.owed();
+    owed.sort_unstable();
+    assert_eq!(owed[..2], [p(0), p(1)]);
+    fake.world().failures.clear();
+
+    let (sender, events) = channel();
+    let desired = (2..5).map(p).collect();
+    let handle =
+        Worker::spawn_after(&old, Box::new(fake.clone()), desired, &Settings::default(), sender).unwrap();
+    assert!(handle.settle(LONG));
+    assert!(old.has_ended() && old.owed().is_empty() || handle.owed().is_empty());
+    assert_eq!(fake.world().table, (2..5).map(p).collect());
+    assert!(!events.try_iter().any(|event| matches!(event, Event::Foreign(_))), "nothing is adopted");
+}
+
+#[test]
+fn a_handle_can_be_stopped_while_others_hold_it() {
+    let fake = Fake::default();
+    let (handle, _events) = run(&fake, vec![p(1)], Foreign::Adopt);
+    let handle = Arc::new(handle);
+    let other = Arc::clone(&handle);
+    assert!(handle.settle(LONG));
+    assert_eq!(handle.stop(true).entries, 0);
+    assert!(other.has_ended() && fake.world().table.is_empty());
+}
+
+#[test]
+fn a_tool_that_hangs_over_connections_keeps_no_ban_waiting() {
+    let fake = Fake::default();
+    fake.world().uncut.extend(std::iter::repeat_n(Failure::Broken("it hangs".to_owned()), 100));
+    let (handle, events) = run(&fake, vec![], Foreign::Adopt);
+    assert!(handle.settle(LONG));
+    for n in 0..20 {
+        handle.change([Change::Add(p(n))]);
+        assert!(handle.settle(LONG));
+    }
+    let held = fake.world().table.len();
+    assert_eq!((held, fake.world().cut.len()), (20, 1));
+    handle.converge();
+    assert!(handle.settle(LONG));
+    handle.change([Change::Add(p(50))]);
+    assert!(handle.settle(LONG));
+    assert_eq!((fake.world().cut.len(), notes(&events, "open connections of blocked prefixes")), (2, 1));
+}
+
+#[test]
+fn that_connections_were_left_alone_is_told_also_after_a_restored_table() {
+    let fake = Fake::default();
+    let (handle, events) = run(&fake, (0..20).map(p).collect(), Foreign::Adopt);
+    assert!(handle.settle(LONG));
+    assert_eq!(notes(&events, "were left alone"), 0, "a restore is none of the operator's bans");
+    handle.change((100..120).map(|n| Change::Add(p(n))));
+    assert!(handle.settle(LONG));
+    assert_eq!(notes(&events, "were left alone"), 1);
 }
 
 #[test]

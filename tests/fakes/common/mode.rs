@@ -16,6 +16,7 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ("request_maxcount", "pf: sysctl net.pf.request_maxcount, default 65535"),
     ("table_entries", "pf: limit of table entries before any pf.conf sets one, default 200000"),
     ("noise", "pf: altq: print the ALTQ lines on every call, as releases before 10.4 did"),
+    ("mute", "pf: tables: `-vs Tables` prints nothing and ends well, as it may where the request failed"),
     ("tables_max", "ipfw: sysctl net.inet.ip.fw.tables_max, default 128"),
     ("argmax", "ipfw: sysctl kern.argmax, default 524288"),
 ];

@@ -100,8 +100,13 @@ impl Ipfw<'_> {
         if !known {
             return self.leave(OSERR, &format!("Error requesting table {name} info"));
         }
-        if self.state.tables.contains_key(name) {
-            return Ok(());
+        if let Some(table) = self.state.tables.get(name) {
+            return match &table.other {
+                None => Ok(()),
+                Some(kind) => {
+                    self.leave(99, &format!("the fake does not play entries of tables of type {kind}"))
+                }
+            };
         }
         if !adds {
             return self.leave(DATAERR, &format!("Table {name} does not exist"));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! rule 50 deny ip from table(bl) to me
-//! table bl 1 0 -                        (name, kindex, limit, locked or -)
+//! table bl 1 0 - addr                   (name, kindex, limit, locked or -, type)
 //!  192.0.2.1/32 0                       (its entries: address, value)
 //! ```
 
@@ -10,14 +10,23 @@ use std::collections::BTreeMap;
 
 use crate::common::address::Key;
 
-/// A table of type addr with legacy values: the only kind that is played.
+/// A table with legacy values; only those of type addr take entries here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Table {
     pub(crate) kindex: u32,
     /// 0 is none.
     pub(crate) limit: usize,
     pub(crate) locked: bool,
+    /// The type, where it is not addr.
+    pub(crate) other: Option<String>,
     pub(crate) entries: BTreeMap<Key, u32>,
+}
+
+impl Table {
+    /// Its type.
+    pub(crate) fn kind(&self) -> &str {
+        self.other.as_deref().unwrap_or("addr")
+    }
 }
 
 /// Rules in the order of their numbers, and tables by name.
@@ -58,11 +67,12 @@ impl State {
             self.rules.push((number.parse().ok()?, text.to_owned()));
             return None;
         }
-        let [name, kindex, limit, locked] = rest.split(' ').collect::<Vec<_>>().try_into().ok()?;
+        let [name, kindex, limit, locked, kind] = rest.split(' ').collect::<Vec<_>>().try_into().ok()?;
         let table = Table {
             kindex: kindex.parse().ok()?,
             limit: limit.parse().ok()?,
             locked: locked == "locked",
+            other: (kind != "addr").then(|| kind.to_owned()),
             entries: BTreeMap::new(),
         };
         self.tables.insert(name.to_owned(), table);
@@ -75,7 +85,8 @@ impl State {
             self.rules.iter().map(|(number, rule)| format!("rule {number} {rule}\n")).collect();
         for (name, table) in &self.tables {
             let locked = if table.locked { "locked" } else { "-" };
-            text.push_str(&format!("table {name} {} {} {locked}\n", table.kindex, table.limit));
+            let head = format!("table {name} {} {} {locked} {}\n", table.kindex, table.limit, table.kind());
+            text.push_str(&head);
             for (key, value) in &table.entries {
                 text.push_str(&format!(" {}/{} {value}\n", key.address(), key.len()));
             }

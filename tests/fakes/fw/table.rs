@@ -89,7 +89,7 @@ impl Ipfw<'_> {
                 false => self.leave(OSERR, "Table creation failed: Device busy"),
             };
         };
-        let same = there.limit == table.limit && there.locked == table.locked;
+        let same = (there.limit, there.locked, there.kind()) == (table.limit, table.locked, table.kind());
         if or_flush && same {
             there.entries.clear();
         }
@@ -113,7 +113,8 @@ impl Ipfw<'_> {
         match (option, value) {
             ("limit", _) => table.limit = value.parse().unwrap_or(0),
             ("type", "addr") | ("algo", "addr:radix") => {}
-            ("type", "mac" | "iface" | "number" | "flow") | ("valtype" | "algo", _) => {
+            ("type", "iface" | "number") => table.other = Some(value.to_owned()),
+            ("type", "mac" | "flow") | ("valtype" | "algo", _) => {
                 return self.leave(99, &format!("the fake does not play tables with {option} {value}"));
             }
             _ => {
@@ -254,9 +255,14 @@ impl Ipfw<'_> {
         let number = table.entries.len();
         let locked = if table.locked { ", locked" } else { "" };
         self.report.out(format!("--- table({name}), set(0) ---"));
-        self.report.out(format!(" kindex: {}, type: addr{locked}", table.kindex));
+        self.report.out(format!(" kindex: {}, type: {}{locked}", table.kindex, table.kind()));
         self.report.out(format!(" references: {references}, valtype: legacy"));
-        self.report.out(" algorithm: addr:radix");
+        let algorithm = match table.kind() {
+            "addr" => "addr:radix",
+            "iface" => "iface:array",
+            _ => "number:array",
+        };
+        self.report.out(format!(" algorithm: {algorithm}"));
         self.report.out(format!(" items: {number}, size: {}", TABLE_SIZE + ENTRY_SIZE * number));
         if table.limit > 0 {
             self.report.out(format!(" limit: {}", table.limit));

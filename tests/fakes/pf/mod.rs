@@ -31,6 +31,8 @@ pub(crate) struct Pf<'a> {
 pub(crate) enum Errno {
     /// ESRCH
     NoTable,
+    /// ENOENT
+    NoAnchor,
     /// EINVAL
     Invalid,
     /// ENOMEM
@@ -46,6 +48,7 @@ impl Errno {
     pub(crate) fn text(self, mode: &Mode) -> &'static str {
         match self {
             Self::NoTable => "Table does not exist",
+            Self::NoAnchor => "Anchor or Ruleset does not exist",
             Self::Invalid if mode.is_15() => "Anchor does not exist",
             Self::Invalid => "Invalid argument",
             Self::NoMemory => "Cannot allocate memory",

@@ -14,7 +14,7 @@ pub(crate) fn show(pf: &mut Pf<'_>, what: &str) -> Step {
     match what {
         "info" => info(pf),
         "Running" => return running(pf),
-        "Tables" => tables(pf),
+        "Tables" => return tables(pf),
         "rules" => rules(pf),
         "memory" => memory(pf),
         "Anchors" => anchors(pf),
@@ -25,7 +25,7 @@ pub(crate) fn show(pf: &mut Pf<'_>, what: &str) -> Step {
             pf.state.states.iter().for_each(|line| pf.report.out(line));
             info(pf);
             memory(pf);
-            tables(pf);
+            return tables(pf);
         }
         _ => {}
     }
@@ -92,8 +92,15 @@ fn info(pf: &mut Pf<'_>) {
     }
 }
 
-fn tables(pf: &mut Pf<'_>) {
+/// In an anchor that is not there it fails: `pfr_table_count` in the kernel gives ENOENT, as the sources say.
+fn tables(pf: &mut Pf<'_>) -> Step {
     let verbose = pf.opts.verbose;
+    if verbose > 0 && pf.mode.is("mute", "tables") {
+        return Ok(());
+    }
+    if !pf.opts.anchor.is_empty() && !pf.state.anchors().contains(&pf.opts.anchor) {
+        return fail(pf, Errno::NoAnchor);
+    }
     for (place, table) in pf.state.tables.iter().filter(|((anchor, _), _)| *anchor == pf.opts.anchor) {
         if verbose == 0 {
             pf.report.out(&place.1);
@@ -111,6 +118,7 @@ fn tables(pf: &mut Pf<'_>) {
             DIRECTIONS.iter().for_each(|name| pf.report.out(counter_line(name)));
         }
     }
+    Ok(())
 }
 
 fn flags(table: &Table, rules: usize, anchors: usize) -> String {

@@ -1,0 +1,171 @@
+//! The firewall in force, and those that a reload replaced: their tables go on blocking until the new one does.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, SyncSender, channel};
+use std::time::Duration;
+
+use super::event::{Event, forward};
+use super::start::NoStart;
+use crate::address::Prefix;
+use crate::firewall::{self, Change, Handle, Settings, Status, Worker};
+
+/// How often it is looked whether an old table can be emptied.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// All firewalls that are being driven; the last reload decides which one counts.
+pub(super) struct Gate {
+    now: Arc<Handle>,
+    settings: Settings,
+    /// Replaced, and kept in step until [`Self::now`] is.
+    old: Vec<(Arc<Handle>, Settings)>,
+    /// Being emptied.
+    leaving: Vec<(Arc<Handle>, Settings)>,
+}
+
+impl Gate {
+    /// Starts the worker; it brings the table in step at once.
+    pub(super) fn open(
+        settings: Settings,
+        desired: Vec<Prefix>,
+        released: Vec<Prefix>,
+        sender: &SyncSender<Event>,
+    ) -> Result<Self, NoStart> {
+        let backend = firewall::open(&settings)?;
+        let now = Arc::new(Worker::spawn(backend, desired, released, &settings, events(sender)?)?);
+        Ok(Self { now, settings, old: Vec::new(), leaving: Vec::new() })
+    }
+
+    /// Hands over changes, to the old tables as well: one that still blocks must let go of whom the operator frees.
+    pub(super) fn change(&self, changes: impl IntoIterator<Item = Change>) {
+        if self.old.is_empty() {
+            return self.now.change(changes);
+        }
+        let changes: Vec<Change> = changes.into_iter().collect();
+        let all = self.old.iter().map(|(old, _)| old).chain([&self.now]);
+        all.for_each(|handle| handle.change(changes.iter().copied()));
+    }
+
+    pub(super) fn converge(&self) {
+        self.now.converge();
+    }
+
+    pub(super) fn status(&self) -> Status {
+        self.now.status()
+    }
+
+    /// For those who wait until it is done.
+    pub(super) fn handle(&self) -> Arc<Handle> {
+        Arc::clone(&self.now)
+    }
+
+    /// Whether an old table is still in use.
+    pub(super) fn is_moving(&self) -> bool {
+        !self.old.is_empty()
+    }
+
+    /// Drives the firewall by other settings. Another table is filled before the old one is emptied.
+    pub(super) fn replace(
+        &mut self,
+        settings: Settings,
+        desired: Vec<Prefix>,
+        sender: &SyncSender<Event>,
+    ) -> Result<(), NoStart> {
+        if settings == self.settings {
+            return Ok(());
+        }
+        let backend = firewall::open(&settings)?;
+        let events = events(sender)?;
+        let new = match self.driver_of(&settings) {
+            Some(old) => Worker::spawn_after(old, backend, desired, &settings, events)?,
+            None => Worker::spawn(backend, desired, Vec::new(), &settings, events)?,
+        };
+        let before = std::mem::replace(&mut self.settings, settings);
+        self.old.push((std::mem::replace(&mut self.now, Arc::new(new)), before));
+        // Whoever drove this very table has handed it over.
+        self.old.retain(|(_, old)| !same_table(old, &self.settings));
+        if let Some((_, old)) = self.old.last() {
+            log::info!("{} stays as it is until {} is in step", named(old), named(&self.settings));
+        }
+        Ok(())
+    }
+
+    /// Who drives the same table, or did until a moment ago.
+    fn driver_of(&self, settings: &Settings) -> Option<&Handle> {
+        let others = self.old.iter().chain(&self.leaving).map(|(handle, old)| (handle, old));
+        let mut all = others.chain([(&self.now, &self.settings)]);
+        all.find(|(_, old)| same_table(old, settings)).map(|(handle, _)| handle.as_ref())
+    }
+
+    /// How long [`Self::tidy`] may be put off; `None` when there is nothing to tidy.
+    pub(super) fn due_in(&self) -> Option<Duration> {
+        (!self.old.is_empty() || !self.leaving.is_empty()).then_some(LOOK)
+    }
+
+    /// Has the old tables emptied once the new one is in step. Never waits.
+    pub(super) fn tidy(&mut self) {
+        if !self.old.is_empty() && self.now.status().in_step {
+            for (handle, settings) in self.old.drain(..) {
+                log::info!("{} is in step; {} is emptied", named(&self.settings), named(&settings));
+                handle.empty();
+                self.leaving.push((handle, settings));
+            }
+        }
+        let before = self.leaving.len();
+        self.leaving.retain(|(handle, _)| !handle.has_ended());
+        if self.leaving.len() < before {
+            // Two sets of programs may have driven one and the same table.
+            self.now.converge();
+        }
+    }
+
+    /// Ends all; waits as [`Handle::stop`] does. Old tables that still block are emptied as well, or stay.
+    pub(super) fn stop(&self, flush: bool) -> Status {
+        if flush {
+            self.old.iter().for_each(|(old, _)| old.empty());
+        }
+        let status = self.now.stop(flush);
+        for (old, settings) in self.old.iter().chain(&self.leaving) {
+            let left = old.stop(flush).entries;
+            if left > 0 {
+                log::warn!("{} still holds {left} entries, and nobody removes them now", named(settings));
+            }
+        }
+        status
+    }
+}
+
+fn events(sender: &SyncSender<Event>) -> Result<Sender<firewall::Event>, NoStart> {
+    let (events, told) = channel();
+    forward("firewall events", told, sender.clone(), Event::Firewall)?;
+    Ok(events)
+}
+
+/// Whether both drive one table. Other programs of the operator may block somewhere else.
+fn same_table(a: &Settings, b: &Settings) -> bool {
+    let table = |s: &Settings| (s.backend.clone(), s.table.clone(), s.anchor.clone(), s.command.clone());
+    table(a) == table(b)
+}
+
+fn named(settings: &Settings) -> String {
+    match (settings.backend.as_str(), &settings.anchor) {
+        ("command", _) => "the firewall of the configured programs".to_owned(),
+        (backend, Some(anchor)) => format!("the {backend} table {} in the anchor {anchor}", settings.table),
+        (backend, None) => format!("the {backend} table {}", settings.table),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_programs_are_another_table_and_another_timeout_is_not() {
+        let one = Settings { backend: "command".to_owned(), ..Settings::default() };
+        let slower = Settings { timeout: one.timeout * 2, ..one.clone() };
+        assert!(same_table(&one, &slower));
+        let mut other = one.clone();
+        other.command.add = vec!["/usr/local/bin/block".to_owned()];
+        assert!(!same_table(&one, &other));
+        assert!(!same_table(&one, &Settings { table: "other".to_owned(), ..one.clone() }));
+    }
+}
