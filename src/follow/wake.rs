@@ -119,7 +119,7 @@ impl PipeWatch {
         let Ok(descriptor) = descriptor.try_clone_to_owned() else { return };
         let (sender, looked) = sync_channel(1);
         let (waker, tick) = (self.waker.clone(), self.tick);
-        let wait = move || wait_for(descriptor.as_fd(), &waker, &looked, tick);
+        let wait = move || wait_for(descriptor.as_fd(), &waker, looked, tick);
         if std::thread::Builder::new().name("portcullis-pipe".to_owned()).spawn(wait).is_ok() {
             self.waiting.insert(key, sender);
         }
@@ -128,19 +128,21 @@ impl PipeWatch {
 
 /// Wakes the loop when the pipe can be read, then waits for the loop to have read it. Ends with the loop, and when the
 /// last writer went away: the look that follows opens the pipe again, and that one waits for the next writer.
-fn wait_for(pipe: BorrowedFd<'_>, waker: &Waker, looked: &Receiver<()>, tick: Duration) {
+fn wait_for(pipe: BorrowedFd<'_>, waker: &Waker, looked: Receiver<()>, tick: Duration) {
     let timeout = PollTimeout::try_from(tick).unwrap_or(PollTimeout::MAX);
     loop {
         let mut descriptors = [PollFd::new(pipe, PollFlags::POLLIN)];
         let ready = poll(&mut descriptors, timeout).is_ok_and(|ready| ready > 0);
         let [descriptor] = &descriptors;
         let events = descriptor.revents().filter(|_| ready).unwrap_or(PollFlags::empty());
-        if events.intersects(PollFlags::POLLIN | PollFlags::POLLHUP) {
-            waker.wake();
-        }
         // Without a writer poll returns at once for ever.
         if events.contains(PollFlags::POLLHUP) && !events.contains(PollFlags::POLLIN) {
-            return;
+            // Before the loop wakes: what it finds then is that nobody waits any more.
+            drop(looked);
+            return waker.wake();
+        }
+        if events.contains(PollFlags::POLLIN) {
+            waker.wake();
         }
         if looked.recv().is_err() {
             return;
