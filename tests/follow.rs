@@ -196,3 +196,23 @@ fn a_copy_that_the_next_copy_is_written_over_is_not_read_again() {
         "{read}"
     );
 }
+
+#[test]
+fn neither_is_one_that_was_made_while_stopped() {
+    let mut scene = Scene::new();
+    scene.append("log", "");
+    scene.follow_log();
+    let mut read = String::new();
+    for round in 0..3 {
+        scene.append("log", &format!("{round} read\n"));
+        read += &scene.look();
+        scene.append("log", &format!("{round} not yet read\n"));
+        fs::copy(scene.path("log"), scene.path("log.1")).unwrap();
+        fs::write(scene.path("log"), "").unwrap();
+        if round == 0 {
+            scene.follow_log();
+        }
+        read += &scene.look();
+    }
+    assert_eq!(read.lines().count(), 6, "{read}");
+}

@@ -151,8 +151,8 @@ impl Daemon {
                 }
             });
         }
-        self.positions.note(&name, batch);
-        if batch.bytes.is_empty() {
+        let is_new = self.positions.note(&name, batch);
+        if batch.bytes.is_empty() || is_new {
             // A file came or went: after a crash only its position tells what was written to it since.
             self.persist.hurry();
         } else {

@@ -32,21 +32,21 @@ impl Positions {
         Self { known: stored.into_iter().filter_map(entry).collect(), changed: Vec::new(), gone: Vec::new() }
     }
 
-    /// Takes over the position behind a batch.
-    pub(super) fn note(&mut self, source: &str, batch: &Batch) {
+    /// Takes over the position behind a batch; true if the path had none, so that a crash would lose all of it.
+    pub(super) fn note(&mut self, source: &str, batch: &Batch) -> bool {
         let key = (source.to_owned(), Arc::clone(&batch.path));
         if batch.gone {
             self.changed.retain(|changed| *changed != key);
             self.known.remove(&key);
             self.gone.push(key);
-            return;
+            return false;
         }
-        let Some(position) = &batch.position else { return };
+        let Some(position) = &batch.position else { return false };
         self.gone.retain(|gone| *gone != key);
         if !self.changed.contains(&key) {
             self.changed.push(key.clone());
         }
-        self.known.insert(key, position.clone());
+        self.known.insert(key, position.clone()).is_none()
     }
 
     /// Those that changed since the last call, as the database keeps them.

@@ -66,12 +66,14 @@ impl Log {
 
     /// Another file is at the path: the one before is read to its end, then those that came and went unseen.
     fn rotated(&mut self, new: Found, eyes: &Eyes<'_>) -> io::Result<()> {
+        let key = new.key();
         let between = find::between(&self.known(), self.neighbours(Some(new.key())));
         let mut tails = Vec::new();
         for file in between.into_iter().chain([new]) {
             let mut tail = file.into_tail(0, eyes.now)?;
             // It came after the last look, so it was written just now.
             tail.backlog_until = if eyes.away { tail.backlog_until } else { 0 };
+            tail.may_be_copy = tail.key != key;
             tails.push(tail);
         }
         self.tails.extend(tails);
@@ -110,7 +112,10 @@ impl Log {
         for (file, offset) in resumed.files {
             self.at_path = Some(file.key()) == key;
             match file.into_tail(offset, eyes.now) {
-                Ok(tail) => self.tails.push_back(tail),
+                Ok(mut tail) => {
+                    tail.may_be_copy = !self.at_path;
+                    self.tails.push_back(tail);
+                }
                 Err(error) => {
                     self.at_path = false;
                     eyes.notes.push(format!("{}: a rotated file {}", self.path, reason(&error)));

@@ -122,7 +122,7 @@ impl Log {
     /// The file begins again; what was not read of it may be in a copy beside it (copytruncate). Where it is
     /// such a copy itself, the next copy was written over it: what is new in that is found from the log.
     fn truncated(&mut self, index: usize, eyes: &mut Eyes<'_>) {
-        if self.tails.get(index).is_some_and(|tail| tail.is_copy) {
+        if self.tails.get(index).is_some_and(|tail| tail.may_be_copy) {
             self.tails.remove(index);
             self.moved = true;
             return;
@@ -150,7 +150,7 @@ impl Log {
         for (file, offset) in find::copied(&mark, &self.known(), self.neighbours(None)) {
             let mut copy = file.into_tail(offset, eyes.now)?;
             copy.backlog_until = if eyes.away { copy.backlog_until } else { 0 };
-            copy.is_copy = true;
+            copy.may_be_copy = true;
             rest.push(copy);
         }
         Ok(rest)

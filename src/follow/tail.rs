@@ -71,8 +71,8 @@ pub(super) struct Tail {
     pub(super) untouched: bool,
     /// Whole lines before the place where we went on after a stop.
     pub(super) known_before: Vec<u8>,
-    /// Not the log itself but what copytruncate left beside it.
-    pub(super) is_copy: bool,
+    /// Found under the name of a rotated file, so that it may be what copytruncate left beside the log.
+    pub(super) may_be_copy: bool,
     size_at_first: u64,
 }
 
@@ -100,7 +100,7 @@ impl Tail {
             backlog_until: 0,
             untouched: true,
             known_before: Vec::new(),
-            is_copy: false,
+            may_be_copy: false,
             size_at_first: meta.size(),
         })
     }
