@@ -52,7 +52,7 @@ pub const TRACKED_OFFENDERS: u32 = 100_000;
 /// The name that the samples of pf.conf and ipfw rules use.
 pub const TABLE: &str = "portcullis";
 /// A table that somebody flushed is full again after this long; a look at it costs one command.
-pub const CONVERGE: Duration = MINUTE.saturating_mul(5);
+pub const CONVERGE: Duration = MINUTE;
 /// A batch takes the tools well under a second; one that has not ended after so long hangs.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
