@@ -1,7 +1,8 @@
 //! The one thread that owns the firewall: carries changes out and keeps comparing.
 //!
-//! A turn of its loop does what changed, as one batch, and then one thing more: a comparison that is due, or the
-//! connections of one new entry, or one batch of repair. So a ban never waits for more than one such thing.
+//! A turn of its loop does what changed, as one batch of removals and one of additions, and then one thing more: a
+//! comparison that is due, or the connections of one new entry, or one batch of repair. So a ban never waits for more
+//! than one such thing.
 //!
 //! A tool that fails is tried again with growing pauses. A refused batch is searched for the bad entries; they are
 //! reported and set aside until the next comparison. What is refused as a whole, as by a full table, waits with growing

@@ -29,7 +29,7 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// `dry-run` with table `portcullis`: adopt what others added, compare every five minutes, wait ten seconds for a tool.
+    /// `dry-run` with table `portcullis`: adopt what others added, compare every minute, wait ten seconds for a tool.
     fn default() -> Self {
         Self {
             backend: "dry-run".to_owned(),
@@ -37,7 +37,7 @@ impl Default for Settings {
             anchor: None,
             kill_states: true,
             foreign: Foreign::Adopt,
-            converge_every: Duration::from_secs(300),
+            converge_every: Duration::from_secs(60),
             timeout: Duration::from_secs(10),
             command: CommandTemplates::default(),
             tools: Tools::default(),

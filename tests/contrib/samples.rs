@@ -98,11 +98,26 @@ fn the_ipfw_sample_may_be_run_again_and_again() {
 }
 
 #[test]
+fn the_ipfw_sample_may_be_sourced_by_rc_firewall_and_never_ends_it() {
+    let home = TempDir::new().unwrap();
+    script(&home.path().join("ipfw"), IPFW);
+    let sample = project("contrib/freebsd/ipfw.rules.sample").display().to_string();
+    for (ipfw, rules) in [(home.path().join("ipfw").display().to_string(), 2), ("/bin/false".to_owned(), 0)] {
+        let _ = fs::write(home.path().join("rules"), "");
+        // As rc.firewall sets it, where firewall_quiet is YES.
+        let caller =
+            format!("fwcmd='/sbin/ipfw -q' portcullis_ipfw={ipfw}\n. {sample}\necho \"$fwcmd, goes on\"\n");
+        let ran = run(Command::new("sh").arg("-c").arg(caller).env("HOME", home.path()));
+        assert_eq!((ran.code, ran.stdout.as_str()), (0, "/sbin/ipfw -q, goes on\n"), "{ran:?}");
+        assert_eq!(read(home.path().join("rules")).lines().count(), rules, "{ipfw}");
+    }
+}
+
+#[test]
 fn the_ipfw_sample_says_when_ipfw_is_not_there() {
     let ran = run(Command::new("sh")
         .arg(project("contrib/freebsd/ipfw.rules.sample"))
-        .env("portcullis_ipfw", "/bin/false")
-        .env("fwcmd", "/sbin/ipfw -q"));
+        .env("portcullis_ipfw", "/bin/false"));
     assert_eq!(ran.code, 1);
     assert!(ran.stderr.contains("is ipfw on"), "{ran:?}");
 }
