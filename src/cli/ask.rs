@@ -17,29 +17,32 @@ use crate::daemon::Refused;
 
 /// Asks the daemon that the arguments lead to.
 fn ask(to: &Ask, request: &Request) -> Result<Answer, Failure> {
-    let socket = match &to.socket {
-        Some(socket) => socket.clone(),
+    let (socket, refused) = match &to.socket {
+        Some(socket) => (socket.clone(), None),
         None => configured(to.config.config.as_deref())?,
     };
-    Client::connect(&socket).and_then(|client| client.ask(request)).map_err(Failure::from)
+    let answer = Client::connect(&socket).and_then(|client| client.ask(request));
+    match (answer, refused) {
+        // Nobody is there: the errors may be why.
+        (Err(failure), Some(refused)) if failure.hint() == Hint::NotRunning => Err(refused.into()),
+        (answer, _) => answer.map_err(Failure::from),
+    }
 }
 
 /// The socket that the configuration names. A configuration with errors stops nobody who can do without it: the daemon
 /// that is to be asked runs with an earlier one.
-fn configured(file: Option<&Path>) -> Result<PathBuf, Failure> {
+fn configured(file: Option<&Path>) -> Result<(PathBuf, Option<Refused>), Failure> {
     let loaded = config::load_settings(file, FileTrust::Advised);
+    let (socket, refused) = (loaded.config.control.socket, Refused(loaded.diagnostics));
     match file {
-        Some(file) if loaded.diagnostics.has_errors() && !file.is_file() => {
-            Err(Refused(loaded.diagnostics).into())
+        _ if !refused.0.has_errors() => Ok((socket, None)),
+        None => Ok((paths::socket(), None)),
+        Some(file) if !file.is_file() => Err(refused.into()),
+        Some(file) => {
+            let (file, named) = (printable_path(file), printable_path(&socket));
+            complain(&format!("{file} has errors; asking the daemon at {named}"));
+            Ok((socket, Some(refused)))
         }
-        Some(file) if loaded.diagnostics.has_errors() => {
-            let (file, socket) = (printable_path(file), loaded.config.control.socket);
-            let socket_named = printable_path(&socket);
-            complain(&format!("{file} has errors; asking the daemon at {socket_named}"));
-            Ok(socket)
-        }
-        None if loaded.diagnostics.has_errors() => Ok(paths::socket()),
-        _ => Ok(loaded.config.control.socket),
     }
 }
 

@@ -79,6 +79,9 @@ fn a_broken_configuration_does_not_hide_the_daemon() {
     fs::write(stand.config(), text.replace("sources:", "surces:")).unwrap();
     let status = stand.cli(&["status"]);
     assert!(status.code == 0 && status.err.contains("has errors; asking the daemon at"), "{status:?}");
+    stand.stop(nix::sys::signal::Signal::SIGTERM);
+    let status = stand.cli(&["status"]);
+    assert!(status.code == 78 && status.err.contains("did you mean `sources`?"), "{status:?}");
     let missing = run(Command::new(PROGRAM).args(["status", "-c"]).arg(stand.file("missing.yaml")), "");
     assert_eq!(missing.code, 78, "{missing:?}");
 }
