@@ -7,7 +7,7 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ("version", "13.2 (default) or 15.1: whose texts and limits"),
     ("hang", "seconds to sleep before anything is read"),
     ("delay", "milliseconds that every call takes longer"),
-    ("fail", "how many of the next calls that reach the kernel are refused: out of memory"),
+    ("fail", "how many of the next calls that reach the kernel are refused, or always: out of memory"),
     ("refuse", "an address or network that the kernel does not take; any number of lines"),
     ("now", "seconds since the epoch, instead of the clock"),
     ("loaded", "no: the kernel module is not there"),
@@ -53,9 +53,13 @@ impl Mode {
         self.value(key).and_then(|value| value.parse().ok()).unwrap_or(default)
     }
 
-    /// Takes one of the ordered failures, if there is one left; the caller saves the mode then.
+    /// Takes one of the ordered failures, if there is one left; the caller saves the mode then. `always` is not counted
+    /// down, and so not written over what a test says meanwhile.
     pub(crate) fn take_failure(&mut self) -> bool {
         let Some((_, left)) = self.0.iter_mut().rev().find(|(key, _)| key == "fail") else { return false };
+        if left == "always" {
+            return true;
+        }
         let count = left.parse::<u64>().unwrap_or(0);
         *left = count.saturating_sub(1).to_string();
         count > 0
