@@ -152,6 +152,9 @@ impl Pair {
             (found.iter_mut()).chain(&mut expected).for_each(|answer| answer.address = None);
         }
         assert_eq!(found, expected, "{}", String::from_utf8_lossy(line));
+        // What saves reading the header may pass over nothing that counts.
+        let counts = taken || record::repeat(&record).is_some();
+        assert!(!(counts && self.matcher.is_foreign(line)), "{}", String::from_utf8_lossy(line));
         found.is_some()
     }
 }
@@ -184,6 +187,22 @@ fn all_corpora_and_their_mutations_are_answered_alike() {
         }
     }
     assert!(matched > 300, "only {matched} lines matched, which proves little");
+}
+
+#[test]
+fn lines_of_other_programs_are_foreign_and_layouts_without_a_program_never_are() {
+    let matcher = Pair::new("rules/sshd.yaml").matcher;
+    let cron = "Nov 22 14:38:31 gw /usr/sbin/cron[7]: (root) CMD (/usr/libexec/atrun)";
+    assert!(matcher.is_foreign(cron.as_bytes()));
+    for line in [
+        "Nov 22 14:38:31 gw syslogd: last message repeated 2 times",
+        "2026-11-22T14:38:31.12345 Failed password for root from 192.0.2.7 port 1 ssh2",
+        "@400000005564e6a000000000 Failed password for root from 192.0.2.7 port 1 ssh2",
+        "                - Last output repeated twice -",
+        "",
+    ] {
+        assert!(!matcher.is_foreign(line.as_bytes()), "{line}");
+    }
 }
 
 /// A pattern as a tree, from which its text and messages that it matches can be made.

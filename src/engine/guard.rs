@@ -79,6 +79,10 @@ impl Reader {
         line: &[u8],
         mut found: impl FnMut(&Record<'_>, &Record<'_>, Match<'m>, u32),
     ) -> bool {
+        if matcher.is_foreign(line) {
+            self.turn_over();
+            return false;
+        }
         let record = record::parse(line);
         let repeat = record::repeat(&record);
         if let Some(Repeat::Previous { count, .. }) = repeat {
