@@ -4,6 +4,7 @@
 //! flag on each thing is the whole journal, whatever a flood does. What came and went between two writes leaves no
 //! trace.
 
+use std::collections::HashSet;
 use std::hash::Hash;
 
 use foldhash::fast::RandomState;
@@ -27,19 +28,19 @@ pub(super) struct Recent<K, V> {
     things: LinkedHashMap<K, (V, Told), RandomState>,
     most: usize,
     /// What is no longer here and the database still knows of; never more than it was told of.
-    gone: Vec<K>,
+    gone: HashSet<K, RandomState>,
     /// Whether anybody asks for what changed.
     is_asked: bool,
 }
 
 impl<K: Copy + Eq + Hash, V> Recent<K, V> {
     pub(super) fn new(most: usize) -> Self {
-        Self { things: LinkedHashMap::default(), most: most.max(1), gone: Vec::new(), is_asked: true }
+        Self { things: LinkedHashMap::default(), most: most.max(1), gone: HashSet::default(), is_asked: true }
     }
 
     /// Remembers no changes from now on.
     pub(super) fn keep_no_journal(&mut self) {
-        (self.is_asked, self.gone) = (false, Vec::new());
+        (self.is_asked, self.gone) = (false, HashSet::default());
     }
 
     /// Lets go what is beyond a new bound.
@@ -78,7 +79,11 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
                 known.to_back();
                 known.into_mut()
             }
-            Entry::Vacant(vacant) => vacant.insert((new(), Told::Nothing)),
+            Entry::Vacant(vacant) => {
+                // So that no two rows are about one thing.
+                let told = if self.gone.remove(&key) { Told::Before } else { Told::Nothing };
+                vacant.insert((new(), told))
+            }
         };
         if *told == Told::All {
             *told = Told::Before;
@@ -121,7 +126,7 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
 
     fn went(&mut self, key: K, told: Told) {
         if self.is_asked && told != Told::Nothing {
-            self.gone.push(key);
+            self.gone.insert(key);
         }
     }
 
@@ -143,7 +148,13 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
         }
     }
 
-    /// Calls `row` with all that changed since the last call: first what is gone, then what is there.
+    /// How many rows [`Self::changes`] will tell.
+    pub(super) fn changed(&self) -> usize {
+        let things = self.things.iter().rev().take_while(|(_, (_, told))| *told != Told::All);
+        self.gone.len() + things.count()
+    }
+
+    /// Calls `row` with all that changed since the last call, once for each thing.
     pub(super) fn changes(&mut self, mut row: impl FnMut(K, Option<&V>)) {
         std::mem::take(&mut self.gone).into_iter().for_each(|key| row(key, None));
         for (key, (value, told)) in

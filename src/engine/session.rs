@@ -109,6 +109,10 @@ impl Sessions {
         }
     }
 
+    pub(super) fn changed(&self) -> usize {
+        self.open.changed()
+    }
+
     pub(super) fn changes(&mut self, policies: &[Policy], rows: &mut Vec<Row>) {
         self.open.changes(|key, session| {
             let state = session.map(|session| Box::new(session.state(policies)));

@@ -94,6 +94,10 @@ impl Windows {
         self.seen.keep_no_journal();
     }
 
+    pub(super) fn changed(&self) -> usize {
+        self.seen.changed()
+    }
+
     pub(super) fn changes(&mut self, policies: &[Policy], rows: &mut Vec<Row>) {
         self.seen.changes(|(set, offender), seen| {
             let Some(policy) = policies.get(usize::from(set)) else { return };

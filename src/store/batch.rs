@@ -16,7 +16,8 @@ pub const LONGEST_LINE: usize = 512;
 pub struct Batch {
     /// The time, for purging.
     pub now: Time,
-    /// What the engine wants remembered, in the order in which it said so.
+    /// What the engine wants remembered. Of bans and their ends every row counts, in their order; no two others are about
+    /// one thing.
     pub rows: Vec<Row>,
     /// Where reading stands, in order.
     pub positions: Vec<PositionChange>,

@@ -111,22 +111,18 @@ impl Pending {
         self.lines.extend(batch.lines.into_iter().map(BanLines::cut));
     }
 
-    /// In place: a flood makes a hundred thousand rows at a time, and they are in memory once.
+    /// In place: a flood makes a hundred thousand rows at a time, and they are in memory once. What is said now
+    /// overrules what waited.
     fn rows(&mut self, mut new: Vec<Row>) {
-        if self.rows.is_empty() {
-            self.rows = new;
-        } else {
-            self.rows.append(&mut new);
+        let order = |one: &Row, other: &Row| subject(one).cmp(&subject(other));
+        new.sort_unstable_by(order);
+        if !self.rows.is_empty() {
+            let is_new = |old: &Row| new.binary_search_by(|row| order(row, old)).is_ok();
+            self.rows.retain(|old| !is_new(old));
+            new.append(&mut self.rows);
+            new.sort_unstable_by(order);
         }
-        // Stable: what was said last stands last.
-        self.rows.sort_by(|one, other| subject(one).cmp(&subject(other)));
-        self.rows.dedup_by(|later, earlier| {
-            let same = subject(later) == subject(earlier);
-            if same {
-                std::mem::swap(later, earlier);
-            }
-            same
-        });
+        self.rows = new;
     }
 
     fn ban(&mut self, row: Row) {
