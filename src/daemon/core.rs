@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use memchr::memchr;
 use smallvec::smallvec;
 
 use super::event::Event;
@@ -131,8 +132,7 @@ impl Daemon {
             self.guard.set_now(source, time);
         }
         let Self { guard, firewall, evidence, tallies, persist, setup, options, .. } = self;
-        for line in batch.bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
+        for line in lines(&batch.bytes) {
             guard.line(source, line, when, |outcome| {
                 tallies.add(&name, &outcome);
                 let Some(offender) = outcome.judgement.offender else { return };
@@ -261,6 +261,18 @@ impl Daemon {
             self.persist.send(rows, self.positions.take(), now());
         }
     }
+}
+
+/// The lines of a batch without their ends.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let end = memchr(b'\n', rest).unwrap_or(rest.len());
+        let (line, behind) = (rest.get(..end)?, rest.get(end + 1..).unwrap_or_default());
+        let is_over = rest.is_empty();
+        rest = behind;
+        (!is_over).then(|| line.strip_suffix(b"\r").unwrap_or(line))
+    })
 }
 
 /// Sends the last rows and waits for them. The store that comes back still holds the lock.

@@ -16,6 +16,14 @@ pub(super) struct Tally {
     pub(super) last: Option<Time>,
 }
 
+impl Tally {
+    fn add(&mut self, banned: bool, time: Time) {
+        self.matched += 1;
+        self.bans += u64::from(banned);
+        self.last = Some(time);
+    }
+}
+
 /// Counters by name, so that they outlast a reload.
 #[derive(Debug, Default)]
 pub(super) struct Tallies {
@@ -33,15 +41,13 @@ impl Tallies {
         let verdict = &outcome.judgement.verdict;
         self.offences += u64::from(outcome.judgement.offender.is_some());
         self.spared += u64::from(matches!(verdict, Verdict::Ignored(Why::Flood(_))));
+        let banned = matches!(verdict, Verdict::Banned { .. });
         for (tallies, name) in [(&mut self.by_set, &*outcome.matched.set.name), (&mut self.by_source, source)]
         {
-            if !tallies.contains_key(name) {
-                tallies.insert(name.to_owned(), Tally::default());
+            match tallies.get_mut(name) {
+                Some(tally) => tally.add(banned, outcome.time),
+                None => tallies.entry(name.to_owned()).or_default().add(banned, outcome.time),
             }
-            let Some(tally) = tallies.get_mut(name) else { continue };
-            tally.matched += 1;
-            tally.bans += u64::from(matches!(verdict, Verdict::Banned { .. }));
-            tally.last = Some(outcome.time);
         }
     }
 
