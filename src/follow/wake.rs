@@ -135,8 +135,9 @@ fn wait_for(pipe: BorrowedFd<'_>, waker: &Waker, looked: Receiver<()>, tick: Dur
         let ready = poll(&mut descriptors, timeout).is_ok_and(|ready| ready > 0);
         let [descriptor] = &descriptors;
         let events = descriptor.revents().filter(|_| ready).unwrap_or(PollFlags::empty());
-        // Without a writer poll returns at once for ever.
-        if events.contains(PollFlags::POLLHUP) && !events.contains(PollFlags::POLLIN) {
+        // Without a writer poll returns at once for ever. FreeBSD calls the end readable as well (`pipe_poll` in
+        // sys_pipe.c), and so is what the writer left behind: the look takes that before it opens the pipe again.
+        if events.contains(PollFlags::POLLHUP) {
             // Before the loop wakes: what it finds then is that nobody waits any more.
             drop(looked);
             return waker.wake();
