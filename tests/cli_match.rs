@@ -89,6 +89,9 @@ fn a_repeat_gives_the_line_before_it_again() {
     assert_eq!(shown, [(&json!(1), &address, &one), (&json!(2), &address, &three)]);
     let text = dir.portcullis(["match"]).stdin(&log).ok();
     assert!(text.ends_with("-:2: sshd/failed-password offence 192.0.2.7 3 times user `root`\n"), "{text}");
+    let log = log.replace("Jan 10 10:00:30", "Jan 10 10:00:29 gw cron[1]: x\nJan 10 10:00:30");
+    let text = dir.portcullis(["match"]).stdin(&log).ok();
+    assert_eq!(text, "-:1: sshd/failed-password offence 192.0.2.7 user `root`\n", "it was cron's line");
 }
 
 #[test]

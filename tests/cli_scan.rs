@@ -252,3 +252,17 @@ fn repeats_of_a_line_count_and_only_within_their_file() {
     let report = scan(&dir, &["auth.log.0", "auth.log"]);
     assert_eq!(report["offenders"][0]["offences"], 4);
 }
+
+/// In chunks behind the first, lines that name no watched program are passed over unread.
+#[test]
+fn lines_of_others_count_as_lines_and_end_what_may_be_repeated() {
+    let dir = Dir::new();
+    let cron = "Jan 10 10:00:00 gw /usr/sbin/cron[7]: (root) CMD (/usr/libexec/atrun)\n";
+    let repeated = "Jan 10 10:00:30 gw last message repeated 100 times\n";
+    let text =
+        [&cron.repeat(9999), &failures("192.0.2.7", [0]), cron, repeated, &failures("192.0.2.7", [40])]
+            .concat();
+    dir.write("auth.log", text);
+    let report = scan(&dir, &["auth.log"]);
+    assert_eq!((&report["lines"], &report["offenders"][0]["offences"]), (&json!(10_003), &json!(2)));
+}

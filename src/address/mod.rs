@@ -34,21 +34,22 @@ pub fn parse(text: &[u8]) -> Option<IpAddr> {
 
 /// Four numbers, as nearly all addresses in logs are. The standard library reads the same in thrice the time.
 fn dotted(text: &[u8]) -> Option<Ipv4Addr> {
-    let (mut octets, mut numbers) = ([0; 4], text.split(|byte| *byte == b'.'));
-    for octet in &mut octets {
-        *octet = match *numbers.next()? {
-            [ones] => number(0, 0, ones)?,
-            [tens @ b'1'..=b'9', ones] => number(0, tens - b'0', ones)?,
-            [hundreds @ b'1'..=b'2', tens @ b'0'..=b'9', ones] => number(hundreds - b'0', tens - b'0', ones)?,
+    let (mut address, mut octet, mut digits, mut dots) = (0, 0, 0, 0);
+    for &byte in text {
+        match byte {
+            b'0'..=b'9' if digits == 0 || octet > 0 => {
+                (octet, digits) = (octet * 10 + u32::from(byte - b'0'), 1);
+            }
+            b'.' if digits > 0 && dots < 3 => {
+                (address, octet, digits, dots) = (address << 8 | octet, 0, 0, dots + 1);
+            }
             _ => return None,
-        };
+        }
+        if octet > 255 {
+            return None;
+        }
     }
-    numbers.next().is_none().then(|| octets.into())
-}
-
-fn number(hundreds: u8, tens: u8, ones: u8) -> Option<u8> {
-    let ones = ones.is_ascii_digit().then(|| ones - b'0')?;
-    (hundreds * 100).checked_add(tens * 10)?.checked_add(ones)
+    (digits > 0 && dots == 3).then(|| Ipv4Addr::from_bits(address << 8 | octet))
 }
 
 /// Why an operator's address or CIDR was not understood.

@@ -11,6 +11,7 @@ use super::text::printable_path;
 use crate::follow::compressed::{self, Packing};
 use crate::follow::{grouped, looks_packed};
 use crate::record::{self, LineBuffer};
+use crate::rules::{Names, Sieve};
 
 /// Large enough that reading costs nothing beside matching, small enough to stay in the cache.
 const CHUNK: usize = 256 * 1024;
@@ -80,6 +81,14 @@ fn expanded(argument: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(if found.is_empty() { vec![argument.to_owned()] } else { found })
 }
 
+/// What is handed out of a file.
+pub(super) enum Part<'l> {
+    /// A line with its number, from 1.
+    Line(u64, &'l [u8]),
+    /// So many lines, none perhaps, that are certainly of no interest.
+    Foreign(u64),
+}
+
 /// One file being read, chunk by chunk.
 pub(super) struct Input {
     reader: Box<dyn Read>,
@@ -108,22 +117,23 @@ impl Input {
         })
     }
 
-    /// Reads the next chunk and hands out its whole lines, each with its number from 1; `None` at the end, else the
-    /// bytes read.
+    /// Reads the next chunk and hands out its whole lines; `None` at the end, else the bytes read. With names, lines that
+    /// hold none of them may be passed over.
     pub(super) fn each_line(
         &mut self,
         path: &Path,
-        mut line: impl FnMut(u64, &[u8]),
+        names: Option<Names>,
+        mut part: impl FnMut(Part<'_>),
     ) -> Result<Option<usize>, Failure> {
         let length = self.read().map_err(|error| failure(path, &error))?;
         if length == 0 {
             if let Some(last) = self.lines.finish() {
                 self.tail = last.to_vec();
-                line(self.number + 1, last);
+                part(Part::Line(self.number + 1, last));
             }
             return Ok(None);
         }
-        let mut chunk = &self.chunk[..length];
+        let chunk = &self.chunk[..length];
         if let Some(tail) = last_line(chunk) {
             self.tail.clear();
             self.tail.extend_from_slice(tail);
@@ -132,15 +142,21 @@ impl Input {
             self.blank = chunk.iter().all(|byte| *byte == 0);
             refuse_other_data(path, chunk)?;
         }
+        let mut sieve = Sieve::new(names, chunk);
         loop {
-            let before = chunk;
-            let Some(whole) = self.lines.next_line(&mut chunk) else {
+            if self.lines.pending() == 0 {
+                let passed = sieve.pass_foreign();
+                self.number += passed;
+                part(Part::Foreign(passed));
+            }
+            let before = sieve.rest;
+            let Some(line) = self.lines.next_line(&mut sieve.rest) else {
                 self.number += newlines(before);
                 return Ok(Some(length));
             };
-            let taken = &before[..before.len() - chunk.len()];
-            self.number += if taken.len() == whole.len() + 1 { 1 } else { newlines(taken) };
-            line(self.number, whole);
+            let taken = &before[..before.len() - sieve.rest.len()];
+            self.number += if taken.len() == line.len() + 1 { 1 } else { newlines(taken) };
+            part(Part::Line(self.number, line));
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::args::Match as Arguments;
 use super::exit::{Exit, Failure, complain};
-use super::input::{Input, logs};
+use super::input::{Input, Part, logs};
 use super::text::printable;
 use crate::daemon::Setup;
 use crate::engine::Reader;
@@ -27,7 +27,8 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
         };
         let mut listing = Listing::new(arguments, &matcher, path.to_string_lossy().into_owned(), out);
         loop {
-            match input.each_line(&path, |number, line| listing.line(number, line)) {
+            let names = if arguments.all { None } else { matcher.names() };
+            match input.each_line(&path, names, |part| listing.part(&part)) {
                 Ok(Some(_)) if listing.result.is_ok() => {}
                 Ok(_) => break,
                 Err(failure) => {
@@ -60,6 +61,14 @@ impl<'l> Listing<'l> {
     fn new(arguments: &'l Arguments, matcher: &'l Matcher, source: String, out: &'l mut dyn Write) -> Self {
         let reader = Reader::default();
         Self { arguments, matcher, reader, source, number: 0, matched: false, out, result: Ok(()) }
+    }
+
+    fn part(&mut self, part: &Part<'_>) {
+        match *part {
+            Part::Line(number, line) => self.line(number, line),
+            Part::Foreign(0) => {}
+            Part::Foreign(_) => self.reader.turn_over(),
+        }
     }
 
     fn line(&mut self, number: u64, line: &[u8]) {

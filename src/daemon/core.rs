@@ -6,7 +6,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use memchr::memchr;
 use smallvec::smallvec;
 
 use super::event::Event;
@@ -132,25 +131,23 @@ impl Daemon {
             self.guard.set_now(source, time);
         }
         let Self { guard, firewall, evidence, tallies, persist, setup, options, .. } = self;
-        for line in lines(&batch.bytes) {
-            guard.line(source, line, when, |outcome| {
-                tallies.add(&name, &outcome);
-                let Some(offender) = outcome.judgement.offender else { return };
-                let seen = || Seen::new(outcome.time, &name, line);
-                match &outcome.judgement.verdict {
-                    Verdict::Counted { .. } => evidence.note(offender, seen()),
-                    Verdict::Banned { since, .. } => {
-                        evidence.note(offender, seen());
-                        firewall.change([Change::Add(offender)]);
-                        let lines = evidence.take(&offender);
-                        persist.lines(offender, *since, lines);
-                        persist.after(report::ban(setup, &outcome, offender, options.dry_run));
-                    }
-                    Verdict::Ignored(Why::Flood(flood)) if flood.first => log::warn!("{flood}"),
-                    Verdict::Ignored(_) | Verdict::Trusted(_) => {}
+        guard.lines(source, &batch.bytes, when, |line, outcome| {
+            tallies.add(&name, &outcome);
+            let Some(offender) = outcome.judgement.offender else { return };
+            let seen = || Seen::new(outcome.time, &name, line);
+            match &outcome.judgement.verdict {
+                Verdict::Counted { .. } => evidence.note(offender, seen()),
+                Verdict::Banned { since, .. } => {
+                    evidence.note(offender, seen());
+                    firewall.change([Change::Add(offender)]);
+                    let lines = evidence.take(&offender);
+                    persist.lines(offender, *since, lines);
+                    persist.after(report::ban(setup, &outcome, offender, options.dry_run));
                 }
-            });
-        }
+                Verdict::Ignored(Why::Flood(flood)) if flood.first => log::warn!("{flood}"),
+                Verdict::Ignored(_) | Verdict::Trusted(_) => {}
+            }
+        });
         let is_new = self.positions.note(&name, batch);
         if batch.bytes.is_empty() || is_new {
             // A file came or went: after a crash only its position tells what was written to it since.
@@ -261,18 +258,6 @@ impl Daemon {
             self.persist.send(rows, self.positions.take(), now());
         }
     }
-}
-
-/// The lines of a batch without their ends.
-fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = bytes;
-    std::iter::from_fn(move || {
-        let end = memchr(b'\n', rest).unwrap_or(rest.len());
-        let (line, behind) = (rest.get(..end)?, rest.get(end + 1..).unwrap_or_default());
-        let is_over = rest.is_empty();
-        rest = behind;
-        (!is_over).then(|| line.strip_suffix(b"\r").unwrap_or(line))
-    })
 }
 
 /// Sends the last rows and waits for them. The store that comes back still holds the lock.

@@ -77,8 +77,9 @@ pub(super) struct Bans {
     /// Boxed: in the order of the database a map of large values is left half empty.
     active: BTreeMap<Prefix, Box<Ban>>,
     ends: BTreeSet<(Time, Prefix)>,
-    /// How many active bans have each prefix length, to find those around an address.
-    lengths: BTreeMap<(bool, u8), usize>,
+    /// How many active bans have each prefix length, sorted, to find those around an address. They are few, and asked for
+    /// with every line.
+    lengths: Vec<((bool, u8), usize)>,
     spoofable: BTreeSet<Prefix>,
     /// Of those whose bans are over.
     history: Recent<Prefix, History>,
@@ -97,7 +98,7 @@ impl Bans {
         Self {
             active: BTreeMap::new(),
             ends: BTreeSet::new(),
-            lengths: BTreeMap::new(),
+            lengths: Vec::new(),
             spoofable: BTreeSet::new(),
             history: Recent::new(most),
             changed: Changed::default(),
@@ -187,7 +188,10 @@ impl Bans {
     fn put(&mut self, ban: Ban) -> &Ban {
         let offender = ban.offender;
         self.ends.extend(ban.until.map(|until| (until, offender)));
-        *self.lengths.entry(length(&offender)).or_default() += 1;
+        match self.lengths.binary_search_by_key(&length(&offender), |(length, _)| *length) {
+            Ok(at) => self.lengths[at].1 += 1,
+            Err(at) => self.lengths.insert(at, (length(&offender), 1)),
+        }
         if ban.spoofable {
             self.spoofable.insert(offender);
         }
@@ -199,11 +203,9 @@ impl Bans {
         if let Some(until) = ban.until {
             self.ends.remove(&(until, *offender));
         }
-        if let Some(count) = self.lengths.get_mut(&length(offender)) {
-            *count -= 1;
-            if *count == 0 {
-                self.lengths.remove(&length(offender));
-            }
+        if let Ok(at) = self.lengths.binary_search_by_key(&length(offender), |(length, _)| *length) {
+            self.lengths[at].1 -= 1;
+            self.lengths.retain(|(_, count)| *count > 0);
         }
         self.spoofable.remove(offender);
         Some(ban)
@@ -269,11 +271,12 @@ impl Bans {
     }
 
     pub(super) fn covering(&self, prefix: &Prefix) -> Option<&Ban> {
-        let is_v4 = matches!(prefix, Prefix::V4(_));
-        let wider =
-            self.lengths.range((is_v4, 0)..=(is_v4, prefix.prefix_len())).map(|((_, length), _)| *length);
-        let at = |length| self.active.get(&Prefix::new(prefix.addr(), length).ok()?.trunc());
-        wider.rev().find_map(at).map(|ban| &**ban)
+        let (is_v4, own) = length(prefix);
+        let around = |((v4, length), _): &((bool, u8), usize)| {
+            let network = (*v4 == is_v4 && *length <= own).then(|| Prefix::new(prefix.addr(), *length));
+            self.active.get(&network?.ok()?.trunc())
+        };
+        self.lengths.iter().rev().find_map(around).map(|ban| &**ban)
     }
 
     pub(super) fn keep_no_journal(&mut self) {

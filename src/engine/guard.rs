@@ -3,7 +3,7 @@
 
 use super::{Engine, Judgement, Line, SessionKey, Sighting};
 use crate::record::{self, Clock, Record, Repeat};
-use crate::rules::{Match, Matcher, Scratch};
+use crate::rules::{Match, Matcher, Scratch, Sieve};
 use crate::time::Time;
 
 /// The rules in force and all that is remembered, asked line by line.
@@ -58,7 +58,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// The line ended its file: what follows is not a repeat of it.
+    /// The line ended its file, or others were passed over: what follows is not a repeat of it.
     pub fn turn_over(&mut self) {
         self.previous.clear();
     }
@@ -79,10 +79,6 @@ impl Reader {
         line: &[u8],
         mut found: impl FnMut(&Record<'_>, &Record<'_>, Match<'m>, u32),
     ) -> bool {
-        if matcher.is_foreign(line) {
-            self.turn_over();
-            return false;
-        }
         let record = record::parse(line);
         let repeat = record::repeat(&record);
         if let Some(Repeat::Previous { count, .. }) = repeat {
@@ -159,7 +155,7 @@ impl Guard {
         self.sources[source].clock.time(&record::parse(line).stamp)
     }
 
-    /// The source's file ended: what follows is not a repeat of its last line.
+    /// The source's file ended, or lines were passed over: what follows is not a repeat of the last line.
     pub fn turn_over(&mut self, source: usize) {
         self.sources[source].reader.turn_over();
     }
@@ -167,6 +163,24 @@ impl Guard {
     /// Takes note of lines of a source that were judged before a stop, for a repeat of the last one.
     pub fn recall(&mut self, source: usize, lines: &[u8]) {
         self.sources[source].reader.recall(&self.matcher, lines);
+    }
+
+    /// Judges the lines of a source one by one, as [`Self::line`] does, and reports with each outcome its line.
+    pub fn lines(
+        &mut self,
+        source: usize,
+        bytes: &[u8],
+        when: When,
+        mut report: impl FnMut(&[u8], Outcome<'_>),
+    ) {
+        let mut sieve = Sieve::new(self.matcher.names(), bytes);
+        loop {
+            if sieve.pass_foreign() > 0 {
+                self.turn_over(source);
+            }
+            let Some(line) = sieve.next_line() else { return };
+            self.line(source, line, when, |outcome| report(line, outcome));
+        }
     }
 
     /// Judges one line of a source and reports what became of it in each rule set that knows it; true if any does.

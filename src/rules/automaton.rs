@@ -1,7 +1,7 @@
 //! The automaton that says which pattern matches a message: one load a byte, and less where a look ahead tells more.
 //!
-//! It is the dense automaton of `regex-automata`, written out anew with three kinds of stops, at which something better
-//! can be done than to go on byte by byte. Each says exactly what the bytes would have said:
+//! It is a table with three kinds of stops, at which something better can be done than to go on byte by byte. Each says
+//! exactly what the bytes would have said:
 //! - Long stretches of a pattern are plain text: behind the `F` and `a` of `Failed password for` every other byte ends
 //!   the search. Such a text is compared as a whole.
 //! - In `.*` every byte but a newline leads back to the same state: the newline is searched for.
@@ -12,7 +12,6 @@ use std::ops::Range;
 
 use foldhash::fast::RandomState;
 use memchr::memchr;
-use regex_automata::dfa::dense;
 
 use super::ending::{Candidate, Ending};
 use super::table::{DEAD, STOP, Table, narrow};
@@ -51,15 +50,13 @@ pub(super) struct Hit {
 }
 
 impl Automaton {
-    /// Takes over a dense automaton, with endings that may be used where they prove to be true; `None` if the
-    /// automaton may give up (none of ours does) or is too large to be numbered.
-    pub(super) fn new(dense: &dense::DFA<Vec<u32>>, candidates: &[Candidate]) -> Option<Self> {
-        let table = Table::new(dense)?;
+    /// Puts stops into a table, endings among them where they prove to be true.
+    pub(super) fn new(table: Table, candidates: &[Candidate]) -> Self {
         let stops = Stops::of(&table, candidates);
         let mut automaton = Self { table, stops: stops.list };
         automaton.put_stops(&stops.before);
         automaton.sort();
-        Some(automaton)
+        automaton
     }
 
     /// The first pattern that matches the message from its start to its end.
@@ -271,33 +268,21 @@ fn endings(
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use regex_automata::dfa::Automaton as _;
-    use regex_automata::{Anchored, Input};
 
-    use super::super::pattern;
+    use super::super::{pattern, subsets};
     use super::*;
 
-    fn dense(patterns: &[&str]) -> dense::DFA<Vec<u32>> {
+    fn table(patterns: &[&str]) -> Table {
         let hirs: Vec<_> = patterns.iter().map(|text| pattern::read(text, &[]).unwrap()).collect();
-        super::super::compile::dense(&hirs).unwrap()
+        subsets::table(&hirs).unwrap()
     }
 
     fn automaton(patterns: &[&str]) -> Automaton {
-        Automaton::new(&dense(patterns), &[]).unwrap()
+        Automaton::new(table(patterns), &[])
     }
 
     fn answer(automaton: &Automaton, message: &str) -> Option<usize> {
         automaton.which(message.as_bytes()).map(|hit| hit.pattern)
-    }
-
-    #[test]
-    fn the_first_pattern_that_matches_the_whole_message_wins() {
-        let automaton = automaton(&["^Failed password$", "^Failed .*$", "^(?:Failed)?$"]);
-        let which = |message: &str| answer(&automaton, message);
-        assert_eq!(which("Failed password"), Some(0));
-        assert_eq!(which("Failed passwords"), Some(1));
-        assert_eq!((which("Failed"), which("")), (Some(2), Some(2)));
-        assert_eq!((which("Faile"), which("failed password")), (None, None));
     }
 
     #[test]
@@ -329,7 +314,7 @@ mod tests {
             .collect();
         let candidates: Vec<_> =
             hirs.iter().enumerate().filter_map(|(n, hir)| Candidate::new(n, hir)).collect();
-        let automaton = Automaton::new(&super::super::compile::dense(&hirs).unwrap(), &candidates).unwrap();
+        let automaton = Automaton::new(subsets::table(&hirs).unwrap(), &candidates);
         assert!(automaton.stops.iter().any(|stop| matches!(stop, Stop::Endings(..))));
         let hit = |pattern, token| Some(Hit { pattern, token });
         assert_eq!(automaton.which(b"Failed for x from 192.0.2.7 port 1"), hit(0, Some(18..27)));
@@ -341,10 +326,9 @@ mod tests {
         #[test]
         fn it_answers_as_the_automaton_it_was_made_from(message in "(Failed|Fai|password|publickey| |for|from|[a-f]){0,6}") {
             let patterns = ["^Failed (?:password|publickey) for [a-e]*$", "^Fail.*(?:password)?$", "^(?:a|Failed)*$"];
-            let dense = dense(&patterns);
-            let input = Input::new(&message).anchored(Anchored::Yes);
-            let expected = dense.try_search_fwd(&input).unwrap().map(|found| found.pattern().as_usize());
-            prop_assert_eq!(answer(&Automaton::new(&dense, &[]).unwrap(), &message), expected);
+            let table = table(&patterns);
+            let end = table.walk(table.start, message.as_bytes()).and_then(|state| table.end(state));
+            prop_assert_eq!(answer(&Automaton::new(table, &[]), &message), end.map(|pattern| pattern as usize));
         }
     }
 }

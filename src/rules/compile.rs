@@ -2,9 +2,7 @@
 
 use std::net::IpAddr;
 
-use regex_automata::dfa::{StartKind, dense};
 use regex_automata::meta;
-use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Capture, Hir};
 
@@ -13,6 +11,7 @@ use super::ending::Candidate;
 use super::locate::{Locator, Scratch};
 use super::model::{AddressFrom, Effect, Fault, Format, Place, Rule, RuleSet, Severity};
 use super::pattern::{self, Unreadable};
+use super::subsets::{self, NFA_LIMIT};
 use crate::address;
 
 /// The longest message that is believed to be complete where a rule set for syslog does not say: programs cut their
@@ -25,13 +24,6 @@ pub(super) fn message_limit(set: &RuleSet) -> Option<usize> {
     let default = (set.format == Format::Syslog).then_some(DEFAULT_MESSAGE_LIMIT);
     set.message_limit.or(default)
 }
-
-/// A pattern written by a person compiles to some kilobytes; this refuses `\w{500}{500}`.
-const NFA_LIMIT: usize = 2 << 20;
-
-/// The dense automaton of a set may take this much; a set beyond it is matched by the general engine. The shipped
-/// sshd set takes 2.4 MB.
-const DENSE_LIMIT: usize = 4 << 20;
 
 /// One rule set, ready to be asked.
 #[derive(Debug)]
@@ -148,8 +140,8 @@ impl Which {
         let from_end = hirs.iter().enumerate().filter(|(pattern, _)| locators[*pattern].is_from_end());
         let endings: Vec<Candidate> =
             from_end.filter_map(|(pattern, hir)| Candidate::new(pattern, hir)).collect();
-        match dense(&bare).and_then(|dense| Automaton::new(&dense, &endings)) {
-            Some(automaton) => Ok(Self::Dense(Box::new(automaton))),
+        match subsets::table(&bare) {
+            Some(table) => Ok(Self::Dense(Box::new(Automaton::new(table, &endings)))),
             None => {
                 let regex = meta::Builder::new().configure(limits()).build_many_from_hir(&bare);
                 Ok(Self::General(Box::new(regex.map_err(|error| error.to_string())?)))
@@ -170,18 +162,6 @@ impl Which {
             Self::Nothing => None,
         }
     }
-}
-
-pub(super) fn dense(hirs: &[Hir]) -> Option<dense::DFA<Vec<u32>>> {
-    let config =
-        NFA::config().utf8(false).which_captures(WhichCaptures::None).nfa_size_limit(Some(NFA_LIMIT));
-    let nfa = thompson::Compiler::new().configure(config).build_many_from_hir(hirs).ok()?;
-    let config = dense::Config::new()
-        .start_kind(StartKind::Anchored)
-        .accelerate(false)
-        .dfa_size_limit(Some(DENSE_LIMIT))
-        .determinize_size_limit(Some(DENSE_LIMIT));
-    dense::Builder::new().configure(config).build_from_nfa(&nfa).ok()
 }
 
 /// Bounds of the general engine, for patterns that no automaton fits.

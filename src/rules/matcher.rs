@@ -5,16 +5,13 @@ use std::net::IpAddr;
 use std::sync::OnceLock;
 
 use foldhash::fast::RandomState;
-use regex_automata::util::prefilter::Prefilter;
-use regex_automata::{MatchKind, Span, meta};
+use regex_automata::meta;
 
 use super::compile::{Compiled, Found, user, user_finder};
 use super::locate::Scratch;
 use super::model::{Format, Rule, RuleSet};
+use super::sieve::Names;
 use crate::record::{self, Record};
-
-/// Part of all lines that say that another came again.
-const REPEATED: &[u8] = b"repeated";
 
 /// Rule sets in force, compiled, and looked up by program before any pattern runs.
 #[derive(Debug, Default)]
@@ -25,8 +22,7 @@ pub struct Matcher {
     raw: Vec<usize>,
     /// Sets asked where the layout has no room for a program's name.
     headed: Vec<usize>,
-    /// Finds the programs' names, and the word that every repeat line has; `None` where lines of any kind are looked at.
-    names: Option<Prefilter>,
+    names: Option<Names>,
     /// By set and rule, what finds the user; compiled when it is first asked for.
     users: Vec<Vec<OnceLock<Option<meta::Regex>>>>,
 }
@@ -71,17 +67,14 @@ impl Matcher {
         matcher
     }
 
-    fn find_names(&self) -> Option<Prefilter> {
-        let words: Vec<&[u8]> = self.by_program.keys().map(|name| &**name).chain([REPEATED]).collect();
-        self.raw.is_empty().then(|| Prefilter::new(MatchKind::LeftmostFirst, &words)).flatten()
+    fn find_names(&self) -> Option<Names> {
+        let programs = self.by_program.keys().map(|name| &**name);
+        self.raw.is_empty().then(|| Names::new(programs)).flatten()
     }
 
-    /// Whether the line is certainly of no interest, neither to a rule set nor as a repeat of another line: quicker than
-    /// to read its header. Only in a layout that names the program, so not behind a supervisor's stamp.
-    pub fn is_foreign(&self, line: &[u8]) -> bool {
-        let names_program = line.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'<');
-        let whole = Span { start: 0, end: line.len() };
-        names_program && self.names.as_ref().is_some_and(|names| names.find(line, whole).is_none())
+    /// What lines of interest hold; `None` where a set looks at lines of any kind.
+    pub fn names(&self) -> Option<Names> {
+        self.names.clone()
     }
 
     /// The rule sets in force.

@@ -10,7 +10,9 @@ mod matcher;
 mod model;
 mod pattern;
 mod readings;
+mod sieve;
 mod steps;
+mod subsets;
 mod table;
 mod witness;
 
@@ -22,3 +24,4 @@ pub use model::{
     AddressFrom, Ban, BanLength, Counts, Effect, Escalate, Evidence, Fault, Format, Place, Rule, RuleSet,
     Sample, Severity, Threshold, Weight,
 };
+pub use sieve::{Names, Sieve};

@@ -93,10 +93,14 @@ impl Step {
 
 /// How many bytes of the class stand at that end, `most` at the most.
 fn run(from: From, text: &[u8], bytes: &[bool; 256], most: usize) -> usize {
-    let holds = |byte: &&u8| bytes[usize::from(**byte)];
+    let most = most.min(text.len());
+    let other = |byte: &u8| !bytes[usize::from(*byte)];
     match from {
-        From::Start => text.iter().take(most).take_while(holds).count(),
-        From::End => text.iter().rev().take(most).take_while(holds).count(),
+        From::Start => text[..most].iter().position(other).unwrap_or(most),
+        From::End => {
+            let end = &text[text.len() - most..];
+            end.iter().rposition(other).map_or(most, |at| most - 1 - at)
+        }
     }
 }
 

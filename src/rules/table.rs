@@ -1,14 +1,8 @@
-//! A dense automaton written out as a table: states as rows, classes of bytes as columns.
+//! An automaton as a table: states as rows, classes of bytes as columns.
 
 use std::collections::HashSet;
 
 use foldhash::fast::RandomState;
-use regex_automata::Anchored;
-use regex_automata::dfa::{Automaton as _, dense};
-use regex_automata::util::primitives::StateID;
-use regex_automata::util::start;
-
-type Dense = dense::DFA<Vec<u32>>;
 
 /// Above all states: entries from here on are no states.
 pub(super) const STOP: u32 = 1 << 31;
@@ -33,25 +27,6 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Takes over a dense automaton; `None` if it may give up (none of ours does) or is too large to be numbered.
-    pub(super) fn new(dense: &Dense) -> Option<Self> {
-        let start = dense.start_state(&start::Config::new().anchored(Anchored::Yes)).ok()?;
-        let classes = dense.byte_classes();
-        let bytes: Vec<u8> =
-            classes.representatives(..).filter_map(regex_automata::util::alphabet::Unit::as_u8).collect();
-        let (states, numbers) = reached(dense, start, &bytes)?;
-        let row = bytes.len();
-        let entry = |state| numbers[place(dense, state)].map_or(DEAD, |number| number * narrow(row));
-        let entries = states.iter().flat_map(|&state| bytes.iter().map(move |&byte| (state, byte)));
-        Some(Self {
-            next: entries.map(|(state, byte)| entry(dense.next_state(state, byte))).collect(),
-            class: std::array::from_fn(|byte| classes.get(byte.to_le_bytes()[0])),
-            row,
-            start: 0,
-            ends: states.iter().map(|&state| pattern_at_end(dense, state)).collect(),
-        })
-    }
-
     /// The entry behind a state and a byte.
     pub(super) fn step(&self, state: u32, byte: u8) -> u32 {
         self.next[state as usize + usize::from(self.class[usize::from(byte)])]
@@ -111,57 +86,18 @@ impl Table {
     }
 }
 
-/// The states that messages can reach, and where [`place`] puts each, its number among them.
-fn reached(dense: &Dense, start: StateID, bytes: &[u8]) -> Option<(Vec<StateID>, Vec<Option<u32>>)> {
-    let (mut states, mut numbers) = (vec![start], Vec::new());
-    *at_place(&mut numbers, place(dense, start)) = Some(0);
-    let mut at = 0;
-    while let Some(&state) = states.get(at) {
-        for &byte in bytes {
-            let next = dense.next_state(state, byte);
-            if dense.is_quit_state(next) || states.len() * bytes.len() >= STOP as usize {
-                return None;
-            }
-            let number = at_place(&mut numbers, place(dense, next));
-            if number.is_none() && !dense.is_dead_state(next) {
-                *number = Some(narrow(states.len()));
-                states.push(next);
-            }
-        }
-        at += 1;
-    }
-    Some((states, numbers))
-}
-
-/// The number that the dense automaton itself gives to a state; its ids are those times the length of a row.
-fn place(dense: &Dense, state: StateID) -> usize {
-    state.as_usize() >> dense.stride2()
-}
-
-fn at_place(numbers: &mut Vec<Option<u32>>, place: usize) -> &mut Option<u32> {
-    if place >= numbers.len() {
-        numbers.resize(place + 1, None);
-    }
-    &mut numbers[place]
-}
-
-fn pattern_at_end(dense: &Dense, state: StateID) -> Option<u32> {
-    let end = dense.next_eoi_state(state);
-    dense.is_match_state(end).then(|| dense.match_pattern(end, 0).as_u32())
-}
-
 pub(super) fn narrow(number: usize) -> u32 {
     u32::try_from(number).expect("states are counted to stay below 2^31")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{compile, pattern};
+    use super::super::{pattern, subsets};
     use super::*;
 
     fn table(patterns: &[&str]) -> Table {
         let hirs: Vec<_> = patterns.iter().map(|text| pattern::read(text, &[]).unwrap()).collect();
-        Table::new(&compile::dense(&hirs).unwrap()).unwrap()
+        subsets::table(&hirs).unwrap()
     }
 
     #[test]

@@ -15,9 +15,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use self::tally::Tally;
 use super::args::Scan;
 use super::exit::{Exit, Failure, complain};
-use super::input::{Input, Log, logs};
+use super::input::{Input, Log, Part, logs};
 use crate::daemon::Setup;
 use crate::engine::{Guard, When};
+use crate::rules::Names;
 use crate::time::Time;
 
 /// Files smaller than this are read before a bar could be seen.
@@ -79,7 +80,7 @@ impl<'l> Replay<'l> {
 
     fn run(mut self) -> (Tally, Guard, Vec<Failure>) {
         match self.streams.len() {
-            1 => while self.read(0, Self::judge_stamped) {},
+            1 => while self.read(0, Self::judge_part) {},
             _ => self.merge(),
         }
         self.bar.finish_and_clear();
@@ -108,10 +109,11 @@ impl<'l> Replay<'l> {
     }
 
     /// Hands the lines of one log's next chunk to `each`; false when the log is used up.
-    fn read(&mut self, source: usize, each: fn(&mut Self, usize, &[u8])) -> bool {
+    fn read(&mut self, source: usize, each: fn(&mut Self, usize, &Part<'_>)) -> bool {
         let Some((mut input, path)) = self.next_input(source) else { return false };
         self.streams[source].queue.bytes.clear();
-        let read = input.each_line(path, |_, line| each(self, source, line));
+        let names = self.names(source);
+        let read = input.each_line(path, names, |part| each(self, source, &part));
         self.tally.saw(self.guard.stamp(source, input.tail()));
         if let Ok(Some(length)) = read {
             self.bar.inc(length as u64);
@@ -121,6 +123,12 @@ impl<'l> Replay<'l> {
         self.tally.too_long += input.dropped();
         self.failures.extend(read.err());
         true
+    }
+
+    /// What lines of interest hold. Where a log begins, its first stamp is of interest, and where several are merged, all.
+    fn names(&self, source: usize) -> Option<Names> {
+        let is_merged = self.streams.len() > 1;
+        (!is_merged && self.streams[source].begun).then(|| self.guard.matcher.names()).flatten()
     }
 
     /// The file being read, or the next one that can be opened.
@@ -138,7 +146,8 @@ impl<'l> Replay<'l> {
         }
     }
 
-    fn enqueue(&mut self, source: usize, line: &[u8]) {
+    fn enqueue(&mut self, source: usize, part: &Part<'_>) {
+        let Part::Line(_, line) = *part else { return };
         let stamp = self.stamp(source, line);
         let stream = &mut self.streams[source];
         stream.time = stamp.or(stream.time);
@@ -156,6 +165,17 @@ impl<'l> Replay<'l> {
             self.tally.saw(stamp);
         }
         stamp
+    }
+
+    fn judge_part(&mut self, source: usize, part: &Part<'_>) {
+        match *part {
+            Part::Line(_, line) => self.judge_stamped(source, line),
+            Part::Foreign(0) => {}
+            Part::Foreign(lines) => {
+                self.tally.lines += lines;
+                self.guard.turn_over(source);
+            }
+        }
     }
 
     fn judge_stamped(&mut self, source: usize, line: &[u8]) {
