@@ -4,6 +4,9 @@
 //! comparison that is due, or the connections of one new entry, or one batch of repair. So a ban never waits for more
 //! than one such thing.
 //!
+//! The first change goes out at once. After that the tool rests for thrice the time that it took, a moment at the most:
+//! a flood of bans gathers into few commands.
+//!
 //! A tool that fails is tried again with growing pauses. A refused batch is searched for the bad entries; they are
 //! reported and set aside until the next comparison. What is refused as a whole, as by a full table, waits with growing
 //! pauses, too, while comparisons, repairs and cuts go on.
@@ -21,6 +24,12 @@ use super::trouble::{Pace, Trouble};
 use super::worker::{Ending, Inbox, Shared};
 use super::{Backend, Change, Event, Failure, Foreign, Settings, Status, report};
 
+/// The tool rests this many times as long as it worked,
+const REST: u32 = 3;
+
+/// but no longer: a ban does not wait for more.
+const LONGEST_REST: Duration = Duration::from_millis(50);
+
 /// The thread's whole state; `run` is all there is to call.
 pub(super) struct Keeper {
     backend: Box<dyn Backend>,
@@ -32,6 +41,8 @@ pub(super) struct Keeper {
     pace: Pace,
     next_look: Instant,
     looked: Option<Instant>,
+    /// What changed is not carried out before.
+    rests_until: Instant,
     /// Whether `prepare` succeeded since the last failure or comparison.
     ready: bool,
     /// The tool does not work, or a comparison failed.
@@ -62,6 +73,7 @@ impl Keeper {
             pace,
             next_look: Instant::now(),
             looked: None,
+            rests_until: Instant::now(),
             ready: false,
             trouble: None,
             refusal: None,
@@ -141,6 +153,7 @@ impl Keeper {
                 look.min(refusal.next_attempt(self.pace))
             }
             None if !self.busy() => look,
+            None if self.ledger.repairs() == 0 && self.cuts.is_empty() => look.min(self.rests_until),
             _ => Instant::now(),
         }
     }
@@ -201,12 +214,13 @@ impl Keeper {
 
     /// Does a batch of removals and one of additions; a refusal of the one does not keep the other waiting.
     fn work_off(&mut self) -> Result<(), Failure> {
-        let waiting = |refusal: &Trouble| Instant::now() < refusal.next_attempt(self.pace);
+        let began = Instant::now();
+        let waiting = |refusal: &Trouble| began < refusal.next_attempt(self.pace);
         if self.ledger.changed() == 0 {
             self.refusal = None;
             return Ok(());
         }
-        if self.refusal.as_ref().is_some_and(waiting) {
+        if began < self.rests_until || self.refusal.as_ref().is_some_and(waiting) {
             return Ok(());
         }
         let limits = self.backend.limits();
@@ -218,6 +232,7 @@ impl Keeper {
             None if self.refusal.take().is_some() => self.works_again(),
             None => {}
         }
+        self.rests_until = Instant::now() + (began.elapsed() * REST).min(LONGEST_REST);
         Ok(())
     }
 

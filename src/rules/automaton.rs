@@ -138,11 +138,11 @@ impl Automaton {
             0 => rows[entry as usize / row].unwrap_or(DEAD),
             _ => entry,
         };
-        let next = order.iter().flat_map(|&state| self.table.entries(state));
-        let (next, ends) = (
-            next.map(|&entry| moved(entry)).collect(),
-            order.iter().map(|&state| self.table.end(state)).collect(),
-        );
+        let mut next = Vec::with_capacity(order.len() * row);
+        for &state in order {
+            next.extend(self.table.entries(state).iter().map(|&entry| moved(entry)));
+        }
+        let ends = order.iter().map(|&state| self.table.end(state)).collect();
         (self.table.next, self.table.ends) = (next, ends);
         self.table.start = moved(self.table.start);
         self.stops.iter_mut().filter_map(Stop::target_mut).for_each(|target| *target = moved(*target));

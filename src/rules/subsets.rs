@@ -47,6 +47,8 @@ struct Subsets {
     round: u32,
     /// Places to be looked at, and whether only at the end; empty between two uses.
     waiting: Vec<(StateID, bool)>,
+    /// Where places are gathered.
+    reached: Vec<StateID>,
 }
 
 /// The table of patterns that are anchored at both ends; `None` where they are too many or need more than that to be
@@ -73,6 +75,7 @@ impl Subsets {
             seen,
             round: 0,
             waiting: Vec::new(),
+            reached: Vec::new(),
         })
     }
 
@@ -133,7 +136,8 @@ impl Subsets {
         self.round += 2;
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.extend(from.iter().map(|&place| (place, false)));
-        let (mut places, mut end) = (Vec::with_capacity(from.len()), None);
+        let (mut places, mut end) = (std::mem::take(&mut self.reached), None);
+        places.clear();
         while let Some((place, at_end)) = waiting.pop() {
             let round = self.round + u32::from(!at_end);
             if self.seen[place] >= round {
@@ -156,9 +160,10 @@ impl Subsets {
                 }
             }
         }
-        self.waiting = waiting;
         places.sort_unstable();
-        Subset { places: places.into(), end }
+        let subset = Subset { places: places.as_slice().into(), end };
+        (self.waiting, self.reached) = (waiting, places);
+        subset
     }
 
     fn number(&mut self, subset: Subset) -> u32 {

@@ -39,9 +39,14 @@ pub(super) enum Table {
     Sessions,
 }
 
-/// What a row of such a table is about.
+/// What a row of such a table is about; in the order of the tables and of their keys.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Subject<'a>(Table, &'a str, Option<Prefix>, Option<SessionKey>);
+enum Subject<'a> {
+    History(Prefix),
+    Window(&'a str, Prefix),
+    Trust(Prefix),
+    Session(SessionKey),
+}
 
 /// What became of the ban on an offender.
 #[derive(Debug, Default)]
@@ -91,15 +96,20 @@ impl Table {
 fn subject(row: &Row) -> Option<Subject<'_>> {
     match row {
         Row::Ban(_) | Row::BanEnded { .. } => None,
-        Row::History { offender, .. } => Some(Subject(Table::Histories, "", Some(*offender), None)),
-        Row::Window { set, offender, .. } => Some(Subject(Table::Windows, set, Some(*offender), None)),
-        Row::Trust { offender, .. } => Some(Subject(Table::Trust, "", Some(*offender), None)),
-        Row::Session { key, .. } => Some(Subject(Table::Sessions, "", None, Some(*key))),
+        Row::History { offender, .. } => Some(Subject::History(*offender)),
+        Row::Window { set, offender, .. } => Some(Subject::Window(set, *offender)),
+        Row::Trust { offender, .. } => Some(Subject::Trust(*offender)),
+        Row::Session { key, .. } => Some(Subject::Session(*key)),
     }
 }
 
 fn table(row: &Row) -> Option<Table> {
-    subject(row).map(|subject| subject.0)
+    Some(match subject(row)? {
+        Subject::History(_) => Table::Histories,
+        Subject::Window(..) => Table::Windows,
+        Subject::Trust(_) => Table::Trust,
+        Subject::Session(_) => Table::Sessions,
+    })
 }
 
 impl Pending {
