@@ -2,8 +2,11 @@
 # CPU seconds of `portcullis scan` and of `rg -c` with the ten most common sshd failure patterns, on the same log, in
 # turns, each on one core: `bash benches/compare-rg.sh [BYTES [RUNS]]`.
 #
-# Ends with 1 when scan's median is above ripgrep's (Debian: `apt-get install ripgrep`). ripgrep only counts lines;
-# scan also finds addresses, keeps windows and decides.
+# ripgrep only counts lines; scan also finds addresses, keeps windows and decides. How much ripgrep needs depends on how
+# the patterns are written, so there are two files of them: plain ones, as people write them, and others that begin with
+# the text it searches fastest (`sshd[…]: Failed`).
+#
+# Ends with 1 when scan's median is above ripgrep's (Debian: `apt-get install ripgrep`) with either file.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,14 +30,21 @@ one() {
 
 median() { sort -n "$1" | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }'; }
 
+files=(benches/sshd-failures-plain.patterns benches/sshd-failures.patterns)
 for ((run = 0; run < runs; run++)); do
     one "$work/scan" "$program" scan -c "$work/portcullis.yaml" "$work/auth.log"
-    one "$work/rg" rg --threads 1 -c -f benches/sshd-failures.patterns "$work/auth.log"
+    for file in "${files[@]}"; do
+        one "$work/${file##*/}" rg --threads 1 -c -f "$file" "$work/auth.log"
+    done
 done
 scan=$(median "$work/scan")
-rg=$(median "$work/rg")
 lines=$(wc -l <"$work/auth.log")
 printf 'log: %s lines, %s bytes; median of %s runs, CPU seconds\n' "$lines" "$(stat -c %s "$work/auth.log")" "$runs"
 printf 'portcullis scan  %s  (%s lines a CPU second)\n' "$scan" "$(awk "BEGIN { printf \"%d\", $lines / $scan }")"
-printf 'rg -c            %s  (%s lines counted)\n' "$rg" "$(cat "$work/out")"
-awk "BEGIN { exit !($scan <= $rg) }"
+result=0
+for file in "${files[@]}"; do
+    rg=$(median "$work/${file##*/}")
+    printf 'rg -c            %s  (%s)\n' "$rg" "${file##*/}"
+    awk "BEGIN { exit !($scan <= $rg) }" || result=1
+done
+exit "$result"
