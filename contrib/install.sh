@@ -58,12 +58,23 @@ esac
 etc=$prefix/etc
 [ "$system:$prefix" = linux:/usr ] && etc=/etc
 
+# A program names its loader near its beginning.
+is_for_freebsd() {
+	[ -f "$1" ] && head -c 4096 "$1" | grep -aq /libexec/ld-elf.so.1
+}
+
+# One tree may hold the programs of both systems.
 target=${CARGO_TARGET_DIR:-$here/../target}
 built=$target/release/portcullis
-[ "$system:$host" = freebsd:linux ] && built=$target/x86_64-unknown-freebsd/release/portcullis
+crossed=$target/x86_64-unknown-freebsd/release/portcullis
+[ "$system" = freebsd ] && ! is_for_freebsd "$built" && is_for_freebsd "$crossed" && built=$crossed
 binary=${BINARY:-$built}
-[ "$action" = uninstall ] || [ -f "$binary" ] ||
-	die "there is no $binary; build it first: cargo build --release (or .ci/freebsd on Linux for FreeBSD)"
+if [ "$action" = install ]; then
+	[ -f "$binary" ] ||
+		die "there is no $binary; build it first: cargo build --release (or .ci/freebsd on Linux for FreeBSD)"
+	[ "$system" = linux ] || [ -n "${BINARY:-}" ] || is_for_freebsd "$binary" ||
+		die "$binary is no program for FreeBSD; build that first: cargo build --release there, or .ci/freebsd on Linux"
+fi
 
 ### How a thing is put in its place, or removed
 

@@ -184,6 +184,27 @@ fn a_rule_that_another_rules_peer_can_fool_is_refused_with_the_line_that_did_it(
 }
 
 /// A custom rule set gets the same treatment wherever it is put in force.
+/// Sets of one program see each other's lines: what the one knows to end in a peer's words, the other must not believe.
+#[test]
+fn a_rule_that_another_sets_message_can_fool_is_refused() {
+    let dir = Dir::new();
+    let sshd = rule_file("^Unable to negotiate .* from <ADDR>$", "Unable to negotiate x from 192.0.2.7");
+    dir.write("mine.yaml", sshd.replace("[myapp]", "[sshd]").replace("myapp[7]", "sshd[7]"));
+    let ran = dir.portcullis(["check", "mine.yaml"]).run();
+    assert_eq!(ran.code, 78, "{}", ran.out);
+    assert!(ran.out.contains("it is a message that rule set `sshd` knows"), "{}", ran.out);
+    let before = rule_file("^login failed from <ADDR> by <USER>$", "login failed from 192.0.2.7 by root");
+    let behind = rule_file("^login failed <USER> from <ADDR>$", "login failed root from 192.0.2.7");
+    dir.write("before.yaml", before);
+    dir.write("behind.yaml", behind.replace("name: myapp", "name: other"));
+    for file in ["before.yaml", "behind.yaml"] {
+        dir.portcullis(["check", file]).ok();
+    }
+    let ran = dir.portcullis(["check", "before.yaml", "behind.yaml"]).run();
+    assert_eq!(ran.code, 78, "{}", ran.out);
+    assert!(ran.out.contains("behind.yaml:10:"), "{}", ran.out);
+}
+
 #[test]
 fn a_rule_set_with_errors_is_not_used() {
     let dir = Dir::new();

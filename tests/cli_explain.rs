@@ -164,10 +164,11 @@ fn a_line_is_known_in_all_the_ways_in_which_people_paste_it() {
 
 #[test]
 fn a_message_at_the_cut_is_said_to_be_cut() {
-    let (head, lure) = ("Connection closed by invalid user ", " 8.8.8.8 port 22 [preauth]");
-    for (length, says) in
-        [(500, "reached 500 bytes, at which the program cuts"), (440, "at which loggers cut messages")]
-    {
+    let (head, lure) = ("Failed password for invalid user ", " from 8.8.8.8 port 22 ssh2");
+    for (length, says) in [
+        (500, "reached 500 bytes, from which on the program may have cut it"),
+        (440, "at which loggers cut messages"),
+    ] {
         let name = "a".repeat(length - head.len() - lure.len());
         let text = explain(&format!("Nov 22 14:38:31 gw sshd[29842]: {head}{name}{lure}"));
         assert_says(&text, &[says, "may be forged, so none is taken"]);

@@ -111,7 +111,7 @@ fn errors(head: &str, pattern: &str, line: &str, addr: &str) -> Vec<String> {
     );
     let (file, diagnostics) = RuleFile::read(Path::new("custom.yaml"), text.as_bytes());
     assert!(diagnostics.is_empty(), "{}", diagnostics[0]);
-    let faults = rules::check(&file.unwrap().set);
+    let faults = rules::check(&file.unwrap().set, &[]);
     faults.into_iter().filter(|fault| fault.severity == Severity::Error).map(|fault| fault.text).collect()
 }
 

@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
     let (file, told) = RuleFile::read(Path::new("fuzzed.yaml"), bytes);
     told.iter().for_each(|diagnostic| assert!(!diagnostic.to_string().is_empty()));
     if let Some(file) = file {
-        for fault in rules::check(&file.set) {
+        for fault in rules::check(&file.set, &[]) {
             assert!(!file.diagnose(&fault).to_string().is_empty());
         }
     }

@@ -8,7 +8,9 @@ use serde_json::json;
 use super::args::Check as Arguments;
 use super::exit::{Exit, Failure};
 use super::text::count;
-use crate::config::{self, Diagnostics, FileTrust, LONGEST_FILE, RuleFile, SHIPPED, read_trusted};
+use crate::config::{
+    self, Diagnostics, FileTrust, LONGEST_FILE, LoadedRules, RuleFile, SHIPPED, Shipped, read_trusted,
+};
 use crate::rules::{self, RuleSet, Severity};
 
 /// What was looked at, for the closing sentence.
@@ -23,12 +25,12 @@ struct Checked {
 /// Runs the command: 78 when there are errors; warnings do not matter.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
     let mut checked = Checked::default();
-    if arguments.files.is_empty() || arguments.config.config.is_some() {
-        checked.configuration(arguments.config.config.as_deref());
-    }
-    for path in &arguments.files {
-        checked.rule_file(path);
-    }
+    let with_config = arguments.files.is_empty() || arguments.config.config.is_some();
+    let mut known =
+        if with_config { checked.configuration(arguments.config.config.as_deref()) } else { shipped() };
+    let first = if with_config { 0 } else { known.len() };
+    known.extend(arguments.files.iter().filter_map(|path| checked.rule_file(path)));
+    (first..known.len()).for_each(|index| checked.set(&known, index));
     checked.diagnostics.sort();
     if arguments.json {
         checked.write_json(out)?;
@@ -38,33 +40,36 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
     Ok(if checked.diagnostics.has_errors() { Exit::Config } else { Exit::Ok })
 }
 
+fn shipped() -> Vec<LoadedRules> {
+    let read = |shipped: &Shipped| RuleFile::read(Path::new(shipped.path), shipped.text.as_bytes()).0;
+    let files = SHIPPED.iter().filter_map(read);
+    files.map(|file| LoadedRules { file, custom: false, by_default: true }).collect()
+}
+
 impl Checked {
-    fn configuration(&mut self, file: Option<&Path>) {
+    fn configuration(&mut self, file: Option<&Path>) -> Vec<LoadedRules> {
         let mut loaded = config::load(file, &SHIPPED, FileTrust::of_this_user());
         loaded.resolve();
-        for rules in &loaded.rules {
-            self.set(&rules.file);
-        }
         self.diagnostics.extend(loaded.diagnostics.iter().cloned());
+        loaded.rules
     }
 
-    fn rule_file(&mut self, path: &Path) {
-        let Some(bytes) = read_trusted(path, LONGEST_FILE, FileTrust::Advised, &mut self.diagnostics) else {
-            return;
-        };
+    fn rule_file(&mut self, path: &Path) -> Option<LoadedRules> {
+        let bytes = read_trusted(path, LONGEST_FILE, FileTrust::Advised, &mut self.diagnostics)?;
         let (file, told) = RuleFile::read(path, &bytes);
         self.diagnostics.extend(told);
-        if let Some(file) = &file {
-            self.set(file);
-        }
+        Some(LoadedRules { file: file?, custom: true, by_default: true })
     }
 
-    fn set(&mut self, file: &RuleFile) {
+    /// Checks one of the sets; the operator's own must not be fooled by what the others know.
+    fn set(&mut self, known: &[LoadedRules], index: usize) {
+        let LoadedRules { file, custom, .. } = &known[index];
+        let others: Vec<&RuleSet> = known.iter().filter(|_| *custom).map(|other| &other.file.set).collect();
         let set: &RuleSet = &file.set;
         self.sets += 1;
         self.rules += set.rules.len() as u64;
         self.samples += set.samples.len() as u64;
-        self.diagnostics.extend(rules::check(set).iter().map(|fault| file.diagnose(fault)));
+        self.diagnostics.extend(rules::check(set, &others).iter().map(|fault| file.diagnose(fault)));
     }
 
     fn write(&self, out: &mut dyn Write) -> std::io::Result<()> {

@@ -15,7 +15,7 @@ use crate::address;
 use crate::daemon::Setup;
 use crate::engine::{Guard, Outcome, Verdict, When, Why};
 use crate::record::{self, MAX_LINE, Record};
-use crate::rules::{BanLength, Counts, Effect, Evidence, Rule, RuleSet};
+use crate::rules::{AddressFrom, BanLength, Counts, Effect, Evidence, Rule, RuleSet};
 
 /// Runs the command; 1 when no rule knows the line.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
@@ -87,7 +87,7 @@ impl Told {
     fn new(setup: &Setup, line: &[u8], outcome: &Outcome<'_>) -> Self {
         let (set, rule) = (outcome.matched.set, outcome.matched.rule);
         let address = outcome.matched.address.map(|address| address.to_string());
-        let cut = address.is_none().then(|| cut(set, line, &outcome.record)).flatten();
+        let cut = address.is_none().then(|| cut(set, rule, line, &outcome.record)).flatten();
         let whose = cut.unwrap_or_else(|| whose(set.evidence, rule, address.as_deref()));
         Self { address, whose, verdict: verdict(setup, outcome), ..Self::of(set, rule) }
     }
@@ -144,6 +144,10 @@ fn whose(evidence: Evidence, rule: &Rule, address: Option<&str>) -> String {
             "{who}, so the packet said. It may be forged: the sender needed no answer for this line to appear, so \
              anybody can have sent it in the name of {who}."
         ),
+        (Some(who), Evidence::Handshake) if rule.address == AddressFrom::Confirmed => format!(
+            "{who}, if another line of the same session names it as well; else the line counts for nobody, since its end may \
+             be lost and what stands there be the peer's words."
+        ),
         (Some(who), Evidence::Handshake) => format!(
             "{who}. It is its own: the peer completed a TCP handshake, which nobody can do in another's name."
         ),
@@ -157,11 +161,12 @@ fn whose(evidence: Evidence, rule: &Rule, address: Option<&str>) -> String {
 }
 
 /// Why no address is taken from a message that may have lost its end.
-fn cut(set: &RuleSet, line: &[u8], record: &Record<'_>) -> Option<String> {
-    let limit = set.message_limit.filter(|&limit| record.message.len() >= limit);
+fn cut(set: &RuleSet, rule: &Rule, line: &[u8], record: &Record<'_>) -> Option<String> {
+    let limits = set.message_limit.into_iter().chain(rule.message_limit);
+    let limit = limits.min().filter(|&limit| record.message.len() >= limit);
     let who = match limit {
         Some(limit) => {
-            format!("This message has reached {limit} bytes, at which the program cuts its messages.")
+            format!("This message has reached {limit} bytes, from which on the program may have cut it.")
         }
         None if record::may_be_cut(line, record) => {
             "This message has a length at which loggers cut messages on their way.".to_owned()

@@ -18,7 +18,8 @@ pub(super) type Placed<T> = Vec<(usize, T)>;
 const EFFECTS: [(&str, Effect); 3] =
     [("offence", Effect::Offence), ("trust", Effect::Trust), ("ignore", Effect::Ignore)];
 const COUNTS: [(&str, Counts); 2] = [("session", Counts::Session), ("line", Counts::Line)];
-const ADDRESSES: [(&str, AddressFrom); 2] = [("line", AddressFrom::Line), ("session", AddressFrom::Session)];
+const ADDRESSES: [(&str, AddressFrom); 3] =
+    [("line", AddressFrom::Line), ("confirmed", AddressFrom::Confirmed), ("session", AddressFrom::Session)];
 
 /// What `<ADDR>` and `<HOST>` are taken for already.
 const TAKEN: [&str; 2] = ["ADDR", "HOST"];
@@ -107,6 +108,8 @@ fn rest(keys: &mut Keys<'_>, effect: Effect) -> Rule {
         weight: keys.or("weight", Weight::ONE, |item| weight(item, effect)),
         counts: keys.or("counts", Counts::Session, |item| item.word(&COUNTS)),
         address: keys.or("address", AddressFrom::Line, |item| item.word(&ADDRESSES)),
+        message_limit: super::rule_set::message_limit(keys),
+        ends_session: keys.or("ends_session", false, Item::boolean),
         enabled: keys.or("enabled", true, Item::boolean),
         advice: keys.or("advice", Vec::new(), |item| Some(item.texts())),
     }

@@ -72,7 +72,7 @@ fn head(keys: &mut Keys<'_>) -> RuleSet {
     let evidence = keys.or("evidence", Evidence::Handshake, |item| {
         item.word(&[("handshake", Evidence::Handshake), ("spoofable", Evidence::Spoofable)])
     });
-    let limit = keys.maybe("message_limit", |item| item.whole(MESSAGE_LIMITS));
+    let message_limit = message_limit(keys);
     let threshold = keys.maybe("threshold", |item| threshold(item, evidence));
     RuleSet {
         name: name.unwrap_or_default(),
@@ -80,7 +80,7 @@ fn head(keys: &mut Keys<'_>) -> RuleSet {
         programs,
         format,
         evidence,
-        message_limit: limit.and_then(|limit| usize::try_from(limit).ok()),
+        message_limit,
         threshold,
         ban: keys.maybe("ban", |item| ban(item, evidence, threshold)),
         fields: Vec::new(),
@@ -88,6 +88,12 @@ fn head(keys: &mut Keys<'_>) -> RuleSet {
         rules: Vec::new(),
         samples: Vec::new(),
     }
+}
+
+/// The length from which messages are taken for cut, of a set or a rule.
+pub(super) fn message_limit(keys: &mut Keys<'_>) -> Option<usize> {
+    let limit = keys.maybe("message_limit", |item| item.whole(MESSAGE_LIMITS));
+    limit.and_then(|limit| usize::try_from(limit).ok())
 }
 
 /// A name for people, logs and the command line.

@@ -29,7 +29,7 @@ mod tests {
                 shipped.path.ends_with(&format!("/{}.yaml", file.set.name)),
                 "the file has the set's name"
             );
-            let found = rules::check(&file.set).into_iter().map(|fault| file.diagnose(&fault));
+            let found = rules::check(&file.set, &[]).into_iter().map(|fault| file.diagnose(&fault));
             let all: Vec<String> = diagnostics.into_iter().chain(found).map(|d| d.to_string()).collect();
             assert!(all.is_empty(), "{}", all.join("\n"));
         }

@@ -38,7 +38,7 @@ pub enum Failure {
     Dead(PathBuf),
     /// The file system does not let us.
     #[error(
-        "you may not use {0}: root and the daemon's own user may, and members of the group that `control: {{group: …}}` \
+        "you may not use {0}: root and the daemon's own user may, and members of the group that `control: {{group: NAME}}` \
          names may ask `status`, `bans` and `why`"
     )]
     Denied(PathBuf),

@@ -31,13 +31,13 @@ pub enum BindError {
     /// Its directory is missing.
     #[error(
         "there is no directory {0} for the control socket: make it with `install -d -o root -m 0755 {0}`, as the start \
-         script does, or name another place in `control: {{socket: …}}`"
+         script does, or name another place in `control: {{socket: PATH}}`"
     )]
     NoDirectory(PathBuf),
     /// Its directory is open to others.
     #[error(
         "the control socket's directory {path} {why}, who could put a socket of their own there: `chown root {path}` \
-         and `chmod 755 {path}`, or name another place in `control: {{socket: …}}`"
+         and `chmod 755 {path}`, or name another place in `control: {{socket: PATH}}`"
     )]
     UnsafeDirectory {
         /// The directory.
@@ -47,14 +47,14 @@ pub enum BindError {
     },
     /// Somebody answers there.
     #[error(
-        "another daemon runs and has the control socket {0}: stop it first, or give this one a `control: {{socket: …}}` \
+        "another daemon runs and has the control socket {0}: stop it first, or give this one a `control: {{socket: PATH}}` \
          and a `state` of its own"
     )]
     Taken(PathBuf),
     /// There is something else in its place; it was left alone.
     #[error(
         "{0} is in the place of the control socket and is not one of ours; it was left alone: remove it, or name \
-         another place in `control: {{socket: …}}`"
+         another place in `control: {{socket: PATH}}`"
     )]
     InTheWay(PathBuf),
     /// The system refused.
@@ -119,7 +119,7 @@ fn close_to_others(path: &Path, group: Option<u32>) -> Result<(), BindError> {
     mode(0o600)?;
     let Some(group) = group else { return Ok(()) };
     chown(path, None, Some(group))
-        .map_err(failed(&format!("give (as `control: {{group: …}}` says) to group {group}"), path))?;
+        .map_err(failed(&format!("give (as `control: {{group: NAME}}` says) to group {group}"), path))?;
     mode(0o660)
 }
 

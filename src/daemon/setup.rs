@@ -47,7 +47,8 @@ impl Setup {
         let mut compiled = Vec::new();
         for set in &sets {
             let custom = loaded.rules[set.origin].custom;
-            let faults = if custom { rules::check(&set.set) } else { Vec::new() };
+            let others: Vec<&RuleSet> = sets.iter().map(|other| &other.set).collect();
+            let faults = if custom { rules::check(&set.set, &others) } else { Vec::new() };
             tell(&mut loaded, set.origin, &faults);
             match Compiled::new(&set.set) {
                 Ok(ready) => compiled.push((set.set.clone(), ready)),

@@ -74,6 +74,9 @@ pub struct SessionState {
     pub started: i64,
     /// Of its last line.
     pub last: i64,
+    /// Of the line that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<i64>,
     /// The peer, once a line named it.
     pub peer: Option<IpAddr>,
     /// Rule, as in `sshd/failed-password`, and tenths.

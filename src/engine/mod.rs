@@ -28,7 +28,7 @@ pub use spoof::Flood;
 pub use verdict::{Judgement, Refusal, Verdict, Why};
 
 use crate::address::{self, Prefix, PrefixSet};
-use crate::rules::{Counts, Effect, Evidence};
+use crate::rules::{AddressFrom, Counts, Effect, Evidence};
 use crate::time::Time;
 
 /// One match, at the time at which it counts.
@@ -126,11 +126,17 @@ impl Engine {
         let counts = rule.effect == Effect::Offence && fresh;
         let tenths = if counts { rule.weight.tenths().saturating_mul(sighting.count) } else { 0 };
         let Some(key) = sighting.session.filter(|_| rule.counts == Counts::Session) else {
-            return Due::new(sighting.address, tenths);
+            return Due::new(sighting.address.filter(|_| rule.address != AddressFrom::Confirmed), tenths);
         };
         let session = self.sessions.at(key, sighting.time);
+        if rule.address == AddressFrom::Confirmed && session.peer() != sighting.address {
+            return Due::new(None, tenths);
+        }
         session.meet(sighting.address);
         session.add(sighting.set, sighting.rule, tenths);
+        if rule.ends_session {
+            session.end(sighting.time);
+        }
         let Some(peer) = session.peer() else { return Due::new(None, tenths) };
         Due::new(Some(peer), session.take_due(sighting.set))
     }

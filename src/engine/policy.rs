@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::{self, Prefix, PrefixSet};
-use crate::rules::{Ban, Counts, Effect, Evidence, RuleSet, Threshold, Weight};
+use crate::rules::{AddressFrom, Ban, Counts, Effect, Evidence, Rule, RuleSet, Threshold, Weight};
 
 /// What holds for all rule sets.
 #[derive(Clone, Debug)]
@@ -77,17 +77,24 @@ pub struct RulePolicy {
     pub weight: Weight,
     /// Whether lines of a session corroborate each other.
     pub counts: Counts,
+    /// Where the peer's address comes from.
+    pub address: AddressFrom,
+    /// Whether it is the last line of its session.
+    pub ends_session: bool,
 }
 
 impl Policy {
     /// The policy of a rule set with the numbers that are in force.
     pub fn of(set: &RuleSet, threshold: Threshold, ban: Ban) -> Self {
         let names = set.rules.iter().map(|rule| format!("{}/{}", set.name, rule.id).into()).collect();
-        let rules = set
-            .rules
-            .iter()
-            .map(|r| RulePolicy { effect: r.effect, weight: r.weight, counts: r.counts })
-            .collect();
+        let policy = |rule: &Rule| RulePolicy {
+            effect: rule.effect,
+            weight: rule.weight,
+            counts: rule.counts,
+            address: rule.address,
+            ends_session: rule.ends_session,
+        };
+        let rules = set.rules.iter().map(policy).collect();
         Self { name: set.name.as_str().into(), evidence: set.evidence, threshold, ban, names, rules }
     }
 }

@@ -23,6 +23,9 @@ const QUIET: Duration = Duration::from_secs(180);
 /// And no login takes longer than this in all, however busy.
 const LONGEST: Duration = Duration::from_secs(600);
 
+/// So long after its last line, lines of an ended session may still come: two files have them in their own order.
+const LATE: Duration = Duration::from_secs(5);
+
 /// A session quiet for so long is forgotten. It has been over for long, but lines of several files may be out of order.
 const FORGET: Duration = Duration::from_secs(900);
 
@@ -57,6 +60,8 @@ impl SessionKey {
 pub(super) struct Session {
     started: Time,
     last: Time,
+    /// When its connection ended.
+    ended: Option<Time>,
     peer: Option<IpAddr>,
     /// Rule set, rule, tenths; an attempt is told in three lines at the most.
     counts: SmallVec<[(u16, u16, u32); 3]>,
@@ -127,13 +132,20 @@ impl Sessions {
 
 impl Session {
     fn new(time: Time) -> Self {
-        Self { started: time, last: time, peer: None, counts: SmallVec::new(), counted: SmallVec::new() }
+        let (counts, counted) = (SmallVec::new(), SmallVec::new());
+        Self { started: time, last: time, ended: None, peer: None, counts, counted }
     }
 
     /// Whether a line at `time` is from another process with the same pid; a clock set back ends it as well.
     fn is_over(&self, time: Time) -> bool {
         let old = |since: Time, most: Duration| time.since(since).is_some_and(|age| age > most);
-        old(self.last, QUIET) || old(self.started, LONGEST) || self.last > time.plus(QUIET)
+        let has_ended = self.ended.is_some_and(|ended| old(ended, LATE));
+        has_ended || old(self.last, QUIET) || old(self.started, LONGEST) || self.last > time.plus(QUIET)
+    }
+
+    /// The connection ended: its process id may soon be another's.
+    pub(super) fn end(&mut self, time: Time) {
+        self.ended.get_or_insert(time);
     }
 
     /// Learns the peer; another address than before means that the pid belongs to another connection.
@@ -186,6 +198,7 @@ impl Session {
         SessionState {
             started: self.started.as_millis(),
             last: self.last.as_millis(),
+            ended: self.ended.map(Time::as_millis),
             peer: self.peer,
             counts: self.counts.iter().filter_map(|(s, r, n)| Some((rule(*s, *r)?, *n))).collect(),
             counted: self.counted.iter().filter_map(|(s, n)| Some((name(*s)?, *n))).collect(),
@@ -202,6 +215,7 @@ impl Session {
         Self {
             started: Time::from_millis(state.started),
             last: Time::from_millis(state.last),
+            ended: state.ended.map(Time::from_millis),
             peer: state.peer,
             counts: state.counts.iter().filter_map(|(r, n)| rule(r).map(|(s, r)| (s, r, *n))).collect(),
             counted: state.counted.iter().filter_map(|(s, n)| Some((set(s)?, *n))).collect(),

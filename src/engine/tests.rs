@@ -11,7 +11,13 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn rule(effect: Effect) -> RulePolicy {
-    RulePolicy { effect, weight: Weight::ONE, counts: Counts::Session }
+    RulePolicy {
+        effect,
+        weight: Weight::ONE,
+        counts: Counts::Session,
+        address: AddressFrom::Line,
+        ends_session: false,
+    }
 }
 
 /// Rules 0 and 1 are offences, 2 trusts, 3 is ignored, 4 counts line by line.

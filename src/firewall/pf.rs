@@ -110,9 +110,10 @@ impl Pf {
         let run = self.tool.run(&["-s", "Running"], b"")?;
         match (run.code, run.stdout.is_empty()) {
             (0, _) => Ok(None),
-            (_, false) => {
-                Ok(Some("pf is not enabled, so the table blocks nobody: `service pf start`".to_owned()))
-            }
+            (_, false) => Ok(Some(
+                "pf is not enabled, so the table blocks nobody: `sysrc pf_enable=YES && service pf start`"
+                    .to_owned(),
+            )),
             (_, true) => Err(Failure::Broken(self.explain(&run, "show"))),
         }
     }

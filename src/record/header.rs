@@ -49,6 +49,10 @@ pub(super) fn raw<'a>(stamp: Stamp<'a>, host: &'a [u8], message: &'a [u8]) -> Re
 
 /// A syslog line with a tag.
 pub(super) fn signed<'a>(stamp: Stamp<'a>, host: &'a [u8], tag: Tag<'a>, text: &'a [u8]) -> Record<'a> {
+    if tag.program == b"kernel" && tag.pid.is_some() {
+        // `logger -i -t kernel`: no kernel has a pid.
+        return raw(stamp, host, text);
+    }
     let (program, message) = said(tag, text);
     Record { stamp, host, program: Some(program), pid: tag.pid, message, layout: Layout::Syslog }
 }

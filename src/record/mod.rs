@@ -253,6 +253,8 @@ mod tests {
         }
         assert_eq!(parts("Nov 22 14:38:31 gw kernel: [UFW BLOCK] IN=").3, "[UFW BLOCK] IN=");
         assert_eq!(parts("Nov 22 14:38:31 gw foo: [12345] x").3, "[12345] x", "only the kernel's");
+        assert_eq!(parts("Nov 22 14:38:31 gw kernel[5]: TCP: x").1, None, "a user's logger");
+        assert_eq!(parts("<7>1 2026-11-22T14:38:31Z gw kernel 5 - - TCP: x").1, None);
         assert_eq!(
             parts("Nov 22 14:38:31 gw /tmp/kernel[1]: x").1,
             Some("/tmp/kernel"),

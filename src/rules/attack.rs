@@ -5,6 +5,9 @@
 //! or `\w+`) is replaced by [`hostile`] texts: other addresses, the pattern's own words around them, copies of whole
 //! messages, blanks, brackets, long runs that make the logger cut the message so that the true end is lost. The whole
 //! rule set is then asked. An answer with another address than the true one refuses the rule that gave it.
+//!
+//! The messages that other rule sets describe for the same program are attacked as well: what one set knows to end in a
+//! peer's words, another must not take for its own.
 
 mod hostile;
 mod stretch;
@@ -36,6 +39,8 @@ const SLOW_CUTS: usize = 4;
 
 /// One honest message and the stretches of it that the peer chooses.
 struct Target {
+    /// The other set that it is from, if it is not one of the set's own.
+    other: Option<Rc<str>>,
     rule: usize,
     header: Vec<u8>,
     message: Vec<u8>,
@@ -53,22 +58,24 @@ struct Field {
 }
 
 /// Attacks every rule of the set; one fault for each rule that was fooled, with the line that did it.
-pub(super) fn attack(set: &RuleSet, compiled: &Compiled) -> Vec<Fault> {
-    let stretches: Vec<Option<Stretches>> =
-        set.rules.iter().map(|rule| Stretches::of(&rule.pattern, &set.fields)).collect();
-    let known = || stretches.iter().enumerate().filter_map(|(rule, known)| Some((rule, known.as_ref()?)));
-    let targets: Vec<Target> =
-        known().flat_map(|(rule, known)| targets(set, compiled, rule, known)).collect();
+pub(super) fn attack(set: &RuleSet, compiled: &Compiled, others: &[&RuleSet]) -> Vec<Fault> {
+    let stretches = stretches(set);
+    let mut targets: Vec<Target> =
+        stretches.iter().flat_map(|(rule, known)| targets(set, compiled, *rule, known)).collect();
     let mut unanchored = vec![None; set.rules.len()];
-    known().for_each(|(rule, known)| unanchored[rule] = begins_anywhere(&set.rules[rule], rule, known));
+    stretches.iter().for_each(|(rule, known)| {
+        unanchored[*rule] = begins_anywhere(&set.rules[*rule], *rule, known);
+    });
     let copies = copies(&targets);
+    targets
+        .extend(others.iter().filter(|other| share_program(set, other)).flat_map(|other| described(other)));
     let mut attack = Attack { set, compiled, fooled: unanchored, scratch: Scratch::default() };
     // Samples of one rule often differ only where the hostile text is put.
     let mut done = HashSet::new();
     for target in &targets {
         for field in &target.fields {
             let (before, behind) = (&target.message[..field.span.start], &target.message[field.span.end..]);
-            if done.insert((target.rule, field.stretch.at, before, behind)) {
+            if done.insert((&target.other, target.rule, field.stretch.at, before, behind)) {
                 attack.on(target, field, &copies);
             }
         }
@@ -76,10 +83,30 @@ pub(super) fn attack(set: &RuleSet, compiled: &Compiled) -> Vec<Fault> {
     attack.fooled.into_iter().flatten().collect()
 }
 
+/// The rules that can be taken apart.
+fn stretches(set: &RuleSet) -> Vec<(usize, Stretches)> {
+    let rules = set.rules.iter().enumerate();
+    rules.filter_map(|(rule, known)| Some((rule, Stretches::of(&known.pattern, &set.fields)?))).collect()
+}
+
+fn share_program(set: &RuleSet, other: &RuleSet) -> bool {
+    set.name != other.name && set.programs.iter().any(|program| other.programs.contains(program))
+}
+
+/// The messages of another set that name their peer.
+fn described(other: &RuleSet) -> Vec<Target> {
+    let Ok(compiled) = Compiled::with(other, |_| true) else { return Vec::new() };
+    let name: Rc<str> = other.name.as_str().into();
+    let stretches = stretches(other);
+    let all = stretches.iter().flat_map(|(rule, known)| targets(other, &compiled, *rule, known));
+    let named = all.filter(|target| target.peer.is_some());
+    named.map(|target| Target { other: Some(Rc::clone(&name)), ..target }).collect()
+}
+
 /// A text that takes whole messages is no beginning: the rule would match what ends in a peer's words.
 fn begins_anywhere(rule: &Rule, index: usize, stretches: &Stretches) -> Option<Fault> {
     let names_peer = stretches.all.iter().any(|stretch| stretch.belief == Belief::Address);
-    let leading = stretches.leading().filter(|_| names_peer && rule.address == AddressFrom::Line)?;
+    let leading = stretches.leading().filter(|_| names_peer && rule.address != AddressFrom::Session)?;
     let text = format!(
         "the pattern begins with `{}`, which takes any text: each message that ends in words of a peer's choosing could \
          match; begin with the program's own words",
@@ -139,9 +166,10 @@ impl Hostile<'_> {
         let line: String = String::from_utf8_lossy(&line).chars().take(600).collect();
         let remedy = self.field.remedy(self.field.filling(self.target, self.message), self.is_cut);
         // A line of another rule's can fool this one: then the stretch is not of this pattern.
-        let (whose, offset) = match self.target.rule == rule {
-            true => (String::new(), self.field.stretch.at),
-            false => (format!("in `{}`, ", set.rules[self.target.rule].id), 0),
+        let (whose, offset) = match &self.target.other {
+            None if self.target.rule == rule => (String::new(), self.field.stretch.at),
+            None => (format!("in `{}`, ", set.rules[self.target.rule].id), 0),
+            Some(other) => (format!("it is a message that rule set `{other}` knows; "), 0),
         };
         let text = format!(
             "the pattern can be fooled: {peer} can make this line appear, and the rule finds {found} in it: {line} \
@@ -174,7 +202,7 @@ fn targets(set: &RuleSet, compiled: &Compiled, rule: usize, stretches: &Stretche
         // A sample of a message that was cut names whom the attacker chose: no variant of it has a true peer.
         let honest = named == found.address;
         let peer = found.address;
-        honest.then_some(Target { rule, header, message, peer, token, fields })
+        honest.then_some(Target { other: None, rule, header, message, peer, token, fields })
     };
     messages.into_iter().filter_map(target).collect()
 }

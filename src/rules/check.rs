@@ -12,8 +12,9 @@ use crate::record;
 /// sshd cuts its messages at 500 bytes (log.c, `%.500s`), whatever a rule file says.
 const CUT_BY_SSHD: usize = 500;
 
-/// All that is wrong with a rule set; empty when nothing is.
-pub fn check(set: &RuleSet) -> Vec<Fault> {
+/// All that is wrong with a rule set; empty when nothing is. `others` are in force beside it: it must not be fooled by
+/// what they know of its programs.
+pub fn check(set: &RuleSet, others: &[&RuleSet]) -> Vec<Fault> {
     let compiled = match Compiled::with(set, |_| true) {
         Ok(compiled) => compiled,
         Err(faults) => return faults,
@@ -22,7 +23,7 @@ pub fn check(set: &RuleSet) -> Vec<Fault> {
     faults.extend(
         set.samples.iter().enumerate().filter_map(|(index, sample)| run(set, &compiled, index, sample)),
     );
-    faults.extend(attack::attack(set, &compiled));
+    faults.extend(attack::attack(set, &compiled, others));
     faults.extend(rules_without_samples(set));
     faults
 }

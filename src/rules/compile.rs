@@ -32,7 +32,8 @@ pub struct Compiled {
     locators: Vec<Locator>,
     /// For each pattern of `which`, the index of its rule in the set; disabled rules are not compiled.
     rules: Vec<usize>,
-    message_limit: usize,
+    /// Of each pattern, the length from which a message is taken for cut.
+    limits: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -78,17 +79,20 @@ impl Compiled {
         }
         let (hirs, locators): (Vec<Hir>, Vec<Locator>) = parts.into_iter().unzip();
         let which = Which::new(&hirs, &locators).map_err(|error| vec![too_large(&error)])?;
+        let of_set = message_limit(set).unwrap_or(usize::MAX);
+        let limit = |rule: &Rule| rule.message_limit.map_or(of_set, |own| own.min(of_set));
+        let limits = chosen.iter().map(|(_, rule)| limit(rule)).collect();
         let rules = chosen.iter().map(|&(index, _)| index).collect();
-        Ok(Self { which, locators, rules, message_limit: message_limit(set).unwrap_or(usize::MAX) })
+        Ok(Self { which, locators, rules, limits })
     }
 
     /// The first rule that matches the message, and its address.
     ///
-    /// `cut` says that a part of the line may be missing at its end; a message as long as the set's limit is
-    /// taken for cut in any case.
+    /// `cut` says that a part of the line may be missing at its end; a message as long as the limit of its rule or set
+    /// is taken for cut in any case.
     pub fn find(&self, scratch: &mut Scratch, message: &[u8], cut: bool) -> Option<Found> {
         let Hit { pattern, token } = self.which.of(message)?;
-        let cut = cut || message.len() >= self.message_limit;
+        let cut = cut || message.len() >= self.limits[pattern];
         let token = match token {
             // It was found from the end.
             Some(token) => Some(token).filter(|_| !cut),
@@ -102,10 +106,13 @@ impl Compiled {
     /// pattern as it is written.
     pub(super) fn find_as_written(&self, scratch: &mut Scratch, message: &[u8]) -> Option<Found> {
         let found = self.find(scratch, message, false)?;
-        if found.address.is_some() || message.len() >= self.message_limit {
+        if found.address.is_some() {
             return Some(found);
         }
         let Hit { pattern, .. } = self.which.of(message)?;
+        if message.len() >= self.limits[pattern] {
+            return Some(found);
+        }
         let token = self.locators[pattern].find_as_written(message);
         Some(Found { address: token.and_then(|range| address::parse(message.get(range)?)), ..found })
     }
@@ -222,9 +229,9 @@ fn unanchored(how: &str) -> String {
 fn address_fault(rule: &Rule) -> Option<String> {
     let named = pattern::addresses_named(&rule.pattern);
     match (rule.address, named) {
-        (AddressFrom::Line, 1) | (AddressFrom::Session, 0) => None,
+        (AddressFrom::Line | AddressFrom::Confirmed, 1) | (AddressFrom::Session, 0) => None,
         (AddressFrom::Line, 0) if rule.effect == Effect::Ignore => None,
-        (AddressFrom::Line, 0) => Some(
+        (AddressFrom::Line | AddressFrom::Confirmed, 0) => Some(
             "the pattern has no <ADDR>: mark where the peer's address stands, or say `address: session`"
                 .into(),
         ),

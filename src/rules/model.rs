@@ -49,6 +49,10 @@ pub struct Rule {
     pub counts: Counts,
     /// Where the peer's address comes from.
     pub address: AddressFrom,
+    /// The length from which messages of this rule are taken for cut, if that is less than what holds for the set.
+    pub message_limit: Option<usize>,
+    /// Whether such a line is the last of its session: what the same pid says later is another peer's.
+    pub ends_session: bool,
     /// Off only for rules that an operator has to ask for.
     pub enabled: bool,
     /// One or two sentences for operators.
@@ -116,6 +120,8 @@ pub enum AddressFrom {
     /// From `<ADDR>` in the pattern.
     #[default]
     Line,
+    /// From `<ADDR>`, but only where another line of the same session names the same peer.
+    Confirmed,
     /// The line names none: it is the one that the same session named in another line.
     Session,
 }

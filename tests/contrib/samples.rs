@@ -154,7 +154,8 @@ fn periodic(json: &str, code: u8, settings: &str) -> Ran {
     );
     script(&home.path().join("local/sbin/portcullis"), &bans);
     script(&home.path().join("etc/portcullis/portcullis.yaml"), "");
-    let defaults = "source_periodic_confs() { :; }\ncheck_yesno_period() { eval \"[ \\$$1 = YES ]\"; }\n";
+    let defaults = "source_periodic_confs() { :; }\ncheck_yesno_period() { eval \"[ \\$$1 = YES ]\"; }\n\
+                    service() { [ \"$*\" = 'portcullis enabled' ]; }\n";
     fs::write(home.path().join("periodic.conf"), format!("{defaults}{settings}\n")).unwrap();
     run(Command::new("sh").arg(home.path().join("530.portcullis")))
 }
@@ -171,6 +172,8 @@ fn the_security_mail_lists_bans_and_its_exit_code_says_how_interesting_it_is() {
     assert_eq!(periodic("[]", 0, "security_status_portcullis_config=/nonexistent").code, 2);
     let off = periodic("[]", 0, "security_status_portcullis_enable=NO");
     assert_eq!((off.code, off.stdout.as_str()), (0, ""));
+    let unused = periodic("", 69, "service() { false; }");
+    assert_eq!((unused.code, unused.stdout.as_str()), (0, ""), "installed, and not in use");
 }
 
 /// The sample with every key that stands behind a `#` switched on: `#allow:` is a key, `# Your` is prose.

@@ -190,7 +190,8 @@ impl Walk<'_> {
         }
     }
 
-    /// `None` where a peer has no choice: fixed words, numbers, and runs of a fixed length such as `[0-9a-f]{32}`.
+    /// `None` where a peer has no choice: fixed words, numbers, and runs of a fixed length such as `[0-9a-f]{32}` or
+    /// `\w{3}`; but `.{22}` states nothing.
     fn belief(&self, ast: &Ast, inner: &Found) -> Option<Belief> {
         if inner.iter().any(|(_, belief)| *belief == Belief::Address) {
             return Some(Belief::Nothing);
@@ -203,10 +204,11 @@ impl Walk<'_> {
             return Some(Belief::Nothing);
         };
         let (least, most) = (hir.properties().minimum_len(), hir.properties().maximum_len());
-        if is_fixed_text(ast) || (least == most && most.is_some()) {
+        let bytes = alphabet(&hir);
+        let is_word = !pattern::holds(&bytes, b' ') && !pattern::holds(&bytes, b'.');
+        if is_fixed_text(ast) || (is_word && least == most && most.is_some()) {
             return None;
         }
-        let bytes = alphabet(&hir);
         let numeric =
             bytes.iter().all(|range| (range.start()..=range.end()).all(|byte| NUMERIC.contains(&byte)));
         let holds_address = pattern::holds(&bytes, b'1')
@@ -264,6 +266,8 @@ mod tests {
             (r"^(?:\w+ )+x$", r"(?:\w+ )+", Nothing),
             (r"^(?:\w+\.?)+x$", r"(?:\w+\.?)+", Nothing),
             (r"^(?P<USER>\S+) x$", r"\S+", Nothing),
+            (r"^\S{3} x$", r"\S{3}", Nothing),
+            (r"^.{22} x$", r".{22}", Nothing),
             (r"^(?:<NAME>, )+x$", r"(?:<NAME>, )+", Alphabet),
             (r"^(?:<NAME>, \w+)+x$", r"(?:<NAME>, \w+)+", Nothing),
             (r"^<NAME> x$", r"<NAME>", Alphabet),

@@ -15,6 +15,8 @@ fn set(program: &str, pattern: &str) -> RuleSet {
         weight: Weight::ONE,
         counts: Counts::Session,
         address: AddressFrom::Line,
+        message_limit: None,
+        ends_session: false,
         enabled: true,
         means: "A test.".into(),
         advice: Vec::new(),
@@ -37,7 +39,7 @@ fn set(program: &str, pattern: &str) -> RuleSet {
 
 fn errors(set: &RuleSet) -> Vec<String> {
     let faults: Vec<Fault> =
-        check(set).into_iter().filter(|fault| fault.severity == Severity::Error).collect();
+        check(set, &[]).into_iter().filter(|fault| fault.severity == Severity::Error).collect();
     faults.into_iter().map(|fault| fault.text).collect()
 }
 
@@ -147,7 +149,7 @@ fn an_alphabet_is_believed_under_fields_only_and_the_refusal_says_so() {
         "postfix/smtpd",
         r"^warning: [-._\w]+\[<ADDR>\]: SASL (?:LOGIN|PLAIN) authentication failed: .*$",
     );
-    let faults = check(&bare);
+    let faults = check(&bare, &[]);
     let fault = faults.iter().find(|fault| fault.severity == Severity::Error).unwrap();
     assert_eq!(
         bare.rules[0].pattern.get(fault.offset..fault.offset + 8),

@@ -12,7 +12,13 @@ fn engine() -> Engine {
         threshold: Threshold { offences: 5, within: HOUR },
         ban: rules::Ban { length: BanLength::For(HOUR), escalate },
         names: vec!["sshd/failed-password".into()],
-        rules: vec![RulePolicy { effect: Effect::Offence, weight: Weight::ONE, counts: Counts::Session }],
+        rules: vec![RulePolicy {
+            effect: Effect::Offence,
+            weight: Weight::ONE,
+            counts: Counts::Session,
+            address: rules::AddressFrom::Line,
+            ends_session: false,
+        }],
     };
     Engine::new(Settings::default(), vec![policy])
 }
