@@ -22,24 +22,41 @@ const WORTH_COMPARING: usize = 4;
 /// How far a text is followed; patterns that a person wrote have no longer one.
 const LONGEST_TEXT: usize = 256;
 
+/// In an automaton that is ready, entries from here on are stops. Entries are of two bytes: half as much table is twice as
+/// much of it in the cache, and there are never more than some thousands of states.
+const STOPPED: u16 = 1 << 15;
+
 /// Says which of several patterns, all anchored at both ends, is the first that matches a whole message.
 #[derive(Debug)]
 pub(super) struct Automaton {
-    /// Entries may be stops: indices into `stops`, with [`STOP`] added. The first is [`DEAD`].
+    /// A row for each state: the numbers of the next states, or of stops, with [`STOPPED`] added. The first is for
+    /// messages that nothing can match.
+    next: Vec<u16>,
+    class: [u8; 256],
+    /// The length of a row.
+    row: usize,
+    start: u16,
+    /// For each state the pattern that matches if the message ends there.
+    ends: Vec<Option<u32>>,
+    stops: Vec<Stop<u16>>,
+}
+
+/// An automaton being made, whose entries are those of a table: stops have [`STOP`] added, and the first is [`DEAD`].
+struct Draft {
     table: Table,
-    stops: Vec<Stop>,
+    stops: Vec<Stop<u32>>,
 }
 
 /// Targets are entries.
 #[derive(Debug)]
-enum Stop {
+enum Stop<E> {
     Dead,
     /// Nothing can match but what goes on with this text, and then there.
-    Text(Box<[u8]>, u32),
+    Text(Box<[u8]>, E),
     /// Every byte but this leads back here; where it leads to, and which pattern matches at the end of the message.
-    Until(u8, u32, Option<u32>),
+    Until(u8, E, Option<u32>),
     /// If the rest is one of these, that pattern matches; if not, on to the state.
-    Endings(Vec<(Ending, u32)>, u32),
+    Endings(Vec<(Ending, u32)>, E),
 }
 
 /// A pattern that matches, and where its address stands if that was found on the way.
@@ -50,24 +67,27 @@ pub(super) struct Hit {
 }
 
 impl Automaton {
-    /// Puts stops into a table, endings among them where they prove to be true.
-    pub(super) fn new(table: Table, candidates: &[Candidate]) -> Self {
+    /// Puts stops into a table, endings among them where they prove to be true; `None` if it has too many states.
+    pub(super) fn new(table: Table, candidates: &[Candidate]) -> Option<Self> {
         let stops = Stops::of(&table, candidates);
-        let mut automaton = Self { table, stops: stops.list };
-        automaton.put_stops(&stops.before);
-        automaton.sort();
-        automaton
+        let mut draft = Draft { table, stops: stops.list };
+        draft.put_stops(&stops.before);
+        draft.sort();
+        draft.finished()
     }
 
     /// The first pattern that matches the message from its start to its end.
     pub(super) fn which(&self, message: &[u8]) -> Option<Hit> {
-        let (mut entry, mut rest) = (self.table.start, message);
+        let (mut entry, mut rest) = (self.start, message);
         loop {
-            while entry & STOP == 0 {
-                let Some((byte, behind)) = rest.split_first() else { return hit(self.table.end(entry)) };
-                (entry, rest) = (self.table.step(entry, *byte), behind);
+            while entry & STOPPED == 0 {
+                let Some((byte, behind)) = rest.split_first() else {
+                    return hit(self.ends[usize::from(entry)]);
+                };
+                let class = usize::from(self.class[usize::from(*byte)]);
+                (entry, rest) = (self.next[usize::from(entry) * self.row + class], behind);
             }
-            match &self.stops[(entry ^ STOP) as usize] {
+            match &self.stops[usize::from(entry ^ STOPPED)] {
                 Stop::Dead => return None,
                 Stop::Text(text, behind) => (entry, rest) = (*behind, rest.strip_prefix(&**text)?),
                 Stop::Until(byte, behind, end) => match memchr(*byte, rest) {
@@ -90,7 +110,27 @@ impl Automaton {
 
     /// Heap bytes of the table.
     pub(super) fn memory_usage(&self) -> usize {
-        size_of_val(&*self.table.next) + size_of_val(&*self.table.ends) + size_of_val(&*self.stops)
+        size_of_val(&*self.next) + size_of_val(&*self.ends) + size_of_val(&*self.stops)
+    }
+}
+
+impl Draft {
+    /// With entries of two bytes, if there are few enough.
+    fn finished(self) -> Option<Automaton> {
+        let Self { table, stops } = self;
+        let most = usize::from(STOPPED);
+        if table.ends.len() > most || stops.len() > most {
+            return None;
+        }
+        let short = |entry: u32| match entry & STOP {
+            0 => narrow_to_16(entry / narrow(table.row)),
+            _ => narrow_to_16(entry ^ STOP) | STOPPED,
+        };
+        let mut next = Vec::with_capacity(table.next.len());
+        next.extend(table.next.iter().map(|&entry| short(entry)));
+        let stops = stops.into_iter().map(|stop| stop.with_target(short)).collect();
+        let Table { class, row, start, ends, .. } = table;
+        Some(Automaton { next, class, row, start: short(start), ends, stops })
     }
 
     /// Lets all entries that lead to a state with a stop lead to the stop.
@@ -153,18 +193,32 @@ fn hit(pattern: Option<u32>) -> Option<Hit> {
     pattern.map(|pattern| Hit { pattern: pattern as usize, token: None })
 }
 
-impl Stop {
-    fn target_mut(&mut self) -> Option<&mut u32> {
+/// Of a number that was found to be small enough.
+fn narrow_to_16(number: u32) -> u16 {
+    u16::try_from(number).expect("states and stops are counted to stay below 2^15")
+}
+
+impl<E> Stop<E> {
+    fn target_mut(&mut self) -> Option<&mut E> {
         match self {
             Self::Dead => None,
             Self::Text(_, target) | Self::Until(_, target, _) | Self::Endings(_, target) => Some(target),
+        }
+    }
+
+    fn with_target<F>(self, new: impl Fn(E) -> F) -> Stop<F> {
+        match self {
+            Self::Dead => Stop::Dead,
+            Self::Text(text, target) => Stop::Text(text, new(target)),
+            Self::Until(byte, target, end) => Stop::Until(byte, new(target), end),
+            Self::Endings(endings, target) => Stop::Endings(endings, new(target)),
         }
     }
 }
 
 /// The stops of a table, and for each of its states the entry of the stop to make before it.
 struct Stops {
-    list: Vec<Stop>,
+    list: Vec<Stop<u32>>,
     before: Vec<Option<u32>>,
 }
 
@@ -192,7 +246,7 @@ impl Stops {
         stops
     }
 
-    fn add(&mut self, table: &Table, state: u32, stop: Stop) {
+    fn add(&mut self, table: &Table, state: u32, stop: Stop<u32>) {
         let before = &mut self.before[state as usize / table.row];
         if before.is_none() {
             *before = Some(STOP | narrow(self.list.len()));
@@ -221,7 +275,7 @@ fn only_way(table: &Table, state: u32) -> Option<(u8, u32)> {
     Some((only_byte(table, class)?, next))
 }
 
-fn until(table: &Table, state: u32) -> Option<Stop> {
+fn until(table: &Table, state: u32) -> Option<Stop<u32>> {
     let mut others = (0..).zip(table.entries(state)).filter(|(_, entry)| **entry != state);
     let (class, &behind) = others.next()?;
     if others.next().is_some() {
@@ -278,7 +332,7 @@ mod tests {
     }
 
     fn automaton(patterns: &[&str]) -> Automaton {
-        Automaton::new(table(patterns), &[])
+        Automaton::new(table(patterns), &[]).unwrap()
     }
 
     fn answer(automaton: &Automaton, message: &str) -> Option<usize> {
@@ -314,7 +368,7 @@ mod tests {
             .collect();
         let candidates: Vec<_> =
             hirs.iter().enumerate().filter_map(|(n, hir)| Candidate::new(n, hir)).collect();
-        let automaton = Automaton::new(subsets::table(&hirs).unwrap(), &candidates);
+        let automaton = Automaton::new(subsets::table(&hirs).unwrap(), &candidates).unwrap();
         assert!(automaton.stops.iter().any(|stop| matches!(stop, Stop::Endings(..))));
         let hit = |pattern, token| Some(Hit { pattern, token });
         assert_eq!(automaton.which(b"Failed for x from 192.0.2.7 port 1"), hit(0, Some(18..27)));
@@ -328,7 +382,7 @@ mod tests {
             let patterns = ["^Failed (?:password|publickey) for [a-e]*$", "^Fail.*(?:password)?$", "^(?:a|Failed)*$"];
             let table = table(&patterns);
             let end = table.walk(table.start, message.as_bytes()).and_then(|state| table.end(state));
-            prop_assert_eq!(answer(&Automaton::new(table, &[]), &message), end.map(|pattern| pattern as usize));
+            prop_assert_eq!(answer(&Automaton::new(table, &[]).unwrap(), &message), end.map(|pattern| pattern as usize));
         }
     }
 }

@@ -147,8 +147,8 @@ impl Which {
         let from_end = hirs.iter().enumerate().filter(|(pattern, _)| locators[*pattern].is_from_end());
         let endings: Vec<Candidate> =
             from_end.filter_map(|(pattern, hir)| Candidate::new(pattern, hir)).collect();
-        match subsets::table(&bare) {
-            Some(table) => Ok(Self::Dense(Box::new(Automaton::new(table, &endings)))),
+        match subsets::table(&bare).and_then(|table| Automaton::new(table, &endings)) {
+            Some(automaton) => Ok(Self::Dense(Box::new(automaton))),
             None => {
                 let regex = meta::Builder::new().configure(limits()).build_many_from_hir(&bare);
                 Ok(Self::General(Box::new(regex.map_err(|error| error.to_string())?)))
