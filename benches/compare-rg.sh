@@ -3,10 +3,11 @@
 # turns, each on one core: `bash benches/compare-rg.sh [BYTES [RUNS]]`.
 #
 # ripgrep only counts lines; scan also finds addresses, keeps windows and decides. How much ripgrep needs depends on how
-# the patterns are written, so there are two files of them: plain ones, as people write them, and others that begin with
-# the text it searches fastest (`sshd[…]: Failed`).
+# the patterns are written, so there are three files of them: strict ones, anchored at the stamp as a rule is, so that no
+# other program's text is counted; plain ones, as people write them for grep; and others that begin with the text that it
+# searches fastest (`sshd[…]: Failed`).
 #
-# Ends with 1 when scan's median is above ripgrep's (Debian: `apt-get install ripgrep`) with either file.
+# Ends with 1 when scan's median is above ripgrep's (Debian: `apt-get install ripgrep`) with any of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,7 +31,7 @@ one() {
 
 median() { sort -n "$1" | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }'; }
 
-files=(benches/sshd-failures-plain.patterns benches/sshd-failures.patterns)
+files=(benches/sshd-failures-strict.patterns benches/sshd-failures-plain.patterns benches/sshd-failures.patterns)
 for ((run = 0; run < runs; run++)); do
     one "$work/scan" "$program" scan -c "$work/portcullis.yaml" "$work/auth.log"
     for file in "${files[@]}"; do
