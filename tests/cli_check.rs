@@ -183,7 +183,6 @@ fn a_rule_that_another_rules_peer_can_fool_is_refused_with_the_line_that_did_it(
     assert!(ran.out.contains("(relayed for 203.0.113.66) by "), "{}", ran.out);
 }
 
-/// A custom rule set gets the same treatment wherever it is put in force.
 /// Sets of one program see each other's lines: what the one knows to end in a peer's words, the other must not believe.
 #[test]
 fn a_rule_that_another_sets_message_can_fool_is_refused() {
@@ -205,6 +204,7 @@ fn a_rule_that_another_sets_message_can_fool_is_refused() {
     assert!(ran.out.contains("behind.yaml:10:"), "{}", ran.out);
 }
 
+/// A custom rule set gets the same treatment wherever it is put in force.
 #[test]
 fn a_rule_set_with_errors_is_not_used() {
     let dir = Dir::new();

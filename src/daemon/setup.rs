@@ -44,11 +44,11 @@ impl Setup {
     pub fn load(file: Option<&Path>) -> Result<Self, Refused> {
         let mut loaded = config::load(file, &SHIPPED, FileTrust::of_this_user());
         let sets = loaded.resolve();
+        let in_force: Vec<&RuleSet> = sets.iter().map(|set| &set.set).collect();
         let mut compiled = Vec::new();
         for set in &sets {
             let custom = loaded.rules[set.origin].custom;
-            let others: Vec<&RuleSet> = sets.iter().map(|other| &other.set).collect();
-            let faults = if custom { rules::check(&set.set, &others) } else { Vec::new() };
+            let faults = if custom { rules::check(&set.set, &in_force) } else { Vec::new() };
             tell(&mut loaded, set.origin, &faults);
             match Compiled::new(&set.set) {
                 Ok(ready) => compiled.push((set.set.clone(), ready)),
