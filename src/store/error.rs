@@ -114,6 +114,10 @@ impl StoreError {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 Self::Damaged { path, cause: error.to_string() }
             }
+            // A schema format that SQLite does not know (prepare.c), for which it has no code of its own.
+            _ if error.to_string().contains("unsupported file format") => {
+                Self::Damaged { path, cause: error.to_string() }
+            }
             Some(ErrorCode::DiskFull) => Self::Full { path },
             Some(ErrorCode::ReadOnly) => Self::ReadOnly { path },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path },
