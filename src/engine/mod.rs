@@ -162,14 +162,13 @@ impl Engine {
             Err(why) => return Verdict::Ignored(why),
         };
         *counted = Some((offender, tenths));
-        let trusted = self.trust.holds(&self.settings, self.settings.offender.prefix(peer), time);
-        if trusted && policy.evidence == Evidence::Spoofable {
+        if policy.evidence == Evidence::Spoofable && self.is_trusted(peer, time) {
             return Verdict::Ignored(Why::Trusted);
         }
         if let Some(until) = self.bans.owned(&offender, &policy.name, time) {
             return Verdict::Ignored(Why::AlreadyBanned { until });
         }
-        let patience = if trusted { self.settings.trust.patience } else { 1 };
+        let patience = if self.is_trusted(peer, time) { self.settings.trust.patience } else { 1 };
         let threshold = policy.threshold.offences.saturating_mul(10).saturating_mul(patience);
         let seen = self.windows.add(sighting.set, offender, time, tenths, policy.threshold.within);
         if seen < threshold {
