@@ -67,37 +67,40 @@ pub fn display(prefix: &Prefix) -> String {
     }
 }
 
-/// Why this address can never be banned, if so: such a source is not a peer on the network, or is one's own.
-///
-/// The ranges are those of `facts/kernel.md` §10: RFC 1122 (0/8, 127/8), 3927, 5771, 1112 (240/4), 4291, 4193 not
-/// among them, since unique local addresses are ordinary peers.
+/// Sources that are no peers on the network, or one's own: RFC 1122 (0/8, 127/8), RFC 3927, RFC 5771, RFC 1112 (240/4),
+/// RFC 4291. Unique local addresses (RFC 4193) are ordinary peers.
+const SPECIAL: [(Prefix, &str); 11] = [
+    (v4([0, 0, 0, 0], 8), "unspecified"),
+    (v4([127, 0, 0, 0], 8), "loopback"),
+    (v4([169, 254, 0, 0], 16), "link-local"),
+    (v4([224, 0, 0, 0], 4), "multicast"),
+    (v4([255, 255, 255, 255], 32), "broadcast"),
+    (v4([240, 0, 0, 0], 4), "reserved"),
+    (v6(0, 128), "unspecified"),
+    (v6(1, 128), "loopback"),
+    (v6(0xfe80 << 112, 10), "link-local"),
+    (v6(0xff << 120, 8), "multicast"),
+    // What is read becomes IPv4 before.
+    (v6(0xffff << 32, 96), "IPv4-mapped"),
+];
+
+const fn v4([a, b, c, d]: [u8; 4], bits: u8) -> Prefix {
+    Prefix::new_assert(IpAddr::V4(Ipv4Addr::new(a, b, c, d)), bits)
+}
+
+const fn v6(number: u128, bits: u8) -> Prefix {
+    Prefix::new_assert(IpAddr::V6(Ipv6Addr::from_bits(number)), bits)
+}
+
+/// The special range that an address is in, if any: it can never be banned.
 pub fn unbannable(address: IpAddr) -> Option<&'static str> {
-    match address {
-        IpAddr::V4(v4) => unbannable_v4(v4),
-        IpAddr::V6(v6) => unbannable_v6(v6),
-    }
+    SPECIAL.iter().find(|(range, _)| range.contains(&address)).map(|&(_, name)| name)
 }
 
-fn unbannable_v4(address: Ipv4Addr) -> Option<&'static str> {
-    match address.octets() {
-        [0, ..] => Some("unspecified"),
-        [127, ..] => Some("loopback"),
-        [169, 254, ..] => Some("link-local"),
-        [224..=239, ..] => Some("multicast"),
-        [255, 255, 255, 255] => Some("broadcast"),
-        [240..=255, ..] => Some("reserved"),
-        _ => None,
-    }
-}
-
-fn unbannable_v6(address: Ipv6Addr) -> Option<&'static str> {
-    match address {
-        _ if address.is_unspecified() => Some("unspecified"),
-        _ if address.is_loopback() => Some("loopback"),
-        _ if address.is_unicast_link_local() => Some("link-local"),
-        _ if address.is_multicast() => Some("multicast"),
-        _ => address.to_ipv4_mapped().and_then(unbannable_v4),
-    }
+/// The first special range that a prefix is in, or that is in it.
+pub fn unbannable_in(prefix: &Prefix) -> Option<&'static str> {
+    let touches = |range: &Prefix| range.contains(prefix) || prefix.contains(range);
+    SPECIAL.iter().find(|(range, _)| touches(range)).map(|&(_, name)| name)
 }
 
 #[cfg(test)]
@@ -130,6 +133,7 @@ mod tests {
             ["0.1.2.3", "127.9.9.9", "169.254.1.1", "224.0.0.1", "239.1.1.1", "240.0.0.1", "255.255.255.255"]
         {
             assert!(unbannable(special.parse().unwrap()).is_some(), "{special}");
+            assert_eq!(unbannable_in(&host(special.parse().unwrap())), unbannable(special.parse().unwrap()));
         }
         for special in ["::", "::1", "fe80::1", "fe80:2::1", "febf::1", "ff02::1", "::ffff:127.0.0.1"] {
             assert!(unbannable(special.parse().unwrap()).is_some(), "{special}");
@@ -137,6 +141,23 @@ mod tests {
         for peer in ["10.0.0.1", "192.168.1.1", "1.1.1.1", "fd00::1", "2001:db8::1"] {
             assert_eq!(unbannable(peer.parse().unwrap()), None, "{peer}");
         }
+    }
+
+    #[test]
+    fn a_network_around_or_within_a_special_range_is_no_peer_either() {
+        for (prefix, name) in [
+            ("126.0.0.0/7", "loopback"),
+            ("127.0.0.0/24", "loopback"),
+            ("0.0.0.0/0", "unspecified"),
+            ("::/0", "unspecified"),
+            ("::/64", "unspecified"),
+            ("fe80::/64", "link-local"),
+            ("::fffe:0:0/95", "IPv4-mapped"),
+        ] {
+            assert_eq!(unbannable_in(&prefix.parse().unwrap()), Some(name), "{prefix}");
+        }
+        assert_eq!(unbannable_in(&"2001:db8::/32".parse().unwrap()), None);
+        assert_eq!(unbannable_in(&"192.0.2.0/24".parse().unwrap()), None);
     }
 
     #[test]

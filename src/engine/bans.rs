@@ -157,9 +157,7 @@ impl Bans {
     }
 
     fn next_nth(&self, policy: &Policy, offender: &Prefix, now: Time) -> u32 {
-        let Some(escalate) = policy.ban.escalate.filter(|_| policy.evidence == Evidence::Handshake) else {
-            return 1;
-        };
+        let Some(escalate) = policy.escalation() else { return 1 };
         let fresh = |history: &&History| now.since(history.last_end).is_none_or(|age| age < escalate.forget);
         self.history.get(offender).filter(fresh).map_or(1, |history| history.bans.saturating_add(1))
     }
@@ -309,8 +307,7 @@ fn length(prefix: &Prefix) -> (bool, u8) {
 /// The end of the nth ban: `for`, times the factor for each ban before, never beyond `max`.
 fn end(policy: &Policy, nth: u32, now: Time) -> Option<Time> {
     let BanLength::For(first) = policy.ban.length else { return None };
-    let escalate = policy.ban.escalate.filter(|_| policy.evidence == Evidence::Handshake);
-    let length = escalate.map_or(first, |escalate| {
+    let length = policy.escalation().map_or(first, |escalate| {
         let grown =
             first.as_secs_f64() * escalate.factor.max(1.0).powi(i32::try_from(nth - 1).unwrap_or(i32::MAX));
         // NaN and infinity included: what is not below the maximum is the maximum.

@@ -81,10 +81,9 @@ impl Reader {
     ) -> bool {
         let record = record::parse(line);
         let repeat = record::repeat(&record);
-        if let Some(Repeat::Previous { count, .. }) = repeat {
+        if let Some(previous @ Repeat::Previous { count, .. }) = repeat {
             let original = record::parse(&self.previous);
-            let is_of = repeat.is_some_and(|repeat| repeat.is_of(&original));
-            return is_of
+            return previous.is_of(&original)
                 && ask(matcher, &mut self.scratch, &self.previous, &original, |matched| {
                     found(&record, &original, matched, count);
                 });

@@ -94,13 +94,6 @@ impl Engine {
 
     /// Judges one match.
     pub fn observe(&mut self, sighting: &Sighting<'_>) -> Judgement {
-        let mut counted = None;
-        let verdict = self.verdict(sighting, &mut counted);
-        let (offender, tenths) = counted.unzip();
-        Judgement { offender, tenths: tenths.unwrap_or(0), verdict }
-    }
-
-    fn verdict(&mut self, sighting: &Sighting<'_>, counted: &mut Option<(Prefix, u32)>) -> Verdict {
         let rule = self.policies[sighting.set].rules[sighting.rule];
         let fresh = match rule.effect {
             Effect::Offence => self.settings.files < 2 || self.duplicates.is_new(sighting),
@@ -108,17 +101,16 @@ impl Engine {
         };
         let due = self.due(sighting, &rule, fresh);
         if let (Effect::Trust, Some(peer)) = (rule.effect, sighting.address) {
-            return self.trust(sighting, peer);
+            return self.trust(sighting, peer).into();
         }
-        match due {
-            Due::Counts(peer, tenths) => self.judge(sighting, peer, tenths, counted),
-            _ if !fresh => Verdict::Ignored(Why::SeenElsewhere),
-            Due::Nobody => Verdict::Ignored(Why::NoAddress),
-            Due::Nothing if rule.effect == Effect::Offence && rule.weight.tenths() > 0 => {
-                Verdict::Ignored(Why::SameAttempt)
-            }
-            Due::Nothing => Verdict::Ignored(Why::Harmless),
-        }
+        let why = match due {
+            Due::Counts(peer, tenths) => return self.judge(sighting, peer, tenths),
+            _ if !fresh => Why::SeenElsewhere,
+            Due::Nobody => Why::NoAddress,
+            Due::Nothing if rule.effect == Effect::Offence && rule.weight.tenths() > 0 => Why::SameAttempt,
+            Due::Nothing => Why::Harmless,
+        };
+        Verdict::Ignored(why).into()
     }
 
     /// What this line adds for whom, after its session has learned from it.
@@ -149,32 +141,36 @@ impl Engine {
         Verdict::Trusted(peer)
     }
 
-    fn judge(
-        &mut self,
-        sighting: &Sighting<'_>,
-        peer: IpAddr,
-        tenths: u32,
-        counted: &mut Option<(Prefix, u32)>,
-    ) -> Verdict {
+    fn judge(&mut self, sighting: &Sighting<'_>, peer: IpAddr, tenths: u32) -> Judgement {
+        let evidence = self.policies[sighting.set].evidence;
+        match self.settings.offender_of(peer, evidence) {
+            Ok(offender) => {
+                let verdict = self.weigh(sighting, peer, offender, tenths);
+                Judgement { offender: Some(offender), tenths, verdict }
+            }
+            Err(why) => Verdict::Ignored(why).into(),
+        }
+    }
+
+    fn weigh(&mut self, sighting: &Sighting<'_>, peer: IpAddr, offender: Prefix, tenths: u32) -> Verdict {
         let (policy, time) = (&self.policies[sighting.set], sighting.time);
-        let offender = match self.settings.offender_of(peer, policy.evidence) {
-            Ok(offender) => offender,
-            Err(why) => return Verdict::Ignored(why),
-        };
-        *counted = Some((offender, tenths));
         if policy.evidence == Evidence::Spoofable && self.is_trusted(peer, time) {
             return Verdict::Ignored(Why::Trusted);
         }
         if let Some(until) = self.bans.owned(&offender, &policy.name, time) {
             return Verdict::Ignored(Why::AlreadyBanned { until });
         }
-        let patience = if self.is_trusted(peer, time) { self.settings.trust.patience } else { 1 };
-        let threshold = policy.threshold.offences.saturating_mul(10).saturating_mul(patience);
+        let threshold = policy.needed(self.patience(peer, time));
         let seen = self.windows.add(sighting.set, offender, time, tenths, policy.threshold.within);
         if seen < threshold {
             return Verdict::Counted { tenths: seen, threshold };
         }
         self.ban_for(sighting, offender, seen)
+    }
+
+    /// How many times the threshold it takes to ban this address.
+    fn patience(&self, address: IpAddr, now: Time) -> u32 {
+        if self.is_trusted(address, now) { self.settings.trust.patience } else { 1 }
     }
 
     fn ban_for(&mut self, sighting: &Sighting<'_>, offender: Prefix, tenths: u32) -> Verdict {
@@ -255,13 +251,11 @@ impl Engine {
     /// How far the offender is in each rule set: name, tenths seen in the window, tenths needed.
     pub fn counters(&self, address: IpAddr, now: Time) -> Vec<(&str, u32, u32)> {
         let sets = self.policies.iter().enumerate();
-        let patience = if self.is_trusted(address, now) { self.settings.trust.patience } else { 1 };
+        let patience = self.patience(address, now);
         let counted = sets.filter_map(|(set, policy)| {
             let offender = self.settings.offender_of(address, policy.evidence).ok()?;
             let seen = self.windows.seen(set, &offender, now, policy.threshold.within);
-            (seen > 0).then(|| {
-                (&*policy.name, seen, policy.threshold.offences.saturating_mul(10).saturating_mul(patience))
-            })
+            (seen > 0).then(|| (&*policy.name, seen, policy.needed(patience)))
         });
         counted.collect()
     }
@@ -409,7 +403,7 @@ impl Settings {
         if self.allow.overlaps(prefix) {
             return Err(Refusal::Allowed);
         }
-        policy::unbannable_in(prefix).map_or(Ok(()), |range| Err(Refusal::Unbannable(range)))
+        address::unbannable_in(prefix).map_or(Ok(()), |range| Err(Refusal::Unbannable(range)))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::{self, Prefix, PrefixSet};
-use crate::rules::{AddressFrom, Ban, Counts, Effect, Evidence, Rule, RuleSet, Threshold, Weight};
+use crate::rules::{AddressFrom, Ban, Counts, Effect, Escalate, Evidence, Rule, RuleSet, Threshold, Weight};
 
 /// What holds for all rule sets.
 #[derive(Clone, Debug)]
@@ -97,6 +97,16 @@ impl Policy {
         let rules = set.rules.iter().map(policy).collect();
         Self { name: set.name.as_str().into(), evidence: set.evidence, threshold, ban, names, rules }
     }
+
+    /// What it takes to ban an offender that is given so many times the usual patience, in tenths of an offence.
+    pub(super) fn needed(&self, patience: u32) -> u32 {
+        self.threshold.offences.saturating_mul(10).saturating_mul(patience)
+    }
+
+    /// How bans grow. Never on evidence that may be forged: the address may be a bystander's.
+    pub(super) fn escalation(&self) -> Option<Escalate> {
+        self.ban.escalate.filter(|_| self.evidence == Evidence::Handshake)
+    }
 }
 
 impl Offender {
@@ -136,25 +146,4 @@ impl Default for Settings {
             files: 1,
         }
     }
-}
-
-/// The special range that a prefix touches, if any.
-pub(super) fn unbannable_in(prefix: &Prefix) -> Option<&'static str> {
-    const RANGES: [(&str, &str); 11] = [
-        ("0.0.0.0/8", "unspecified"),
-        ("127.0.0.0/8", "loopback"),
-        ("169.254.0.0/16", "link-local"),
-        ("224.0.0.0/4", "multicast"),
-        ("240.0.0.0/4", "reserved"),
-        ("::/128", "unspecified"),
-        ("::1/128", "loopback"),
-        ("fe80::/10", "link-local"),
-        ("ff00::/8", "multicast"),
-        ("::ffff:0.0.0.0/104", "unspecified"),
-        ("::ffff:127.0.0.0/104", "loopback"),
-    ];
-    let touches = |range: &str| {
-        range.parse().is_ok_and(|range: Prefix| range.contains(prefix) || prefix.contains(&range))
-    };
-    RANGES.iter().find(|(range, _)| touches(range)).map(|&(_, name)| name)
 }

@@ -152,7 +152,7 @@ impl Session {
     pub(super) fn meet(&mut self, address: Option<IpAddr>) {
         let Some(address) = address else { return };
         if self.peer.is_some_and(|peer| peer != address) {
-            *self = Self { last: self.last, ..Self::new(self.last) };
+            *self = Self::new(self.last);
         }
         self.peer = Some(address);
     }

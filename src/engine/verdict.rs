@@ -20,6 +20,13 @@ pub struct Judgement {
     pub verdict: Verdict,
 }
 
+impl From<Verdict> for Judgement {
+    /// A verdict that is about nobody.
+    fn from(verdict: Verdict) -> Self {
+        Self { offender: None, tenths: 0, verdict }
+    }
+}
+
 /// What follows from a sighting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(time, Some(at("2026-11-22T13:38:31.123Z")));
     }
 
-    /// mistakes.md: "at New Year lines became a year old, or a year in the future, and were dropped".
+    /// Other programs: "at New Year lines became a year old, or a year in the future, and were dropped".
     #[test]
     fn the_year_is_the_nearest_that_is_not_in_the_future() {
         let new_year = clock(BERLIN, "2026-12-31T23:10:00Z");
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(clock(BERLIN, "2026-11-23T00:00:00Z").time(&parse(b"<38>1 - gw a 1 - - x").stamp), None);
     }
 
-    /// mistakes.md: "an hour blind after the end of daylight saving".
+    /// Other programs: "an hour blind after the end of daylight saving".
     #[test]
     fn in_the_hour_that_comes_twice_a_jump_back_begins_the_second_pass() {
         let stamps = [

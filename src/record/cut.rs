@@ -21,9 +21,11 @@ struct Limit {
 /// `<7>`: some programs send neither stamp nor host.
 const LEAST: usize = 3;
 
-/// `<191>1 2026-11-22T14:38:31.123456+01:00 ` is 40 bytes; the host, of which the file may show a shorter form, gets 64
-/// and a blank, which is the longest name that Linux knows; RFC 5424 signs with two bytes more than `sshd[1]: `; and 29
-/// are for what the parser takes off a message: `[ID 800047 authpriv.warning] `, or the kernel's uptime.
+/// The longest header has:
+/// - 40 bytes of `<191>1 2026-11-22T14:38:31.123456+01:00 `
+/// - 65 of a host and a blank: Linux knows no longer name, and the file may show a shorter form of it
+/// - 2 by which RFC 5424's ` sshd 1 - - ` is longer than `sshd[1]: `
+/// - 29 that the parser takes off a message: `[ID 800047 authpriv.warning] `, or the kernel's uptime
 const MOST: usize = 40 + 65 + 2 + 29;
 
 /// `<7>Nov 22 14:38:31 ` and `<191>Nov 22 14:38:31 ` with a host of up to 24 bytes: what FreeBSD's syslogd forwards unless
@@ -33,12 +35,12 @@ const MOST_BSD: usize = 21 + 25;
 
 /// The limits of all loggers.
 ///
-/// Headers of all kinds would make the range at 480 so wide that sshd's longest honest `Invalid user` lines (404 bytes and
-/// more for 90 strange ones in a name) named nobody. So there the header is BSD's, as it is by default, or just the one
-/// that the file shows.
+/// At 480 the header is taken to be BSD's, the default, or the one that the file shows. Headers of all kinds would make
+/// that range so wide that sshd's longest honest `Invalid user` lines named nobody: a name of 90 bytes that the logger
+/// expands makes 404 of them.
 const LIMITS: [Limit; 6] = [
-    // busybox reads so much of the packets of its own host, `<38>Nov 22 14:38:31 sshd[29842]: …`, unless it was built
-    // otherwise (`FEATURE_SYSLOGD_READ_BUFFER_SIZE`). It also forwards them, so that any layout may show the cut.
+    // busybox reads this much of a packet of its own host, `<38>Nov 22 14:38:31 sshd[29842]: …`, unless it was built with
+    // another `FEATURE_SYSLOGD_READ_BUFFER_SIZE`. It also forwards them, so that any layout may show the cut.
     Limit { limit: 256, least: 19, most: 21 },
     // `syslogd -M 480`, FreeBSD's default for forwarding; RFC 5426 §3.2, over IPv4.
     Limit { limit: 480, least: LEAST_BSD, most: MOST_BSD },
@@ -55,7 +57,8 @@ const LIMITS: [Limit; 6] = [
 /// Buffers whose last byte or two are kept for a NUL or a newline.
 const SPARE: usize = 2;
 
-/// A line whose packet had the same header is shorter by `<191>` and a spare byte, or longer by what was added for a file.
+/// Where packet and line have the same header, the line lacks `<191>` and a spare byte, or has a byte or two more that
+/// were added for the file.
 const OWN_BELOW: usize = 6;
 const OWN_ABOVE: usize = 2;
 

@@ -4,8 +4,8 @@ use memchr::memchr;
 
 /// The longest line that is read, in bytes without its newline.
 ///
-/// No syslogd writes half as much (`facts/syslog.md` §4: at most 8,192 bytes of message). A longer line is dropped
-/// whole, never split: the second half of a split line would begin with a header that an attacker wrote.
+/// No syslogd writes half as much: the longest messages of FreeBSD 14's, rsyslog and metalog have 8,192 bytes. A longer
+/// line is dropped whole, never split: the second half of a split line would begin with a header that an attacker wrote.
 pub const MAX_LINE: usize = 16 * 1024;
 
 /// Collects the lines of one source out of chunks of any size.
@@ -155,7 +155,7 @@ mod tests {
         (whole, last.len() as u64, end, dropped as u64)
     }
 
-    /// mistakes.md: "byte 4096 starts a new line that an attacker wrote; a line over 64 KiB ended the reader".
+    /// Other programs: "byte 4096 starts a new line that an attacker wrote; a line over 64 KiB ended the reader".
     #[test]
     fn the_tail_of_an_overlong_line_never_becomes_a_line() {
         let forged = "Nov 22 14:38:31 gw sshd[1]: Failed password for root from 192.0.2.7 port 1 ssh2\n";

@@ -74,8 +74,7 @@ impl<'a> Record<'a> {
 
 /// Reads one line, without its newline. It never fails: a line with no known header is all message.
 ///
-/// The layout is decided for each line anew, so all of them may be mixed in one file. They are those of
-/// `facts/syslog.md` §1, §2 and §8.
+/// The layout is decided for each line anew, so all of them may be mixed in one file.
 pub fn parse(line: &[u8]) -> Record<'_> {
     let known = match line.first() {
         Some(b'A'..=b'Z') => stamp::bsd(line).map(|(stamp, rest)| header::read(stamp, rest)),
@@ -183,7 +182,7 @@ mod tests {
         assert_eq!(parts("Nov 22 14:38:31"), ("", None, None, ""));
     }
 
-    /// mistakes.md: "any service that logs client text into the same file can forge an sshd failure".
+    /// Other programs: "any service that logs client text into the same file can forge an sshd failure".
     #[test]
     fn text_of_a_message_never_becomes_the_header() {
         for (line, program) in [

@@ -4,9 +4,9 @@ use super::{Layout, Record};
 
 /// The most repeats that one line is believed to stand for.
 ///
-/// Any local user may write such a line behind somebody else's single failure (`facts/syslog.md` §3), and each repeat
-/// is work. 1,000 is above what is honest: syslogd reports at least every ten minutes, and one sshd session is closed
-/// after a handful of failures. What a forged count may still do to a threshold is for the engine to bound.
+/// Any local user may write such a line behind somebody else's single failure with logger(1), and each repeat is work.
+/// 1,000 is above what is honest: syslogd reports at least every ten minutes, and one sshd session is closed after a
+/// handful of failures. What a forged count may still do to a threshold is for the engine to bound.
 pub const MAX_REPEATS: u32 = 1000;
 
 /// What a repeat line repeats, and how often; the first time, which has a line of its own, is not counted.
@@ -97,7 +97,8 @@ impl Writer<'_> {
 /// | metalog | `                - Last output repeated twice -`, with no header; also `[sshd] Last output repeated 2 times` | a bare line; the program it repeats |
 /// | rsyslog | `gw sshd[7]: message repeated 2 times: [ Failed password …]` | the program it repeats |
 ///
-/// Sources: `facts/syslog.md` §3, syslog-ng `logwriter.c`, metalog `metalog.c` (`LAST_OUTPUT`), rsyslog `ratelimit.c`.
+/// Sources: FreeBSD `usr.sbin/syslogd/syslogd.c`, syslog-ng `logwriter.c`, metalog `metalog.c` (`LAST_OUTPUT`), rsyslog
+/// `ratelimit.c`.
 /// Old rsyslog's `sshd[7]: last message repeated 2 times` is not believed: any program may say that of another's line.
 pub fn repeat<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
     match record.message.first()? {
@@ -254,7 +255,7 @@ mod tests {
         assert_eq!(read(&cut), None, "its end may be lost");
     }
 
-    /// mistakes.md: a repeat counts, but only when the logger itself says so.
+    /// A repeat counts, but only when the logger itself says so.
     #[test]
     fn nobody_else_may_repeat() {
         for line in [
