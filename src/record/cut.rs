@@ -24,7 +24,7 @@ const LEAST: usize = 3;
 /// The longest header has:
 /// - 40 bytes of `<191>1 2026-11-22T14:38:31.123456+01:00 `
 /// - 65 of a host and a blank: Linux knows no longer name, and the file may show a shorter form of it
-/// - 2 by which RFC 5424's ` sshd 1 - - ` is longer than `sshd[1]: `
+/// - 2 by which RFC 5424's `sshd 1 - - ` is longer than `sshd[1]: `
 /// - 29 that the parser takes off a message: `[ID 800047 authpriv.warning] `, or the kernel's uptime
 const MOST: usize = 40 + 65 + 2 + 29;
 

@@ -78,20 +78,19 @@ impl Automaton {
 
     /// The first pattern that matches the message from its start to its end.
     pub(super) fn which(&self, message: &[u8]) -> Option<Hit> {
-        let (mut entry, mut rest) = (self.start, message);
+        let (mut entry, mut bytes) = (self.start, message.iter());
         loop {
             while entry & STOPPED == 0 {
-                let Some((byte, behind)) = rest.split_first() else {
-                    return hit(self.ends[usize::from(entry)]);
-                };
+                let Some(byte) = bytes.next() else { return hit(self.ends[usize::from(entry)]) };
                 let class = usize::from(self.class[usize::from(*byte)]);
-                (entry, rest) = (self.next[usize::from(entry) * self.row + class], behind);
+                entry = self.next[usize::from(entry) * self.row + class];
             }
+            let rest = bytes.as_slice();
             match &self.stops[usize::from(entry ^ STOPPED)] {
                 Stop::Dead => return None,
-                Stop::Text(text, behind) => (entry, rest) = (*behind, rest.strip_prefix(&**text)?),
+                Stop::Text(text, behind) => (entry, bytes) = (*behind, rest.strip_prefix(&**text)?.iter()),
                 Stop::Until(byte, behind, end) => match memchr(*byte, rest) {
-                    Some(at) => (entry, rest) = (*behind, &rest[at + 1..]),
+                    Some(at) => (entry, bytes) = (*behind, rest[at + 1..].iter()),
                     None => return hit(*end),
                 },
                 Stop::Endings(endings, behind) => {
