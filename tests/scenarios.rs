@@ -19,7 +19,7 @@
 //!   2026-11-22 15:20:00 ban 192.0.2.7 until 2026-11-22 16:20:00, the 1st, by sshd
 //! ```
 //!
-//! In lines, `{n}` is a number from 1, `{bsd}`, `{iso}` and `{5424}` are the stamp; a line without a stamp begins
+//! In lines, `{n}` is a number from 1, `{bsd}`, `{iso}`, `{5424}` and `{supervised}` are the stamp; a line without a stamp begins
 //! with `{bsd} gw `.
 
 use std::collections::{BTreeMap, HashMap};
@@ -196,6 +196,7 @@ impl<'s> Simulator<'s> {
         let stamps = [
             ("{bsd}", "%b %e %H:%M:%S"),
             ("{iso}", "%Y-%m-%dT%H:%M:%S.%6f%:z"),
+            ("{supervised}", "%Y-%m-%d %H:%M:%S.%9f"),
             ("{5424}", "<38>1 %Y-%m-%dT%H:%M:%S.%6f%:z"),
         ];
         let stamped = stamps.iter().any(|(mark, _)| template.contains(mark));

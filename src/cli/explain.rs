@@ -13,7 +13,7 @@ use super::pasted::{self, Reading};
 use super::text::{count, duration, printable, tenths, wrapped};
 use crate::address;
 use crate::daemon::Setup;
-use crate::engine::{Guard, Outcome, Verdict, When, Why};
+use crate::engine::{self, Guard, Outcome, Verdict, When, Why};
 use crate::record::{self, MAX_LINE, Record};
 use crate::rules::{AddressFrom, BanLength, Counts, Effect, Evidence, Rule, RuleSet};
 
@@ -88,8 +88,12 @@ impl Told {
         let (set, rule) = (outcome.matched.set, outcome.matched.rule);
         let address = outcome.matched.address.map(|address| address.to_string());
         let cut = address.is_none().then(|| cut(set, rule, line, &outcome.record)).flatten();
-        let whose = cut.unwrap_or_else(|| whose(set.evidence, rule, address.as_deref()));
-        Self { address, whose, verdict: verdict(setup, outcome), ..Self::of(set, rule) }
+        let evidence = outcome.evidence();
+        let whose = match address.as_deref().filter(|_| evidence != set.evidence) {
+            Some(who) => unsigned(who),
+            None => cut.unwrap_or_else(|| whose(set.evidence, rule, address.as_deref())),
+        };
+        Self { address, whose, evidence, verdict: verdict(setup, outcome), ..Self::of(set, rule) }
     }
 
     /// A line of which the header, or a part of it, was made up.
@@ -160,6 +164,16 @@ fn whose(evidence: Evidence, rule: &Rule, address: Option<&str>) -> String {
     }
 }
 
+/// Whose address stands in a line under a supervisor's stamp.
+fn unsigned(who: &str) -> String {
+    format!(
+        "{who}, so the line says, and nobody vouches for the line: its stamp is that of a supervisor such as multilog, which \
+         stamps each line that its service writes. A service that writes newlines which a peer sent, as `sshd -e` does, \
+         lets the peer write whole lines. So this counts as evidence that may be forged: a ban is short, never longer the \
+         next time, and few are made at a time. Let sshd log through syslog."
+    )
+}
+
 /// Why no address is taken from a message that may have lost its end.
 fn cut(set: &RuleSet, rule: &Rule, line: &[u8], record: &Record<'_>) -> Option<String> {
     let limits = set.message_limit.into_iter().chain(rule.message_limit);
@@ -181,7 +195,9 @@ fn cut(set: &RuleSet, rule: &Rule, line: &[u8], record: &Record<'_>) -> Option<S
 
 fn verdict(setup: &Setup, outcome: &Outcome<'_>) -> String {
     let policy = &setup.sets[outcome.matched.set_index];
-    let length = match policy.ban.length {
+    let ban =
+        if outcome.evidence() == policy.set.evidence { policy.ban } else { engine::doubtful(policy.ban) };
+    let length = match ban.length {
         BanLength::For(length) => format!("for {}", duration(length)),
         BanLength::Forever => "for ever".to_owned(),
     };
@@ -192,7 +208,7 @@ fn verdict(setup: &Setup, outcome: &Outcome<'_>) -> String {
             "It counts as {}. After {} within {within}, {offender} would be banned {length}{}.{}",
             offences(*seen),
             offences(*threshold),
-            escalation(policy.ban.escalate.is_some()),
+            escalation(ban.escalate.is_some()),
             caution(policy.set.evidence)
         ),
         Verdict::Banned { .. } => format!("This one line is enough: {offender} would be banned {length}."),

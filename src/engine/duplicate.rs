@@ -35,15 +35,15 @@ impl Duplicates {
         Self { lines: LinkedHashMap::default(), hasher: RandomState::default() }
     }
 
-    /// Whether this line tells of something that no other source has told of before.
-    pub(super) fn is_new(&mut self, sighting: &Sighting<'_>) -> bool {
+    /// How many times this line was written of which no other source has told before.
+    pub(super) fn unseen(&mut self, sighting: &Sighting<'_>) -> u32 {
         let key = self.hasher.hash_one((sighting.line, sighting.set));
         self.forget_old(sighting.time);
         let seen = self.lines.entry(key).or_insert_with(|| Seen { last: sighting.time, times: Vec::new() });
         seen.last = seen.last.max(sighting.time);
-        let new = seen.add(sighting.source, sighting.count);
+        let unseen = seen.add(sighting.source, sighting.count);
         self.lines.to_back(&key);
-        new
+        unseen
     }
 
     fn forget_old(&mut self, now: Time) {
@@ -55,17 +55,16 @@ impl Duplicates {
 }
 
 impl Seen {
-    fn add(&mut self, source: u16, count: u32) -> bool {
+    /// By how much the source now says more than any said before.
+    fn add(&mut self, source: u16, count: u32) -> u32 {
         let most = self.times.iter().map(|(_, times)| *times).max().unwrap_or(0);
-        match self.times.iter_mut().find(|(known, _)| *known == source) {
-            Some((_, times)) => {
-                *times = times.saturating_add(count);
-                *times > most
-            }
-            None => {
-                self.times.push((source, count));
-                count > most
-            }
-        }
+        let known = self.times.iter().position(|(known, _)| *known == source);
+        let at = known.unwrap_or_else(|| {
+            self.times.push((source, 0));
+            self.times.len() - 1
+        });
+        let times = &mut self.times[at].1;
+        *times = times.saturating_add(count);
+        times.saturating_sub(most)
     }
 }

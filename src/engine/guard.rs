@@ -3,7 +3,7 @@
 
 use super::{Engine, Judgement, Line, SessionKey, Sighting};
 use crate::record::{self, Clock, Record, Repeat};
-use crate::rules::{Match, Matcher, Scratch, Sieve};
+use crate::rules::{AddressFrom, Evidence, Format, Match, Matcher, RuleSet, Scratch, Sieve};
 use crate::time::Time;
 
 /// The rules in force and all that is remembered, asked line by line.
@@ -208,6 +208,20 @@ impl Guard {
     }
 }
 
+impl Outcome<'_> {
+    /// What the line is worth: what its rule set says, and less where the line itself may be forged.
+    pub fn evidence(&self) -> Evidence {
+        evidence(&self.record, self.matched.set)
+    }
+}
+
+/// What a line is worth in a rule set: a peer may have written lines under a supervisor's stamp, see
+/// [`record::Stamp::is_supervisors`]. Sets for raw lines know what they look at.
+fn evidence(record: &Record<'_>, set: &RuleSet) -> Evidence {
+    let may_be_forged = set.format == Format::Syslog && record.stamp.is_supervisors();
+    if may_be_forged { Evidence::Spoofable } else { set.evidence }
+}
+
 fn sighting<'a>(
     source: usize,
     record: &Record<'a>,
@@ -215,15 +229,22 @@ fn sighting<'a>(
     count: u32,
     time: Time,
 ) -> Sighting<'a> {
-    let program = record.program.unwrap_or_default();
+    let (host, program) = (record.host, record.program.unwrap_or_default());
+    let session = match record.pid {
+        Some(pid) => Some(SessionKey::new(host, program, pid)),
+        // Not for rules that need another line of the same connection: other connections would do.
+        None if matched.rule.address == AddressFrom::Confirmed => None,
+        None => matched.address.map(|peer| SessionKey::of_peer(host, program, peer)),
+    };
     Sighting {
         time,
         source: u16::try_from(source).unwrap_or(u16::MAX),
         set: matched.set_index,
         rule: matched.rule_index,
         address: matched.address,
-        session: record.pid.map(|pid| SessionKey::new(record.host, program, pid)),
+        session,
         line: Line { program: record.program, pid: record.pid, message: record.message },
+        evidence: evidence(record, matched.set),
         count,
     }
 }

@@ -22,7 +22,7 @@ use std::net::IpAddr;
 pub use bans::{Ban, History, Origin, Owner};
 pub use guard::{Guard, Outcome, Reader, When};
 pub use journal::{Row, Seen, SessionState};
-pub use policy::{Offender, Policy, RulePolicy, Settings, SpoofCaps, TrustPolicy};
+pub use policy::{Offender, Policy, RulePolicy, Settings, SpoofCaps, TrustPolicy, doubtful};
 pub use session::SessionKey;
 pub use spoof::Flood;
 pub use verdict::{Judgement, Refusal, Verdict, Why};
@@ -44,10 +44,12 @@ pub struct Sighting<'a> {
     pub rule: usize,
     /// The address in the line, if it names one for certain.
     pub address: Option<IpAddr>,
-    /// The connection the line belongs to; `None` when the line has no pid.
+    /// The connection the line belongs to; `None` when the line has no pid and names no address.
     pub session: Option<SessionKey>,
     /// What tells this line from others: program, pid and message, without time. Used across sources only.
     pub line: Line<'a>,
+    /// What the line is worth: what its rule set says, and less where the line itself may be forged.
+    pub evidence: Evidence,
     /// How many times the line was written: more than 1 behind "last message repeated".
     pub count: u32,
 }
@@ -67,7 +69,7 @@ pub struct Line<'a> {
 #[derive(Debug)]
 pub struct Engine {
     settings: Settings,
-    policies: Vec<Policy>,
+    policies: policy::Policies,
     sessions: session::Sessions,
     duplicates: duplicate::Duplicates,
     windows: window::Windows,
@@ -88,24 +90,24 @@ impl Engine {
             bans: bans::Bans::new(tracked),
             spoof: spoof::Spoof::default(),
             settings,
-            policies,
+            policies: policy::Policies::new(policies),
         }
     }
 
     /// Judges one match.
     pub fn observe(&mut self, sighting: &Sighting<'_>) -> Judgement {
-        let rule = self.policies[sighting.set].rules[sighting.rule];
-        let fresh = match rule.effect {
-            Effect::Offence => self.settings.files < 2 || self.duplicates.is_new(sighting),
-            Effect::Trust | Effect::Ignore => true,
+        let rule = self.policies.of(sighting.set, sighting.evidence).rules[sighting.rule];
+        let count = match rule.effect {
+            Effect::Offence if self.settings.files > 1 => self.duplicates.unseen(sighting),
+            _ => sighting.count,
         };
-        let due = self.due(sighting, &rule, fresh);
+        let due = self.due(sighting, &rule, count);
         if let (Effect::Trust, Some(peer)) = (rule.effect, sighting.address) {
             return self.trust(sighting, peer).into();
         }
         let why = match due {
             Due::Counts(peer, tenths) => return self.judge(sighting, peer, tenths),
-            _ if !fresh => Why::SeenElsewhere,
+            _ if count == 0 => Why::SeenElsewhere,
             Due::Nobody => Why::NoAddress,
             Due::Nothing if rule.effect == Effect::Offence && rule.weight.tenths() > 0 => Why::SameAttempt,
             Due::Nothing => Why::Harmless,
@@ -113,10 +115,10 @@ impl Engine {
         Verdict::Ignored(why).into()
     }
 
-    /// What this line adds for whom, after its session has learned from it.
-    fn due(&mut self, sighting: &Sighting<'_>, rule: &RulePolicy, fresh: bool) -> Due {
-        let counts = rule.effect == Effect::Offence && fresh;
-        let tenths = if counts { rule.weight.tenths().saturating_mul(sighting.count) } else { 0 };
+    /// What this line, written so many times, adds for whom, after its session has learned from it.
+    fn due(&mut self, sighting: &Sighting<'_>, rule: &RulePolicy, count: u32) -> Due {
+        let counts = rule.effect == Effect::Offence;
+        let tenths = if counts { rule.weight.tenths().saturating_mul(count) } else { 0 };
         let Some(key) = sighting.session.filter(|_| rule.counts == Counts::Session) else {
             return Due::new(sighting.address.filter(|_| rule.address != AddressFrom::Confirmed), tenths);
         };
@@ -134,7 +136,7 @@ impl Engine {
     }
 
     fn trust(&mut self, sighting: &Sighting<'_>, peer: IpAddr) -> Verdict {
-        if self.policies[sighting.set].evidence != Evidence::Handshake {
+        if sighting.evidence != Evidence::Handshake {
             return Verdict::Ignored(Why::Harmless);
         }
         self.trust.remember(self.settings.offender.prefix(peer), sighting.time);
@@ -142,8 +144,7 @@ impl Engine {
     }
 
     fn judge(&mut self, sighting: &Sighting<'_>, peer: IpAddr, tenths: u32) -> Judgement {
-        let evidence = self.policies[sighting.set].evidence;
-        match self.settings.offender_of(peer, evidence) {
+        match self.settings.offender_of(peer, sighting.evidence) {
             Ok(offender) => {
                 let verdict = self.weigh(sighting, peer, offender, tenths);
                 Judgement { offender: Some(offender), tenths, verdict }
@@ -153,7 +154,7 @@ impl Engine {
     }
 
     fn weigh(&mut self, sighting: &Sighting<'_>, peer: IpAddr, offender: Prefix, tenths: u32) -> Verdict {
-        let (policy, time) = (&self.policies[sighting.set], sighting.time);
+        let (policy, time) = (self.policies.of(sighting.set, sighting.evidence), sighting.time);
         if policy.evidence == Evidence::Spoofable && self.is_trusted(peer, time) {
             return Verdict::Ignored(Why::Trusted);
         }
@@ -174,7 +175,7 @@ impl Engine {
     }
 
     fn ban_for(&mut self, sighting: &Sighting<'_>, offender: Prefix, tenths: u32) -> Verdict {
-        let (policy, time) = (&self.policies[sighting.set], sighting.time);
+        let (policy, time) = (self.policies.of(sighting.set, sighting.evidence), sighting.time);
         if policy.evidence == Evidence::Spoofable {
             let banned = self.bans.spoofable_now(time);
             if let Err(flood) = self.spoof.allow(&self.settings.spoofable, banned, time) {
@@ -250,7 +251,7 @@ impl Engine {
 
     /// How far the offender is in each rule set: name, tenths seen in the window, tenths needed.
     pub fn counters(&self, address: IpAddr, now: Time) -> Vec<(&str, u32, u32)> {
-        let sets = self.policies.iter().enumerate();
+        let sets = self.policies().iter().enumerate();
         let patience = self.patience(address, now);
         let counted = sets.filter_map(|(set, policy)| {
             let offender = self.settings.offender_of(address, policy.evidence).ok()?;
@@ -274,13 +275,13 @@ impl Engine {
     /// on prefixes that hold a newly allowed address: these end now and are returned.
     pub fn reload(&mut self, settings: Settings, policies: Vec<Policy>, now: Time) -> Vec<Prefix> {
         let renamed: Vec<Option<usize>> = self
-            .policies
+            .policies()
             .iter()
             .map(|old| policies.iter().position(|new| new.name == old.name && new.evidence == old.evidence))
             .collect();
         self.windows.rename(&renamed);
-        self.sessions.rename(&self.policies, &policies);
-        self.policies = policies;
+        self.sessions.rename(self.policies.all(), &policies);
+        self.policies = policy::Policies::new(policies);
         self.settings_changed(settings, now)
     }
 
@@ -296,7 +297,7 @@ impl Engine {
 
     /// The policies in force.
     pub fn policies(&self) -> &[Policy] {
-        &self.policies
+        self.policies.all()
     }
 
     /// The settings in force.
@@ -309,9 +310,9 @@ impl Engine {
         // In a flood these are most: a vector that grew to hold them would take half as much again.
         let mut rows = Vec::with_capacity(self.windows.changed() + self.sessions.changed());
         self.bans.changes(&mut rows);
-        self.windows.changes(&self.policies, &mut rows);
+        self.windows.changes(self.policies.all(), &mut rows);
         self.trust.changes(&mut rows);
-        self.sessions.changes(&self.policies, &mut rows);
+        self.sessions.changes(self.policies.all(), &mut rows);
         rows
     }
 
@@ -341,12 +342,14 @@ impl Engine {
             Row::Ban(ban) => self.bans.restore(*ban),
             Row::History { offender, history: Some(history) } => self.bans.restore_history(offender, history),
             Row::Window { set, offender, seen } => {
-                if let Some(set) = index(&self.policies, &set) {
+                if let Some(set) = index(self.policies.all(), &set) {
                     self.windows.restore(set, offender, seen);
                 }
             }
             Row::Trust { offender, seen: Some(seen) } => self.trust.restore(offender, seen),
-            Row::Session { key, state: Some(state) } => self.sessions.restore(&self.policies, key, &state),
+            Row::Session { key, state: Some(state) } => {
+                self.sessions.restore(self.policies.all(), key, &state);
+            }
             Row::BanEnded { .. } | Row::History { .. } | Row::Trust { .. } | Row::Session { .. } => {}
         }
     }

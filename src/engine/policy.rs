@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::{self, Prefix, PrefixSet};
-use crate::rules::{AddressFrom, Ban, Counts, Effect, Escalate, Evidence, Rule, RuleSet, Threshold, Weight};
+use crate::rules::{
+    AddressFrom, Ban, BanLength, Counts, Effect, Escalate, Evidence, Rule, RuleSet, Threshold, Weight,
+};
 
 /// What holds for all rule sets.
 #[derive(Clone, Debug)]
@@ -83,6 +85,45 @@ pub struct RulePolicy {
     pub ends_session: bool,
 }
 
+/// The longest ban of a set for connections on a line that may be forged: as long as one for forged packets usually is.
+const DOUBTFUL_BAN: Duration = Duration::from_secs(600);
+
+/// The ban on a line that may be forged, in a set whose other lines cannot be.
+pub fn doubtful(ban: Ban) -> Ban {
+    let length = match ban.length {
+        BanLength::For(length) => length.min(DOUBTFUL_BAN),
+        BanLength::Forever => DOUBTFUL_BAN,
+    };
+    Ban { length: BanLength::For(length), escalate: None }
+}
+
+/// The policies of all rule sets, by the number of the set.
+#[derive(Debug)]
+pub(super) struct Policies {
+    all: Vec<Policy>,
+    /// The same where a line of the set may be forged.
+    doubtful: Vec<Policy>,
+}
+
+impl Policies {
+    pub(super) fn new(all: Vec<Policy>) -> Self {
+        let doubtful = all.iter().map(Policy::doubtful).collect();
+        Self { all, doubtful }
+    }
+
+    pub(super) fn all(&self) -> &[Policy] {
+        &self.all
+    }
+
+    /// The policy that decides about a line of a set on such evidence.
+    pub(super) fn of(&self, set: usize, evidence: Evidence) -> &Policy {
+        match evidence {
+            Evidence::Handshake => &self.all[set],
+            Evidence::Spoofable => &self.doubtful[set],
+        }
+    }
+}
+
 impl Policy {
     /// The policy of a rule set with the numbers that are in force.
     pub fn of(set: &RuleSet, threshold: Threshold, ban: Ban) -> Self {
@@ -96,6 +137,14 @@ impl Policy {
         };
         let rules = set.rules.iter().map(policy).collect();
         Self { name: set.name.as_str().into(), evidence: set.evidence, threshold, ban, names, rules }
+    }
+
+    /// The same policy for evidence that may be forged: bans are short and do not grow.
+    fn doubtful(&self) -> Self {
+        if self.evidence == Evidence::Spoofable {
+            return self.clone();
+        }
+        Self { evidence: Evidence::Spoofable, ban: doubtful(self.ban), ..self.clone() }
     }
 
     /// What it takes to ban an offender that is given so many times the usual patience, in tenths of an offence.

@@ -35,24 +35,40 @@ const MOST: usize = 16_384;
 /// Rules of one session that are counted apart; more are added to the last.
 const MOST_RULES: usize = 64;
 
-/// What makes lines one session: the host and program that wrote them, and the process id.
+/// What makes lines one session: the host and program that wrote them, and the process id. Where no process id is
+/// printed, all that a program says about one address of late is taken for one session, so that three lines about one
+/// guess are one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SessionKey {
-    /// A hash of host and program: many hosts may write to one file, and their pids overlap.
+    /// A hash of host and program: many hosts may write to one file, and their pids overlap. Of the address as well
+    /// where there is no process id.
     pub writer: u64,
-    /// The process id.
+    /// The process id, or 0, which is no process of sshd's.
     pub pid: u32,
 }
 
 impl SessionKey {
-    /// The session of a line; the hash (FNV-1a) is the same in every run, since it is stored.
+    /// The session of a line with a process id.
     pub fn new(host: &[u8], program: &[u8], pid: u32) -> Self {
-        let bytes = host.iter().chain(b"\0").chain(program);
-        let writer = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        Self { writer, pid }
+        Self { writer: hash(host.iter().chain(b"\0").chain(program)), pid }
     }
+
+    /// The session of a line without process id that names an address.
+    pub fn of_peer(host: &[u8], program: &[u8], peer: IpAddr) -> Self {
+        let address = match peer {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            IpAddr::V6(v6) => v6,
+        }
+        .octets();
+        Self { writer: hash(host.iter().chain(b"\0").chain(program).chain(b"\0").chain(&address)), pid: 0 }
+    }
+}
+
+/// FNV-1a, which is the same in every run, since keys are stored.
+fn hash<'b>(bytes: impl Iterator<Item = &'b u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// One connection.

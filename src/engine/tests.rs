@@ -84,9 +84,18 @@ impl Bench {
         let message = format!("{rule} {address} {pid}");
         let line = Line { program: Some(b"sshd"), pid: Some(pid), message: message.as_bytes() };
         let address = address.parse().ok();
-        let (time, source) = (self.now, self.source);
-        let judgement =
-            self.engine.observe(&Sighting { time, source, set, rule, address, session, line, count });
+        let (time, source, evidence) = (self.now, self.source, self.engine.policies()[set].evidence);
+        let judgement = self.engine.observe(&Sighting {
+            time,
+            source,
+            set,
+            rule,
+            address,
+            session,
+            line,
+            evidence,
+            count,
+        });
         self.offender = judgement.offender.map(|offender| offender.to_string()).unwrap_or_default();
         judgement.verdict
     }

@@ -15,7 +15,11 @@ pub(super) struct Tag<'a> {
 ///
 /// The tag is the first or the second word, or the third behind busybox's priority; anything else is raw text.
 pub(super) fn read<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
-    let rest = priority::skip(rest);
+    let (priority, rest) = priority::bracketed(rest);
+    Record { priority, ..behind_priority(stamp, rest) }
+}
+
+fn behind_priority<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
     let (first, after) = word(rest);
     let nobody = &rest[..0];
     if let Some(tag) = tag(first) {
@@ -44,7 +48,7 @@ fn busybox<'a>(stamp: Stamp<'a>, host: &'a [u8], rest: &'a [u8]) -> Record<'a> {
 
 /// A syslog line whose writer gave no name.
 pub(super) fn raw<'a>(stamp: Stamp<'a>, host: &'a [u8], message: &'a [u8]) -> Record<'a> {
-    Record { stamp, host, program: None, pid: None, message, layout: Layout::Syslog }
+    Record { stamp, priority: b"", host, program: None, pid: None, message, layout: Layout::Syslog }
 }
 
 /// A syslog line with a tag.
@@ -54,7 +58,8 @@ pub(super) fn signed<'a>(stamp: Stamp<'a>, host: &'a [u8], tag: Tag<'a>, text: &
         return raw(stamp, host, text);
     }
     let (program, message) = said(tag, text);
-    Record { stamp, host, program: Some(program), pid: tag.pid, message, layout: Layout::Syslog }
+    let (program, pid) = (Some(program), tag.pid);
+    Record { stamp, priority: b"", host, program, pid, message, layout: Layout::Syslog }
 }
 
 /// The program's one name, and its text without what the system put before it.

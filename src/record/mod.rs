@@ -32,6 +32,8 @@ pub use stamp::Stamp;
 pub struct Record<'a> {
     /// The time as printed, not yet understood; [`Clock::time`] does that.
     pub stamp: Stamp<'a>,
+    /// Facility and severity as printed (`auth.info`, `4.6`, RFC 5424's `38`); empty where they are not.
+    pub priority: &'a [u8],
     /// The host name as printed; empty where the layout has none.
     pub host: &'a [u8],
     /// The program's name without pid, `kernel` for all kernel lines; `None` where the line has none, see [`Layout`].
@@ -62,8 +64,9 @@ pub enum Layout {
 
 impl<'a> Record<'a> {
     fn unknown(line: &'a [u8]) -> Self {
-        let (stamp, host) = (Stamp::default(), &line[..0]);
-        Self { stamp, host, program: None, pid: None, message: line, layout: Layout::Unknown }
+        let (stamp, nobody) = (Stamp::default(), &line[..0]);
+        let (program, pid, layout) = (None, None, Layout::Unknown);
+        Self { stamp, priority: nobody, host: nobody, program, pid, message: line, layout }
     }
 
     /// Whether the line's layout has no place for a program, so that a rule set of any program may try the message.

@@ -42,14 +42,20 @@ pub(super) fn is_named(word: &[u8]) -> bool {
     FACILITIES.contains(&&word[..dot]) && SEVERITIES.contains(&&word[dot + 1..])
 }
 
-/// The text behind `<auth.info> ` or `<10.5> `, as FreeBSD's `syslogd -v` writes it between time and host.
+/// `auth.info` out of `<auth.info> `, or `10.5` out of `<10.5> `, as FreeBSD's `syslogd -v` writes it between time and
+/// host, and the text behind it; nothing where there is none.
 ///
 /// No host begins with `<`, so the inside need not be known by name: newer systems have newer facilities.
-pub(super) fn skip(rest: &[u8]) -> &[u8] {
-    let [b'<', inside @ ..] = rest else { return rest };
+pub(super) fn bracketed(rest: &[u8]) -> (&[u8], &[u8]) {
+    read_bracketed(rest).unwrap_or((&rest[..0], rest))
+}
+
+fn read_bracketed(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    let inside = rest.strip_prefix(b"<")?;
     let length =
         inside.iter().take(20).take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'.').count();
-    inside[length..].strip_prefix(b"> ").filter(|_| inside[..length].contains(&b'.')).unwrap_or(rest)
+    let (priority, rest) = inside.split_at(length);
+    priority.contains(&b'.').then_some((priority, rest.strip_prefix(b"> ")?))
 }
 
 #[cfg(test)]
@@ -78,11 +84,11 @@ mod tests {
     }
 
     #[test]
-    fn a_priority_in_brackets_is_skipped() {
-        assert_eq!(skip(b"<auth.info> gw x"), b"gw x");
-        assert_eq!(skip(b"<4.6> gw x"), b"gw x");
+    fn a_priority_in_brackets_is_taken_off() {
+        assert_eq!(bracketed(b"<auth.info> gw x"), (&b"auth.info"[..], &b"gw x"[..]));
+        assert_eq!(bracketed(b"<4.6> gw x"), (&b"4.6"[..], &b"gw x"[..]));
         for other in ["<38>1 x", "<auth info> gw", "<auth.info>gw", "gw <auth.info> x", "<", ""] {
-            assert_eq!(skip(other.as_bytes()), other.as_bytes());
+            assert_eq!(bracketed(other.as_bytes()), (&b""[..], other.as_bytes()));
         }
     }
 }

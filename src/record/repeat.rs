@@ -31,10 +31,12 @@ pub enum Repeat<'a> {
 /// The loggers that speak of the previous record, with what each says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writer<'a> {
-    /// syslogd, which says of which host the record is.
+    /// syslogd, which says of which host the record is, and of which priority if it prints priorities.
     Syslogd {
         /// The host that the record must be of.
         host: &'a [u8],
+        /// The priority that the record must have, if both lines show one.
+        priority: &'a [u8],
     },
     /// syslog-ng, which signs with the program and quotes the first bytes of the message.
     SyslogNg {
@@ -74,8 +76,11 @@ impl Repeat<'_> {
 impl Writer<'_> {
     fn may_mean(&self, previous: &Record<'_>) -> bool {
         match *self {
-            Self::Syslogd { host } => {
-                matches!(previous.layout, Layout::Syslog | Layout::Busybox) && previous.host == host
+            Self::Syslogd { host, priority } => {
+                let may_be =
+                    priority.is_empty() || previous.priority.is_empty() || previous.priority == priority;
+                let is_syslog = matches!(previous.layout, Layout::Syslog | Layout::Busybox);
+                is_syslog && previous.host == host && may_be
             }
             Self::SyslogNg { program, start } => {
                 previous.program == Some(program) && previous.message.starts_with(start)
@@ -115,7 +120,7 @@ fn syslogd<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
     let raw = matches!(record.layout, Layout::Syslog | Layout::Busybox) && record.program.is_none();
     let own = record.program == Some(b"syslogd") && record.pid.is_none();
     let (count, rest) = times(record.message.strip_prefix(b"last message repeated ")?)?;
-    let writer = Writer::Syslogd { host: record.host };
+    let writer = Writer::Syslogd { host: record.host, priority: record.priority };
     (rest.is_empty() && (raw || own)).then_some(Repeat::Previous { count, writer })
 }
 
@@ -184,8 +189,8 @@ mod tests {
         repeat(&parse(line.as_bytes()))
     }
 
-    fn syslogds(count: u32) -> Option<Repeat<'static>> {
-        Some(Repeat::Previous { count, writer: Writer::Syslogd { host: b"gw" } })
+    fn count(line: &str) -> Option<u32> {
+        read(line).map(|repeat| repeat.count())
     }
 
     fn is_of(repeat: &str, previous: &str) -> bool {
@@ -200,7 +205,7 @@ mod tests {
             "Nov 22 14:38:31 gw syslogd: last message repeated 3 times",
             "<38>1 2026-11-22T14:38:31.123456+01:00 gw syslogd - - - last message repeated 3 times",
         ] {
-            assert_eq!(read(line), syslogds(3), "{line}");
+            assert_eq!(count(line), Some(3), "{line}");
             assert!(is_of(line, "Nov 22 14:38:31 gw sshd[7]: x"));
             assert!(!is_of(line, "no header"));
             assert!(
@@ -208,14 +213,34 @@ mod tests {
                 "one file may have lines of many hosts"
             );
         }
-        assert_eq!(read("Nov 22 14:38:31 gw syslogd: last message repeated 1 times"), syslogds(1));
+        assert_eq!(count("Nov 22 14:38:31 gw syslogd: last message repeated 1 times"), Some(1));
+    }
+
+    /// syslogd prints the priority of the line that came again.
+    #[test]
+    fn a_repeat_of_another_priority_is_of_another_line() {
+        let stamp = "2026-11-22T14:38:31.123456+01:00 gw";
+        for (previous, repeat, want) in [
+            (format!("<38>1 {stamp} sshd 7 - - x"), format!("<38>1 {stamp} syslogd - - - "), true),
+            (format!("<38>1 {stamp} sshd 7 - - x"), format!("<30>1 {stamp} syslogd - - - "), false),
+            ("Nov 22 14:38:31 <4.6> gw sshd[7]: x".into(), "Nov 22 14:38:32 <4.6> gw syslogd: ".into(), true),
+            (
+                "Nov 22 14:38:31 <4.6> gw sshd[7]: x".into(),
+                "Nov 22 14:38:32 <3.5> gw syslogd: ".into(),
+                false,
+            ),
+            ("Nov 22 14:38:31 <4.6> gw sshd[7]: x".into(), "Nov 22 14:38:32 <3.5> gw ".into(), false),
+        ] {
+            let repeat = format!("{repeat}last message repeated 20 times");
+            assert_eq!(is_of(&repeat, &previous), want, "{repeat} after {previous}");
+        }
     }
 
     #[test]
     fn syslog_ngs_repeats_are_of_the_program_and_text_that_they_name() {
         let line = "Nov 22 14:38:31 gw sshd[9]: Last message 'Failed password for ' repeated 2 times, suppressed by \
                     syslog-ng on gw";
-        assert_eq!(read(line).map(|repeat| repeat.count()), Some(2));
+        assert_eq!(count(line), Some(2));
         assert!(is_of(
             line,
             "Nov 22 14:38:31 gw sshd[7]: Failed password for root from 192.0.2.7 port 1 ssh2"
@@ -231,8 +256,8 @@ mod tests {
             "                - Last output repeated twice -",
             "Nov 22 14:38:31 [sshd] Last output repeated 7 times",
         );
-        assert_eq!(read(bare).map(|repeat| repeat.count()), Some(1), "it was there once already");
-        assert_eq!(read(signed).map(|repeat| repeat.count()), Some(7));
+        assert_eq!(count(bare), Some(1), "it was there once already");
+        assert_eq!(count(signed), Some(7));
         for (line, previous, want) in [
             (bare, "Nov 22 14:38:31 [sshd] x", true),
             (bare, "Nov 22 14:38:31 gw sshd[7]: x", false),
@@ -283,17 +308,14 @@ mod tests {
     #[test]
     fn a_quote_may_hold_the_words_around_it() {
         let line = "Nov 22 14:38:31 gw a: Last message 'b' repeated 9 times' repeated 2 times, suppressed by syslog-ng on gw";
-        assert_eq!(read(line).map(|repeat| repeat.count()), Some(2));
+        assert_eq!(count(line), Some(2));
     }
 
     #[test]
     fn huge_counts_are_held_at_the_cap() {
         let line = format!("Nov 22 14:38:31 gw syslogd: last message repeated {} times", "9".repeat(500));
-        assert_eq!(read(&line), syslogds(MAX_REPEATS));
-        assert_eq!(
-            read("Nov 22 14:38:31 gw syslogd: last message repeated 1001 times"),
-            syslogds(MAX_REPEATS)
-        );
-        assert_eq!(read("Nov 22 14:38:31 gw syslogd: last message repeated 0 times"), syslogds(0));
+        assert_eq!(count(&line), Some(MAX_REPEATS));
+        assert_eq!(count("Nov 22 14:38:31 gw syslogd: last message repeated 1001 times"), Some(MAX_REPEATS));
+        assert_eq!(count("Nov 22 14:38:31 gw syslogd: last message repeated 0 times"), Some(0));
     }
 }

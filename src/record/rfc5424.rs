@@ -9,7 +9,8 @@ const MAX_PRIORITY: u32 = 191;
 /// Reads a whole line; `None` where it is not exactly of this layout.
 pub(super) fn read(line: &[u8]) -> Option<Record<'_>> {
     let (priority, rest) = word(line.strip_prefix(b"<")?);
-    number(priority.strip_suffix(b">1")?).filter(|&number| number <= MAX_PRIORITY)?;
+    let priority = priority.strip_suffix(b">1")?;
+    number(priority).filter(|&number| number <= MAX_PRIORITY)?;
     let (stamp, rest) = read_stamp(rest)?;
     let (host, rest) = field(rest)?;
     let (program, rest) = field(rest)?;
@@ -17,10 +18,11 @@ pub(super) fn read(line: &[u8]) -> Option<Record<'_>> {
     let (_, rest) = field(rest)?;
     let message = behind_structured_data(rest)?;
     let message = message.strip_prefix(b"\xef\xbb\xbf").unwrap_or(message);
-    Some(match program {
+    let record = match program {
         [] => header::raw(stamp, host, message),
         _ => header::signed(stamp, host, Tag::new(program, number(pid)), message),
-    })
+    };
+    Some(Record { priority, ..record })
 }
 
 fn read_stamp(rest: &[u8]) -> Option<(Stamp<'_>, &[u8])> {

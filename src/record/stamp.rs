@@ -61,7 +61,10 @@ impl<'a> Stamp<'a> {
     }
 
     /// Whether a service supervisor's logger wrote it, in whose layouts there is neither host nor tag.
-    pub(super) fn is_supervisors(&self) -> bool {
+    ///
+    /// It stamps each line of what its service writes. Where the service writes newlines that a peer sent, as `sshd -e`
+    /// does, a whole line may be the peer's; through syslog(3) sshd encodes them.
+    pub fn is_supervisors(&self) -> bool {
         matches!(self.form, Form::Tai64nLocal | Form::Svlogd | Form::Tai64n)
     }
 }

@@ -30,7 +30,8 @@ fn socklog<'a>(stamp: Stamp<'a>, said: &'a [u8]) -> Record<'a> {
 }
 
 fn bare<'a>(stamp: Stamp<'a>, message: &'a [u8]) -> Record<'a> {
-    Record { stamp, host: &message[..0], program: None, pid: None, message, layout: Layout::Bare }
+    let nobody = &message[..0];
+    Record { stamp, priority: nobody, host: nobody, program: None, pid: None, message, layout: Layout::Bare }
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub(super) fn json(out: &mut dyn Write, setup: &Setup, guard: &Guard, tally: &Ta
         json!({
             "offender": address::display(&prefix),
             "rule_set": &*policy.name,
-            "evidence": policy.evidence.as_str(),
+            "evidence": found.evidence.as_str(),
             "offences": offences(found.tenths),
             "first": time(found.first),
             "last": time(found.last),
@@ -71,7 +71,7 @@ pub(super) fn text(
     writeln!(out)?;
     table(setup, guard, tally, top).write(out)?;
     rest(out, tally, top)?;
-    notes(out, guard, tally)?;
+    notes(out, tally)?;
     timeline(out, setup, tally)
 }
 
@@ -131,7 +131,7 @@ fn table(setup: &Setup, guard: &Guard, tally: &Tally, top: usize) -> Table {
         table.row(vec![
             address::display(&prefix),
             policy.name.to_string(),
-            policy.evidence.as_str().to_owned(),
+            offender.evidence.as_str().to_owned(),
             tenths(offender.tenths),
             offender.first.human(&setup.zone),
             offender.last.human(&setup.zone),
@@ -154,14 +154,12 @@ fn bans(setup: &Setup, offender: &Offender) -> String {
     format!("{} {length}{more}", first.at.human(&setup.zone))
 }
 
-fn notes(out: &mut dyn Write, guard: &Guard, tally: &Tally) -> io::Result<()> {
-    let spoofable =
-        tally.offenders.keys().any(|(set, _)| guard.engine.policies()[*set].evidence == Evidence::Spoofable);
-    if spoofable {
+fn notes(out: &mut dyn Write, tally: &Tally) -> io::Result<()> {
+    if tally.offenders.values().any(|offender| offender.evidence == Evidence::Spoofable) {
         writeln!(
             out,
-            "\nspoofable: anybody can send packets with somebody else's address. Such bans need many offences, are short,\n\
-             never grow and are few at a time; `portcullis explain LINE` says what a line means."
+            "\nspoofable: anybody can send packets with somebody else's address. Such bans are short, never grow and are few\n\
+             at a time; `portcullis explain LINE` says what a line means and what it takes."
         )?;
     }
     let spared = tally.offenders.values().filter_map(|offender| offender.spared.as_ref());

@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use super::timeline::Timeline;
 use crate::address::Prefix;
 use crate::engine::{Judgement, Outcome, Verdict, Why};
-use crate::rules::Effect;
+use crate::rules::{Effect, Evidence};
 use crate::time::Time;
 
 /// Distinct offenders listed; a log with more is a flood whose first so many tell the story. About 150 bytes each.
@@ -42,6 +42,8 @@ pub(super) struct Offender {
     pub(super) tenths: u64,
     pub(super) first: Time,
     pub(super) last: Time,
+    /// What the weakest of its lines is worth.
+    pub(super) evidence: Evidence,
     /// The first of its would-be bans.
     pub(super) bans: Vec<Ban>,
     pub(super) ban_count: u64,
@@ -77,18 +79,29 @@ impl Tally {
     pub(super) fn add(&mut self, outcome: &Outcome<'_>) {
         let Judgement { offender, tenths, verdict } = &outcome.judgement;
         if let Some(offender) = offender.filter(|_| outcome.matched.rule.effect != Effect::Trust) {
-            self.offence((outcome.matched.set_index, offender), outcome.time, u64::from(*tenths), verdict);
+            let key = (outcome.matched.set_index, offender);
+            self.offence(key, outcome.time, u64::from(*tenths), outcome.evidence(), verdict);
         }
     }
 
-    fn offence(&mut self, key: (usize, Prefix), time: Time, tenths: u64, verdict: &Verdict) {
+    fn offence(
+        &mut self,
+        key: (usize, Prefix),
+        time: Time,
+        tenths: u64,
+        evidence: Evidence,
+        verdict: &Verdict,
+    ) {
         self.timeline.add(time, tenths);
         if self.offenders.len() >= MOST_OFFENDERS && !self.offenders.contains_key(&key) {
             self.unlisted += tenths;
             return;
         }
-        let entry = self.offenders.entry(key).or_insert_with(|| Offender::new(time));
+        let entry = self.offenders.entry(key).or_insert_with(|| Offender::new(time, evidence));
         entry.tenths += tenths;
+        if evidence == Evidence::Spoofable {
+            entry.evidence = evidence;
+        }
         (entry.first, entry.last) = (entry.first.min(time), entry.last.max(time));
         match verdict {
             Verdict::Banned { until, .. } => {
@@ -121,8 +134,8 @@ impl Tally {
 }
 
 impl Offender {
-    fn new(time: Time) -> Self {
-        Self { tenths: 0, first: time, last: time, bans: Vec::new(), ban_count: 0, spared: None }
+    fn new(time: Time, evidence: Evidence) -> Self {
+        Self { tenths: 0, first: time, last: time, evidence, bans: Vec::new(), ban_count: 0, spared: None }
     }
 
     fn ban(&mut self, ban: Ban) {
@@ -147,7 +160,7 @@ mod tests {
         let counted = Verdict::Counted { tenths: 10, threshold: 50 };
         for host in (0..most + 3).chain([0]) {
             let offender = Prefix::from(IpAddr::from(Ipv4Addr::from(0x0a00_0000 + host)));
-            tally.offence((0, offender), Time::from_secs(i64::from(host)), 10, &counted);
+            tally.offence((0, offender), Time::from_secs(i64::from(host)), 10, Evidence::Handshake, &counted);
         }
         assert_eq!((tally.offenders.len(), tally.unlisted), (MOST_OFFENDERS, 30));
         assert_eq!(tally.ranked()[0].1.tenths, 20);

@@ -33,6 +33,7 @@ fn failure(engine: &mut Engine, minute: u32) -> Verdict {
         address: Some("192.0.2.7".parse().unwrap()),
         session: Some(SessionKey::new(b"gw", b"sshd", 7)),
         line: Line { program: Some(b"sshd"), pid: Some(7), message: b"" },
+        evidence: Evidence::Handshake,
         count: 1,
     };
     engine.observe(&sighting).verdict
