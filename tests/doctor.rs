@@ -1,9 +1,12 @@
 //! `doctor` on machines in all states, with the strict fakes of pfctl and ipfw.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::thread;
 
 use portcullis::daemon::doctor::{Finding, Grade, Surroundings, examine};
 use tempfile::TempDir;
@@ -126,6 +129,29 @@ fn everything_around_the_firewall_is_looked_at() {
     }
     fs::remove_file(machine.dir.path().join("auth.log")).expect("it was there");
     assert_eq!(machine.worst("logs"), Grade::Problem);
+}
+
+/// Answers every request at the machine's socket with these bytes, as a daemon of another version might.
+fn daemon_that_answers(machine: &Machine, bytes: &'static [u8]) {
+    let listener = UnixListener::bind(machine.dir.path().join("sock")).expect("a socket");
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("somebody connects");
+            BufReader::new(&stream).read_line(&mut String::new()).expect("a request");
+            stream.write_all(bytes).expect("it is read");
+        }
+    });
+}
+
+#[test]
+fn a_daemon_that_gives_an_unexpected_answer_is_a_problem_and_not_one_that_runs() {
+    let machine = Machine::new("pfctl", "backend: pf");
+    daemon_that_answers(&machine, b"{\"v\":1,\"ok\":\"pong\"}\n");
+    let about_daemon: Vec<Finding> =
+        machine.examine().into_iter().filter(|finding| finding.about == "daemon").collect();
+    let [finding] = about_daemon.as_slice() else { panic!("{about_daemon:?}") };
+    assert_eq!(finding.grade, Grade::Problem);
+    assert!(finding.text.contains("gave an unexpected answer"), "{finding:?}");
 }
 
 #[test]

@@ -10,7 +10,6 @@ use super::exit::{Exit, Failure, complain};
 use super::prefixes;
 use super::text::printable_path;
 use crate::config::{self, FileTrust, paths};
-
 use crate::control::reply::Kept;
 use crate::control::{self, Answer, Client, Hint, Length, Request, Unban as Whom};
 use crate::daemon::Refused;
@@ -61,7 +60,7 @@ impl From<control::Failure> for Failure {
 }
 
 fn unexpected() -> Failure {
-    Failure::new(Exit::Protocol, "the daemon answered something else than what was asked: restart it")
+    control::Failure::Unexpected.into()
 }
 
 pub(super) fn status(arguments: &Ask, out: &mut dyn Write) -> Result<Exit, Failure> {
@@ -124,7 +123,7 @@ fn kept(kept: &Kept) -> Exit {
 fn length(span: Option<&str>) -> Result<Length, Failure> {
     match span {
         None => Ok(Length::Default),
-        Some("forever" | "ever") => Ok(Length::Forever),
+        Some("forever") => Ok(Length::Forever),
         Some(span) => {
             let wrong = |why: &str| {
                 Failure::new(Exit::Usage, format!("`--for {span}`: {why}; write 1h, 4w or forever"))

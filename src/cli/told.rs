@@ -9,7 +9,7 @@ use crate::control::reply::{
 };
 
 pub(super) fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
-    let config = status.config.as_deref().unwrap_or("the installed or built-in one");
+    let config = status.config.as_deref().unwrap_or("the built-in defaults");
     writeln!(out, "Portcullis {} runs since {} (pid {})", status.version, status.since, status.pid)?;
     writeln!(out, "Configuration: {config}, read {}\n", status.loaded)?;
     sources(out, &status.sources)?;
@@ -190,4 +190,21 @@ pub(super) fn reloaded(out: &mut dyn Write, reloaded: &Reloaded) -> io::Result<(
         reloaded.sources.join(", ")
     )?;
     listed(out, &reloaded.freed, "freed, since it is on the allow list now")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_names_the_configuration_that_was_read() {
+        let told = |config: Option<&str>| {
+            let mut out = Vec::new();
+            let answer = Status { config: config.map(str::to_owned), ..Status::default() };
+            status(&mut out, &answer).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert!(told(Some("/etc/p.yaml")).contains("Configuration: /etc/p.yaml, read"));
+        assert!(told(None).contains("Configuration: the built-in defaults, read"));
+    }
 }

@@ -82,6 +82,11 @@ pub fn load_settings(file: Option<&Path>, trust: FileTrust) -> Loaded {
 }
 
 impl Loaded {
+    /// The configuration file that was read; `None` for the built-in defaults.
+    pub fn file(&self) -> Option<&Path> {
+        self.config_file.as_ref().map(ConfigFile::path)
+    }
+
     /// The sets in force; `origin` of each is its place in `rules`. What is wrong with the choice of sets and the
     /// changes to them goes to the diagnostics.
     pub fn resolve(&mut self) -> Vec<ResolvedSet> {
@@ -287,6 +292,7 @@ mod tests {
         );
         fs::write(&file, list).unwrap();
         let loaded = load(Some(&file), &[], FileTrust::Advised);
+        assert_eq!(loaded.file(), Some(&*file));
         assert_eq!(loaded.config.allow.networks.len(), 2);
         assert!(loaded.diagnostics.to_string().contains("bad.txt:1:1: error: `x` is not an address"));
     }

@@ -75,6 +75,9 @@ pub enum Failure {
         /// What is wrong.
         what: String,
     },
+    /// It answered something, but not to this request.
+    #[error("the daemon gave an unexpected answer: restart it with `{RESTART}`, since it may be of another version")]
+    Unexpected,
     /// The daemon says no.
     #[error("{0}")]
     Refused(Refusal),
@@ -104,7 +107,9 @@ impl Failure {
             Self::Nothing(_) | Self::Dead(_) | Self::NoAnswer(_) => Hint::NotRunning,
             Self::Denied(_) => Hint::NoPermission,
             Self::Silent(..) => Hint::Busy,
-            Self::Broken { .. } | Self::Version { .. } | Self::Stranger { .. } => Hint::Protocol,
+            Self::Broken { .. } | Self::Version { .. } | Self::Stranger { .. } | Self::Unexpected => {
+                Hint::Protocol
+            }
             Self::Refused(refusal) => refusal.code.into(),
         }
     }
@@ -140,7 +145,7 @@ impl Client {
         Ok(Self { stream, path: path.to_owned(), patience: PATIENCE })
     }
 
-    /// Gives up when nothing moved for so long; a minute or so unless said, which is longer than the daemon needs to
+    /// Gives up when nothing moved for this long; a minute or so unless said, which is longer than the daemon needs to
     /// say that it is busy.
     #[must_use]
     pub fn patience(self, step: Duration) -> Self {

@@ -86,7 +86,7 @@ pub struct Status {
     pub since: String,
     /// When configuration and rules were last read.
     pub loaded: String,
-    /// The configuration file; `None` for the defaults.
+    /// The configuration file that was read; `None` for the built-in defaults.
     pub config: Option<String>,
     /// The followed logs.
     pub sources: Vec<Source>,
@@ -174,6 +174,12 @@ pub struct Firewall {
     pub set_aside: u64,
     /// Entries of others that the last comparison saw.
     pub foreign: u64,
+    /// Entries that are none that Portcullis could have written; they are left alone.
+    #[serde(default)]
+    pub strange: u64,
+    /// How many entries the table held at the last comparison; `None` where that is not known.
+    #[serde(default)]
+    pub listed: Option<u64>,
     /// When the table was last compared; `None` for never.
     pub compared: Option<String>,
     /// What the operator should know about the set-up, as sentences.

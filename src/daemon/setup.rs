@@ -1,6 +1,6 @@
 //! From the configuration to a guard that can be asked: the same for `scan`, `check` and the daemon.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -18,6 +18,8 @@ use crate::time::Time;
 pub struct Setup {
     /// The configuration.
     pub config: Config,
+    /// The file that it was read from; `None` for the built-in defaults.
+    pub file: Option<PathBuf>,
     /// The rule sets in force, with their numbers.
     pub sets: Vec<ResolvedSet>,
     /// Warnings; there are no errors.
@@ -59,8 +61,9 @@ impl Setup {
         if loaded.diagnostics.has_errors() {
             return Err(Refused(loaded.diagnostics));
         }
+        let file = loaded.file().map(Path::to_owned);
         let (zone, now) = (TimeZone::system(), Timestamp::now().into());
-        Ok(Self { config: loaded.config, sets, warnings: loaded.diagnostics, zone, now, compiled })
+        Ok(Self { config: loaded.config, file, sets, warnings: loaded.diagnostics, zone, now, compiled })
     }
 
     /// What the rule sets look for; the compiled sets move into it.

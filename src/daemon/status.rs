@@ -10,7 +10,7 @@ use crate::firewall;
 use crate::follow;
 use crate::time::Time;
 
-/// A rule set or source that matched nothing for so long is worth a remark.
+/// A rule set or source that matched nothing for this long is worth a remark.
 const SILENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Daemon {
@@ -43,12 +43,12 @@ impl Daemon {
             pid: std::process::id(),
             since: self.rfc3339(self.started),
             loaded: self.rfc3339(self.setup.now),
-            config: self.options.config.as_ref().map(|path| path.display().to_string()),
+            config: self.setup.file.as_ref().map(|path| path.display().to_string()),
             rule_sets: self.rule_sets(),
             problems: self.problems(&firewall, &sources),
             counters,
             sources,
-            firewall: table(firewall),
+            firewall: self.table(firewall),
         }
     }
 
@@ -59,7 +59,7 @@ impl Daemon {
                 followed.iter().filter(|s| usize::from(s.source.0) == index).collect();
             let tally = self.tallies.of_source(name);
             let last_line =
-                paths.iter().filter_map(|path| path.last_data).max().map(|at| self.wall_clock(at));
+                paths.iter().filter_map(|path| path.last_data).max().map(|at| wall_clock(at));
             Source {
                 name: name.to_owned(),
                 path: self.follower.path(index),
@@ -73,10 +73,6 @@ impl Daemon {
             }
         };
         self.follower.names().enumerate().map(one).collect()
-    }
-
-    fn wall_clock(&self, at: Instant) -> Time {
-        now().minus(at.elapsed())
     }
 
     fn rule_sets(&self) -> Vec<RuleSet> {
@@ -110,6 +106,22 @@ impl Daemon {
         problems
     }
 
+    fn table(&self, status: firewall::Status) -> Firewall {
+        Firewall {
+            backend: status.backend,
+            in_step: status.in_step,
+            entries: status.entries as u64,
+            pending: status.pending as u64,
+            set_aside: status.set_aside as u64,
+            foreign: status.foreign as u64,
+            strange: status.strange as u64,
+            listed: status.listed.map(|listed| listed as u64),
+            compared: status.compared.map(|at| self.rfc3339(wall_clock(at))),
+            warnings: status.warnings,
+            problem: status.last_error.or(status.unlistable),
+        }
+    }
+
     pub(super) fn bans(&self) -> Vec<reply::Ban> {
         let tell = self.tell();
         self.guard.engine.bans().map(|ban| tell.ban(ban)).collect()
@@ -136,23 +148,13 @@ impl Daemon {
     }
 }
 
+fn wall_clock(at: Instant) -> Time {
+    now().minus(at.elapsed())
+}
+
 fn trouble(paths: &[&follow::Status]) -> Option<String> {
     match paths {
         [] => Some("matches no file yet".to_owned()),
         paths => paths.iter().find_map(|path| path.trouble.clone()),
-    }
-}
-
-fn table(status: firewall::Status) -> Firewall {
-    Firewall {
-        backend: status.backend,
-        in_step: status.in_step,
-        entries: status.entries as u64,
-        pending: status.pending as u64,
-        set_aside: status.set_aside as u64,
-        foreign: status.foreign as u64,
-        warnings: status.warnings,
-        problem: status.last_error.or(status.unlistable),
-        ..Firewall::default()
     }
 }

@@ -161,7 +161,6 @@ impl Keeper {
     fn publish(&self, inbox: &mut MutexGuard<'_, Inbox>) {
         let trouble = self.trouble.as_ref().or(self.refusal.as_ref()).map(|trouble| trouble.text.clone());
         let due = self.next_look <= Instant::now();
-        inbox.looked = self.looked;
         inbox.idle = trouble.is_none() && !due && !self.busy();
         inbox.status = Status {
             backend: self.backend.name().to_owned(),
@@ -175,7 +174,7 @@ impl Keeper {
             unlistable: self.seen.unlistable.clone(),
             warnings: self.warnings.clone(),
             last_error: trouble,
-            converged_ago: None,
+            compared: self.looked,
         };
         if inbox.idle {
             self.shared.settled.notify_all();

@@ -1,9 +1,9 @@
-//! What the worker tells about itself.
+//! What the worker reports about itself; the daemon puts it into the words of `portcullis status`.
 
-use serde::Serialize;
+use std::time::Instant;
 
-/// The firewall as `portcullis status` shows it; asking never waits for a tool.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// How the firewall stands; asking never waits for a tool.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     /// The backend's name.
     pub backend: String,
@@ -17,7 +17,7 @@ pub struct Status {
     pub set_aside: usize,
     /// How many entries of others the last comparison saw.
     pub foreign: usize,
-    /// How many entries the last comparison could not read as prefixes.
+    /// How many entries of the last comparison are none that Portcullis could have written.
     pub strange: usize,
     /// How many entries the table held at the last comparison, where that is known.
     pub listed: Option<usize>,
@@ -27,6 +27,6 @@ pub struct Status {
     pub warnings: Vec<String>,
     /// What does not work at present.
     pub last_error: Option<String>,
-    /// Seconds since the table was last compared.
-    pub converged_ago: Option<u64>,
+    /// When the table was last compared; `None` for never.
+    pub compared: Option<Instant>,
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use log::Level;
 
@@ -125,7 +125,6 @@ impl Handle {
         let mut status = inbox.status.clone();
         status.pending += inbox.changes.len();
         status.in_step &= status.pending == 0;
-        status.converged_ago = inbox.looked.map(|looked| looked.elapsed().as_secs());
         status
     }
 
@@ -234,8 +233,6 @@ pub(super) struct Inbox {
     /// An end was asked for.
     pub(super) stop: Option<Ending>,
     pub(super) status: Status,
-    /// When the table was last compared.
-    pub(super) looked: Option<Instant>,
     /// Nothing waits and nothing is wrong.
     pub(super) idle: bool,
     pub(super) ended: bool,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use jiff::{Span, Timestamp};
 use nix::unistd::geteuid;
 
 use super::stand::{PROGRAM, Stand, run};
@@ -40,6 +41,14 @@ fn a_bad_reason_is_wrong_usage_also_without_a_daemon() {
         let ended = stand.cli(&["ban", "--reason", reason, ATTACKER]);
         assert!(ended.code == 64 && ended.err.contains("`--reason`"), "{ended:?}");
     }
+}
+
+#[test]
+fn a_ban_lasts_forever_in_one_word_only() {
+    let stand = Stand::pf();
+    stand.configure();
+    let ended = stand.cli(&["ban", "--for", "ever", ATTACKER]);
+    assert!(ended.code == 64 && ended.err.contains("write 1h, 4w or forever"), "{ended:?}");
 }
 
 #[test]
@@ -84,4 +93,20 @@ fn a_broken_configuration_does_not_hide_the_daemon() {
     assert!(status.code == 78 && status.err.contains("did you mean `sources`?"), "{status:?}");
     let missing = run(Command::new(PROGRAM).args(["status", "-c"]).arg(stand.file("missing.yaml")), "");
     assert_eq!(missing.code, 78, "{missing:?}");
+}
+
+#[test]
+fn status_says_when_the_table_was_compared_and_from_which_file_the_configuration_is() {
+    let mut stand = Stand::pf();
+    let began = Timestamp::now();
+    stand.start();
+    stand.until("it is compared", |stand| stand.status()["firewall"]["in_step"] == true);
+    stand.by_hand("-t bl -T add 198.18.0.1", "");
+    stand.until("the entry is seen", |stand| stand.status()["firewall"]["listed"] == 1);
+    let status = stand.status();
+    let compared: Timestamp = status["firewall"]["compared"].as_str().unwrap().parse().unwrap();
+    // Seconds are all that is printed.
+    let earliest = began.checked_sub(Span::new().seconds(1)).unwrap();
+    assert!((earliest..=Timestamp::now()).contains(&compared), "{status}");
+    assert_eq!(status["config"], stand.config().display().to_string());
 }

@@ -96,7 +96,7 @@ fn system(setup: &Setup, at: &Surroundings) -> Vec<Finding> {
 fn status(socket: &Path) -> Result<Status, Failure> {
     match Client::connect(socket)?.ask(&Request::Status)? {
         Answer::Status(status) => Ok(*status),
-        _ => Ok(Status::default()),
+        _ => Err(Failure::Unexpected),
     }
 }
 

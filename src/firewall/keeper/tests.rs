@@ -236,7 +236,7 @@ fn a_full_table_is_one_complaint_and_neither_removals_nor_comparisons_wait_for_i
     fake.world().table.remove(&p(20));
     fake.world().limit = Some(49);
     handle.converge();
-    until("it is compared", || fake.world().compared > compared && handle.status().converged_ago.is_some());
+    until("it is compared", || fake.world().compared > compared && handle.status().compared.is_some());
     fake.world().limit = Some(1000);
     assert!(handle.settle(LONG) && handle.status().in_step);
     assert_eq!(fake.world().table.len(), 340);
