@@ -76,7 +76,9 @@ pub enum Failure {
         what: String,
     },
     /// It answered something, but not to this request.
-    #[error("the daemon gave an unexpected answer: restart it with `{RESTART}`, since it may be of another version")]
+    #[error(
+        "the daemon gave an unexpected answer: restart it with `{RESTART}`, since it may be of another version"
+    )]
     Unexpected,
     /// The daemon says no.
     #[error("{0}")]

@@ -30,7 +30,6 @@ pub(super) fn firewall(config: &Config, dry_run: bool) -> firewall::Settings {
 
 fn command(commands: &config::Commands) -> firewall::CommandTemplates {
     firewall::CommandTemplates {
-        prepare: Vec::new(),
         add: commands.add.clone(),
         remove: commands.remove.clone(),
         list: commands.list.clone().unwrap_or_default(),

@@ -58,8 +58,7 @@ impl Daemon {
             let paths: Vec<&follow::Status> =
                 followed.iter().filter(|s| usize::from(s.source.0) == index).collect();
             let tally = self.tallies.of_source(name);
-            let last_line =
-                paths.iter().filter_map(|path| path.last_data).max().map(|at| wall_clock(at));
+            let last_line = paths.iter().filter_map(|path| path.last_data).max().map(wall_clock);
             Source {
                 name: name.to_owned(),
                 path: self.follower.path(index),

@@ -4,7 +4,7 @@
 //! from a log. A program that succeeds exits 0, also when there was nothing to do.
 
 use super::runner::{Finished, Tool};
-use super::{Backend, Change, CommandTemplates, Failure, Limits, Listing, Settings, Unusable};
+use super::{Backend, Change, CommandTemplates, Failure, Limits, Listing, Settings, Unusable, split};
 use crate::address::{self, Prefix};
 
 /// What is replaced by a prefix.
@@ -27,7 +27,7 @@ pub(super) fn open(settings: &Settings) -> Result<Box<dyn Backend>, Unusable> {
             return Err(Unusable(format!("the firewall backend `command` needs a program for `{name}`")));
         }
     }
-    let all = [&templates.prepare, &templates.add, &templates.remove, &templates.list, &templates.replace];
+    let all = [&templates.add, &templates.remove, &templates.list, &templates.replace];
     for program in all.into_iter().filter_map(|template| template.first()) {
         if !program.starts_with('/') || program.contains(PLACE) {
             return Err(Unusable(format!(
@@ -49,14 +49,15 @@ impl Programs {
         if run.ok() { Ok(run) } else { Err(Failure::Refused(run.complaint(program))) }
     }
 
-    fn change(&self, template: &[String], prefixes: &[String]) -> Result<(), Failure> {
+    fn change(&self, template: &[String], prefixes: &[Prefix]) -> Result<(), Failure> {
         if prefixes.is_empty() {
             return Ok(());
         }
         if !one_by_one(template) {
             return self.run(template, None, &lines(prefixes)).map(drop);
         }
-        prefixes.iter().try_for_each(|prefix| self.run(template, Some(prefix), b"").map(drop))
+        let mut texts = prefixes.iter().map(address::display);
+        texts.try_for_each(|prefix| self.run(template, Some(&prefix), b"").map(drop))
     }
 }
 
@@ -64,10 +65,9 @@ fn one_by_one(template: &[String]) -> bool {
     template.iter().any(|arg| arg.contains(PLACE))
 }
 
-fn lines(prefixes: &[String]) -> Vec<u8> {
-    let mut text = prefixes.join("\n").into_bytes();
-    text.push(b'\n');
-    text
+fn lines(prefixes: &[Prefix]) -> Vec<u8> {
+    let line = |prefix| address::display(prefix) + "\n";
+    prefixes.iter().map(line).collect::<String>().into_bytes()
 }
 
 impl Backend for Programs {
@@ -76,19 +76,13 @@ impl Backend for Programs {
     }
 
     fn prepare(&mut self) -> Result<Vec<String>, Failure> {
-        if !self.templates.prepare.is_empty() {
-            self.run(&self.templates.prepare, None, b"")?;
-        }
         Ok(Vec::new())
     }
 
     fn apply(&mut self, changes: &[Change]) -> Result<(), Failure> {
-        let pick = |add: bool| -> Vec<String> {
-            let wanted = changes.iter().filter(|change| matches!(change, Change::Add(_)) == add);
-            wanted.map(|change| address::display(&change.prefix())).collect()
-        };
-        self.change(&self.templates.remove, &pick(false))?;
-        self.change(&self.templates.add, &pick(true))
+        let (added, removed) = split(changes);
+        self.change(&self.templates.remove, &removed)?;
+        self.change(&self.templates.add, &added)
     }
 
     fn list(&mut self) -> Result<Listing, Failure> {
@@ -103,9 +97,7 @@ impl Backend for Programs {
     }
 
     fn replace(&mut self, all: &[Prefix]) -> Result<(), Failure> {
-        let texts: Vec<String> = all.iter().map(address::display).collect();
-        let input = if texts.is_empty() { Vec::new() } else { lines(&texts) };
-        self.run(&self.templates.replace, None, &input).map(drop)
+        self.run(&self.templates.replace, None, &lines(all)).map(drop)
     }
 
     fn limits(&self) -> Limits {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Change, Failure};
+use super::{Change, Failure, split};
 use crate::address::Prefix;
 
 /// Entries that wait; beyond it, the newest are left alone.
@@ -12,9 +12,9 @@ const MOST: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Cuts {
     waiting: VecDeque<Prefix>,
-    /// That many are left alone was told.
+    /// The message that many are left alone was given.
     said: bool,
-    /// That it does not work was told.
+    /// The message that cuts fail was given.
     complained: bool,
     /// The tool hung: nobody is to wait for it again soon.
     paused: bool,
@@ -23,8 +23,8 @@ pub(super) struct Cuts {
 impl Cuts {
     /// Takes the additions of a batch that was done, of up to `most`; if they are too many, gives their number.
     pub(super) fn offer(&mut self, batch: &[Change], most: usize) -> Option<usize> {
-        let added = batch.iter().filter(|change| matches!(change, Change::Add(_))).map(Change::prefix);
-        let count = added.clone().count();
+        let (added, _) = split(batch);
+        let count = added.len();
         if most == 0 || count == 0 || self.paused {
             return None;
         }
@@ -35,7 +35,7 @@ impl Cuts {
         Some(count)
     }
 
-    /// Whether that some are left alone is to be told: the first time.
+    /// Whether this is the first time that some are left alone, which is worth a message.
     pub(super) fn is_news(&mut self) -> bool {
         !std::mem::replace(&mut self.said, true)
     }
@@ -46,7 +46,7 @@ impl Cuts {
     }
 
     /// Notes how a cut ended: after a failure the others are forgotten, and where the tool hung there are none until
-    /// [`Self::resume`]. Gives what is to be told, once until a cut succeeds.
+    /// [`Self::resume`]. Gives the message about it, once until a cut succeeds.
     pub(super) fn ended(&mut self, answer: Result<(), Failure>) -> Option<String> {
         let Err(failure) = answer else {
             self.complained = false;

@@ -7,7 +7,7 @@ use super::settings::check_table;
 use super::{Backend, Change, Failure, Limits, Listing, Settings, Unusable};
 use crate::address::Prefix;
 
-/// A table in memory, and a place to tell of it.
+/// A table in memory, and where its changes are printed.
 pub struct DryRun {
     table: String,
     entries: BTreeSet<Prefix>,
@@ -20,13 +20,12 @@ pub(super) fn open(settings: &Settings) -> Result<Box<dyn Backend>, Unusable> {
 }
 
 impl DryRun {
-    /// An empty table of this name, which tells of its changes in lines such as `would add 192.0.2.7 to table portcullis`.
+    /// An empty table of this name, whose changes are printed in lines such as `would add 192.0.2.7 to table portcullis`.
     pub fn new(table: &str, out: Box<dyn Write + Send>) -> Self {
         Self { table: table.to_owned(), entries: BTreeSet::new(), out }
     }
 
-    fn tell(&mut self, change: &Change) -> io::Result<()> {
-        let word = if matches!(change, Change::Add(_)) { "to" } else { "from" };
+    fn say(&mut self, change: &Change, word: &str) -> io::Result<()> {
         writeln!(self.out, "would {change} {word} table {}", self.table)
     }
 }
@@ -40,16 +39,16 @@ impl Backend for DryRun {
         Ok(Vec::new())
     }
 
-    /// Tells only of what changes something, as a real table would.
+    /// Says only what changes something, as a real table would.
     fn apply(&mut self, changes: &[Change]) -> Result<(), Failure> {
         for change in changes {
-            let changed = match change {
-                Change::Add(prefix) => self.entries.insert(*prefix),
-                Change::Remove(prefix) => self.entries.remove(prefix),
+            let (changed, word) = match change {
+                Change::Add(prefix) => (self.entries.insert(*prefix), "to"),
+                Change::Remove(prefix) => (self.entries.remove(prefix), "from"),
             };
             if changed {
                 // A reader that has gone away must not look like a broken firewall.
-                let _nobody_reads = self.tell(change);
+                let _nobody_reads = self.say(change, word);
             }
         }
         let _nobody_reads = self.out.flush();
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn it_tells_of_what_would_change_and_of_nothing_else() {
+    fn it_says_what_would_change_and_nothing_else() {
         let (sender, receiver) = channel();
         let mut firewall = DryRun::new("portcullis", Box::new(Lines(sender)));
         let (host, net) = ("192.0.2.7/32".parse().unwrap(), "2001:db8::/64".parse().unwrap());
@@ -102,11 +101,9 @@ mod tests {
         let told: Vec<u8> = receiver.into_iter().flatten().collect();
         assert_eq!(
             String::from_utf8(told).unwrap(),
-            "would add 192.0.2.7 to table portcullis
-would add 2001:db8::/64 to table portcullis
-\
-             would remove 192.0.2.7 from table portcullis
-"
+            "would add 192.0.2.7 to table portcullis\n\
+             would add 2001:db8::/64 to table portcullis\n\
+             would remove 192.0.2.7 from table portcullis\n"
         );
     }
 

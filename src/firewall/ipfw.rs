@@ -6,7 +6,7 @@
 
 use super::runner::{Finished, Tool};
 use super::settings::check_table;
-use super::{Backend, Change, Failure, Limits, Listing, Settings, Unusable};
+use super::{Backend, Change, Failure, Limits, Listing, Remark, Settings, Unusable, split};
 use crate::address::{self, Prefix};
 
 /// Entries in one command; 20,000 pairs were measured to pass.
@@ -38,12 +38,13 @@ impl Ipfw {
     }
 
     /// Adds or deletes; the sentence of a failure names the command without its thousands of entries.
-    fn change(&self, command: &str, entries: &[String], value: Option<&str>) -> Result<(), Failure> {
+    fn change(&self, command: &str, entries: &[Prefix], value: Option<&str>) -> Result<(), Failure> {
         if entries.is_empty() {
             return Ok(());
         }
+        let texts: Vec<String> = entries.iter().map(address::display).collect();
         let mut args = vec!["-q", "table", &self.table, command];
-        for entry in entries {
+        for entry in &texts {
             args.push(entry);
             args.extend(value);
         }
@@ -93,23 +94,16 @@ impl Backend for Ipfw {
 
     fn prepare(&mut self) -> Result<Vec<String>, Failure> {
         let info = self.ensure()?;
-        let table = &self.table;
-        if field(&info, "type:").is_some_and(|kind| kind != "addr") {
-            return Err(Failure::Broken(format!(
-                "ipfw's table {table} is not of type addr: destroy it (`ipfw table {table} destroy`) or choose another name"
-            )));
+        if let Some(remark) = unfit(&info, &self.table) {
+            return Err(Failure::Broken(remark.to_string()));
         }
-        let unused = field(&info, "references:") == Some("0");
-        Ok(unused.then(|| unused_table(table)).into_iter().collect())
+        Ok(unused(&info, &self.table).iter().map(Remark::to_string).collect())
     }
 
     fn apply(&mut self, changes: &[Change]) -> Result<(), Failure> {
-        let pick = |add: bool| -> Vec<String> {
-            let wanted = changes.iter().filter(|change| matches!(change, Change::Add(_)) == add);
-            wanted.map(|change| address::display(&change.prefix())).collect()
-        };
-        self.change("delete", &pick(false), None)?;
-        self.change("add", &pick(true), Some("0"))
+        let (added, removed) = split(changes);
+        self.change("delete", &removed, None)?;
+        self.change("add", &added, Some("0"))
     }
 
     fn list(&mut self) -> Result<Listing, Failure> {
@@ -131,10 +125,26 @@ fn text(run: &Finished) -> String {
     String::from_utf8_lossy(&run.stdout).into_owned()
 }
 
-fn unused_table(table: &str) -> String {
+/// Why a table cannot hold addresses, if that is so, by what `ipfw table NAME info` says.
+pub(crate) fn unfit(info: &str, table: &str) -> Option<Remark> {
+    let fits = field(info, "type:").is_none_or(|kind| kind == "addr");
+    (!fits).then(|| Remark {
+        text: format!("ipfw's table {table} is not of type addr"),
+        advice: format!("`ipfw table {table} destroy`, or choose another name with `firewall: {{table: …}}`"),
+    })
+}
+
+fn unused(info: &str, table: &str) -> Option<Remark> {
+    let used = field(info, "references:") != Some("0");
+    (!used)
+        .then(|| Remark { text: format!("no ipfw rule uses the table {table}"), advice: how_to_block(table) })
+}
+
+/// How to make the rule that uses the table.
+pub(crate) fn how_to_block(table: &str) -> String {
     format!(
-        "no ipfw rule uses the table {table}: add `deny ip from table({table}) to me` with a number below \
-         check-state and any allow rule"
+        "add `deny ip from table({table}) to me` with a number below check-state and any allow rule: \
+         `ipfw add 50 deny ip from 'table({table})' to me`, and to the script that makes your rules"
     )
 }
 
@@ -170,6 +180,18 @@ mod tests {
         assert_eq!(field(INFO, "type:"), Some("addr"));
         assert_eq!(field(INFO, "references:"), Some("0"));
         assert_eq!(field(INFO, "limit:"), None);
+    }
+
+    #[test]
+    fn a_table_of_another_type_and_one_that_no_rule_uses_are_remarked_on() {
+        assert_eq!(unfit(INFO, "bl"), None);
+        assert!(unfit(" kindex: 1, type: iface\n", "bl").unwrap().text.contains("not of type addr"));
+        let remark = unused(INFO, "bl").unwrap().to_string();
+        assert!(
+            remark.starts_with("no ipfw rule uses the table bl: add `deny ip from table(bl)"),
+            "{remark}"
+        );
+        assert_eq!(unused(" references: 1, valtype: legacy\n", "bl"), None);
     }
 
     #[test]

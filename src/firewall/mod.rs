@@ -6,10 +6,10 @@
 //! | `keeper` | the thread that owns the backend, carries changes out and converges the table |
 //! | `ledger`, `plan`, `report` | its bookkeeping, arithmetic and sentences, pure |
 //! | `search`, `trouble`, `cuts` | what made the firewall refuse a batch, when to try again, whose connections to cut |
-//! | [`Backend`] | what every firewall can do; one file and one row of [`BACKENDS`] each |
+//! | [`Backend`] | what every firewall can do; found by name in [`BACKENDS`] |
 //! | [`runner`] | runs a tool: no shell, empty environment, bounded output, killed when it hangs |
 //!
-//! A new backend is one file, one row here and one row in the contract test.
+//! CONTRIBUTING.md lists what a new backend takes.
 
 use std::fmt;
 
@@ -20,11 +20,11 @@ use crate::address::{self, Prefix};
 mod command;
 mod cuts;
 mod dry_run;
-mod ipfw;
+pub(crate) mod ipfw;
 mod keeper;
 mod ledger;
 mod nftables;
-mod pf;
+pub(crate) mod pf;
 mod plan;
 mod report;
 pub mod runner;
@@ -67,6 +67,18 @@ impl Change {
     }
 }
 
+/// The prefixes that changes add, and those that they remove, each in the order given.
+fn split(changes: &[Change]) -> (Vec<Prefix>, Vec<Prefix>) {
+    let (mut added, mut removed) = (Vec::new(), Vec::new());
+    for change in changes {
+        match change {
+            Change::Add(prefix) => added.push(*prefix),
+            Change::Remove(prefix) => removed.push(*prefix),
+        }
+    }
+    (added, removed)
+}
+
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -85,6 +97,21 @@ pub enum Failure {
     /// The tool answered that it will not do this: a smaller batch may show which entry it dislikes.
     #[error("{0}")]
     Refused(String),
+}
+
+/// What keeps a table from blocking; both halves are sentences for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Remark {
+    /// What is so.
+    pub(crate) text: String,
+    /// What to do about it.
+    pub(crate) advice: String,
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.text, self.advice)
+    }
 }
 
 /// What a backend knows about the table's content.

@@ -8,8 +8,13 @@ use std::fmt::Write as _;
 
 use super::runner::{Finished, Tool};
 use super::settings::check_table;
-use super::{Backend, Change, Failure, Limits, Listing, Settings, Unusable};
+use super::{Backend, Change, Failure, Limits, Listing, Remark, Settings, Unusable, split};
 use crate::address::{self, Prefix};
+
+mod place;
+
+use place::Table;
+pub(crate) use place::{Place, how_to_enter, not_enabled};
 
 /// Entries in one add or delete; 13.2 refuses more than 65,535, and a run-time sysctl can lower that.
 const CHUNK: usize = 10_000;
@@ -21,8 +26,7 @@ const KILL_AT_MOST: usize = 64;
 /// pfctl and the table it is used on.
 struct Pf {
     tool: Tool,
-    table: String,
-    anchor: Option<String>,
+    place: Place,
     kill_states: bool,
 }
 
@@ -31,12 +35,7 @@ pub(super) fn open(settings: &Settings) -> Result<Box<dyn Backend>, Unusable> {
     if let Some(anchor) = &settings.anchor {
         check_anchor(anchor)?;
     }
-    Ok(Box::new(Pf {
-        tool: Tool::new(&settings.tools.pfctl, settings.timeout),
-        table: settings.table.clone(),
-        anchor: settings.anchor.clone(),
-        kill_states: settings.kill_states,
-    }))
+    Ok(Box::new(Pf::new(settings)))
 }
 
 fn check_anchor(anchor: &str) -> Result<(), Unusable> {
@@ -49,29 +48,29 @@ fn check_anchor(anchor: &str) -> Result<(), Unusable> {
     )))
 }
 
-/// What `pfctl -vvsT` says of our table.
-#[derive(Debug, PartialEq, Eq)]
-struct Table {
-    constant: bool,
-    referenced: bool,
-    entries: Option<usize>,
-}
-
 impl Pf {
+    fn new(settings: &Settings) -> Self {
+        Self {
+            tool: Tool::new(&settings.tools.pfctl, settings.timeout),
+            place: Place { table: settings.table.clone(), anchor: settings.anchor.clone() },
+            kill_states: settings.kill_states,
+        }
+    }
+
     /// One table command; the sentence of a failure names it.
     fn table(&self, command: &str, entries: &[Prefix]) -> Result<(), Failure> {
-        let run = self.run(&["-q", "-t", &self.table, "-T", command, "-f", "-"], &lines(entries))?;
+        let run = self.run(&["-q", "-t", &self.place.table, "-T", command, "-f", "-"], &lines(entries))?;
         if run.ok() { Ok(()) } else { Err(Failure::Refused(self.explain(&run, command))) }
     }
 
     fn run(&self, args: &[&str], input: &[u8]) -> Result<Finished, Failure> {
-        let anchor = self.anchor.iter().flat_map(|anchor| ["-a", anchor]);
+        let anchor = self.place.anchor.iter().flat_map(|anchor| ["-a", anchor]);
         let all: Vec<&str> = anchor.chain(args.iter().copied()).collect();
         self.tool.run(&all, input)
     }
 
     fn explain(&self, run: &Finished, command: &str) -> String {
-        let table = &self.table;
+        let table = &self.place.table;
         let complaint = run.complaint(&format!("pfctl -t {table} -T {command}"));
         let hint = if run.says("Cannot allocate memory") {
             "pf holds as many table entries as it may, over all tables: raise it with \
@@ -95,25 +94,22 @@ impl Pf {
     /// In an anchor that does not exist yet this fails (ENOENT in `pfr_table_count`); the first add makes the anchor.
     fn look(&self) -> Result<Option<Table>, Failure> {
         let run = self.run(&["-vvsT"], b"")?;
-        if !run.ok() && self.anchor.is_some() {
+        if !run.ok() && self.place.anchor.is_some() {
             // Not the device, then, but the anchor.
             return self.running().map(|_| None);
         }
         if !run.ok() {
             return Err(Failure::Broken(self.explain(&run, "show")));
         }
-        Ok(find_table(&String::from_utf8_lossy(&run.stdout), &self.table, self.anchor.as_deref()))
+        Ok(self.place.find(&String::from_utf8_lossy(&run.stdout)))
     }
 
     /// The exit status is 1 for "not running" and for any error; only the first prints a word.
-    fn running(&self) -> Result<Option<String>, Failure> {
+    fn running(&self) -> Result<Option<Remark>, Failure> {
         let run = self.tool.run(&["-s", "Running"], b"")?;
         match (run.code, run.stdout.is_empty()) {
             (0, _) => Ok(None),
-            (_, false) => Ok(Some(
-                "pf is not enabled, so the table blocks nobody: `sysrc pf_enable=YES && service pf start`"
-                    .to_owned(),
-            )),
+            (_, false) => Ok(Some(not_enabled())),
             (_, true) => Err(Failure::Broken(self.explain(&run, "show"))),
         }
     }
@@ -122,8 +118,8 @@ impl Pf {
     /// silence is not enough: the plain list of names has to be had, and not to have it.
     fn is_missing(&self) -> Result<bool, Failure> {
         let run = self.run(&["-sT"], b"")?;
-        match &self.anchor {
-            _ if run.ok() => Ok(!has_line(&run, &self.table)),
+        match &self.place.anchor {
+            _ if run.ok() => Ok(!has_line(&run, &self.place.table)),
             Some(anchor) => self.has_no_anchor(anchor),
             None => Ok(false),
         }
@@ -141,38 +137,13 @@ impl Pf {
         }
     }
 
-    fn advice(&self, table: Option<&Table>) -> Option<String> {
-        let (name, how) = (self.named(), self.how());
-        match table {
-            None => Some(format!(
-                "pf has no table {name} yet; the first ban makes it, but no rule uses it: {how}"
-            )),
-            Some(table) if table.constant => Some(format!(
-                "pf's table {name} is `const`, so nothing can be added: drop that word where the table is declared"
-            )),
-            Some(table) if !table.referenced => Some(format!("no pf rule uses the table {name}: {how}")),
-            Some(_) => None,
-        }
-    }
-
-    fn named(&self) -> String {
-        let place = self.anchor.iter().map(|anchor| format!(" in the anchor {anchor}"));
-        format!("<{}>{}", self.table, place.collect::<String>())
-    }
-
-    /// What the operator is to do for the table to block. A table of /etc/pf.conf is another one than that of an anchor.
-    fn how(&self) -> String {
-        let name = &self.table;
-        match &self.anchor {
-            None => format!(
-                "put `table <{name}> persist` into /etc/pf.conf, and `block drop in quick from <{name}>` before any \
-                 pass rule"
-            ),
-            Some(anchor) => format!(
-                "`printf 'table <{name}> persist\\nblock drop in quick from <{name}>\\n' | pfctl -a {anchor} -f -`, \
-                 and put `anchor \"{anchor}\"` before any pass rule in /etc/pf.conf"
-            ),
-        }
+    /// What keeps the table from blocking anybody, if something does.
+    fn remark(&self, table: Option<Table>) -> Option<Remark> {
+        let unused = table.filter(|table| !table.referenced).map(|_| Remark {
+            text: format!("no pf rule uses the table {}", self.place.named()),
+            advice: self.place.how_to_block(),
+        });
+        self.place.remark(table).or(unused)
     }
 }
 
@@ -183,16 +154,13 @@ impl Backend for Pf {
 
     fn prepare(&mut self) -> Result<Vec<String>, Failure> {
         let running = self.running()?;
-        let table = self.look()?;
-        Ok([running, self.advice(table.as_ref())].into_iter().flatten().collect())
+        let remarks = [running, self.remark(self.look()?)];
+        Ok(remarks.into_iter().flatten().map(|remark| remark.to_string()).collect())
     }
 
     /// Deletes first: that makes room where pf's limit of entries is reached.
     fn apply(&mut self, changes: &[Change]) -> Result<(), Failure> {
-        let pick = |add: bool| -> Vec<Prefix> {
-            changes.iter().filter(|c| matches!(c, Change::Add(_)) == add).map(Change::prefix).collect()
-        };
-        let (added, removed) = (pick(true), pick(false));
+        let (added, removed) = split(changes);
         if !removed.is_empty() {
             match self.table("delete", &removed) {
                 // Nothing is in a table that does not exist; only its absence is looked up, not the words about it.
@@ -204,7 +172,7 @@ impl Backend for Pf {
     }
 
     fn list(&mut self) -> Result<Listing, Failure> {
-        let run = self.run(&["-q", "-t", &self.table, "-T", "show"], b"")?;
+        let run = self.run(&["-q", "-t", &self.place.table, "-T", "show"], b"")?;
         if run.ok() {
             return Ok(parse_show(&String::from_utf8_lossy(&run.stdout)));
         }
@@ -218,7 +186,7 @@ impl Backend for Pf {
                 "pf's table <{}> holds {count} entries and pfctl does not list it, as it does with more than \
                  net.pf.request_maxcount (65535): raise that, on 13 and later with \
                  `sysctl net.pf.request_maxcount={}`, to let entries of others be seen",
-                self.table,
+                self.place.table,
                 (count + 1).next_power_of_two()
             ),
             None => self.explain(&run, "show"),
@@ -286,43 +254,9 @@ fn parse_entry(text: &str) -> Option<Prefix> {
     }
 }
 
-/// Finds a table in `pfctl -vvsT`: `-pa-r--\tNAME[\tANCHOR]`, then indented lines, `\tAddresses:   N` among them.
-///
-/// The flags are const, persist, active, inactive, referenced by rules, referenced from an anchor, counters.
-fn find_table(text: &str, name: &str, anchor: Option<&str>) -> Option<Table> {
-    let mut lines = text.lines();
-    let flags = lines.by_ref().find_map(|line| {
-        let mut fields = line.split('\t');
-        let flags = fields.next().filter(|flags| !flags.is_empty())?;
-        (fields.next() == Some(name) && fields.next().unwrap_or("") == anchor.unwrap_or("")).then_some(flags)
-    })?;
-    let details = lines.take_while(|line| line.starts_with('\t'));
-    let entries =
-        details.filter_map(|line| line.trim().strip_prefix("Addresses:")).find_map(|n| n.trim().parse().ok());
-    Some(Table { constant: flags.contains('c'), referenced: flags.contains(['r', 'h']), entries })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// As 13.2 prints it, with a second table of a like name and one in an anchor.
-    const TABLES: &str = "-pa-r--\tbl\n\tAddresses:   70000\n\tCleared:     Sun Nov 22 15:36:59 2026\n\
-        \tReferences:  [ Anchors: 0                  Rules: 1                  ]\n\
-        c-a----\tbl2\n\tAddresses:   2\n\
-        -pa-r--\tbl2\tportcullis\n\tAddresses:   1\n";
-
-    #[test]
-    fn a_table_is_found_by_its_whole_name_and_anchor() {
-        let bl = Table { constant: false, referenced: true, entries: Some(70_000) };
-        assert_eq!(find_table(TABLES, "bl", None), Some(bl));
-        let bl2 = find_table(TABLES, "bl2", None).unwrap();
-        assert_eq!((bl2.constant, bl2.referenced, bl2.entries), (true, false, Some(2)));
-        assert_eq!(find_table(TABLES, "bl2", Some("portcullis")).unwrap().entries, Some(1));
-        assert_eq!(find_table(TABLES, "b", None), None);
-        assert_eq!(find_table(TABLES, "Addresses:   2", None), None);
-        assert_eq!(find_table("", "bl", None), None);
-    }
 
     #[test]
     fn a_listing_is_read_as_it_stands() {
@@ -334,28 +268,14 @@ mod tests {
     }
 
     #[test]
-    fn the_operator_is_told_which_rule_is_missing() {
-        let pf = Pf {
-            tool: Tool::new("/sbin/pfctl", std::time::Duration::from_secs(1)),
-            table: "bl".to_owned(),
-            anchor: None,
-            kill_states: true,
-        };
-        let used = Table { constant: false, referenced: true, entries: Some(1) };
-        assert_eq!(pf.advice(Some(&used)), None);
-        let unused = pf.advice(Some(&Table { referenced: false, ..used })).unwrap();
-        assert_eq!(
-            unused,
-            "no pf rule uses the table <bl>: put `table <bl> persist` into /etc/pf.conf, and `block drop in quick from \
-             <bl>` before any pass rule"
+    fn a_table_that_no_rule_uses_is_remarked_on() {
+        let settings = Settings { table: "bl".to_owned(), ..Settings::default() };
+        let pf = Pf::new(&settings);
+        let remark = |flags: &str| pf.remark(pf.place.find(&format!("{flags}\tbl\n")));
+        assert_eq!(remark("-pa-r--"), None);
+        assert!(
+            remark("-pa----").unwrap().to_string().starts_with("no pf rule uses the table <bl>: put `table")
         );
-        let inside = Pf { anchor: Some("portcullis/main".to_owned()), ..pf };
-        let advice = inside.advice(None).unwrap();
-        assert!(advice.starts_with("pf has no table <bl> in the anchor portcullis/main yet"), "{advice}");
-        assert!(!advice.contains("into /etc/pf.conf"), "that would be another table: {advice}");
-        let load =
-            r"`printf 'table <bl> persist\nblock drop in quick from <bl>\n' | pfctl -a portcullis/main -f -`";
-        assert!(advice.contains(load) && advice.contains("`anchor \"portcullis/main\"`"), "{advice}");
     }
 
     #[test]

@@ -62,8 +62,6 @@ pub enum Foreign {
 /// once for a batch and reads prefixes from standard input, one a line. Doing a thing twice must succeed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandTemplates {
-    /// Run at start, before each comparison and after failures; empty for nothing.
-    pub prepare: Vec<String>,
     /// Adds prefixes.
     pub add: Vec<String>,
     /// Removes prefixes.

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::firewall::Remark;
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -34,6 +36,11 @@ impl Finding {
 
     pub(super) fn note(about: &'static str, text: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { grade: Grade::Note, about, text: text.into(), advice: Some(advice.into()) }
+    }
+
+    /// A problem that the backend would remark on in the same words.
+    pub(super) fn warned(about: &'static str, remark: Remark) -> Self {
+        Self::problem(about, remark.text, remark.advice)
     }
 
     pub(super) fn problem(about: &'static str, text: impl Into<String>, advice: impl Into<String>) -> Self {

@@ -4,6 +4,7 @@ use super::finding::Finding;
 use super::{Surroundings, ipfw, pf};
 use crate::config;
 use crate::firewall::Settings;
+use crate::firewall::pf::Place;
 use crate::firewall::runner::{Finished, Tool};
 
 const ABOUT: &str = "firewall";
@@ -29,7 +30,8 @@ fn with_pf(settings: &Settings) -> Vec<Finding> {
         Ok(info) => info,
         Err(why) => return vec![silent(&why, "run it as root; `kldload pf` if pf is not there")],
     };
-    let anchor = settings.anchor.as_deref();
+    let place = Place { table: settings.table.clone(), anchor: settings.anchor.clone() };
+    let anchor = place.anchor.as_deref();
     let inside = |args: &[&str]| {
         let all: Vec<&str> =
             anchor.iter().flat_map(|anchor| ["-a", anchor]).chain(args.iter().copied()).collect();
@@ -41,7 +43,7 @@ fn with_pf(settings: &Settings) -> Vec<Finding> {
         rules: ask(&tool, &["-sr"]).unwrap_or_default(),
         anchor_rules: anchor.map(|_| inside(&["-sr"])),
     };
-    pf::findings(&said, &settings.table, anchor)
+    pf::findings(&said, &place)
 }
 
 fn with_ipfw(settings: &Settings, at: &Surroundings) -> Vec<Finding> {

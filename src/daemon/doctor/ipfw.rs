@@ -1,6 +1,7 @@
 //! ipfw: what `ipfw table NAME info` and `ipfw list` say about whether the table blocks anybody.
 
 use super::finding::Finding;
+use crate::firewall::ipfw::{how_to_block, unfit};
 
 const ABOUT: &str = "firewall";
 
@@ -25,12 +26,10 @@ pub(super) fn exists(info: Option<&str>, table: &str) -> Finding {
             format!("ipfw has no table {table}, or does not answer"),
             format!("start the daemon, which makes it, or `ipfw table {table} create type addr`"),
         ),
-        Some(info) if !info.contains("type: addr") => Finding::problem(
-            ABOUT,
-            format!("ipfw's table {table} is not of type addr"),
-            format!("`ipfw table {table} destroy`, or choose another name with `firewall: {{table: …}}`"),
-        ),
-        Some(_) => Finding::ok(ABOUT, format!("ipfw has the table {table}")),
+        Some(info) => match unfit(info, table) {
+            Some(remark) => Finding::warned(ABOUT, remark),
+            None => Finding::ok(ABOUT, format!("ipfw has the table {table}")),
+        },
     }
 }
 
@@ -85,10 +84,7 @@ impl<'a> Rule<'a> {
 
 /// Whether a rule denies the table before any rule lets strangers in; ipfw takes the first that matches.
 pub(super) fn order(list: &str, table: &str) -> Finding {
-    let advice = format!(
-        "add `deny ip from table({table}) to me` with a number below check-state and any allow rule: \
-         `ipfw add 50 deny ip from 'table({table})' to me`, and to the script that makes your rules"
-    );
+    let advice = how_to_block(table);
     let rules: Vec<Rule<'_>> = list.lines().map(|line| Rule { text: line.trim() }).collect();
     let whole = |rule: &Rule<'_>| rule.blocks(table) && !rule.is_narrow();
     let any = |rule: &Rule<'_>| rule.blocks(table);
@@ -110,7 +106,7 @@ pub(super) fn order(list: &str, table: &str) -> Finding {
         Some(some) => Finding::note(
             ABOUT,
             format!(
-                "ipfw's rule `{}` stands before `{blocking}`: whom it names a ban does not stop",
+                "ipfw's rule `{}` stands before `{blocking}`: bans do not stop addresses that rule names",
                 some.text
             ),
             "leave it if you trust those addresses; better name them under `allow` as well",

@@ -36,7 +36,7 @@ pub(super) fn finding(peer: Option<IpAddr>, settings: &Settings, daemon: Option<
         Some(why) if why.trusted => Finding::ok(
             ABOUT,
             format!(
-                "you come from {peer}, which is trusted since you logged in from it; allowed for good it is not"
+                "you come from {peer}, which is trusted since you logged in from it; but it is not on the allow list"
             ),
         ),
         _ => Finding::note(

@@ -4,6 +4,7 @@
 //! drop in quick on em0 from <bl> to any`.
 
 use super::finding::Finding;
+use crate::firewall::pf::{Place, how_to_enter, not_enabled};
 
 const ABOUT: &str = "firewall";
 
@@ -21,10 +22,9 @@ pub(super) struct Said {
 }
 
 /// Judges pf's state for a table, which may be in an anchor.
-pub(super) fn findings(said: &Said, table: &str, anchor: Option<&str>) -> Vec<Finding> {
-    let place = Place { table, anchor };
+pub(super) fn findings(said: &Said, place: &Place) -> Vec<Finding> {
     let mut findings = vec![enabled(&said.info), exists(&said.tables, place)];
-    match (&said.anchor_rules, anchor) {
+    match (&said.anchor_rules, &place.anchor) {
         (Some(inside), Some(anchor)) => {
             findings.push(called(&said.rules, anchor));
             findings.push(order(inside, place));
@@ -34,61 +34,18 @@ pub(super) fn findings(said: &Said, table: &str, anchor: Option<&str>) -> Vec<Fi
     findings
 }
 
-/// Where the table is: one of /etc/pf.conf is another one than that of an anchor.
-#[derive(Clone, Copy, Debug)]
-struct Place<'a> {
-    table: &'a str,
-    anchor: Option<&'a str>,
-}
-
-impl Place<'_> {
-    fn named(self) -> String {
-        let anchor = self.anchor.map(|anchor| format!(" in the anchor {anchor}")).unwrap_or_default();
-        format!("<{}>{anchor}", self.table)
-    }
-
-    /// How to make the table and the rule that uses it.
-    fn how(self) -> String {
-        let table = self.table;
-        match self.anchor {
-            None => format!(
-                "put `table <{table}> persist` and, before any pass rule, `block drop in quick from <{table}>` into \
-                 /etc/pf.conf, then `service pf reload`"
-            ),
-            Some(anchor) => format!(
-                "`printf 'table <{table}> persist\\nblock drop in quick from <{table}>\\n' | pfctl -a {anchor} -f -`"
-            ),
-        }
-    }
-}
-
 /// The first line is `Status: Enabled for …` or `Status: Disabled for …`.
 fn enabled(info: &str) -> Finding {
     match info.lines().find_map(|line| line.strip_prefix("Status: ")) {
         Some(status) if status.starts_with("Enabled") => Finding::ok(ABOUT, "pf is enabled"),
-        _ => Finding::problem(
-            ABOUT,
-            "pf is not enabled, so the table blocks nobody",
-            "`sysrc pf_enable=YES` and `service pf start`; have a console at hand",
-        ),
+        _ => Finding::warned(ABOUT, not_enabled()),
     }
 }
 
-/// A row is `-pa-r--\tNAME[\tANCHOR]`; the first letter is c for `const`.
-fn exists(tables: &str, place: Place<'_>) -> Finding {
-    let row = tables.lines().map(|line| line.split('\t').collect::<Vec<_>>()).find(|fields| {
-        fields.get(1) == Some(&place.table)
-            && fields.get(2).copied().unwrap_or("") == place.anchor.unwrap_or("")
-    });
-    let name = place.named();
-    match row {
-        None => Finding::problem(ABOUT, format!("pf has no table {name}"), place.how()),
-        Some(fields) if fields[0].starts_with('c') => Finding::problem(
-            ABOUT,
-            format!("pf's table {name} is `const`, so nothing can be added"),
-            "drop that word where the table is declared, then `service pf reload`",
-        ),
-        Some(_) => Finding::ok(ABOUT, format!("pf has the table {name}")),
+fn exists(tables: &str, place: &Place) -> Finding {
+    match place.remark(place.find(tables)) {
+        Some(remark) => Finding::warned(ABOUT, remark),
+        None => Finding::ok(ABOUT, format!("pf has the table {}", place.named())),
     }
 }
 
@@ -135,13 +92,34 @@ impl<'a> Rule<'a> {
             self.words().skip_while(|word| *word != "on").nth(1).is_some_and(|on| on.starts_with("lo"));
         self.text.starts_with("pass") && !self.has("out") && !loopback
     }
+
+    /// The names of anchors in it: `a/*` in `anchor "a/*" in all`.
+    fn anchors(self) -> impl Iterator<Item = &'a str> {
+        let words = self.text.starts_with("anchor").then(|| self.words());
+        words.into_iter().flatten().filter_map(|word| word.strip_prefix('"')?.strip_suffix('"'))
+    }
+
+    /// Whether it has the rules in an anchor evaluated. `a` does so for the rules in a, and `a/*` for those of the
+    /// anchors in a, but not for those in a itself.
+    fn enters(self, anchor: &str) -> bool {
+        let above = anchor.rsplit_once('/').map(|(above, _)| format!("{above}/*"));
+        self.anchors().any(|name| name == anchor || Some(name) == above.as_deref())
+    }
+
+    /// Whether it enters an anchor around this one or beside it, whose rules may enter further ones.
+    fn may_lead_to(self, anchor: &str) -> bool {
+        let Some((top, _)) = anchor.split_once('/') else { return false };
+        let below =
+            |name: &str| name.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        self.anchors().any(below)
+    }
 }
 
 /// Whether a rule blocks the table, and no rule before (or, without `quick`, behind) it passes the same packets.
 ///
 /// pf takes the last rule that matches, or the first with `quick`.
-fn order(rules: &str, place: Place<'_>) -> Finding {
-    let table = place.table;
+fn order(rules: &str, place: &Place) -> Finding {
+    let table = &*place.table;
     let rules: Vec<Rule<'_>> = Rule::all(rules).collect();
     let blocking = |rule: &Rule<'_>| rule.blocks(table);
     let best = |rule: &Rule<'_>| rule.blocks(table) && !rule.is_narrow();
@@ -149,7 +127,7 @@ fn order(rules: &str, place: Place<'_>) -> Finding {
         return Finding::problem(
             ABOUT,
             format!("no pf rule blocks what comes from {}: banned addresses go on as before", place.named()),
-            place.how(),
+            place.how_to_block(),
         );
     };
     let passing = passing(&rules, at);
@@ -174,9 +152,9 @@ fn passing<'a>(rules: &[Rule<'a>], at: usize) -> Vec<Rule<'a>> {
 }
 
 /// What is worth knowing of a rule that no general rule wins over.
-fn passed_over(rules: &[Rule<'_>], at: usize, some: Option<&Rule<'_>>, place: Place<'_>) -> Finding {
+fn passed_over(rules: &[Rule<'_>], at: usize, some: Option<&Rule<'_>>, place: &Place) -> Finding {
     let (blocking, wanted) = (rules[at], format!("`block drop in quick from <{}>`", place.table));
-    if blocking.has("inet") && !rules.iter().any(|rule| rule.blocks(place.table) && !rule.has("inet")) {
+    if blocking.has("inet") && !rules.iter().any(|rule| rule.blocks(&place.table) && !rule.has("inet")) {
         return Finding::problem(
             ABOUT,
             format!("pf's rule `{}` blocks IPv4 only", blocking.text),
@@ -194,7 +172,7 @@ fn passed_over(rules: &[Rule<'_>], at: usize, some: Option<&Rule<'_>>, place: Pl
         Some(some) => Finding::note(
             ABOUT,
             format!(
-                "pf's rule `{}` wins over `{}`: whom it names a ban does not stop",
+                "pf's rule `{}` wins over `{}`: bans do not stop addresses that rule names",
                 some.text, blocking.text
             ),
             "leave it if you trust those addresses; better name them under `allow` as well",
@@ -206,51 +184,44 @@ fn passed_over(rules: &[Rule<'_>], at: usize, some: Option<&Rule<'_>>, place: Pl
     }
 }
 
-/// Whether the main rules enter the anchor before they pass anything. `anchor "a"` evaluates the rules in a, and
-/// `anchor "a/*"` those of the anchors in a, but not those in a itself.
+/// Whether the main rules enter the anchor before they pass anything.
 fn called(rules: &str, anchor: &str) -> Finding {
-    let advice =
-        format!("put `anchor \"{anchor}\"` before any pass rule in /etc/pf.conf, then `service pf reload`");
-    let above = anchor.rsplit_once('/').map(|(above, _)| format!("\"{above}/*\""));
-    let names = [Some(format!("\"{anchor}\"")), above];
-    let top = anchor.split('/').next().unwrap_or(anchor);
-    let enters = |rule: &Rule<'_>| {
-        rule.text.starts_with("anchor") && rule.words().any(|word| names.iter().flatten().any(|n| n == word))
-    };
-    // The rules in an anchor may enter further ones.
-    let may_enter = |rule: &Rule<'_>| {
-        let start = format!("\"{top}/");
-        let begins = |word: &str| word == format!("\"{top}\"") || word.starts_with(&start);
-        rule.text.starts_with("anchor") && anchor != top && rule.words().any(begins)
-    };
     let rules: Vec<Rule<'_>> = Rule::all(rules).collect();
-    let Some(at) = rules.iter().position(enters) else {
-        return match rules.iter().find(|rule| may_enter(rule)) {
-            Some(rule) => Finding::note(
-                ABOUT,
-                format!("whether `{}` leads to the anchor {anchor} was not followed", rule.text),
-                advice,
-            ),
-            None => Finding::problem(
-                ABOUT,
-                format!("no pf rule enters the anchor {anchor}: its table blocks nobody"),
-                advice,
-            ),
-        };
-    };
+    match rules.iter().position(|rule| rule.enters(anchor)) {
+        Some(at) => entered(&rules[..at], rules[at], anchor),
+        None => not_entered(&rules, anchor),
+    }
+}
+
+fn entered(before: &[Rule<'_>], entering: Rule<'_>, anchor: &str) -> Finding {
     let early = |rule: &&Rule<'_>| rule.passes() && rule.has("quick") && !rule.is_for_some();
-    match rules[..at].iter().find(early) {
+    match before.iter().find(early) {
         Some(passing) => Finding::problem(
             ABOUT,
             format!("pf's rule `{}` stands before the anchor {anchor}", passing.text),
-            advice,
+            how_to_enter(anchor),
         ),
-        None if rules[at].is_narrow() => Finding::note(
+        None if entering.is_narrow() => Finding::note(
             ABOUT,
-            format!("pf enters the anchor {anchor} for some packets only: `{}`", rules[at].text),
-            advice,
+            format!("pf enters the anchor {anchor} for some packets only: `{}`", entering.text),
+            how_to_enter(anchor),
         ),
         None => Finding::ok(ABOUT, format!("pf enters the anchor {anchor} before it passes anything")),
+    }
+}
+
+fn not_entered(rules: &[Rule<'_>], anchor: &str) -> Finding {
+    match rules.iter().find(|rule| rule.may_lead_to(anchor)) {
+        Some(rule) => Finding::note(
+            ABOUT,
+            format!("whether `{}` leads to the anchor {anchor} was not followed", rule.text),
+            how_to_enter(anchor),
+        ),
+        None => Finding::problem(
+            ABOUT,
+            format!("no pf rule enters the anchor {anchor}: its table blocks nobody"),
+            how_to_enter(anchor),
+        ),
     }
 }
 
@@ -260,10 +231,16 @@ mod tests {
     use super::*;
 
     fn grade(rules: &str) -> Grade {
-        order(rules, HERE).grade
+        order(rules, &here()).grade
     }
 
-    const HERE: Place<'_> = Place { table: "bl", anchor: None };
+    fn place(table: &str, anchor: Option<&str>) -> Place {
+        Place { table: table.to_owned(), anchor: anchor.map(str::to_owned) }
+    }
+
+    fn here() -> Place {
+        place("bl", None)
+    }
 
     #[test]
     fn the_observed_ruleset_is_fine() {
@@ -274,7 +251,7 @@ mod tests {
             rules: "block drop in quick from <bl> to any\npass all flags S/SA keep state\n".to_owned(),
             anchor_rules: None,
         };
-        assert!(findings(&said, "bl", None).iter().all(|finding| finding.grade == Grade::Ok));
+        assert!(findings(&said, &here()).iter().all(|finding| finding.grade == Grade::Ok));
     }
 
     #[test]
@@ -289,7 +266,7 @@ mod tests {
     #[test]
     fn a_table_is_looked_for_by_its_whole_name_and_place() {
         let tables = "-pa-r--\tbl2\ncpa-r--\tfixed\n-pa-r--\tbl\tportcullis\n";
-        let at = |table, anchor| exists(tables, Place { table, anchor });
+        let at = |table, anchor| exists(tables, &place(table, anchor));
         assert_eq!(at("bl", None).grade, Grade::Problem);
         assert_eq!(at("bl", Some("portcullis")).grade, Grade::Ok);
         assert_eq!(at("bl2", None).grade, Grade::Ok);
@@ -298,10 +275,13 @@ mod tests {
 
     #[test]
     fn in_an_anchor_no_table_of_pf_conf_is_advised() {
-        let inside = Place { table: "bl", anchor: Some("portcullis") };
-        for finding in [exists("", inside), order("pass all\n", inside)] {
+        let inside = place("bl", Some("portcullis"));
+        for finding in [exists("", &inside), order("pass all\n", &inside)] {
             let advice = finding.advice.unwrap();
-            assert!(advice.contains("| pfctl -a portcullis -f -") && !advice.contains("pf.conf"), "{advice}");
+            assert!(
+                advice.contains("| pfctl -a portcullis -f -") && !advice.contains("into /etc/pf.conf"),
+                "{advice}"
+            );
         }
     }
 
@@ -309,7 +289,7 @@ mod tests {
     fn a_block_rule_behind_pass_quick_never_acts() {
         let late = "pass in quick proto tcp from any to any port = ssh flags S/SA keep state\nblock drop in quick from <bl> to any\n";
         assert_eq!(grade(late), Grade::Problem);
-        assert!(order(late, HERE).text.contains("pass in quick proto tcp"));
+        assert!(order(late, &here()).text.contains("pass in quick proto tcp"));
         let harmless = "pass quick on lo0 all flags S/SA keep state\npass out quick all flags S/SA keep state\npass in all\nblock drop in quick from <bl> to any\n";
         assert_eq!(grade(harmless), Grade::Ok);
     }
@@ -347,7 +327,7 @@ mod tests {
             "block drop in quick proto tcp from <bl> to any",
             "block drop in quick from <bl> to 192.0.2.1",
         ] {
-            let finding = order(rule, HERE);
+            let finding = order(rule, &here());
             assert_eq!(finding.grade, Grade::Note, "{rule}");
             assert!(finding.text.contains("blocks only some"), "{}", finding.text);
             assert_eq!(grade(&format!("{rule}\nblock drop in quick from <bl> to any\n")), Grade::Ok);
@@ -359,7 +339,7 @@ mod tests {
         let block = "block drop in quick from <bl> to any";
         for some in ["192.0.2.5", "<friends>"] {
             let own = format!("pass in quick proto tcp from {some} to any port = ssh flags S/SA keep state");
-            let finding = order(&format!("{own}\n{block}\n"), HERE);
+            let finding = order(&format!("{own}\n{block}\n"), &here());
             assert_eq!(finding.grade, Grade::Note, "{some}");
             assert!(finding.text.contains(some) && !finding.advice.unwrap().contains("before any pass"));
             assert_eq!(grade(&format!("{own}\npass in quick all\n{block}\n")), Grade::Problem, "behind it");
