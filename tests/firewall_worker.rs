@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use portcullis::address::{Prefix, host, network};
-use portcullis::firewall::{Change, Event, Foreign, Handle, Worker};
+use portcullis::firewall::{Change, Event, Foreign, Handle, spawn};
 
 use crate::firewall_stand::Stand;
 
@@ -15,8 +15,7 @@ const LONG: Duration = Duration::from_secs(300);
 
 fn start(stand: &Stand, desired: Vec<Prefix>, released: Vec<Prefix>) -> (Handle, Receiver<Event>) {
     let (sender, receiver) = channel();
-    let handle =
-        Worker::spawn(stand.backend(), desired, released, &stand.settings, sender).expect("a thread");
+    let handle = spawn(stand.backend(), desired, released, &stand.settings, sender).expect("a thread");
     (handle, receiver)
 }
 

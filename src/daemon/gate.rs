@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::event::{Event, forward};
 use super::start::NoStart;
 use crate::address::Prefix;
-use crate::firewall::{self, Change, Handle, Settings, Status, Worker};
+use crate::firewall::{self, Change, Handle, Settings, Status};
 
 /// How often it is looked whether an old table can be emptied.
 const LOOK: Duration = Duration::from_secs(1);
@@ -31,7 +31,7 @@ impl Gate {
         sender: &SyncSender<Event>,
     ) -> Result<Self, NoStart> {
         let backend = firewall::open(&settings)?;
-        let now = Arc::new(Worker::spawn(backend, desired, released, &settings, events(sender)?)?);
+        let now = Arc::new(firewall::spawn(backend, desired, released, &settings, events(sender)?)?);
         Ok(Self { now, settings, old: Vec::new(), leaving: Vec::new() })
     }
 
@@ -76,8 +76,8 @@ impl Gate {
         let backend = firewall::open(&settings)?;
         let events = events(sender)?;
         let new = match self.driver_of(&settings) {
-            Some(old) => Worker::spawn_after(old, backend, desired, &settings, events)?,
-            None => Worker::spawn(backend, desired, Vec::new(), &settings, events)?,
+            Some(old) => firewall::spawn_after(old, backend, desired, &settings, events)?,
+            None => firewall::spawn(backend, desired, Vec::new(), &settings, events)?,
         };
         let before = std::mem::replace(&mut self.settings, settings);
         self.old.push((std::mem::replace(&mut self.now, Arc::new(new)), before));

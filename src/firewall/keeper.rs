@@ -4,12 +4,14 @@
 //! comparison that is due, or the connections of one new entry, or one batch of repair. So a ban never waits for more
 //! than one such thing.
 //!
-//! The first change goes out at once. After that the tool rests for thrice the time that it took, a moment at the most:
-//! a flood of bans gathers into few commands.
+//! The first change goes out at once. After that the tool rests three times as long as it worked, at most 50 ms: a flood
+//! of bans gathers into few commands.
 //!
 //! A tool that fails is tried again with growing pauses. A refused batch is searched for the bad entries; they are
 //! reported and set aside until the next comparison. What is refused as a whole, as by a full table, waits with growing
 //! pauses, too, while comparisons, repairs and cuts go on.
+//!
+//! When to do what is decided here; `batch` carries it out.
 
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -19,16 +21,24 @@ use log::Level;
 
 use super::cuts::Cuts;
 use super::ledger::{Findings, Ledger};
-use super::search::search;
-use super::trouble::{Pace, Trouble};
+use super::trouble::{Pace, Stops, Trouble};
 use super::worker::{Ending, Inbox, Shared};
-use super::{Backend, Change, Event, Failure, Foreign, Settings, Status, report};
+use super::{Backend, Event, Failure, Foreign, Settings, Status, report};
 
-/// The tool rests this many times as long as it worked,
-const REST: u32 = 3;
+mod batch;
 
-/// but no longer: a ban does not wait for more.
-const LONGEST_REST: Duration = Duration::from_millis(50);
+/// What a turn is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// All is well: what changed is carried out.
+    Ordinary,
+    /// The tool failed, and this is the next attempt.
+    Retrying,
+    /// The table is to be compared.
+    Comparing,
+    /// A comparison failed, and the next attempt is not due: what changed is carried out as ever.
+    Uncompared,
+}
 
 /// The thread's whole state; `run` is all there is to call.
 pub(super) struct Keeper {
@@ -41,11 +51,11 @@ pub(super) struct Keeper {
     pace: Pace,
     next_look: Instant,
     looked: Option<Instant>,
-    /// What changed is not carried out before.
+    /// What changed is not carried out before this.
     rests_until: Instant,
     /// Whether `prepare` succeeded since the last failure or comparison.
     ready: bool,
-    /// The tool does not work, or a comparison failed.
+    /// The tool does not work, or a comparison failed; never one that only [`Stops::Changes`].
     trouble: Option<Trouble>,
     /// The firewall refuses all that changed.
     refusal: Option<Trouble>,
@@ -124,9 +134,11 @@ impl Keeper {
         if asked {
             self.next_look = Instant::now();
         }
-        let hurries = |trouble: &&mut Trouble| asked || changed && !trouble.mild;
-        self.trouble.as_mut().filter(hurries).into_iter().for_each(Trouble::hurry);
-        self.refusal.as_mut().filter(|_| asked || changed).into_iter().for_each(Trouble::hurry);
+        for trouble in self.trouble.iter_mut().chain(&mut self.refusal) {
+            if asked || changed && trouble.stops != Stops::Comparisons {
+                trouble.hurry();
+            }
+        }
         for change in std::mem::take(&mut inbox.changes).into_values() {
             self.ledger.change(change);
             let prefix = change.prefix();
@@ -142,19 +154,27 @@ impl Keeper {
         self.ledger.pending() > 0 || !self.cuts.is_empty()
     }
 
+    /// When something is to be done.
     fn next_turn(&self) -> Instant {
-        let look = match &self.trouble {
-            Some(trouble) if !trouble.mild => return trouble.next_attempt(self.pace),
-            Some(trouble) => trouble.next_attempt(self.pace),
-            None => self.next_look,
-        };
+        if let Some(trouble) = self.trouble.as_ref().filter(|trouble| trouble.stops == Stops::Everything) {
+            return trouble.next_attempt(self.pace);
+        }
+        if self.ledger.repairs() > 0 || !self.cuts.is_empty() {
+            return Instant::now();
+        }
+        let comparison = self.next_comparison();
+        self.next_changes().map_or(comparison, |changes| changes.min(comparison))
+    }
+
+    fn next_comparison(&self) -> Instant {
+        self.trouble.as_ref().map_or(self.next_look, |trouble| trouble.next_attempt(self.pace))
+    }
+
+    /// When what changed is carried out; `None` when nothing changed.
+    fn next_changes(&self) -> Option<Instant> {
         match &self.refusal {
-            Some(refusal) if self.ledger.repairs() == 0 && self.cuts.is_empty() => {
-                look.min(refusal.next_attempt(self.pace))
-            }
-            None if !self.busy() => look,
-            None if self.ledger.repairs() == 0 && self.cuts.is_empty() => look.min(self.rests_until),
-            _ => Instant::now(),
+            Some(refusal) => Some(refusal.next_attempt(self.pace).max(self.rests_until)),
+            None => (self.ledger.changed() > 0).then_some(self.rests_until),
         }
     }
 
@@ -181,20 +201,34 @@ impl Keeper {
         }
     }
 
+    fn mode(&self, now: Instant) -> Mode {
+        match &self.trouble {
+            Some(trouble) if trouble.stops == Stops::Comparisons && now < trouble.next_attempt(self.pace) => {
+                Mode::Uncompared
+            }
+            _ if self.next_look <= now => Mode::Comparing,
+            Some(_) => Mode::Retrying,
+            None => Mode::Ordinary,
+        }
+    }
+
     fn turn(&mut self) {
-        let now = Instant::now();
-        // While a comparison waits for its next attempt, changes are carried out as ever.
-        let pausing = self
-            .trouble
-            .as_ref()
-            .is_some_and(|trouble| trouble.mild && now < trouble.next_attempt(self.pace));
-        let due = self.next_look <= now && !pausing;
-        self.ready &= !due && (pausing || self.trouble.is_none());
-        match self.prepare().and_then(|()| self.work_off()).map(|()| self.one_thing_more(due)) {
-            Ok(Ok(())) if pausing => {}
-            Ok(Ok(())) => self.recovered(true),
-            Ok(Err(failure)) => self.failed(&failure, due),
-            Err(failure) => self.failed(&failure, false),
+        let mode = self.mode(Instant::now());
+        // Somebody may have taken away what was prepared.
+        self.ready &= matches!(mode, Mode::Ordinary | Mode::Uncompared);
+        if let Err(failure) = self.prepare().and_then(|()| self.work_off()) {
+            return self.failed(&failure, Stops::Everything);
+        }
+        match (self.one_thing_more(mode), mode) {
+            (Err(failure), Mode::Comparing) => self.failed(&failure, Stops::Comparisons),
+            (Err(failure), _) => self.failed(&failure, Stops::Everything),
+            (Ok(()), Mode::Uncompared) => {}
+            (Ok(()), _) => {
+                if self.recovered() {
+                    // Who knows what the table holds after a failure.
+                    self.next_look = Instant::now();
+                }
+            }
         }
     }
 
@@ -211,116 +245,21 @@ impl Keeper {
         Ok(())
     }
 
-    /// Does a batch of removals and one of additions; a refusal of the one does not keep the other waiting.
-    fn work_off(&mut self) -> Result<(), Failure> {
-        let began = Instant::now();
-        let waiting = |refusal: &Trouble| began < refusal.next_attempt(self.pace);
-        if self.ledger.changed() == 0 {
-            self.refusal = None;
-            return Ok(());
-        }
-        if began < self.rests_until || self.refusal.as_ref().is_some_and(waiting) {
-            return Ok(());
-        }
-        let limits = self.backend.limits();
-        let removals = self.ledger.next_removals(limits);
-        let removed = self.apply(removals, true)?;
-        let additions = self.ledger.next_additions(limits);
-        match removed.or(self.apply(additions, true)?) {
-            Some(why) => self.refused(why),
-            None if self.refusal.take().is_some() => self.works_again(),
-            None => {}
-        }
-        self.rests_until = Instant::now() + (began.elapsed() * REST).min(LONGEST_REST);
-        Ok(())
-    }
-
-    fn one_thing_more(&mut self, due: bool) -> Result<(), Failure> {
-        if due {
+    fn one_thing_more(&mut self, mode: Mode) -> Result<(), Failure> {
+        if mode == Mode::Comparing {
             return self.compare();
         }
         if let Some(prefix) = self.cuts.next() {
-            // It is blocked in any case, so a failure is told and forgotten.
+            // It is blocked in any case, so a failure is reported and forgotten.
             let answer = self.backend.after_add(&prefix);
-            let told = self.cuts.ended(answer);
-            told.into_iter().for_each(|text| self.note(Level::Warn, text));
+            let message = self.cuts.ended(answer);
+            message.into_iter().for_each(|text| self.note(Level::Warn, text));
             return Ok(());
         }
         let batch = self.ledger.next_repair(self.backend.limits());
         let refused = self.apply(batch, false)?;
         refused.into_iter().for_each(|why| self.refused(why));
         Ok(())
-    }
-
-    /// Does a batch; gives why the firewall refused it or a part of it, if no single entries are to blame.
-    fn apply(&mut self, batch: Vec<Change>, fresh: bool) -> Result<Option<String>, Failure> {
-        if batch.is_empty() {
-            return Ok(None);
-        }
-        match self.backend.apply(&batch) {
-            Ok(()) => {
-                self.applied(&batch, fresh);
-                Ok(None)
-            }
-            Err(Failure::Refused(_)) => self.blame(batch, fresh),
-            Err(broken) => {
-                self.ledger.give_back(&batch);
-                Err(broken)
-            }
-        }
-    }
-
-    /// Notes what was done, and has the connections of new entries cut, unless there are too many.
-    fn applied(&mut self, batch: &[Change], fresh: bool) {
-        let mut inbox = self.shared.lock();
-        for change in batch {
-            inbox.owed.remove(&change.prefix());
-        }
-        drop(inbox);
-        let most = self.backend.limits().after_add;
-        let left_alone = self.cuts.offer(batch, most).filter(|_| fresh);
-        if let Some(left_alone) = left_alone.filter(|_| self.cuts.is_news()) {
-            self.note(Level::Info, report::uncut(left_alone, most));
-        }
-    }
-
-    /// Finds out what of a refused batch is to blame: its bad entries, or the firewall.
-    fn blame(&mut self, batch: Vec<Change>, fresh: bool) -> Result<Option<String>, Failure> {
-        // A table that somebody deleted is made anew here, and then the whole batch passes.
-        self.ready = false;
-        if let Err(failure) = self.prepare() {
-            self.ledger.give_back(&batch);
-            return Err(failure);
-        }
-        let found = search(self.backend.as_mut(), batch);
-        self.applied(&found.good, fresh);
-        self.ledger.give_back(&found.rest);
-        let Some(why) = found.why else { return Ok(None) };
-        self.set_aside(&found.bad);
-        if !found.bad.is_empty() {
-            self.tell(Event::Refused(found.bad.iter().map(Change::prefix).collect(), why.to_string()));
-        }
-        match why {
-            Failure::Broken(_) => Err(why),
-            Failure::Refused(why) => Ok(Some(why).filter(|_| !found.rest.is_empty())),
-        }
-    }
-
-    fn set_aside(&mut self, bad: &[Change]) {
-        bad.iter().for_each(|change| self.ledger.set_aside(change.prefix()));
-    }
-
-    /// Another try for what was set aside; that it is refused again was told before.
-    fn retry_aside(&mut self) -> Result<(), Failure> {
-        let batch = self.ledger.next_aside(self.backend.limits());
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let found = search(self.backend.as_mut(), batch);
-        self.applied(&found.good, false);
-        self.set_aside(&found.bad);
-        self.set_aside(&found.rest);
-        found.why.filter(|why| matches!(why, Failure::Broken(_))).map_or(Ok(()), Err)
     }
 
     fn compare(&mut self) -> Result<(), Failure> {
@@ -331,96 +270,56 @@ impl Keeper {
         }
         let before = self.looked.map(|_| &self.seen);
         for event in report::findings(&findings, before, self.ledger.entries(), self.foreign) {
-            self.tell(event);
+            self.send(event);
         }
         self.seen = findings;
         self.looked = Some(Instant::now());
         self.next_look = Instant::now() + self.every;
         self.cuts.resume();
-        self.recovered(false);
+        self.recovered();
         self.retry_aside()
     }
 
-    /// Replaces the whole table; where that is refused, everything is added again instead.
-    fn replace(&mut self) -> Result<(), Failure> {
-        match self.backend.replace(&self.ledger.desired()) {
-            Err(Failure::Refused(why)) => {
-                self.note(Level::Warn, format!("entries of others may stay in the firewall's table: {why}"));
-                self.ledger.repair_all();
-                Ok(())
-            }
-            answer => answer,
-        }
-    }
-
-    fn failed(&mut self, failure: &Failure, mild: bool) {
+    fn failed(&mut self, failure: &Failure, stops: Stops) {
         let text = failure.to_string();
         let before = self.trouble.take();
         self.complain(before.as_ref(), &text);
-        self.trouble = Some(Trouble::after(before, text, mild, self.pace));
+        self.trouble = Some(Trouble::after(before, text, stops, self.pace));
     }
 
     fn refused(&mut self, why: String) {
         let before = self.refusal.take();
         self.complain(before.as_ref(), &why);
-        self.refusal = Some(Trouble::after(before, why, true, self.pace));
+        self.refusal = Some(Trouble::after(before, why, Stops::Changes, self.pace));
     }
 
     /// Says what does not work, once.
     fn complain(&self, before: Option<&Trouble>, text: &str) {
         if before.is_none_or(|trouble| trouble.text != text) {
             let waiting = self.ledger.pending();
-            let told = format!("the firewall does not do its part ({waiting} changes wait): {text}");
-            self.note(Level::Error, told);
+            let complaint = format!("the firewall does not do its part ({waiting} changes wait): {text}");
+            self.note(Level::Error, complaint);
         }
     }
 
-    /// Notes that the tool works; after a failure, the table is worth a look.
-    fn recovered(&mut self, look: bool) {
-        if self.trouble.take().is_some() {
+    /// Notes that the tool works; says whether it did not before.
+    fn recovered(&mut self) -> bool {
+        let failed_before = self.trouble.take().is_some();
+        if failed_before {
             self.works_again();
-            if look {
-                self.next_look = Instant::now();
-            }
         }
+        failed_before
     }
 
     fn works_again(&self) {
         self.note(Level::Info, "the firewall does its part again".to_owned());
     }
 
-    /// The last word: each batch gets one attempt.
-    fn finish(&mut self, flush: bool) {
-        if flush {
-            self.ledger.clear();
-        }
-        while let Some(batch) = self.last_batch() {
-            if let Err(failure) = self.backend.apply(&batch) {
-                self.ledger.give_back(&batch);
-                let waiting = self.ledger.pending();
-                self.failed(&failure, false);
-                return self.note(
-                    Level::Warn,
-                    format!("{waiting} changes of the firewall were left undone at the stop"),
-                );
-            }
-            // It works, whatever was wrong before.
-            (self.trouble, self.refusal) = (None, None);
-        }
-    }
-
-    fn last_batch(&mut self) -> Option<Vec<Change>> {
-        let limits = self.backend.limits();
-        let removals = self.ledger.next_removals(limits);
-        let batch = if removals.is_empty() { self.ledger.next_additions(limits) } else { removals };
-        Some(batch).filter(|batch| !batch.is_empty())
-    }
-
     fn note(&self, level: Level, text: String) {
-        self.tell(Event::Note(level, text));
+        self.send(Event::Note(level, text));
     }
 
-    fn tell(&self, event: Event) {
+    fn send(&self, event: Event) {
         // A daemon that no longer listens is about to end.
         let _unheard = self.events.send(event);
     }

@@ -2,7 +2,7 @@
 //!
 //! | part | does |
 //! | --- | --- |
-//! | [`Worker`], [`Handle`] | the daemon's end: changes in, [`Status`] and [`Event`]s out, no waiting |
+//! | [`spawn`], [`Handle`] | the daemon's end: changes in, [`Status`] and [`Event`]s out, no waiting |
 //! | `keeper` | the thread that owns the backend, carries changes out and converges the table |
 //! | `ledger`, `plan`, `report` | its bookkeeping, arithmetic and sentences, pure |
 //! | `search`, `trouble`, `cuts` | what made the firewall refuse a batch, when to try again, whose connections to cut |
@@ -38,7 +38,7 @@ pub use dry_run::DryRun;
 pub use plan::{Difference, difference};
 pub use settings::{CommandTemplates, Foreign, Settings, Tools};
 pub use status::Status;
-pub use worker::{Event, Handle, Worker};
+pub use worker::{Event, Handle, spawn, spawn_after};
 
 /// What is to be done to one prefix of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -17,13 +17,23 @@ impl Default for Pace {
     }
 }
 
+/// What a failure keeps from being done until the next attempt; all else goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stops {
+    /// The tool does not work.
+    Everything,
+    /// The table cannot be compared.
+    Comparisons,
+    /// The firewall refuses all that changed, as a full table does.
+    Changes,
+}
+
 /// A failure that lasts.
 #[derive(Debug)]
 pub(super) struct Trouble {
     /// What the firewall answered last.
     pub(super) text: String,
-    /// Only the comparison failed: changes go on meanwhile.
-    pub(super) mild: bool,
+    pub(super) stops: Stops,
     /// Something arrived since the last attempt.
     hasty: bool,
     last: Instant,
@@ -32,9 +42,9 @@ pub(super) struct Trouble {
 
 impl Trouble {
     /// The first failure, or one more after others; counted from now.
-    pub(super) fn after(before: Option<Self>, text: String, mild: bool, pace: Pace) -> Self {
+    pub(super) fn after(before: Option<Self>, text: String, stops: Stops, pace: Pace) -> Self {
         let pause = before.map_or(pace.first, |trouble| (trouble.pause * 2).min(pace.most));
-        Self { text, mild, hasty: false, last: Instant::now(), pause }
+        Self { text, stops, hasty: false, last: Instant::now(), pause }
     }
 
     /// Something arrived, which does not wait for the long pauses.
@@ -58,7 +68,7 @@ mod tests {
         let mut trouble = None;
         let mut pauses = Vec::new();
         for _ in 0..8 {
-            let mut next = Trouble::after(trouble, "it hangs".to_owned(), false, pace);
+            let mut next = Trouble::after(trouble, "it hangs".to_owned(), Stops::Everything, pace);
             pauses.push((next.next_attempt(pace) - next.last).as_secs());
             next.hurry();
             assert_eq!(next.next_attempt(pace) - next.last, pace.first);

@@ -15,7 +15,7 @@ use super::trouble::Pace;
 use super::{Backend, Change, Settings, Status};
 use crate::address::Prefix;
 
-/// What the worker has to tell.
+/// What the worker reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A sentence for the log.
@@ -26,48 +26,43 @@ pub enum Event {
     Refused(Vec<Prefix>, String),
 }
 
-/// Starts the thread.
-#[derive(Debug)]
-pub struct Worker;
-
-impl Worker {
-    /// Starts a worker that at once brings the table in step with `desired`.
-    ///
-    /// `released` may still be in the table from before the start and shall not: bans that ended while nobody looked.
-    /// They must be named, since nothing else tells them from entries that others added.
-    ///
-    /// # Errors
-    /// When the system gives no thread. A firewall that does not work is no error: it is reported and tried again.
-    pub fn spawn(
-        backend: Box<dyn Backend>,
-        desired: Vec<Prefix>,
-        released: Vec<Prefix>,
-        settings: &Settings,
-        events: Sender<Event>,
-    ) -> io::Result<Handle> {
-        start(backend, Ledger::new(desired, released), settings, events, Pace::default(), None)
-    }
-
-    /// Starts a worker in place of one on the same table, which it lets end first, so that no late command of the old
-    /// one undoes what the new one did. What the old one has still to remove is removed by the new one.
-    ///
-    /// # Errors
-    /// When the system gives no thread; the old worker goes on then.
-    pub fn spawn_after(
-        old: &Handle,
-        backend: Box<dyn Backend>,
-        desired: Vec<Prefix>,
-        settings: &Settings,
-        events: Sender<Event>,
-    ) -> io::Result<Handle> {
-        let ledger = Ledger::new(desired, old.owed());
-        let handle = start(backend, ledger, settings, events, Pace::default(), Some(old))?;
-        old.end(Ending::Leave);
-        Ok(handle)
-    }
+/// Starts a worker that at once brings the table in step with `desired`.
+///
+/// `released` may still be in the table from before the start and shall not: bans that ended while nobody looked.
+/// They must be named, since nothing else tells them from entries that others added.
+///
+/// # Errors
+/// When the system gives no thread. A firewall that does not work is no error: it is reported and tried again.
+pub fn spawn(
+    backend: Box<dyn Backend>,
+    desired: Vec<Prefix>,
+    released: Vec<Prefix>,
+    settings: &Settings,
+    events: Sender<Event>,
+) -> io::Result<Handle> {
+    spawn_paced(backend, Ledger::new(desired, released), settings, events, Pace::default(), None)
 }
 
-pub(super) fn start(
+/// Starts a worker in place of one on the same table, which it lets end first, so that no late command of the old
+/// one undoes what the new one did. What the old one has still to remove is removed by the new one.
+///
+/// # Errors
+/// When the system gives no thread; the old worker goes on then.
+pub fn spawn_after(
+    old: &Handle,
+    backend: Box<dyn Backend>,
+    desired: Vec<Prefix>,
+    settings: &Settings,
+    events: Sender<Event>,
+) -> io::Result<Handle> {
+    let ledger = Ledger::new(desired, old.owed());
+    let handle = spawn_paced(backend, ledger, settings, events, Pace::default(), Some(old))?;
+    old.end(Ending::Leave);
+    Ok(handle)
+}
+
+/// Starts the thread at this pace.
+pub(super) fn spawn_paced(
     backend: Box<dyn Backend>,
     ledger: Ledger,
     settings: &Settings,
