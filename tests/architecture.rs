@@ -1,6 +1,7 @@
 //! The direction of dependencies and what the pure core may not do, read from the sources.
 //!
-//! `main → cli → daemon → {follow, firewall, store, control, config} → {rules, engine} → {record, address, time}`
+//! `main → cli → daemon → {follow, firewall, store, control, config} → {rules, engine} → {record, address, time}`; the shell
+//! has `files` in common.
 #![allow(clippy::string_slice, reason = "offsets come from searching the same text")]
 
 use std::fmt::Write as _;
@@ -17,6 +18,8 @@ const RANKS: &[(&str, u8)] = &[
     ("record", 1),
     ("rules", 2),
     ("engine", 3),
+    // What parts of the shell have in common: they may name it, and nothing pure can, since it is not below any of that.
+    ("files", 3),
     ("follow", 4),
     ("firewall", 4),
     ("store", 4),

@@ -11,7 +11,7 @@ use super::prefixes;
 use super::text::printable_path;
 use crate::config::{self, FileTrust, paths};
 use crate::control::reply::Kept;
-use crate::control::{self, Answer, Client, Hint, Length, Request, Unban as Whom};
+use crate::control::{self, Answer, Client, FailureKind, Length, Request, Unban as Whom};
 use crate::daemon::Refused;
 
 /// Asks the daemon that the arguments lead to.
@@ -23,7 +23,7 @@ fn ask(to: &Ask, request: &Request) -> Result<Answer, Failure> {
     let answer = Client::connect(&socket).and_then(|client| client.ask(request));
     match (answer, refused) {
         // Nobody is there: the errors may be why.
-        (Err(failure), Some(refused)) if failure.hint() == Hint::NotRunning => Err(refused.into()),
+        (Err(failure), Some(refused)) if failure.kind() == FailureKind::NotRunning => Err(refused.into()),
         (answer, _) => answer.map_err(Failure::from),
     }
 }
@@ -47,13 +47,13 @@ fn configured(file: Option<&Path>) -> Result<(PathBuf, Option<Refused>), Failure
 
 impl From<control::Failure> for Failure {
     fn from(failure: control::Failure) -> Self {
-        let exit = match failure.hint() {
-            Hint::NotRunning => Exit::Unavailable,
-            Hint::NoPermission => Exit::NoPermission,
-            Hint::Busy => Exit::Temporary,
-            Hint::Protocol => Exit::Protocol,
-            Hint::Config => Exit::Config,
-            Hint::Refused => Exit::Nothing,
+        let exit = match failure.kind() {
+            FailureKind::NotRunning => Exit::Unavailable,
+            FailureKind::NoPermission => Exit::NoPermission,
+            FailureKind::Busy => Exit::Temporary,
+            FailureKind::Protocol => Exit::Protocol,
+            FailureKind::Config => Exit::Config,
+            FailureKind::Refused => Exit::Nothing,
         };
         Self::new(exit, failure.to_string())
     }

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::exit::{Exit, Failure, complain, exit_for};
 use super::text::printable_path;
+use crate::files;
 use crate::follow::compressed::{self, Packing};
 use crate::follow::{grouped, looks_packed};
 use crate::record::{self, LineBuffer};
@@ -50,9 +50,9 @@ fn newest(files: &[PathBuf]) -> String {
     files.last().map(|path| printable_path(path)).unwrap_or_default()
 }
 
-/// Device and inode: one file may have several names, and is to be read once.
+/// One file may have several names, and is to be read once.
 fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|meta| (meta.dev(), meta.ino()))
+    fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|meta| files::identity(&meta))
 }
 
 /// A file that is there plain and packed is being packed right now, or was with `gzip -k`.

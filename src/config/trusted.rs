@@ -11,6 +11,7 @@ use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
 
 use super::diagnostic::{Diagnostic, Diagnostics};
+use crate::files::{directory_of, identity};
 use crate::rules::Severity;
 
 const OTHERS_MAY_WRITE: u32 = 0o022;
@@ -113,25 +114,18 @@ fn doubts(path: &Path, opened: &Metadata) -> io::Result<Vec<(PathBuf, String)>> 
     let me = geteuid().as_raw();
     let real = fs::canonicalize(path)?;
     let now = fs::metadata(&real)?;
-    if (now.dev(), now.ino()) != (opened.dev(), opened.ino()) {
+    if identity(&now) != identity(opened) {
         return Err(io::Error::other("this file was exchanged while it was read: try again"));
     }
     let mut doubts = Vec::new();
     doubts
         .extend(doubt_of_file(&real, opened.uid(), opened.mode(), me).map(|doubt| (path.to_owned(), doubt)));
     for directory in [directory_of(path), directory_of(&real)] {
-        let metadata = fs::metadata(&directory)?;
-        let doubt = doubt_of_directory(&directory, metadata.uid(), metadata.mode(), me);
-        doubts.extend(doubt.map(|doubt| (directory, doubt)));
+        let metadata = fs::metadata(directory)?;
+        let doubt = doubt_of_directory(directory, metadata.uid(), metadata.mode(), me);
+        doubts.extend(doubt.map(|doubt| (directory.to_owned(), doubt)));
     }
     Ok(doubts)
-}
-
-fn directory_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
 }
 
 /// `me` is the effective user, in whose name the file will be acted upon.

@@ -27,7 +27,7 @@ const START: &str =
 const RESTART: &str =
     if cfg!(target_os = "linux") { "systemctl restart portcullis" } else { "service portcullis restart" };
 
-/// Why there is no answer: a sentence for the operator. [`Failure::hint`] tells programs.
+/// Why there is no answer: a sentence for the operator. [`Failure::kind`] tells programs.
 #[derive(Debug, Error)]
 pub enum Failure {
     /// There is no socket.
@@ -87,7 +87,7 @@ pub enum Failure {
 
 /// What kind of failure it is, for the exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hint {
+pub enum FailureKind {
     /// Nobody is there: `EX_UNAVAILABLE`, 69.
     NotRunning,
     /// Not for this user: `EX_NOPERM`, 77.
@@ -104,20 +104,20 @@ pub enum Hint {
 
 impl Failure {
     /// What kind of failure it is.
-    pub fn hint(&self) -> Hint {
+    pub fn kind(&self) -> FailureKind {
         match self {
-            Self::Nothing(_) | Self::Dead(_) | Self::NoAnswer(_) => Hint::NotRunning,
-            Self::Denied(_) => Hint::NoPermission,
-            Self::Silent(..) => Hint::Busy,
+            Self::Nothing(_) | Self::Dead(_) | Self::NoAnswer(_) => FailureKind::NotRunning,
+            Self::Denied(_) => FailureKind::NoPermission,
+            Self::Silent(..) => FailureKind::Busy,
             Self::Broken { .. } | Self::Version { .. } | Self::Stranger { .. } | Self::Unexpected => {
-                Hint::Protocol
+                FailureKind::Protocol
             }
             Self::Refused(refusal) => refusal.code.into(),
         }
     }
 }
 
-impl From<Code> for Hint {
+impl From<Code> for FailureKind {
     fn from(code: Code) -> Self {
         match code {
             Code::Permission => Self::NoPermission,
@@ -246,8 +246,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn assert_failure(failure: &Failure, hint: Hint, part: &str) {
-        assert_eq!(failure.hint(), hint, "{failure}");
+    fn assert_failure(failure: &Failure, kind: FailureKind, part: &str) {
+        assert_eq!(failure.kind(), kind, "{failure}");
         assert!(failure.to_string().contains(part), "{failure}");
     }
 
@@ -255,19 +255,23 @@ mod tests {
     fn a_daemon_that_does_not_run_is_told_from_one_that_died() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("portcullis.sock");
-        assert_failure(&Client::connect(&path).unwrap_err(), Hint::NotRunning, "there is nothing at /");
+        assert_failure(
+            &Client::connect(&path).unwrap_err(),
+            FailureKind::NotRunning,
+            "there is nothing at /",
+        );
         let dead = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
         bind(dead.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
-        assert_failure(&Client::connect(&path).unwrap_err(), Hint::NotRunning, "nobody listens there");
-        assert_failure(&not_connected(&path, Errno::EACCES), Hint::NoPermission, "you may not use /");
+        assert_failure(&Client::connect(&path).unwrap_err(), FailureKind::NotRunning, "nobody listens there");
+        assert_failure(&not_connected(&path, Errno::EACCES), FailureKind::NoPermission, "you may not use /");
     }
 
     #[test]
     fn what_is_no_reply_is_said_to_be_none() {
-        assert_failure(&answers(b""), Hint::NotRunning, "without an answer");
-        assert_failure(&answers(b"{\"v\":1,"), Hint::Protocol, "cut after 7 bytes");
-        assert_failure(&answers(b"SSH-2.0-OpenSSH_9.9\r\n"), Hint::Protocol, "is not the daemon");
-        assert_failure(&answers(b"\xff\xfe\n"), Hint::Protocol, "is not the daemon");
+        assert_failure(&answers(b""), FailureKind::NotRunning, "without an answer");
+        assert_failure(&answers(b"{\"v\":1,"), FailureKind::Protocol, "cut after 7 bytes");
+        assert_failure(&answers(b"SSH-2.0-OpenSSH_9.9\r\n"), FailureKind::Protocol, "is not the daemon");
+        assert_failure(&answers(b"\xff\xfe\n"), FailureKind::Protocol, "is not the daemon");
     }
 
     #[test]
@@ -275,7 +279,7 @@ mod tests {
         let failure = answers(b"{\"v\":3,\"fine\":{}}\n");
         assert_failure(
             &failure,
-            Hint::Protocol,
+            FailureKind::Protocol,
             "speaks version 3 of the control protocol and this program version 1",
         );
     }
@@ -283,7 +287,7 @@ mod tests {
     #[test]
     fn refusals_arrive_as_they_were_said() {
         let failure = answers(b"{\"v\":1,\"error\":{\"code\":\"config\",\"text\":\"line 3: no\"}}\n");
-        assert_failure(&failure, Hint::Config, "line 3: no");
+        assert_failure(&failure, FailureKind::Config, "line 3: no");
     }
 
     #[test]
@@ -291,6 +295,6 @@ mod tests {
         let (stream, _daemon) = UnixStream::pair().unwrap();
         let client = Client { stream, path: "s".into(), patience: PATIENCE };
         let failure = client.patience(Duration::from_millis(10)).ask(&Request::Ping).unwrap_err();
-        assert_failure(&failure, Hint::Busy, "does not react within 10ms");
+        assert_failure(&failure, FailureKind::Busy, "does not react within 10ms");
     }
 }

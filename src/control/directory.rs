@@ -8,13 +8,11 @@ use std::path::Path;
 use nix::unistd::{getegid, geteuid};
 
 use super::socket::{BindError, failed};
+use crate::files::directory_of;
 
 /// Whoever can rename in the directory can put another socket there and play the daemon to root.
 pub(super) fn check(socket: &Path) -> Result<(), BindError> {
-    let path = match socket.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let path = directory_of(socket);
     let about = match fs::metadata(path) {
         Ok(about) if about.is_dir() => about,
         Ok(_) => return Err(BindError::NoDirectory(path.to_owned())),

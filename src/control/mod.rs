@@ -38,7 +38,7 @@ mod text;
 mod wire;
 
 pub use call::{Accepted, Answering, Call};
-pub use client::{Client, Failure, Hint};
+pub use client::{Client, Failure, FailureKind};
 pub use peer::{Access, Peer, Rights};
 pub use reply::{Answer, Code, Refusal, Reply};
 pub use request::{Length, Request, Unban};

@@ -46,7 +46,7 @@ pub enum Request {
 pub enum Length {
     /// As the daemon's configuration says.
     Default,
-    /// So long.
+    /// This long.
     For {
         /// Milliseconds.
         ms: u64,
@@ -81,19 +81,6 @@ impl Request {
         match self {
             Self::Ping | Self::Status | Self::Bans | Self::Why { .. } => false,
             Self::Ban { .. } | Self::Unban(_) | Self::Reload => true,
-        }
-    }
-
-    /// The command's name, as in `portcullis NAME`.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Ping => "ping",
-            Self::Status => "status",
-            Self::Bans => "bans",
-            Self::Why { .. } => "why",
-            Self::Ban { .. } => "ban",
-            Self::Unban(_) => "unban",
-            Self::Reload => "reload",
         }
     }
 }

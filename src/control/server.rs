@@ -18,6 +18,7 @@ use super::seats::{Bounds, Seat, Seats};
 use super::socket::Listener;
 use super::stream::{NoLine, Patience, Timed, read_line};
 use super::wire::{read_request, write_reply};
+use crate::files::is_passing;
 
 /// How much of the daemon a peer may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,10 +89,10 @@ impl Server {
         let bounds =
             Bounds { all: limits.connections, readers: limits.readers, each_reader: limits.each_reader };
         let seats = Seats::new(bounds);
-        let desk = Arc::new(Desk { seats: Arc::clone(&seats), limits, hand_over: Box::new(hand_over) });
+        let shared = Arc::new(Shared { seats: Arc::clone(&seats), limits, hand_over: Box::new(hand_over) });
         let thread = thread::Builder::new()
             .name("control".to_owned())
-            .spawn(move || accept_until(&stopped, &listener, &desk))?;
+            .spawn(move || accept_until(&stopped, &listener, &shared))?;
         Ok(Self { stop: Some(stop), thread: Some(thread), seats })
     }
 }
@@ -108,11 +109,11 @@ impl Drop for Server {
     }
 }
 
-fn accept_until(stopped: &UnixStream, listener: &Listener, desk: &Arc<Desk>) {
+fn accept_until(stopped: &UnixStream, listener: &Listener, shared: &Arc<Shared>) {
     while wait_for(stopped, Some(listener), PollTimeout::NONE) {
         match listener.socket.accept() {
-            Ok((stream, _)) => desk.receive(stream, listener),
-            Err(error) if passing(error.kind()) => {}
+            Ok((stream, _)) => shared.receive(stream, listener),
+            Err(error) if is_passing(error.kind()) || has_gone(error.kind()) => {}
             // Out of descriptors, most of all: the socket stays readable, and asking again at once would spin.
             Err(_) if wait_for(stopped, None, PollTimeout::from(RESPITE)) => {}
             Err(_) => return,
@@ -120,9 +121,9 @@ fn accept_until(stopped: &UnixStream, listener: &Listener, desk: &Arc<Desk>) {
     }
 }
 
-/// Nothing is wrong: the peer has gone again, or a signal came.
-fn passing(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted)
+/// The peer has gone again before it was accepted.
+fn has_gone(kind: ErrorKind) -> bool {
+    kind == ErrorKind::ConnectionAborted
 }
 
 /// Waits until somebody connects or time is up; `false` when it is time to stop.
@@ -135,13 +136,13 @@ fn wait_for(stopped: &UnixStream, listener: Option<&Listener>, patience: PollTim
 }
 
 /// What all connections share.
-struct Desk {
+struct Shared {
     seats: Arc<Seats>,
     limits: Limits,
     hand_over: Box<dyn Fn(Call) + Send + Sync>,
 }
 
-impl Desk {
+impl Shared {
     fn receive(self: &Arc<Self>, stream: UnixStream, listener: &Listener) {
         let stream = Arc::new(stream);
         let Ok(peer) = Peer::of(&stream) else { return };
@@ -152,9 +153,9 @@ impl Desk {
         let Some(seat) = self.seats.take(peer, rights, &stream) else {
             return turn_away(&stream, crowded());
         };
-        let (desk, visitor) = (Arc::clone(self), Arc::clone(&stream));
+        let (shared, visitor) = (Arc::clone(self), Arc::clone(&stream));
         let thread = thread::Builder::new().name("control peer".to_owned());
-        if thread.spawn(move || desk.serve(&visitor, peer, rights, &Arc::new(seat))).is_err() {
+        if thread.spawn(move || shared.serve(&visitor, peer, rights, &Arc::new(seat))).is_err() {
             turn_away(&stream, crowded());
         }
     }
@@ -170,7 +171,7 @@ impl Desk {
             Err(Unheard::Refused(refusal)) => Err(refusal),
             Err(Unheard::Gone) => return,
         };
-        self.tell(stream, &reply);
+        self.send(stream, &reply);
     }
 
     fn patience(&self) -> Patience {
@@ -199,7 +200,7 @@ impl Desk {
         waiting.wait(self.limits.answer)
     }
 
-    fn tell(&self, stream: &UnixStream, reply: &Reply) {
+    fn send(&self, stream: &UnixStream, reply: &Reply) {
         let mut out = BufWriter::with_capacity(64 << 10, Timed::new(stream, self.patience()));
         if write_reply(&mut out, reply).is_err() {
             // Whoever does not take the reply gets no more of it: not even what is left in the buffer.

@@ -1,23 +1,21 @@
 //! The socket's place in the file system: one daemon, one socket, the right mode from the first moment.
 
-use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io;
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{
-    FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown,
-};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, chown};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
 use thiserror::Error;
 
 use super::directory;
 use super::peer::Access;
 use super::stream::dial;
+use crate::files;
 
 /// Connections that wait to be accepted; a server with all seats taken still accepts, to say so.
 const BACKLOG: i32 = 64;
@@ -129,9 +127,7 @@ fn close_to_others(path: &Path, group: Option<u32>) -> Result<(), BindError> {
 /// stopped one with a full queue looks dead on FreeBSD.
 fn lock(socket: &Path) -> Result<File, BindError> {
     let path = beside(socket);
-    let mut how = OpenOptions::new();
-    how.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let file = how.custom_flags(OFlag::O_NOFOLLOW.bits()).open(&path).map_err(failed("open", &path))?;
+    let file = files::open_lock(&path).map_err(failed("open", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(BindError::Taken(socket.to_owned())),
@@ -141,9 +137,7 @@ fn lock(socket: &Path) -> Result<File, BindError> {
 
 /// `portcullis.sock.lock`. It is never removed, since a daemon that starts may have opened it already.
 fn beside(socket: &Path) -> PathBuf {
-    let mut name = socket.as_os_str().to_owned();
-    name.push(".lock");
-    name.into()
+    files::suffixed(socket, ".lock")
 }
 
 /// Makes room: a socket where nobody answers goes, anything else stays and is an error.
@@ -181,7 +175,7 @@ impl Place {
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    fs::symlink_metadata(path).map(|about| (about.dev(), about.ino()))
+    fs::symlink_metadata(path).map(|about| files::identity(&about))
 }
 
 impl Drop for Place {
@@ -197,6 +191,7 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
     use std::os::unix::net::{UnixDatagram, UnixStream};
 
     use super::*;

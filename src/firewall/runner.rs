@@ -19,6 +19,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::Failure;
+use crate::files::is_passing;
 
 /// What is kept of standard error: enough for every message, too little for a flood.
 const STDERR_BOUND: usize = 64 * 1024;
@@ -264,7 +265,7 @@ impl<'a> Pipes<'a> {
         let Some(stdin) = &mut self.stdin else { return Ok(()) };
         match stdin.write(self.input) {
             Ok(written) => self.input = self.input.get(written..).unwrap_or_default(),
-            Err(error) if passing(&error) => {}
+            Err(error) if is_passing(error.kind()) => {}
             // The tool does not want to read on; its exit status will say whether that was well.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.input = &[],
             Err(error) => return Err(error),
@@ -284,13 +285,9 @@ fn drain(pipe: &mut Option<impl Read>, into: &mut Capture, buffer: &mut [u8]) ->
             into.take(buffer.get(..read).unwrap_or_default());
             Ok(read > 0)
         }
-        Err(error) if passing(&error) => Ok(true),
+        Err(error) if is_passing(error.kind()) => Ok(true),
         Err(error) => Err(error),
     }
-}
-
-fn passing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::files::directory_of;
+
 /// The endings of packed logs: newsyslog's flags J, Z, X, Y, and logrotate's defaults.
 const PACKED: [&str; 4] = [".bz2", ".gz", ".xz", ".zst"];
 
@@ -40,10 +42,7 @@ impl PartialOrd for Age {
 /// Files in another directory (`newsyslog -a`) are found by asking for the log's name there.
 pub fn rotations(log: &Path) -> Vec<PathBuf> {
     let Some(name) = log.file_name().and_then(|name| name.to_str()) else { return Vec::new() };
-    let directory = match log.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let directory = directory_of(log);
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
     let mut found: BTreeMap<Age, String> = BTreeMap::new();
     for entry in entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {

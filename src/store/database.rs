@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::error::StoreError;
 use super::inspect::{self, has_log};
-use super::lock::suffixed;
 use super::schema::{self, Form};
+use crate::files::{self, suffixed};
 use crate::time::Time;
 
 /// For an operator's `sqlite3` that is open for a moment; longer, and changes wait in memory.
@@ -153,7 +153,7 @@ fn prepare(connection: &mut Connection, found: u32) -> rusqlite::Result<()> {
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    path.metadata().map(|found| (found.dev(), found.ino()))
+    path.metadata().map(|found| files::identity(&found))
 }
 
 /// The name under which SQLite looks for no log and takes no lock.
@@ -186,6 +186,8 @@ pub(super) fn set_aside(path: &Path, now: Time) -> io::Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
     use super::*;
 
     #[test]

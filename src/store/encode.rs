@@ -69,10 +69,10 @@ fn owners(owners: &[Owner]) -> String {
     serde_json::to_string(&plain).expect("strings and numbers can always be written as JSON")
 }
 
-fn read_owners(text: &str, words: &Words) -> serde_json::Result<SmallVec<[Owner; 1]>> {
+fn read_owners(text: &str, interner: &Interner) -> serde_json::Result<SmallVec<[Owner; 1]>> {
     let plain: Vec<(String, Option<i64>)> = serde_json::from_str(text)?;
     let owner = |(set, until): (String, Option<i64>)| Owner {
-        set: words.shared(&set),
+        set: interner.shared(&set),
         until: until.map(Time::from_millis),
     };
     Ok(plain.into_iter().map(owner).collect())
@@ -80,9 +80,9 @@ fn read_owners(text: &str, words: &Words) -> serde_json::Result<SmallVec<[Owner;
 
 /// Names that a hundred thousand rows have in common, each in memory once.
 #[derive(Debug, Default)]
-pub(super) struct Words(RefCell<HashSet<Arc<str>>>);
+pub(super) struct Interner(RefCell<HashSet<Arc<str>>>);
 
-impl Words {
+impl Interner {
     pub(super) fn shared(&self, text: &str) -> Arc<str> {
         let mut words = self.0.borrow_mut();
         if let Some(known) = words.get(text) {
@@ -140,17 +140,17 @@ pub(super) fn ban_values(ban: &Ban) -> [Value; 9] {
 }
 
 /// A ban in the columns of [`BAN`], which come first.
-pub(super) fn ban(row: &Row<'_>, words: &Words) -> Result<Ban> {
+pub(super) fn ban(row: &Row<'_>, interner: &Interner) -> Result<Ban> {
     Ok(Ban {
         offender: prefix_at(row, 0)?,
         since: time_at(row, 1)?,
         until: row.get::<_, Option<i64>>(2)?.map(Time::from_millis),
         nth: row.get(3)?,
-        reason: words.shared(row.get_ref(4)?.as_str()?),
+        reason: interner.shared(row.get_ref(4)?.as_str()?),
         origin: sensible(5, row.get_ref(5)?.as_str().and_then(read_origin).ok())?,
         forced: row.get(6)?,
         spoofable: row.get(7)?,
-        owners: sensible(8, row.get_ref(8)?.as_str().ok().and_then(|text| read_owners(text, words).ok()))?,
+        owners: sensible(8, row.get_ref(8)?.as_str().ok().and_then(|text| read_owners(text, interner).ok()))?,
     })
 }
 

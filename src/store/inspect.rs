@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use super::error::StoreError;
-use super::lock::suffixed;
+use crate::files::suffixed;
 
 /// What lies beside the database: SQLite believes a log whoever wrote it, and the lock is written to.
 const BESIDE: [&str; 4] = ["-wal", "-journal", "-shm", ".lock"];

@@ -1,12 +1,13 @@
 //! One writer at a time: a lock beside the database, held by the daemon as long as it runs.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
 use super::inspect;
+use crate::files::{self, directory_of, suffixed};
 
 /// The right to write one database; the system takes it back when the process ends, however it ends.
 ///
@@ -31,9 +32,9 @@ impl Lock {
         let failed = |error| StoreError::io(path, error);
         make_directory(path).map_err(failed)?;
         // Before a link is followed: in /tmp it could be another user's.
-        inspect::directory(path, directory(path))?;
+        inspect::directory(path, directory_of(path))?;
         let database = resolved(path).map_err(failed)?;
-        inspect::directory(&database, directory(&database))?;
+        inspect::directory(&database, directory_of(&database))?;
         let mut lock = Self { database, file: None };
         match lock.ensure() {
             Err(error) if !error.is_temporary() => Err(error),
@@ -76,10 +77,7 @@ impl Drop for Lock {
 
 /// For reading where the file system is read-only: that is enough to lock it.
 fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    options.custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits());
-    options.open(path).or_else(|error| match error.kind() {
+    files::open_lock(path).or_else(|error| match error.kind() {
         io::ErrorKind::ReadOnlyFilesystem => File::open(path).map_err(|_| error),
         _ => Err(error),
     })
@@ -98,16 +96,9 @@ fn owner(file: &mut File) -> Option<u32> {
 
 /// Only the last directory: a missing `/var/db` is a mistake in the path or a mount that is not there yet.
 fn make_directory(path: &Path) -> io::Result<()> {
-    match directory(path) {
+    match directory_of(path) {
         parent if parent.is_dir() => Ok(()),
         parent => DirBuilder::new().mode(0o700).create(parent),
-    }
-}
-
-fn directory(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
     }
 }
 
@@ -116,16 +107,10 @@ fn resolved(path: &Path) -> io::Result<PathBuf> {
     match path.canonicalize() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let name = path.file_name().ok_or(error)?;
-            Ok(directory(path).canonicalize()?.join(name))
+            Ok(directory_of(path).canonicalize()?.join(name))
         }
         other => other,
     }
-}
-
-pub(super) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ pub use why::BanRecord;
 
 use crate::address::Prefix;
 use crate::engine::Row;
+use crate::files::suffixed;
 use crate::time::Time;
 use database::Database;
 use pending::Pending;
@@ -85,16 +86,6 @@ impl Store {
     /// What happened since the last call that must be said; see [`Notice::answer`] for what must be done.
     pub fn notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
-    }
-
-    /// How many changes wait in memory to be written; not zero only after a commit that failed.
-    pub fn waiting(&self) -> usize {
-        self.pending.len()
-    }
-
-    /// Whether changes were not written by the last commit, or cannot be.
-    pub fn is_behind(&self) -> bool {
-        self.waiting() > 0 || !self.database.as_ref().is_some_and(|database| database.is_writable)
     }
 
     /// Gives the engine what earlier runs stored: bans first, then what counts towards further ones.
@@ -237,7 +228,7 @@ impl Store {
         if open.is_writable {
             open.abandon();
             // What is in this log belongs to the file that is gone, and SQLite would apply it to whatever is there.
-            let _ = std::fs::remove_file(lock::suffixed(path, "-wal"));
+            let _ = std::fs::remove_file(suffixed(path, "-wal"));
             self.notices.push(Notice::Vanished { database: path.to_owned() });
         }
     }

@@ -57,7 +57,7 @@ pub enum Answer {
 }
 
 impl Notice {
-    /// What to do beside logging it.
+    /// What to do besides logging it.
     pub fn answer(&self) -> Answer {
         match self {
             Self::MovedAside { .. } | Self::Vanished { .. } => Answer::WriteAll,

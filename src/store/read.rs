@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Params, Result};
 
 use super::batch::FilePosition;
-use super::encode::{self, BAN, Words, prefix_at, sensible, time_at};
+use super::encode::{self, BAN, Interner, prefix_at, sensible, time_at};
 use super::purge::{Keep, SESSIONS};
 use crate::address::Prefix;
 use crate::engine::{History, Row, SessionKey};
@@ -22,7 +22,7 @@ pub(super) fn rows(
     mut sink: impl FnMut(Row),
 ) -> Result<Unreadable> {
     let after = |span| now.minus(span).as_millis();
-    let words = Words::default();
+    let interner = Interner::default();
     let bans = format!("SELECT {BAN} FROM bans");
     let histories = "SELECT offender, bans, last_end FROM histories
                      WHERE last_end >= ?1 OR offender IN (SELECT offender FROM bans) ORDER BY last_end";
@@ -30,9 +30,12 @@ pub(super) fn rows(
     let trust = "SELECT offender, seen FROM trust WHERE seen >= ?1 ORDER BY seen";
     let sessions = "SELECT writer, pid, state FROM sessions WHERE last >= ?1 ORDER BY last";
     let unreadable = [
-        ("bans", each(connection, &bans, [], |row| ban(row, &words), &mut sink)?),
+        ("bans", each(connection, &bans, [], |row| ban(row, &interner), &mut sink)?),
         ("histories", each(connection, histories, [after(keep.escalation)], history, &mut sink)?),
-        ("windows", each(connection, windows, [after(keep.windows)], |row| window(row, &words), &mut sink)?),
+        (
+            "windows",
+            each(connection, windows, [after(keep.windows)], |row| window(row, &interner), &mut sink)?,
+        ),
         ("trust", each(connection, trust, [after(keep.trust)], login, &mut sink)?),
         ("sessions", each(connection, sessions, [after(SESSIONS)], session, &mut sink)?),
     ];
@@ -76,8 +79,8 @@ pub(super) fn each<T>(
     Ok(unreadable)
 }
 
-fn ban(row: &rusqlite::Row<'_>, words: &Words) -> Result<Row> {
-    encode::ban(row, words).map(|ban| Row::Ban(Box::new(ban)))
+fn ban(row: &rusqlite::Row<'_>, interner: &Interner) -> Result<Row> {
+    encode::ban(row, interner).map(|ban| Row::Ban(Box::new(ban)))
 }
 
 fn history(row: &rusqlite::Row<'_>) -> Result<Row> {
@@ -85,9 +88,9 @@ fn history(row: &rusqlite::Row<'_>) -> Result<Row> {
     Ok(Row::History { offender: prefix_at(row, 0)?, history: Some(history) })
 }
 
-fn window(row: &rusqlite::Row<'_>, words: &Words) -> Result<Row> {
+fn window(row: &rusqlite::Row<'_>, interner: &Interner) -> Result<Row> {
     let seen = row.get_ref(2)?.as_blob().ok().and_then(encode::read_seen);
-    let set = words.shared(row.get_ref(0)?.as_str()?);
+    let set = interner.shared(row.get_ref(0)?.as_str()?);
     Ok(Row::Window { set, offender: prefix_at(row, 1)?, seen: sensible(2, seen)? })
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Result, params};
 
 use super::batch::BanLine;
-use super::encode::{self, BAN, Words, time_at};
+use super::encode::{self, BAN, Interner, time_at};
 use super::read::each;
 use crate::address::Prefix;
 use crate::engine::Ban;
@@ -63,7 +63,7 @@ fn find(
 
 fn record(row: &rusqlite::Row<'_>) -> Result<BanRecord> {
     let ended = row.get::<_, Option<i64>>(9)?.map(Time::from_millis);
-    Ok(BanRecord { ban: encode::ban(row, &Words::default())?, ended, lines: Vec::new() })
+    Ok(BanRecord { ban: encode::ban(row, &Interner::default())?, ended, lines: Vec::new() })
 }
 
 fn lines(connection: &Connection, ban: &Ban) -> Result<Vec<BanLine>> {

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 
-use portcullis::control::{Code, Hint};
+use portcullis::control::{Code, FailureKind};
 
 use super::*;
 
@@ -81,7 +81,7 @@ fn served(stand: &Stand) -> bool {
     (0..1000).any(|_| match stand.ask(&Request::Ping) {
         Ok(answer) => answer == Answer::Pong,
         Err(failure) => {
-            assert_eq!(failure.hint(), Hint::Busy, "{failure}");
+            assert_eq!(failure.kind(), FailureKind::Busy, "{failure}");
             thread::sleep(Duration::from_millis(2));
             false
         }
@@ -99,7 +99,7 @@ fn more_connections_than_seats_are_told_at_once_and_leaving_makes_room() {
             break failure;
         }
     };
-    assert_eq!(failure.hint(), Hint::Busy);
+    assert_eq!(failure.kind(), FailureKind::Busy);
     assert!(failure.to_string().contains("as many connections as it serves"), "{failure}");
     drop(waiting);
     assert!(served(&stand));
@@ -156,7 +156,7 @@ fn calls_that_the_daemon_leaves_lying_are_never_more_than_the_connections() {
     let limits = Limits { connections: 2, answer: Duration::from_millis(10), ..patient() };
     let stand = Stand::new(Access::of_this_process(None), limits, move |call| queue.send(call).unwrap());
     for _ in 0..20 {
-        assert_eq!(stand.ask(&Request::Ping).unwrap_err().hint(), Hint::Busy);
+        assert_eq!(stand.ask(&Request::Ping).unwrap_err().kind(), FailureKind::Busy);
     }
     let lying: Vec<Call> = calls.try_iter().collect();
     assert!(lying.len() <= 2, "{} calls are queued", lying.len());

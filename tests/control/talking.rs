@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use portcullis::control::reply::{Ban, Origin};
-use portcullis::control::{Code, Hint, Length, Refusal};
+use portcullis::control::{Code, FailureKind, Length, Refusal};
 
 use super::*;
 
@@ -97,7 +97,10 @@ fn what_the_daemon_refuses_arrives_with_its_code() {
         call.accept().unwrap().answer.send(Err(Refusal::new(Code::Config, "rules.d/x.yaml:3:1: no")));
     });
     let failure = stand.ask(&Request::Reload).unwrap_err();
-    assert_eq!((failure.hint(), failure.to_string().as_str()), (Hint::Config, "rules.d/x.yaml:3:1: no"));
+    assert_eq!(
+        (failure.kind(), failure.to_string().as_str()),
+        (FailureKind::Config, "rules.d/x.yaml:3:1: no")
+    );
 }
 
 #[test]
@@ -138,7 +141,7 @@ fn a_stop_frees_the_place_for_the_next_daemon_also_while_somebody_is_connected()
     let Stand { _server: server, path, _dir: dir } = stand;
     drop(server);
     assert_eq!(idle.read(&mut [0; 1]).unwrap(), 0, "the idle one is sent home");
-    assert_eq!(Client::connect(&path).unwrap_err().hint(), Hint::NotRunning);
+    assert_eq!(Client::connect(&path).unwrap_err().kind(), FailureKind::NotRunning);
     let _next = Listener::bind(&path, Access::of_this_process(None)).unwrap();
     drop(dir);
 }

@@ -19,17 +19,17 @@ const SOCKET: &str = "PORTCULLIS_TEST_CONTROL_SOCKET";
 /// What the process of another user prints: one line a request.
 fn ask_as_told(socket: &Path) {
     let requests = [
-        Request::Status,
-        Request::Bans,
-        Request::Unban(Unban::All),
-        Request::Reload,
-        Request::Unban(Unban::Prefixes(many(5_000))),
+        ("status", Request::Status),
+        ("bans", Request::Bans),
+        ("unban", Request::Unban(Unban::All)),
+        ("reload", Request::Reload),
+        ("unban", Request::Unban(Unban::Prefixes(many(5_000)))),
     ];
-    for request in requests {
+    for (name, request) in requests {
         let result = Client::connect(socket).and_then(|client| client.patience(NEVER).ask(&request));
-        let hint =
-            result.map_or_else(|failure| format!("{:?}: {failure}", failure.hint()), |_| "ok".to_owned());
-        eprintln!("TOLD {} {hint}", request.name());
+        let outcome =
+            result.map_or_else(|failure| format!("{:?}: {failure}", failure.kind()), |_| "ok".to_owned());
+        eprintln!("TOLD {name} {outcome}");
     }
 }
 

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use super::finding::Finding;
 use crate::control::reply::Status;
-use crate::control::{Failure, Hint};
+use crate::control::{Failure, FailureKind};
+use crate::files::directory_of;
 
 const DAEMON: &str = "daemon";
 const FILES: &str = "files";
@@ -15,10 +16,10 @@ const FILES: &str = "files";
 pub(super) fn findings(answer: &Result<Status, Failure>) -> Vec<Finding> {
     let start = "`service portcullis start`, or `systemctl start portcullis`";
     match answer {
-        Err(failure) if failure.hint() == Hint::NotRunning => {
+        Err(failure) if failure.kind() == FailureKind::NotRunning => {
             vec![Finding::problem(DAEMON, "the daemon does not run: nobody is being banned", start)]
         }
-        Err(failure) if failure.hint() == Hint::NoPermission => {
+        Err(failure) if failure.kind() == FailureKind::NoPermission => {
             vec![Finding::note(DAEMON, format!("the daemon cannot be asked: {failure}"), "run it as root")]
         }
         Err(failure) => vec![Finding::problem(
@@ -52,8 +53,7 @@ fn told(status: &Status) -> Vec<Finding> {
 
 /// Judges the directory that a file is to be in: whoever may write there may replace the file.
 pub(super) fn directory(file: &Path, of: &str) -> Finding {
-    let parent =
-        file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let parent = directory_of(file);
     let name = parent.display();
     let make = format!("`install -d -o root -g wheel -m 0755 {name}` (group root on Linux)");
     match fs::metadata(parent) {

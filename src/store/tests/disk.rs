@@ -19,7 +19,7 @@ fn a_full_disk_loses_nothing_and_is_recovered_from() {
     assert_eq!(banned(&mut store).len(), 0);
     limit(&store, 100_000);
     store.commit(batch(vec![])).unwrap();
-    assert_eq!(store.waiting(), 0);
+    assert_eq!(store.pending.len(), 0);
     drop(store);
     assert_eq!(banned(&mut place.open()).len(), 3000);
 }

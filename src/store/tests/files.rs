@@ -67,7 +67,7 @@ fn an_empty_file_is_a_new_database_unless_a_log_says_otherwise() {
     assert!(store.notices().is_empty() && banned(&mut store).is_empty());
     drop(store);
     fs::write(&place.path, "").unwrap();
-    fs::write(lock::suffixed(&place.path, "-wal"), [1; 5000]).unwrap();
+    fs::write(suffixed(&place.path, "-wal"), [1; 5000]).unwrap();
     assert_goes_on_after_damage(&place, "emptied");
     assert!(place.files().contains(&"state.db.damaged-20251122T140000Z-wal".to_owned()));
 }

@@ -24,7 +24,7 @@ fn a_million_changes_in_four_months_stay_in_a_small_file() {
         store
             .commit(Batch { now, rows, positions, lines: attackers.map(|n| evidence(n, now)).collect() })
             .unwrap();
-        largest = largest.max(size(&place.path) + size(&lock::suffixed(&place.path, "-wal")));
+        largest = largest.max(size(&place.path) + size(&suffixed(&place.path, "-wal")));
     }
     assert!(changes > 1_000_000, "{changes}");
     assert!(largest < 40 << 20, "{largest} bytes");

@@ -37,7 +37,7 @@ fn a_ban_is_remembered_with_its_first_lines_after_it_is_over() {
     assert_eq!((&records[0].ban, records[0].ended), (&longer, Some(NOW.plus(HOUR))));
     assert_eq!(records[0].lines.len(), MOST_LINES);
     assert_eq!(records[0].lines[2], line(2, &bytes[..LONGEST_LINE]), "any bytes, but not too many of them");
-    assert!(store.waiting() == 0 && banned(&mut store).is_empty());
+    assert!(store.pending.len() == 0 && banned(&mut store).is_empty());
 }
 
 #[test]
