@@ -1,12 +1,10 @@
 //! The daemon's one thread that decides: events in, changes to the firewall and rows for the database out.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use smallvec::smallvec;
 
 use super::event::Event;
 use super::evidence::{Evidence, Seen};
@@ -21,10 +19,9 @@ use super::tally::Tallies;
 use super::{feed, mapping};
 use crate::address::{self, Prefix};
 use crate::control::Call;
-use crate::engine::{Ban, Guard, Origin, Owner, Settings, Verdict, When, Why};
+use crate::engine::{Guard, Settings, Verdict, When, Why};
 use crate::firewall::{self, Change};
 use crate::follow::Batch;
-use crate::rules::BanLength;
 use crate::store::Store;
 use crate::time::Time;
 
@@ -86,7 +83,7 @@ impl Daemon {
                 Ok(Event::Ended(number)) if self.follower.is(number) => return End::Read,
                 Ok(event) => self.react(event),
                 Err(RecvTimeoutError::Timeout) => {}
-                // All senders are gone, which includes our own: it cannot be, and ending is the safe answer.
+                // All senders are gone, which includes our own: this cannot happen, and ending is the safe answer.
                 Err(RecvTimeoutError::Disconnected) => return End::Asked,
             }
             self.answer_calls();
@@ -104,7 +101,7 @@ impl Daemon {
             Event::Stored(stored) => self.stored(stored),
             Event::Reload => self.reload(None),
             Event::Loaded(loaded) => self.loaded(*loaded),
-            Event::Own(allow, found) => self.looked_up(&allow, found),
+            Event::Own(allow, found) => self.own_addresses_found(&allow, found),
             // Batches of a follower that a reload replaced: the new one reads from the stored positions.
             Event::Lines(..) | Event::Ended(_) | Event::Called | Event::Stop => {}
         }
@@ -200,51 +197,6 @@ impl Daemon {
             }
             firewall::Event::Foreign(prefixes) => self.adopt(&prefixes),
         }
-    }
-
-    /// Entries that somebody else put into the table get a record and an end, unless they hold allowed addresses.
-    fn adopt(&mut self, found: &[Prefix]) {
-        let since = now();
-        let until = match self.setup.config.defaults.ban.length {
-            BanLength::For(length) => Some(since.plus(length)),
-            BanLength::Forever => None,
-        };
-        let (nobody, reason) = (Arc::from(""), Arc::from("found in the firewall's table"));
-        for &offender in found {
-            // Banned while the firewall was being asked: its own ban says more.
-            if self.guard.engine.covering(&offender).is_some_and(|ban| ban.offender == offender) {
-                continue;
-            }
-            let owner = Owner { set: Arc::clone(&nobody), until };
-            let ban = Ban {
-                offender,
-                owners: smallvec![owner],
-                since,
-                until,
-                nth: 1,
-                reason: Arc::clone(&reason),
-                origin: Origin::Foreign,
-                forced: false,
-                spoofable: false,
-            };
-            let name = address::display(&offender);
-            match self.guard.engine.ban(ban, false) {
-                Ok(()) => {
-                    log::info!("adopted {name}, which somebody else put into the table");
-                    if self.firewall.is_moving() {
-                        // It may have been found in one of the two tables only.
-                        self.firewall.change([Change::Add(offender)]);
-                    }
-                }
-                Err(why) => {
-                    log::warn!(
-                        "{name} was put into the table by somebody else and is taken out again: {why}"
-                    );
-                    self.firewall.change([Change::Remove(offender)]);
-                }
-            }
-        }
-        self.persist.hurry();
     }
 
     /// What the engine is to know, on this machine.

@@ -1,4 +1,4 @@
-//! What takes longer than deciding may wait, done by threads of its own: reading the configuration, whose custom rules
+//! What the deciding thread cannot wait for, done in short-lived threads: reading the configuration, whose custom rules
 //! are attacked, and looking up this machine's addresses, for which route(8) may take seconds.
 
 use std::path::PathBuf;
@@ -31,14 +31,15 @@ pub(super) struct Loading {
     next: Option<Vec<Answering>>,
     /// The database and the socket are held as long as the daemon runs.
     held: (PathBuf, Control),
-    looked_up: Instant,
-    looks_up: bool,
+    /// When the last lookup of own addresses began.
+    last_lookup: Instant,
+    lookup_running: bool,
 }
 
 impl Loading {
     pub(super) fn new(config: &Config) -> Self {
         let held = (config.state.clone(), config.control.clone());
-        Self { running: None, next: None, held, looked_up: Instant::now(), looks_up: false }
+        Self { running: None, next: None, held, last_lookup: Instant::now(), lookup_running: false }
     }
 
     /// What a configuration changes and a reload cannot.
@@ -94,7 +95,7 @@ impl Daemon {
 
     /// Takes over what was read; on any error the running set stays.
     pub(super) fn loaded(&mut self, loaded: Loaded) {
-        let reply = self.taken_over(loaded);
+        let reply = self.finish_reload(loaded);
         let askers = self.loading.running.take().unwrap_or_default();
         askers.into_iter().for_each(|asker| asker.send(reply.clone()));
         if let Some(askers) = self.loading.next.take() {
@@ -102,14 +103,14 @@ impl Daemon {
         }
     }
 
-    fn taken_over(&mut self, loaded: Loaded) -> Reply {
+    fn finish_reload(&mut self, loaded: Loaded) -> Reply {
         let setup = loaded.setup.map_err(|refused| {
             log::error!("the new configuration is not used, the old one stays in force\n{refused}");
             Refusal::new(Code::Config, refused)
         })?;
         let later = self.loading.later(&setup.config);
         self.own = loaded.own;
-        let freed = self.take_over(setup);
+        let freed = self.apply(setup);
         let warnings = self.setup.warnings.iter().map(ToString::to_string).chain(later);
         let warnings: Vec<String> = warnings.collect();
         warnings.iter().for_each(|warning| log::warn!("{warning}"));
@@ -125,22 +126,25 @@ impl Daemon {
     /// A gateway or an own address may change while we run.
     pub(super) fn look_up_own_addresses(&mut self) {
         let loading = &mut self.loading;
-        if self.options.dry_run || loading.looks_up || loading.looked_up.elapsed() < OWN_ADDRESSES_EVERY {
+        if self.options.dry_run
+            || loading.lookup_running
+            || loading.last_lookup.elapsed() < OWN_ADDRESSES_EVERY
+        {
             return;
         }
-        loading.looked_up = Instant::now();
+        loading.last_lookup = Instant::now();
         let (allow, sender) = (self.setup.config.allow.clone(), self.sender.clone());
         let look = move || {
             let found = own::prefixes(&allow);
             let _ = sender.send(Event::Own(Box::new(allow), found));
         };
         // Without a thread it is tried again in some minutes.
-        loading.looks_up = thread::Builder::new().name("own addresses".to_owned()).spawn(look).is_ok();
+        loading.lookup_running = thread::Builder::new().name("own addresses".to_owned()).spawn(look).is_ok();
     }
 
     /// Takes them over, unless another configuration wants others by now.
-    pub(super) fn looked_up(&mut self, allow: &Allow, found: Vec<Prefix>) {
-        self.loading.looks_up = false;
+    pub(super) fn own_addresses_found(&mut self, allow: &Allow, found: Vec<Prefix>) {
+        self.loading.lookup_running = false;
         if *allow == self.setup.config.allow {
             self.own = found;
             self.free_the_allowed("it is an address of this machine, its gateway or its resolver now");

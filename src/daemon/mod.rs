@@ -7,6 +7,7 @@
 //! gate                     the firewall in force, and the tables that a reload replaced
 //! persist, evidence        what is kept, by a thread of its own
 //! requests, status, tell   what is asked at the control socket
+//! unearned                 bans by hand, and those found in the table
 //! loading, reload, start, offline   beginnings and ends
 //! doctor                   is all as it should be?
 //! logger, report, tally    what is said and counted
@@ -34,6 +35,7 @@ mod status;
 mod streams;
 mod tally;
 mod tell;
+mod unearned;
 
 pub use self::core::RunOptions;
 pub use offline::{NotDone, unban_offline};

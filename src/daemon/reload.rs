@@ -8,7 +8,7 @@ use crate::address::Prefix;
 
 impl Daemon {
     /// Takes a valid configuration into force and returns who is freed since it is allowed now.
-    pub(super) fn take_over(&mut self, mut setup: Setup) -> Vec<Prefix> {
+    pub(super) fn apply(&mut self, mut setup: Setup) -> Vec<Prefix> {
         logger::start(setup.log_to(self.options.dry_run), setup.config.log.level);
         self.change_firewall(&setup);
         self.change_sources(&setup);

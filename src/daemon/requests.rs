@@ -6,15 +6,14 @@ use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use smallvec::{SmallVec, smallvec};
-
 use super::core::{Daemon, now};
 use super::report;
 use super::tell::Tell;
+use super::unearned::unearned;
 use crate::address::{self, Prefix};
 use crate::control::reply::{Banned, Effect, Kept, Longer, Spared, Unbanned, Why};
 use crate::control::{Accepted, Answer, Answering, Length, Peer, Reply, Request, Unban};
-use crate::engine::{self, Ban, Origin, Owner};
+use crate::engine::{self, Ban, Origin};
 use crate::firewall::{self, Change};
 use crate::rules::BanLength;
 use crate::store::{BanRecord, StoreError};
@@ -80,7 +79,7 @@ impl Daemon {
         let since = now();
         let until = self.until(length, since);
         let mut answer = Banned { until: until.map(|until| self.rfc3339(until)), ..Banned::default() };
-        let by_hand = by_hand(since, until, force);
+        let by_hand = unearned(Origin::Manual, "by hand", since, until, force);
         for &offender in prefixes {
             let offender = offender.trunc();
             let ban = self.named(by_hand(offender), reason);
@@ -118,7 +117,8 @@ impl Daemon {
         Some(Longer { prefix: offender, until: ban.until.map(|until| self.rfc3339(until)) })
     }
 
-    fn until(&self, length: Length, since: Time) -> Option<Time> {
+    /// When a ban of this length ends; `None` for never.
+    pub(super) fn until(&self, length: Length, since: Time) -> Option<Time> {
         match length {
             Length::Forever => None,
             Length::For { ms } => Some(since.plus(Duration::from_millis(ms))),
@@ -180,7 +180,7 @@ fn no_answer(patience: Duration) -> String {
     format!("the database has not answered for {patience:?}, as when its disk hangs")
 }
 
-/// Gives an answer, having waited at most so long.
+/// Gives an answer, having waited at most this long.
 type Give = Box<dyn FnOnce(Duration) + Send>;
 
 /// Has an answer given in a thread of its own; where the system has none to give, at once and without waiting.
@@ -219,23 +219,6 @@ fn with_effects(mut answer: Answer, kept: Kept, firewall: &firewall::Handle, pat
         _ => {}
     }
     answer
-}
-
-/// What an operator bans.
-fn by_hand(since: Time, until: Option<Time>, forced: bool) -> impl Fn(Prefix) -> Ban {
-    let owners = smallvec![Owner { set: "".into(), until }];
-    let reason: Arc<str> = Arc::from("by hand");
-    move |offender| Ban {
-        offender,
-        owners: SmallVec::clone(&owners),
-        since,
-        until,
-        nth: 1,
-        reason: Arc::clone(&reason),
-        origin: Origin::Manual,
-        forced,
-        spoofable: false,
-    }
 }
 
 #[cfg(test)]

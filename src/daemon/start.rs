@@ -78,8 +78,6 @@ pub fn run(options: RunOptions) -> Result<(), NoStart> {
 }
 
 /// Puts the parts together, with what an earlier run left behind.
-///
-/// Everything that may refuse the start comes before the firewall: nothing is changed in the table of a daemon that runs.
 fn assemble(
     options: RunOptions,
     mut setup: Setup,
@@ -87,24 +85,12 @@ fn assemble(
     calls: Receiver<Call>,
 ) -> Result<(Daemon, Option<Listener>), NoStart> {
     let sources = mapping::sources(&setup.config, &options.files);
-    // A log to try things out on may be another machine's.
-    let own = if options.dry_run { Vec::new() } else { own::prefixes(&setup.config.allow) };
-    let settings = mapping::engine_with(&setup.config, mapping::files(&sources), &own);
-    let mut engine = Engine::new(settings, setup.policies());
-    let Restored { store, positions, mut released } = restore(&options, &setup, &mut engine)?;
-    let listener = bind(&options, &setup)?;
-    // Bans that ended while nobody looked are still in the table; nothing else tells them from others' entries.
-    released.extend(engine.expire(now()));
-    // The allow list may have grown meanwhile.
-    let settings = engine.settings().clone();
-    released.extend(engine.settings_changed(settings, now()));
-    let desired = engine.bans().map(|ban| ban.offender).collect();
-    let firewall_settings = mapping::firewall(&setup.config, options.dry_run);
-    let firewall = Gate::open(firewall_settings, desired, released, &sender)?;
+    let Taken { own, engine, store, positions, listener, firewall } =
+        take(&options, &setup, mapping::files(&sources), &sender)?;
     let guard = Guard::new(setup.take_matcher(), engine, Vec::new());
     let loading = Loading::new(&setup.config);
-    let follow_options = mapping::follow_options(&setup.config);
-    let follower = Follower::start(0, sources, &positions.all(), follow_options, setup.clock(), &sender)?;
+    let how = mapping::follow_options(&setup.config);
+    let follower = Follower::start(0, sources, &positions.all(), how, setup.clock(), &sender)?;
     let daemon = Daemon {
         persist: Persist::start(store, sender.clone())?,
         options,
@@ -123,6 +109,47 @@ fn assemble(
         loading,
     };
     Ok((daemon, listener))
+}
+
+/// What is ours once the start cannot be refused any more.
+struct Taken {
+    own: Vec<Prefix>,
+    engine: Engine,
+    store: Option<Store>,
+    positions: Positions,
+    listener: Option<Listener>,
+    firewall: Gate,
+}
+
+/// Takes the database, the socket and the firewall.
+///
+/// Whatever may refuse the start comes before the firewall: nothing is changed in the table of a daemon that runs.
+fn take(
+    options: &RunOptions,
+    setup: &Setup,
+    files: usize,
+    sender: &SyncSender<Event>,
+) -> Result<Taken, NoStart> {
+    // A log to try things out on may be another machine's.
+    let own = if options.dry_run { Vec::new() } else { own::prefixes(&setup.config.allow) };
+    let settings = mapping::engine_with(&setup.config, files, &own);
+    let mut engine = Engine::new(settings, setup.policies());
+    let Restored { store, positions, mut released } = restore(options, setup, &mut engine)?;
+    let listener = bind(options, setup)?;
+    released.extend(no_longer_banned(&mut engine));
+    let desired = engine.bans().map(|ban| ban.offender).collect();
+    let settings = mapping::firewall(&setup.config, options.dry_run);
+    let firewall = Gate::open(settings, desired, released, sender)?;
+    Ok(Taken { own, engine, store, positions, listener, firewall })
+}
+
+/// Bans that ended while nobody looked: they are still in the table, and nothing else tells them from others' entries.
+fn no_longer_banned(engine: &mut Engine) -> Vec<Prefix> {
+    let mut released = engine.expire(now());
+    // The allow list may have grown meanwhile.
+    let settings = engine.settings().clone();
+    released.extend(engine.settings_changed(settings, now()));
+    released
 }
 
 /// What an earlier run left behind, besides what the engine takes.
