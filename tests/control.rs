@@ -89,7 +89,7 @@ fn answer(request: Request, _: Peer) -> Reply {
     })
 }
 
-/// So many different IPv6 prefixes, the longest kind of text there is.
+/// This many different IPv6 prefixes, the longest kind of text there is.
 fn many(count: u32) -> Vec<Prefix> {
     let first = Ipv6Addr::from([0x2001, 0xdb8, 0xffff, 0xffff, 0xeeee, 0xeeee, 0xa000, 0]).to_bits();
     let address = |n: u32| Ipv6Addr::from_bits(first + u128::from(n)).into();

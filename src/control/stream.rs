@@ -96,7 +96,7 @@ pub(super) fn read_line(from: &mut impl Read, most: usize) -> Result<Vec<u8>, No
     }
 }
 
-/// Connects to a socket, waiting at most so long while the other side accepts nobody.
+/// Connects to a socket, waiting at most this long while the other side accepts nobody.
 ///
 /// Linux lets a connect wait for ever when the queue of a stopped process is full (`EAGAIN` after the timeout);
 /// FreeBSD says `ECONNREFUSED` at once.

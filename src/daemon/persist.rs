@@ -15,14 +15,14 @@ use crate::engine::Row;
 use crate::store::{self, BanLine, BanLines, BanRecord, Batch, Keep, PositionChange, Store, StoreError};
 use crate::time::Time;
 
-/// Counters and positions may wait so long for each other; bans do not wait.
+/// Counters and positions may wait this long for each other; bans do not wait.
 const GATHER: Duration = Duration::from_secs(1);
 
 /// The database rests this many times as long as it worked, so that a flood of changes costs little more than one: they
 /// gather, and the last word on each thing is written. A single ban's commit takes milliseconds, and so does its rest.
 const REST: u32 = 3;
 
-/// At the end, the database is waited for without a word so long.
+/// How long the final write may take before we log that we are waiting.
 const WORTH_SAYING: Duration = Duration::from_secs(1);
 
 /// Bans told of in answer to one `why`, each with its lines.

@@ -82,12 +82,12 @@ impl Setup {
         move || Clock::new(zone.clone(), Timestamp::now().into())
     }
 
-    /// Clocks for so many sources.
+    /// Clocks for this many sources.
     pub fn clocks(&self, sources: usize) -> Vec<Clock> {
         (0..sources).map(|_| Clock::new(self.zone.clone(), self.now)).collect()
     }
 
-    /// A guard for so many sources; the compiled sets move into it.
+    /// A guard for this many sources; the compiled sets move into it.
     pub fn guard(&mut self, sources: usize) -> Guard {
         let engine = Engine::new(mapping::engine(&self.config, sources), self.policies());
         Guard::new(self.take_matcher(), engine, self.clocks(sources))

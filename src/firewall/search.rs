@@ -10,7 +10,7 @@ use super::{Backend, Change, Failure};
 /// Commands spent on one batch; one bad entry of 10,000 is found with 30.
 const BUDGET: usize = 40;
 
-/// So many entries refused one after the other, with nothing in between that passed, tell of the table.
+/// This many entries refused one after the other, with nothing in between that passed, mean that it is the table.
 const SUSPICIOUS: usize = 2;
 
 /// How the search ended.
@@ -102,7 +102,7 @@ mod tests {
     use super::super::{Limits, Listing};
     use super::*;
 
-    /// Refuses batches with a bad entry in them, and breaks after so many commands.
+    /// Refuses batches with a bad entry in them, and breaks after this many commands.
     struct Picky {
         bad: Vec<Change>,
         /// What still fits in.

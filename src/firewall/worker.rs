@@ -123,7 +123,7 @@ impl Handle {
         status
     }
 
-    /// Waits until nothing is left to do, at most so long; false when something still waits or does not work.
+    /// Waits until nothing is left to do, at most this long; false when something still waits or does not work.
     pub fn settle(&self, at_most: Duration) -> bool {
         let busy = |inbox: &mut Inbox| !inbox.idle || inbox.converge || !inbox.changes.is_empty();
         let (_inbox, timeout) = self
@@ -209,7 +209,7 @@ impl Shared {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the thread has ended, at most so long; whether it has.
+    /// Waits until the thread has ended, at most this long; whether it has.
     fn wait_for_end(&self, at_most: Duration) -> bool {
         let waiting = self.settled.wait_timeout_while(self.lock(), at_most, |inbox| !inbox.ended);
         waiting.unwrap_or_else(PoisonError::into_inner).0.ended

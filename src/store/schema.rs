@@ -65,7 +65,7 @@ pub(super) enum Form {
     Empty,
     /// Something of another program.
     Foreign,
-    /// Our tables, after so many steps.
+    /// Our tables, after this many steps.
     Ours(u32),
     /// It says it is ours, and is not complete.
     Broken,

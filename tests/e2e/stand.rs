@@ -51,7 +51,7 @@ pub(super) fn stamped(tag: &str, message: &str) -> String {
     stamped_ago(0, tag, message)
 }
 
-/// The same, so many seconds ago.
+/// The same, this many seconds ago.
 pub(super) fn stamped_ago(seconds: u64, tag: &str, message: &str) -> String {
     let time = (Timestamp::now() - Duration::from_secs(seconds)).to_zoned_datetime(TimeZone::system());
     format!("{} host {tag}: {message}", time.strftime("%b %e %H:%M:%S"))
@@ -286,7 +286,7 @@ impl Stand {
         append(&self.file("auth.log"), lines);
     }
 
-    /// So many failed logins.
+    /// This many failed logins.
     pub(super) fn fail(&self, address: &str, times: usize) {
         self.log((0..times).map(|_| failure(address)));
     }

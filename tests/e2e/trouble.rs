@@ -73,7 +73,7 @@ fn a_failing_tool() {
     }
 }
 
-/// A directory of its own file system with so much room; `None` where we are not allowed to mount.
+/// A directory of its own file system with this much room; `None` where we are not allowed to mount.
 struct Mounted<'a>(&'a Path);
 
 impl<'a> Mounted<'a> {

@@ -9,7 +9,7 @@ use crate::config::Source;
 
 const ABOUT: &str = "logs";
 
-/// A log that nobody wrote to for so long is perhaps not the one; cron alone writes every few minutes.
+/// A log that nobody wrote to for this long is perhaps not the one; cron alone writes every few minutes.
 const SILENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Judges one source; standard input is nothing to look at.
