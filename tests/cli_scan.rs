@@ -35,7 +35,7 @@ fn the_json_has_the_promised_keys() {
     let log = thread_log();
     let report = scan(&dir, &[log.to_str().unwrap()]);
     let promised = ["bans", "bans_prevented_by_cap", "first", "last", "lines", "matched", "offenders"];
-    assert_eq!(keys(&report), [&promised[..], &["too_long", "unlisted_offences"]].concat());
+    assert_eq!(keys(&report), [&promised[..], &["too_long", "undated", "unlisted_offences"]].concat());
     assert_eq!((&report["lines"], &report["matched"]), (&json!(34), &json!(34)));
     let offender = &report["offenders"][0];
     assert_eq!(
@@ -86,11 +86,23 @@ fn a_stamp_without_a_year_is_of_the_last_year_that_is_not_in_the_future() {
 }
 
 #[test]
-fn a_log_without_stamps_is_judged_as_if_it_came_at_once() {
-    let line = "<38>1 - gw sshd 1 - - Failed password for root from 192.0.2.7 port 5 ssh2\n";
-    let report = Dir::new().portcullis(["scan", "--json"]).stdin(line).json();
-    assert_eq!((&report["lines"], &report["first"]), (&json!(1), &Value::Null));
-    assert_eq!(report["offenders"][0]["offences"], 1);
+fn lines_that_do_not_say_when_they_were_written_count_for_nobody() {
+    let line = |stamp: &str, pid: u32| {
+        format!("{stamp} gw sshd[{pid}]: Failed password for root from 192.0.2.7 port 5 ssh2\n")
+    };
+    let undated: String = (1..=20).map(|pid| line("Feb 30 14:38:31", pid)).collect();
+    let report = Dir::new().portcullis(["scan", "--json"]).stdin(undated.as_str()).json();
+    assert_eq!(
+        (&report["matched"], &report["undated"], &report["first"]),
+        (&json!(20), &json!(20), &Value::Null)
+    );
+    assert_eq!(report["offenders"], json!([]), "taken for the present they would be an attack");
+    let text = Dir::new().portcullis(["scan"]).stdin(undated.as_str()).ok();
+    assert!(text.contains("20 matched (20 without a time, and so not counted)"), "{text}");
+    // Behind a line with a time they are of that time.
+    let dated = line("2026-01-10T10:00:00Z", 21) + &undated;
+    let report = Dir::new().portcullis(["scan", "--json"]).stdin(dated).json();
+    assert_eq!((&report["undated"], &report["offenders"][0]["offences"]), (&json!(0), &json!(21)));
 }
 
 #[test]

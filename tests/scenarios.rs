@@ -19,7 +19,7 @@
 //!   2026-11-22 15:20:00 ban 192.0.2.7 until 2026-11-22 16:20:00, the 1st, by sshd
 //! ```
 //!
-//! In lines, `{n}` is a number from 1, `{bsd}`, `{iso}`, `{5424}` and `{supervised}` are the stamp; a line without a stamp begins
+//! In lines, `{n}` is a number from 1, `{bsd}`, `{iso}`, `{5424}`, `{supervised}` and `{web}` are the stamp; a line without a stamp begins
 //! with `{bsd} gw `.
 
 use std::collections::{BTreeMap, HashMap};
@@ -181,7 +181,7 @@ impl<'s> Simulator<'s> {
     fn line(&mut self, event: &Event<'_>, template: &str, n: u32) {
         let line = self.written(event.at, template, n);
         let when = match self.story.times {
-            Times::Stamp => When::Stamped(event.at),
+            Times::Stamp => When::Stamped(None),
             Times::Arrival => When::Arrived(event.at),
         };
         let mut told = Vec::new();
@@ -196,6 +196,7 @@ impl<'s> Simulator<'s> {
         let stamps = [
             ("{bsd}", "%b %e %H:%M:%S"),
             ("{iso}", "%Y-%m-%dT%H:%M:%S.%6f%:z"),
+            ("{web}", "%d/%b/%Y:%H:%M:%S %z"),
             ("{supervised}", "%Y-%m-%d %H:%M:%S.%9f"),
             ("{5424}", "<38>1 %Y-%m-%dT%H:%M:%S.%6f%:z"),
         ];
@@ -272,7 +273,7 @@ fn sentence(outcome: &Outcome<'_>, zone: &TimeZone) -> Option<String> {
         Verdict::Ignored(Why::Allowed) => format!("allowed, line of {}", outcome.matched.set.name),
         _ => return None,
     };
-    Some(format!("{} {what}", outcome.time.human(zone)))
+    Some(format!("{} {what}", outcome.time?.human(zone)))
 }
 
 #[test]

@@ -111,7 +111,7 @@ impl<'l> Listing<'l> {
             "address": matched.and_then(|matched| matched.address),
             "user": user.map(|user| String::from_utf8_lossy(user)),
             "count": found.map(|(_, count)| count),
-            "evidence": matched.map(|matched| matched.set.evidence.as_str()),
+            "evidence": matched.map(|matched| matched.evidence(record).as_str()),
         })
     }
 }

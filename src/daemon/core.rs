@@ -130,8 +130,8 @@ impl Daemon {
         let Self { guard, firewall, evidence, tallies, persist, setup, options, .. } = self;
         guard.lines(source, &batch.bytes, when, |line, outcome| {
             tallies.add(&name, &outcome);
-            let Some(offender) = outcome.judgement.offender else { return };
-            let seen = || Seen::new(outcome.time, &name, line);
+            let (Some(offender), Some(at)) = (outcome.judgement.offender, outcome.time) else { return };
+            let seen = || Seen::new(at, &name, line);
             match &outcome.judgement.verdict {
                 Verdict::Counted { .. } => evidence.note(offender, seen()),
                 Verdict::Banned { since, .. } => {

@@ -10,20 +10,21 @@ use crate::time::Time;
 
 /// The sentence about a new ban, said once it is stored.
 pub(super) fn ban(setup: &Setup, outcome: &Outcome<'_>, offender: Prefix, dry_run: bool) -> After {
-    let Verdict::Banned { tenths, until, nth, .. } = outcome.judgement.verdict else {
+    let (Verdict::Banned { tenths, until, nth, .. }, Some(at)) = (&outcome.judgement.verdict, outcome.time)
+    else {
         return line(String::new());
     };
     let set = &setup.sets[outcome.matched.set_index];
-    let offences = f64::from(tenths) / 10.0;
+    let offences = f64::from(*tenths) / 10.0;
     let text = format!(
         "{} {} {}: {offences} offences within {}, last {}/{} ({}), ban {nth}",
         if dry_run { "would ban" } else { "banned" },
         address::display(&offender),
-        length(outcome.time, until),
+        length(at, *until),
         span(set.threshold.within),
         outcome.matched.set.name,
         outcome.matched.rule.id,
-        outcome.matched.set.evidence.as_str(),
+        outcome.evidence().as_str(),
     );
     line(text)
 }

@@ -17,10 +17,10 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, banned: bool, time: Time) {
+    fn add(&mut self, banned: bool, time: Option<Time>) {
         self.matched += 1;
         self.bans += u64::from(banned);
-        self.last = Some(time);
+        self.last = time.or(self.last);
     }
 }
 

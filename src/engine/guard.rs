@@ -1,9 +1,9 @@
 //! From a line to a verdict: record, match, sighting, judgement, for all sources. `scan`, `explain` and the daemon ask
 //! the same guard, so that they cannot decide differently.
 
-use super::{Engine, Judgement, Line, SessionKey, Sighting};
+use super::{Engine, Judgement, Line, SessionKey, Sighting, Verdict, Why};
 use crate::record::{self, Clock, Record, Repeat};
-use crate::rules::{AddressFrom, Evidence, Format, Match, Matcher, RuleSet, Scratch, Sieve};
+use crate::rules::{AddressFrom, Evidence, Match, Matcher, Scratch, Sieve};
 use crate::time::Time;
 
 /// The rules in force and all that is remembered, asked line by line.
@@ -21,8 +21,8 @@ pub struct Guard {
 pub enum When {
     /// Now, at this time: it was just written.
     Arrived(Time),
-    /// When its stamp says. Where it has none, this time.
-    Stamped(Time),
+    /// When its stamp says. Where it has none, this time, if there is one.
+    Stamped(Option<Time>),
     /// When its stamp says, but not after this time, at which it is read: whoever stamps lines of tomorrow, be it in
     /// another zone, makes no ban longer.
     Written(Time),
@@ -37,8 +37,8 @@ pub struct Outcome<'a> {
     pub matched: Match<'a>,
     /// How many times the line was written.
     pub count: u32,
-    /// When it counts.
-    pub time: Time,
+    /// When it counts; `None` where it was written at some time that it does not say, and so counts for nobody.
+    pub time: Option<Time>,
     /// What follows from it, and for whom.
     pub judgement: Judgement,
 }
@@ -151,7 +151,7 @@ impl Guard {
 
     /// The time in a line's stamp, if it has one; lines of a source are asked in their order.
     pub fn stamp(&mut self, source: usize, line: &[u8]) -> Option<Time> {
-        self.sources[source].clock.time(&record::parse(line).stamp)
+        self.sources[source].clock.time(&record::stamp(line))
     }
 
     /// The source's file ended, or lines were passed over: what follows is not a repeat of the last line.
@@ -195,14 +195,17 @@ impl Guard {
         let Source { clock, reader } = &mut self.sources[source];
         let (engine, mut stamp) = (&mut self.engine, None);
         reader.each_match(&self.matcher, line, |written, record, matched, count| {
+            let mut stamped = || *stamp.get_or_insert_with(|| clock.time(&written.stamp_in(line)));
             let time = match when {
-                When::Arrived(time) => time,
-                When::Stamped(fallback) | When::Written(fallback) => {
-                    *stamp.get_or_insert_with(|| clock.time(&written.stamp).unwrap_or(fallback))
-                }
+                When::Arrived(time) => Some(time),
+                When::Stamped(fallback) => stamped().or(fallback),
+                When::Written(now) => stamped().map(|time| time.min(now)),
             };
-            let time = if let When::Written(now) = when { time.min(now) } else { time };
-            let judgement = engine.observe(&sighting(source, record, &matched, count, time));
+            let judgement = match time {
+                Some(time) => engine.observe(&sighting(source, record, &matched, count, time)),
+                // Taken for the present, the lines of days would be those of one moment.
+                None => Verdict::Ignored(Why::NoTime).into(),
+            };
             report(Outcome { record: *record, matched, count, time, judgement });
         })
     }
@@ -211,15 +214,8 @@ impl Guard {
 impl Outcome<'_> {
     /// What the line is worth: what its rule set says, and less where the line itself may be forged.
     pub fn evidence(&self) -> Evidence {
-        evidence(&self.record, self.matched.set)
+        self.matched.evidence(&self.record)
     }
-}
-
-/// What a line is worth in a rule set: a peer may have written lines under a supervisor's stamp, see
-/// [`record::Stamp::is_supervisors`]. Sets for raw lines know what they look at.
-fn evidence(record: &Record<'_>, set: &RuleSet) -> Evidence {
-    let may_be_forged = set.format == Format::Syslog && record.stamp.is_supervisors();
-    if may_be_forged { Evidence::Spoofable } else { set.evidence }
 }
 
 fn sighting<'a>(
@@ -244,7 +240,7 @@ fn sighting<'a>(
         address: matched.address,
         session,
         line: Line { program: record.program, pid: record.pid, message: record.message },
-        evidence: evidence(record, matched.set),
+        evidence: matched.evidence(record),
         count,
     }
 }

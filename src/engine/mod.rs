@@ -200,10 +200,11 @@ impl Engine {
     /// Bans a prefix by hand, or takes over one that somebody else put into the table; `until` none means for ever.
     ///
     /// # Errors
-    /// When the prefix holds an allowed or unbannable address and `force` is not given.
+    /// When the prefix holds an unbannable address, or an allowed one and `force` is not given.
     pub fn ban(&mut self, ban: Ban, force: bool) -> Result<(), Refusal> {
-        if !force {
-            self.settings.refuse(&ban.offender)?;
+        match self.settings.refuse(&ban.offender) {
+            Err(Refusal::Allowed) if force => {}
+            answer => answer?,
         }
         self.bans.by_hand(ban);
         Ok(())
@@ -403,10 +404,10 @@ impl Settings {
 
     /// Whether a prefix may not be banned, and why.
     fn refuse(&self, prefix: &Prefix) -> Result<(), Refusal> {
-        if self.allow.overlaps(prefix) {
-            return Err(Refusal::Allowed);
+        if let Some(range) = address::unbannable_in(prefix) {
+            return Err(Refusal::Unbannable(range));
         }
-        address::unbannable_in(prefix).map_or(Ok(()), |range| Err(Refusal::Unbannable(range)))
+        if self.allow.overlaps(prefix) { Err(Refusal::Allowed) } else { Ok(()) }
     }
 }
 

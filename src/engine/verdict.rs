@@ -63,6 +63,9 @@ pub enum Why {
     /// Nobody knows whom it is about.
     #[error("no address in the line or its session")]
     NoAddress,
+    /// It was written at some time before it was read, and does not say when.
+    #[error("it does not say when it was written")]
+    NoTime,
     /// Another line of the same attempt was counted.
     #[error("the same attempt was counted already")]
     SameAttempt,

@@ -31,6 +31,7 @@ impl Date {
                 let (day, years) = date.split_at(date.len().checked_sub(5)?);
                 (Some(year(years)?), name(day)?, day.get(4..)?)
             }
+            Form::CommonLog => (Some(year(date.get(7..)?)?), name(date.get(3..)?)?, date.get(..2)?),
             _ => (Some(year(date)?), two_digits(date.get(5..)?)?, date.get(8..10)?),
         };
         Some(Self { year, month, day: small(day)?, hour, minute })

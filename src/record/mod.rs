@@ -69,6 +69,11 @@ impl<'a> Record<'a> {
         Self { stamp, priority: nobody, host: nobody, program, pid, message: line, layout }
     }
 
+    /// The time in the line that was read: in its header, or where a service's own log has it.
+    pub fn stamp_in(&self, line: &'a [u8]) -> Stamp<'a> {
+        if self.layout == Layout::Unknown { stamp::of_service(line) } else { self.stamp }
+    }
+
     /// Whether the line's layout has no place for a program, so that a rule set of any program may try the message.
     pub fn any_program(&self) -> bool {
         self.layout == Layout::Bare
@@ -87,6 +92,11 @@ pub fn parse(line: &[u8]) -> Record<'_> {
         _ => None,
     };
     known.unwrap_or_else(|| Record::unknown(line))
+}
+
+/// The time in a line, as [`Record::stamp_in`] finds it.
+pub fn stamp(line: &[u8]) -> Stamp<'_> {
+    parse(line).stamp_in(line)
 }
 
 /// A line that begins with a year: ISO stamps of all writers, or a BSD stamp with the year in front.
@@ -165,6 +175,26 @@ mod tests {
         let raw = parse(b"Nov 22 14:38:31 gw Invalid user a from 192.0.2.7");
         assert_eq!((raw.program, raw.message), (None, WRONG.as_bytes()));
         assert!(!raw.any_program(), "raw text in a syslog file is nobody's");
+    }
+
+    #[test]
+    fn the_time_in_a_line_of_a_services_own_log_is_found() {
+        for (line, text) in [
+            (r#"192.0.2.7 - - [22/Nov/2026:14:38:31 +0100] "GET /""#, "22/Nov/2026:14:38:31 +0100"),
+            (r#"192.0.2.7 - [a] [22/Nov/2026:14:38:31 -0500] "GET /""#, "22/Nov/2026:14:38:31 -0500"),
+            ("2026/11/22 14:38:31 [error] 7#7: *1 x, client: 192.0.2.7", "2026/11/22 14:38:31"),
+            ("Nov 22 14:38:31 gw httpd: [22/Nov/2026:14:38:31 +0100]", "Nov 22 14:38:31"),
+            ("192.0.2.7 [22/Nov/2026:14:38:31]", ""),
+            ("192.0.2.7 [22/Now/2026:14:38:31 +0100]", ""),
+            ("192.0.2.7 [22/Nov/2026:14:38:31 +01:0", ""),
+            ("2026/11/22", ""),
+            ("[", ""),
+            ("", ""),
+        ] {
+            assert_eq!(stamp(line.as_bytes()).text(), text.as_bytes(), "{line}");
+        }
+        let late = format!("{}[22/Nov/2026:14:38:31 +0100]", "x".repeat(300));
+        assert_eq!(stamp(late.as_bytes()), Stamp::default(), "only so far into a line");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use regex_automata::meta;
 
 use super::compile::{Compiled, Found, user, user_finder};
 use super::locate::Scratch;
-use super::model::{Format, Rule, RuleSet};
+use super::model::{Evidence, Format, Rule, RuleSet};
 use super::sieve::Names;
 use crate::record::{self, Record};
 
@@ -46,6 +46,13 @@ impl Match<'_> {
     /// The rule as people and programs name it: `sshd/failed-password`.
     pub fn name(&self) -> String {
         format!("{}/{}", self.set.name, self.rule.id)
+    }
+
+    /// What the line is worth: what its rule set says, and less under a supervisor's stamp, where a peer may have written
+    /// the whole line ([`record::Stamp::is_supervisors`]). Sets for raw lines know what they look at.
+    pub fn evidence(&self, record: &Record<'_>) -> Evidence {
+        let may_be_forged = self.set.format == Format::Syslog && record.stamp.is_supervisors();
+        if may_be_forged { Evidence::Spoofable } else { self.set.evidence }
     }
 }
 

@@ -95,6 +95,7 @@ fn who_is_allowed_is_banned_by_nobody_but_with_force() {
         assert!(refused.code == 1 && refused.out.contains("not banned, since"), "{refused:?}");
     }
     assert_eq!(stand.cli(&["ban", "127.0.0.1"]).code, 1);
+    assert_eq!(stand.cli(&["ban", "--force", "127.0.0.1", "::/0"]).code, 1, "never, whoever insists");
     assert_eq!(stand.table(), set(&[]));
     let forced = stand.cli(&["ban", "--force", "198.51.100.0/24"]);
     assert_eq!((forced.code, stand.table()), (0, set(&["198.51.100.0/24"])), "{forced:?}");

@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &Scan, out: &mut dyn Write) -> Result<Exit, Failure
     let mut setup = Setup::load(arguments.config.config.as_deref())?;
     let mut guard = setup.guard(logs.len());
     guard.engine.keep_no_journal();
-    let scan = Replay::new(guard, &logs, setup.now);
+    let scan = Replay::new(guard, &logs);
     let (tally, guard, failures) = scan.run();
     failures.iter().for_each(complain);
     if arguments.json {
@@ -50,7 +50,6 @@ struct Replay<'l> {
     tally: Tally,
     streams: Vec<Stream<'l>>,
     failures: Vec<Failure>,
-    now: Time,
     bar: ProgressBar,
 }
 
@@ -73,9 +72,9 @@ struct Queue {
 }
 
 impl<'l> Replay<'l> {
-    fn new(guard: Guard, logs: &'l [Log], now: Time) -> Self {
+    fn new(guard: Guard, logs: &'l [Log]) -> Self {
         let streams = logs.iter().map(|log| Stream::new(&log.files)).collect();
-        Self { guard, tally: Tally::new(), streams, failures: Vec::new(), now, bar: bar(logs) }
+        Self { guard, tally: Tally::new(), streams, failures: Vec::new(), bar: bar(logs) }
     }
 
     fn run(mut self) -> (Tally, Guard, Vec<Failure>) {
@@ -102,7 +101,7 @@ impl<'l> Replay<'l> {
             let mut queue = std::mem::take(&mut self.streams[source].queue);
             if let Some((time, line)) = queue.lines.pop_front() {
                 // Its stamp is not read again: after later ones it could mean another pass of a doubled hour.
-                self.judge(source, &queue.bytes[line], When::Arrived(time.unwrap_or(self.now)));
+                self.judge(source, &queue.bytes[line], time.map_or(When::Stamped(None), When::Arrived));
             }
             self.streams[source].queue = queue;
         }
@@ -183,7 +182,7 @@ impl<'l> Replay<'l> {
             self.stamp(source, line);
         }
         let before = self.streams[source].time;
-        let time = self.judge(source, line, When::Stamped(before.unwrap_or(self.now)));
+        let time = self.judge(source, line, When::Stamped(before));
         self.streams[source].time = time.or(before);
     }
 
@@ -191,10 +190,14 @@ impl<'l> Replay<'l> {
     fn judge(&mut self, source: usize, line: &[u8], when: When) -> Option<Time> {
         self.tally.lines += 1;
         let (tally, mut time) = (&mut self.tally, None);
-        self.guard.line(source, line, when, |outcome| {
-            tally.matched += u64::from(time.replace(outcome.time).is_none());
+        let is_known = self.guard.line(source, line, when, |outcome| {
+            time = outcome.time;
             tally.add(&outcome);
         });
+        if is_known {
+            self.tally.matched += 1;
+            self.tally.undated += u64::from(time.is_none());
+        }
         if let Some(time) = time {
             self.guard.engine.expire(time.minus(DISORDER));
         }

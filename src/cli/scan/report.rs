@@ -41,6 +41,7 @@ pub(super) fn json(out: &mut dyn Write, setup: &Setup, guard: &Guard, tally: &Ta
         "lines": tally.lines,
         "matched": tally.matched,
         "too_long": tally.too_long,
+        "undated": tally.undated,
         "first": tally.first.map(time),
         "last": tally.last.map(time),
         "offenders": tally.ranked().into_iter().map(offender).collect::<Vec<_>>(),
@@ -101,6 +102,9 @@ fn rest(out: &mut dyn Write, tally: &Tally, top: usize) -> io::Result<()> {
 
 fn summary(out: &mut dyn Write, setup: &Setup, tally: &Tally, logs: &[Log]) -> io::Result<()> {
     write!(out, "{}: {}, {} matched", names(logs), count(tally.lines, "line"), tally.matched)?;
+    if tally.undated > 0 {
+        write!(out, " ({} without a time, and so not counted)", tally.undated)?;
+    }
     if let (Some(first), Some(last)) = (tally.first, tally.last) {
         write!(out, ", {} to {}", first.human(&setup.zone), last.human(&setup.zone))?;
     }

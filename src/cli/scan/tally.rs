@@ -22,6 +22,8 @@ pub(super) struct Tally {
     pub(super) lines: u64,
     pub(super) matched: u64,
     pub(super) too_long: u64,
+    /// Lines that matched and do not say when they were written.
+    pub(super) undated: u64,
     /// Whether a file could not be read, or not to its end.
     pub(super) unread: bool,
     pub(super) first: Option<Time>,
@@ -64,6 +66,7 @@ impl Tally {
             lines: 0,
             matched: 0,
             too_long: 0,
+            undated: 0,
             unread: false,
             first: None,
             last: None,
@@ -78,9 +81,10 @@ impl Tally {
     /// Notes what became of a line in one rule set.
     pub(super) fn add(&mut self, outcome: &Outcome<'_>) {
         let Judgement { offender, tenths, verdict } = &outcome.judgement;
-        if let Some(offender) = offender.filter(|_| outcome.matched.rule.effect != Effect::Trust) {
+        let offender = offender.filter(|_| outcome.matched.rule.effect != Effect::Trust);
+        if let (Some(offender), Some(time)) = (offender, outcome.time) {
             let key = (outcome.matched.set_index, offender);
-            self.offence(key, outcome.time, u64::from(*tenths), outcome.evidence(), verdict);
+            self.offence(key, time, u64::from(*tenths), outcome.evidence(), verdict);
         }
     }
 
