@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
@@ -128,12 +129,13 @@ fn east(minutes: i32) -> Option<Offset> {
 }
 
 /// TAI64N as daemontools writes it: seconds after 1970 plus 2^62 and ten, then nanoseconds. Leap seconds do not exist.
+/// A label holds 2^62 seconds, and anybody may write one: behind the calendar's year 9999 it is no stamp.
 pub(super) fn tai64n(text: &[u8]) -> Option<Time> {
     let digits = std::str::from_utf8(text.get(1..)?).ok()?;
     let label = u64::from_str_radix(digits.get(..16)?, 16).ok()?;
-    let nanos = u64::from_str_radix(digits.get(16..)?, 16).ok().filter(|&nanos| nanos < 1_000_000_000)?;
+    let nanos = i32::from_str_radix(digits.get(16..)?, 16).ok().filter(|&nanos| nanos < 1_000_000_000)?;
     let seconds = i64::try_from(label.checked_sub((1 << 62) + 10)?).ok()?;
-    Some(Time::from_secs(seconds).plus(Duration::from_nanos(nanos)))
+    Timestamp::new(seconds, nanos).ok().map(Time::from)
 }
 
 #[cfg(test)]
@@ -164,9 +166,13 @@ mod tests {
     fn tai64n_is_ten_seconds_and_two_to_the_62nd_off() {
         assert_eq!(tai64n(b"@400000000000000a00000000"), Some(Time::from_secs(0)));
         assert_eq!(tai64n(b"@400000000000000b1dcd6500"), Some(Time::from_millis(1500)));
-        for wild in
-            ["@000000000000000000000000", "@400000000000000a3b9aca00", "@", "@ffffffffffffffffffffffff"]
-        {
+        for wild in [
+            "@000000000000000000000000",
+            "@400000000000000a3b9aca00",
+            "@",
+            "@ffffffffffffffffffffffff",
+            "@7fffffffffffffff00000000",
+        ] {
             assert_eq!(tai64n(wild.as_bytes()), None, "{wild}");
         }
     }

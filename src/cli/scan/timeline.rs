@@ -11,11 +11,13 @@ const BINS: usize = 256;
 const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// A histogram whose bins grow as the time covered does.
+///
+/// Milliseconds are of 128 bits here: between two stamps, and before the first, there may be more than 64 bits hold.
 #[derive(Debug)]
 pub(super) struct Timeline {
-    start: i64,
+    start: i128,
     /// Milliseconds a bin covers; doubles when the bins run out.
-    width: i64,
+    width: i128,
     bins: Vec<u64>,
 }
 
@@ -25,7 +27,7 @@ impl Timeline {
     }
 
     pub(super) fn add(&mut self, time: Time, count: u64) {
-        let millis = time.as_millis();
+        let millis = i128::from(time.as_millis());
         if self.bins.is_empty() {
             self.start = millis - millis.rem_euclid(self.width);
         }
@@ -46,8 +48,9 @@ impl Timeline {
         let most = sums.iter().copied().max().unwrap_or(0).max(1);
         let bar =
             |sum: u64| BARS[usize::try_from((sum * 8).div_ceil(most)).map_or(8, |height| height.min(8))];
-        let each = u64::try_from(each).unwrap_or(1);
-        (sums.into_iter().map(bar).collect(), Duration::from_millis(self.width.unsigned_abs() * each))
+        let millis = self.width.unsigned_abs() * each as u128;
+        let covered = Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX));
+        (sums.into_iter().map(bar).collect(), covered)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -55,19 +58,20 @@ impl Timeline {
     }
 
     pub(super) fn start(&self) -> Time {
-        Time::from_millis(self.start)
+        // Rounded down, so it may lie before the first point in time, never behind the last.
+        Time::from_millis(i64::try_from(self.start).unwrap_or(i64::MIN))
     }
 
-    fn bin(&self, millis: i64) -> usize {
+    fn bin(&self, millis: i128) -> usize {
         usize::try_from((millis - self.start) / self.width).unwrap_or(usize::MAX)
     }
 
-    fn reaches(&self, millis: i64) -> bool {
+    fn reaches(&self, millis: i128) -> bool {
         millis >= self.start && self.bin(millis) < BINS
     }
 
     /// Doubles the width, adding room at the end where `millis` lies.
-    fn fold(&mut self, millis: i64) {
+    fn fold(&mut self, millis: i128) {
         let wide = self.width * 2;
         let mut start = self.start - self.start.rem_euclid(wide);
         let lead = usize::from(start < self.start);
@@ -80,7 +84,7 @@ impl Timeline {
             let missing =
                 usize::try_from((start - millis + wide - 1) / wide).map_or(room, |missing| missing.min(room));
             bins.splice(0..0, std::iter::repeat_n(0, missing));
-            start -= wide * i64::try_from(missing).unwrap_or(0);
+            start -= wide * missing as i128;
         }
         (self.start, self.width, self.bins) = (start, wide, bins);
     }
@@ -94,14 +98,32 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost_and_the_bins_stay_bounded(times in prop::collection::vec(0i64..4_000_000_000_000, 1..100)) {
+        fn nothing_is_lost_and_the_bins_stay_bounded(times in times()) {
             let mut timeline = Timeline::new();
             times.iter().for_each(|millis| timeline.add(Time::from_millis(*millis), 1));
             prop_assert!(timeline.bins.len() <= BINS);
             prop_assert_eq!(timeline.bins.iter().sum::<u64>(), times.len() as u64);
-            let first = *times.iter().min().unwrap();
+            let first = i128::from(*times.iter().min().unwrap());
             prop_assert!(timeline.start <= first);
+            prop_assert!(timeline.draw(64).0.chars().count() <= 64);
         }
+    }
+
+    /// As logs have them, and as whoever writes into a log may make them.
+    fn times() -> impl Strategy<Value = Vec<i64>> {
+        let usual = prop::collection::vec(0i64..4_000_000_000_000, 1..100);
+        prop_oneof![usual, prop::collection::vec(any::<i64>(), 1..100)]
+    }
+
+    #[test]
+    fn the_ends_of_time_are_in_one_picture() {
+        let mut timeline = Timeline::new();
+        for millis in [i64::MAX, i64::MIN, 0] {
+            timeline.add(Time::from_millis(millis), 1);
+        }
+        let (drawn, each) = timeline.draw(2);
+        assert_eq!((drawn.chars().count(), timeline.bins.iter().sum::<u64>()), (2, 3));
+        assert!(timeline.start() == Time::from_millis(i64::MIN) && each > Duration::from_secs(1 << 53));
     }
 
     #[test]
