@@ -78,7 +78,7 @@ impl Compiled {
             return Err(faults);
         }
         let (hirs, locators): (Vec<Hir>, Vec<Locator>) = parts.into_iter().unzip();
-        let which = Which::new(&hirs, &locators).map_err(|error| vec![too_large(&error)])?;
+        let which = Which::new(&hirs, &locators).map_err(|error| too_large(&chosen, &hirs, &error))?;
         let of_set = message_limit(set).unwrap_or(usize::MAX);
         let limit = |rule: &Rule| rule.message_limit.map_or(of_set, |own| own.min(of_set));
         let limits = chosen.iter().map(|(_, rule)| limit(rule)).collect();
@@ -144,10 +144,8 @@ impl Which {
             return Ok(Self::Nothing);
         }
         let bare: Vec<Hir> = hirs.iter().map(|hir| pattern::without_captures(hir, |_| false)).collect();
-        let from_end = hirs.iter().enumerate().filter(|(pattern, _)| locators[*pattern].is_from_end());
-        let endings: Vec<Candidate> =
-            from_end.filter_map(|(pattern, hir)| Candidate::new(pattern, hir)).collect();
-        match subsets::table(&bare).and_then(|table| Automaton::new(table, &endings)) {
+        // The table goes first: endings need examples, which are as long as the patterns are large.
+        match subsets::table(&bare).and_then(|table| Automaton::new(table, &endings(hirs, locators))) {
             Some(automaton) => Ok(Self::Dense(Box::new(automaton))),
             None => {
                 let regex = meta::Builder::new().configure(limits()).build_many_from_hir(&bare);
@@ -169,6 +167,12 @@ impl Which {
             Self::Nothing => None,
         }
     }
+}
+
+/// The endings of those patterns whose address is found from the end.
+fn endings(hirs: &[Hir], locators: &[Locator]) -> Vec<Candidate> {
+    let from_end = hirs.iter().enumerate().filter(|(pattern, _)| locators[*pattern].is_from_end());
+    from_end.filter_map(|(pattern, hir)| Candidate::new(pattern, hir)).collect()
 }
 
 /// Bounds of the general engine, for patterns that no automaton fits.
@@ -264,6 +268,17 @@ fn large(error: &str) -> String {
     format!("the pattern is too large to be matched in bounded memory ({error}): use smaller repetitions")
 }
 
-fn too_large(error: &str) -> Fault {
-    Fault::error(Place::Key("rules"), format!("the patterns together are too large ({error})"))
+/// Which patterns are too large by themselves, or else that all of them are together.
+fn too_large(chosen: &[(usize, &Rule)], hirs: &[Hir], error: &str) -> Vec<Fault> {
+    let alone = |hir: &Hir| subsets::nfa(std::slice::from_ref(hir)).err();
+    let faults: Vec<Fault> = chosen
+        .iter()
+        .zip(hirs)
+        .filter_map(|(&(index, _), hir)| Some(fault(index, Unreadable { text: large(&alone(hir)?), at: 0 })))
+        .collect();
+    if faults.is_empty() {
+        let text = format!("the patterns together are too large ({error}): make two rule sets of them");
+        return vec![Fault::error(Place::Key("rules"), text)];
+    }
+    faults
 }

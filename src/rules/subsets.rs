@@ -54,10 +54,14 @@ struct Subsets {
 /// The table of patterns that are anchored at both ends; `None` where they are too many or need more than that to be
 /// looked at around a byte (`\b`).
 pub(super) fn table(hirs: &[Hir]) -> Option<Table> {
+    Subsets::new(nfa(hirs).ok()?)?.table()
+}
+
+/// All ways through the patterns; an error where they take too much memory.
+pub(super) fn nfa(hirs: &[Hir]) -> Result<NFA, String> {
     let config =
         NFA::config().utf8(false).which_captures(WhichCaptures::None).nfa_size_limit(Some(NFA_LIMIT));
-    let nfa = thompson::Compiler::new().configure(config).build_many_from_hir(hirs).ok()?;
-    Subsets::new(nfa)?.table()
+    thompson::Compiler::new().configure(config).build_many_from_hir(hirs).map_err(|error| error.to_string())
 }
 
 impl Subsets {
