@@ -175,6 +175,23 @@ fn a_message_at_the_cut_is_said_to_be_cut() {
     }
 }
 
+/// The limit of a custom set is the usual one where it states none, and that of a rule where it is less.
+#[test]
+fn a_custom_rule_says_from_where_on_its_messages_may_be_cut() {
+    let dir = Dir::new();
+    let rules = "version: 1\nname: ftpd\nabout: x\nprogram: ftpd\nrules:\n\
+                 - {id: usual, pattern: '^no <USER> from <ADDR>$', means: x}\n\
+                 - {id: own, pattern: '^bad <USER> from <ADDR>$', means: x, message_limit: 100}\n";
+    dir.write("rules.d/ftpd.yaml", rules);
+    dir.write("portcullis.yaml", format!("rules_dir: {}\n", dir.path().join("rules.d").display()));
+    for (word, length) in [("no", 500), ("bad", 100)] {
+        let name = "a".repeat(length - word.len() - " from 8.8.8.8".len() - 1);
+        let line = format!("Nov 22 14:38:31 gw ftpd[7]: {word} {name} from 8.8.8.8");
+        let text = dir.portcullis(["explain", "-c", "portcullis.yaml", &line]).ok();
+        assert_says(&flat(&text), &[&format!("reached {length} bytes"), "so none is taken"]);
+    }
+}
+
 #[test]
 fn a_piece_of_a_line_finds_its_rule_and_judges_nobody() {
     let text = explain("Segment failed SYNCOOKIE authentication");

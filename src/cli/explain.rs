@@ -176,8 +176,7 @@ fn unsigned(who: &str) -> String {
 
 /// Why no address is taken from a message that may have lost its end.
 fn cut(set: &RuleSet, rule: &Rule, line: &[u8], record: &Record<'_>) -> Option<String> {
-    let limits = set.message_limit.into_iter().chain(rule.message_limit);
-    let limit = limits.min().filter(|&limit| record.message.len() >= limit);
+    let limit = set.limit_of(rule).filter(|&limit| record.message.len() >= limit);
     let who = match limit {
         Some(limit) => {
             format!("This message has reached {limit} bytes, from which on the program may have cut it.")

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use super::attack;
-use super::compile::{Compiled, DEFAULT_MESSAGE_LIMIT, Found, message_limit};
+use super::compile::{Compiled, Found};
 use super::locate::Scratch;
 use super::matcher;
-use super::model::{Fault, Format, Place, RuleSet, Sample};
+use super::model::{DEFAULT_MESSAGE_LIMIT, Fault, Format, Place, RuleSet, Sample};
 use crate::record;
 
 /// sshd cuts its messages at 500 bytes (log.c, `%.500s`), whatever a rule file says.
@@ -43,7 +43,7 @@ fn is_for_openssh(set: &RuleSet) -> bool {
 }
 
 fn message_limit_fault(set: &RuleSet) -> Option<Fault> {
-    let limit = message_limit(set);
+    let limit = set.limit();
     if limit.is_some_and(|limit| limit <= CUT_BY_SSHD) || !is_for_openssh(set) {
         return None;
     }

@@ -9,21 +9,10 @@ use regex_syntax::hir::{Capture, Hir};
 use super::automaton::{Automaton, Hit};
 use super::ending::Candidate;
 use super::locate::{Locator, Scratch};
-use super::model::{AddressFrom, Effect, Fault, Format, Place, Rule, RuleSet, Severity};
+use super::model::{AddressFrom, Effect, Fault, Place, Rule, RuleSet, Severity};
 use super::pattern::{self, Unreadable};
 use super::subsets::{self, NFA_LIMIT};
 use crate::address;
-
-/// The longest message that is believed to be complete where a rule set for syslog does not say: programs cut their
-/// messages with formats such as sshd's `%.500s`, and a longer line that ends in an address is rare.
-pub const DEFAULT_MESSAGE_LIMIT: usize = 500;
-
-/// The length at which messages for a rule set are taken for cut. Raw lines hold what peers may make long, such as
-/// requests, and no syslog function shortens them: there is no limit unless the set says so.
-pub(super) fn message_limit(set: &RuleSet) -> Option<usize> {
-    let default = (set.format == Format::Syslog).then_some(DEFAULT_MESSAGE_LIMIT);
-    set.message_limit.or(default)
-}
 
 /// One rule set, ready to be asked.
 #[derive(Debug)]
@@ -79,9 +68,7 @@ impl Compiled {
         }
         let (hirs, locators): (Vec<Hir>, Vec<Locator>) = parts.into_iter().unzip();
         let which = Which::new(&hirs, &locators).map_err(|error| too_large(&chosen, &hirs, &error))?;
-        let of_set = message_limit(set).unwrap_or(usize::MAX);
-        let limit = |rule: &Rule| rule.message_limit.map_or(of_set, |own| own.min(of_set));
-        let limits = chosen.iter().map(|(_, rule)| limit(rule)).collect();
+        let limits = chosen.iter().map(|(_, rule)| set.limit_of(rule).unwrap_or(usize::MAX)).collect();
         let rules = chosen.iter().map(|&(index, _)| index).collect();
         Ok(Self { which, locators, rules, limits })
     }

@@ -17,7 +17,7 @@ mod table;
 mod witness;
 
 pub use check::check;
-pub use compile::{Compiled, DEFAULT_MESSAGE_LIMIT, Found};
+pub use compile::{Compiled, Found};
 pub use locate::Scratch;
 pub use matcher::{Match, Matcher};
 pub use model::{

@@ -4,6 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+/// The longest message that is believed to be complete where a rule set for syslog does not say: programs cut their
+/// messages with formats such as sshd's `%.500s`, and a longer line that ends in an address is rare.
+pub(super) const DEFAULT_MESSAGE_LIMIT: usize = 500;
+
 /// One YAML file: rules for one or a few programs, a threshold, a ban policy, samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleSet {
@@ -142,6 +146,19 @@ impl Weight {
     /// The weight in tenths.
     pub const fn tenths(self) -> u32 {
         self.0 as u32
+    }
+}
+
+impl RuleSet {
+    /// The length at which messages for the set are taken for cut. Raw lines hold what peers may make long, such as
+    /// requests, and no syslog function shortens them: there is no limit unless the set says so.
+    pub fn limit(&self) -> Option<usize> {
+        self.message_limit.or_else(|| (self.format == Format::Syslog).then_some(DEFAULT_MESSAGE_LIMIT))
+    }
+
+    /// The same for messages of one of its rules, which may be less.
+    pub fn limit_of(&self, rule: &Rule) -> Option<usize> {
+        self.limit().into_iter().chain(rule.message_limit).min()
     }
 }
 

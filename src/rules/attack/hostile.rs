@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use memchr::memmem;
 
-use super::super::compile::message_limit;
 use super::super::model::{Format, RuleSet};
 use super::stretch::{Belief, Stretch};
 use super::{Field, LURES, Target};
@@ -76,7 +75,7 @@ fn variants(text: Vec<u8>, strange: u8) -> [Vec<u8>; 7] {
 pub(super) fn cut(set: &RuleSet, target: &Target, field: &Field) -> Vec<Vec<u8>> {
     let head = target.header.len() + field.span.start;
     let whole = target.header.len() + target.message.len() - field.span.len();
-    let own = message_limit(set).map(|limit| target.header.len() + limit);
+    let own = set.limit().map(|limit| target.header.len() + limit);
     // What is longer than the set's own limit is taken for cut, whoever cut it.
     let matters = |limit: &usize| set.format == Format::Syslog && own.is_none_or(|own| *limit < own);
     let syslog = PACKET_LIMITS.map(|limit| limit - PRIORITY).into_iter().filter(matters);
