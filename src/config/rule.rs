@@ -6,11 +6,11 @@ use std::net::IpAddr;
 use super::document::Document;
 use super::keys::Keys;
 use super::reader::Item;
-use super::rule_set::name;
+use super::rule_set::{message_limit, name};
 use super::suggest::or_near;
 use super::yaml::Value;
 use crate::address;
-use crate::rules::{AddressFrom, Counts, Effect, Rule, Sample, Weight};
+use crate::rules::{AddressFrom, Counts, Effect, Evidence, Rule, RuleSet, Sample, Weight};
 
 /// Parts of a list with their index in the file; those with faults are left out.
 pub(super) type Placed<T> = Vec<(usize, T)>;
@@ -49,8 +49,8 @@ pub(super) fn fields(item: &Item<'_>) -> Option<Placed<(String, String)>> {
     Some(fields)
 }
 
-/// The rules of a set.
-pub(super) fn rules(document: &Document, list: &Item<'_>) -> Placed<Rule> {
+/// The rules of a set, of which all else is read already.
+pub(super) fn rules(document: &Document, list: &Item<'_>, set: &RuleSet) -> Placed<Rule> {
     let items = list.filled_list("a rule set needs a rule", MOST_RULES);
     let mut seen = HashSet::new();
     for id in items.iter().filter_map(|item| item.peek("id")) {
@@ -61,7 +61,7 @@ pub(super) fn rules(document: &Document, list: &Item<'_>) -> Placed<Rule> {
         }
     }
     let commented = document.any_line(|line| pattern_with_comment(line).is_some());
-    let read = |item| rule(item, |pattern| commented && cut_by_comment(document, pattern));
+    let read = |item| rule(item, set, |pattern| commented && cut_by_comment(document, pattern));
     items.iter().enumerate().filter_map(|(place, item)| Some((place, read(item)?))).collect()
 }
 
@@ -81,7 +81,7 @@ fn cut_by_comment(document: &Document, pattern: &Item<'_>) -> bool {
     document.behind_unquoted(pattern.node).is_some_and(|behind| behind.trim_start().starts_with('#'))
 }
 
-fn rule(item: &Item<'_>, is_cut: impl Fn(&Item<'_>) -> bool) -> Option<Rule> {
+fn rule(item: &Item<'_>, set: &RuleSet, is_cut: impl Fn(&Item<'_>) -> bool) -> Option<Rule> {
     let mut keys = item.keys()?;
     let id = keys.must("id", "every rule has a name of its own", id);
     let pattern = keys.must("pattern", "what a line must look like, in single quotes", |pattern| {
@@ -91,28 +91,69 @@ fn rule(item: &Item<'_>, is_cut: impl Fn(&Item<'_>) -> bool) -> Option<Rule> {
         }
         pattern.line()
     });
-    let effect = keys.or("effect", Effect::Offence, |item| item.word(&EFFECTS));
+    let effect = keys.or("effect", Effect::Offence, |item| effect(item, set.evidence));
     let means = keys.must("means", "a sentence that tells an operator what such a line means", Item::line);
-    let rest = rest(&mut keys, effect);
+    let rest = rest(&mut keys, set, effect);
     keys.finish();
     Some(Rule { id: id?, pattern: pattern?, means: means.unwrap_or_default(), ..rest })
 }
 
 /// What has a default.
-fn rest(keys: &mut Keys<'_>, effect: Effect) -> Rule {
+fn rest(keys: &mut Keys<'_>, set: &RuleSet, effect: Effect) -> Rule {
+    let weight = keys.or("weight", Weight::ONE, |item| weight(item, effect));
+    let counts = keys.or("counts", Counts::Session, |item| item.word(&COUNTS));
     Rule {
         id: String::new(),
         pattern: String::new(),
         means: String::new(),
         effect,
-        weight: keys.or("weight", Weight::ONE, |item| weight(item, effect)),
-        counts: keys.or("counts", Counts::Session, |item| item.word(&COUNTS)),
-        address: keys.or("address", AddressFrom::Line, |item| item.word(&ADDRESSES)),
-        message_limit: super::rule_set::message_limit(keys),
-        ends_session: keys.or("ends_session", false, Item::boolean),
+        weight,
+        counts,
+        address: keys.or("address", AddressFrom::Line, |item| address_from(item, counts)),
+        message_limit: keys.maybe("message_limit", |item| limit(item, set)),
+        ends_session: keys.or("ends_session", false, |item| ends_session(item, counts)),
         enabled: keys.or("enabled", true, Item::boolean),
         advice: keys.or("advice", Vec::new(), |item| Some(item.texts())),
     }
+}
+
+fn effect(item: &Item<'_>, evidence: Evidence) -> Option<Effect> {
+    let effect = item.word(&EFFECTS)?;
+    if (effect, evidence) == (Effect::Trust, Evidence::Spoofable) {
+        item.warn("no login is believed in a set with `evidence: spoofable`: this has no effect");
+    }
+    Some(effect)
+}
+
+/// A line that is joined to no other learns no address from one.
+fn address_from(item: &Item<'_>, counts: Counts) -> Option<AddressFrom> {
+    let from = item.word(&ADDRESSES)?;
+    if from != AddressFrom::Line && counts == Counts::Line {
+        item.fault_plainly(
+            "the address is to come from another line of the session, and with `counts: line` there is no session: the \
+             rule could never count for anybody; say `counts: session`",
+        );
+    }
+    Some(from)
+}
+
+/// In bytes; of a rule's and its set's, the smaller holds.
+fn limit(item: &Item<'_>, set: &RuleSet) -> Option<usize> {
+    let limit = message_limit(item)?;
+    if let Some(of_set) = set.limit().filter(|of_set| limit > *of_set) {
+        item.warn(format!(
+            "messages of this set are taken for cut at {of_set} bytes: more than that has no effect"
+        ));
+    }
+    Some(limit)
+}
+
+fn ends_session(item: &Item<'_>, counts: Counts) -> Option<bool> {
+    let ends = item.boolean()?;
+    if ends && counts == Counts::Line {
+        item.warn("with `counts: line` the line is of no session: that it ends one has no effect");
+    }
+    Some(ends)
 }
 
 /// A name that no sample can mistake for its `rule: none`.

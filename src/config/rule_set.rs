@@ -37,7 +37,7 @@ pub(super) fn read(document: &Document, root: &Item<'_>) -> Option<Parts> {
     }
     let head = head(&mut keys);
     let fields = keys.or("fields", Vec::new(), rule::fields);
-    let rules = keys.must("rules", "what is looked for", |item| Some(rule::rules(document, item)));
+    let rules = keys.must("rules", "what is looked for", |item| Some(rule::rules(document, item, &head)));
     let ids = root.peek("rules").map(|item| rule::ids(&item)).unwrap_or_default();
     let samples = keys.or("samples", Vec::new(), |item| Some(rule::samples(item, &ids)));
     keys.finish();
@@ -72,7 +72,7 @@ fn head(keys: &mut Keys<'_>) -> RuleSet {
     let evidence = keys.or("evidence", Evidence::Handshake, |item| {
         item.word(&[("handshake", Evidence::Handshake), ("spoofable", Evidence::Spoofable)])
     });
-    let message_limit = message_limit(keys);
+    let message_limit = keys.maybe("message_limit", message_limit);
     let threshold = keys.maybe("threshold", |item| threshold(item, evidence));
     RuleSet {
         name: name.unwrap_or_default(),
@@ -91,9 +91,8 @@ fn head(keys: &mut Keys<'_>) -> RuleSet {
 }
 
 /// The length from which messages are taken for cut, of a set or a rule.
-pub(super) fn message_limit(keys: &mut Keys<'_>) -> Option<usize> {
-    let limit = keys.maybe("message_limit", |item| item.whole(MESSAGE_LIMITS));
-    limit.and_then(|limit| usize::try_from(limit).ok())
+pub(super) fn message_limit(item: &Item<'_>) -> Option<usize> {
+    usize::try_from(item.whole(MESSAGE_LIMITS)?).ok()
 }
 
 /// A name for people, logs and the command line.
