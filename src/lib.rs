@@ -26,6 +26,7 @@ pub mod engine;
 mod files;
 pub mod firewall;
 pub mod follow;
+mod names;
 pub mod record;
 pub mod rules;
 pub mod store;

@@ -4,6 +4,7 @@ use super::reader::Item;
 use super::sections::absolute;
 use super::settings::{Backend, Commands, Firewall, Foreign};
 use super::suggest::nearest;
+use crate::names;
 
 const BACKENDS: [(&str, Backend); 5] = [
     ("pf", Backend::Pf),
@@ -14,6 +15,14 @@ const BACKENDS: [(&str, Backend); 5] = [
 ];
 const FOREIGN: [(&str, Foreign); 3] =
     [("adopt", Foreign::Adopt), ("keep", Foreign::Keep), ("remove", Foreign::Remove)];
+
+/// Keys that only these backends look at, and why the others do not.
+const USED_BY: [(&str, &[Backend], &str); 4] = [
+    ("anchor", &[Backend::Pf], "only pf has anchors"),
+    ("kill_states", &[Backend::Pf], "only pf ends open connections"),
+    ("tool", &[Backend::Pf, Backend::Ipfw, Backend::Nftables], "no tool of a firewall is run"),
+    ("command", &[Backend::Command], "no commands of your own are run"),
+];
 
 /// The one thing a command's argument can stand for.
 const PREFIX: &str = "{prefix}";
@@ -45,10 +54,22 @@ pub(super) fn read(item: &Item<'_>) -> Option<Firewall> {
         command: keys.maybe("command", commands),
     };
     keys.finish();
-    if backend == Some(Backend::Command) && item.peek("command").is_none() {
-        item.fault_plainly("the backend `command` needs the key `command` with `add` and `remove`");
+    if let Some(backend) = backend {
+        fits(item, backend);
     }
     Some(firewall)
+}
+
+/// Whether the keys are those that the backend looks at.
+fn fits(item: &Item<'_>, backend: Backend) {
+    if backend == Backend::Command && item.peek("command").is_none() {
+        item.fault_plainly("the backend `command` needs the key `command` with `add` and `remove`");
+    }
+    for (key, users, why) in USED_BY {
+        if let Some(value) = item.peek(key).filter(|_| !users.contains(&backend)) {
+            value.warn(format!("with the backend `{}` this has no effect: {why}", backend.as_str()));
+        }
+    }
 }
 
 /// A name, or a number as old ipfw has them; whether the backend takes it is looked at later.
@@ -115,60 +136,19 @@ fn without_prefix(item: &Item<'_>) -> Option<Vec<String>> {
 
 /// What is wrong with a table's name for this backend, if anything is.
 pub(super) fn bad_table(backend: Backend, name: &str) -> Option<&'static str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    let sane = name.chars().all(plain) && !name.starts_with(['-', '.']) && !name.is_empty();
     match backend {
-        // PF_TABLE_NAME_SIZE is 32 with the closing zero (facts/firewalls.md).
-        Backend::Pf if !sane || name.len() > 31 => {
-            Some("a pf table's name has 31 letters, digits, `_`, `-` and `.` at most")
-        }
-        // `all` means every table to ipfw; 63 is the limit of its name field.
-        Backend::Ipfw if !sane || name.len() > 63 || name == "all" => {
-            Some("an ipfw table's name has 63 letters, digits, `_`, `-` and `.` at most, and is not `all`")
-        }
-        Backend::Nftables if !is_identifier(name) => {
-            Some("an nftables name has 63 letters, digits and `_` at most, a letter first")
-        }
-        _ => None,
+        Backend::Pf => names::bad_pf_table(name),
+        Backend::Ipfw => names::bad_ipfw_table(name),
+        Backend::Nftables => names::bad_nftables_table(name),
+        Backend::DryRun => names::bad_table_everywhere(name),
+        // Nobody is told of the name.
+        Backend::Command => None,
     }
-}
-
-fn is_identifier(name: &str) -> bool {
-    let known = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(known) && name.len() <= 63
-}
-
-/// What is wrong with the path of a pf anchor, if anything is: names of 63 bytes at most, joined by `/`.
-pub(super) fn bad_anchor(anchor: &str) -> Option<&'static str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    let name = |name: &str| {
-        !name.is_empty() && name.len() < 64 && !name.starts_with(['-', '_']) && name.chars().all(plain)
-    };
-    let good = anchor.len() < 256 && anchor.split('/').all(name);
-    (!good).then_some("an anchor is names of letters, digits, `_`, `-` and `.`, joined by `/`, none with a `_` or `-` first")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_that_the_tool_would_take_for_something_else_is_refused() {
-        for name in ["", "-T", "a b", "a;b", "a/b", "ä", &"x".repeat(32)] {
-            assert!(bad_table(Backend::Pf, name).is_some(), "{name}");
-        }
-        assert!(bad_table(Backend::Ipfw, "all").is_some() && bad_table(Backend::Ipfw, "22").is_none());
-        assert!(
-            bad_table(Backend::Nftables, "a-b").is_some() && bad_table(Backend::Nftables, "1a").is_some()
-        );
-        for backend in [Backend::Pf, Backend::Ipfw, Backend::Nftables] {
-            assert_eq!(bad_table(backend, "portcullis"), None);
-        }
-        for anchor in ["", "/a", "a/", "a//b", "_a", "-a", "a b", "a/*"] {
-            assert!(bad_anchor(anchor).is_some(), "{anchor}");
-        }
-        assert_eq!(bad_anchor("portcullis/sshd"), None);
-    }
 
     #[test]
     fn only_words_in_braces_are_placeholders() {

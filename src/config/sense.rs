@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use super::document::Step;
-use super::firewall::{bad_anchor, bad_table};
+use super::firewall::bad_table;
 use super::policy;
-use super::settings::{Backend, Config, Firewall};
+use super::settings::{Config, Firewall};
+use crate::names;
 use crate::rules::Severity;
 
 /// The path of a Unix socket with its closing zero: `sun_path` has 104 bytes on FreeBSD, 108 on Linux.
@@ -64,25 +65,11 @@ fn same_source_twice(config: &Config) -> Vec<SettingFault> {
 }
 
 fn firewall(firewall: &Firewall) -> Vec<SettingFault> {
-    let mut faults = Vec::new();
-    let backend = firewall.backend;
-    faults.extend(
-        bad_table(backend, &firewall.table)
-            .map(|text| SettingFault::error(keys(&["firewall", "table"]), text)),
-    );
-    if let Some(anchor) = &firewall.anchor {
-        let at = keys(&["firewall", "anchor"]);
-        faults.extend(bad_anchor(anchor).map(|text| SettingFault::error(at.clone(), text)));
-        if backend != Backend::Pf {
-            let text =
-                format!("only pf has anchors: with the backend `{}` this has no effect", backend.as_str());
-            faults.push(SettingFault::warning(at, text));
-        }
-    }
-    if firewall.command.is_some() && backend != Backend::Command {
-        let text = format!("these commands are not used: the backend is `{}`", backend.as_str());
-        faults.push(SettingFault::warning(keys(&["firewall", "command"]), text));
-    }
+    let bad_table = bad_table(firewall.backend, &firewall.table);
+    let mut faults: Vec<SettingFault> =
+        bad_table.map(|text| SettingFault::error(keys(&["firewall", "table"]), text)).into_iter().collect();
+    let bad_anchor = firewall.anchor.as_deref().and_then(names::bad_anchor);
+    faults.extend(bad_anchor.map(|text| SettingFault::error(keys(&["firewall", "anchor"]), text)));
     if firewall.converge < firewall.timeout {
         let text =
             "the table would be compared again before a slow tool has ended: choose more than `timeout`";

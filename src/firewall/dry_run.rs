@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use super::settings::check_table;
+use super::settings::check_name;
 use super::{Backend, Change, Failure, Limits, Listing, Settings, Unusable};
 use crate::address::Prefix;
+use crate::names;
 
 /// A table in memory, and where its changes are printed.
 pub struct DryRun {
@@ -15,7 +16,7 @@ pub struct DryRun {
 }
 
 pub(super) fn open(settings: &Settings) -> Result<Box<dyn Backend>, Unusable> {
-    check_table(&settings.table, "_.-")?;
+    check_name(&settings.table, names::bad_table_everywhere(&settings.table))?;
     Ok(Box::new(DryRun::new(&settings.table, Box::new(io::stdout()))))
 }
 

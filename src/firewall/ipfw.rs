@@ -5,9 +5,10 @@
 //! a line of a batch file takes some 300. Measured on 13.2 and 15.1.
 
 use super::runner::{Finished, Tool};
-use super::settings::check_table;
+use super::settings::check_name;
 use super::{Backend, Change, Failure, Limits, Listing, Remark, Settings, Unusable, split};
 use crate::address::{self, Prefix};
+use crate::names;
 
 /// Entries in one command; 20,000 pairs were measured to pass.
 const CHUNK: usize = 10_000;
@@ -22,10 +23,7 @@ struct Ipfw {
 }
 
 pub(super) fn open(settings: &Settings) -> Result<Box<dyn Backend>, Unusable> {
-    check_table(&settings.table, "_.-")?;
-    if settings.table == "all" {
-        return Err(Unusable("`all` means every table to ipfw: choose another name".to_owned()));
-    }
+    check_name(&settings.table, names::bad_ipfw_table(&settings.table))?;
     Ok(Box::new(Ipfw {
         tool: Tool::new(&settings.tools.ipfw, settings.timeout),
         table: settings.table.clone(),

@@ -274,4 +274,13 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn an_anchor_can_never_become_an_option_or_a_wildcard() {
+        for anchor in ["", "/x", "x/", "-f", "a b", "x/*", "x\n"] {
+            let backend = "pf".to_owned();
+            let settings = Settings { backend, anchor: Some(anchor.to_owned()), ..Settings::default() };
+            assert!(open(&settings).is_err(), "{anchor:?}");
+        }
+    }
 }

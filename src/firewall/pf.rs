@@ -7,9 +7,10 @@
 use std::fmt::Write as _;
 
 use super::runner::{Finished, Tool};
-use super::settings::check_table;
+use super::settings::check_name;
 use super::{Backend, Change, Failure, Limits, Listing, Remark, Settings, Unusable, split};
 use crate::address::{self, Prefix};
+use crate::names;
 
 mod place;
 
@@ -31,21 +32,11 @@ struct Pf {
 }
 
 pub(super) fn open(settings: &Settings) -> Result<Box<dyn Backend>, Unusable> {
-    check_table(&settings.table, "_.-")?;
+    check_name(&settings.table, names::bad_pf_table(&settings.table))?;
     if let Some(anchor) = &settings.anchor {
-        check_anchor(anchor)?;
+        check_name(anchor, names::bad_anchor(anchor))?;
     }
     Ok(Box::new(Pf::new(settings)))
-}
-
-fn check_anchor(anchor: &str) -> Result<(), Unusable> {
-    if anchor.split('/').all(|part| check_table(part, "_.-").is_ok()) {
-        return Ok(());
-    }
-    let name = anchor.escape_default();
-    Err(Unusable(format!(
-        "`{name}` cannot be a pf anchor: write a path such as portcullis or portcullis/main"
-    )))
 }
 
 impl Pf {
@@ -276,15 +267,5 @@ mod tests {
         assert!(
             remark("-pa----").unwrap().to_string().starts_with("no pf rule uses the table <bl>: put `table")
         );
-    }
-
-    #[test]
-    fn anchors_are_paths_of_plain_names() {
-        for good in ["portcullis", "portcullis/main"] {
-            assert_eq!(check_anchor(good), Ok(()), "{good}");
-        }
-        for bad in ["", "/x", "x/", "-f", "a b", "x/*", "x\n"] {
-            assert!(check_anchor(bad).is_err(), "{bad:?}");
-        }
     }
 }

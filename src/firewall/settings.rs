@@ -10,7 +10,7 @@ use super::Unusable;
 pub struct Settings {
     /// A name from [`super::BACKENDS`].
     pub backend: String,
-    /// The firewall's table: letters, digits, `_`, `.` and `-`, at most 31 of them.
+    /// The firewall's table: a name that [`crate::names`] has nothing against.
     pub table: String,
     /// pf only: the anchor that holds the table; `None` for the main rule set.
     pub anchor: Option<String>,
@@ -93,30 +93,9 @@ impl Default for Tools {
     }
 }
 
-/// Longest table name: pf's `PF_TABLE_NAME_SIZE` is 32 with the final NUL; ipfw (63) and nft (255) take more.
-const LONGEST_TABLE: usize = 31;
-
-/// Checks a table's name so that no tool can read it as an option, a second word or a second command.
-pub(super) fn check_table(name: &str, extra: &str) -> Result<(), Unusable> {
-    let known = |c: char| c.is_ascii_alphanumeric() || extra.contains(c);
-    let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    if starts_well && name.len() <= LONGEST_TABLE && name.chars().all(known) {
-        return Ok(());
-    }
-    Err(Unusable(format!(
-        "`{}` cannot be the name of a firewall table: write up to {LONGEST_TABLE} letters, digits or `{extra}`",
-        name.escape_default()
-    )))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_longest_name_that_pf_takes_is_taken() {
-        assert!(check_table(&"x".repeat(31), "_").is_ok());
-        let message = check_table(&"x".repeat(32), "_").unwrap_err().to_string();
-        assert!(message.ends_with("write up to 31 letters, digits or `_`"), "{message}");
-    }
+/// Refuses a name for the reason that [`crate::names`] gave, if there is one.
+pub(super) fn check_name(name: &str, why: Option<&str>) -> Result<(), Unusable> {
+    let refused =
+        |why| Unusable(format!("the firewall cannot use the name `{}`: {why}", name.escape_default()));
+    why.map_or(Ok(()), |why| Err(refused(why)))
 }
