@@ -255,6 +255,15 @@ mod tests {
             "rule_sets: [kern]\ndefaults: {threshold: {offences: 1, within: 1m}, ban: {for: forever}}\n";
         let (_, sets, _) = loaded(config, &[]);
         assert!(sets[0].threshold.offences >= 20 && sets[0].ban.length != BanLength::Forever);
+        let (_, _, told) = loaded(config, &[]);
+        for place in [
+            "portcullis.conf:3:23: warning: no rule set in force takes this",
+            "portcullis.conf:3:55: warning",
+        ] {
+            assert!(told.contains(place), "{place}: {told}");
+        }
+        let (_, _, told) = loaded("rule_sets: [kern, mini]\ndefaults: {ban: {for: 2h}}\n", &[]);
+        assert_eq!(told, "");
         let (_, _, told) = loaded("rule_sets: [kern]\noverride: {kern: {ban: {for: forever}}}\n", &[]);
         assert!(told.contains("error: a ban on spoofable evidence cannot last for ever"), "{told}");
     }

@@ -45,7 +45,28 @@ pub fn resolve(config: &Config, available: &[Available<'_>]) -> (Vec<ResolvedSet
         faults.extend(found);
     }
     faults.extend(overrides_without_effect(config, available, &sets));
+    faults.extend(defaults_without_effect(config, &sets));
     (sets, faults)
+}
+
+/// Numbers of the operator's that no set in force takes, as where all are shipped: these state their own.
+fn defaults_without_effect(config: &Config, sets: &[ResolvedSet]) -> Vec<SettingFault> {
+    let usual = Config::default().defaults;
+    let unused = |key, is_changed: bool, takes: fn(&RuleSet) -> bool| {
+        let is_unused = is_changed && !sets.is_empty() && !sets.iter().any(|set| takes(&set.set));
+        let text = format!(
+            "no rule set in force takes this: each has a `{key}` of its own, or evidence that may be forged; change a \
+             set's under `override`"
+        );
+        is_unused.then(|| SettingFault::warning(keys(&["defaults", key]), text))
+    };
+    let threshold = unused("threshold", config.defaults.threshold != usual.threshold, |set| {
+        set.threshold.is_none() && set.evidence == Evidence::Handshake
+    });
+    let ban = unused("ban", config.defaults.ban != usual.ban, |set| {
+        set.ban.is_none() && set.evidence == Evidence::Handshake
+    });
+    threshold.into_iter().chain(ban).collect()
 }
 
 /// Indices of the sets that are in force.
