@@ -9,7 +9,7 @@ use super::args::Check as Arguments;
 use super::exit::{Exit, Failure};
 use super::text::count;
 use crate::config::{
-    self, Diagnostics, FileTrust, LONGEST_FILE, LoadedRules, RuleFile, SHIPPED, Shipped, read_trusted,
+    self, Diagnostics, FileTrust, LONGEST_FILE, LoadedRules, RuleFile, SHIPPED, read_trusted,
 };
 use crate::rules::{self, RuleSet, Severity};
 
@@ -41,9 +41,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
 }
 
 fn shipped() -> Vec<LoadedRules> {
-    let read = |shipped: &Shipped| RuleFile::read(Path::new(shipped.path), shipped.text.as_bytes()).0;
-    let files = SHIPPED.iter().filter_map(read);
-    files.map(|file| LoadedRules { file, custom: false, by_default: true }).collect()
+    SHIPPED.iter().filter_map(|shipped| shipped.read().0).collect()
 }
 
 impl Checked {

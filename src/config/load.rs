@@ -25,6 +25,15 @@ pub struct Shipped {
     pub by_default: bool,
 }
 
+impl Shipped {
+    /// The file as it is read from a disk, and what is said about it.
+    pub fn read(&self) -> (Option<LoadedRules>, Vec<Diagnostic>) {
+        let (file, told) = RuleFile::read(Path::new(self.path), self.text.as_bytes());
+        let rules = file.map(|file| LoadedRules { file, custom: false, by_default: self.by_default });
+        (rules, told)
+    }
+}
+
 /// A rule file and where it came from.
 #[derive(Clone, Debug)]
 pub struct LoadedRules {
@@ -64,11 +73,10 @@ pub fn load(file: Option<&Path>, shipped: &[Shipped], trust: FileTrust) -> Loade
     let mut loaded = Loaded::default();
     loaded.read_config(file, trust);
     loaded.read_allow_files(trust);
-    loaded.rules.extend(shipped.iter().filter_map(|shipped| {
-        let (file, told) = RuleFile::read(Path::new(shipped.path), shipped.text.as_bytes());
+    for (rules, told) in shipped.iter().map(Shipped::read) {
         loaded.diagnostics.extend(told);
-        Some(LoadedRules { file: file?, custom: false, by_default: shipped.by_default })
-    }));
+        loaded.rules.extend(rules);
+    }
     loaded.read_rules_dir(trust);
     loaded.diagnostics.sort();
     loaded
