@@ -6,6 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+/// In seconds.
+const DAY: u64 = 86_400;
+const WEEK: u64 = 7 * DAY;
+
 /// Milliseconds since 1970-01-01 00:00:00 UTC; leap seconds do not exist.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(i64);
@@ -61,6 +65,20 @@ impl Time {
     }
 }
 
+/// `10m`, `1d 2h`, `4w`: to the second, in the units that a configuration has. Weeks only where nothing is left over:
+/// 90 days are `90d`.
+pub fn spoken(span: Duration) -> String {
+    let seconds = span.as_secs();
+    if seconds > 0 && seconds.is_multiple_of(WEEK) {
+        return format!("{}w", seconds / WEEK);
+    }
+    let parts =
+        [(seconds / DAY, 'd'), (seconds / 3600 % 24, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')];
+    let parts: Vec<String> =
+        parts.iter().filter(|part| part.0 > 0).map(|(number, unit)| format!("{number}{unit}")).collect();
+    if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
+}
+
 impl From<Timestamp> for Time {
     fn from(timestamp: Timestamp) -> Self {
         Self(timestamp.as_millisecond())
@@ -89,6 +107,35 @@ mod tests {
     fn endless_spans_stay_at_the_end_of_time() {
         assert_eq!(Time::from_secs(1).plus(Duration::MAX), Time::from_millis(i64::MAX));
         assert_eq!(Time::from_millis(i64::MAX).rfc3339(&TimeZone::UTC).get(..4), Some("9999"));
+    }
+
+    #[test]
+    fn spans_are_spoken_in_units_that_people_know_by_heart() {
+        for (seconds, says) in [
+            (0, "0s"),
+            (59, "59s"),
+            (600, "10m"),
+            (3600, "1h"),
+            (5400, "1h 30m"),
+            (93_600, "1d 2h"),
+            (7 * 86_400, "1w"),
+            (28 * 86_400, "4w"),
+            (90 * 86_400, "90d"),
+            (365 * 86_400 + 1, "365d 1s"),
+        ] {
+            assert_eq!(spoken(Duration::from_secs(seconds)), says);
+        }
+        assert_eq!(spoken(Duration::from_millis(1999)), "1s");
+        assert!(spoken(Duration::MAX).starts_with("213503982334601d"));
+    }
+
+    /// What is printed may be put into a configuration.
+    #[test]
+    fn spoken_spans_are_read_back() {
+        for seconds in [1, 61, 3661, 86_399, 90_061, 604_800, 1_209_601, 7_776_000] {
+            let span = Duration::from_secs(seconds);
+            assert_eq!(humantime::parse_duration(&spoken(span)), Ok(span));
+        }
     }
 
     #[test]

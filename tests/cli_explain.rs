@@ -92,7 +92,7 @@ fn a_login_is_trust() {
         "Nov 22 14:38:31 gw sshd[1]: Accepted publickey for alice from 192.0.2.7 port 5 ssh2: RSA SHA256:x";
     assert_says(
         &explain(line),
-        &["Somebody logged in.", "192.0.2.7 logged in: for 7d it takes 3 times as many"],
+        &["Somebody logged in.", "192.0.2.7 logged in: for 1w it takes 3 times as many"],
     );
 }
 

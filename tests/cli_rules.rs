@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use crate::util::{Dir, failures, project};
 
 /// The shipped rule sets by name.
@@ -25,9 +27,13 @@ fn the_sets_in_force_are_listed() {
     let names: Vec<&str> = text.lines().skip(1).map(|line| line.split(' ').next().unwrap()).collect();
     assert_eq!(names, shipped());
     assert!(text.starts_with("RULE SET     PROGRAMS "), "{text}");
-    assert!(text.contains("  5 in 10m   1h, then ×2 up to 28d  built in\n"), "{text}");
+    assert!(text.contains("  5 in 10m   1h, then ×2 up to 4w  built in\n"), "{text}");
 
     let objects = dir.portcullis(["rules", "--json"]).json();
+    let sshd = objects.as_array().unwrap().iter().find(|set| set["name"] == "sshd").unwrap();
+    assert_eq!((&sshd["offences"], &sshd["within"]), (&json!(5), &json!(600)), "seconds");
+    let escalate = json!({"factor": 2.0, "max": 28 * 86_400, "forget": 30 * 86_400});
+    assert_eq!(sshd["ban"], json!({"for": 3600, "escalate": escalate}));
     for (object, name) in objects.as_array().unwrap().iter().zip(shipped()) {
         let keys: Vec<&String> = object.as_object().unwrap().keys().collect();
         let expected =

@@ -10,12 +10,13 @@ use super::args::Explain as Arguments;
 use super::exit::{Exit, Failure};
 use super::input::standard_input;
 use super::pasted::{self, Reading};
-use super::text::{count, duration, printable, tenths, wrapped};
+use super::text::{count, printable, tenths, wrapped};
 use crate::address;
 use crate::daemon::Setup;
 use crate::engine::{self, Guard, Outcome, Verdict, When, Why};
 use crate::record::{self, MAX_LINE, Record};
 use crate::rules::{AddressFrom, BanLength, Counts, Effect, Evidence, Rule, RuleSet};
+use crate::time::spoken;
 
 /// Runs the command; 1 when no rule knows the line.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
@@ -197,10 +198,10 @@ fn verdict(setup: &Setup, outcome: &Outcome<'_>) -> String {
     let ban =
         if outcome.evidence() == policy.set.evidence { policy.ban } else { engine::doubtful(policy.ban) };
     let length = match ban.length {
-        BanLength::For(length) => format!("for {}", duration(length)),
+        BanLength::For(length) => format!("for {}", spoken(length)),
         BanLength::Forever => "for ever".to_owned(),
     };
-    let within = duration(policy.threshold.within);
+    let within = spoken(policy.threshold.within);
     let offender = outcome.judgement.offender.map(|offender| address::display(&offender)).unwrap_or_default();
     match &outcome.judgement.verdict {
         Verdict::Counted { tenths: seen, threshold } => format!(
@@ -214,7 +215,7 @@ fn verdict(setup: &Setup, outcome: &Outcome<'_>) -> String {
         Verdict::Trusted(peer) => format!(
             "{peer} logged in: for {} it takes {} times as many offences to ban it, and it is never banned on evidence \
              that may be forged.",
-            duration(setup.config.trust.remember),
+            spoken(setup.config.trust.remember),
             setup.config.trust.multiplier
         ),
         Verdict::Ignored(Why::Harmless) => "Nothing: it does not count towards a ban.".to_owned(),

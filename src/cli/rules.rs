@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use super::args::Rules as Arguments;
 use super::exit::{Exit, Failure};
-use super::text::{Table, duration, printable, printable_path};
+use super::text::{Table, printable, printable_path};
 use crate::config::{self, FileTrust, Loaded, ResolvedSet, SHIPPED, or_near};
 use crate::daemon::Refused;
-use crate::rules::{Ban, BanLength};
+use crate::rules::{Ban, BanLength, Escalate};
+use crate::time::spoken;
 
 /// Runs the command; 1 when there is no set of that name.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
@@ -71,7 +72,7 @@ fn table(loaded: &Loaded, sets: &[ResolvedSet]) -> Table {
             if set.set.programs.is_empty() { "(raw)".into() } else { set.set.programs.join(", ") },
             set.set.rules.iter().filter(|rule| rule.enabled).count().to_string(),
             set.set.evidence.as_str().to_owned(),
-            format!("{} in {}", set.threshold.offences, duration(set.threshold.within)),
+            format!("{} in {}", set.threshold.offences, spoken(set.threshold.within)),
             length(&set.ban),
             from(loaded, set),
         ]);
@@ -88,19 +89,32 @@ fn object(loaded: &Loaded, set: &ResolvedSet) -> Value {
         "rules": rules.collect::<Vec<_>>(),
         "evidence": set.set.evidence.as_str(),
         "offences": set.threshold.offences,
-        "within": duration(set.threshold.within),
-        "ban": length(&set.ban),
+        "within": set.threshold.within.as_secs(),
+        "ban": ban(&set.ban),
         "from": from(loaded, set),
     })
 }
 
+/// In seconds; `for` is null where a ban lasts for ever, `escalate` where the next ones are no longer.
+fn ban(ban: &Ban) -> Value {
+    let seconds = match ban.length {
+        BanLength::For(length) => Some(length.as_secs()),
+        BanLength::Forever => None,
+    };
+    let escalate = |escalate: Escalate| {
+        let (max, forget) = (escalate.max.as_secs(), escalate.forget.as_secs());
+        json!({"factor": escalate.factor, "max": max, "forget": forget})
+    };
+    json!({"for": seconds, "escalate": ban.escalate.map(escalate)})
+}
+
 fn length(ban: &Ban) -> String {
     let first = match ban.length {
-        BanLength::For(length) => duration(length),
+        BanLength::For(length) => spoken(length),
         BanLength::Forever => return "for ever".to_owned(),
     };
     match ban.escalate {
-        Some(escalate) => format!("{first}, then ×{} up to {}", escalate.factor, duration(escalate.max)),
+        Some(escalate) => format!("{first}, then ×{} up to {}", escalate.factor, spoken(escalate.max)),
         None => first,
     }
 }

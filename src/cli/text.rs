@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::Duration;
 
 /// Rows of text in aligned columns; a heading that begins with `>` is of a column of numbers.
 #[derive(Debug)]
@@ -44,13 +43,6 @@ impl Table {
 /// `1 line`, `34 lines`.
 pub(super) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
-/// `10m`, `1h 30m`: to the second.
-pub(super) fn duration(span: Duration) -> String {
-    // humantime writes `7days`, but `7d` is what people write into the configuration.
-    let text = humantime::format_duration(Duration::from_secs(span.as_secs())).to_string();
-    text.replace("days", "d").replace("day", "d")
 }
 
 /// Tenths as people write them: `3`, `2.5`.

@@ -1,12 +1,10 @@
 //! The daemon's sentences about bans: one line each, and none that a rule of ours would match.
 
-use std::time::Duration;
-
 use super::persist::After;
 use super::setup::Setup;
 use crate::address::{self, Prefix};
 use crate::engine::{Outcome, Verdict};
-use crate::time::Time;
+use crate::time::{Time, spoken};
 
 /// The sentence about a new ban, said once it is stored.
 pub(super) fn ban(setup: &Setup, outcome: &Outcome<'_>, offender: Prefix, dry_run: bool) -> After {
@@ -21,7 +19,7 @@ pub(super) fn ban(setup: &Setup, outcome: &Outcome<'_>, offender: Prefix, dry_ru
         if dry_run { "would ban" } else { "banned" },
         address::display(&offender),
         length(at, *until),
-        span(set.threshold.within),
+        spoken(set.threshold.within),
         outcome.matched.set.name,
         outcome.matched.rule.id,
         outcome.evidence().as_str(),
@@ -41,11 +39,7 @@ pub(super) fn line(text: String) -> After {
 /// `for 1h`, `for ever`.
 pub(super) fn length(since: Time, until: Option<Time>) -> String {
     match until.map(|until| until.since(since).unwrap_or_default()) {
-        Some(length) => format!("for {}", span(length)),
+        Some(length) => format!("for {}", spoken(length)),
         None => "for ever".to_owned(),
     }
-}
-
-fn span(span: Duration) -> String {
-    humantime::format_duration(Duration::from_secs(span.as_secs())).to_string()
 }

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use super::tally::{Offender, Tally};
 use crate::address::{self, Prefix};
 use crate::cli::input::Log;
-use crate::cli::text::{Table, count, duration, tenths};
+use crate::cli::text::{Table, count, tenths};
 use crate::daemon::Setup;
 use crate::engine::Guard;
 use crate::rules::Evidence;
-use crate::time::Time;
+use crate::time::{Time, spoken};
 
 /// Columns of the drawn timeline: it fits a terminal of 80 with its label.
 const COLUMNS: usize = 64;
@@ -150,7 +150,7 @@ fn bans(setup: &Setup, offender: &Offender) -> String {
         return offender.spared.as_ref().map_or_else(|| "no".to_owned(), |_| "no (see below)".to_owned());
     };
     let length = first.until.and_then(|until| until.since(first.at));
-    let length = length.map_or_else(|| "for ever".to_owned(), |length| format!("for {}", duration(length)));
+    let length = length.map_or_else(|| "for ever".to_owned(), |length| format!("for {}", spoken(length)));
     let more = match offender.ban_count {
         1 => String::new(),
         bans => format!(", {bans} times"),
@@ -178,7 +178,7 @@ fn timeline(out: &mut dyn Write, setup: &Setup, tally: &Tally) -> io::Result<()>
     let (drawn, each) = tally.timeline.draw(COLUMNS);
     let start = tally.timeline.start();
     let end = start.plus(each * u32::try_from(drawn.chars().count()).unwrap_or(0));
-    writeln!(out, "\nOffences over time, {} a column", duration(each.max(Duration::from_secs(1))))?;
+    writeln!(out, "\nOffences over time, {} a column", spoken(each.max(Duration::from_secs(1))))?;
     writeln!(out, "  {drawn}")?;
     writeln!(out, "  {} to {}", start.human(&setup.zone), end.human(&setup.zone))
 }
