@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
-use super::exit::STATUSES;
+use super::exit::Exit;
 
 /// Watches log files, decides who is attacking, and keeps a firewall table in step.
 #[derive(Debug, Parser)]
@@ -21,7 +21,7 @@ pub(super) const WITHOUT_CONFIGURATION: &str = "Without a configuration file the
     default log files and the dry-run backend are used.";
 
 fn after_help() -> String {
-    let statuses = STATUSES.map(|(status, means)| format!("\n  {status:<2}  {means}"));
+    let statuses = Exit::ALL.map(|exit| format!("\n  {:<2}  {}", exit as u8, exit.means()));
     format!("Exit status:{}\n\n{WITHOUT_CONFIGURATION}", statuses.concat())
 }
 

@@ -8,47 +8,55 @@ use crate::control::BindError;
 use crate::daemon::{NoStart, NotDone, Refused};
 use crate::store::StoreError;
 
-/// An exit status with the sentence of its manual page.
+/// An exit status; [`Exit::means`] says what each of them is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// The command did what was asked.
     Ok = 0,
-    /// Nothing was found, or nothing was banned.
     Nothing = 1,
-    /// The command was used incorrectly.
     Usage = 64,
-    /// The input data was incorrect in some way.
     Data = 65,
-    /// An input file did not exist or was not readable.
     NoInput = 66,
-    /// A service is unavailable: the daemon does not run.
     Unavailable = 69,
-    /// An error occurred while doing I/O on some file.
     Io = 74,
-    /// Temporary failure: the daemon is busy, or the database cannot be written for now; try again.
     Temporary = 75,
-    /// The remote system returned something that was not possible: the daemon is of another version.
     Protocol = 76,
-    /// You did not have sufficient permission.
     NoPermission = 77,
-    /// Something was found in an unconfigured or misconfigured state.
     Config = 78,
 }
 
-/// The exit statuses in words, for the help and the manual pages.
-pub(super) const STATUSES: [(u8, &str); 11] = [
-    (0, "Done."),
-    (1, "Nothing was found, or nothing was banned."),
-    (64, "The command was used wrongly."),
-    (65, "Input is damaged, or is no log."),
-    (66, "Input does not exist."),
-    (69, "The daemon does not run."),
-    (74, "Reading or writing failed."),
-    (75, "Try again: somebody is busy, or what was done is not in the database yet."),
-    (76, "The daemon is of another version."),
-    (77, "Not permitted."),
-    (78, "The configuration or a rule file is wrong."),
-];
+impl Exit {
+    /// In ascending order, for the help and the manual pages.
+    pub(super) const ALL: [Self; 11] = [
+        Self::Ok,
+        Self::Nothing,
+        Self::Usage,
+        Self::Data,
+        Self::NoInput,
+        Self::Unavailable,
+        Self::Io,
+        Self::Temporary,
+        Self::Protocol,
+        Self::NoPermission,
+        Self::Config,
+    ];
+
+    /// A sentence for the help and the manual pages.
+    pub(super) const fn means(self) -> &'static str {
+        match self {
+            Self::Ok => "Done.",
+            Self::Nothing => "Nothing was found, or nothing was banned.",
+            Self::Usage => "The command was used wrongly.",
+            Self::Data => "Input is damaged, or is no log.",
+            Self::NoInput => "Input does not exist.",
+            Self::Unavailable => "The daemon does not run.",
+            Self::Io => "Reading or writing failed.",
+            Self::Temporary => "Try again: somebody is busy, or what was done is not in the database yet.",
+            Self::Protocol => "The daemon is of another version.",
+            Self::NoPermission => "Not permitted.",
+            Self::Config => "The configuration or a rule file is wrong.",
+        }
+    }
+}
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -159,10 +167,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_exit_status_is_explained() {
-        use Exit::{Config, Data, Io, NoInput, NoPermission, Nothing, Ok, Usage};
-        for exit in [Ok, Nothing, Usage, Data, NoInput, Io, NoPermission, Config] {
-            assert!(STATUSES.iter().any(|(status, _)| *status == exit as u8), "{exit:?}");
-        }
+    fn every_exit_status_is_listed_once_in_ascending_order() {
+        assert!(Exit::ALL.is_sorted_by(|one, next| (*one as u8) < *next as u8));
+        assert!(Exit::ALL.iter().all(|exit| exit.means().ends_with('.')));
+    }
+
+    #[test]
+    fn the_readme_names_every_exit_status() {
+        let readme = include_str!("../../README.md");
+        let (_, statuses) = readme.split_once("Exit status: ").unwrap();
+        let (statuses, _) = statuses.split_once(".\n").unwrap();
+        let numbers = statuses.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty());
+        let listed = Exit::ALL.map(|exit| (exit as u8).to_string());
+        assert_eq!(numbers.collect::<Vec<_>>(), listed);
     }
 }

@@ -10,7 +10,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
 use super::args::{Arguments, WITHOUT_CONFIGURATION};
-use super::exit::{Exit, Failure, STATUSES};
+use super::exit::{Exit, Failure};
 
 /// Prints the completions for one shell.
 pub(super) fn completions(shell: Shell, out: &mut dyn Write) -> Result<Exit, Failure> {
@@ -101,8 +101,8 @@ fn without_configuration() -> Roff {
 fn exit_status() -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["EXIT STATUS"]);
-    for (status, means) in STATUSES {
-        roff.control("TP", ["4"]).text([bold(status.to_string())]).text([roman(means)]);
+    for exit in Exit::ALL {
+        roff.control("TP", ["4"]).text([bold((exit as u8).to_string())]).text([roman(exit.means())]);
     }
     roff
 }
