@@ -189,6 +189,26 @@ fn an_unreadable_file_is_named_with_what_to_do() {
     assert_eq!(offences(&ran.json_lines()[0]), 1.0);
 }
 
+#[test]
+fn a_directory_that_a_pattern_cannot_look_into_is_named() {
+    let dir = Dir::new();
+    dir.write("logs/good/x.log", failures("192.0.2.7", [0]));
+    let secret = dir.write("logs/secret/x.log", failures("192.0.2.7", [0]));
+    fs::set_permissions(secret.parent().unwrap(), fs::Permissions::from_mode(0o000)).unwrap();
+    let ran = if nix::unistd::geteuid().is_root() {
+        let Some(ran) = as_nobody(&dir, "scan --json 'logs/*/*.log'") else {
+            eprintln!("skipped: root may read everything, and there is no setpriv to become somebody else");
+            return;
+        };
+        ran
+    } else {
+        dir.portcullis(["scan", "--json", "logs/*/*.log"]).run()
+    };
+    fs::set_permissions(secret.parent().unwrap(), fs::Permissions::from_mode(0o755)).unwrap();
+    ran.assert(0, "portcullis: logs/secret cannot be looked into for files: Permission denied");
+    assert_eq!(offences(&ran.json_lines()[0]), 1.0);
+}
+
 /// The program copied to where nobody may read it: a checkout is often below root's home.
 fn as_nobody(dir: &Dir, arguments: &str) -> Option<Ran> {
     let setpriv = Command::new("setpriv").arg("--version").output();

@@ -6,10 +6,10 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use super::exit::{Exit, Failure, complain, exit_for};
-use super::text::printable_path;
+use super::text::{printable, printable_path};
 use crate::files;
 use crate::follow::compressed::{self, Packing};
-use crate::follow::{grouped, looks_packed};
+use crate::follow::{expand, grouped, is_pattern, looks_packed};
 use crate::record::{self, LineBuffer};
 use crate::rules::{Names, Sieve};
 
@@ -69,15 +69,17 @@ fn without_packed_twins(files: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 fn expanded(argument: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let text = argument.to_string_lossy();
-    if argument.exists() || !text.contains(['*', '?', '[']) {
+    if !is_pattern(argument) {
         return Ok(vec![argument.to_owned()]);
     }
-    let paths = glob::glob(&text).map_err(|error| {
+    let text = argument.to_string_lossy();
+    let paths = expand(&text).map_err(|error| {
         let text = printable_path(argument);
         Failure::new(Exit::Usage, format!("`{text}` is not a pattern for file names: {error}"))
     })?;
-    let found: Vec<PathBuf> = paths.filter_map(Result::ok).collect();
+    let readable =
+        |path: Result<PathBuf, String>| path.map_err(|why| complain(&printable(why.as_bytes()))).ok();
+    let found: Vec<PathBuf> = paths.filter_map(readable).collect();
     Ok(if found.is_empty() { vec![argument.to_owned()] } else { found })
 }
 

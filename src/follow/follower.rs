@@ -66,7 +66,7 @@ pub struct Status {
     pub overlong: u64,
     /// When lines were last handed out.
     pub last_data: Option<Instant>,
-    /// Why the path cannot be read now, as the end of a sentence that begins with it.
+    /// Why the path cannot be read now, as the end of a sentence that begins with it; of a pattern, a whole sentence.
     pub trouble: Option<String>,
 }
 
@@ -204,7 +204,9 @@ impl Input {
 
     fn status(&self) -> Vec<Status> {
         match self {
-            Self::Files(group) => group.logs.iter().map(Status::of_log).collect(),
+            Self::Files(group) => {
+                group.logs.iter().map(Status::of_log).chain(Status::of_pattern(group)).collect()
+            }
             Self::Pipe(pipe) => vec![Status::new(pipe.source, &pipe.path, &pipe.tally, pipe.trouble.clone())],
         }
     }
@@ -226,6 +228,13 @@ impl Status {
             last_data,
             trouble,
         }
+    }
+
+    /// A pattern is a path of its own only where something is wrong with it.
+    fn of_pattern(group: &Group) -> Option<Self> {
+        let pattern = group.pattern.as_ref()?;
+        let trouble = pattern.trouble.clone()?;
+        Some(Self::new(group.id, &pattern.as_str().into(), &Tally::default(), Some(trouble)))
     }
 
     fn of_log(log: &Log) -> Self {

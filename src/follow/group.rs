@@ -2,80 +2,51 @@
 
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use super::logfile::{Eyes, Log, Start};
 use super::open::{IS_FIFO, Sight};
+use super::pattern::{FILES_MAX, Pattern, storable};
 use super::position::{FileKey, Position, Stored};
-use super::rotations::{belongs_to, looks_packed};
 use super::{Chunk, Sink, Source, SourceId};
-
-/// How often a pattern is looked up anew.
-const EXPAND_EVERY: Duration = Duration::from_secs(1);
-
-/// A pattern that matches more files than this is followed in part, and the operator is told.
-const FILES_MAX: usize = 256;
 
 /// One source of files.
 pub(super) struct Group {
-    id: SourceId,
+    pub(super) id: SourceId,
     source: Source,
-    /// Set where the path is a pattern: where the first files are read from, and when it was last looked up.
-    pattern: Option<Pattern>,
+    /// Set where the path is a pattern.
+    pub(super) pattern: Option<Pattern>,
     stored: Vec<Stored>,
     pub(super) logs: Vec<Log>,
     /// Followed no more, which nobody was told yet.
     gone: Vec<Arc<str>>,
 }
 
-struct Pattern {
-    text: glob::Pattern,
-    expanded: Option<Instant>,
-    crowded: bool,
-    /// That it was looked up is stored, under the pattern itself: what matches after a stop came meanwhile.
-    is_stored: bool,
-}
-
-impl Pattern {
-    fn new(text: glob::Pattern) -> Self {
-        Self { text, expanded: None, crowded: false, is_stored: false }
-    }
-}
-
 impl Group {
     /// `stored` is what was stored under the source's name.
     pub(super) fn new(id: SourceId, source: Source, stored: Vec<Stored>, notes: &mut Vec<String>) -> Self {
-        let pattern = match (source.path.to_str(), source.path.exists()) {
-            (Some(text), false) if text.contains(['*', '?', '[']) => match glob::Pattern::new(text) {
-                Ok(text) => Some(Pattern::new(text)),
-                Err(error) => {
-                    notes.push(format!(
-                        "{text} is not a valid pattern ({error}); taking it for a file's name"
-                    ));
-                    None
-                }
-            },
-            _ => None,
-        };
-        let mut group = Self { id, source, pattern, stored, logs: Vec::new(), gone: Vec::new() };
-        match (&group.pattern, group.source.path.to_str().map(str::to_owned)) {
-            (None, Some(path)) => group.add(&path, true),
-            (None, None) => notes.push(format!(
-                "{} is not followed: its name is not UTF-8, so that its position could not be stored",
-                group.source.path.display()
-            )),
-            (Some(pattern), _) => {
-                // What was read of a file that is gone may have its rest in a rotated one.
-                let matching = group.stored.iter().map(|stored| stored.path.clone());
-                let matching: Vec<String> = matching
-                    .filter(|path| pattern.text.matches(path) && path != pattern.text.as_str())
-                    .collect();
-                matching.iter().for_each(|path| group.add(path, true));
+        let path = match storable(source.path.clone()) {
+            Ok(path) => path,
+            Err(why) => {
+                notes.push(why);
+                return Self { id, source, pattern: None, stored, logs: Vec::new(), gone: Vec::new() };
             }
-        }
+        };
+        let pattern = source.is_pattern().then(|| Pattern::new(&path)).and_then(|pattern| {
+            let invalid =
+                |error| format!("{path} is not a valid pattern ({error}); taking it for a file's name");
+            pattern.map_err(|error| notes.push(invalid(error))).ok()
+        });
+        let mut group = Self { id, source, pattern, stored, logs: Vec::new(), gone: Vec::new() };
+        group.first_paths(path).iter().for_each(|path| group.add(path, true));
         group
+    }
+
+    /// The path itself; of a pattern, what was read of files that are gone: they may have their rest in rotated ones.
+    fn first_paths(&self, path: String) -> Vec<String> {
+        let Some(pattern) = &self.pattern else { return vec![path] };
+        let stored = self.stored.iter().map(|stored| &stored.path);
+        stored.filter(|path| pattern.matches(path) && *path != pattern.as_str()).cloned().collect()
     }
 
     /// Follows another path; where it is among the first ones, what was stored is of use.
@@ -146,18 +117,8 @@ impl Group {
 
     fn expand(&mut self, eyes: &mut Eyes<'_>) {
         let Some(pattern) = &mut self.pattern else { return };
-        let due = |expanded: Instant| eyes.now.saturating_duration_since(expanded) >= EXPAND_EVERY;
-        let appeared = pattern.expanded.is_some();
-        if appeared && !pattern.expanded.is_some_and(due) {
-            return;
-        }
-        pattern.expanded = Some(eyes.now);
-        let mut paths = matching(pattern.text.as_str(), &self.logs);
-        if paths.len() > FILES_MAX && !std::mem::replace(&mut pattern.crowded, true) {
-            let (pattern, count) = (&pattern.text, paths.len());
-            eyes.notes.push(format!("{pattern} matches {count} files; only {FILES_MAX} are followed"));
-        }
-        paths.truncate(FILES_MAX);
+        let appeared = pattern.was_looked_up();
+        let Some(paths) = pattern.look_up(&self.logs, eyes.now, eyes.notes) else { return };
         let stays = |log: &Log| log.is_in_use() || paths.iter().any(|path| **path == *log.path);
         let gone = self.logs.iter().filter(|log| !stays(log)).map(|log| Arc::clone(&log.path));
         self.gone.extend(gone);
@@ -189,7 +150,7 @@ impl Group {
             return ControlFlow::Continue(());
         };
         pattern.is_stored = true;
-        sink(Chunk::of_position(self.id, &pattern.text.as_str().into(), &nowhere))
+        sink(Chunk::of_position(self.id, &pattern.as_str().into(), &nowhere))
     }
 
     /// Whether there is a FIFO now where a log was expected; not where somebody else makes the names.
@@ -198,26 +159,4 @@ impl Group {
         let is_fifo = log.trouble.as_deref() == Some(IS_FIFO) && !log.is_in_use();
         (self.source.through_links && self.pattern.is_none() && is_fifo).then_some(&self.source)
     }
-}
-
-/// The files that match, without the rotated ones of those that match or are followed: these are found where they are
-/// needed, and would be read twice otherwise.
-fn matching(pattern: &str, followed: &[Log]) -> Vec<String> {
-    let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::default() };
-    let Ok(paths) = glob::glob_with(pattern, options) else { return Vec::new() };
-    let paths = paths
-        .flatten()
-        .filter_map(|path| path.to_str().map(str::to_owned))
-        .filter(|path| !looks_packed(path) && !Path::new(path).is_dir());
-    let paths: Vec<String> = paths.take(4 * FILES_MAX).collect();
-    let bases = || paths.iter().map(String::as_str).chain(followed.iter().map(|log| &*log.path));
-    let is_rotated = |path: &str| bases().any(|base| path.starts_with(base) && rotated_from(path, base));
-    paths.iter().filter(|path| !is_rotated(path)).cloned().collect()
-}
-
-fn rotated_from(path: &str, base: &str) -> bool {
-    let (path, base) = (Path::new(path), Path::new(base));
-    let names =
-        path.file_name().and_then(|name| name.to_str()).zip(base.file_name().and_then(|name| name.to_str()));
-    path.parent() == base.parent() && names.is_some_and(|(name, log)| belongs_to(name, log))
 }

@@ -14,6 +14,7 @@
 //!      └─ reading      … reading on, closing what is done
 //! merge                several paths behind: the oldest line first
 //! group, pipe          one source: a path, a pattern, a FIFO, standard input
+//!  └─ pattern          what matches
 //! follower             all sources: look
 //! thread ── wake       the loop: look, wait for an event or the tick
 //! ```
@@ -35,6 +36,7 @@ mod logfile;
 mod merge;
 mod open;
 mod opening;
+mod pattern;
 mod pipe;
 mod place;
 mod position;
@@ -51,6 +53,7 @@ use std::sync::Arc;
 pub use cut::LINE_MAX;
 pub use follower::{Follower, Looked, Status};
 pub use merge::Stamps;
+pub use pattern::{expand, is_pattern};
 pub use position::{FileKey, Fingerprint, Mark, Position, Stored};
 pub use rotations::{grouped, looks_packed};
 pub use thread::{Batch, Handle, Options, spawn};
@@ -82,8 +85,7 @@ impl Source {
 
     /// Whether the path is a pattern that may match many files.
     pub fn is_pattern(&self) -> bool {
-        let text = self.path.to_string_lossy();
-        self.kind == Kind::Files && text.contains(['*', '?', '[']) && !self.path.exists()
+        self.kind == Kind::Files && is_pattern(&self.path)
     }
 
     /// What the operator names on the command line: `-` is standard input, a FIFO is read as such.

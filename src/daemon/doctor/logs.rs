@@ -6,8 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use super::finding::Finding;
 use crate::config::Source;
+use crate::follow;
 
 const ABOUT: &str = "logs";
+
+const AS_ROOT: &str = "run it, and the daemon, as root";
 
 /// A log that nobody wrote to for this long is perhaps not the one; cron alone writes every few minutes.
 const SILENCE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -17,7 +20,7 @@ pub(super) fn findings(source: &Source, now: SystemTime) -> Vec<Finding> {
     if source.path == "-" {
         return Vec::new();
     }
-    let files = files(&source.path);
+    let files = files(Path::new(&source.path));
     if files.is_empty() {
         return vec![Finding::problem(
             ABOUT,
@@ -25,15 +28,19 @@ pub(super) fn findings(source: &Source, now: SystemTime) -> Vec<Finding> {
             "see that the path is right and that syslog.conf(5) names it; it is followed as soon as it is there",
         )];
     }
-    files.iter().map(|path| readable(path, now)).collect()
+    let judged = |file: Result<PathBuf, String>| match file {
+        Ok(path) => readable(&path, now),
+        Err(why) => Finding::problem(ABOUT, why, AS_ROOT),
+    };
+    files.into_iter().map(judged).collect()
 }
 
-fn files(path: &str) -> Vec<PathBuf> {
-    let plain = PathBuf::from(path);
-    if plain.exists() {
-        return vec![plain];
+/// What is followed, and which directories cannot be looked into for it.
+fn files(path: &Path) -> Vec<Result<PathBuf, String>> {
+    if !follow::is_pattern(path) {
+        return path.exists().then(|| Ok(path.to_owned())).into_iter().collect();
     }
-    glob::glob(path).map(|found| found.flatten().collect()).unwrap_or_default()
+    follow::expand(&path.to_string_lossy()).into_iter().flatten().collect()
 }
 
 fn readable(path: &Path, now: SystemTime) -> Finding {
@@ -43,11 +50,7 @@ fn readable(path: &Path, now: SystemTime) -> Finding {
         .metadata()
         .and_then(|about| if about.is_file() { File::open(path)?.metadata() } else { Ok(about) })
     {
-        Err(error) => Finding::problem(
-            ABOUT,
-            format!("{name} cannot be read: {error}"),
-            "run it, and the daemon, as root",
-        ),
+        Err(error) => Finding::problem(ABOUT, format!("{name} cannot be read: {error}"), AS_ROOT),
         Ok(about) if about.is_dir() => Finding::problem(
             ABOUT,
             format!("{name} is a directory"),

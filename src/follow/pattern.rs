@@ -1,0 +1,221 @@
+//! Paths that are patterns: which are, and what matches them.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use glob::{MatchOptions, PatternError};
+
+use super::logfile::Log;
+use super::rotations::{belongs_to, looks_packed};
+
+/// How often a pattern is looked up anew.
+const EXPAND_EVERY: Duration = Duration::from_secs(1);
+
+/// A pattern that matches more files than this is followed in part, and the operator is told.
+pub(super) const FILES_MAX: usize = 256;
+
+/// `*` is no `/`. Not with `require_literal_leading_dot`: glob 0.3 panics with it at a name that is not UTF-8, and
+/// whoever writes into a directory of logs chooses the names.
+const OPTIONS: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: false,
+};
+
+/// Whether a path is a pattern that may match many files. One that exists under this very name is none.
+pub fn is_pattern(path: &Path) -> bool {
+    path.to_string_lossy().contains(['*', '?', '[']) && !path.exists()
+}
+
+/// The paths that match a pattern, in their order; an error is a sentence about a directory that cannot be looked into.
+/// As in a shell, `*` does not mean names that begin with a dot.
+///
+/// # Errors
+/// When the text is not a valid pattern.
+pub fn expand(
+    pattern: &str,
+) -> Result<impl Iterator<Item = Result<PathBuf, String>> + use<'_>, PatternError> {
+    let refused = |error: &glob::GlobError| {
+        format!("{} cannot be looked into for files: {}", error.path().display(), error.error())
+    };
+    let paths = glob::glob_with(pattern, OPTIONS)?.map(move |path| path.map_err(|error| refused(&error)));
+    Ok(paths.filter(|path| !path.as_ref().is_ok_and(|path| is_hidden(&path.to_string_lossy(), pattern))))
+}
+
+/// Whether a part of the path begins with a dot where the pattern has none.
+fn is_hidden(path: &str, pattern: &str) -> bool {
+    let mut aligned = parts(path).zip(parts(pattern)).take_while(|(_, wanted)| *wanted != "**");
+    aligned.any(|(name, wanted)| name.starts_with('.') && !wanted.starts_with('.'))
+}
+
+/// From the end.
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.rsplit('/').filter(|part| !part.is_empty() && *part != ".")
+}
+
+/// The pattern of a source, looked up again and again.
+pub(super) struct Pattern {
+    text: glob::Pattern,
+    /// When it was last looked up.
+    expanded: Option<Instant>,
+    crowded: bool,
+    /// Why files that match may be missing.
+    pub(super) trouble: Option<String>,
+    /// That it was looked up is stored, under the pattern itself: what matches after a stop came meanwhile.
+    pub(super) is_stored: bool,
+}
+
+impl Pattern {
+    /// # Errors
+    /// When the text is not a valid pattern.
+    pub(super) fn new(text: &str) -> Result<Self, PatternError> {
+        let text = glob::Pattern::new(text)?;
+        Ok(Self { text, expanded: None, crowded: false, trouble: None, is_stored: false })
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        self.text.as_str()
+    }
+
+    pub(super) fn matches(&self, path: &str) -> bool {
+        self.text.matches_with(path, OPTIONS) && !is_hidden(path, self.as_str())
+    }
+
+    /// Whether it was looked up before.
+    pub(super) fn was_looked_up(&self) -> bool {
+        self.expanded.is_some()
+    }
+
+    /// The files that match now; `None` before it is time to look again.
+    pub(super) fn look_up(
+        &mut self,
+        followed: &[Log],
+        now: Instant,
+        notes: &mut Vec<String>,
+    ) -> Option<Vec<String>> {
+        let is_fresh = |expanded: Instant| now.saturating_duration_since(expanded) < EXPAND_EVERY;
+        if self.expanded.is_some_and(is_fresh) {
+            return None;
+        }
+        self.expanded = Some(now);
+        let (mut paths, trouble) = matching(self.as_str(), followed);
+        self.complain(trouble, notes);
+        if paths.len() > FILES_MAX && !std::mem::replace(&mut self.crowded, true) {
+            let (pattern, count) = (&self.text, paths.len());
+            notes.push(format!("{pattern} matches {count} files; only {FILES_MAX} are followed"));
+        }
+        paths.truncate(FILES_MAX);
+        Some(paths)
+    }
+
+    /// Says what is wrong once, until it is something else.
+    fn complain(&mut self, trouble: Option<String>, notes: &mut Vec<String>) {
+        if trouble != self.trouble {
+            notes.extend(trouble.clone());
+        }
+        self.trouble = trouble;
+    }
+}
+
+/// The files that match, without the rotated ones of those that match or are followed: these are found where they are
+/// needed, and would be read twice otherwise. And the first reason why some may be missing.
+fn matching(pattern: &str, followed: &[Log]) -> (Vec<String>, Option<String>) {
+    let mut trouble = None;
+    let found = expand(pattern).into_iter().flatten().map(|path| path.and_then(storable));
+    let paths = found.filter_map(|path| path.map_err(|why| trouble.get_or_insert(why)).ok());
+    let plain = paths.filter(|path| !looks_packed(path) && !Path::new(path).is_dir());
+    let paths: Vec<String> = plain.take(4 * FILES_MAX).collect();
+    let bases = || paths.iter().map(String::as_str).chain(followed.iter().map(|log| &*log.path));
+    let is_rotated = |path: &str| bases().any(|base| path.starts_with(base) && rotated_from(path, base));
+    (paths.iter().filter(|path| !is_rotated(path)).cloned().collect(), trouble)
+}
+
+/// A path under which a position can be stored.
+pub(super) fn storable(path: PathBuf) -> Result<String, String> {
+    path.into_os_string().into_string().map_err(|path| {
+        format!(
+            "{} is not followed: its name is not UTF-8, so that its position could not be stored",
+            Path::new(&path).display()
+        )
+    })
+}
+
+fn rotated_from(path: &str, base: &str) -> bool {
+    let (path, base) = (Path::new(path), Path::new(base));
+    let names =
+        path.file_name().and_then(|name| name.to_str()).zip(base.file_name().and_then(|name| name.to_str()));
+    path.parent() == base.parent() && names.is_some_and(|(name, log)| belongs_to(name, log))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_pattern_matches_what_it_would_in_a_shell() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("sub")).unwrap();
+        for name in ["a.log", ".b.log", "sub/c.log", "[x].log"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let pattern = dir.path().join("*.log");
+        let found = expand(pattern.to_str().unwrap()).unwrap().map(Result::unwrap);
+        assert_eq!(found.collect::<Vec<_>>(), ["[x].log", "a.log"].map(|name| dir.path().join(name)));
+        let known = Pattern::new(pattern.to_str().unwrap()).unwrap();
+        let matches = |name: &str| known.matches(dir.path().join(name).to_str().unwrap());
+        assert!(matches("a.log") && !matches(".b.log") && !matches("sub/c.log"));
+        assert!(is_hidden("/jails/.a/x.log", "/jails/*/x.log"));
+        assert!(!is_hidden("/jails/.a/x.log", "/jails/.?//./x.log"));
+        assert!(is_pattern(&pattern) && !is_pattern(&dir.path().join("[x].log")));
+    }
+
+    /// Anybody who may write into a directory of logs may make such a name; it ended the daemon.
+    #[test]
+    fn a_name_that_is_not_utf8_hides_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.log"), "").unwrap();
+        if fs::write(dir.path().join(OsStr::from_bytes(b"b\xff.log")), "").is_err() {
+            eprintln!("skipped: this file system knows no such names");
+            return;
+        }
+        let mut pattern = Pattern::new(dir.path().join("*.log").to_str().unwrap()).unwrap();
+        let (mut notes, now) = (Vec::new(), Instant::now());
+        assert_eq!(pattern.look_up(&[], now, &mut notes).unwrap().len(), 1);
+        assert_eq!(pattern.look_up(&[], now, &mut notes), None, "too early");
+        assert!(pattern.look_up(&[], now + EXPAND_EVERY, &mut notes).is_some());
+    }
+
+    #[test]
+    fn trouble_is_told_once_and_again_when_it_comes_back() {
+        let mut pattern = Pattern::new("/var/log/*/x.log").unwrap();
+        let mut notes = Vec::new();
+        for trouble in [Some("a"), Some("a"), None, Some("a"), Some("b"), None] {
+            pattern.complain(trouble.map(str::to_owned), &mut notes);
+        }
+        assert_eq!(notes, ["a", "a", "b"]);
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_read_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let closed = dir.path().join("closed");
+        fs::create_dir(&closed).unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+        if fs::read_dir(&closed).is_ok() {
+            eprintln!("skipped: root may read every directory");
+            return;
+        }
+        let mut pattern = Pattern::new(closed.join("*.log").to_str().unwrap()).unwrap();
+        let mut notes = Vec::new();
+        pattern.look_up(&[], Instant::now(), &mut notes);
+        assert!(
+            notes.len() == 1 && notes[0].contains("closed cannot be looked into for files: "),
+            "{notes:?}"
+        );
+    }
+}
