@@ -112,7 +112,7 @@ impl Told {
     fn of(set: &RuleSet, rule: &Rule) -> Self {
         Self {
             heading: set.about.clone(),
-            rule: format!("{}/{}", set.name, rule.id),
+            rule: set.name_of(rule),
             effect: rule.effect,
             evidence: set.evidence,
             address: None,

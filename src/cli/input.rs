@@ -87,7 +87,7 @@ fn expanded(argument: &Path) -> Result<Vec<PathBuf>, Failure> {
 pub(super) enum Part<'l> {
     /// A line with its number, from 1.
     Line(u64, &'l [u8]),
-    /// So many lines, none perhaps, that are certainly of no interest.
+    /// This many lines, one at least, that are certainly of no interest.
     Foreign(u64),
 }
 
@@ -125,16 +125,28 @@ impl Input {
         &mut self,
         path: &Path,
         names: Option<Names>,
-        mut part: impl FnMut(Part<'_>),
+        part: impl FnMut(Part<'_>),
     ) -> Result<Option<usize>, Failure> {
         let length = self.read().map_err(|error| failure(path, &error))?;
         if length == 0 {
-            if let Some(last) = self.lines.finish() {
-                self.tail = last.to_vec();
-                part(Part::Line(self.number + 1, last));
-            }
+            self.finish(part);
             return Ok(None);
         }
+        self.look_at(path, length)?;
+        self.hand_out(length, names, part);
+        Ok(Some(length))
+    }
+
+    /// The last line of a file that does not end with a newline.
+    fn finish(&mut self, mut part: impl FnMut(Part<'_>)) {
+        if let Some(last) = self.lines.finish() {
+            self.tail = last.to_vec();
+            part(Part::Line(self.number + 1, last));
+        }
+    }
+
+    /// Keeps the chunk's last line, and refuses what is no log as long as nothing else was read.
+    fn look_at(&mut self, path: &Path, length: usize) -> Result<(), Failure> {
         let chunk = &self.chunk[..length];
         if let Some(tail) = last_line(chunk) {
             self.tail.clear();
@@ -144,17 +156,22 @@ impl Input {
             self.blank = chunk.iter().all(|byte| *byte == 0);
             refuse_other_data(path, chunk)?;
         }
-        let mut sieve = Sieve::new(names, chunk);
+        Ok(())
+    }
+
+    /// The lines that end in the chunk; the start of one that does not is kept.
+    fn hand_out(&mut self, length: usize, names: Option<Names>, mut part: impl FnMut(Part<'_>)) {
+        let mut sieve = Sieve::new(names, &self.chunk[..length]);
         loop {
-            if self.lines.pending() == 0 {
-                let passed = sieve.pass_foreign();
+            let passed = if self.lines.pending() == 0 { sieve.pass_foreign() } else { 0 };
+            if passed > 0 {
                 self.number += passed;
                 part(Part::Foreign(passed));
             }
             let before = sieve.rest;
             let Some(line) = self.lines.next_line(&mut sieve.rest) else {
                 self.number += newlines(before);
-                return Ok(Some(length));
+                return;
             };
             let taken = &before[..before.len() - sieve.rest.len()];
             self.number += if taken.len() == line.len() + 1 { 1 } else { newlines(taken) };

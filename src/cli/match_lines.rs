@@ -66,7 +66,6 @@ impl<'l> Listing<'l> {
     fn part(&mut self, part: &Part<'_>) {
         match *part {
             Part::Line(number, line) => self.line(number, line),
-            Part::Foreign(0) => {}
             Part::Foreign(_) => self.reader.turn_over(),
         }
     }
@@ -105,7 +104,7 @@ impl<'l> Listing<'l> {
             "source": self.source,
             "line": self.number,
             "program": record.program.map(|program| String::from_utf8_lossy(program)),
-            "rule": matched.map(|matched| format!("{}/{}", matched.set.name, matched.rule.id)),
+            "rule": matched.map(Match::name),
             "effect": matched.map(|matched| matched.rule.effect.as_str()),
             "weight": matched.map(|matched| f64::from(matched.rule.weight.tenths()) / 10.0),
             "address": matched.and_then(|matched| matched.address),
@@ -118,7 +117,7 @@ impl<'l> Listing<'l> {
 
 /// The text that the peer chose comes last, so that it cannot pass for ours.
 fn sentence(matched: &Match<'_>, count: u32, user: Option<&[u8]>) -> String {
-    let mut text = format!("{}/{} {}", matched.set.name, matched.rule.id, matched.rule.effect.as_str());
+    let mut text = format!("{} {}", matched.name(), matched.rule.effect.as_str());
     match matched.address {
         Some(address) => text.push_str(&format!(" {address}")),
         None => text.push_str(" (no address)"),

@@ -15,13 +15,12 @@ pub(super) fn ban(setup: &Setup, outcome: &Outcome<'_>, offender: Prefix, dry_ru
     let set = &setup.sets[outcome.matched.set_index];
     let offences = f64::from(*tenths) / 10.0;
     let text = format!(
-        "{} {} {}: {offences} offences within {}, last {}/{} ({}), ban {nth}",
+        "{} {} {}: {offences} offences within {}, last {} ({}), ban {nth}",
         if dry_run { "would ban" } else { "banned" },
         address::display(&offender),
         length(at, *until),
         spoken(set.threshold.within),
-        outcome.matched.set.name,
-        outcome.matched.rule.id,
+        outcome.matched.name(),
         outcome.evidence().as_str(),
     );
     line(text)

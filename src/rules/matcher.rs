@@ -45,7 +45,7 @@ pub struct Match<'m> {
 impl Match<'_> {
     /// The rule as people and programs name it: `sshd/failed-password`.
     pub fn name(&self) -> String {
-        format!("{}/{}", self.set.name, self.rule.id)
+        self.set.name_of(self.rule)
     }
 
     /// What the line is worth: what its rule set says, and less under a supervisor's stamp, where a peer may have written

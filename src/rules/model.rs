@@ -150,6 +150,11 @@ impl Weight {
 }
 
 impl RuleSet {
+    /// One of its rules as people and programs name it: `sshd/failed-password`.
+    pub fn name_of(&self, rule: &Rule) -> String {
+        format!("{}/{}", self.name, rule.id)
+    }
+
     /// The length at which messages for the set are taken for cut. Raw lines hold what peers may make long, such as
     /// requests, and no syslog function shortens them: there is no limit unless the set says so.
     pub fn limit(&self) -> Option<usize> {

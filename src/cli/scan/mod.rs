@@ -169,7 +169,6 @@ impl<'l> Replay<'l> {
     fn judge_part(&mut self, source: usize, part: &Part<'_>) {
         match *part {
             Part::Line(_, line) => self.judge_stamped(source, line),
-            Part::Foreign(0) => {}
             Part::Foreign(lines) => {
                 self.tally.lines += lines;
                 self.guard.turn_over(source);
