@@ -27,6 +27,7 @@ mod files;
 pub mod firewall;
 pub mod follow;
 mod names;
+mod printable;
 pub mod record;
 pub mod rules;
 pub mod store;

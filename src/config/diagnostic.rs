@@ -1,11 +1,13 @@
 //! What is said about a file: place, sentence, the cited line and a caret.
 
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
 use super::text::{self, Position};
+use crate::printable::printable;
 use crate::rules::Severity;
 
 /// Of a cited line, so many characters are shown around the caret: it fits a terminal, and a pattern is read whole.
@@ -56,11 +58,11 @@ impl Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", printable(&self.path.to_string_lossy()))?;
+        write!(f, "{}", printable(self.path.as_os_str().as_bytes()))?;
         if let (Some(line), Some(column)) = (self.line, self.column) {
             write!(f, ":{line}:{column}")?;
         }
-        write!(f, ": {}: {}", severity_word(self.severity), printable(&self.text))?;
+        write!(f, ": {}: {}", severity_word(self.severity), printable(self.text.as_bytes()))?;
         match (self.line, self.column, &self.cited) {
             (Some(line), Some(column), Some(cited)) => cite(f, line, column, cited),
             _ => Ok(()),
@@ -70,7 +72,7 @@ impl fmt::Display for Diagnostic {
 
 /// The cited line without its indentation, and a caret below the column.
 fn cite(f: &mut fmt::Formatter<'_>, line: usize, column: usize, cited: &str) -> fmt::Result {
-    let cited: Vec<char> = printable(cited.trim_end()).chars().collect();
+    let cited: Vec<char> = printable(cited.trim_end().as_bytes()).chars().collect();
     let column = column.saturating_sub(1);
     let indent = cited.iter().take_while(|c| **c == ' ').count().min(column);
     let first = if column - indent >= CITED { column - CITED / 2 } else { indent };
@@ -80,18 +82,6 @@ fn cite(f: &mut fmt::Formatter<'_>, line: usize, column: usize, cited: &str) -> 
     let margin = " ".repeat(line.to_string().len());
     let caret = " ".repeat(before.chars().count() + column - first);
     write!(f, "\n{line} | {before}{window}{after}\n{margin} | {caret}^")
-}
-
-/// Control characters and those that turn the direction of writing, as one visible character each.
-fn printable(text: &str) -> String {
-    let hidden =
-        |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
-    let shown = |c: char| match c {
-        '\t' => ' ',
-        c if c.is_control() || hidden(c) => '\u{fffd}',
-        c => c,
-    };
-    text.chars().map(shown).collect()
 }
 
 fn severity_word(severity: Severity) -> &'static str {

@@ -9,6 +9,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::syslog::{self, Facility, LogFlags, Priority, Severity};
 
 use crate::config::LogTo;
+use crate::printable::printable;
 
 /// Messages at a stretch: a reload or a wave of bans has its say.
 const BURST: u32 = 200;
@@ -75,7 +76,7 @@ impl Log for Logger {
 
 impl Logger {
     fn write(&self, level: Level, text: &str) {
-        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let text = printable(text.as_bytes());
         if !self.to_syslog.load(Ordering::Relaxed) {
             // Whoever read it may be gone (`2>&1 | head`, a closed terminal), and that is no reason to end.
             let _ = io::stderr().write_all(format!("portcullis: {text}\n").as_bytes());
