@@ -8,8 +8,6 @@ use std::path::Path;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-pub use super::rotations::rotations;
-
 /// An xz or zstd file that asks for more memory is refused. `xz -9` needs 64 MiB and some; the defaults and newsyslog's
 /// settings need 8 MiB.
 const DICTIONARY_MAX: u64 = 72 << 20;

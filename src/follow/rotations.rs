@@ -40,7 +40,7 @@ impl PartialOrd for Age {
 ///
 /// Where a file is there both plain and packed, a compressor is at work and only the plain one is given.
 /// Files in another directory (`newsyslog -a`) are found by asking for the log's name there.
-pub fn rotations(log: &Path) -> Vec<PathBuf> {
+pub(super) fn rotations(log: &Path) -> Vec<PathBuf> {
     let Some(name) = log.file_name().and_then(|name| name.to_str()) else { return Vec::new() };
     let directory = directory_of(log);
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };

@@ -132,11 +132,6 @@ impl Handle {
         self.waker.wake();
     }
 
-    /// Looks at once, as an event would make it do.
-    pub fn wake(&self) {
-        self.waker.wake();
-    }
-
     /// Waits for the thread to end.
     pub fn join(self) {
         // A panic in the thread was printed where it happened, and ends the whole program in a release build.

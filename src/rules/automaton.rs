@@ -106,11 +106,6 @@ impl Automaton {
             }
         }
     }
-
-    /// Heap bytes of the table.
-    pub(super) fn memory_usage(&self) -> usize {
-        size_of_val(&*self.next) + size_of_val(&*self.ends) + size_of_val(&*self.stops)
-    }
 }
 
 impl Draft {

@@ -104,24 +104,9 @@ impl Compiled {
         Some(Found { address: token.and_then(|range| address::parse(message.get(range)?)), ..found })
     }
 
-    /// Whether the form of the rule's pattern proves that no complete message names two addresses.
-    pub fn is_proven(&self, rule: usize) -> bool {
-        let pattern = self.rules.iter().position(|&index| index == rule);
-        pattern.is_some_and(|pattern| self.locators[pattern].is_proven())
-    }
-
     /// Whether a byte of a message costs one step of an automaton; else it costs hundreds.
     pub(super) fn is_fast(&self) -> bool {
         !matches!(self.which, Which::General(_))
-    }
-
-    /// Heap bytes of the automaton that tells which rule matches.
-    pub fn memory_usage(&self) -> usize {
-        match &self.which {
-            Which::Dense(automaton) => automaton.memory_usage(),
-            Which::General(regex) => regex.memory_usage(),
-            Which::Nothing => 0,
-        }
     }
 }
 

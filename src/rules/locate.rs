@@ -102,11 +102,6 @@ impl Locator {
     pub(super) fn is_from_end(&self) -> bool {
         matches!(self, Self::FromEnd(_))
     }
-
-    /// Whether the pattern's own form proves that a complete message names one address only.
-    pub(super) fn is_proven(&self) -> bool {
-        !matches!(self, Self::Anywhere(_))
-    }
 }
 
 impl Side {

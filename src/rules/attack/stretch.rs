@@ -67,7 +67,7 @@ impl Stretches {
         let expanded = pattern::expand(pattern, fields).ok()?;
         let ast = ParserBuilder::new().nest_limit(pattern::NESTING).build().parse(&expanded.text).ok()?;
         let mut found = Vec::new();
-        Walk { expanded: &expanded }.walk(&ast, &mut found);
+        walk(&expanded, &ast, &mut found);
         let hir = pattern::read_expanded(&marked(&expanded.text, &found))?;
         let mut all = Vec::new();
         for (index, (range, belief)) in found.iter().enumerate() {
@@ -151,73 +151,66 @@ fn marked(text: &str, found: &[(Range<usize>, Belief)]) -> String {
     marked
 }
 
-/// Goes over a pattern from left to right.
-struct Walk<'e> {
-    expanded: &'e Expanded,
-}
-
 type Found = Vec<(Range<usize>, Belief)>;
 
-impl Walk<'_> {
-    fn walk(&self, ast: &Ast, found: &mut Found) {
-        match ast {
-            Ast::Group(group) => match self.placeholder(range(ast)) {
-                Some(belief) => found.push((range(ast), belief)),
-                None => self.walk(&group.ast, found),
-            },
-            Ast::Repetition(repetition) => self.repetition(ast, repetition, found),
-            Ast::Alternation(alternation) => alternation.asts.iter().for_each(|sub| self.walk(sub, found)),
-            Ast::Concat(concat) => concat.asts.iter().for_each(|sub| self.walk(sub, found)),
-            _ => {}
-        }
+/// Goes over a pattern from left to right.
+fn walk(expanded: &Expanded, ast: &Ast, found: &mut Found) {
+    match ast {
+        Ast::Group(group) => match placeholder(expanded, range(ast)) {
+            Some(belief) => found.push((range(ast), belief)),
+            None => walk(expanded, &group.ast, found),
+        },
+        Ast::Repetition(inside) => repetition(expanded, ast, inside, found),
+        Ast::Alternation(alternation) => alternation.asts.iter().for_each(|sub| walk(expanded, sub, found)),
+        Ast::Concat(concat) => concat.asts.iter().for_each(|sub| walk(expanded, sub, found)),
+        _ => {}
     }
+}
 
-    fn placeholder(&self, range: Range<usize>) -> Option<Belief> {
-        self.expanded.replaced.iter().find(|(placed, _)| *placed == range)?;
-        let opening = format!("(?P<{}>", pattern::ADDRESS);
-        let address = self.expanded.text.get(range)?.starts_with(&opening);
-        Some(if address { Belief::Address } else { Belief::Alphabet })
+fn placeholder(expanded: &Expanded, range: Range<usize>) -> Option<Belief> {
+    expanded.replaced.iter().find(|(placed, _)| *placed == range)?;
+    let opening = format!("(?P<{}>", pattern::ADDRESS);
+    let address = expanded.text.get(range)?.starts_with(&opening);
+    Some(if address { Belief::Address } else { Belief::Alphabet })
+}
+
+/// A part that may be left out is looked into; one that may come several times is one stretch.
+fn repetition(expanded: &Expanded, ast: &Ast, repetition: &Repetition, found: &mut Found) {
+    let mut inner = Vec::new();
+    walk(expanded, &repetition.ast, &mut inner);
+    if at_most_once(&repetition.op.kind) {
+        found.append(&mut inner);
+    } else if let Some(belief) = belief(expanded, ast, &inner) {
+        found.push((range(ast), belief));
     }
+}
 
-    /// A part that may be left out is looked into; one that may come several times is one stretch.
-    fn repetition(&self, ast: &Ast, repetition: &Repetition, found: &mut Found) {
-        let mut inner = Vec::new();
-        self.walk(&repetition.ast, &mut inner);
-        if at_most_once(&repetition.op.kind) {
-            found.append(&mut inner);
-        } else if let Some(belief) = self.belief(ast, &inner) {
-            found.push((range(ast), belief));
-        }
+/// `None` where a peer has no choice: fixed words, numbers, and runs of a fixed length such as `[0-9a-f]{32}` or
+/// `\w{3}`; but `.{22}` states nothing.
+fn belief(expanded: &Expanded, ast: &Ast, inner: &Found) -> Option<Belief> {
+    if inner.iter().any(|(_, belief)| *belief == Belief::Address) {
+        return Some(Belief::Nothing);
     }
-
-    /// `None` where a peer has no choice: fixed words, numbers, and runs of a fixed length such as `[0-9a-f]{32}` or
-    /// `\w{3}`; but `.{22}` states nothing.
-    fn belief(&self, ast: &Ast, inner: &Found) -> Option<Belief> {
-        if inner.iter().any(|(_, belief)| *belief == Belief::Address) {
-            return Some(Belief::Nothing);
-        }
-        if !inner.is_empty() && inner.iter().all(|(_, belief)| *belief == Belief::Alphabet) {
-            return Some(Belief::Alphabet);
-        }
-        let translator = TranslatorBuilder::new().unicode(false).utf8(false).build();
-        let Ok(hir) = { translator }.translate(&self.expanded.text, ast) else {
-            return Some(Belief::Nothing);
-        };
-        let (least, most) = (hir.properties().minimum_len(), hir.properties().maximum_len());
-        let bytes = alphabet(&hir);
-        let is_word = !pattern::holds(&bytes, b' ') && !pattern::holds(&bytes, b'.');
-        if is_fixed_text(ast) || (is_word && least == most && most.is_some()) {
-            return None;
-        }
-        let numeric =
-            bytes.iter().all(|range| (range.start()..=range.end()).all(|byte| NUMERIC.contains(&byte)));
-        let holds_address = pattern::holds(&bytes, b'1')
-            && [b'.', b':'].iter().any(|&byte| pattern::holds(&bytes, byte))
-            && most.is_none_or(|most| most >= SHORTEST_ADDRESS);
-        match numeric {
-            true => holds_address.then_some(Belief::Alphabet),
-            false => Some(Belief::Nothing),
-        }
+    if !inner.is_empty() && inner.iter().all(|(_, belief)| *belief == Belief::Alphabet) {
+        return Some(Belief::Alphabet);
+    }
+    let translator = TranslatorBuilder::new().unicode(false).utf8(false).build();
+    let Ok(hir) = { translator }.translate(&expanded.text, ast) else {
+        return Some(Belief::Nothing);
+    };
+    let (least, most) = (hir.properties().minimum_len(), hir.properties().maximum_len());
+    let bytes = alphabet(&hir);
+    let is_word = !pattern::holds(&bytes, b' ') && !pattern::holds(&bytes, b'.');
+    if is_fixed_text(ast) || (is_word && least == most && most.is_some()) {
+        return None;
+    }
+    let numeric = bytes.iter().all(|range| (range.start()..=range.end()).all(|byte| NUMERIC.contains(&byte)));
+    let holds_address = pattern::holds(&bytes, b'1')
+        && [b'.', b':'].iter().any(|&byte| pattern::holds(&bytes, byte))
+        && most.is_none_or(|most| most >= SHORTEST_ADDRESS);
+    match numeric {
+        true => holds_address.then_some(Belief::Alphabet),
+        false => Some(Belief::Nothing),
     }
 }
 
