@@ -4,7 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::time::Duration;
 
-use portcullis::follow::{LINE_MAX, Source};
+use portcullis::follow::Source;
+use portcullis::record::MAX_LINE;
 
 use crate::follow_scene::{FOREVER, QUIET, Scene, rotate};
 
@@ -154,7 +155,7 @@ fn a_line_is_handed_out_when_it_is_whole_and_over_long_ones_are_dropped_whole() 
     assert_eq!(scene.look(), "");
     scene.append("log", "ne\nnext");
     assert_eq!(scene.look(), "half a line\n");
-    scene.append("log", &"x".repeat(LINE_MAX));
+    scene.append("log", &"x".repeat(MAX_LINE));
     assert_eq!(scene.look(), "");
     scene.append("log", "Failed password for root from 8.8.8.8 port 1 ssh2\n");
     assert_eq!(scene.look(), "");
@@ -168,7 +169,7 @@ fn a_line_is_handed_out_when_it_is_whole_and_over_long_ones_are_dropped_whole() 
 #[test]
 fn starting_inside_an_over_long_line_does_not_hand_out_its_end() {
     let mut scene = Scene::new();
-    scene.append("log", &"x".repeat(3 * LINE_MAX));
+    scene.append("log", &"x".repeat(3 * MAX_LINE));
     scene.follow_log();
     scene.append("log", "Failed password for root from 8.8.8.8 port 1 ssh2\nnext\n");
     assert_eq!(scene.look(), "next\n");

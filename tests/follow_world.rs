@@ -8,7 +8,8 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
-use portcullis::follow::{Follower, LINE_MAX, Stored};
+use portcullis::follow::{Follower, Stored};
+use portcullis::record::MAX_LINE;
 
 const ROTATIONS: usize = 6;
 const ENDINGS: [&str; 4] = ["", ".gz", ".bz2", ".zst"];
@@ -159,7 +160,7 @@ impl World {
 
     pub(crate) fn append_overlong(&mut self, log: usize) {
         let ((file, number), begin) = self.line(log);
-        self.write(log, &format!("{begin}{} {file} {number}\n", "x".repeat(LINE_MAX)));
+        self.write(log, &format!("{begin}{} {file} {number}\n", "x".repeat(MAX_LINE)));
     }
 
     pub(crate) fn write_partial(&mut self, log: usize) {

@@ -10,7 +10,9 @@ use super::rule_set::{message_limit, name};
 use super::suggest::or_near;
 use super::yaml::Value;
 use crate::address;
-use crate::rules::{AddressFrom, Counts, Effect, Evidence, Rule, RuleSet, Sample, Weight};
+use crate::rules::{
+    AddressFrom, Counts, Effect, Evidence, Rule, RuleSet, Sample, Weight, is_address_name, is_field_name,
+};
 
 /// Parts of a list with their index in the file; those with faults are left out.
 pub(super) type Placed<T> = Vec<(usize, T)>;
@@ -21,9 +23,6 @@ const COUNTS: [(&str, Counts); 2] = [("session", Counts::Session), ("line", Coun
 const ADDRESSES: [(&str, AddressFrom); 3] =
     [("line", AddressFrom::Line), ("confirmed", AddressFrom::Confirmed), ("session", AddressFrom::Session)];
 
-/// What `<ADDR>` and `<HOST>` are taken for already.
-const TAKEN: [&str; 2] = ["ADDR", "HOST"];
-
 /// The longest name of a placeholder.
 const LONGEST_FIELD: usize = 32;
 
@@ -33,15 +32,13 @@ const MOST_SAMPLES: usize = 5000;
 
 /// Placeholders and their alphabets.
 pub(super) fn fields(item: &Item<'_>) -> Option<Placed<(String, String)>> {
-    let known = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     let mut fields = Vec::new();
     for (place, entry) in item.entries()?.into_iter().enumerate() {
-        let good = entry.name.starts_with(|c: char| c.is_ascii_uppercase()) && entry.name.chars().all(known);
-        if !good || entry.name.len() > LONGEST_FIELD {
+        if !is_field_name(entry.name) || entry.name.len() > LONGEST_FIELD {
             entry.key.fault(format!(
                 "must be capital letters, digits and `_`, {LONGEST_FIELD} at most, as in `USER`"
             ));
-        } else if TAKEN.contains(&entry.name) {
+        } else if is_address_name(entry.name) {
             entry.key.fault("always stands for an address: choose another name");
         }
         fields.extend(entry.value.line().map(|alphabet| (place, (entry.name.to_owned(), alphabet))));

@@ -1,10 +1,9 @@
-//! Cutting bytes into whole lines, and over-long lines out of them.
+//! Cutting bytes into whole lines, and over-long lines out of them: what is longer than the record parser takes is dropped
+//! whole, since cut in two its second half would be a line that somebody else wrote.
 
 use memchr::{memchr, memrchr};
 
-/// The longest line, without its newline, that is handed out; the same limit as the record parser's. A longer one is
-/// dropped whole: cut in two, its second half would be a line that somebody else wrote.
-pub const LINE_MAX: usize = 16 * 1024;
+use crate::record::MAX_LINE;
 
 /// What the bytes at the start of a line are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,16 +22,16 @@ pub(super) enum Cut {
 pub(super) fn cut(bytes: &[u8]) -> Cut {
     let mut end = 0;
     while let Some(rest) = bytes.get(end..) {
-        let window = rest.get(..=LINE_MAX).unwrap_or(rest);
+        let window = rest.get(..=MAX_LINE).unwrap_or(rest);
         match memrchr(b'\n', window) {
             Some(at) => end += at + 1,
             None => break,
         }
     }
-    match bytes.get(LINE_MAX..) {
+    match bytes.get(MAX_LINE..) {
         _ if end > 0 => Cut::Lines(end),
-        Some(beyond) if bytes.len() > LINE_MAX => {
-            memchr(b'\n', beyond).map_or(Cut::Endless, |at| Cut::Overlong(LINE_MAX + at + 1))
+        Some(beyond) if bytes.len() > MAX_LINE => {
+            memchr(b'\n', beyond).map_or(Cut::Endless, |at| Cut::Overlong(MAX_LINE + at + 1))
         }
         _ => Cut::Wait,
     }
@@ -49,9 +48,9 @@ mod tests {
         for line in bytes.split_inclusive(|b| *b == b'\n') {
             let whole = line.ends_with(b"\n");
             match line.len() - usize::from(whole) {
-                0..=LINE_MAX if whole => end += line.len(),
+                0..=MAX_LINE if whole => end += line.len(),
                 _ if end > 0 => break,
-                0..=LINE_MAX => return Cut::Wait,
+                0..=MAX_LINE => return Cut::Wait,
                 _ if whole => return Cut::Overlong(line.len()),
                 _ => return Cut::Endless,
             }
@@ -60,7 +59,7 @@ mod tests {
     }
 
     fn line() -> impl Strategy<Value = usize> {
-        prop_oneof![0..200usize, LINE_MAX - 2..LINE_MAX + 3, 0..3 * LINE_MAX]
+        prop_oneof![0..200usize, MAX_LINE - 2..MAX_LINE + 3, 0..3 * MAX_LINE]
     }
 
     proptest! {
@@ -79,10 +78,10 @@ mod tests {
     #[test]
     fn a_line_at_the_limit_is_whole_and_one_byte_more_is_dropped() {
         let line = |length| [vec![b'x'; length], vec![b'\n']].concat();
-        assert_eq!(cut(&line(LINE_MAX)), Cut::Lines(LINE_MAX + 1));
-        assert_eq!(cut(&line(LINE_MAX + 1)), Cut::Overlong(LINE_MAX + 2));
-        assert_eq!(cut(&vec![b'x'; LINE_MAX]), Cut::Wait);
-        assert_eq!(cut(&vec![b'x'; LINE_MAX + 1]), Cut::Endless);
+        assert_eq!(cut(&line(MAX_LINE)), Cut::Lines(MAX_LINE + 1));
+        assert_eq!(cut(&line(MAX_LINE + 1)), Cut::Overlong(MAX_LINE + 2));
+        assert_eq!(cut(&vec![b'x'; MAX_LINE]), Cut::Wait);
+        assert_eq!(cut(&vec![b'x'; MAX_LINE + 1]), Cut::Endless);
         assert_eq!(cut(b""), Cut::Wait);
     }
 }

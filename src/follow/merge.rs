@@ -13,10 +13,10 @@ use std::sync::Arc;
 use memchr::memchr;
 
 use super::Sink;
-use super::cut::LINE_MAX;
 use super::logfile::{Eyes, Log};
 use super::position::FileKey;
 use super::tail::{BUFFER, Tail};
+use crate::record::MAX_LINE;
 use crate::time::Time;
 
 /// Says when a line of a path was written, if it says so itself; a path's lines are asked for in their order.
@@ -49,12 +49,12 @@ impl Ahead {
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
             let end = memchr(b'\n', rest).map(|end| end + 1);
-            if end.is_none() && !inside && rest.len() <= LINE_MAX {
+            if end.is_none() && !inside && rest.len() <= MAX_LINE {
                 break;
             }
             let (line, behind) = rest.split_at(end.unwrap_or(rest.len()));
             // What is too long is dropped when its turn comes, and has no stamp to believe.
-            if !inside && line.len() <= LINE_MAX + 1 {
+            if !inside && line.len() <= MAX_LINE + 1 {
                 self.last = stamps(path, line.strip_suffix(b"\n").unwrap_or(line)).or(self.last);
             }
             self.lines.push_back((self.last, line.len()));

@@ -50,7 +50,6 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use cut::LINE_MAX;
 pub use follower::{Follower, Looked, Status};
 pub use merge::Stamps;
 pub use pattern::{expand, is_pattern};

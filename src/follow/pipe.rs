@@ -228,7 +228,7 @@ mod tests {
     use std::os::fd::OwnedFd;
     use std::time::{Duration, Instant};
 
-    use crate::follow::LINE_MAX;
+    use crate::record::MAX_LINE;
 
     fn read(pipe: &mut Pipe) -> String {
         let (mut notes, mut text) = (Vec::new(), Vec::new());
@@ -262,7 +262,7 @@ mod tests {
         let (reader, mut writer) = io::pipe().unwrap();
         let mut pipe = Pipe::stream(SourceId(0), OwnedFd::from(reader).into());
         for _ in 0..3 {
-            writer.write_all("x".repeat(LINE_MAX / 2 + 1).as_bytes()).unwrap();
+            writer.write_all("x".repeat(MAX_LINE / 2 + 1).as_bytes()).unwrap();
             assert_eq!(read(&mut pipe), "");
         }
         writer.write_all(b"Failed password for root from 8.8.8.8 port 1 ssh2\nnext\n").unwrap();

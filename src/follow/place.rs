@@ -79,7 +79,7 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::follow::cut::LINE_MAX;
+    use crate::record::MAX_LINE;
     use proptest::prelude::*;
 
     /// Reads a text through buffers of the given sizes; what was handed out, and how many lines were dropped.
@@ -87,7 +87,7 @@ mod tests {
         let (mut place, mut out) = (Place::default(), Vec::new());
         for size in sizes.iter().cycle() {
             let start = usize::try_from(place.cursor).unwrap();
-            let end = text.len().min(start + LINE_MAX + 2 + size);
+            let end = text.len().min(start + MAX_LINE + 2 + size);
             let buf = [&place.before, &text[start..end]].concat();
             let (lines, _) = place.scan(&buf, buf.len() - (end - start));
             assert_eq!(place.print, Fingerprint::of(&text[..usize::try_from(place.offset).unwrap()]));
@@ -103,12 +103,12 @@ mod tests {
     proptest! {
         #[test]
         fn the_size_of_the_buffer_does_not_change_what_is_read(
-            lengths in prop::collection::vec(prop_oneof![0..99usize, 0..3 * LINE_MAX], 0..12),
+            lengths in prop::collection::vec(prop_oneof![0..99usize, 0..3 * MAX_LINE], 0..12),
             sizes in prop::collection::vec(0..40_000usize, 1..5),
         ) {
             let lines: Vec<Vec<u8>> = lengths.iter().map(|length| [vec![b'x'; *length], vec![b'\n']].concat()).collect();
-            let short: Vec<u8> = lines.iter().filter(|line| line.len() <= LINE_MAX + 1).flatten().copied().collect();
-            let long = lines.iter().filter(|line| line.len() > LINE_MAX + 1).count() as u64;
+            let short: Vec<u8> = lines.iter().filter(|line| line.len() <= MAX_LINE + 1).flatten().copied().collect();
+            let long = lines.iter().filter(|line| line.len() > MAX_LINE + 1).count() as u64;
             prop_assert_eq!(read(&[lines.concat(), b"partial".to_vec()].concat(), &sizes), (short, long));
         }
     }
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn the_end_of_an_over_long_line_is_never_a_line_of_its_own() {
         let forged = "Nov 22 14:38:31 gw sshd[1]: Failed password for root from 8.8.8.8 port 1 ssh2";
-        for filler in [4096, LINE_MAX, LINE_MAX + 1, 65_536, 300_000] {
+        for filler in [4096, MAX_LINE, MAX_LINE + 1, 65_536, 300_000] {
             let text = format!("{}{forged}\nNov 22 14:38:32 gw next\n", "x".repeat(filler));
             for size in [0, 1000, 100_000] {
                 let (out, _) = read(text.as_bytes(), &[size]);

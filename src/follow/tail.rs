@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use memchr::{memchr, memrchr};
 
 use super::compressed::unpack;
-use super::cut::{Cut, LINE_MAX, cut};
+use super::cut::{Cut, cut};
 use super::ends::{ends_of_plain, ends_of_stream, plain_holds, read_up_to};
 use super::logfile::Eyes;
 use super::place::Place;
 use super::position::{FileKey, Fingerprint, Mark, born};
+use crate::record::MAX_LINE;
 
 /// The read buffer: large enough that system calls do not matter, small enough to stay in the processor's cache.
 pub(super) const BUFFER: usize = 256 * 1024;
@@ -125,7 +126,7 @@ impl Tail {
     /// # Errors
     /// What reading gives.
     pub(super) fn recall(&mut self) -> io::Result<()> {
-        let start = self.place.offset.saturating_sub(LINE_MAX as u64);
+        let start = self.place.offset.saturating_sub(MAX_LINE as u64);
         let (bytes, is_whole) = match &self.body {
             Body::Plain(file) => (read_up_to(file, start, self.place.offset - start)?, start == 0),
             Body::Packed { .. } => {
@@ -144,7 +145,7 @@ impl Tail {
     /// What reading gives.
     pub(super) fn jump_to_line_at(&mut self, end: u64) -> io::Result<()> {
         let Body::Plain(file) = &self.body else { return Ok(()) };
-        let start = end.saturating_sub(LINE_MAX as u64 + 1);
+        let start = end.saturating_sub(MAX_LINE as u64 + 1);
         let bytes = read_up_to(file, start, end - start)?;
         self.jump(memrchr(b'\n', &bytes).map_or(start, |newline| start + newline as u64 + 1))
     }

@@ -8,6 +8,9 @@ use regex_syntax::hir::{Capture, Class, ClassBytes, ClassBytesRange, Hir, HirKin
 /// The group that holds the peer: `<ADDR>`, or `<HOST>` as fail2ban's users know it.
 pub(super) const ADDRESS: &str = "ADDR";
 
+/// Names that stand for an address, whatever a rule set defines.
+const ADDRESS_NAMES: [&str; 2] = [ADDRESS, "HOST"];
+
 /// What can stand where a program prints its peer: an address with or without a zone, or a host name. Names are
 /// matched so that the line is understood, but only what parses strictly as an address is ever used as one.
 pub(super) const ADDRESS_TOKEN: &str = "[0-9A-Za-z.:%_-]+";
@@ -85,14 +88,19 @@ fn placeholders(pattern: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
     })
 }
 
+/// Whether a placeholder of this name is the peer's address.
+pub fn is_address_name(name: &str) -> bool {
+    ADDRESS_NAMES.contains(&name)
+}
+
 /// Whether a placeholder can have this name: capitals, digits and `_`, a capital first.
-pub(super) fn is_field_name(name: &str) -> bool {
+pub fn is_field_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_uppercase())
         && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
 }
 
 fn group_for(name: &str, fields: &[(String, String)]) -> Option<String> {
-    if name == ADDRESS || name == "HOST" {
+    if is_address_name(name) {
         return Some(format!("(?P<{ADDRESS}>{ADDRESS_TOKEN})"));
     }
     let defined = fields.iter().find(|(field, _)| field == name).map(|(_, alphabet)| alphabet.as_str());
@@ -206,13 +214,12 @@ pub(super) fn anchored(hir: &Hir) -> (bool, bool) {
 
 /// How many times a pattern names `<ADDR>` or `<HOST>`.
 pub(super) fn addresses_named(pattern: &str) -> usize {
-    placeholders(pattern).filter(|(_, name)| matches!(*name, ADDRESS | "HOST")).count()
+    placeholders(pattern).filter(|(_, name)| is_address_name(name)).count()
 }
 
 /// Where a regex has a group of its own that is named like the address.
 pub(super) fn own_address_group(regex: &str) -> Option<usize> {
-    let groups =
-        [ADDRESS, "HOST"].into_iter().flat_map(|name| [format!("(?P<{name}>"), format!("(?<{name}>")]);
+    let groups = ADDRESS_NAMES.iter().flat_map(|name| [format!("(?P<{name}>"), format!("(?<{name}>")]);
     groups.filter_map(|group| regex.find(&group)).min()
 }
 
