@@ -129,46 +129,73 @@ pub(super) struct Resumed {
 pub(super) fn resume(marks: &[Mark], mut found: Vec<Found>, at_path: Option<Found>) -> Resumed {
     let rotated = found.len();
     found.extend(at_path);
-    let mut places: Vec<Option<&Mark>> = vec![None; found.len()];
-    let (mut newest_known, mut oldest_likely, mut lost) = (None, None, false);
+    let matched = match_marks(marks, &found);
+    let last_write = marks.last().map_or(i64::MIN, |mark| mark.modified);
+    Resumed { lost: matched.lost, files: files_to_read(found, &matched, rotated, last_write) }
+}
+
+/// What the stored marks say about the files that were found.
+struct Matched<'m> {
+    /// For each file the newest mark that was made in it.
+    marks: Vec<Option<&'m Mark>>,
+    /// The newest file of which something was read.
+    newest_read: Option<usize>,
+    /// The oldest file that has a mark only at its beginning, where a mark proves little.
+    oldest_begun: Option<usize>,
+    /// A file that was not read to its end is gone.
+    lost: bool,
+}
+
+fn match_marks<'m>(marks: &'m [Mark], found: &[Found]) -> Matched<'m> {
+    let marks_of_files = vec![None; found.len()];
+    let mut matched = Matched { marks: marks_of_files, newest_read: None, oldest_begun: None, lost: false };
     for mark in marks.iter().rev() {
         // A closed file is of use only to tell where the unread ones begin.
-        let place = if mark.closed && newest_known.is_some() {
-            found.iter().position(|file| file.is(mark))
-        } else {
-            locate(mark, &found)
+        let is_enough = mark.closed && matched.newest_read.is_some();
+        let place = if is_enough { found.iter().position(|file| file.is(mark)) } else { locate(mark, found) };
+        matched.add(mark, place);
+    }
+    matched
+}
+
+impl<'m> Matched<'m> {
+    fn add(&mut self, mark: &'m Mark, place: Option<usize>) {
+        let Some((index, file)) = place.and_then(|index| Some((index, self.marks.get_mut(index)?))) else {
+            self.lost |= !mark.closed && mark.offset > 0;
+            return;
         };
-        match place.and_then(|index| places.get_mut(index).map(|place| (index, place))) {
-            Some((index, place)) => {
-                *place = place.or(Some(mark));
-                if mark.offset > 0 {
-                    newest_known = newest_known.max(Some(index));
-                } else {
-                    oldest_likely = Some(oldest_likely.map_or(index, |oldest: usize| oldest.min(index)));
-                }
-            }
-            None => lost |= !mark.closed && mark.offset > 0,
+        file.get_or_insert(mark);
+        if mark.offset > 0 {
+            self.newest_read = self.newest_read.max(Some(index));
+        } else {
+            self.oldest_begun = Some(self.oldest_begun.map_or(index, |oldest| oldest.min(index)));
         }
     }
-    let newest_known = newest_known.or(oldest_likely);
-    let last_write = marks.last().map_or(i64::MIN, |mark| mark.modified);
-    let is_news = |index: usize, file: &Found| match newest_known {
-        _ if index == rotated => true,
-        Some(known) => index > known,
-        None => file.meta.mtime() >= last_write,
+
+    /// Behind this file, all are news.
+    fn last_known(&self) -> Option<usize> {
+        self.newest_read.or(self.oldest_begun)
+    }
+}
+
+/// The files that have anything to read, each with the offset to begin at; the first ones are rotated.
+fn files_to_read(
+    found: Vec<Found>,
+    matched: &Matched<'_>,
+    rotated: usize,
+    last_write: i64,
+) -> Vec<(Found, u64)> {
+    let last_known = matched.last_known();
+    let is_news = |index: usize, file: &Found| {
+        index == rotated || last_known.map_or_else(|| file.meta.mtime() >= last_write, |known| index > known)
     };
-    let where_from = |index: usize, file: &Found, place: Option<&Mark>| match place {
+    let offset = |index: usize, file: &Found, mark: Option<&Mark>| match mark {
         Some(mark) if mark.closed && index < rotated => None,
         Some(mark) => Some(mark.offset),
         None => is_news(index, file).then_some(0),
     };
-    let files = found
-        .into_iter()
-        .zip(places)
-        .enumerate()
-        .filter_map(|(index, (file, place))| where_from(index, &file, place).map(|offset| (file, offset)))
-        .collect();
-    Resumed { files, lost }
+    let files = found.into_iter().zip(&matched.marks).enumerate();
+    files.filter_map(|(index, (file, mark))| offset(index, &file, *mark).map(|at| (file, at))).collect()
 }
 
 /// A file that was read, in a running program.
