@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::group::Group;
-use super::logfile::{Eyes, Log, Tally};
+use super::logfile::{Log, Round, Tally};
 use super::merge::{Stamps, catch_up};
 use super::open::IS_FIFO;
 use super::pipe::Pipe;
@@ -79,8 +79,8 @@ impl Follower {
         for (index, source) in (0..).zip(sources) {
             inputs.push(Input::new(SourceId(index), source, stored, &mut notes));
         }
-        let mut eyes = Eyes { now, quiet, away: false, notes: &mut notes };
-        observe_all(&mut inputs, &mut eyes);
+        let mut round = Round { now, quiet, away: false, notes: &mut notes };
+        observe_all(&mut inputs, &mut round);
         Self { inputs, quiet, looked: now, buf: vec![0; BUFFER].into(), notes, stamps: Box::new(|_, _| None) }
     }
 
@@ -95,23 +95,23 @@ impl Follower {
     pub fn look(&mut self, now: Instant, sink: &mut Sink<'_>) -> Looked {
         let away = now.saturating_duration_since(self.looked) > AWAY;
         self.looked = now;
-        let mut eyes = Eyes { now, quiet: self.quiet, away, notes: &mut self.notes };
+        let mut round = Round { now, quiet: self.quiet, away, notes: &mut self.notes };
         let mut looked = Looked::default();
-        observe_all(&mut self.inputs, &mut eyes);
+        observe_all(&mut self.inputs, &mut round);
         let mut logs: Vec<&mut Log> = self.inputs.iter_mut().flat_map(Input::logs_mut).collect();
-        let caught_up = match catch_up(&mut logs, &mut *self.stamps, &mut eyes, &mut self.buf, sink) {
+        let caught_up = match catch_up(&mut logs, &mut *self.stamps, &mut round, &mut self.buf, sink) {
             ControlFlow::Continue(caught_up) => caught_up,
             ControlFlow::Break(()) => return Looked { stopped: true, ended: false, ..looked },
         };
         looked.more = !caught_up;
         for input in self.inputs.iter_mut().filter(|input| caught_up || matches!(input, Input::Pipe(_))) {
-            match input.read(&mut eyes, &mut self.buf, sink) {
+            match input.read(&mut round, &mut self.buf, sink) {
                 ControlFlow::Continue(more) => looked.more |= more,
                 ControlFlow::Break(()) => return Looked { stopped: true, ended: false, ..looked },
             }
         }
         let mut logs = self.inputs.iter().flat_map(Input::logs);
-        looked.draining = logs.any(|log| log.is_draining(&eyes));
+        looked.draining = logs.any(|log| log.is_draining(&round));
         looked.ended = self.inputs.iter().all(|input| matches!(input, Input::Pipe(pipe) if pipe.ended));
         looked
     }
@@ -141,8 +141,8 @@ impl Follower {
     }
 }
 
-fn observe_all(inputs: &mut [Input], eyes: &mut Eyes<'_>) {
-    (0..).zip(inputs).for_each(|(index, input)| input.observe(SourceId(index), eyes));
+fn observe_all(inputs: &mut [Input], round: &mut Round<'_>) {
+    (0..).zip(inputs).for_each(|(index, input)| input.observe(SourceId(index), round));
 }
 
 impl Input {
@@ -160,27 +160,27 @@ impl Input {
         Self::Pipe(pipe.of_old_lines(source.from_start))
     }
 
-    fn observe(&mut self, id: SourceId, eyes: &mut Eyes<'_>) {
+    fn observe(&mut self, id: SourceId, round: &mut Round<'_>) {
         match self {
             Self::Files(group) => {
-                group.observe(eyes);
+                group.observe(round);
                 if let Some(source) = group.became_fifo() {
                     let refusal = format!("{} {IS_FIFO}", source.path.display());
-                    eyes.notes.retain(|note| *note != refusal);
+                    round.notes.retain(|note| *note != refusal);
                     *self = Self::fifo(id, source);
                 }
             }
-            Self::Pipe(pipe) => pipe.observe(eyes),
+            Self::Pipe(pipe) => pipe.observe(round),
         }
     }
 
-    fn read(&mut self, eyes: &mut Eyes<'_>, buf: &mut [u8], sink: &mut Sink<'_>) -> ControlFlow<(), bool> {
+    fn read(&mut self, round: &mut Round<'_>, buf: &mut [u8], sink: &mut Sink<'_>) -> ControlFlow<(), bool> {
         let mut more = false;
         match self {
-            Self::Pipe(pipe) => return pipe.read(eyes, buf, sink),
+            Self::Pipe(pipe) => return pipe.read(round, buf, sink),
             Self::Files(group) => {
                 for log in &mut group.logs {
-                    more |= log.read(eyes, buf, sink)?;
+                    more |= log.read(round, buf, sink)?;
                 }
                 group.tell(sink)?;
             }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
-use super::logfile::{Eyes, Log, Start};
+use super::logfile::{Log, Round, Start};
 use super::open::{IS_FIFO, Sight};
 use super::pattern::{FILES_MAX, Pattern, storable};
 use super::position::{FileKey, Position, Stored};
@@ -72,32 +72,32 @@ impl Group {
     }
 
     /// Looks at all paths.
-    pub(super) fn observe(&mut self, eyes: &mut Eyes<'_>) {
-        self.expand(eyes);
+    pub(super) fn observe(&mut self, round: &mut Round<'_>) {
+        self.expand(round);
         let sights: Vec<Sight> = self.logs.iter().map(Log::sight).collect();
         let keys: Vec<Option<FileKey>> = sights.iter().map(Sight::key).collect();
         for (index, (sight, key)) in sights.iter().zip(&keys).enumerate() {
             match key.and_then(|key| self.holder(key, index).map(|holder| (key, holder))) {
                 // Two paths to one file: the first to open it reads it.
-                Some((key, holder)) if keys.get(holder) == Some(&Some(key)) => self.alias(index, eyes),
+                Some((key, holder)) if keys.get(holder) == Some(&Some(key)) => self.alias(index, round),
                 Some((key, holder)) => {
                     self.hand_over(key, holder, index);
-                    self.observe_one(index, sight, eyes);
+                    self.observe_one(index, sight, round);
                 }
-                None => self.observe_one(index, sight, eyes),
+                None => self.observe_one(index, sight, round),
             }
         }
     }
 
-    fn observe_one(&mut self, index: usize, sight: &Sight, eyes: &mut Eyes<'_>) {
+    fn observe_one(&mut self, index: usize, sight: &Sight, round: &mut Round<'_>) {
         if let Some(log) = self.logs.get_mut(index) {
-            log.observe(sight, eyes);
+            log.observe(sight, round);
         }
     }
 
-    fn alias(&mut self, index: usize, eyes: &mut Eyes<'_>) {
+    fn alias(&mut self, index: usize, round: &mut Round<'_>) {
         if let Some(log) = self.logs.get_mut(index) {
-            log.observe_alias(eyes);
+            log.observe_alias(round);
         }
     }
 
@@ -115,10 +115,10 @@ impl Group {
         }
     }
 
-    fn expand(&mut self, eyes: &mut Eyes<'_>) {
+    fn expand(&mut self, round: &mut Round<'_>) {
         let Some(pattern) = &mut self.pattern else { return };
         let appeared = pattern.was_looked_up();
-        let Some(paths) = pattern.look_up(&self.logs, eyes.now, eyes.notes) else { return };
+        let Some(paths) = pattern.look_up(&self.logs, round.now, round.notes) else { return };
         let stays = |log: &Log| log.is_in_use() || paths.iter().any(|path| **path == *log.path);
         let gone = self.logs.iter().filter(|log| !stays(log)).map(|log| Arc::clone(&log.path));
         self.gone.extend(gone);

@@ -12,8 +12,8 @@ use super::open::{Sight, sight};
 use super::position::{FileKey, Mark, Position};
 use super::tail::Tail;
 
-/// What a look knows beside the files.
-pub(super) struct Eyes<'a> {
+/// One round of looking at all paths: what it knows besides the files.
+pub(super) struct Round<'a> {
     pub(super) now: Instant,
     /// How long a rotated file must have been quiet before it is closed.
     pub(super) quiet: Duration,
@@ -124,8 +124,8 @@ impl Log {
     }
 
     /// Draws the conclusions from what lies at the path now.
-    pub(super) fn observe(&mut self, sight: &Sight, eyes: &mut Eyes<'_>) {
-        self.notice(eyes);
+    pub(super) fn observe(&mut self, sight: &Sight, round: &mut Round<'_>) {
+        self.notice(round);
         match sight {
             Sight::File(meta) => {
                 self.missing = None;
@@ -135,67 +135,67 @@ impl Log {
                 if self.current_key() == Some(FileKey::of(meta)) {
                     self.trouble = None;
                 } else {
-                    self.another_file(eyes);
+                    self.another_file(round);
                 }
             }
-            Sight::Missing => self.no_file(eyes),
+            Sight::Missing => self.no_file(round),
             Sight::Strange(why) => {
-                self.leave(eyes);
-                self.complain((*why).to_owned(), eyes);
+                self.leave(round);
+                self.complain((*why).to_owned(), round);
             }
-            Sight::Unreachable(why) => self.complain(why.clone(), eyes),
+            Sight::Unreachable(why) => self.complain(why.clone(), round),
         }
     }
 
     /// Says what is wrong once, until it is something else.
-    pub(super) fn complain(&mut self, why: String, eyes: &mut Eyes<'_>) {
+    pub(super) fn complain(&mut self, why: String, round: &mut Round<'_>) {
         if self.trouble.as_deref() != Some(&why) {
-            eyes.notes.push(format!("{} {why}", self.path));
+            round.notes.push(format!("{} {why}", self.path));
             self.trouble = Some(why);
         }
     }
 
-    fn notice(&mut self, eyes: &Eyes<'_>) {
+    fn notice(&mut self, round: &Round<'_>) {
         for tail in &mut self.tails {
             // A descriptor that cannot be asked any more fails at the next read, where that is dealt with.
-            let _ = tail.notice(eyes);
+            let _ = tail.notice(round);
         }
     }
 
-    fn no_file(&mut self, eyes: &mut Eyes<'_>) {
-        self.leave(eyes);
-        let since = *self.missing.get_or_insert(eyes.now);
+    fn no_file(&mut self, round: &mut Round<'_>) {
+        self.leave(round);
+        let since = *self.missing.get_or_insert(round.now);
         let was_there = !self.tails.is_empty() || !self.closed.is_empty();
         // No rotation takes so long.
-        if !was_there || eyes.now.saturating_duration_since(since) > eyes.quiet {
-            self.complain("is not there; it will be read as soon as it is".to_owned(), eyes);
+        if !was_there || round.now.saturating_duration_since(since) > round.quiet {
+            self.complain("is not there; it will be read as soon as it is".to_owned(), round);
         }
     }
 
     /// Nothing is there at the first sight: whatever comes is new, also what is rotated away before the next look.
-    fn remember_rotated(&mut self, eyes: &Eyes<'_>) {
+    fn remember_rotated(&mut self, round: &Round<'_>) {
         self.start = Start::Beginning;
         let newest = self.neighbours(None).pop();
-        let mark = newest.and_then(|file| file.into_tail(0, eyes.now).ok()).map(|tail| tail.identity());
+        let mark = newest.and_then(|file| file.into_tail(0, round.now).ok()).map(|tail| tail.identity());
         self.closed.extend(mark.map(|mark| Mark { closed: true, ..mark }));
         (self.began, self.moved) = (true, true);
     }
 
     /// There is no file of its own at the path; what was there is read to its end.
-    fn leave(&mut self, eyes: &mut Eyes<'_>) {
+    fn leave(&mut self, round: &mut Round<'_>) {
         if !self.began {
-            self.remember_rotated(eyes);
+            self.remember_rotated(round);
         }
         if let Some(position) = self.stored.take() {
-            self.resume(&position, None, eyes);
+            self.resume(&position, None, round);
         }
         self.at_path = false;
     }
 
     /// The path leads to a file that another path of the same source reads.
-    pub(super) fn observe_alias(&mut self, eyes: &mut Eyes<'_>) {
-        self.notice(eyes);
-        self.leave(eyes);
+    pub(super) fn observe_alias(&mut self, round: &mut Round<'_>) {
+        self.notice(round);
+        self.leave(round);
         self.trouble = None;
     }
 

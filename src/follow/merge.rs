@@ -13,7 +13,7 @@ use std::sync::Arc;
 use memchr::memchr;
 
 use super::Sink;
-use super::logfile::{Eyes, Log};
+use super::logfile::{Log, Round};
 use super::position::FileKey;
 use super::tail::{BUFFER, Tail};
 use crate::record::MAX_LINE;
@@ -22,7 +22,7 @@ use crate::time::Time;
 /// Says when a line of a path was written, if it says so itself; a path's lines are asked for in their order.
 pub type Stamps = dyn FnMut(&Arc<str>, &[u8]) -> Option<Time> + Send;
 
-/// How far one log is looked ahead: some hundreds of lines, and more than one line may have.
+/// How far one log is looked ahead: some hundreds of lines, and longer than the longest line.
 const WINDOW: usize = 64 * 1024;
 
 /// Lines of one log that were looked at and not handed out.
@@ -63,11 +63,11 @@ impl Ahead {
         Ok(())
     }
 
-    /// Takes the lines that are not later than `until` and fit into a buffer, one at least; how many bytes they are.
-    fn take(&mut self, until: Option<Time>) -> usize {
+    /// Takes the lines that are not later than `latest` and fit into a buffer, one at least; how many bytes they are.
+    fn take(&mut self, latest: Option<Time>) -> usize {
         let mut length = 0;
         while let Some((time, line)) = self.lines.front() {
-            if length > 0 && (*time > until || length + line > BUFFER / 2) {
+            if length > 0 && (*time > latest || length + line > BUFFER / 2) {
                 break;
             }
             length += line;
@@ -78,12 +78,21 @@ impl Ahead {
     }
 }
 
-/// Reads the logs that lag behind, the oldest line first, until so much was handed out. True when none lags behind any
-/// more, or none that does can be read.
+/// How far one log may be read on.
+#[derive(Clone, Copy)]
+enum Until {
+    /// To its end: no other lags behind.
+    End,
+    /// To the last line that is not later than the next one of another log; that one may have no stamp.
+    Line(Option<Time>),
+}
+
+/// Reads the logs that lag behind, the oldest line first, until one turn's worth was handed out. True when none lags
+/// behind any more, or none that does can be read.
 pub(super) fn catch_up(
     logs: &mut [&mut Log],
     stamps: &mut Stamps,
-    eyes: &mut Eyes<'_>,
+    round: &mut Round<'_>,
     buf: &mut [u8],
     sink: &mut Sink<'_>,
 ) -> ControlFlow<(), bool> {
@@ -100,9 +109,9 @@ pub(super) fn catch_up(
         }
         heads.sort_unstable();
         let Some(&(_, first)) = heads.first() else { return ControlFlow::Continue(true) };
-        let until = heads.get(1).and_then(|(head, _)| *head);
+        let until = heads.get(1).map_or(Until::End, |(head, _)| Until::Line(*head));
         let Some(log) = logs.get_mut(first) else { return ControlFlow::Continue(true) };
-        match log.read_ahead((!alone).then_some(until), eyes, buf, sink)? {
+        match log.read_ahead(until, round, buf, sink)? {
             Some(length) => turn = turn.saturating_sub(length),
             // It is tried again at the next look; the others do not wait for it.
             None => lagging.retain(|&index| index != first),
@@ -138,8 +147,8 @@ impl Log {
     /// Reads on up to a time, or as far as one buffer reaches; how much that was, `None` where it cannot be read.
     fn read_ahead(
         &mut self,
-        until: Option<Option<Time>>,
-        eyes: &mut Eyes<'_>,
+        until: Until,
+        round: &mut Round<'_>,
         buf: &mut [u8],
         sink: &mut Sink<'_>,
     ) -> ControlFlow<(), Option<usize>> {
@@ -147,9 +156,9 @@ impl Log {
         let known = self.tails.get(index).filter(|tail| self.ahead.is_of(tail));
         let before = known.map(|tail| tail.place.before.len());
         let reach = match (until, before) {
-            (Some(until), Some(before)) => before + self.ahead.take(until),
+            (Until::Line(latest), Some(before)) => before + self.ahead.take(latest),
             _ => buf.len(),
         };
-        self.step(index, buf.get_mut(..reach).unwrap_or_default(), eyes, sink)
+        self.step(index, buf.get_mut(..reach).unwrap_or_default(), round, sink)
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::find::{self, Found, Known, survey};
-use super::logfile::{Eyes, Log, Start};
+use super::logfile::{Log, Round, Start};
 use super::open::{Opened, open_regular, reason};
 use super::position::{FileKey, Position};
 
@@ -12,19 +12,19 @@ use super::position::{FileKey, Position};
 const HOMES_MAX: usize = 4;
 
 impl Log {
-    pub(super) fn another_file(&mut self, eyes: &mut Eyes<'_>) {
+    pub(super) fn another_file(&mut self, round: &mut Round<'_>) {
         match open_regular(Path::new(&*self.path), self.through_links) {
             // It was renamed just now; the next look finds the new one.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => self.complain(reason(&error), eyes),
-            Ok(opened) => match self.open(opened, eyes) {
+            Err(error) => self.complain(reason(&error), round),
+            Ok(opened) => match self.open(opened, round) {
                 Ok(()) => self.trouble = None,
-                Err(error) => self.complain(reason(&error), eyes),
+                Err(error) => self.complain(reason(&error), round),
             },
         }
     }
 
-    fn open(&mut self, opened: Opened, eyes: &mut Eyes<'_>) -> io::Result<()> {
+    fn open(&mut self, opened: Opened, round: &mut Round<'_>) -> io::Result<()> {
         let key = FileKey::of(&opened.meta);
         if self.current_key() == Some(key) {
             return Ok(());
@@ -35,11 +35,11 @@ impl Log {
         }
         let found = Found::new(opened)?;
         if let Some(position) = self.stored.take() {
-            self.resume(&position, Some(found), eyes);
+            self.resume(&position, Some(found), round);
         } else if self.began {
-            self.rotated(found, eyes)?;
+            self.rotated(found, round)?;
         } else {
-            self.first(found, eyes)?;
+            self.first(found, round)?;
         }
         self.arrived();
         Ok(())
@@ -53,9 +53,9 @@ impl Log {
         self.moved = true;
     }
 
-    fn first(&mut self, found: Found, eyes: &Eyes<'_>) -> io::Result<()> {
+    fn first(&mut self, found: Found, round: &Round<'_>) -> io::Result<()> {
         let key = found.key();
-        let mut tail = found.into_tail(0, eyes.now)?;
+        let mut tail = found.into_tail(0, round.now)?;
         match self.start {
             Start::Size(seen, size) if seen == key => tail.jump_to_line_at(size)?,
             _ => {}
@@ -65,14 +65,14 @@ impl Log {
     }
 
     /// Another file is at the path: the one before is read to its end, then those that came and went unseen.
-    fn rotated(&mut self, new: Found, eyes: &Eyes<'_>) -> io::Result<()> {
+    fn rotated(&mut self, new: Found, round: &Round<'_>) -> io::Result<()> {
         let key = new.key();
         let between = find::between(&self.known(), self.neighbours(Some(new.key())));
         let mut tails = Vec::new();
         for file in between.into_iter().chain([new]) {
-            let mut tail = file.into_tail(0, eyes.now)?;
+            let mut tail = file.into_tail(0, round.now)?;
             // It came after the last look, so it was written just now.
-            tail.backlog_until = if eyes.away { tail.backlog_until } else { 0 };
+            tail.backlog_until = if round.away { tail.backlog_until } else { 0 };
             tail.may_be_copy = tail.key != key;
             tails.push(tail);
         }
@@ -104,28 +104,28 @@ impl Log {
         found
     }
 
-    pub(super) fn resume(&mut self, position: &Position, at_path: Option<Found>, eyes: &mut Eyes<'_>) {
+    pub(super) fn resume(&mut self, position: &Position, at_path: Option<Found>, round: &mut Round<'_>) {
         self.homes.extend(position.homes.iter().map(PathBuf::from));
         let key = at_path.as_ref().map(Found::key);
         let others = self.neighbours(key);
         let resumed = find::resume(&position.files, others, at_path);
         for (file, offset) in resumed.files {
             self.at_path = Some(file.key()) == key;
-            match file.into_tail(offset, eyes.now) {
+            match file.into_tail(offset, round.now) {
                 Ok(mut tail) => {
                     tail.may_be_copy = !self.at_path;
                     self.tails.push_back(tail);
                 }
                 Err(error) => {
                     self.at_path = false;
-                    eyes.notes.push(format!("{}: a rotated file {}", self.path, reason(&error)));
+                    round.notes.push(format!("{}: a rotated file {}", self.path, reason(&error)));
                 }
             }
         }
         self.closed.extend(position.files.iter().filter(|mark| mark.closed));
         self.moved = true;
         if resumed.lost {
-            eyes.notes.push(format!(
+            round.notes.push(format!(
                 "{}: the file that was read last is gone, and with it what was written to it since; reading what \
                  came after it from the beginning",
                 self.path

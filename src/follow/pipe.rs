@@ -10,7 +10,7 @@ use std::sync::Arc;
 use memchr::memchr_iter;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::logfile::{Eyes, Tally};
+use super::logfile::{Round, Tally};
 use super::open::{open_fifo, reason};
 use super::place::Place;
 use super::position::FileKey;
@@ -102,7 +102,7 @@ impl Pipe {
     }
 
     /// Opens the FIFO; again where another one took its place, to be read once the one before is at its end.
-    pub(super) fn observe(&mut self, eyes: &mut Eyes<'_>) {
+    pub(super) fn observe(&mut self, round: &mut Round<'_>) {
         let Some(path) = &self.fifo else { return };
         let key = self.next.as_ref().or(self.open.as_ref()).map(|open| open.key);
         let there = std::fs::metadata(path).ok().map(|meta| FileKey::of(&meta));
@@ -115,13 +115,13 @@ impl Pipe {
                 let place = if self.open.is_some() { &mut self.next } else { &mut self.open };
                 *place = Some(opened);
             }
-            Err(error) => self.complain(reason(&error), eyes),
+            Err(error) => self.complain(reason(&error), round),
         }
     }
 
-    fn complain(&mut self, why: String, eyes: &mut Eyes<'_>) {
+    fn complain(&mut self, why: String, round: &mut Round<'_>) {
         if self.trouble.as_deref() != Some(&why) {
-            eyes.notes.push(format!("{} {why}", self.path));
+            round.notes.push(format!("{} {why}", self.path));
             self.trouble = Some(why);
         }
     }
@@ -129,7 +129,7 @@ impl Pipe {
     /// Reads what is there, without waiting for more.
     pub(super) fn read(
         &mut self,
-        eyes: &mut Eyes<'_>,
+        round: &mut Round<'_>,
         buf: &mut [u8],
         sink: &mut Sink<'_>,
     ) -> ControlFlow<(), bool> {
@@ -142,10 +142,10 @@ impl Pipe {
                 },
                 Ok(end) => {
                     turn = turn.saturating_sub(end);
-                    self.hand_out(buf.get(..end).unwrap_or_default(), eyes, sink)?;
+                    self.hand_out(buf.get(..end).unwrap_or_default(), round, sink)?;
                 }
                 Err(error) => {
-                    self.complain(reason(&error), eyes);
+                    self.complain(reason(&error), round);
                     self.open = None;
                     self.ended = self.fifo.is_none();
                     return ControlFlow::Continue(false);
@@ -191,7 +191,7 @@ impl Pipe {
         }
     }
 
-    fn hand_out(&mut self, filled: &[u8], eyes: &Eyes<'_>, sink: &mut Sink<'_>) -> ControlFlow<()> {
+    fn hand_out(&mut self, filled: &[u8], round: &Round<'_>, sink: &mut Sink<'_>) -> ControlFlow<()> {
         let Some(open) = &mut self.open else { return ControlFlow::Continue(()) };
         let mut at = open.place.before.len();
         loop {
@@ -201,7 +201,7 @@ impl Pipe {
             let bytes = filled.get(lines).unwrap_or_default();
             self.tally.bytes += bytes.len() as u64;
             self.tally.lines += memchr_iter(b'\n', bytes).count() as u64;
-            self.tally.last_data = Some(eyes.now);
+            self.tally.last_data = Some(round.now);
             let first = std::mem::take(&mut open.untouched);
             let (source, path, file, backlog) = (self.source, &self.path, open.key, self.backlog);
             let (position, gone, before): (_, _, &[u8]) = (None, false, &[]);
@@ -232,13 +232,13 @@ mod tests {
 
     fn read(pipe: &mut Pipe) -> String {
         let (mut notes, mut text) = (Vec::new(), Vec::new());
-        let mut eyes = Eyes { now: Instant::now(), quiet: Duration::ZERO, away: false, notes: &mut notes };
+        let mut round = Round { now: Instant::now(), quiet: Duration::ZERO, away: false, notes: &mut notes };
         let mut sink = |chunk: Chunk<'_>| {
             assert!(chunk.position.is_none());
             text.extend_from_slice(chunk.bytes);
             ControlFlow::Continue(())
         };
-        let _ = pipe.read(&mut eyes, &mut vec![0; crate::follow::tail::BUFFER], &mut sink);
+        let _ = pipe.read(&mut round, &mut vec![0; crate::follow::tail::BUFFER], &mut sink);
         String::from_utf8(text).unwrap()
     }
 

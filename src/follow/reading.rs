@@ -7,7 +7,7 @@ use memchr::memchr_iter;
 use nix::errno::Errno;
 
 use super::find;
-use super::logfile::{Eyes, Log};
+use super::logfile::{Log, Round};
 use super::open::reason;
 use super::position::Mark;
 use super::tail::{BUFFER, Step, Tail};
@@ -26,7 +26,7 @@ impl Log {
     /// Reads on, older files first. Breaks when the sink does; otherwise says whether there is more to do at once.
     pub(super) fn read(
         &mut self,
-        eyes: &mut Eyes<'_>,
+        round: &mut Round<'_>,
         buf: &mut [u8],
         sink: &mut Sink<'_>,
     ) -> ControlFlow<(), bool> {
@@ -34,7 +34,7 @@ impl Log {
         for index in 0..self.tails.len() {
             self.skip_what_was_copied(index);
             while self.tails.get(index).is_some_and(|tail| !tail.drained) {
-                match self.step(index, buf, eyes, sink)? {
+                match self.step(index, buf, round, sink)? {
                     Some(length) => turn = turn.saturating_sub(length),
                     None => return ControlFlow::Continue(false),
                 }
@@ -43,7 +43,7 @@ impl Log {
                 }
             }
         }
-        self.close_finished(eyes);
+        self.close_finished(round);
         self.tell_position(sink).map_continue(|()| false)
     }
 
@@ -52,7 +52,7 @@ impl Log {
         &mut self,
         index: usize,
         buf: &mut [u8],
-        eyes: &mut Eyes<'_>,
+        round: &mut Round<'_>,
         sink: &mut Sink<'_>,
     ) -> ControlFlow<(), Option<usize>> {
         let Some(tail) = self.tails.get_mut(index) else { return ControlFlow::Continue(Some(0)) };
@@ -61,16 +61,16 @@ impl Log {
             Ok(Step::Lines(lines)) if lines.is_empty() => ControlFlow::Continue(Some(BUFFER)),
             Ok(Step::Lines(lines)) => {
                 let length = lines.len();
-                self.hand_out(index, buf.get(lines).unwrap_or_default(), eyes, sink)?;
+                self.hand_out(index, buf.get(lines).unwrap_or_default(), round, sink)?;
                 ControlFlow::Continue(Some(length))
             }
             // The turn is over: the files are others now.
             Ok(Step::Truncated) => {
-                self.truncated(index, eyes);
+                self.truncated(index, round);
                 ControlFlow::Continue(Some(TURN))
             }
             Err(error) => {
-                self.unreadable(index, &error, eyes);
+                self.unreadable(index, &error, round);
                 ControlFlow::Continue(None)
             }
         }
@@ -93,7 +93,7 @@ impl Log {
         &mut self,
         index: usize,
         bytes: &[u8],
-        eyes: &Eyes<'_>,
+        round: &Round<'_>,
         sink: &mut Sink<'_>,
     ) -> ControlFlow<()> {
         let Some(tail) = self.tails.get_mut(index) else { return ControlFlow::Continue(()) };
@@ -103,7 +103,7 @@ impl Log {
         self.tally.overlong += std::mem::take(&mut tail.place.overlong);
         self.tally.bytes += bytes.len() as u64;
         self.tally.lines += memchr_iter(b'\n', bytes).count() as u64;
-        self.tally.last_data = Some(eyes.now);
+        self.tally.last_data = Some(round.now);
         let (source, file) = (self.source, tail.key);
         let position = self.position();
         self.moved = false;
@@ -121,17 +121,17 @@ impl Log {
 
     /// The file begins again; what was not read of it may be in a copy beside it (copytruncate). Where it is
     /// such a copy itself, the next copy was written over it: what is new in that is found from the log.
-    fn truncated(&mut self, index: usize, eyes: &mut Eyes<'_>) {
+    fn truncated(&mut self, index: usize, round: &mut Round<'_>) {
         if self.tails.get(index).is_some_and(|tail| tail.may_be_copy) {
             self.tails.remove(index);
             self.moved = true;
             return;
         }
-        eyes.notes.push(format!("{} was truncated; reading it from its beginning", self.path));
-        let rest = self.rest_of_truncated(index, eyes).unwrap_or_else(|error| {
+        round.notes.push(format!("{} was truncated; reading it from its beginning", self.path));
+        let rest = self.rest_of_truncated(index, round).unwrap_or_else(|error| {
             let note =
                 format!("{}: a copy of it {}; what was not read before is lost", self.path, reason(&error));
-            eyes.notes.push(note);
+            round.notes.push(note);
             Vec::new()
         });
         if let Some(tail) = self.tails.get_mut(index) {
@@ -143,13 +143,13 @@ impl Log {
         self.moved = true;
     }
 
-    fn rest_of_truncated(&self, index: usize, eyes: &Eyes<'_>) -> io::Result<Vec<Tail>> {
+    fn rest_of_truncated(&self, index: usize, round: &Round<'_>) -> io::Result<Vec<Tail>> {
         let Some(tail) = self.tails.get(index) else { return Ok(Vec::new()) };
         let mark = tail.mark();
         let mut rest = Vec::new();
         for (file, offset) in find::copied(&mark, &self.known(), self.neighbours(None)) {
-            let mut copy = file.into_tail(offset, eyes.now)?;
-            copy.backlog_until = if eyes.away { copy.backlog_until } else { 0 };
+            let mut copy = file.into_tail(offset, round.now)?;
+            copy.backlog_until = if round.away { copy.backlog_until } else { 0 };
             copy.may_be_copy = true;
             rest.push(copy);
         }
@@ -157,7 +157,7 @@ impl Log {
     }
 
     /// The file at the path is tried again at every look, by its name if its server forgot it; a rotated one is let go.
-    fn unreadable(&mut self, index: usize, error: &io::Error, eyes: &mut Eyes<'_>) {
+    fn unreadable(&mut self, index: usize, error: &io::Error, round: &mut Round<'_>) {
         let is_current = self.at_path && index + 1 == self.tails.len();
         if is_current && error.raw_os_error() == Some(Errno::ESTALE as i32) {
             let position = self.position();
@@ -169,15 +169,15 @@ impl Log {
             self.tails.remove(index);
             self.moved = true;
         }
-        self.complain(reason(error), eyes);
+        self.complain(reason(error), round);
     }
 
     /// Closes rotated files from the old end on, so that the order of what is remembered is the order of the files.
-    fn close_finished(&mut self, eyes: &Eyes<'_>) {
+    fn close_finished(&mut self, round: &Round<'_>) {
         while self.tails.len() > usize::from(self.at_path) {
             let crowded = self.tails.len() > ROTATED_MAX;
             let Some(tail) = self.tails.front() else { return };
-            let done = tail.is_finished(eyes.quiet, eyes.now) && !self.may_be_written_to();
+            let done = tail.is_finished(round.quiet, round.now) && !self.may_be_written_to();
             let must_go = crowded && tail.drained;
             if !done && !must_go {
                 return;
@@ -203,8 +203,8 @@ impl Log {
     }
 
     /// Whether a rotated file may still get lines any moment.
-    pub(super) fn is_draining(&self, eyes: &Eyes<'_>) -> bool {
+    pub(super) fn is_draining(&self, round: &Round<'_>) -> bool {
         let rotated = self.tails.len() - usize::from(self.at_path);
-        self.tails.iter().take(rotated).any(|tail| !tail.is_finished(eyes.quiet, eyes.now))
+        self.tails.iter().take(rotated).any(|tail| !tail.is_finished(round.quiet, round.now))
     }
 }

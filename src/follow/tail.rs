@@ -11,7 +11,7 @@ use memchr::{memchr, memrchr};
 use super::compressed::unpack;
 use super::cut::{Cut, cut};
 use super::ends::{ends_of_plain, ends_of_stream, plain_holds, read_up_to};
-use super::logfile::Eyes;
+use super::logfile::Round;
 use super::place::Place;
 use super::position::{FileKey, Fingerprint, Mark, born};
 use crate::record::MAX_LINE;
@@ -163,18 +163,18 @@ impl Tail {
     ///
     /// # Errors
     /// What `fstat` gives.
-    pub(super) fn notice(&mut self, eyes: &Eyes<'_>) -> io::Result<()> {
+    pub(super) fn notice(&mut self, round: &Round<'_>) -> io::Result<()> {
         let Body::Plain(file) = &self.body else { return Ok(()) };
         let meta = file.metadata()?;
         let stamp = Stamp::of(&meta);
         if stamp != self.stamp {
-            (self.stamp, self.active) = (stamp, eyes.now);
+            (self.stamp, self.active) = (stamp, round.now);
         }
         (self.modified, self.links) = (meta.mtime(), meta.nlink());
-        if eyes.now.saturating_duration_since(self.active) <= TIMES_SETTLE {
+        if round.now.saturating_duration_since(self.active) <= TIMES_SETTLE {
             self.drained = false;
         }
-        if eyes.away {
+        if round.away {
             self.backlog_until = meta.size();
         }
         Ok(())

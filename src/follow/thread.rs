@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::follower::{Follower, Looked, Status};
 use super::merge::Stamps;
 use super::position::{FileKey, Position, Stored};
-use super::wake::{Bed, FileWatch, PipeWatch, Waker};
+use super::wake::{FileWatch, PipeWatch, WakeUps, Waker};
 use super::{Chunk, Source, SourceId};
 
 /// How a follower runs.
@@ -103,13 +103,13 @@ pub fn spawn<T: Send + 'static>(
 ) -> io::Result<Handle> {
     let mut follower = Follower::new(sources, stored, options.quiet, Instant::now());
     follower.merge_by(stamps);
-    let (waker, bed) = Waker::new();
+    let (waker, wake_ups) = Waker::new();
     let shared = Arc::new(Shared { stop: AtomicBool::new(false), status: Mutex::new(follower.status()) });
     let (ended, receiver) = (end.map(|end| (to.clone(), end)), to);
     let send = Box::new(move |batch| receiver.send(wrap(batch)).is_ok());
     let runner = Runner { follower, options, send, shared: Arc::clone(&shared), waker: waker.clone() };
     let run = move || {
-        runner.run(&bed);
+        runner.run(&wake_ups);
         if let Some((to, end)) = ended {
             // The receiver may be gone by now, and needs no more then.
             let _ = to.send(end);
@@ -149,7 +149,7 @@ struct Runner {
 }
 
 impl Runner {
-    fn run(mut self, bed: &Bed) {
+    fn run(mut self, wake_ups: &WakeUps) {
         let mut files = self.watch();
         let mut pipes = PipeWatch::new(self.waker.clone(), self.options.tick);
         loop {
@@ -163,7 +163,7 @@ impl Runner {
                 continue;
             }
             pipes.refresh(&self.follower);
-            bed.sleep(self.options.tick / if looked.draining { DRAINING_TICKS } else { 1 });
+            wake_ups.wait(self.options.tick / if looked.draining { DRAINING_TICKS } else { 1 });
         }
     }
 

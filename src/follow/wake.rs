@@ -18,22 +18,23 @@ use super::position::FileKey;
 pub(super) struct Waker(SyncSender<()>);
 
 /// The loop's side of all wakers.
-pub(super) struct Bed(Receiver<()>);
+pub(super) struct WakeUps(Receiver<()>);
 
 impl Waker {
-    pub(super) fn new() -> (Self, Bed) {
+    pub(super) fn new() -> (Self, WakeUps) {
         let (sender, receiver) = sync_channel(1);
-        (Self(sender), Bed(receiver))
+        (Self(sender), WakeUps(receiver))
     }
 
     pub(super) fn wake(&self) {
-        // Full means that a wake-up is waiting already; closed, that nobody sleeps any more.
+        // Full means that a wake-up is waiting already; closed, that nobody waits any more.
         let _ = self.0.try_send(());
     }
 }
 
-impl Bed {
-    pub(super) fn sleep(&self, at_most: Duration) {
+impl WakeUps {
+    /// Until the next one comes, or this long.
+    pub(super) fn wait(&self, at_most: Duration) {
         if let Err(RecvTimeoutError::Disconnected) = self.0.recv_timeout(at_most) {
             std::thread::sleep(at_most);
         }
