@@ -6,10 +6,10 @@ use memchr::memmem;
 
 use super::super::model::{Format, RuleSet};
 use super::stretch::{Belief, Stretch};
-use super::{Field, LURES, Target};
+use super::{Honest, LURES, Slot};
 
-/// Lengths at which syslogd cuts a packet (`-M`, MAXLINE of FreeBSD 11, 12 and 14), see `facts/syslog.md` §4; the
-/// written line lacks the `<38>` of the packet.
+/// Lengths at which syslogd cuts a packet: FreeBSD's `-M` (syslogd(8)), and MAXLINE of its usr.sbin/syslogd/syslogd.c in
+/// 11, 12 and 14. The written line lacks the `<38>` of the packet.
 const PACKET_LIMITS: [usize; 4] = [480, 1024, 2048, 8192];
 
 /// `<38>`: what the packet has before the text that is written to the file.
@@ -17,34 +17,34 @@ const PRIORITY: usize = 4;
 
 /// Messages that are complete: the stretch holds a hostile text, and the true end follows.
 pub(super) fn whole<'a>(
-    target: &'a Target,
-    field: &'a Field,
+    honest: &'a Honest,
+    slot: &'a Slot,
     copies: &'a [Vec<u8>],
 ) -> impl Iterator<Item = Vec<u8>> + 'a {
-    let impostors = copies.iter().flat_map(|copy| impostors(target, field, copy));
+    let impostors = copies.iter().flat_map(|copy| impostors(honest, slot, copy));
     let copied = copies.iter().flat_map(|copy| [copy.clone(), [b"x ", copy.as_slice()].concat()]);
-    let strange = field.strange();
-    let baits = baits(target, field).into_iter().flat_map(move |text| variants(text, strange));
+    let strange = slot.strange();
+    let baits = baits(honest, slot).into_iter().flat_map(move |text| variants(text, strange));
     let texts = baits.chain(copied).chain(impostors);
-    texts.flat_map(|text| field.fit(&text)).map(|text| target.message_with(field, &text))
+    texts.flat_map(|text| slot.fit(&text)).map(|text| honest.message_with(slot, &text))
 }
 
 /// What makes this message begin as another rule's does: that message from where it differs, cut anywhere behind its
 /// address, since this message's own end follows.
-fn impostors<'a>(target: &Target, field: &Field, copy: &'a [u8]) -> impl Iterator<Item = Vec<u8>> + use<'a> {
-    let rest = copy.strip_prefix(&target.message[..field.span.start]).unwrap_or_default();
+fn impostors<'a>(honest: &Honest, slot: &Slot, copy: &'a [u8]) -> impl Iterator<Item = Vec<u8>> + use<'a> {
+    let rest = copy.strip_prefix(&honest.message[..slot.span.start]).unwrap_or_default();
     let named = LURES.iter().find_map(|lure| Some(memmem::find(rest, lure.as_bytes())? + lure.len()));
     named.into_iter().flat_map(move |end| (end..=rest.len()).map(move |end| rest[..end].to_vec()))
 }
 
 /// Hostile texts that imitate the end of this very message, and some that every attacker tries.
-fn baits(target: &Target, field: &Field) -> Vec<Vec<u8>> {
+fn baits(honest: &Honest, slot: &Slot) -> Vec<Vec<u8>> {
     let mut baits: Vec<Vec<u8>> =
         [&b""[..], b" ", b"   ", b"\\", b"\\377\\377", b"[preauth]", b"%s%n", b"''\"`$(id)"]
             .iter()
             .map(|text| text.to_vec())
             .collect();
-    baits.extend(imitations(target, field));
+    baits.extend(imitations(honest, slot));
     for lure in LURES.map(str::as_bytes) {
         for (before, behind) in [("[", "]"), ("(", ")"), ("<", ">"), ("\"", "\""), ("ip=", ","), (" ", ":22")]
         {
@@ -55,8 +55,8 @@ fn baits(target: &Target, field: &Field) -> Vec<Vec<u8>> {
 }
 
 /// Addresses with the pattern's own words around them: what the end of a message looks like.
-fn imitations(target: &Target, field: &Field) -> Vec<Vec<u8>> {
-    let (between, tail) = target.words(field);
+fn imitations(honest: &Honest, slot: &Slot) -> Vec<Vec<u8>> {
+    let (between, tail) = honest.words(slot);
     let around = [(between, tail), (between, &b""[..]), (b"", tail), (b"", b""), (b" from ", b" port 22")];
     let imitate = |lure: &str| around.map(|(before, behind)| [before, lure.as_bytes(), behind].concat());
     LURES.iter().flat_map(|lure| imitate(lure)).collect()
@@ -72,56 +72,56 @@ fn variants(text: Vec<u8>, strange: u8) -> [Vec<u8>; 7] {
 }
 
 /// Lines whose true end is lost because the stretch made the message too long.
-pub(super) fn cut(set: &RuleSet, target: &Target, field: &Field) -> Vec<Vec<u8>> {
-    let head = target.header.len() + field.span.start;
-    let whole = target.header.len() + target.message.len() - field.span.len();
-    let own = set.limit().map(|limit| target.header.len() + limit);
+pub(super) fn cut(set: &RuleSet, honest: &Honest, slot: &Slot) -> Vec<Vec<u8>> {
+    let head = honest.header.len() + slot.span.start;
+    let whole = honest.header.len() + honest.message.len() - slot.span.len();
+    let own = set.limit().map(|limit| honest.header.len() + limit);
     // What is longer than the set's own limit is taken for cut, whoever cut it.
     let matters = |limit: &usize| set.format == Format::Syslog && own.is_none_or(|own| *limit < own);
     let syslog = PACKET_LIMITS.map(|limit| limit - PRIORITY).into_iter().filter(matters);
-    let (mut lines, imitations) = (Vec::new(), imitations(target, field));
+    let (mut lines, imitations) = (Vec::new(), imitations(honest, slot));
     for limit in own.into_iter().chain(syslog) {
         for bait in &imitations {
             let Some(room) = limit.checked_sub(head + bait.len()) else { continue };
             for pad in ["a", "\\377"] {
                 let mut text: Vec<u8> = pad.bytes().cycle().take(room).collect();
                 text.extend_from_slice(bait);
-                let fits = field.may_hold(&text) && whole + text.len() > limit;
-                lines.extend(fits.then(|| target.line_with(field, &text)[..limit].to_vec()));
+                let fits = slot.may_hold(&text) && whole + text.len() > limit;
+                lines.extend(fits.then(|| honest.line_with(slot, &text)[..limit].to_vec()));
             }
         }
     }
     lines
 }
 
-impl Target {
-    /// The pattern's own words between the field and the address, and those behind the later of both.
-    fn words(&self, field: &Field) -> (&[u8], &[u8]) {
+impl Honest {
+    /// The pattern's own words between the slot and the address, and those behind the later of both.
+    fn words(&self, slot: &Slot) -> (&[u8], &[u8]) {
         match &self.token {
-            Some(token) if field.span.end <= token.start => {
-                (&self.message[field.span.end..token.start], &self.message[token.end..])
+            Some(token) if slot.span.end <= token.start => {
+                (&self.message[slot.span.end..token.start], &self.message[token.end..])
             }
             Some(token) => (&self.message[..token.start], &self.message[token.end..]),
-            None => (&[], &self.message[field.span.end..]),
+            None => (&[], &self.message[slot.span.end..]),
         }
     }
 
-    fn message_with(&self, field: &Field, text: &[u8]) -> Vec<u8> {
-        let (before, behind) = (&self.message[..field.span.start], &self.message[field.span.end..]);
+    fn message_with(&self, slot: &Slot, text: &[u8]) -> Vec<u8> {
+        let (before, behind) = (&self.message[..slot.span.start], &self.message[slot.span.end..]);
         [before, text, behind].concat()
     }
 
-    fn line_with(&self, field: &Field, text: &[u8]) -> Vec<u8> {
-        [&self.header, self.message_with(field, text).as_slice()].concat()
+    fn line_with(&self, slot: &Slot, text: &[u8]) -> Vec<u8> {
+        [&self.header, self.message_with(slot, text).as_slice()].concat()
     }
 }
 
-impl Field {
+impl Slot {
     pub(super) fn new(stretch: Rc<Stretch>, span: std::ops::Range<usize>) -> Self {
         Self { span, stretch }
     }
 
-    /// The text as this field can hold it: whole, or cut where the alphabet ends, or without the bytes it lacks.
+    /// The text as this slot can hold it: whole, or cut where the alphabet ends, or without the bytes it lacks.
     fn fit(&self, text: &[u8]) -> Vec<Vec<u8>> {
         if self.holds(text) {
             return vec![text.to_vec()];
@@ -150,9 +150,9 @@ impl Field {
         self.stretch.belief == Belief::Nothing || self.holds(text)
     }
 
-    /// What was written into the stretch in a message that begins as `target` and may end as it does.
-    pub(super) fn filling<'l>(&self, target: &Target, message: &'l [u8]) -> &'l [u8] {
-        let behind = &target.message[self.span.end..];
+    /// What was written into the stretch in a message that begins as `honest` and may end as it does.
+    pub(super) fn filling<'l>(&self, honest: &Honest, message: &'l [u8]) -> &'l [u8] {
+        let behind = &honest.message[self.span.end..];
         let text = message.get(self.span.start..).unwrap_or_default();
         text.strip_suffix(behind).unwrap_or(text)
     }
