@@ -123,7 +123,7 @@ fn json_tells_the_same() {
     );
 }
 
-/// Other programs: "patterns not anchored at the program: any service that logs client text into the same file can forge".
+/// Patterns that are not anchored at the program: any service that logs client text into the same file can forge.
 #[test]
 fn an_unanchored_pattern_is_refused() {
     let dir = Dir::new();
@@ -137,7 +137,7 @@ fn an_unanchored_pattern_is_refused() {
     }
 }
 
-/// Other programs: "the first ' from ' of the line was taken, not the pattern's capture".
+/// The first ` from ` of the line was taken, not the pattern's capture.
 #[test]
 fn a_pattern_that_leaves_open_where_the_address_stands_never_names_a_wrong_one() {
     for pattern in ["^login failed .*<ADDR>.*$", "^.* from <ADDR>.*$"] {

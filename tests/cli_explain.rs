@@ -54,7 +54,7 @@ fn the_threads_line_is_answered() {
             // What Portcullis does about it, and why.
             "It counts as 1 offence. After 20 offences within 1m, 119.254.12.34 would be banned for 10m.",
             "Since the address may be forged, the threshold is high, the ban short",
-            "otherwise anybody could cut off whom he likes",
+            "otherwise anybody could cut off anyone they like",
         ],
     );
 }

@@ -301,7 +301,7 @@ fn output_that_cannot_be_written_is_an_error() {
     }
 }
 
-/// Other programs: "lines split at 4 KiB: byte 4096 starts a new line that an attacker wrote".
+/// Lines split at 4 KiB: byte 4096 starts a new line that an attacker wrote.
 #[test]
 fn an_overlong_line_is_dropped_whole_and_counted() {
     let forged = failures("192.0.2.9", [0]);

@@ -73,7 +73,7 @@ fn an_unknown_name_is_answered_with_the_one_that_was_meant() {
     assert!(!ran.err.contains('\x1b'), "{ran:?}");
 }
 
-/// design.md section 9: "custom rule sets; one with a shipped name replaces it".
+/// Custom rule sets; one with a shipped name replaces it.
 #[test]
 fn a_custom_set_replaces_the_shipped_one_of_its_name() {
     let dir = Dir::new();

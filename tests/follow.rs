@@ -1,4 +1,4 @@
-//! Following files, one story each: what others got wrong (the rows "following" of the project's list of mistakes).
+//! Following files, one story each: what other programs got wrong.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;

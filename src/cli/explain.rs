@@ -239,8 +239,8 @@ fn caution(evidence: Evidence) -> &'static str {
         Evidence::Handshake => "",
         Evidence::Spoofable => {
             " Since the address may be forged, the threshold is high, the ban short and never longer the next time, only \
-             this one address is banned, and few such bans are made at a time: otherwise anybody could cut off whom he \
-             likes."
+             this one address is banned, and few such bans are made at a time: otherwise anybody could cut off anyone \
+             they like."
         }
     }
 }

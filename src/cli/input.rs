@@ -19,7 +19,7 @@ const CHUNK: usize = 256 * 1024;
 /// As much of a file as is looked at to tell a log from other data.
 const LOOK: usize = 4096;
 
-/// One control character in so many bytes is more than a log holds; in random data it is one in ten.
+/// One control character in this many bytes is more than a log holds; in random data it is one in ten.
 const STRANGE: usize = 32;
 
 /// One log: its files, oldest first. They share a name without rotation number and packing.

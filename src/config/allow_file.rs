@@ -10,7 +10,7 @@ use crate::rules::Severity;
 /// The longest such file, in bytes: half a million networks.
 pub(super) const LONGEST: usize = 16 << 20;
 
-/// So many faults of a file are told.
+/// At most this many faults of a file are reported.
 const MOST_FAULTS: usize = 200;
 
 /// The networks of a file, and what is wrong with its lines.
@@ -40,7 +40,7 @@ pub fn read_allow_file(path: &Path, bytes: &[u8]) -> (Vec<Prefix>, Vec<Diagnosti
 
 fn told(path: &Path, bytes: &[u8], complaints: Vec<(usize, Severity, String)>) -> Vec<Diagnostic> {
     let more = complaints.len().saturating_sub(MOST_FAULTS);
-    let rest = format!("{more} more lines are wrong: mend these first");
+    let rest = format!("{more} more lines are wrong: fix these first");
     let rest = (more > 0).then(|| Diagnostic::whole(path, Severity::Error, rest));
     let told = complaints.into_iter().take(MOST_FAULTS);
     told.map(|(offset, severity, text)| Diagnostic::at(path, bytes, offset, severity, text))
@@ -80,6 +80,6 @@ mod tests {
     #[test]
     fn a_binary_file_is_not_a_thousand_complaints() {
         let (_, told) = read(&b"x\n".repeat(1000));
-        assert!(told.ends_with("800 more lines are wrong: mend these first") && told.lines().count() < 700);
+        assert!(told.ends_with("800 more lines are wrong: fix these first") && told.lines().count() < 700);
     }
 }

@@ -72,8 +72,8 @@ mod tests {
         (file.unwrap().config, told.join("\n"))
     }
 
-    /// Design section 9, as printed there.
-    const DESIGN: &str = "\
+    /// What operators were promised from the beginning.
+    const PROMISED: &str = "\
 sources:                     # name: path, or name: {path: …, follow: …}; globs allowed, files may appear later
   auth: /var/log/auth.log
   messages: /var/log/messages
@@ -88,8 +88,8 @@ control: {socket: /var/run/portcullis/portcullis.sock}
 ";
 
     #[test]
-    fn the_configuration_of_the_design_is_read_without_a_word() {
-        let (config, told) = read(DESIGN);
+    fn the_configuration_that_was_promised_is_read_without_a_word() {
+        let (config, told) = read(PROMISED);
         assert_eq!(told, "");
         assert_eq!(config.rule_sets.as_deref(), Some(&["sshd".to_owned(), "freebsd-tcp".to_owned()][..]));
         assert_eq!((config.firewall.backend, config.firewall.table.as_str()), (Backend::Pf, "portcullis"));
@@ -136,9 +136,9 @@ control: {socket: /var/run/portcullis/portcullis.sock}
     proptest! {
         #[test]
         fn no_damage_to_a_good_file_makes_it_panic(
-            damage in prop::collection::vec((0..DESIGN.len(), "[ \n:'\"{}\\[\\]&*!a1~-]{0,3}"), 1..4)
+            damage in prop::collection::vec((0..PROMISED.len(), "[ \n:'\"{}\\[\\]&*!a1~-]{0,3}"), 1..4)
         ) {
-            let mut bytes = DESIGN.as_bytes().to_vec();
+            let mut bytes = PROMISED.as_bytes().to_vec();
             for (at, junk) in damage {
                 let at = at.min(bytes.len());
                 bytes.splice(at..(at + 1).min(bytes.len()), junk.bytes());

@@ -25,7 +25,7 @@ pub const BAN: Ban = Ban { length: BanLength::For(HOUR), escalate: Some(ESCALATE
 pub const ESCALATE: Escalate =
     Escalate { factor: 2.0, max: DAY.saturating_mul(28), forget: DAY.saturating_mul(30) };
 
-/// Kernel noise comes in bursts, and a scan is longer than a burst (`facts/kernel.md`, its proposal 20 in 60 s).
+/// Kernel noise comes in bursts, and a scan is longer than a burst.
 pub const SPOOFABLE_THRESHOLD: Threshold = Threshold { offences: 20, within: MINUTE };
 
 /// Short, and always as short: the address may be a bystander's.
@@ -53,7 +53,7 @@ pub const TRACKED_OFFENDERS: u32 = 100_000;
 pub const TABLE: &str = "portcullis";
 /// A table that somebody flushed is full again after this long; a look at it costs one command.
 pub const CONVERGE: Duration = MINUTE;
-/// A batch takes the tools well under a second; one that has not ended after so long hangs.
+/// A batch takes the tools well under a second; one that has not ended after this long hangs.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A quarter: long enough for "who was that last month?", and the database stays small.

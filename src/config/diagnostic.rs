@@ -10,7 +10,7 @@ use super::text::{self, Position};
 use crate::printable::printable;
 use crate::rules::Severity;
 
-/// Of a cited line, so many characters are shown around the caret: it fits a terminal, and a pattern is read whole.
+/// Of a cited line, this many characters are shown around the caret: it fits a terminal, and a pattern is read whole.
 const CITED: usize = 100;
 
 /// One sentence about one place of one file.

@@ -9,7 +9,7 @@ use super::text;
 use super::yaml::{self, Node, NodeId, Value};
 use crate::rules::Severity;
 
-/// So many faults of a file are told; each costs a reading of the file, and nobody mends more at a time.
+/// At most this many faults of a file are reported: each costs a reading of the file, and nobody fixes more at a time.
 const MOST_FAULTS: usize = 100;
 
 /// One step down a tree of lists and mappings.
@@ -64,7 +64,7 @@ impl Document {
         let told = faults.into_iter().map(|Fault { node, severity, text }| {
             Diagnostic::at(&self.path, self.text.as_bytes(), self.offset(node), severity, text)
         });
-        let rest = format!("{more} more faults are not shown: mend these first");
+        let rest = format!("{more} more faults are not shown: fix these first");
         let rest = (more > 0).then(|| Diagnostic::whole(&self.path, Severity::Error, rest));
         told.chain(rest).collect()
     }
@@ -87,9 +87,9 @@ impl Document {
         Diagnostic::at(&self.path, self.text.as_bytes(), within.unwrap_or(offset), severity, text)
     }
 
-    /// Whether any line of the file is such a one.
-    pub(super) fn any_line(&self, such: impl Fn(&str) -> bool) -> bool {
-        self.text.lines().any(such)
+    /// Whether any line of the file satisfies the predicate.
+    pub(super) fn any_line(&self, predicate: impl Fn(&str) -> bool) -> bool {
+        self.text.lines().any(predicate)
     }
 
     /// What stands behind a value on its last line, if the value is not quoted; `None` where it is.

@@ -16,7 +16,7 @@ const FOREVER: &str = "forever";
 pub(super) fn threshold(item: &Item<'_>) -> Option<Threshold> {
     let mut keys = item.keys()?;
     let offences =
-        keys.must("offences", "so many make a ban, as in `offences: 5`", |i| i.whole(1..=MOST_OFFENCES));
+        keys.must("offences", "this many make a ban, as in `offences: 5`", |i| i.whole(1..=MOST_OFFENCES));
     let within = keys.must("within", "the length of the window, as in `within: 10m`", Item::span);
     keys.finish();
     Some(Threshold { offences: offences?, within: within? })
@@ -65,7 +65,7 @@ fn escalate(item: &Item<'_>) -> Option<Escalate> {
 }
 
 /// Why a ban is too hard for its evidence, if it is: whoever forges addresses must not be able to lock somebody
-/// else out for long (design section 7).
+/// else out for long.
 pub(super) fn too_hard(ban: &Ban, evidence: Evidence) -> Option<&'static str> {
     match (evidence, ban) {
         (Evidence::Spoofable, Ban { length: BanLength::Forever, .. }) => {

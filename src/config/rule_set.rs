@@ -1,4 +1,4 @@
-//! The keys of a rule file (design section 6), one after the other.
+//! The keys of a rule file, one after the other.
 
 use super::defaults::VERSION;
 use super::document::Document;

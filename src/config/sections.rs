@@ -1,4 +1,4 @@
-//! The keys of the configuration (design section 9), one after the other.
+//! The keys of the configuration, one after the other.
 
 use std::path::PathBuf;
 

@@ -111,7 +111,7 @@ pub struct Allow {
 pub struct Trust {
     /// How long a login is remembered.
     pub remember: Duration,
-    /// Their threshold is so many times the usual one; at least 1.
+    /// Their threshold is this many times the usual one; at least 1.
     pub multiplier: u32,
 }
 
@@ -148,7 +148,7 @@ pub struct Firewall {
     pub foreign: Foreign,
     /// How often table and database are compared.
     pub converge: Duration,
-    /// After so long without an end, a tool is killed.
+    /// After this long without an end, a tool is killed.
     pub timeout: Duration,
     /// The backend's tool, where it is not in its usual place.
     pub tool: Option<PathBuf>,

@@ -8,7 +8,7 @@ pub const LONGEST_FILE: usize = 1 << 20;
 pub(super) struct TextFault {
     /// Byte offset.
     pub(super) offset: usize,
-    /// What is wrong and how to mend it.
+    /// What is wrong and how to fix it.
     pub(super) text: String,
 }
 

@@ -23,7 +23,7 @@ const DEEPEST: usize = 32;
 /// a tenth of a second.
 const MOST_BRACKETS: usize = 10_000;
 
-/// Aliases may repeat so many times the text: enough for any honest file, too little for a bomb.
+/// Aliases may repeat this many times the text: enough for any honest file, too little for a bomb.
 const UNFOLDED: usize = 8;
 
 /// The number of a node in the order of reading; keys have numbers too.
@@ -140,7 +140,7 @@ struct Reading {
     stop: Option<NodeId>,
     found: Cell<bool>,
     left: Cell<usize>,
-    refusal: Cell<Option<&'static str>>,
+    refusal: Cell<Option<String>>,
 }
 
 impl Reading {
@@ -156,15 +156,15 @@ impl Reading {
 
     fn fault(&self, text: &str, error: &serde_yaml::Error) -> TextFault {
         let offset = offset(text, error);
-        match self.refusal.get() {
-            Some(refusal) => TextFault { offset: offset.unwrap_or_default(), text: refusal.to_owned() },
+        match self.refusal.take() {
+            Some(text) => TextFault { offset: offset.unwrap_or_default(), text },
             None => yaml_error::explain(text, offset, &error.to_string()),
         }
     }
 
-    fn refuse<E: Error>(&self, refusal: &'static str) -> E {
-        self.refusal.set(Some(refusal));
-        E::custom(refusal)
+    fn refuse<E: Error>(&self, refusal: impl Into<String>) -> E {
+        self.refusal.set(Some(refusal.into()));
+        E::custom("refused")
     }
 }
 
@@ -190,12 +190,12 @@ impl Seed<'_> {
             return Err(E::custom("found"));
         }
         if self.depth > DEEPEST {
-            return Err(reading.refuse("lists and mappings are nested too deep here: more than 32 levels"));
+            let text = format!("lists and mappings are nested too deep here: more than {DEEPEST} levels");
+            return Err(reading.refuse(text));
         }
         let Some(left) = reading.left.get().checked_sub(size + 1) else {
-            return Err(reading.refuse(
-                "the aliases (`*name`) of this file unfold to far more than is written: write less of them",
-            ));
+            return Err(reading
+                .refuse("the aliases (`*name`) of this file unfold to far more than is written: use fewer"));
         };
         reading.left.set(left);
         Ok(id)

@@ -14,7 +14,7 @@ const EXPLANATIONS: [(&str, &str); 17] = [
     ("scanning a quoted scalar", "the quote that opens here is never closed"),
     (
         "mapping values are not allowed",
-        "this `:` is not expected: put the text in single quotes, or mend the indentation",
+        "this `:` is not expected: put the text in single quotes, or fix the indentation",
     ),
     ("mapping keys are not allowed", "a text that begins with `?` needs single quotes"),
     ("unknown anchor", "this alias has no anchor before it: a text that begins with `*` needs single quotes"),
@@ -27,7 +27,7 @@ const EXPLANATIONS: [(&str, &str); 17] = [
     ("parsing a flow mapping", "the mapping that opens with this `{` is not closed, or a comma is missing"),
     ("could not find expected ':'", "this line is no `key: value`"),
     ("block sequence entries are not allowed", "a list cannot begin here: begin it on the next line"),
-    ("expected '-' indicator", "a `-` is expected here: mend the indentation"),
+    ("expected '-' indicator", "a `-` is expected here: fix the indentation"),
     (
         "did not find expected node content",
         "a value is expected here: a text that begins so needs single quotes",
@@ -94,7 +94,7 @@ fn by_context(text: &str, offset: usize, message: &str) -> Option<&'static str> 
     let column = before.len() - before.rfind('\n').map_or(0, |newline| newline + 1);
     let begins = before.get(before.len() - column..)?.trim().is_empty();
     message.contains("did not find expected key").then_some(match begins {
-        true => "a key is expected here: mend the indentation",
+        true => "a key is expected here: fix the indentation",
         false => "nothing can follow the closing quote or bracket: put the whole text in single quotes, where a quote is written twice (`''`)",
     })
 }
@@ -149,8 +149,8 @@ mod tests {
         for (text, offset, says) in [
             ("a:\n\tb: 1\n", 3, "use spaces"),
             ("a: 1\n\tb: 2", 5, "use spaces"),
-            ("a:\n  b: 1\n c: 2\n", 11, "mend the indentation"),
-            ("a: 1\n  b: 2\n", 8, "mend the indentation"),
+            ("a:\n  b: 1\n c: 2\n", 11, "fix the indentation"),
+            ("a: 1\n  b: 2\n", 8, "fix the indentation"),
             ("- a\nb: 1", 4, "a `-` is expected"),
             ("a: - b", 3, "next line"),
             ("a: !!bool foo", 3, "expected a boolean"),

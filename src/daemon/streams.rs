@@ -12,7 +12,7 @@ use crate::follow::Batch;
 use crate::record::Clock;
 use crate::time::Time;
 
-/// Files told apart at a time, as many as a pattern may match; the longest-quiet gives its number away.
+/// Files told apart at a time, four times as many as one pattern may match; the longest-quiet gives its number away.
 const MOST: usize = 1024;
 
 /// The numbers, which a reload leaves as they are.

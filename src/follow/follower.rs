@@ -14,7 +14,7 @@ use super::position::{FileKey, Stored};
 use super::tail::{BUFFER, Tail};
 use super::{Kind, Sink, Source, SourceId};
 
-/// When nobody looked for so long (the machine slept, the reader was blocked), what is found was written some time ago.
+/// When nobody looked for this long (the machine slept, the reader was blocked), what is found was written a while ago.
 const AWAY: Duration = Duration::from_secs(30);
 
 /// Follows all sources; owns one buffer, the open files and nothing else.

@@ -166,7 +166,7 @@ impl Log {
         self.leave(round);
         let since = *self.missing.get_or_insert(round.now);
         let was_there = !self.tails.is_empty() || !self.closed.is_empty();
-        // No rotation takes so long.
+        // No rotation takes this long.
         if !was_there || round.now.saturating_duration_since(since) > round.quiet {
             self.complain("is not there; it will be read as soon as it is".to_owned(), round);
         }

@@ -269,7 +269,7 @@ impl Tail {
         plain_holds(file, mark)
     }
 
-    /// Whether a rotated file can be closed as far as the file itself can tell: read to its end and quiet for so long.
+    /// Whether a rotated file can be closed as far as the file can tell: read to its end and quiet for this long.
     pub(super) fn is_finished(&self, quiet: Duration, now: Instant) -> bool {
         let packed = matches!(self.body, Body::Packed { .. });
         self.drained && (packed || now.saturating_duration_since(self.active) >= quiet)

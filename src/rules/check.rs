@@ -12,7 +12,7 @@ use crate::record;
 /// sshd cuts its messages at 500 bytes (log.c, `%.500s`), whatever a rule file says.
 const CUT_BY_SSHD: usize = 500;
 
-/// All that is wrong with a rule set; empty when nothing is. `others` are in force beside it: it must not be fooled by
+/// All that is wrong with a rule set; empty when nothing is. `others` are in force besides it: it must not be fooled by
 /// what they know of its programs.
 pub fn check(set: &RuleSet, others: &[&RuleSet]) -> Vec<Fault> {
     let compiled = match Compiled::with(set, |_| true) {
@@ -33,7 +33,7 @@ fn is_of_openssh(program: &[u8]) -> bool {
     program.starts_with(b"sshd") || matches!(program, b"sftp-server" | b"internal-sftp")
 }
 
-/// Of whom the set's lines are: a raw set names no program, but its samples do.
+/// Whether the set is about OpenSSH: a raw set names no program, but its samples do.
 fn is_for_openssh(set: &RuleSet) -> bool {
     let sampled = |sample: &Sample| record::parse(sample.line.as_bytes()).program.is_some_and(is_of_openssh);
     match set.format {

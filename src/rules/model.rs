@@ -173,7 +173,7 @@ impl Default for Weight {
     }
 }
 
-/// When offences become a ban: so many within so long.
+/// When offences become a ban: this many within this long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Threshold {
     /// Offences of weight 1; at least 1.
@@ -203,11 +203,11 @@ pub enum BanLength {
 /// Each further ban is longer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Escalate {
-    /// Each ban is so many times the one before; at least 1.
+    /// Each ban is this many times the one before; at least 1.
     pub factor: f64,
     /// But never longer than this.
     pub max: Duration,
-    /// After so long without a ban the next one is a first one again.
+    /// After this long without a ban the next one is a first one again.
     pub forget: Duration,
 }
 

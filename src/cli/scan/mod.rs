@@ -24,7 +24,7 @@ use crate::time::Time;
 /// Files smaller than this are read before a bar could be seen.
 const WORTH_A_BAR: u64 = 32 << 20;
 
-/// Bans are let go so long after their end: lines are not quite in order, and the engine knows which bans are over.
+/// Bans are dropped this long after they end: lines are not quite in order, and the engine knows which bans are over.
 const DISORDER: Duration = Duration::from_secs(3600);
 
 /// Runs the command; the exit status is that of the first file that could not be read, all others being read.

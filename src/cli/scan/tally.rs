@@ -156,7 +156,7 @@ mod tests {
 
     use super::*;
 
-    /// mistakes.md: a map of offenders without a cap.
+    /// A map of offenders without a cap would be as large as an attacker likes.
     #[test]
     fn offenders_beyond_the_bound_are_counted_in_sum() {
         let mut tally = Tally::new();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::time::Time;
 
-/// More columns than a terminal has; a log of any length is folded into so many.
+/// More columns than a terminal has; a log of any length is folded into this many.
 const BINS: usize = 256;
 
 /// Eight heights, from nothing to all.

@@ -115,8 +115,8 @@ fn good_forms_pass() {
     }
 }
 
-/// `facts/sshd.md`: a client sends a name that pushes its own address out of the 500 bytes that sshd writes, and ends
-/// what is left with a forged one.
+/// A client sends a name that pushes its own address out of the 500 bytes that sshd writes (`%.500s` in `do_log` of
+/// OpenSSH's log.c), and ends what is left with a forged one.
 #[test]
 fn a_message_that_was_cut_names_nobody() {
     let pattern = r"^Connection closed by invalid user <USER> <ADDR> port \d{1,5} \[preauth\]$";
