@@ -10,7 +10,7 @@ use super::Unusable;
 pub struct Settings {
     /// A name from [`super::BACKENDS`].
     pub backend: String,
-    /// The firewall's table: a name that [`crate::names`] has nothing against.
+    /// The firewall's table: a name that `names.rs` has nothing against.
     pub table: String,
     /// pf only: the anchor that holds the table; `None` for the main rule set.
     pub anchor: Option<String>,
