@@ -106,7 +106,7 @@ fn rest(keys: &mut Keys<'_>, set: &RuleSet, effect: Effect) -> Rule {
         effect,
         weight,
         counts,
-        address: keys.or("address", AddressFrom::Line, |item| address_from(item, counts)),
+        address: keys.or("address", AddressFrom::Line, |item| address_from(item, effect, counts)),
         message_limit: keys.maybe("message_limit", |item| limit(item, set)),
         ends_session: keys.or("ends_session", false, |item| ends_session(item, counts)),
         enabled: keys.or("enabled", true, Item::boolean),
@@ -123,8 +123,11 @@ fn effect(item: &Item<'_>, evidence: Evidence) -> Option<Effect> {
 }
 
 /// A line that is joined to no other learns no address from one.
-fn address_from(item: &Item<'_>, counts: Counts) -> Option<AddressFrom> {
+fn address_from(item: &Item<'_>, effect: Effect, counts: Counts) -> Option<AddressFrom> {
     let from = item.word(&ADDRESSES)?;
+    if from != AddressFrom::Line && effect == Effect::Trust {
+        item.fault_plainly("a login makes only the address in its own line trusted: drop `address`");
+    }
     if from != AddressFrom::Line && counts == Counts::Line {
         item.fault_plainly(
             "the address is to come from another line of the session, and with `counts: line` there is no session: the \

@@ -102,7 +102,8 @@ impl Engine {
             _ => sighting.count,
         };
         let due = self.due(sighting, &rule, count);
-        if let (Effect::Trust, Some(peer)) = (rule.effect, sighting.address) {
+        if let (Effect::Trust, Some(peer), AddressFrom::Line) = (rule.effect, sighting.address, rule.address)
+        {
             return self.trust(sighting, peer).into();
         }
         let why = match due {
