@@ -3,6 +3,7 @@
 
 mod architecture;
 mod cli_check;
+mod cli_check_here;
 mod cli_explain;
 mod cli_generated;
 mod cli_help;

@@ -11,6 +11,7 @@ use super::text::count;
 use crate::config::{
     self, Diagnostics, FileTrust, LONGEST_FILE, LoadedRules, RuleFile, SHIPPED, read_trusted,
 };
+use crate::daemon::look_here;
 use crate::rules::{self, RuleSet, Severity};
 
 /// What was looked at, for the closing sentence.
@@ -48,6 +49,7 @@ impl Checked {
     fn configuration(&mut self, file: Option<&Path>) -> Vec<LoadedRules> {
         let mut loaded = config::load(file, &SHIPPED, FileTrust::of_this_user());
         loaded.resolve();
+        look_here(&mut loaded);
         self.diagnostics.extend(loaded.diagnostics.iter().cloned());
         loaded.rules
     }

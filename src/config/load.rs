@@ -100,10 +100,15 @@ impl Loaded {
     pub fn resolve(&mut self) -> Vec<ResolvedSet> {
         let available: Vec<Available<'_>> = self.rules.iter().map(LoadedRules::available).collect();
         let (sets, faults) = resolve(&self.config, &available);
+        self.diagnose(&faults);
+        sets
+    }
+
+    /// Adds what was found in the configuration later. The built-in one has no faults.
+    pub fn diagnose(&mut self, faults: &[SettingFault]) {
         if let Some(file) = &self.config_file {
             self.diagnostics.extend(faults.iter().map(|fault| file.diagnose(fault)));
         }
-        sets
     }
 
     fn read_config(&mut self, file: Option<&Path>, trust: FileTrust) {

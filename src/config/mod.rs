@@ -34,7 +34,7 @@ pub use document::Step;
 pub use load::{Loaded, LoadedRules, Shipped, load, load_settings};
 pub use resolve::{Available, ResolvedSet, resolve};
 pub use rule_file::RuleFile;
-pub use sense::SettingFault;
+pub use sense::{SettingFault, keys};
 pub use settings::{
     Allow, Backend, Commands, Config, Control, Firewall, Follow, Foreign, Log, LogTo, Offender, Override,
     Policy, Source, Spoofable, Trust,

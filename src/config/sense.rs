@@ -24,17 +24,19 @@ pub struct SettingFault {
 }
 
 impl SettingFault {
-    pub(super) fn error(way: Vec<Step>, text: impl Into<String>) -> Self {
+    /// Something that cannot be.
+    pub fn error(way: Vec<Step>, text: impl Into<String>) -> Self {
         Self { severity: Severity::Error, way, text: text.into() }
     }
 
-    pub(super) fn warning(way: Vec<Step>, text: impl Into<String>) -> Self {
+    /// Something that is hardly meant.
+    pub fn warning(way: Vec<Step>, text: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, way, text: text.into() }
     }
 }
 
 /// The way to the value behind these keys.
-pub(super) fn keys(keys: &[&str]) -> Vec<Step> {
+pub fn keys(keys: &[&str]) -> Vec<Step> {
     keys.iter().map(|key| Step::Key((*key).to_owned().into())).collect()
 }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::core::{Daemon, now};
 use super::event::Event;
-use super::own;
 use super::setup::{Refused, Setup};
+use super::{own, start};
 use crate::address::Prefix;
 use crate::config::{Allow, Config, Control};
 use crate::control::reply::Reloaded;
@@ -76,7 +76,7 @@ impl Daemon {
         let (file, sender, dry_run) =
             (self.options.config.clone(), self.sender.clone(), self.options.dry_run);
         let read = move || {
-            let setup = Setup::load(file.as_deref());
+            let setup = start::load(file.as_deref(), dry_run);
             let allow = setup.as_ref().ok().filter(|_| !dry_run).map(|setup| &setup.config.allow);
             let own = allow.map(own::prefixes).unwrap_or_default();
             // At the end nobody listens any more.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! setup ── mapping, own    the configuration in the words of the parts that do it
+//! here                     what the configuration needs of this machine
 //! feed, positions          lines in, and how far they were read
 //! core                     the one thread that decides
 //! gate                     the firewall in force, and the tables that a reload replaced
@@ -19,6 +20,7 @@ mod event;
 mod evidence;
 mod feed;
 mod gate;
+mod here;
 mod loading;
 mod logger;
 mod mapping;
@@ -39,5 +41,5 @@ mod unearned;
 
 pub use self::core::RunOptions;
 pub use offline::{NotDone, unban_offline};
-pub use setup::{Refused, Setup};
+pub use setup::{Refused, Setup, look_here};
 pub use start::{NoStart, run};

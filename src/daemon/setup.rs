@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use thiserror::Error;
 
-use super::mapping;
+use super::{here, mapping};
 use crate::config::{self, Config, Diagnostics, FileTrust, Loaded, LogTo, ResolvedSet, SHIPPED};
 use crate::engine::{Engine, Guard, Policy};
 use crate::record::Clock;
@@ -44,7 +44,17 @@ impl Setup {
     /// # Errors
     /// All errors of all files, if there is one.
     pub fn load(file: Option<&Path>) -> Result<Self, Refused> {
+        Self::compile(config::load(file, &SHIPPED, FileTrust::of_this_user()))
+    }
+
+    /// The same for the daemon itself, which also needs what the configuration names on this machine.
+    pub(super) fn load_here(file: Option<&Path>) -> Result<Self, Refused> {
         let mut loaded = config::load(file, &SHIPPED, FileTrust::of_this_user());
+        look_here(&mut loaded);
+        Self::compile(loaded)
+    }
+
+    fn compile(mut loaded: Loaded) -> Result<Self, Refused> {
         let sets = loaded.resolve();
         let in_force: Vec<&RuleSet> = sets.iter().map(|set| &set.set).collect();
         let mut compiled = Vec::new();
@@ -58,6 +68,7 @@ impl Setup {
                 Err(faults) => tell(&mut loaded, set.origin, &faults),
             }
         }
+        loaded.diagnostics.sort();
         if loaded.diagnostics.has_errors() {
             return Err(Refused(loaded.diagnostics));
         }
@@ -97,6 +108,11 @@ impl Setup {
     pub fn policies(&self) -> Vec<Policy> {
         self.sets.iter().map(|set| Policy::of(&set.set, set.threshold, set.ban)).collect()
     }
+}
+
+/// Adds what this machine has not, and the daemon will need.
+pub fn look_here(loaded: &mut Loaded) {
+    loaded.diagnose(&here::faults(&loaded.config));
 }
 
 fn tell(loaded: &mut Loaded, origin: usize, faults: &[Fault]) {

@@ -1,6 +1,7 @@
 //! Starting and ending the daemon: what it takes, in which order, and what is left behind.
 
 use std::io;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ pub enum NoStart {
 /// # Errors
 /// When it cannot start; once it runs, it goes on whatever happens.
 pub fn run(options: RunOptions) -> Result<(), NoStart> {
-    let setup = Setup::load(options.config.as_deref())?;
+    let setup = load(options.config.as_deref(), options.dry_run)?;
     logger::start(setup.log_to(options.dry_run), setup.config.log.level);
     setup.warnings.iter().for_each(|warning| log::warn!("{warning}"));
     let (sender, events) = sync_channel(QUEUE);
@@ -75,6 +76,11 @@ pub fn run(options: RunOptions) -> Result<(), NoStart> {
     drop(events);
     stop(daemon, end);
     Ok(())
+}
+
+/// A dry run needs nothing of this machine.
+pub(super) fn load(file: Option<&Path>, dry_run: bool) -> Result<Setup, Refused> {
+    if dry_run { Setup::load(file) } else { Setup::load_here(file) }
 }
 
 /// Puts the parts together, with what an earlier run left behind.

@@ -1,0 +1,61 @@
+//! What a configuration names and this machine must have: the group that may ask, places for database and socket.
+//!
+//! Only what runs here is refused for it: `scan` may read a configuration that is written for another machine.
+
+use std::fs;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::Path;
+
+use nix::unistd::Group;
+
+use crate::config::{Config, SettingFault, keys, paths};
+use crate::files::directory_of;
+
+const STATE: &[&str] = &["state"];
+const SOCKET: &[&str] = &["control", "socket"];
+
+/// Errors with which the daemon would not start, and warnings where somebody else may yet do something about it.
+pub(super) fn faults(config: &Config) -> Vec<SettingFault> {
+    let (state, socket) = (&config.state, &config.control.socket);
+    let faults = [
+        unknown_group(config),
+        occupied_state(state),
+        occupied_socket(socket),
+        homeless(STATE, state, &paths::state()),
+        homeless(SOCKET, socket, &paths::socket()),
+    ];
+    faults.into_iter().flatten().collect()
+}
+
+fn unknown_group(config: &Config) -> Option<SettingFault> {
+    let name = config.control.group.as_deref()?;
+    // Where the system cannot say, the start will: a directory service may be away for now.
+    let is_unknown = Group::from_name(name).is_ok_and(|group| group.is_none());
+    let text = format!("there is no group `{name}`: make it with pw(8) or groupadd, or drop the key");
+    is_unknown.then(|| SettingFault::error(keys(&["control", "group"]), text))
+}
+
+fn occupied_state(path: &Path) -> Option<SettingFault> {
+    let text = format!("{0} is a directory: name a file in it, as in `state: {0}/state.db`", path.display());
+    path.is_dir().then(|| SettingFault::error(keys(STATE), text))
+}
+
+/// A socket may be a dead daemon's, which the next one replaces; nothing else is touched.
+fn occupied_socket(path: &Path) -> Option<SettingFault> {
+    let is_occupied = fs::symlink_metadata(path).is_ok_and(|about| !about.file_type().is_socket());
+    let kind = if path.is_dir() { "a directory" } else { "no socket" };
+    let text = format!("{} is {kind}: remove it, or name another place for the socket", path.display());
+    is_occupied.then(|| SettingFault::error(keys(SOCKET), text))
+}
+
+/// The usual directories are made by the start script, and `check` comes before the first start.
+fn homeless(way: &[&str], path: &Path, usual: &Path) -> Option<SettingFault> {
+    let directory = directory_of(path);
+    let text = format!(
+        "there is no directory {0}, and the daemon will not start without it: make it with `install -d -o root -m \
+         0755 {0}`",
+        directory.display()
+    );
+    let is_missing = directory != directory_of(usual) && !directory.is_dir();
+    is_missing.then(|| SettingFault::warning(keys(way), text))
+}
