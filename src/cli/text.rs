@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+pub(super) use crate::daemon::count;
 pub(super) use crate::printable::printable;
 
 /// Rows of text in aligned columns; a heading that begins with `>` is of a column of numbers.
@@ -40,11 +41,6 @@ impl Table {
         }
         Ok(())
     }
-}
-
-/// `1 line`, `34 lines`.
-pub(super) fn count(number: u64, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Tenths as people write them: `3`, `2.5`.

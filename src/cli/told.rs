@@ -7,6 +7,7 @@ use crate::address;
 use crate::control::reply::{
     Ban, Banned, Effect, Firewall, Kept, Origin, Past, Reloaded, Source, Status, Unbanned, Why,
 };
+use crate::firewall::DRY_RUN;
 
 pub(super) fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
     let config = status.config.as_deref().unwrap_or("the built-in defaults");
@@ -42,8 +43,20 @@ fn sources(out: &mut dyn Write, sources: &[Source]) -> io::Result<()> {
     writeln!(out)
 }
 
+/// What is decided is told, and that is all.
+fn blocks_nobody(backend: &str) -> bool {
+    backend == DRY_RUN
+}
+
 fn firewall(out: &mut dyn Write, firewall: &Firewall) -> io::Result<()> {
     let step = if firewall.in_step { "in step" } else { "not in step" };
+    if blocks_nobody(&firewall.backend) {
+        return writeln!(
+            out,
+            "Firewall: dry-run, nobody is blocked; {} would be in the table",
+            firewall.entries
+        );
+    }
     write!(out, "Firewall: {}, {} wanted in the table, {step}", firewall.backend, firewall.entries)?;
     if firewall.pending > 0 {
         write!(out, ", {} pending", count(firewall.pending, "change"))?;
@@ -135,11 +148,12 @@ pub(super) fn banned(out: &mut dyn Write, banned: &Banned) -> io::Result<()> {
         banned.until.as_deref().map_or_else(|| "for ever".to_owned(), |until| format!("until {until}"));
     let is_longer = |prefix: &address::Prefix| banned.longer.iter().any(|longer| longer.prefix == *prefix);
     let as_asked: Vec<_> = banned.banned.iter().copied().filter(|prefix| !is_longer(prefix)).collect();
-    listed(out, &as_asked, &format!("banned {until}"))?;
+    let is_banned = if blocks_nobody(&banned.firewall.backend) { "would be banned" } else { "banned" };
+    listed(out, &as_asked, &format!("{is_banned} {until}"))?;
     for longer in &banned.longer {
         let until =
             longer.until.as_deref().map_or_else(|| "for ever".to_owned(), |until| format!("until {until}"));
-        writeln!(out, "{}: banned {until}, as it was before", address::display(&longer.prefix))?;
+        writeln!(out, "{}: {is_banned} {until}, as it was before", address::display(&longer.prefix))?;
     }
     for spared in &banned.refused {
         writeln!(out, "{}: not banned, since {}", address::display(&spared.prefix), spared.why)?;
@@ -173,6 +187,7 @@ fn effects(out: &mut dyn Write, kept: &Kept, effect: &Effect, offline: bool) -> 
     }
     let (backend, when) = (&effect.backend, if offline { "when the daemon starts" } else { "by itself" });
     match (&effect.problem, effect.done) {
+        _ if blocks_nobody(backend) => writeln!(out, " ({backend}) blocks nobody: none is configured."),
         (_, true) => writeln!(out, " ({backend}) is in step."),
         (Some(problem), _) => {
             writeln!(out, " ({backend}) does not follow yet: {problem}. It is tried again {when}.")

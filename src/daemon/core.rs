@@ -127,7 +127,7 @@ impl Daemon {
             // We may have run for months: the year of a stamp is guessed from now, not from our start.
             self.guard.set_now(source, time);
         }
-        let Self { guard, firewall, evidence, tallies, persist, setup, options, .. } = self;
+        let Self { guard, firewall, evidence, tallies, persist, setup, .. } = self;
         guard.lines(source, &batch.bytes, when, |line, outcome| {
             tallies.add(&name, &outcome);
             let (Some(offender), Some(at)) = (outcome.judgement.offender, outcome.time) else { return };
@@ -139,7 +139,7 @@ impl Daemon {
                     firewall.change([Change::Add(offender)]);
                     let lines = evidence.take(&offender);
                     persist.lines(offender, *since, lines);
-                    persist.after(report::ban(setup, &outcome, offender, options.dry_run));
+                    persist.after(report::ban(setup, &outcome, offender, firewall.banned()));
                 }
                 Verdict::Ignored(Why::Flood(flood)) if flood.first => log::warn!("{flood}"),
                 Verdict::Ignored(_) | Verdict::Trusted(_) => {}
@@ -168,7 +168,8 @@ impl Daemon {
         self.firewall.change(freed.iter().copied().map(Change::Remove));
         self.tallies.unbans += freed.len() as u64;
         for offender in freed {
-            self.persist.after(report::line(format!("unbanned {}: {why}", address::display(offender))));
+            let (unbanned, offender) = (self.firewall.unbanned(), address::display(offender));
+            self.persist.after(report::line(format!("{unbanned} {offender}: {why}")));
         }
         self.persist.hurry();
     }

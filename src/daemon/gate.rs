@@ -53,6 +53,21 @@ impl Gate {
         self.now.status()
     }
 
+    /// Whether nobody is blocked, whatever is decided: what is said must not claim it.
+    pub(super) fn blocks_nobody(&self) -> bool {
+        self.settings.backend == firewall::DRY_RUN
+    }
+
+    /// What is said of a ban.
+    pub(super) fn banned(&self) -> &'static str {
+        if self.blocks_nobody() { "would ban" } else { "banned" }
+    }
+
+    /// And of its end.
+    pub(super) fn unbanned(&self) -> &'static str {
+        if self.blocks_nobody() { "would unban" } else { "unbanned" }
+    }
+
     /// For those who wait until it is done.
     pub(super) fn handle(&self) -> Arc<Handle> {
         Arc::clone(&self.now)

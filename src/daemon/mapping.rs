@@ -10,7 +10,7 @@ use crate::{firewall, follow};
 /// The firewall's settings; `dry_run` wins over the configured backend.
 pub(super) fn firewall(config: &Config, dry_run: bool) -> firewall::Settings {
     let wanted = &config.firewall;
-    let backend = if dry_run { "dry-run" } else { wanted.backend.as_str() };
+    let backend = if dry_run { firewall::DRY_RUN } else { wanted.backend.as_str() };
     firewall::Settings {
         backend: backend.to_owned(),
         table: wanted.table.clone(),

@@ -41,5 +41,6 @@ mod unearned;
 
 pub use self::core::RunOptions;
 pub use offline::{NotDone, unban_offline};
+pub(crate) use report::count;
 pub use setup::{Refused, Setup, look_here};
 pub use start::{NoStart, run};

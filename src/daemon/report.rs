@@ -6,8 +6,8 @@ use crate::address::{self, Prefix};
 use crate::engine::{Outcome, Verdict};
 use crate::time::{Time, spoken};
 
-/// The sentence about a new ban, said once it is stored.
-pub(super) fn ban(setup: &Setup, outcome: &Outcome<'_>, offender: Prefix, dry_run: bool) -> After {
+/// The sentence about a new ban, said once it is stored; it begins with what is done.
+pub(super) fn ban(setup: &Setup, outcome: &Outcome<'_>, offender: Prefix, banned: &str) -> After {
     let (Verdict::Banned { tenths, until, nth, .. }, Some(at)) = (&outcome.judgement.verdict, outcome.time)
     else {
         return line(String::new());
@@ -15,8 +15,7 @@ pub(super) fn ban(setup: &Setup, outcome: &Outcome<'_>, offender: Prefix, dry_ru
     let set = &setup.sets[outcome.matched.set_index];
     let offences = f64::from(*tenths) / 10.0;
     let text = format!(
-        "{} {} {}: {offences} offences within {}, last {} ({}), ban {nth}",
-        if dry_run { "would ban" } else { "banned" },
+        "{banned} {} {}: {offences} offences within {}, last {} ({}), ban {nth}",
         address::display(&offender),
         length(at, *until),
         spoken(set.threshold.within),
@@ -33,6 +32,11 @@ pub(super) fn line(text: String) -> After {
         Ok(()) => log::info!("{text}"),
         Err(_) => log::info!("{text} (not in the database yet)"),
     })
+}
+
+/// `1 line`, `34 lines`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// `for 1h`, `for ever`.

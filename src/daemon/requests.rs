@@ -95,7 +95,11 @@ impl Daemon {
         self.tallies.by_hand += answer.banned.len() as u64;
         let length = report::length(since, until);
         let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-        self.say(&answer.banned, &format!("{length} by hand (uid {}){reason}", peer.uid), "banned");
+        self.say(
+            &answer.banned,
+            &format!("{length} by hand (uid {}){reason}", peer.uid),
+            self.firewall.banned(),
+        );
         Answer::Banned(answer)
     }
 
@@ -133,7 +137,7 @@ impl Daemon {
         let answer = unbanned(whom, self.guard.engine.unban(&whom.prefixes(), now()));
         self.firewall.change(answer.unbanned.iter().copied().map(Change::Remove));
         self.tallies.unbans += answer.unbanned.len() as u64;
-        self.say(&answer.unbanned, &format!("by hand (uid {})", peer.uid), "unbanned");
+        self.say(&answer.unbanned, &format!("by hand (uid {})", peer.uid), self.firewall.unbanned());
         Answer::Unbanned(answer)
     }
 

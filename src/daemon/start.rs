@@ -16,6 +16,7 @@ use super::gate::Gate;
 use super::loading::Loading;
 use super::persist::Persist;
 use super::positions::Positions;
+use super::report::count;
 use super::setup::{Refused, Setup};
 use super::streams::Streams;
 use super::tally::Tallies;
@@ -68,14 +69,20 @@ pub fn run(options: RunOptions) -> Result<(), NoStart> {
     let (callers, calls) = channel();
     let (mut daemon, listener) = assemble(options, setup, sender, calls)?;
     let server = listener.map(|listener| serve(listener, &daemon, callers)).transpose()?;
-    let (sets, sources) = (daemon.setup.sets.len(), daemon.follower.sources());
-    log::info!("started: {sets} rule sets, {sources} sources, firewall {}", daemon.firewall.status().backend);
+    log::info!("{}", first_words(&daemon));
     let end = daemon.run(&events);
     drop(server);
     // Nobody takes events any more: threads that wait to send one go on and end.
     drop(events);
     stop(daemon, end);
     Ok(())
+}
+
+fn first_words(daemon: &Daemon) -> String {
+    let sets = count(daemon.setup.sets.len() as u64, "rule set");
+    let sources = count(daemon.follower.sources() as u64, "source");
+    let nobody = if daemon.firewall.blocks_nobody() { ", which blocks nobody" } else { "" };
+    format!("started: {sets}, {sources}, firewall {}{nobody}", daemon.firewall.status().backend)
 }
 
 /// A dry run needs nothing of this machine.

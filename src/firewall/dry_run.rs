@@ -8,6 +8,9 @@ use super::{Backend, Change, Failure, Limits, Listing, Settings, Unusable};
 use crate::address::Prefix;
 use crate::names;
 
+/// The name of the backend that blocks nobody.
+pub const DRY_RUN: &str = "dry-run";
+
 /// A table in memory, and where its changes are printed.
 pub struct DryRun {
     table: String,
@@ -33,7 +36,7 @@ impl DryRun {
 
 impl Backend for DryRun {
     fn name(&self) -> &'static str {
-        "dry-run"
+        DRY_RUN
     }
 
     fn prepare(&mut self) -> Result<Vec<String>, Failure> {

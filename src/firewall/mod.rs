@@ -34,7 +34,7 @@ mod status;
 mod trouble;
 mod worker;
 
-pub use dry_run::DryRun;
+pub use dry_run::{DRY_RUN, DryRun};
 pub use plan::{Difference, difference};
 pub use settings::{CommandTemplates, Foreign, Settings, Tools};
 pub use status::Status;
@@ -216,7 +216,7 @@ pub const BACKENDS: &[Row] = &[
         open: nftables::open,
     },
     Row { name: "command", about: "the operator's own programs", open: command::open },
-    Row { name: "dry-run", about: "says what it would do", open: dry_run::open },
+    Row { name: DRY_RUN, about: "says what it would do", open: dry_run::open },
 ];
 
 /// Settings that no backend can work with; a sentence for the operator.

@@ -73,3 +73,21 @@ fn a_dry_run_speaks_to_its_terminal_after_a_reload_too() {
     stand.fail(ATTACKER, 5);
     until("it goes on", || daemon.says("would ban 203.0.113.7 for 1h") == 1, told);
 }
+
+/// The backend that a configuration without `firewall` has: the daemon runs and counts, and must not claim to block.
+#[test]
+fn a_daemon_without_a_firewall_says_that_nobody_is_blocked() {
+    let mut stand = Stand::dry_run();
+    stand.start();
+    assert_eq!(stand.says("started: 2 rule sets, 2 sources, firewall dry-run, which blocks nobody"), 1);
+    stand.fail(ATTACKER, 5);
+    stand.until("it is told", |stand| stand.says("would ban 203.0.113.7 for 1h: 5 offences") == 1);
+    let banned = stand.cli(&["ban", "198.18.0.1"]).out;
+    assert!(banned.starts_with("198.18.0.1: would be banned until "), "{banned}");
+    assert!(banned.ends_with("the firewall (dry-run) blocks nobody: none is configured.\n"), "{banned}");
+    let status = stand.cli(&["status"]).out;
+    assert!(status.contains("Firewall: dry-run, nobody is blocked; 2 would be in the table\n"), "{status}");
+    assert_eq!(stand.cli(&["unban", "--all"]).code, 0);
+    stand.until("unbans are told", |stand| stand.says("would unban ") == 2);
+    assert_eq!(stand.says("banned "), 0, "{:#?}", stand.daemon().said());
+}

@@ -180,6 +180,11 @@ impl Stand {
         Self::new("pf")
     }
 
+    /// Without a firewall; its tool is never asked.
+    pub(super) fn dry_run() -> Self {
+        Self { backend: "dry-run", ..Self::pf() }
+    }
+
     /// auth.log and messages as one source.
     pub(super) fn with_a_pattern() -> Self {
         Self { sources: "all: 'DIR/[am]*[gs]'", ..Self::pf() }
