@@ -54,15 +54,21 @@ impl Diagnostic {
         let whole = Self::whole(path, severity, text);
         Self { line: Some(line), column: Some(column), cited: Some(cited), ..whole }
     }
+
+    /// `FILE:LINE:COLUMN: error: SENTENCE`, without the line: for a log, whose messages are one line each.
+    pub fn headline(&self) -> String {
+        let place = match (self.line, self.column) {
+            (Some(line), Some(column)) => format!(":{line}:{column}"),
+            _ => String::new(),
+        };
+        let path = printable(self.path.as_os_str().as_bytes());
+        format!("{path}{place}: {}: {}", severity_word(self.severity), printable(self.text.as_bytes()))
+    }
 }
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", printable(self.path.as_os_str().as_bytes()))?;
-        if let (Some(line), Some(column)) = (self.line, self.column) {
-            write!(f, ":{line}:{column}")?;
-        }
-        write!(f, ": {}: {}", severity_word(self.severity), printable(self.text.as_bytes()))?;
+        f.write_str(&self.headline())?;
         match (self.line, self.column, &self.cited) {
             (Some(line), Some(column), Some(cited)) => cite(f, line, column, cited),
             _ => Ok(()),

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use super::core::{Daemon, now};
 use super::event::Event;
+use super::report::{self, count};
 use super::setup::{Refused, Setup};
 use super::{own, start};
 use crate::address::Prefix;
 use crate::config::{Allow, Config, Control};
 use crate::control::reply::Reloaded;
 use crate::control::{Answer, Answering, Code, Refusal, Reply};
+use crate::rules::Severity;
 
 /// How often this machine's own addresses, gateways and resolvers are looked up again.
 const OWN_ADDRESSES_EVERY: Duration = Duration::from_secs(300);
@@ -62,6 +64,17 @@ impl Loading {
     }
 }
 
+/// Says to the log and to whoever asked why nothing changed.
+fn refuse(refused: &Refused) -> Refusal {
+    report::diagnostics(&refused.0);
+    let errors = count(refused.0.count(Severity::Error) as u64, "error");
+    log::error!("{errors}: the running configuration stays; `portcullis check` shows them");
+    Refusal::new(
+        Code::Config,
+        format!("the running configuration stays, since the new one has {errors}\n{refused}"),
+    )
+}
+
 impl Daemon {
     /// Reads configuration and rules again in a thread, one at a time; whoever asked is answered then.
     pub(super) fn reload(&mut self, asker: Option<Answering>) {
@@ -104,17 +117,14 @@ impl Daemon {
     }
 
     fn finish_reload(&mut self, loaded: Loaded) -> Reply {
-        let setup = loaded.setup.map_err(|refused| {
-            log::error!("the new configuration is not used, the old one stays in force\n{refused}");
-            Refusal::new(Code::Config, refused)
-        })?;
+        let setup = loaded.setup.map_err(|refused| refuse(&refused))?;
         let later = self.loading.later(&setup.config);
         self.own = loaded.own;
         let freed = self.apply(setup);
-        let warnings = self.setup.warnings.iter().map(ToString::to_string).chain(later);
-        let warnings: Vec<String> = warnings.collect();
-        warnings.iter().for_each(|warning| log::warn!("{warning}"));
-        log::info!("reloaded: {} rule sets in force", self.setup.sets.len());
+        report::diagnostics(&self.setup.warnings);
+        later.iter().for_each(|warning| log::warn!("{warning}"));
+        log::info!("reloaded: {} in force", count(self.setup.sets.len() as u64, "rule set"));
+        let warnings = self.setup.warnings.iter().map(ToString::to_string).chain(later).collect();
         Ok(Answer::Reloaded(Reloaded {
             rule_sets: self.setup.sets.iter().map(|set| set.set.name.clone()).collect(),
             sources: self.setup.config.sources.iter().map(|source| source.name.clone()).collect(),

@@ -1,9 +1,13 @@
 //! The daemon's sentences about bans: one line each, and none that a rule of ours would match.
 
+use log::Level;
+
 use super::persist::After;
 use super::setup::Setup;
 use crate::address::{self, Prefix};
+use crate::config::Diagnostics;
 use crate::engine::{Outcome, Verdict};
+use crate::rules::Severity;
 use crate::time::{Time, spoken};
 
 /// The sentence about a new ban, said once it is stored; it begins with what is done.
@@ -23,6 +27,20 @@ pub(super) fn ban(setup: &Setup, outcome: &Outcome<'_>, offender: Prefix, banned
         outcome.evidence().as_str(),
     );
     line(text)
+}
+
+/// So many are logged one by one; the logger drops what comes too fast, and the sentence behind them must not be.
+const MOST_DIAGNOSTICS: usize = 100;
+
+/// What is wrong with the configuration, a message each: syslog cuts what is long.
+pub(super) fn diagnostics(all: &Diagnostics) {
+    for diagnostic in all.iter().take(MOST_DIAGNOSTICS) {
+        let level = match diagnostic.severity {
+            Severity::Error => Level::Error,
+            Severity::Warning => Level::Warn,
+        };
+        log::log!(level, "{}", diagnostic.headline());
+    }
 }
 
 /// A sentence for the log, said once what it tells of is stored.

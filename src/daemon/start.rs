@@ -16,7 +16,7 @@ use super::gate::Gate;
 use super::loading::Loading;
 use super::persist::Persist;
 use super::positions::Positions;
-use super::report::count;
+use super::report::{self, count};
 use super::setup::{Refused, Setup};
 use super::streams::Streams;
 use super::tally::Tallies;
@@ -63,7 +63,7 @@ pub enum NoStart {
 pub fn run(options: RunOptions) -> Result<(), NoStart> {
     let setup = load(options.config.as_deref(), options.dry_run)?;
     logger::start(setup.log_to(options.dry_run), setup.config.log.level);
-    setup.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    report::diagnostics(&setup.warnings);
     let (sender, events) = sync_channel(QUEUE);
     signals(sender.clone())?;
     let (callers, calls) = channel();

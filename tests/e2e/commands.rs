@@ -169,12 +169,19 @@ fn a_broken_configuration_leaves_the_running_one_in_force() {
     fs::write(stand.config(), good.replace("sources:", "surces:")).unwrap();
     stand.daemon().signal(SIGHUP);
     stand.until("it says why", |stand| stand.says("did you mean `sources`?") == 1);
-    assert_eq!(stand.says("the old one stays in force"), 1);
+    stand.until("it says what holds", |stand| {
+        stand.says("1 error: the running configuration stays; `portcullis check` shows them") == 1
+    });
+    assert_eq!(stand.says("2 | surces:"), 0, "syslog would cut the cited lines");
     stand.fail(ATTACKER, 5);
     stand.until("it goes on", |stand| stand.has(ATTACKER));
     let socket = stand.file("run/control.sock").display().to_string();
     let reload = run(Command::new(PROGRAM).args(["reload", "--socket", &socket]), "");
     assert!(reload.code == 78 && reload.err.contains("did you mean `sources`?"), "{reload:?}");
+    assert!(
+        reload.err.contains("the running configuration stays, since the new one has 1 error\n"),
+        "{reload:?}"
+    );
     fs::write(stand.config(), good).unwrap();
     stand.daemon().signal(SIGHUP);
     stand.until("it is reloaded", |stand| stand.says("reloaded: ") == 1);
