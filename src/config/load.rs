@@ -104,11 +104,13 @@ impl Loaded {
         sets
     }
 
-    /// Adds what was found in the configuration later. The built-in one has no faults.
+    /// Adds what was found in the configuration later.
     pub fn diagnose(&mut self, faults: &[SettingFault]) {
-        if let Some(file) = &self.config_file {
-            self.diagnostics.extend(faults.iter().map(|fault| file.diagnose(fault)));
-        }
+        let told = faults.iter().map(|fault| match &self.config_file {
+            Some(file) => file.diagnose(fault),
+            None => Diagnostic::whole(&paths::config_file(), fault.severity, fault.text.clone()),
+        });
+        self.diagnostics.extend(told);
     }
 
     fn read_config(&mut self, file: Option<&Path>, trust: FileTrust) {

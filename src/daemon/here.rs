@@ -27,6 +27,19 @@ pub(super) fn faults(config: &Config) -> Vec<SettingFault> {
     faults.into_iter().flatten().collect()
 }
 
+/// A directory that is gone, as before its file system is mounted, must not switch off the rule sets in force from it.
+/// Whoever wants that empties it.
+pub(super) fn vanished(config: &Config, in_force: &[String]) -> Option<SettingFault> {
+    let text = format!(
+        "there is no directory {}, but rule sets in force are from such a directory ({}): bring it back, or leave an \
+         empty one there to do without them",
+        config.rules_dir.display(),
+        in_force.join(", ")
+    );
+    let is_gone = !in_force.is_empty() && !config.rules_dir.is_dir();
+    is_gone.then(|| SettingFault::error(keys(&["rules_dir"]), text))
+}
+
 fn unknown_group(config: &Config) -> Option<SettingFault> {
     let name = config.control.group.as_deref()?;
     // Where the system cannot say, the start will: a directory service may be away for now.

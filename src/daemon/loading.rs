@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::core::{Daemon, now};
 use super::event::Event;
+use super::own;
 use super::report::{self, count};
 use super::setup::{Refused, Setup};
-use super::{own, start};
 use crate::address::Prefix;
 use crate::config::{Allow, Config, Control};
 use crate::control::reply::Reloaded;
@@ -88,8 +88,9 @@ impl Daemon {
     fn load(&mut self, askers: Vec<Answering>) {
         let (file, sender, dry_run) =
             (self.options.config.clone(), self.sender.clone(), self.options.dry_run);
+        let own_sets = self.setup.own.clone();
         let read = move || {
-            let setup = start::load(file.as_deref(), dry_run);
+            let setup = Setup::load_to_run(file.as_deref(), dry_run, &own_sets);
             let allow = setup.as_ref().ok().filter(|_| !dry_run).map(|setup| &setup.config.allow);
             let own = allow.map(own::prefixes).unwrap_or_default();
             // At the end nobody listens any more.

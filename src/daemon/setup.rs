@@ -22,6 +22,8 @@ pub struct Setup {
     pub file: Option<PathBuf>,
     /// The rule sets in force, with their numbers.
     pub sets: Vec<ResolvedSet>,
+    /// The names of those among them that are the operator's own.
+    pub(super) own: Vec<String>,
     /// Warnings; there are no errors.
     pub warnings: Diagnostics,
     /// The zone of stamps that have none, and of times that are printed.
@@ -47,10 +49,15 @@ impl Setup {
         Self::compile(config::load(file, &SHIPPED, FileTrust::of_this_user()))
     }
 
-    /// The same for the daemon itself, which also needs what the configuration names on this machine.
-    pub(super) fn load_here(file: Option<&Path>) -> Result<Self, Refused> {
+    /// The same for the daemon itself, which also needs what the configuration names on this machine, unless it is a dry
+    /// run; `own` are the operator's rule sets that are in force before a reload.
+    pub(super) fn load_to_run(file: Option<&Path>, dry_run: bool, own: &[String]) -> Result<Self, Refused> {
         let mut loaded = config::load(file, &SHIPPED, FileTrust::of_this_user());
-        look_here(&mut loaded);
+        if !dry_run {
+            look_here(&mut loaded);
+        }
+        let vanished = here::vanished(&loaded.config, own);
+        loaded.diagnose(vanished.as_slice());
         Self::compile(loaded)
     }
 
@@ -73,8 +80,10 @@ impl Setup {
             return Err(Refused(loaded.diagnostics));
         }
         let file = loaded.file().map(Path::to_owned);
+        let own = sets.iter().filter(|set| loaded.rules[set.origin].custom);
+        let own = own.map(|set| set.set.name.clone()).collect();
         let (zone, now) = (TimeZone::system(), Timestamp::now().into());
-        Ok(Self { config: loaded.config, file, sets, warnings: loaded.diagnostics, zone, now, compiled })
+        Ok(Self { config: loaded.config, file, sets, own, warnings: loaded.diagnostics, zone, now, compiled })
     }
 
     /// What the rule sets look for; the compiled sets move into it.

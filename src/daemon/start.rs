@@ -1,7 +1,6 @@
 //! Starting and ending the daemon: what it takes, in which order, and what is left behind.
 
 use std::io;
-use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
@@ -61,7 +60,7 @@ pub enum NoStart {
 /// # Errors
 /// When it cannot start; once it runs, it goes on whatever happens.
 pub fn run(options: RunOptions) -> Result<(), NoStart> {
-    let setup = load(options.config.as_deref(), options.dry_run)?;
+    let setup = Setup::load_to_run(options.config.as_deref(), options.dry_run, &[])?;
     logger::start(setup.log_to(options.dry_run), setup.config.log.level);
     report::diagnostics(&setup.warnings);
     let (sender, events) = sync_channel(QUEUE);
@@ -83,11 +82,6 @@ fn first_words(daemon: &Daemon) -> String {
     let sources = count(daemon.follower.sources() as u64, "source");
     let nobody = if daemon.firewall.blocks_nobody() { ", which blocks nobody" } else { "" };
     format!("started: {sets}, {sources}, firewall {}{nobody}", daemon.firewall.status().backend)
-}
-
-/// A dry run needs nothing of this machine.
-pub(super) fn load(file: Option<&Path>, dry_run: bool) -> Result<Setup, Refused> {
-    if dry_run { Setup::load(file) } else { Setup::load_here(file) }
 }
 
 /// Puts the parts together, with what an earlier run left behind.

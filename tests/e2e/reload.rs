@@ -79,3 +79,33 @@ fn whoever_asks_during_a_reload_gets_another_one() {
     rewrite(&stand, "surces:", "sources:");
     assert_eq!(stand.cli(&["reload"]).code, 0);
 }
+
+#[test]
+fn a_directory_of_rules_that_is_gone_switches_no_rule_set_off() {
+    let mut stand = Stand::pf();
+    let rules = stand.file("rules");
+    fs::create_dir(&rules).unwrap();
+    let own = "{version: 1, name: own, about: x, program: own, evidence: handshake, rules: [{id: a, pattern: '^from <ADDR>$', means: x}]}";
+    fs::write(rules.join("own.yaml"), own).unwrap();
+    stand.start();
+    fs::rename(&rules, stand.file("elsewhere")).unwrap();
+    let refused = stand.cli(&["reload"]);
+    assert!(
+        refused.code == 78 && refused.err.contains(":3:12: error: there is no directory "),
+        "{refused:?}"
+    );
+    assert!(refused.err.contains("(own)"), "{refused:?}");
+    assert!(stand.cli(&["status"]).out.contains("own "), "it stays in force");
+    fs::create_dir(&rules).unwrap();
+    let reloaded = stand.cli(&["reload"]);
+    assert!(reloaded.code == 0 && reloaded.out.contains("rule sets freebsd-tcp, sshd;"), "{reloaded:?}");
+}
+
+#[test]
+fn a_reload_is_refused_for_what_the_next_start_would_fail_at() {
+    let mut stand = Stand::pf();
+    stand.start();
+    rewrite(&stand, "control: {", "control: {group: no-such-group, ");
+    let refused = stand.cli(&["reload"]);
+    assert!(refused.code == 78 && refused.err.contains("there is no group `no-such-group`"), "{refused:?}");
+}
