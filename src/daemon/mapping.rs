@@ -1,11 +1,12 @@
 //! What the configuration says, in the words of the parts that do it.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::address::Prefix;
 use crate::config::{self, Config};
 use crate::engine::{Offender, Settings, SpoofCaps, TrustPolicy};
-use crate::{firewall, follow};
+use crate::{files, firewall, follow};
 
 /// The firewall's settings; `dry_run` wins over the configured backend.
 pub(super) fn firewall(config: &Config, dry_run: bool) -> firewall::Settings {
@@ -57,6 +58,17 @@ pub(super) fn sources(config: &Config, files: &[PathBuf]) -> Vec<follow::Source>
         ..follow::Source::argument(&source.path)
     };
     config.sources.iter().map(source).collect()
+}
+
+/// The same files without those that were named before, under whatever name: their lines would count twice.
+pub(super) fn distinct(files: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut seen = HashSet::new();
+    let identity = |path: &PathBuf| match path.metadata() {
+        Ok(about) if path.as_os_str() != "-" => Ok(files::identity(&about)),
+        // Standard input, or what may appear later.
+        _ => Err(path.clone()),
+    };
+    files.into_iter().filter(|path| seen.insert(identity(path))).collect()
 }
 
 /// How many files these sources may be: a pattern may match any number.

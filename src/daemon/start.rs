@@ -59,7 +59,8 @@ pub enum NoStart {
 ///
 /// # Errors
 /// When it cannot start; once it runs, it goes on whatever happens.
-pub fn run(options: RunOptions) -> Result<(), NoStart> {
+pub fn run(mut options: RunOptions) -> Result<(), NoStart> {
+    options.files = mapping::distinct(options.files);
     let setup = Setup::load_to_run(options.config.as_deref(), options.dry_run, &[])?;
     logger::start(setup.log_to(options.dry_run), setup.config.log.level);
     report::diagnostics(&setup.warnings);

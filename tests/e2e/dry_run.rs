@@ -38,6 +38,20 @@ fn a_dry_run_shows_the_whole_job_to_an_ordinary_user() {
 }
 
 #[test]
+fn a_dry_run_counts_a_file_once_however_often_it_is_named() {
+    let stand = Stand::pf();
+    let (log, link) = (stand.file("auth.log"), stand.file("link.log"));
+    std::os::unix::fs::symlink(&log, &link).unwrap();
+    stand.fail(ATTACKER, 3);
+    stand.fail("198.18.0.1", 5);
+    let files = [&log, &log, &link];
+    let daemon = Running::start(as_nobody().args(["run", "--dry-run"]).args(files).stdout(Stdio::null()));
+    let told = || format!("{:#?}", daemon.said());
+    until("it is read", || daemon.says("would ban 198.18.0.1 for 1h: 5 offences") == 1, told);
+    assert_eq!((daemon.says("2 rule sets, 1 source,"), daemon.says(ATTACKER)), (1, 0), "{}", told());
+}
+
+#[test]
 fn a_dry_run_on_standard_input_ends_with_it() {
     let lines: String = (0..5).map(|_| failure(ATTACKER) + "\n").collect();
     let ended = run(as_nobody().args(["run", "--dry-run", "-"]), &lines);
