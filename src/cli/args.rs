@@ -210,7 +210,7 @@ pub(super) struct Ban {
 pub(super) struct Unban {
     #[command(flatten)]
     pub(super) ask: Ask,
-    /// Addresses and networks: every ban inside ends; - reads them from standard input
+    /// Addresses and networks: every ban inside ends, and every wider ban around; - reads them from standard input
     #[arg(value_name = "ADDR|CIDR", required_unless_present = "all")]
     pub(super) prefixes: Vec<String>,
     /// Everybody

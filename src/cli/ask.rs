@@ -138,6 +138,7 @@ fn length(span: Option<&str>) -> Result<Length, Failure> {
 
 pub(super) fn unban(arguments: &Unban, out: &mut dyn Write) -> Result<Exit, Failure> {
     let whom = if arguments.all { Whom::All } else { Whom::Prefixes(prefixes::all(&arguments.prefixes)?) };
+    let asked = whom.prefixes();
     let unbanned = if arguments.offline {
         crate::daemon::unban_offline(arguments.ask.config.config.as_deref(), &whom)?
     } else {
@@ -149,7 +150,7 @@ pub(super) fn unban(arguments: &Unban, out: &mut dyn Write) -> Result<Exit, Fail
     if arguments.ask.json {
         writeln!(out, "{}", json!(unbanned))?;
     } else {
-        super::told::unbanned(out, &unbanned, arguments.offline)?;
+        super::told::unbanned(out, &unbanned, &asked, arguments.offline)?;
     }
     Ok(if unbanned.unbanned.is_empty() { Exit::Nothing } else { kept(&unbanned.kept) })
 }

@@ -161,13 +161,36 @@ pub(super) fn banned(out: &mut dyn Write, banned: &Banned) -> io::Result<()> {
     effects(out, &banned.kept, &banned.firewall, false)
 }
 
-pub(super) fn unbanned(out: &mut dyn Write, unbanned: &Unbanned, offline: bool) -> io::Result<()> {
-    listed(out, &unbanned.unbanned, "no longer banned, counters reset")?;
+/// `asked` is sorted.
+pub(super) fn unbanned(
+    out: &mut dyn Write,
+    unbanned: &Unbanned,
+    asked: &[address::Prefix],
+    offline: bool,
+) -> io::Result<()> {
+    let (wider, others): (Vec<_>, Vec<_>) =
+        unbanned.unbanned.iter().copied().partition(|freed| held(freed, asked).is_some());
+    listed(out, &others, "no longer banned, counters reset")?;
+    wider.iter().try_for_each(|freed| {
+        let held = held(freed, asked).map(address::display).unwrap_or_default();
+        let freed = address::display(freed);
+        writeln!(
+            out,
+            "{freed}: no longer banned, counters reset; the whole ban was ended, since it held {held}"
+        )
+    })?;
     listed(out, &unbanned.not_banned, "was not banned; counters reset")?;
     if unbanned.unbanned.is_empty() && unbanned.not_banned.is_empty() {
         writeln!(out, "Nobody was banned.")?;
     }
     effects(out, &unbanned.kept, &unbanned.firewall, offline)
+}
+
+/// What was asked for and was banned by this wider ban only.
+fn held<'a>(freed: &address::Prefix, asked: &'a [address::Prefix]) -> Option<&'a address::Prefix> {
+    // Whatever lies inside a network is sorted right behind it.
+    let first = asked.get(asked.partition_point(|prefix| prefix < freed))?;
+    (first != freed && freed.contains(first)).then_some(first)
 }
 
 fn listed(out: &mut dyn Write, prefixes: &[address::Prefix], what: &str) -> io::Result<()> {
