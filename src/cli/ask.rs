@@ -1,7 +1,7 @@
 //! The commands that ask the running daemon: `status`, `bans`, `why`, `ban`, `unban`, `reload`.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 
@@ -9,38 +9,37 @@ use super::args::{Ask, Ban, Unban, Why};
 use super::exit::{Exit, Failure, complain};
 use super::prefixes;
 use super::text::printable_path;
-use crate::config::{self, FileTrust, paths};
+use crate::config::{self, Config, FileTrust};
 use crate::control::reply::Kept;
 use crate::control::{self, Answer, Client, FailureKind, Length, Request, Unban as Whom};
-use crate::daemon::Refused;
+use crate::daemon::{self, Refused};
 
 /// Asks the daemon that the arguments lead to.
 fn ask(to: &Ask, request: &Request) -> Result<Answer, Failure> {
-    let (socket, refused) = match &to.socket {
-        Some(socket) => (socket.clone(), None),
-        None => configured(to.config.config.as_deref())?,
-    };
-    let answer = Client::connect(&socket).and_then(|client| client.ask(request));
-    match (answer, refused) {
+    if let Some(socket) = &to.socket {
+        return Ok(Client::connect(socket).and_then(|client| client.ask(request))?);
+    }
+    let (config, refused) = configured(to.config.config.as_deref())?;
+    match (daemon::ask(&config, request), refused) {
         // Nobody is there: the errors may be why.
         (Err(failure), Some(refused)) if failure.kind() == FailureKind::NotRunning => Err(refused.into()),
         (answer, _) => answer.map_err(Failure::from),
     }
 }
 
-/// The socket that the configuration names. A configuration with errors stops nobody who can do without it: the daemon
-/// that is to be asked runs with an earlier one.
-fn configured(file: Option<&Path>) -> Result<(PathBuf, Option<Refused>), Failure> {
+/// The configuration, for the socket that it names. One with errors stops nobody who can do without it: the
+/// daemon that is to be asked runs with an earlier one.
+fn configured(file: Option<&Path>) -> Result<(Config, Option<Refused>), Failure> {
     let loaded = config::load_settings(file, FileTrust::Advised);
-    let (socket, refused) = (loaded.config.control.socket, Refused(loaded.diagnostics));
+    let (config, refused) = (loaded.config, Refused(loaded.diagnostics));
     match file {
-        _ if !refused.0.has_errors() => Ok((socket, None)),
-        None => Ok((paths::socket(), None)),
+        _ if !refused.0.has_errors() => Ok((config, None)),
+        None => Ok((Config::default(), None)),
         Some(file) if !file.is_file() => Err(refused.into()),
         Some(file) => {
-            let (file, named) = (printable_path(file), printable_path(&socket));
+            let (file, named) = (printable_path(file), printable_path(&config.control.socket));
             complain(&format!("{file} has errors; asking the daemon at {named}"));
-            Ok((socket, Some(refused)))
+            Ok((config, Some(refused)))
         }
     }
 }
@@ -140,7 +139,7 @@ pub(super) fn unban(arguments: &Unban, out: &mut dyn Write) -> Result<Exit, Fail
     let whom = if arguments.all { Whom::All } else { Whom::Prefixes(prefixes::all(&arguments.prefixes)?) };
     let asked = whom.prefixes();
     let unbanned = if arguments.offline {
-        crate::daemon::unban_offline(arguments.ask.config.config.as_deref(), &whom)?
+        daemon::unban_offline(arguments.ask.config.config.as_deref(), &whom)?
     } else {
         match ask(&arguments.ask, &Request::Unban(whom))? {
             Answer::Unbanned(unbanned) => unbanned,

@@ -1,6 +1,7 @@
 //! The command line's end: connects, asks, and says in a sentence what went wrong.
 
 use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,6 +37,25 @@ pub enum Failure {
     /// There is a socket and nobody who listens.
     #[error("the daemon does not run: it left {0} behind and nobody listens there; start it with `{START}`")]
     Dead(PathBuf),
+    /// There is something else.
+    #[error("{path} is {what}, not a socket: name the one of `control: {{socket: PATH}}`")]
+    NoSocket {
+        /// What was named.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// Nobody listens, but the daemon has its database.
+    #[error(
+        "the daemon runs (pid {pid}), but nobody listens at {path}: it is starting, or its socket was removed; if this \
+         stays, restart it with `{RESTART}`"
+    )]
+    Unreachable {
+        /// Where its socket should be.
+        path: PathBuf,
+        /// The daemon.
+        pid: u32,
+    },
     /// The file system does not let us.
     #[error(
         "you may not use {0}: root and the daemon's own user may, and members of the group that `control: {{group: NAME}}` \
@@ -106,13 +126,28 @@ impl Failure {
     /// What kind of failure it is.
     pub fn kind(&self) -> FailureKind {
         match self {
-            Self::Nothing(_) | Self::Dead(_) | Self::NoAnswer(_) => FailureKind::NotRunning,
+            Self::Nothing(_)
+            | Self::Dead(_)
+            | Self::NoAnswer(_)
+            | Self::NoSocket { .. }
+            | Self::Unreachable { .. } => FailureKind::NotRunning,
             Self::Denied(_) => FailureKind::NoPermission,
             Self::Silent(..) => FailureKind::Busy,
             Self::Broken { .. } | Self::Version { .. } | Self::Stranger { .. } | Self::Unexpected => {
                 FailureKind::Protocol
             }
             Self::Refused(refusal) => refusal.code.into(),
+        }
+    }
+}
+
+impl Failure {
+    /// The same, now that the daemon is known to run.
+    #[must_use]
+    pub fn though_it_runs(self, pid: u32) -> Self {
+        match self {
+            Self::Nothing(path) | Self::Dead(path) => Self::Unreachable { path, pid },
+            other => other,
         }
     }
 }
@@ -206,17 +241,28 @@ fn closed(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }
 
+/// Linux says the same of a dead socket and of a file, so it is looked at.
 fn not_connected(path: &Path, errno: Errno) -> Failure {
+    if let Some(what) = other_than_a_socket(path) {
+        return Failure::NoSocket { path: path.to_owned(), what };
+    }
     let path = path.to_owned();
     match errno {
         Errno::ENOENT | Errno::ENOTDIR => Failure::Nothing(path),
         Errno::ECONNREFUSED => Failure::Dead(path),
         Errno::EACCES | Errno::EPERM => Failure::Denied(path),
         Errno::EAGAIN => Failure::Silent(path, CONNECT),
-        Errno::EPROTOTYPE | Errno::ENOTSOCK => {
-            Failure::Stranger { path, what: "it is a socket of another kind".to_owned() }
-        }
+        Errno::EPROTOTYPE => Failure::Stranger { path, what: "it is a socket of another kind".to_owned() },
         errno => Failure::Broken { path, error: errno.into() },
+    }
+}
+
+fn other_than_a_socket(path: &Path) -> Option<&'static str> {
+    let kind = path.metadata().ok()?.file_type();
+    match (kind.is_socket(), kind.is_dir()) {
+        (true, _) => None,
+        (_, true) => Some("a directory"),
+        _ => Some("a file"),
     }
 }
 
@@ -260,6 +306,14 @@ mod tests {
             FailureKind::NotRunning,
             "there is nothing at /",
         );
+        assert_failure(
+            &Client::connect(dir.path()).unwrap_err(),
+            FailureKind::NotRunning,
+            " is a directory, not a socket",
+        );
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        let failure = Client::connect(&dir.path().join("file")).unwrap_err();
+        assert_failure(&failure, FailureKind::NotRunning, "/file is a file, not a socket");
         let dead = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
         bind(dead.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
         assert_failure(&Client::connect(&path).unwrap_err(), FailureKind::NotRunning, "nobody listens there");

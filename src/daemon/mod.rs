@@ -8,12 +8,14 @@
 //! gate                     the firewall in force, and the tables that a reload replaced
 //! persist, evidence        what is kept, by a thread of its own
 //! requests, status, tell   what is asked at the control socket
+//! asking                   whoever asks there
 //! unearned                 bans by hand, and those found in the table
 //! loading, reload, start, offline   beginnings and ends
 //! doctor                   is all as it should be?
 //! logger, report, tally    what is said and counted
 //! ```
 
+mod asking;
 mod core;
 pub mod doctor;
 mod event;
@@ -40,6 +42,7 @@ mod tell;
 mod unearned;
 
 pub use self::core::RunOptions;
+pub use asking::ask;
 pub use offline::{NotDone, unban_offline};
 pub(crate) use report::count;
 pub use setup::{Refused, Setup, look_here};

@@ -5,6 +5,10 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+
 use super::error::StoreError;
 use super::inspect;
 use crate::files::{self, directory_of, suffixed};
@@ -40,6 +44,16 @@ impl Lock {
             Err(error) if !error.is_temporary() => Err(error),
             _ => Ok(lock),
         }
+    }
+
+    /// The process that has the database at `path`, where it can be known: for those who found nobody at the socket.
+    pub fn holder(path: &Path) -> Option<u32> {
+        let mut file = File::open(suffixed(&resolved(path).ok()?, ".lock")).ok()?;
+        let pid = owner(&mut file)?;
+        // Locked to try it, the file would stop a daemon that is just starting; so only where its owner lives.
+        let lives = kill(Pid::from_raw(i32::try_from(pid).ok()?), None) != Err(Errno::ESRCH);
+        let is_held = lives && matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+        is_held.then_some(pid)
     }
 
     /// The database this is the lock of, symbolic links resolved.
@@ -131,7 +145,9 @@ mod tests {
         let pid = std::process::id();
         assert!(matches!(&error, StoreError::Held { pid: Some(found), .. } if *found == pid), "{error}");
         assert!(error.to_string().contains(&format!("the daemon runs (pid {pid})")), "{error}");
+        assert_eq!(Lock::holder(&path), Some(pid));
         drop(held);
+        assert_eq!(Lock::holder(&path), None, "it is signed still");
         assert!(Lock::acquire(&path).is_ok());
     }
 

@@ -110,3 +110,30 @@ fn status_says_when_the_table_was_compared_and_from_which_file_the_configuration
     assert!((earliest..=Timestamp::now()).contains(&compared), "{status}");
     assert_eq!(status["config"], stand.config().display().to_string());
 }
+
+#[test]
+fn a_daemon_whose_socket_was_removed_is_said_to_run() {
+    let mut stand = Stand::pf();
+    stand.start();
+    let pid = stand.status()["pid"].to_string();
+    fs::remove_file(stand.file("run/control.sock")).unwrap();
+    let status = stand.cli(&["status"]);
+    assert!(
+        status.code == 69 && status.err.contains(&format!("the daemon runs (pid {pid}), but ")),
+        "{status:?}"
+    );
+    assert!(status.err.contains("restart it with"), "{status:?}");
+    let doctor = stand.cli(&["doctor"]).out;
+    assert!(doctor.contains(&format!("the daemon runs (pid {pid}), but ")), "{doctor}");
+    stand.stop(nix::sys::signal::Signal::SIGTERM);
+    assert!(stand.cli(&["status"]).err.contains("the daemon does not run"));
+}
+
+#[test]
+fn what_is_named_as_a_socket_and_is_none_is_called_what_it_is() {
+    let stand = Stand::pf();
+    for (name, what) in [("auth.log", "is a file, not a socket"), ("run", "is a directory, not a socket")] {
+        let ended = run(Command::new(PROGRAM).args(["status", "--socket"]).arg(stand.file(name)), "");
+        assert!(ended.code == 69 && ended.err.contains(what), "{ended:?}");
+    }
+}

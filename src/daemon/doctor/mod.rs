@@ -17,8 +17,9 @@ use std::time::{Duration, SystemTime};
 pub use self::finding::{Finding, Grade};
 
 use super::setup::{Refused, Setup};
-use super::{mapping, own};
+use super::{asking, mapping, own};
 use crate::address;
+use crate::config::Config;
 use crate::control::reply::{Status, Why};
 use crate::control::{Answer, Client, Failure, Request};
 use crate::firewall::runner::Tool;
@@ -70,7 +71,7 @@ pub fn examine(file: Option<&Path>, at: &Surroundings) -> Result<Vec<Finding>, R
         findings.extend(logs::findings(source, SystemTime::now()));
     }
     findings.extend(system(&setup, at));
-    let status = status(&config.control.socket);
+    let status = status(config);
     findings.extend(running::findings(&status));
     findings.push(lockout(&setup, at));
     findings.push(running::directory(&config.state, "the database"));
@@ -93,8 +94,8 @@ fn system(setup: &Setup, at: &Surroundings) -> Vec<Finding> {
     findings
 }
 
-fn status(socket: &Path) -> Result<Status, Failure> {
-    match Client::connect(socket)?.ask(&Request::Status)? {
+fn status(config: &Config) -> Result<Status, Failure> {
+    match asking::ask(config, &Request::Status)? {
         Answer::Status(status) => Ok(*status),
         _ => Err(Failure::Unexpected),
     }

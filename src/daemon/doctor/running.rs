@@ -15,18 +15,20 @@ const FILES: &str = "files";
 /// Judges the daemon's answer to `status`.
 pub(super) fn findings(answer: &Result<Status, Failure>) -> Vec<Finding> {
     let start = "`service portcullis start`, or `systemctl start portcullis`";
+    let restart = "`service portcullis restart`, or `systemctl restart portcullis`";
     match answer {
+        Err(failure @ Failure::Unreachable { .. }) => {
+            vec![Finding::problem(DAEMON, failure.to_string(), restart)]
+        }
         Err(failure) if failure.kind() == FailureKind::NotRunning => {
             vec![Finding::problem(DAEMON, "the daemon does not run: nobody is being banned", start)]
         }
         Err(failure) if failure.kind() == FailureKind::NoPermission => {
             vec![Finding::note(DAEMON, format!("the daemon cannot be asked: {failure}"), "run it as root")]
         }
-        Err(failure) => vec![Finding::problem(
-            DAEMON,
-            format!("the daemon cannot be asked: {failure}"),
-            "`service portcullis restart`",
-        )],
+        Err(failure) => {
+            vec![Finding::problem(DAEMON, format!("the daemon cannot be asked: {failure}"), restart)]
+        }
         Ok(status) => told(status),
     }
 }
