@@ -126,6 +126,7 @@ impl From<NotDone> for Failure {
         match not_done {
             NotDone::Config(refused) => refused.into(),
             NotDone::Store(error) => Self::new(store_exit(&error), error.to_string()),
+            elsewhere @ NotDone::Elsewhere { .. } => Self::new(Exit::Temporary, elsewhere.to_string()),
         }
     }
 }

@@ -104,6 +104,12 @@ impl Listener {
         Ok(Self { place, socket: fd.into(), access })
     }
 
+    /// Whether a daemon has the socket at `path`, whether it listens there or not.
+    pub fn is_taken(path: &Path) -> bool {
+        File::open(beside(path))
+            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.place.path
@@ -210,7 +216,9 @@ mod tests {
         let path = dir.path().join("control.sock");
         let listener = Listener::bind(&path, access()).unwrap();
         assert_eq!((listener.path(), mode(&path)), (path.as_path(), 0o600));
+        assert!(Listener::is_taken(&path));
         drop(listener);
+        assert!(!Listener::is_taken(&path));
         assert!(!path.exists());
         let group = nix::unistd::getegid().as_raw();
         let listener = Listener::bind(&path, Access::of_this_process(Some(group))).unwrap();

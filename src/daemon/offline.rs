@@ -1,6 +1,6 @@
 //! `unban --offline`: the database and the table directly, when the daemon is down.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -8,11 +8,11 @@ use super::core::now;
 use super::setup::{Refused, Setup};
 use super::{mapping, requests, start};
 use crate::address::Prefix;
-use crate::control::Unban;
 use crate::control::reply::{Effect, Unbanned};
+use crate::control::{Listener, Unban};
 use crate::engine::Engine;
 use crate::firewall::{self, Backend, Change};
-use crate::store::{Batch, StoreError};
+use crate::store::{Batch, Lock, Store, StoreError};
 
 /// Why nothing was done; a sentence for the operator.
 #[derive(Debug, Error)]
@@ -23,6 +23,17 @@ pub enum NotDone {
     /// The database cannot be used, as when the daemon runs and has it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The daemon runs with another database.
+    #[error(
+        "nothing was done: a daemon has the control socket {socket}, but not the database {state}, as when `state` was \
+         changed since it started; ask it without --offline, or stop it first"
+    )]
+    Elsewhere {
+        /// The daemon's socket.
+        socket: PathBuf,
+        /// What is configured now.
+        state: PathBuf,
+    },
 }
 
 /// Ends bans in the database and takes them out of the table.
@@ -31,7 +42,7 @@ pub enum NotDone {
 /// When the configuration or the database cannot be used; what the firewall says is in the answer.
 pub fn unban_offline(file: Option<&Path>, whom: &Unban) -> Result<Unbanned, NotDone> {
     let setup = Setup::load(file)?;
-    let mut store = start::open_store(&setup)?;
+    let mut store = take_store(&setup)?;
     let mut engine = Engine::new(mapping::engine(&setup.config, 1), setup.policies());
     let now = now();
     store.load(now, |row| engine.restore(row))?;
@@ -40,6 +51,16 @@ pub fn unban_offline(file: Option<&Path>, whom: &Unban) -> Result<Unbanned, NotD
     answer.kept.stored = true;
     answer.firewall = effect(&setup, &answer.unbanned);
     Ok(answer)
+}
+
+/// Whoever has the lock of this database and not that of the socket may still not be alone with the table.
+fn take_store(setup: &Setup) -> Result<Store, NotDone> {
+    let lock = Lock::acquire(&setup.config.state)?;
+    let socket = &setup.config.control.socket;
+    if Listener::is_taken(socket) {
+        return Err(NotDone::Elsewhere { socket: socket.clone(), state: setup.config.state.clone() });
+    }
+    Ok(Store::open(lock, start::keep(setup), now())?)
 }
 
 fn effect(setup: &Setup, freed: &[Prefix]) -> Effect {

@@ -137,3 +137,16 @@ fn what_is_named_as_a_socket_and_is_none_is_called_what_it_is() {
         assert!(ended.code == 69 && ended.err.contains(what), "{ended:?}");
     }
 }
+
+#[test]
+fn unban_offline_does_not_work_on_another_database_beside_a_running_daemon() {
+    let mut stand = Stand::pf();
+    stand.start();
+    assert_eq!(stand.cli(&["ban", ATTACKER]).code, 0);
+    let text = fs::read_to_string(stand.config()).unwrap().replace("state.db", "other.db");
+    fs::write(stand.config(), text).unwrap();
+    let ended = stand.cli(&["unban", "--offline", ATTACKER]);
+    assert!(ended.code == 75 && ended.err.contains("`state` was changed since it started"), "{ended:?}");
+    assert!(stand.has(ATTACKER));
+    assert!(!stand.file("state/other.db").exists());
+}
