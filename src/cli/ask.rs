@@ -9,7 +9,7 @@ use super::args::{Ask, Ban, Unban, Why};
 use super::exit::{Exit, Failure, complain};
 use super::prefixes;
 use super::text::printable_path;
-use crate::config::{self, Config, FileTrust};
+use crate::config::{self, Config, FileTrust, LONGEST_SPAN};
 use crate::control::reply::Kept;
 use crate::control::{self, Answer, Client, FailureKind, Length, Request, Unban as Whom};
 use crate::daemon::{self, Refused};
@@ -128,8 +128,10 @@ fn length(span: Option<&str>) -> Result<Length, Failure> {
                 Failure::new(Exit::Usage, format!("`--for {span}`: {why}; write 1h, 4w or forever"))
             };
             let length = humantime::parse_duration(span).map_err(|error| wrong(&error.to_string()))?;
-            let ms =
-                u64::try_from(length.as_millis()).map_err(|_| wrong("that is longer than can be counted"))?;
+            if length > LONGEST_SPAN {
+                return Err(wrong("that is longer than a hundred years"));
+            }
+            let ms = u64::try_from(length.as_millis()).expect("a hundred years are far fewer milliseconds");
             if ms == 0 { Err(wrong("a ban of no length bans nobody")) } else { Ok(Length::For { ms }) }
         }
     }

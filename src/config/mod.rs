@@ -32,6 +32,7 @@ pub use config_file::ConfigFile;
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use document::Step;
 pub use load::{Loaded, LoadedRules, Shipped, load, load_settings};
+pub use reader::LONGEST_SPAN;
 pub use resolve::{Available, ResolvedSet, resolve};
 pub use rule_file::RuleFile;
 pub use sense::{SettingFault, keys};

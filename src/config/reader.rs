@@ -11,7 +11,7 @@ use super::yaml::{Node, NodeId, Value};
 use crate::rules::Severity;
 
 /// No setting lasts longer; a ban that shall not end is `forever`.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+pub const LONGEST_SPAN: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 const NEGATIVE: &str = "is a duration and cannot be negative";
 const QUOTED: &str = ": take the quotes away";
@@ -181,7 +181,7 @@ impl<'a> Item<'a> {
         }
         match humantime::parse_duration(text) {
             Ok(span) if span < Duration::from_secs(1) => self.none("must be more than zero: at least `1s`"),
-            Ok(span) if span > LONGEST => self.none("is longer than a hundred years"),
+            Ok(span) if span > LONGEST_SPAN => self.none("is longer than a hundred years"),
             Ok(span) => Some(span),
             Err(error) => self.none(format!("must be a duration such as `10m`, `1h` or `4w`: {error}")),
         }

@@ -1,5 +1,6 @@
 //! What is asked at the control socket, answered by the deciding thread.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel, sync_channel};
@@ -93,14 +94,20 @@ impl Daemon {
         }
         self.firewall.change(answer.banned.iter().copied().map(Change::Add));
         self.tallies.by_hand += answer.banned.len() as u64;
-        let length = report::length(since, until);
-        let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-        self.say(
-            &answer.banned,
-            &format!("{length} by hand (uid {}){reason}", peer.uid),
-            self.firewall.banned(),
-        );
+        self.say_banned(&answer, &report::length(since, until), reason, peer);
         Answer::Banned(answer)
+    }
+
+    /// A ban that ends later than asked for is not told of as if it ended then.
+    fn say_banned(&mut self, answer: &Banned, length: &str, reason: &str, peer: &Peer) {
+        let longer: Vec<Prefix> = answer.longer.iter().map(|longer| longer.prefix).collect();
+        let is_longer: HashSet<Prefix> = longer.iter().copied().collect();
+        let as_asked: Vec<Prefix> =
+            answer.banned.iter().copied().filter(|prefix| !is_longer.contains(prefix)).collect();
+        let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+        let by_hand = format!("{length} by hand (uid {}){reason}", peer.uid);
+        self.say(&as_asked, &by_hand, self.firewall.banned());
+        self.say(&longer, &format!("banned as before, which is longer than {by_hand}"), "left");
     }
 
     /// Gives a ban the operator's reason; where there is none, that of the ban that it prolongs.

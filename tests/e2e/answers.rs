@@ -33,6 +33,28 @@ fn a_shorter_ban_of_somebody_banned_says_the_real_end_and_keeps_the_new_reason()
 }
 
 #[test]
+fn the_log_does_not_say_of_a_longer_ban_that_it_became_a_shorter_one() {
+    let mut stand = Stand::pf();
+    stand.start();
+    assert_eq!(stand.cli(&["ban", "--for", "forever", ATTACKER]).code, 0);
+    assert_eq!(stand.cli(&["ban", "--for", "1h", ATTACKER, "198.18.0.1"]).code, 0);
+    let longer = "left 203.0.113.7 banned as before, which is longer than for 1h by hand (uid 0)";
+    stand.until("the truth is told", |stand| stand.says(longer) == 1);
+    stand.until("both are told", |stand| stand.says(" banned 198.18.0.1 for 1h by hand (uid 0)") == 1);
+    assert_eq!(stand.says(" banned 203.0.113.7 for 1h"), 0, "{:#?}", stand.daemon().said());
+}
+
+#[test]
+fn a_ban_by_hand_is_no_longer_than_one_of_the_configuration() {
+    let stand = Stand::pf();
+    stand.configure();
+    for span in ["101y", "100000y"] {
+        let ended = stand.cli(&["ban", "--for", span, ATTACKER]);
+        assert!(ended.code == 64 && ended.err.contains("longer than a hundred years"), "{ended:?}");
+    }
+}
+
+#[test]
 fn a_bad_reason_is_wrong_usage_also_without_a_daemon() {
     let stand = Stand::pf();
     stand.configure();
