@@ -26,6 +26,9 @@ pub(super) fn all(named: &[String]) -> Result<Vec<Prefix>, Failure> {
     if !wrong.is_empty() {
         return Err(Failure::new(Exit::Usage, told(&wrong)));
     }
+    if prefixes.is_empty() {
+        return Err(Failure::new(Exit::Usage, "no address was given: there is none on standard input"));
+    }
     prefixes.sort_unstable();
     prefixes.dedup();
     Ok(prefixes)
@@ -43,18 +46,24 @@ fn told(wrong: &[String]) -> String {
 }
 
 fn list(input: impl BufRead, prefixes: &mut Vec<Prefix>, wrong: &mut Vec<String>) -> Result<(), Failure> {
-    for (number, line) in input.lines().enumerate() {
+    for (line, number) in input.split(b'\n').zip(1..) {
         let line = line.map_err(|error| Failure::new(Exit::Io, format!("standard input: {error}")))?;
+        let line = str::from_utf8(&line).map_err(|_| not_utf8(number))?;
         let text = line.split('#').next().unwrap_or_default().trim();
         if text.is_empty() {
             continue;
         }
         match address::parse_prefix(text) {
             Ok(prefix) => prefixes.push(prefix),
-            Err(error) => wrong.push(format!("line {}: {error}", number + 1)),
+            Err(error) => wrong.push(format!("line {number}: {error}")),
         }
     }
     Ok(())
+}
+
+fn not_utf8(line: u64) -> Failure {
+    let text = format!("standard input, line {line}: this is not UTF-8; nothing was done");
+    Failure::new(Exit::Data, text)
 }
 
 #[cfg(test)]
@@ -69,6 +78,13 @@ mod tests {
         assert_eq!(prefixes.len(), 2);
         assert_eq!(wrong.len(), 1);
         assert!(wrong[0].starts_with("line 5: `14.160.0.0 /11`"), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_list_in_another_encoding_is_damaged_input_with_its_line() {
+        let input = &b"192.0.2.7\n192.0.2.8 # caf\xe9\n"[..];
+        let failure = list(input, &mut Vec::new(), &mut Vec::new()).unwrap_err();
+        assert!(failure.exit == Exit::Data && failure.text.contains("line 2: "), "{failure}");
     }
 
     #[test]
