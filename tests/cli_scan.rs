@@ -278,3 +278,9 @@ fn lines_of_others_count_as_lines_and_end_what_may_be_repeated() {
     let report = scan(&dir, &["auth.log"]);
     assert_eq!((&report["lines"], &report["offenders"][0]["offences"]), (&json!(10_003), &json!(2)));
 }
+
+#[test]
+fn a_number_that_is_none_is_asked_for_in_plain_words() {
+    let ran = Dir::new().portcullis(["scan", "--top", "x"]).run();
+    ran.assert(64, "write a whole number, such as 20");
+}

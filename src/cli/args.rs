@@ -93,8 +93,13 @@ pub(super) struct Scan {
     #[arg(long)]
     pub(super) json: bool,
     /// How many offenders to list
-    #[arg(long, value_name = "N", default_value_t = 20, conflicts_with = "json")]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = whole_number, conflicts_with = "json")]
     pub(super) top: usize,
+}
+
+/// The standard library's own words for it are for programmers.
+fn whole_number(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "write a whole number, such as 20".to_owned())
 }
 
 #[derive(Debug, Args)]

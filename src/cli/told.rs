@@ -23,6 +23,10 @@ pub(super) fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
     let c = &status.counters;
     writeln!(out, "\n{} active, {} since the start, {} ended", count(c.active, "ban"), c.bans, c.unbans)?;
     writeln!(out, "{} tracked, {} dropped for want of room", count(c.tracked, "offender"), c.evicted)?;
+    let too_long: u64 = status.sources.iter().map(|source| source.too_long).sum();
+    if too_long > 0 {
+        writeln!(out, "{} dropped, being too long", count(too_long, "line"))?;
+    }
     firewall(out, &status.firewall)?;
     status.problems.iter().try_for_each(|problem| writeln!(out, "Problem: {}", printable(problem.as_bytes())))
 }
@@ -234,15 +238,25 @@ pub(super) fn reloaded(out: &mut dyn Write, reloaded: &Reloaded) -> io::Result<(
 mod tests {
     use super::*;
 
+    fn told(answer: &Status) -> String {
+        let mut out = Vec::new();
+        status(&mut out, answer).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
     #[test]
     fn status_names_the_configuration_that_was_read() {
-        let told = |config: Option<&str>| {
-            let mut out = Vec::new();
-            let answer = Status { config: config.map(str::to_owned), ..Status::default() };
-            status(&mut out, &answer).unwrap();
-            String::from_utf8(out).unwrap()
-        };
+        let told =
+            |config: Option<&str>| told(&Status { config: config.map(str::to_owned), ..Status::default() });
         assert!(told(Some("/etc/p.yaml")).contains("Configuration: /etc/p.yaml, read"));
         assert!(told(None).contains("Configuration: the built-in defaults, read"));
+    }
+
+    #[test]
+    fn status_counts_lines_that_were_dropped() {
+        let sources = [2, 3].map(|too_long| Source { too_long, ..Source::default() });
+        let text = told(&Status { sources: sources.into(), ..Status::default() });
+        assert!(text.contains("\n5 lines dropped, being too long\n"), "{text}");
+        assert!(!told(&Status::default()).contains("too long"));
     }
 }

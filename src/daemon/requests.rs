@@ -14,7 +14,7 @@ use super::unearned::unearned;
 use crate::address::{self, Prefix};
 use crate::control::reply::{Banned, Effect, Kept, Longer, Spared, Unbanned, Why};
 use crate::control::{Accepted, Answer, Answering, Length, Peer, Reply, Request, Unban};
-use crate::engine::{self, Ban, Origin};
+use crate::engine::{self, Ban, Origin, Refusal};
 use crate::firewall::{self, Change};
 use crate::rules::BanLength;
 use crate::store::{BanRecord, StoreError};
@@ -89,7 +89,7 @@ impl Daemon {
                     answer.banned.push(offender);
                     answer.longer.extend(self.longer(offender, until));
                 }
-                Err(why) => answer.refused.push(Spared { prefix: offender, why: why.to_string() }),
+                Err(why) => answer.refused.push(spared(offender, &why)),
             }
         }
         self.firewall.change(answer.banned.iter().copied().map(Change::Add));
@@ -159,6 +159,11 @@ impl Daemon {
             self.persist.after(report::line(format!("{what} {} {how}", address::display(prefix))));
         }
     }
+}
+
+fn spared(prefix: Prefix, why: &Refusal) -> Spared {
+    let advice = if *why == Refusal::Allowed { "; `--force` bans it all the same" } else { "" };
+    Spared { prefix, why: format!("{why}{advice}") }
 }
 
 /// The answer without the firewall's part. Whoever frees all does not ask for anybody in particular.

@@ -1,6 +1,6 @@
 //! From the configuration to a guard that can be asked: the same for `scan`, `check` and the daemon.
 
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -18,7 +18,7 @@ use crate::time::Time;
 pub struct Setup {
     /// The configuration.
     pub config: Config,
-    /// The file that it was read from; `None` for the built-in defaults.
+    /// The file that it was read from, as an absolute path; `None` for the built-in defaults.
     pub file: Option<PathBuf>,
     /// The rule sets in force, with their numbers.
     pub sets: Vec<ResolvedSet>,
@@ -79,7 +79,7 @@ impl Setup {
         if loaded.diagnostics.has_errors() {
             return Err(Refused(loaded.diagnostics));
         }
-        let file = loaded.file().map(Path::to_owned);
+        let file = loaded.file().map(|file| path::absolute(file).unwrap_or_else(|_| file.to_owned()));
         let own = sets.iter().filter(|set| loaded.rules[set.origin].custom);
         let own = own.map(|set| set.set.name.clone()).collect();
         let (zone, now) = (TimeZone::system(), Timestamp::now().into());

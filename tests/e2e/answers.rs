@@ -6,7 +6,7 @@ use std::process::Command;
 use jiff::{Span, Timestamp};
 use nix::unistd::geteuid;
 
-use super::stand::{PROGRAM, Stand, run};
+use super::stand::{PROGRAM, Running, Stand, run};
 
 const ATTACKER: &str = "203.0.113.7";
 
@@ -51,6 +51,16 @@ fn a_ban_by_hand_is_no_longer_than_one_of_the_configuration() {
     for span in ["101y", "100000y"] {
         let ended = stand.cli(&["ban", "--for", span, ATTACKER]);
         assert!(ended.code == 64 && ended.err.contains("longer than a hundred years"), "{ended:?}");
+    }
+}
+
+#[test]
+fn an_empty_list_is_wrong_usage() {
+    let mut stand = Stand::pf();
+    stand.start();
+    for command in ["ban", "unban"] {
+        let ended = stand.cli_with(&[command, "-"], "# nobody\n\n");
+        assert!(ended.code == 64 && ended.err.contains("no address was given"), "{command}: {ended:?}");
     }
 }
 
@@ -131,6 +141,13 @@ fn status_says_when_the_table_was_compared_and_from_which_file_the_configuration
     let earliest = began.checked_sub(Span::new().seconds(1)).unwrap();
     assert!((earliest..=Timestamp::now()).contains(&compared), "{status}");
     assert_eq!(status["config"], stand.config().display().to_string());
+    stand.stop(nix::sys::signal::Signal::SIGTERM);
+    let relative = ["run", "-c", "portcullis.yaml"];
+    let _daemon = Running::start(Command::new(PROGRAM).args(relative).current_dir(stand.dir.path()));
+    stand.until("it is the same file by another name", |stand| {
+        let told = stand.cli(&["status", "--json"]).out;
+        told.contains(&format!("\"config\":\"{}\"", stand.config().display()))
+    });
 }
 
 #[test]

@@ -93,6 +93,7 @@ fn who_is_allowed_is_banned_by_nobody_but_with_force() {
     for prefix in ["198.51.100.7", "198.51.100.0/24"] {
         let refused = stand.cli(&["ban", prefix]);
         assert!(refused.code == 1 && refused.out.contains("not banned, since"), "{refused:?}");
+        assert!(refused.out.contains("`--force` bans it all the same"), "{refused:?}");
     }
     assert_eq!(stand.cli(&["ban", "127.0.0.1"]).code, 1);
     assert_eq!(stand.cli(&["ban", "--force", "127.0.0.1", "::/0"]).code, 1, "never, whoever insists");
