@@ -29,7 +29,7 @@ pub(super) struct Ledger {
 /// What a comparison found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Findings {
-    /// Entries that should have been there and were not.
+    /// Entries that should have been there and were not, but for those that wait to be put there since before.
     pub(super) missing: usize,
     /// Entries that somebody else had added, sorted.
     pub(super) foreign: Vec<Prefix>,
@@ -200,8 +200,11 @@ impl Ledger {
         if policy != Foreign::Remove {
             found.foreign.retain(can_be_named);
         }
-        let (missing, strange) = (found.missing.len(), all - found.foreign.len());
-        self.repair = found.missing;
+        // What the comparison before found, and nobody has put back yet, is not missing a second time.
+        let before: HashSet<Prefix> =
+            std::mem::replace(&mut self.repair, found.missing).into_iter().collect();
+        let missing = self.repair.iter().filter(|prefix| !before.contains(prefix)).count();
+        let strange = all - found.foreign.len();
         match policy {
             Foreign::Adopt => self.desired.extend(found.foreign.iter().copied()),
             Foreign::Remove => self.repair.extend(found.foreign.iter().copied()),

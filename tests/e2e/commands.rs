@@ -278,6 +278,7 @@ fn a_reload_moves_all_bans_to_another_table() {
     let shown = |stand: &Stand, table: &str| stand.fake.words(&format!("-t {table} -T show")).out;
     stand.until("the new table has it", |stand| shown(stand, "other").contains(ATTACKER));
     stand.until("the old one has not", |stand| !shown(stand, "bl").contains(ATTACKER));
+    assert_eq!(stand.says("had vanished"), 0, "the new table was empty from the start");
     stand.fail("198.18.0.1", 5);
     stand.until("the new table is used", |stand| shown(stand, "other").contains("198.18.0.1"));
     assert_eq!(stand.says("banned 203.0.113.7"), 1);

@@ -60,6 +60,17 @@ fn what_ended_while_nobody_looked_is_removed_and_not_adopted() {
 }
 
 #[test]
+fn what_waits_to_be_put_there_is_missing_once() {
+    let mut ledger = Ledger::new(vec![p(1), p(2)], vec![]);
+    let missing =
+        |ledger: &mut Ledger, listed| ledger.compare(complete(listed), Foreign::Keep, LIMITS).missing;
+    assert_eq!(missing(&mut ledger, vec![p(2)]), 1);
+    assert_eq!(missing(&mut ledger, vec![]), 1, "only the other one is gone since");
+    assert_eq!(ledger.next_repair(LIMITS).len(), 2);
+    assert_eq!(missing(&mut ledger, vec![]), 2, "they had been put there");
+}
+
+#[test]
 fn foreign_entries_are_kept_or_removed_as_told() {
     for (policy, repair) in [(Foreign::Keep, vec![]), (Foreign::Remove, vec![Change::Remove(p(3))])] {
         let mut ledger = Ledger::default();
