@@ -7,6 +7,7 @@ mod answers;
 mod commands;
 mod dry_run;
 mod gate;
+mod json;
 mod kills;
 mod network;
 mod reload;
