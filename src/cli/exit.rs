@@ -44,11 +44,11 @@ impl Exit {
     pub(super) const fn means(self) -> &'static str {
         match self {
             Self::Ok => "Done.",
-            Self::Nothing => "Nothing was found, or nothing was banned.",
+            Self::Nothing => "Nothing found, nobody freed, somebody not banned, or a problem found by doctor.",
             Self::Usage => "The command was used wrongly.",
             Self::Data => "Input is damaged, or is no log.",
             Self::NoInput => "Input does not exist.",
-            Self::Unavailable => "The daemon does not run.",
+            Self::Unavailable => "The daemon does not run, or nobody listens at its socket.",
             Self::Io => "Reading or writing failed.",
             Self::Temporary => "Try again: somebody is busy, or what was done is not in the database yet.",
             Self::Protocol => "The daemon is of another version.",
