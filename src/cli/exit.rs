@@ -44,7 +44,9 @@ impl Exit {
     pub(super) const fn means(self) -> &'static str {
         match self {
             Self::Ok => "Done.",
-            Self::Nothing => "Nothing found, nobody freed, somebody not banned, or a problem found by doctor.",
+            Self::Nothing => {
+                "Nothing found, nobody freed, somebody not banned, or a problem found by doctor."
+            }
             Self::Usage => "The command was used wrongly.",
             Self::Data => "Input is damaged, or is no log.",
             Self::NoInput => "Input does not exist.",
