@@ -32,12 +32,13 @@ fn what_the_daemon_would_not_start_with_is_an_error_at_its_key() {
 #[test]
 fn a_missing_directory_is_a_warning_in_the_order_of_the_lines() {
     let dir = Dir::new();
-    let ran = checked(&dir, "state: DIR/no/s.db\ncontrol: {socket: DIR/no/s}\nrule_sets: []");
+    let ran = checked(&dir, "state: DIR/no/d/s.db\ncontrol: {socket: DIR/no/s}\nrule_sets: []");
     assert_eq!(ran.code, 0, "{ran:?}");
     let places: Vec<&str> = ran.out.lines().filter(|line| line.contains("warning: ")).collect();
     for (line, place) in places.iter().zip(["p.yaml:3:8: ", "p.yaml:4:19: ", "p.yaml:5:12: "]) {
         assert!(line.contains(place), "{place}: {ran:?}");
     }
     assert_eq!(places.len(), 3, "{ran:?}");
+    assert!(!checked(&dir, "state: DIR/no/s.db").out.contains("warning: "), "the daemon makes that one");
     assert!(places[0].contains("no directory") && places[0].contains("install -d"), "{ran:?}");
 }

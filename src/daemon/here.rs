@@ -3,6 +3,7 @@
 //! Only what runs here is refused for it: `scan` may read a configuration that is written for another machine.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
@@ -21,8 +22,8 @@ pub(super) fn faults(config: &Config) -> Vec<SettingFault> {
         unknown_group(config),
         occupied_state(state),
         occupied_socket(socket),
-        homeless(STATE, state, &paths::state()),
-        homeless(SOCKET, socket, &paths::socket()),
+        homeless_state(state),
+        homeless_socket(socket),
     ];
     faults.into_iter().flatten().collect()
 }
@@ -62,13 +63,31 @@ fn occupied_socket(path: &Path) -> Option<SettingFault> {
 }
 
 /// The usual directories are made by the start script, and `check` comes before the first start.
-fn homeless(way: &[&str], path: &Path, usual: &Path) -> Option<SettingFault> {
-    let directory = directory_of(path);
+fn homeless_socket(path: &Path) -> Option<SettingFault> {
+    let (directory, usual) = (directory_of(path), paths::socket());
+    (directory != directory_of(&usual) && is_missing(directory)).then(|| homeless(SOCKET, directory))
+}
+
+/// Here only the last directory may be missing: the daemon makes it.
+fn homeless_state(path: &Path) -> Option<SettingFault> {
+    let (directory, usual) = (directory_of(path), paths::state());
+    let is_homeless = is_missing(directory) && is_missing(directory_of(directory));
+    (directory != directory_of(&usual) && is_homeless).then(|| homeless(STATE, directory))
+}
+
+/// What an ordinary user may not see may be there.
+fn is_missing(directory: &Path) -> bool {
+    match directory.metadata() {
+        Ok(about) => !about.is_dir(),
+        Err(error) => error.kind() != io::ErrorKind::PermissionDenied,
+    }
+}
+
+fn homeless(way: &[&str], directory: &Path) -> SettingFault {
     let text = format!(
         "there is no directory {0}, and the daemon will not start without it: make it with `install -d -o root -m \
          0755 {0}`",
         directory.display()
     );
-    let is_missing = directory != directory_of(usual) && !directory.is_dir();
-    is_missing.then(|| SettingFault::warning(keys(way), text))
+    SettingFault::warning(keys(way), text)
 }
