@@ -3,7 +3,7 @@
 
 use super::{Engine, Judgement, Line, SessionKey, Sighting, Verdict, Why};
 use crate::record::{self, Clock, Record, Repeat};
-use crate::rules::{AddressFrom, Evidence, Match, Matcher, Scratch, Sieve};
+use crate::rules::{AddressFrom, Evidence, Format, Match, Matcher, Scratch, Sieve};
 use crate::time::Time;
 
 /// The rules in force and all that is remembered, asked line by line.
@@ -225,22 +225,32 @@ fn sighting<'a>(
     count: u32,
     time: Time,
 ) -> Sighting<'a> {
-    let (host, program) = (record.host, record.program.unwrap_or_default());
-    let session = match record.pid {
-        Some(pid) => Some(SessionKey::new(host, program, pid)),
-        // Not for rules that need another line of the same connection: other connections would do.
-        None if matched.rule.address == AddressFrom::Confirmed => None,
-        None => matched.address.map(|peer| SessionKey::of_peer(host, program, peer)),
-    };
     Sighting {
         time,
         source: u16::try_from(source).unwrap_or(u16::MAX),
         set: matched.set_index,
         rule: matched.rule_index,
         address: matched.address,
-        session,
+        session: session(record, matched),
         line: Line { program: record.program, pid: record.pid, message: record.message },
         evidence: matched.evidence(record),
         count,
+    }
+}
+
+/// The session of a line. A program that gives no process id has none: each of its lines counts. But where the layout
+/// hides the process ids that sshd and its like give, all lines about one address are of one session.
+fn session(record: &Record<'_>, matched: &Match<'_>) -> Option<SessionKey> {
+    let (host, program) = (record.host, record.program.unwrap_or_default());
+    let is_of_connections =
+        matched.set.format == Format::Syslog && matched.set.evidence == Evidence::Handshake;
+    match record.pid {
+        Some(pid) => Some(SessionKey::new(host, program, pid)),
+        // Not for rules that need another line of the same connection: other connections would do.
+        None if matched.rule.address == AddressFrom::Confirmed => None,
+        None if is_of_connections && record.hides_pids() => {
+            matched.address.map(|peer| SessionKey::of_peer(host, program, peer))
+        }
+        None => None,
     }
 }

@@ -44,7 +44,7 @@ pub struct Sighting<'a> {
     pub rule: usize,
     /// The address in the line, if it names one for certain.
     pub address: Option<IpAddr>,
-    /// The connection the line belongs to; `None` when the line has no pid and names no address.
+    /// The connection the line belongs to; `None` when nothing tells which.
     pub session: Option<SessionKey>,
     /// What tells this line from others: program, pid and message, without time. Used across sources only.
     pub line: Line<'a>,

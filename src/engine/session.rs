@@ -35,9 +35,9 @@ const MOST: usize = 16_384;
 /// Rules of one session that are counted apart; more are added to the last.
 const MOST_RULES: usize = 64;
 
-/// What makes lines one session: the host and program that wrote them, and the process id. Where no process id is
-/// printed, all that a program says about one address of late is taken for one session, so that three lines about one
-/// guess are one.
+/// What makes lines one session: the host and program that wrote them, and the process id. Where the layout
+/// hides process ids, all that a program says about one address of late is taken for one session, so that three lines
+/// about one guess are one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SessionKey {
     /// A hash of host and program: many hosts may write to one file, and their pids overlap. Of the address as well
@@ -53,7 +53,7 @@ impl SessionKey {
         Self { writer: hash(host.iter().chain(b"\0").chain(program)), pid }
     }
 
-    /// The session of a line without process id that names an address.
+    /// The session of a line about this address, in a layout that hides process ids.
     pub fn of_peer(host: &[u8], program: &[u8], peer: IpAddr) -> Self {
         let address = match peer {
             IpAddr::V4(v4) => v4.to_ipv6_mapped(),

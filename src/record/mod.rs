@@ -74,6 +74,11 @@ impl<'a> Record<'a> {
         if self.layout == Layout::Unknown { stamp::of_service(line) } else { self.stamp }
     }
 
+    /// Whether the line's layout shows no process ids, whatever the program gave.
+    pub fn hides_pids(&self) -> bool {
+        matches!(self.layout, Layout::Metalog | Layout::Bare)
+    }
+
     /// Whether the line's layout has no place for a program, so that a rule set of any program may try the message.
     pub fn any_program(&self) -> bool {
         self.layout == Layout::Bare

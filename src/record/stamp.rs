@@ -142,9 +142,9 @@ pub(super) fn iso(line: &[u8]) -> Read<'_> {
 const FARTHEST: usize = 256;
 
 /// The time in a line of a service's own log: `[22/Nov/2026:14:38:31 +0100]` as web servers write it behind address and
-/// user, or `2026/11/22 14:38:31` of nginx's errors; the present one where there is none.
+/// user, or `2026/11/22 14:38:31` as nginx writes it before errors; absent where there is neither.
 ///
-/// A user name may hold the first of these: a peer can choose the time at which its own lines count.
+/// The user's name may look like the first of these: a peer can choose the time at which its own lines count.
 pub(super) fn of_service(line: &[u8]) -> Stamp<'_> {
     slashed(line).or_else(|| common_log(line)).unwrap_or_default()
 }
