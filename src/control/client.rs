@@ -139,9 +139,7 @@ impl Failure {
             Self::Refused(refusal) => refusal.code.into(),
         }
     }
-}
 
-impl Failure {
     /// The same, now that the daemon is known to run.
     #[must_use]
     pub fn though_it_runs(self, pid: u32) -> Self {

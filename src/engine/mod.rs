@@ -156,13 +156,14 @@ impl Engine {
 
     fn weigh(&mut self, sighting: &Sighting<'_>, peer: IpAddr, offender: Prefix, tenths: u32) -> Verdict {
         let (policy, time) = (self.policies.of(sighting.set, sighting.evidence), sighting.time);
-        if policy.evidence == Evidence::Spoofable && self.is_trusted(peer, time) {
+        let trusted = self.is_trusted(peer, time);
+        if trusted && policy.evidence == Evidence::Spoofable {
             return Verdict::Ignored(Why::Trusted);
         }
         if let Some(until) = self.bans.owned(&offender, &policy.name, time) {
             return Verdict::Ignored(Why::AlreadyBanned { until });
         }
-        let threshold = policy.needed(self.patience(peer, time));
+        let threshold = policy.needed(self.patience(trusted));
         let seen = self.windows.add(sighting.set, offender, time, tenths, policy.threshold.within);
         if seen < threshold {
             return Verdict::Counted { tenths: seen, threshold };
@@ -170,9 +171,9 @@ impl Engine {
         self.ban_for(sighting, offender, seen)
     }
 
-    /// How many times the threshold it takes to ban this address.
-    fn patience(&self, address: IpAddr, now: Time) -> u32 {
-        if self.is_trusted(address, now) { self.settings.trust.patience } else { 1 }
+    /// How many times the threshold it takes to ban an address.
+    fn patience(&self, trusted: bool) -> u32 {
+        if trusted { self.settings.trust.patience } else { 1 }
     }
 
     fn ban_for(&mut self, sighting: &Sighting<'_>, offender: Prefix, tenths: u32) -> Verdict {
@@ -254,7 +255,7 @@ impl Engine {
     /// How far the offender is in each rule set: name, tenths seen in the window, tenths needed.
     pub fn counters(&self, address: IpAddr, now: Time) -> Vec<(&str, u32, u32)> {
         let sets = self.policies().iter().enumerate();
-        let patience = self.patience(address, now);
+        let patience = self.patience(self.is_trusted(address, now));
         let counted = sets.filter_map(|(set, policy)| {
             let offender = self.settings.offender_of(address, policy.evidence).ok()?;
             let seen = self.windows.seen(set, &offender, now, policy.threshold.within);
