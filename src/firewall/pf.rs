@@ -43,7 +43,7 @@ impl Pf {
     fn new(settings: &Settings) -> Self {
         Self {
             tool: Tool::new(&settings.tools.pfctl, settings.timeout),
-            place: Place { table: settings.table.clone(), anchor: settings.anchor.clone() },
+            place: Place::of(settings),
             kill_states: settings.kill_states,
         }
     }
@@ -55,9 +55,7 @@ impl Pf {
     }
 
     fn run(&self, args: &[&str], input: &[u8]) -> Result<Finished, Failure> {
-        let anchor = self.place.anchor.iter().flat_map(|anchor| ["-a", anchor]);
-        let all: Vec<&str> = anchor.chain(args.iter().copied()).collect();
-        self.tool.run(&all, input)
+        self.tool.run(&self.place.arguments(args), input)
     }
 
     fn explain(&self, run: &Finished, command: &str) -> String {

@@ -30,18 +30,13 @@ fn with_pf(settings: &Settings) -> Vec<Finding> {
         Ok(info) => info,
         Err(why) => return vec![silent(&why, "run it as root; `kldload pf` if pf is not there")],
     };
-    let place = Place { table: settings.table.clone(), anchor: settings.anchor.clone() };
-    let anchor = place.anchor.as_deref();
-    let inside = |args: &[&str]| {
-        let all: Vec<&str> =
-            anchor.iter().flat_map(|anchor| ["-a", anchor]).chain(args.iter().copied()).collect();
-        ask(&tool, &all).unwrap_or_default()
-    };
+    let place = Place::of(settings);
+    let inside = |args: &[&str]| ask(&tool, &place.arguments(args)).unwrap_or_default();
     let said = pf::Said {
         info,
         tables: inside(&["-vsT"]),
         rules: ask(&tool, &["-sr"]).unwrap_or_default(),
-        anchor_rules: anchor.map(|_| inside(&["-sr"])),
+        anchor_rules: place.anchor.as_ref().map(|_| inside(&["-sr"])),
     };
     pf::findings(&said, &place)
 }

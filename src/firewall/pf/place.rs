@@ -1,7 +1,7 @@
 //! Where pf's table is, whether it can block there, and what the operator is to do when it cannot. The backend says so
 //! while it works, `doctor` when it is asked: one reader of pfctl's answer and one set of sentences for both.
 
-use crate::firewall::Remark;
+use crate::firewall::{Remark, Settings};
 
 /// A table and the anchor it is in: a table in an anchor is not the main ruleset's table of that name.
 #[derive(Clone, Debug)]
@@ -24,6 +24,17 @@ pub(crate) struct Table {
 }
 
 impl Place {
+    /// Where the settings have it.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Self { table: settings.table.clone(), anchor: settings.anchor.clone() }
+    }
+
+    /// The arguments of a pfctl that is to look there.
+    pub(crate) fn arguments<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
+        let anchor = self.anchor.iter().flat_map(|anchor| ["-a", anchor]);
+        anchor.chain(args.iter().copied()).collect()
+    }
+
     /// Finds the table in what `pfctl -vvsT` or `-vsT` prints: `-pa-r--\tNAME[\tANCHOR]`, then indented lines,
     /// `\tAddresses:   N` among them.
     ///
