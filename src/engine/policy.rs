@@ -127,7 +127,7 @@ impl Policies {
 impl Policy {
     /// The policy of a rule set with the numbers that are in force.
     pub fn of(set: &RuleSet, threshold: Threshold, ban: Ban) -> Self {
-        let names = set.rules.iter().map(|rule| format!("{}/{}", set.name, rule.id).into()).collect();
+        let names = set.rules.iter().map(|rule| set.name_of(rule).into()).collect();
         let policy = |rule: &Rule| RulePolicy {
             effect: rule.effect,
             weight: rule.weight,
