@@ -59,8 +59,7 @@ fn the_rule_files_of_the_readme_get_the_answers_that_it_shows() {
 #[test]
 fn the_custom_rule_finds_what_the_readme_says() {
     let dir = Dir::new();
-    dir.write("rules.d/exampleftpd.yaml", example("exampleftpd.yaml"));
-    dir.write("portcullis.yaml", format!("rules_dir: {}\n", dir.path().join("rules.d").display()));
+    dir.write("exampleftpd.yaml", example("exampleftpd.yaml"));
     let log: String = [
         "Login failed for anna from 192.0.2.7",
         "Login failed for x from 198.51.100.9 after 3 tries from 192.0.2.7",
@@ -68,7 +67,7 @@ fn the_custom_rule_finds_what_the_readme_says() {
     .map(|text| format!("Nov 23 10:15:01 gw exampleftpd[812]: {text}\n"))
     .concat();
     dir.write("ftp.log", log);
-    assert_shown(&dir.portcullis(["match", "-c", "portcullis.yaml", "ftp.log"]).ok());
+    assert_shown(&dir.portcullis(["match", "--rules", "exampleftpd.yaml", "ftp.log"]).ok());
 }
 
 #[test]

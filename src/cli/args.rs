@@ -82,10 +82,20 @@ pub(super) struct ConfigArgs {
     pub(super) config: Option<PathBuf>,
 }
 
+/// Which rule sets are asked.
+#[derive(Debug, Default, Args)]
+pub(super) struct TrialArgs {
+    /// Ask the rule set of this file and no other, as before it is installed; may be given several times
+    #[arg(long, value_name = "RULE_FILE", value_hint = ValueHint::FilePath)]
+    pub(super) rules: Vec<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Scan {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
+    #[command(flatten)]
+    pub(super) trial: TrialArgs,
     /// Log files, globs, or - for standard input
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) files: Vec<PathBuf>,
@@ -106,6 +116,8 @@ fn whole_number(text: &str) -> Result<usize, String> {
 pub(super) struct Match {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
+    #[command(flatten)]
+    pub(super) trial: TrialArgs,
     /// Log files, globs, or - for standard input
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) files: Vec<PathBuf>,
@@ -121,6 +133,8 @@ pub(super) struct Match {
 pub(super) struct Explain {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
+    #[command(flatten)]
+    pub(super) trial: TrialArgs,
     /// The line, in quotes; without it, or with -, the first line of standard input
     pub(super) line: Option<OsString>,
     /// Print a JSON array, with one object for each rule that knows the line

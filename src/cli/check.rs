@@ -8,9 +8,7 @@ use serde_json::json;
 use super::args::Check as Arguments;
 use super::exit::{Exit, Failure};
 use super::text::count;
-use crate::config::{
-    self, Diagnostics, FileTrust, LONGEST_FILE, LoadedRules, RuleFile, SHIPPED, read_trusted,
-};
+use crate::config::{self, Diagnostics, FileTrust, LoadedRules, SHIPPED};
 use crate::daemon::look_here;
 use crate::rules::{self, RuleSet, Severity};
 
@@ -30,7 +28,9 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
     let mut known =
         if with_config { checked.configuration(arguments.config.config.as_deref()) } else { shipped() };
     let first = if with_config { 0 } else { known.len() };
-    known.extend(arguments.files.iter().filter_map(|path| checked.rule_file(path)));
+    known.extend(
+        arguments.files.iter().filter_map(|path| config::read_rule_file(path, &mut checked.diagnostics)),
+    );
     (first..known.len()).for_each(|index| checked.set(&known, index));
     checked.diagnostics.sort();
     if arguments.json {
@@ -52,13 +52,6 @@ impl Checked {
         look_here(&mut loaded);
         self.diagnostics.extend(loaded.diagnostics.iter().cloned());
         loaded.rules
-    }
-
-    fn rule_file(&mut self, path: &Path) -> Option<LoadedRules> {
-        let bytes = read_trusted(path, LONGEST_FILE, FileTrust::Advised, &mut self.diagnostics)?;
-        let (file, told) = RuleFile::read(path, &bytes);
-        self.diagnostics.extend(told);
-        Some(LoadedRules { file: file?, custom: true, by_default: true })
     }
 
     /// Checks one of the sets; the operator's own must not be fooled by what the others know.

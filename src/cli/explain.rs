@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use serde_json::json;
 
 use super::args::Explain as Arguments;
+use super::asked;
 use super::exit::{Exit, Failure};
 use super::input::standard_input;
 use super::pasted::{self, Reading};
@@ -21,7 +22,7 @@ use crate::time::spoken;
 /// Runs the command; 1 when no rule knows the line.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
     let line = given(arguments.line.as_deref())?;
-    let mut setup = Setup::load(arguments.config.config.as_deref())?;
+    let mut setup = asked::setup(&arguments.config, &arguments.trial)?;
     let mut guard = setup.guard(1);
     let mut told = Vec::new();
     let now = setup.now;

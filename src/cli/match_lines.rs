@@ -5,17 +5,17 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::args::Match as Arguments;
+use super::asked;
 use super::exit::{Exit, Failure, complain};
 use super::input::{Input, Part, logs};
 use super::text::printable;
-use crate::daemon::Setup;
 use crate::engine::Reader;
 use crate::record::{self, Record};
 use crate::rules::{Match, Matcher};
 
 /// Runs the command; the exit status is that of the first file that could not be read, or 1 when nothing matched.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let matcher = Setup::load(arguments.config.config.as_deref())?.take_matcher();
+    let matcher = asked::setup(&arguments.config, &arguments.trial)?.take_matcher();
     let (mut failures, mut matched) = (Vec::new(), false);
     for path in logs(&arguments.files)?.into_iter().flat_map(|log| log.files) {
         let mut input = match Input::open(&path) {

@@ -2,6 +2,7 @@
 
 mod args;
 mod ask;
+mod asked;
 mod check;
 mod doctor;
 mod exit;

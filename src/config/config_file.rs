@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::diagnostic::Diagnostic;
 use super::document::Document;
+use super::kind;
 use super::reader::Faults;
 use super::sections;
 use super::sense::{self, SettingFault};
@@ -33,6 +34,9 @@ impl ConfigFile {
             let text = "the file is empty: every setting has its default";
             let diagnostic = Diagnostic::at(path, bytes, 0, Severity::Warning, text);
             return (Some(Self { config: Config::default(), usable: true, document }), vec![diagnostic]);
+        }
+        if let Some(diagnostic) = kind::rule_file(&document) {
+            return (None, vec![diagnostic]);
         }
         let faults = Faults::default();
         let config = sections::read(&document.item(&faults));

@@ -50,6 +50,11 @@ impl Document {
         self.root.value == Value::Null
     }
 
+    /// Whether it is a mapping with this key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.root.entry(key).is_some()
+    }
+
     /// The whole of it, to be read.
     pub(super) fn item<'a>(&'a self, faults: &'a Faults) -> Item<'a> {
         Item::root(&self.root, faults)

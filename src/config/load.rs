@@ -62,6 +62,8 @@ pub struct Loaded {
     pub rules: Vec<LoadedRules>,
     /// In the order in which the files were read.
     pub diagnostics: Diagnostics,
+    /// Whether `rules` ends with files that were named to be tried; these alone are in force then.
+    pub is_trial: bool,
     config_file: Option<ConfigFile>,
 }
 
@@ -80,6 +82,36 @@ pub fn load(file: Option<&Path>, shipped: &[Shipped], trust: FileTrust) -> Loade
     loaded.read_rules_dir(trust);
     loaded.diagnostics.sort();
     loaded
+}
+
+/// Reads the configuration and, in place of the rule files it leads to, those that are named: they alone are in force.
+///
+/// The shipped sets are there to be compared with, as `check` compares a rule file that it is given. Of the
+/// configuration's choice of sets and changes to them, only the changes to sets that were named matter.
+pub fn load_to_try(file: Option<&Path>, named: &[PathBuf], shipped: &[Shipped], trust: FileTrust) -> Loaded {
+    let mut loaded = Loaded { is_trial: true, ..Loaded::default() };
+    loaded.read_config(file, trust);
+    loaded.read_allow_files(trust);
+    let known = shipped.iter().filter_map(|shipped| shipped.read().0);
+    loaded.rules.extend(known.map(|rules| LoadedRules { by_default: false, ..rules }));
+    for path in named {
+        loaded.rules.extend(read_rule_file(path, &mut loaded.diagnostics));
+        loaded.complain_about_name();
+    }
+    let is_named = |name: &str| loaded.rules.iter().any(|rules| rules.custom && rules.file.set.name == name);
+    loaded.config.overrides.retain(|change| is_named(&change.rule_set));
+    loaded.config.rule_sets = None;
+    loaded.diagnostics.sort();
+    loaded
+}
+
+/// Reads a rule file that the operator named: it is checked or tried, not put in force, so whoever may change it does no
+/// harm.
+pub fn read_rule_file(path: &Path, told: &mut Diagnostics) -> Option<LoadedRules> {
+    let bytes = read_trusted(path, LONGEST_FILE, FileTrust::Advised, told)?;
+    let (file, found) = RuleFile::read(path, &bytes);
+    told.extend(found);
+    Some(LoadedRules { file: file?, custom: true, by_default: true })
 }
 
 /// Reads the configuration alone, for those who only need a path in it.

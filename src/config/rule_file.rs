@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::diagnostic::Diagnostic;
 use super::document::{Document, Step};
+use super::kind;
 use super::reader::Faults;
 use super::rule_set::{self, Parts};
 use crate::rules::{Fault, Place, RuleSet, Severity};
@@ -35,6 +36,9 @@ impl RuleFile {
             let text = "the file is empty: a rule file begins with `version: 1`";
             let empty = Diagnostic::at(path, bytes, 0, Severity::Error, text);
             return (None, vec![empty]);
+        }
+        if let Some(diagnostic) = kind::configuration(&document) {
+            return (None, vec![diagnostic]);
         }
         let faults = Faults::default();
         let parts = rule_set::read(&document, &document.item(&faults));

@@ -49,6 +49,14 @@ impl Setup {
         Self::compile(config::load(file, &SHIPPED, FileTrust::of_this_user()))
     }
 
+    /// The same with these rule files, and only these, in force: to try them before they are installed.
+    ///
+    /// # Errors
+    /// All errors of the configuration and of the rule files, if there is one.
+    pub fn load_to_try(file: Option<&Path>, rules: &[PathBuf]) -> Result<Self, Refused> {
+        Self::compile(config::load_to_try(file, rules, &SHIPPED, FileTrust::of_this_user()))
+    }
+
     /// The same for the daemon itself, which also needs what the configuration names on this machine, unless it is a dry
     /// run; `own` are the operator's rule sets that are in force before a reload.
     pub(super) fn load_to_run(file: Option<&Path>, dry_run: bool, own: &[String]) -> Result<Self, Refused> {
@@ -63,11 +71,12 @@ impl Setup {
 
     fn compile(mut loaded: Loaded) -> Result<Self, Refused> {
         let sets = loaded.resolve();
-        let in_force: Vec<&RuleSet> = sets.iter().map(|set| &set.set).collect();
+        let others = others(&loaded, &sets);
+        let others: Vec<&RuleSet> = others.iter().collect();
         let mut compiled = Vec::new();
         for set in &sets {
             let custom = loaded.rules[set.origin].custom;
-            let faults = if custom { rules::check(&set.set, &in_force) } else { Vec::new() };
+            let faults = if custom { rules::check(&set.set, &others) } else { Vec::new() };
             tell(&mut loaded, set.origin, &faults);
             match Compiled::new(&set.set) {
                 Ok(ready) => compiled.push((set.set.clone(), ready)),
@@ -116,6 +125,15 @@ impl Setup {
     /// The engine's policies, one for each rule set in force.
     pub fn policies(&self) -> Vec<Policy> {
         self.sets.iter().map(|set| Policy::of(&set.set, set.threshold, set.ban)).collect()
+    }
+}
+
+/// The sets that must not fool each other: those in force, and where rule files are tried, all that `check` would compare
+/// them with.
+fn others(loaded: &Loaded, in_force: &[ResolvedSet]) -> Vec<RuleSet> {
+    match loaded.is_trial {
+        true => loaded.rules.iter().map(|rules| rules.file.set.clone()).collect(),
+        false => in_force.iter().map(|set| set.set.clone()).collect(),
     }
 }
 

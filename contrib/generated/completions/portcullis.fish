@@ -42,14 +42,17 @@ complete -c portcullis -n "__fish_portcullis_needs_command" -f -a "doctor" -d 'L
 complete -c portcullis -n "__fish_portcullis_needs_command" -f -a "completions" -d 'Print completions for a shell'
 complete -c portcullis -n "__fish_portcullis_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c portcullis -n "__fish_portcullis_using_subcommand scan" -s c -l config -d 'The configuration file [default: the installed one, if there is any]' -r -F
+complete -c portcullis -n "__fish_portcullis_using_subcommand scan" -l rules -d 'Ask the rule set of this file and no other, as before it is installed; may be given several times' -r -F
 complete -c portcullis -n "__fish_portcullis_using_subcommand scan" -l top -d 'How many offenders to list' -r
 complete -c portcullis -n "__fish_portcullis_using_subcommand scan" -l json -d 'Print one JSON object'
 complete -c portcullis -n "__fish_portcullis_using_subcommand scan" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c portcullis -n "__fish_portcullis_using_subcommand match" -s c -l config -d 'The configuration file [default: the installed one, if there is any]' -r -F
+complete -c portcullis -n "__fish_portcullis_using_subcommand match" -l rules -d 'Ask the rule set of this file and no other, as before it is installed; may be given several times' -r -F
 complete -c portcullis -n "__fish_portcullis_using_subcommand match" -l json -d 'Print one JSON object a line'
 complete -c portcullis -n "__fish_portcullis_using_subcommand match" -l all -d 'Also the lines that no rule matches'
 complete -c portcullis -n "__fish_portcullis_using_subcommand match" -s h -l help -d 'Print help'
 complete -c portcullis -n "__fish_portcullis_using_subcommand explain" -s c -l config -d 'The configuration file [default: the installed one, if there is any]' -r -F
+complete -c portcullis -n "__fish_portcullis_using_subcommand explain" -l rules -d 'Ask the rule set of this file and no other, as before it is installed; may be given several times' -r -F
 complete -c portcullis -n "__fish_portcullis_using_subcommand explain" -l json -d 'Print a JSON array, with one object for each rule that knows the line'
 complete -c portcullis -n "__fish_portcullis_using_subcommand explain" -s h -l help -d 'Print help'
 complete -c portcullis -n "__fish_portcullis_using_subcommand check" -s c -l config -d 'The configuration file [default: the installed one, if there is any]' -r -F

@@ -14,9 +14,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::tally::Tally;
 use super::args::Scan;
+use super::asked;
 use super::exit::{Exit, Failure, complain};
 use super::input::{Input, Log, Part, logs};
-use crate::daemon::Setup;
 use crate::engine::{Guard, When};
 use crate::rules::Names;
 use crate::time::Time;
@@ -30,7 +30,7 @@ const DISORDER: Duration = Duration::from_secs(3600);
 /// Runs the command; the exit status is that of the first file that could not be read, all others being read.
 pub(super) fn run(arguments: &Scan, out: &mut dyn Write) -> Result<Exit, Failure> {
     let logs = logs(&arguments.files)?;
-    let mut setup = Setup::load(arguments.config.config.as_deref())?;
+    let mut setup = asked::setup(&arguments.config, &arguments.trial)?;
     let mut guard = setup.guard(logs.len());
     guard.engine.keep_no_journal();
     let scan = Replay::new(guard, &logs);
