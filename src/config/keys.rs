@@ -1,5 +1,6 @@
 //! The keys of a mapping, taken one by one.
 
+use super::fail2ban;
 use super::reader::Item;
 use super::suggest::{nearest, or_near};
 
@@ -68,10 +69,15 @@ impl<'a> Keys<'a> {
         let unknown = |entry: &&Entry<'_>| !self.asked.contains(&entry.name);
         let mut meant = Vec::new();
         for Entry { name, key, .. } in self.entries.iter().filter(unknown) {
-            meant.extend(nearest(name, self.asked.iter().copied()));
-            key.fault_plainly(match *name {
-                "<<" => "merge keys (`<<`) are not read: write the keys out".to_owned(),
-                name => format!("unknown key `{name}`{}", or_near(name, &self.asked)),
+            let of_fail2ban = fail2ban::key(name);
+            match of_fail2ban {
+                Some(word) => meant.extend(word.ours),
+                None => meant.extend(nearest(name, self.asked.iter().copied())),
+            }
+            key.fault_plainly(match (*name, of_fail2ban) {
+                (_, Some(word)) => word.sentence(),
+                ("<<", _) => "merge keys (`<<`) are not read: write the keys out".to_owned(),
+                (name, None) => format!("unknown key `{name}`{}", or_near(name, &self.asked)),
             });
         }
         for (key, what) in self.missing.iter().filter(|row| !meant.contains(&row.0)) {

@@ -7,6 +7,7 @@ mod config_file;
 pub mod defaults;
 mod diagnostic;
 mod document;
+mod fail2ban;
 mod firewall;
 mod keys;
 mod kind;

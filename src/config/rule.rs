@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::document::Document;
+use super::fail2ban;
 use super::keys::Keys;
 use super::reader::Item;
 use super::rule_set::{message_limit, name};
@@ -86,7 +87,12 @@ fn rule(item: &Item<'_>, set: &RuleSet, is_cut: impl Fn(&Item<'_>) -> bool) -> O
             pattern
                 .warn("the pattern ends before this line's ` #`, a comment to YAML: put it in single quotes");
         }
-        pattern.line()
+        let text = pattern.line()?;
+        let theirs = fail2ban::in_pattern(&text, |name| set.fields.iter().any(|(field, _)| field == name));
+        if let Some(sentence) = &theirs {
+            pattern.fault_plainly(sentence);
+        }
+        theirs.is_none().then_some(text)
     });
     let effect = keys.or("effect", Effect::Offence, |item| effect(item, set.evidence));
     let means = keys.must("means", "a sentence that tells an operator what such a line means", Item::line);

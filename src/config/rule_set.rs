@@ -36,14 +36,15 @@ pub(super) fn read(document: &Document, root: &Item<'_>) -> Option<Parts> {
         return None;
     }
     let head = head(&mut keys);
-    let fields = keys.or("fields", Vec::new(), rule::fields);
+    let (fields, field_places) = apart(keys.or("fields", Vec::new(), rule::fields));
+    let head = RuleSet { fields, ..head };
     let rules = keys.must("rules", "what is looked for", |item| Some(rule::rules(document, item, &head)));
     let ids = root.peek("rules").map(|item| rule::ids(&item)).unwrap_or_default();
     let samples = keys.or("samples", Vec::new(), |item| Some(rule::samples(item, &ids)));
     keys.finish();
-    let ((fields, field_places), (samples, sample_places)) = (apart(fields), apart(samples));
+    let (samples, sample_places) = apart(samples);
     let (rules, rule_places) = apart(rules.unwrap_or_default());
-    let set = RuleSet { fields, rules, samples, ..head };
+    let set = RuleSet { rules, samples, ..head };
     Some(Parts { set, fields: field_places, rules: rule_places, samples: sample_places })
 }
 
