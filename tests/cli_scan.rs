@@ -46,7 +46,7 @@ fn the_json_has_the_promised_keys() {
         (&offender["offender"], &offender["rule_set"], &offender["offences"], &offender["evidence"]),
         (&json!("119.254.12.34"), &json!("freebsd-tcp"), &json!(34), &json!("spoofable"))
     );
-    assert_eq!(keys(&offender["bans"][0]), ["at", "until"]);
+    assert_eq!(keys(&offender["bans"][0]), ["at", "prefix", "until"]);
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn an_offender_is_banned_as_often_as_the_daemon_would_ban_it_and_longer_each_tim
     let report = scan(&dir, &["auth.log"]);
     let offender = &report["offenders"][0];
     assert_eq!(offender["offences"], 12);
-    let times = |at: &str, until: &str| json!({"at": format!("{ERA}{at}"), "until": format!("{ERA}{until}")});
+    let times = |at: &str, until: &str| json!({"prefix": "192.0.2.7", "at": format!("{ERA}{at}"), "until": format!("{ERA}{until}")});
     let bans = [times("10:00:04+00:00", "11:00:04+00:00"), times("12:00:04+00:00", "14:00:04+00:00")];
     assert_eq!(offender["bans"], json!(bans));
     let text = dir.portcullis(["scan", "auth.log"]).ok();

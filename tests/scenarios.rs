@@ -263,10 +263,10 @@ fn setup(story: &Story) -> Setup {
 fn sentence(outcome: &Outcome<'_>, zone: &TimeZone) -> Option<String> {
     let offender = outcome.judgement.offender.map(|offender| display(&offender)).unwrap_or_default();
     let what = match &outcome.judgement.verdict {
-        Verdict::Banned { until, nth, .. } => {
+        Verdict::Banned { banned, until, nth, .. } => {
             let until =
                 until.map_or_else(|| "for ever".into(), |until| format!("until {}", until.human(zone)));
-            format!("ban {offender} {until}, no. {nth}, by {}", outcome.matched.set.name)
+            format!("ban {} {until}, no. {nth}, by {}", display(banned), outcome.matched.set.name)
         }
         Verdict::Trusted(peer) => format!("login {peer}"),
         Verdict::Ignored(Why::Flood(flood)) if flood.first => format!("flood, not banned: {offender}"),

@@ -3,11 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use ipnet::IpNet as Prefix;
+use ipnet::{Ipv4Net, Ipv6Net};
 use thiserror::Error;
 
+mod embedded;
 mod set;
 mod text;
 
+pub use embedded::{embedded, peer_bits};
 pub use set::PrefixSet;
 pub use text::parse;
 
@@ -58,6 +61,15 @@ pub fn network(address: IpAddr, bits: u8) -> Prefix {
     Prefix::new(address, bits).map_or_else(|_| host(address), |prefix| prefix.trunc())
 }
 
+/// The widest network around an address that lies in `within` and is free of what must not be banned; `None` where the
+/// address itself is not.
+///
+/// `is_free` must hold for every network inside one for which it holds.
+pub fn widest_free(within: &Prefix, address: IpAddr, is_free: impl Fn(&Prefix) -> bool) -> Option<Prefix> {
+    let lengths = within.prefix_len()..=within.max_prefix_len();
+    lengths.map(|bits| network(address, bits)).find(is_free)
+}
+
 /// How a prefix is written for people and firewalls: a host without its `/32` or `/128`.
 pub fn display(prefix: &Prefix) -> String {
     if prefix.prefix_len() == prefix.max_prefix_len() {
@@ -69,13 +81,17 @@ pub fn display(prefix: &Prefix) -> String {
 
 /// Sources that are no peers on the network, or one's own: RFC 1122 (0/8, 127/8), RFC 3927, RFC 5771, RFC 1112 (240/4),
 /// RFC 4291. Unique local addresses (RFC 4193) are ordinary peers.
-const SPECIAL: [(Prefix, &str); 11] = [
+const SPECIAL_V4: [(Ipv4Net, &str); 6] = [
     (v4([0, 0, 0, 0], 8), "unspecified"),
     (v4([127, 0, 0, 0], 8), "loopback"),
     (v4([169, 254, 0, 0], 16), "link-local"),
     (v4([224, 0, 0, 0], 4), "multicast"),
     (v4([255, 255, 255, 255], 32), "broadcast"),
     (v4([240, 0, 0, 0], 4), "reserved"),
+];
+
+/// The same of IPv6.
+const SPECIAL_V6: [(Ipv6Net, &str); 5] = [
     (v6(0, 128), "unspecified"),
     (v6(1, 128), "loopback"),
     (v6(0xfe80 << 112, 10), "link-local"),
@@ -84,23 +100,31 @@ const SPECIAL: [(Prefix, &str); 11] = [
     (v6(0xffff << 32, 96), "IPv4-mapped"),
 ];
 
-const fn v4([a, b, c, d]: [u8; 4], bits: u8) -> Prefix {
-    Prefix::new_assert(IpAddr::V4(Ipv4Addr::new(a, b, c, d)), bits)
+const fn v4([a, b, c, d]: [u8; 4], bits: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), bits)
 }
 
-const fn v6(number: u128, bits: u8) -> Prefix {
-    Prefix::new_assert(IpAddr::V6(Ipv6Addr::from_bits(number)), bits)
+const fn v6(number: u128, bits: u8) -> Ipv6Net {
+    Ipv6Net::new_assert(Ipv6Addr::from_bits(number), bits)
 }
 
 /// The special range that an address is in, if any: it can never be banned.
 pub fn unbannable(address: IpAddr) -> Option<&'static str> {
-    SPECIAL.iter().find(|(range, _)| range.contains(&address)).map(|&(_, name)| name)
+    unbannable_in(&host(address))
 }
 
 /// The first special range that a prefix is in, or that is in it.
 pub fn unbannable_in(prefix: &Prefix) -> Option<&'static str> {
-    let touches = |range: &Prefix| range.contains(prefix) || prefix.contains(range);
-    SPECIAL.iter().find(|(range, _)| touches(range)).map(|&(_, name)| name)
+    match prefix {
+        Prefix::V4(prefix) => SPECIAL_V4
+            .iter()
+            .find(|(range, _)| range.contains(prefix) || prefix.contains(range))
+            .map(|&(_, name)| name),
+        Prefix::V6(prefix) => SPECIAL_V6
+            .iter()
+            .find(|(range, _)| range.contains(prefix) || prefix.contains(range))
+            .map(|&(_, name)| name),
+    }
 }
 
 #[cfg(test)]

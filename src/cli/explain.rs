@@ -212,7 +212,9 @@ fn verdict(setup: &Setup, outcome: &Outcome<'_>) -> String {
             escalation(ban.escalate.is_some()),
             caution(policy.set.evidence)
         ),
-        Verdict::Banned { .. } => format!("This one line is enough: {offender} would be banned {length}."),
+        Verdict::Banned { banned, .. } => {
+            format!("This one line is enough: {} would be banned {length}.", address::display(banned))
+        }
         Verdict::Trusted(peer) => format!(
             "{peer} logged in: for {} it takes {} times as many offences to ban it, and it is never banned on evidence \
              that may be forged.",

@@ -134,12 +134,11 @@ impl Daemon {
             let seen = || Seen::new(at, &name, line);
             match &outcome.judgement.verdict {
                 Verdict::Counted { .. } => evidence.note(offender, seen()),
-                Verdict::Banned { since, .. } => {
+                &Verdict::Banned { banned, since, .. } => {
                     evidence.note(offender, seen());
-                    firewall.change([Change::Add(offender)]);
-                    let lines = evidence.take(&offender);
-                    persist.lines(offender, *since, lines);
-                    persist.after(report::ban(setup, &outcome, offender, firewall.banned()));
+                    firewall.change([Change::Add(banned)]);
+                    persist.lines(banned, since, evidence.take(&offender));
+                    persist.after(report::ban(setup, &outcome, firewall.banned()));
                 }
                 Verdict::Ignored(Why::Flood(flood)) if flood.first => log::warn!("{flood}"),
                 Verdict::Ignored(_) | Verdict::Trusted(_) => {}

@@ -4,23 +4,24 @@ use log::Level;
 
 use super::persist::After;
 use super::setup::Setup;
-use crate::address::{self, Prefix};
+use crate::address;
 use crate::config::Diagnostics;
 use crate::engine::{Outcome, Verdict};
 use crate::rules::Severity;
 use crate::time::{Time, spoken};
 
 /// The sentence about a new ban, said once it is stored; it begins with what is done.
-pub(super) fn ban(setup: &Setup, outcome: &Outcome<'_>, offender: Prefix, banned: &str) -> After {
-    let (Verdict::Banned { tenths, until, nth, .. }, Some(at)) = (&outcome.judgement.verdict, outcome.time)
+pub(super) fn ban(setup: &Setup, outcome: &Outcome<'_>, what: &str) -> After {
+    let (Verdict::Banned { banned, tenths, until, nth, .. }, Some(at)) =
+        (&outcome.judgement.verdict, outcome.time)
     else {
         return line(String::new());
     };
     let set = &setup.sets[outcome.matched.set_index];
     let offences = f64::from(*tenths) / 10.0;
     let text = format!(
-        "{banned} {} {}: {offences} offences within {}, last {} ({}), ban {nth}",
-        address::display(&offender),
+        "{what} {} {}: {offences} offences within {}, last {} ({}), ban {nth}",
+        address::display(banned),
         length(at, *until),
         spoken(set.threshold.within),
         outcome.matched.name(),

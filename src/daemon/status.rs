@@ -138,7 +138,7 @@ impl Daemon {
         Why {
             address,
             ban: engine.covering(&address).map(|ban| self.tell().ban(ban)),
-            allowed: engine.settings().allow.overlaps(&address),
+            allowed: engine.settings().allows(&address),
             trusted: engine.is_trusted(address.addr(), now()),
             windows: windows.map(window).collect(),
             history: Vec::new(),

@@ -13,6 +13,7 @@ mod policy;
 mod recent;
 mod session;
 mod spoof;
+mod target;
 mod trust;
 mod verdict;
 mod window;
@@ -27,7 +28,8 @@ pub use session::SessionKey;
 pub use spoof::Flood;
 pub use verdict::{Judgement, Refusal, Verdict, Why};
 
-use crate::address::{self, Prefix, PrefixSet};
+use self::target::Target;
+use crate::address::{Prefix, PrefixSet};
 use crate::rules::{AddressFrom, Counts, Effect, Evidence};
 use crate::time::Time;
 
@@ -145,30 +147,30 @@ impl Engine {
     }
 
     fn judge(&mut self, sighting: &Sighting<'_>, peer: IpAddr, tenths: u32) -> Judgement {
-        match self.settings.offender_of(peer, sighting.evidence) {
-            Ok(offender) => {
-                let verdict = self.weigh(sighting, peer, offender, tenths);
-                Judgement { offender: Some(offender), tenths, verdict }
+        match self.settings.target(peer, sighting.evidence) {
+            Ok(target) => {
+                let verdict = self.weigh(sighting, peer, target, tenths);
+                Judgement { offender: Some(target.counted), tenths, verdict }
             }
             Err(why) => Verdict::Ignored(why).into(),
         }
     }
 
-    fn weigh(&mut self, sighting: &Sighting<'_>, peer: IpAddr, offender: Prefix, tenths: u32) -> Verdict {
+    fn weigh(&mut self, sighting: &Sighting<'_>, peer: IpAddr, target: Target, tenths: u32) -> Verdict {
         let (policy, time) = (self.policies.of(sighting.set, sighting.evidence), sighting.time);
         let trusted = self.is_trusted(peer, time);
         if trusted && policy.evidence == Evidence::Spoofable {
             return Verdict::Ignored(Why::Trusted);
         }
-        if let Some(until) = self.bans.owned(&offender, &policy.name, time) {
+        if let Some(until) = self.bans.owned(&target.banned, &policy.name, time) {
             return Verdict::Ignored(Why::AlreadyBanned { until });
         }
         let threshold = policy.needed(self.patience(trusted));
-        let seen = self.windows.add(sighting.set, offender, time, tenths, policy.threshold.within);
+        let seen = self.windows.add(sighting.set, target.counted, time, tenths, policy.threshold.within);
         if seen < threshold {
             return Verdict::Counted { tenths: seen, threshold };
         }
-        self.ban_for(sighting, offender, seen)
+        self.ban_for(sighting, target, seen)
     }
 
     /// How many times the threshold it takes to ban an address.
@@ -176,7 +178,7 @@ impl Engine {
         if trusted { self.settings.trust.patience } else { 1 }
     }
 
-    fn ban_for(&mut self, sighting: &Sighting<'_>, offender: Prefix, tenths: u32) -> Verdict {
+    fn ban_for(&mut self, sighting: &Sighting<'_>, target: Target, tenths: u32) -> Verdict {
         let (policy, time) = (self.policies.of(sighting.set, sighting.evidence), sighting.time);
         if policy.evidence == Evidence::Spoofable {
             let banned = self.bans.spoofable_now(time);
@@ -184,9 +186,11 @@ impl Engine {
                 return Verdict::Ignored(Why::Flood(flood));
             }
         }
-        self.windows.forget(sighting.set, &offender);
-        let ban = self.bans.by_rule(policy, sighting.rule, offender, time);
-        Verdict::Banned { tenths, since: ban.since, until: ban.until, nth: ban.nth }
+        if target.is_whole() {
+            self.windows.forget(sighting.set, &target.counted);
+        }
+        let ban = self.bans.by_rule(policy, sighting.rule, target.banned, time);
+        Verdict::Banned { banned: ban.offender, tenths, since: ban.since, until: ban.until, nth: ban.nth }
     }
 
     /// Bans whose time is over at `now`; each is returned once.
@@ -257,8 +261,8 @@ impl Engine {
         let sets = self.policies().iter().enumerate();
         let patience = self.patience(self.is_trusted(address, now));
         let counted = sets.filter_map(|(set, policy)| {
-            let offender = self.settings.offender_of(address, policy.evidence).ok()?;
-            let seen = self.windows.seen(set, &offender, now, policy.threshold.within);
+            let target = self.settings.target(address, policy.evidence).ok()?;
+            let seen = self.windows.seen(set, &target.counted, now, policy.threshold.within);
             (seen > 0).then(|| (&*policy.name, seen, policy.needed(patience)))
         });
         counted.collect()
@@ -382,34 +386,6 @@ impl Due {
             (Some(peer), tenths) => Self::Counts(peer, tenths),
             (None, _) => Self::Nobody,
         }
-    }
-}
-
-impl Settings {
-    /// The prefix that is counted and banned for a peer.
-    ///
-    /// Forged packets never cost more than the address they carry; and where the usual network holds an allowed
-    /// address, only the peer itself is meant.
-    fn offender_of(&self, peer: IpAddr, evidence: Evidence) -> Result<Prefix, Why> {
-        if let Some(range) = address::unbannable(peer) {
-            return Err(Why::Unbannable(range));
-        }
-        if self.allow.contains(peer) {
-            return Err(Why::Allowed);
-        }
-        let usual = match evidence {
-            Evidence::Handshake => self.offender.prefix(peer),
-            Evidence::Spoofable => address::host(peer),
-        };
-        Ok(if self.allow.overlaps(&usual) { address::host(peer) } else { usual })
-    }
-
-    /// Whether a prefix may not be banned, and why.
-    fn refuse(&self, prefix: &Prefix) -> Result<(), Refusal> {
-        if let Some(range) = address::unbannable_in(prefix) {
-            return Err(Refusal::Unbannable(range));
-        }
-        if self.allow.overlaps(prefix) { Err(Refusal::Allowed) } else { Ok(()) }
     }
 }
 

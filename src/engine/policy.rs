@@ -85,6 +85,9 @@ pub struct RulePolicy {
     pub ends_session: bool,
 }
 
+/// What one IPv6 customer gets at least, in bits (RFC 6177).
+const CUSTOMER: u8 = 64;
+
 /// The longest ban of a set for connections on a line that may be forged: as long as one for forged packets usually is.
 const DOUBTFUL_BAN: Duration = Duration::from_secs(600);
 
@@ -159,15 +162,23 @@ impl Policy {
 }
 
 impl Offender {
-    /// The offender that an address belongs to.
+    /// The offender that an address belongs to. Addresses made from an IPv4 address have no ordinary networks: only one
+    /// peer's may be one offender.
     pub fn prefix(self, address: IpAddr) -> Prefix {
-        address::network(address, if address.is_ipv4() { self.ipv4 } else { self.ipv6 })
+        let bits = match address::peer_bits(address) {
+            _ if address.is_ipv4() => self.ipv4,
+            // Who counts hosts wants hosts.
+            Some(bits) if self.ipv6 > CUSTOMER => bits.max(self.ipv6),
+            Some(bits) => bits,
+            None => self.ipv6,
+        };
+        address::network(address, bits)
     }
 }
 
 impl Default for Offender {
     fn default() -> Self {
-        Self { ipv4: 32, ipv6: 64 }
+        Self { ipv4: 32, ipv6: CUSTOMER }
     }
 }
 

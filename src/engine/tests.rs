@@ -6,6 +6,7 @@ use super::*;
 use crate::rules::{Ban as BanPolicy, BanLength, Escalate, Threshold, Weight};
 
 mod by_hand;
+mod networks;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -44,8 +45,8 @@ struct Bench {
     engine: Engine,
     now: Time,
     source: u16,
-    /// Whom the last verdict was about.
-    offender: String,
+    /// What was banned last.
+    banned: String,
 }
 
 impl Bench {
@@ -59,7 +60,7 @@ impl Bench {
             engine: Engine::new(settings, policies),
             now: Time::from_secs(1_700_000_000),
             source: 0,
-            offender: String::new(),
+            banned: String::new(),
         }
     }
 
@@ -96,7 +97,9 @@ impl Bench {
             evidence,
             count,
         });
-        self.offender = judgement.offender.map(|offender| offender.to_string()).unwrap_or_default();
+        if let Verdict::Banned { banned, .. } = &judgement.verdict {
+            self.banned = banned.to_string();
+        }
         judgement.verdict
     }
 
@@ -245,9 +248,9 @@ fn the_allow_list_wins_also_against_the_prefix_around_it() {
     let mut bench = Bench::new(allowing(&["192.0.2.0/24", "2001:db8::1/128"]));
     assert_eq!(bench.see(0, 4, "192.0.2.7", 0), Verdict::Ignored(Why::Allowed));
     assert!(matches!(bench.ban(0, "2001:db8::2", 3), Verdict::Banned { .. }));
-    assert_eq!(bench.offender, "2001:db8::2/128", "its /64 holds an allowed host");
+    assert_eq!(bench.banned, "2001:db8::2/127", "its /64 holds an allowed host");
     assert!(matches!(bench.ban(0, "2001:db8:1::2", 3), Verdict::Banned { .. }));
-    assert_eq!(bench.offender, "2001:db8:1::/64");
+    assert_eq!(bench.banned, "2001:db8:1::/64");
 }
 
 #[test]
@@ -290,7 +293,7 @@ fn forged_packets_cost_one_address_each_never_grow_and_stop_at_their_caps() {
     let caps = SpoofCaps { at_once: 3, per_minute: 2 };
     let mut bench = Bench::new(Settings { spoofable: caps, ..Settings::default() });
     assert!(matches!(bench.ban(1, "2001:db8::2", 3), Verdict::Banned { .. }));
-    assert_eq!(bench.offender, "2001:db8::2/128");
+    assert_eq!(bench.banned, "2001:db8::2/128");
     assert!(matches!(bench.ban(1, "203.0.113.2", 3), Verdict::Banned { nth: 1, .. }));
     let flood = bench.ban(1, "203.0.113.3", 3);
     assert!(matches!(flood, Verdict::Ignored(Why::Flood(Flood { first: true, .. }))), "{flood:?}");

@@ -11,7 +11,7 @@ use crate::time::Time;
 /// A verdict and whom it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
-    /// The prefix that is counted or banned; `None` where the sighting counts for nobody.
+    /// The prefix that is counted; `None` where the sighting counts for nobody.
     pub offender: Option<Prefix>,
     /// What the sighting adds against it, in tenths of an offence: more than its rule's weight where earlier lines of
     /// the session had waited for an address.
@@ -41,6 +41,8 @@ pub enum Verdict {
     },
     /// The offender is banned from now on.
     Banned {
+        /// The prefix that is banned: what is counted, or so much of it as holds the peer and no allowed address.
+        banned: Prefix,
         /// What the window held, in tenths of an offence.
         tenths: u32,
         /// When the ban began: earlier than now where another rule set had banned the offender.

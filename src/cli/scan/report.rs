@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::tally::{Offender, Tally};
+use super::tally::{Ban, Offender, Tally};
 use crate::address::{self, Prefix};
 use crate::cli::input::Log;
 use crate::cli::text::{Table, count, tenths};
@@ -25,7 +25,11 @@ pub(super) fn json(out: &mut dyn Write, setup: &Setup, guard: &Guard, tally: &Ta
     let time = |time: Time| time.rfc3339(&setup.zone);
     let offender = |(&(set, prefix), found): (&(usize, Prefix), &Offender)| -> Value {
         let policy = &guard.engine.policies()[set];
-        let bans = found.bans.iter().map(|ban| json!({"at": time(ban.at), "until": ban.until.map(time)}));
+        let ban = |ban: &Ban| {
+            let prefix = address::display(&ban.prefix);
+            json!({"prefix": prefix, "at": time(ban.at), "until": ban.until.map(time)})
+        };
+        let bans = found.bans.iter().map(ban);
         json!({
             "offender": address::display(&prefix),
             "rule_set": &*policy.name,
@@ -139,13 +143,13 @@ fn table(setup: &Setup, guard: &Guard, tally: &Tally, top: usize) -> Table {
             tenths(offender.tenths),
             offender.first.human(&setup.zone),
             offender.last.human(&setup.zone),
-            bans(setup, offender),
+            bans(setup, &prefix, offender),
         ]);
     }
     table
 }
 
-fn bans(setup: &Setup, offender: &Offender) -> String {
+fn bans(setup: &Setup, whole: &Prefix, offender: &Offender) -> String {
     let Some(first) = offender.bans.first() else {
         return offender.spared.as_ref().map_or_else(|| "no".to_owned(), |_| "no (see below)".to_owned());
     };
@@ -155,7 +159,12 @@ fn bans(setup: &Setup, offender: &Offender) -> String {
         1 => String::new(),
         bans => format!(", {bans} times"),
     };
-    format!("{} {length}{more}", first.at.human(&setup.zone))
+    let part = if first.prefix == *whole {
+        String::new()
+    } else {
+        format!(" ({} of it)", address::display(&first.prefix))
+    };
+    format!("{} {length}{more}{part}", first.at.human(&setup.zone))
 }
 
 fn notes(out: &mut dyn Write, tally: &Tally) -> io::Result<()> {

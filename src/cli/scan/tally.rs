@@ -56,6 +56,8 @@ pub(super) struct Offender {
 /// A ban that would have been made.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ban {
+    /// What would be banned: less than the offender where that holds an allowed address.
+    pub(super) prefix: Prefix,
     pub(super) at: Time,
     pub(super) until: Option<Time>,
 }
@@ -108,9 +110,9 @@ impl Tally {
         }
         (entry.first, entry.last) = (entry.first.min(time), entry.last.max(time));
         match verdict {
-            Verdict::Banned { until, .. } => {
+            Verdict::Banned { banned, until, .. } => {
                 self.bans += 1;
-                entry.ban(Ban { at: time, until: *until });
+                entry.ban(Ban { prefix: *banned, at: time, until: *until });
             }
             Verdict::Ignored(why @ (Why::Flood(_) | Why::Trusted)) => {
                 self.capped += u64::from(matches!(why, Why::Flood(_)));

@@ -23,7 +23,7 @@ pub(super) fn finding(peer: Option<IpAddr>, settings: &Settings, daemon: Option<
             "`allow: [YOUR NETWORK]` in the configuration keeps you in whatever happens",
         );
     };
-    if settings.allow.contains(peer) {
+    if settings.allows(&address::host(peer)) {
         return Finding::ok(ABOUT, format!("you come from {peer}, which is allowed and never banned"));
     }
     let advice = format!("`allow: [{peer}]` in the configuration, or better your whole network");
