@@ -57,6 +57,12 @@ impl Machine {
         self.write("var/run/portcullis/portcullis.pid", "200");
     }
 
+    /// daemon(8) was killed and has left the program behind; its pid is in one of these files.
+    fn orphaned(&self, file: &str) {
+        self.write("var/run/portcullis/supervisor.pid", "");
+        self.write(file, "200");
+    }
+
     fn service(&self, verb: &str) -> Ran {
         self.service_with(verb, "1")
     }
@@ -219,6 +225,51 @@ fn status_tells_a_running_program_from_one_that_keeps_dying() {
     let ran = machine.service("status");
     assert_eq!(ran.code, 1);
     assert!(ran.stdout.contains("its supervisor (pid 100) starts it again every 5 seconds"), "{ran:?}");
+}
+
+/// The pid file of daemon(8) may be gone with it; the program signs its lock itself.
+const OF_THE_PROGRAM: [&str; 2] = ["var/run/portcullis/portcullis.pid", "var/db/portcullis/state.db.lock"];
+
+#[test]
+fn a_program_whose_supervisor_was_killed_is_found_and_stopped() {
+    for file in OF_THE_PROGRAM {
+        let machine = Machine::new();
+        machine.orphaned(file);
+        let ran = machine.service("status");
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(ran.stdout.contains("running as pid 200 without its supervisor"), "{ran:?}");
+        assert!(ran.stdout.contains("service portcullis restart"), "{ran:?}");
+        let ran = machine.service("stop");
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert_eq!(ran.stdout, "Stopping portcullis (pid 200), which had lost its supervisor.\n");
+        assert_eq!(machine.calls(), "kill -TERM 200\nwait 200\n");
+        assert_eq!(machine.service("status").stdout, "portcullis is not running.\n");
+    }
+}
+
+#[test]
+fn a_second_one_is_not_started_beside_a_program_whose_supervisor_was_killed() {
+    for file in OF_THE_PROGRAM {
+        let machine = Machine::new();
+        machine.orphaned(file);
+        let ran = machine.service("start");
+        assert_ne!(ran.code, 0);
+        assert!(ran.stderr.contains("running as pid 200 without its supervisor"), "{ran:?}");
+        assert_eq!(machine.calls(), "");
+        assert_eq!(machine.service("reload").code, 0);
+        assert_eq!(machine.calls(), "kill -HUP 200\n");
+    }
+}
+
+#[test]
+fn restart_gives_a_program_whose_supervisor_was_killed_another_one() {
+    let machine = Machine::new();
+    machine.orphaned(OF_THE_PROGRAM[0]);
+    let ran = machine.service("restart");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let calls = machine.calls();
+    let at = |what: &str| calls.find(what).unwrap_or_else(|| panic!("{what} is missing in {calls}"));
+    assert!(at("kill -TERM 200") < at("wait 200") && at("wait 200") < at("daemon "), "{calls}");
 }
 
 #[test]
