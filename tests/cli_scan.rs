@@ -284,3 +284,33 @@ fn a_number_that_is_none_is_asked_for_in_plain_words() {
     let ran = Dir::new().portcullis(["scan", "--top", "x"]).run();
     ran.assert(64, "write a whole number, such as 20");
 }
+
+/// A failed login, then what is said of it behind these lines.
+fn repeated_behind(between: &str) -> Value {
+    let dir = Dir::new();
+    let stamp = "2026-01-10T10:00:01+00:00 gw";
+    let repeated = format!("{stamp} syslogd: last message repeated 3 times\n");
+    dir.write("auth.log", failures("192.0.2.7", [0]) + between + &repeated);
+    dir.write("messages", "");
+    let (alone, merged) = (scan(&dir, &["auth.log"]), scan(&dir, &["auth.log", "messages"]));
+    assert_eq!(alone["offenders"], merged["offenders"], "{between}");
+    let listed = dir.portcullis(["match", "--json", "auth.log"]).run().json_lines();
+    let counts = listed.iter().map(|line| line["count"].as_u64().unwrap());
+    assert_eq!(json!(counts.sum::<u64>()), alone["offenders"][0]["offences"], "{between}");
+    alone["offenders"][0]["offences"].clone()
+}
+
+#[test]
+fn a_repeat_is_of_the_line_before_newsyslogs_note_and_of_none_before_a_line_that_is_too_long() {
+    let note = "2026-01-10T10:00:00+00:00 gw newsyslog[559]: logfile turned over due to size>1000K\n";
+    let rfc5424 = "<14>1 2026-01-10T10:00:00.000000+00:00 gw newsyslog 559 - - logfile turned over\n";
+    assert_eq!(repeated_behind(""), 4);
+    assert_eq!(repeated_behind(note), 4);
+    assert_eq!(repeated_behind(rfc5424), 4);
+    let program = "2026-01-10T10:00:00+00:00 gw cron[7]: logfile turned over\n";
+    assert_eq!(repeated_behind(program), 1);
+    for length in [17_000, 300_000] {
+        let long = format!("2026-01-10T10:00:00+00:00 gw cron[7]: {}\n", "x".repeat(length));
+        assert_eq!(repeated_behind(&long), 1);
+    }
+}

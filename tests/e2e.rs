@@ -11,6 +11,7 @@ mod json;
 mod kills;
 mod network;
 mod reload;
+mod repeats;
 mod restart;
 mod stand;
 mod table;

@@ -89,6 +89,8 @@ pub(super) enum Part<'l> {
     Line(u64, &'l [u8]),
     /// This many lines, one at least, that are certainly of no interest.
     Foreign(u64),
+    /// One or more lines that were too long, and so were dropped.
+    TooLong,
 }
 
 /// One file being read, chunk by chunk.
@@ -170,11 +172,20 @@ impl Input {
             }
             let before = sieve.rest;
             let Some(line) = self.lines.next_line(&mut sieve.rest) else {
-                self.number += newlines(before);
+                let dropped = newlines(before);
+                self.number += dropped;
+                if dropped > 0 {
+                    part(Part::TooLong);
+                }
                 return;
             };
             let taken = &before[..before.len() - sieve.rest.len()];
-            self.number += if taken.len() == line.len() + 1 { 1 } else { newlines(taken) };
+            // All but the last were dropped.
+            let ended = if taken.len() == line.len() + 1 { 1 } else { newlines(taken) };
+            self.number += ended;
+            if ended > 1 {
+                part(Part::TooLong);
+            }
             part(Part::Line(self.number, line));
         }
     }

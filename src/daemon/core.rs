@@ -118,7 +118,8 @@ impl Daemon {
     fn lines(&mut self, batch: &Batch) {
         let (time, name) = (now(), self.follower.name(batch.source));
         let source = self.streams.number(&mut self.guard, &name, batch, &self.setup.zone, time);
-        if batch.first {
+        self.guard.turn_to(source, (batch.file.dev, batch.file.ino));
+        if batch.first || batch.gap {
             self.guard.turn_over(source);
         }
         self.guard.recall(source, &batch.before);

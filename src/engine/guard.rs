@@ -1,6 +1,8 @@
 //! From a line to a verdict: record, match, sighting, judgement, for all sources. `scan`, `explain` and the daemon ask
 //! the same guard, so that they cannot decide differently.
 
+use std::collections::VecDeque;
+
 use super::{Engine, Judgement, Line, SessionKey, Sighting, Verdict, Why};
 use crate::record::{self, Clock, Record, Repeat};
 use crate::rules::{AddressFrom, Evidence, Format, Match, Matcher, Scratch, Sieve};
@@ -55,12 +57,36 @@ struct Source {
 pub struct Reader {
     scratch: Scratch,
     previous: Vec<u8>,
+    file: FileId,
+    /// The last lines of files that were read before and may be read on, the longest unread first.
+    set_aside: VecDeque<(FileId, Vec<u8>)>,
 }
 
+/// What tells the files of one source apart; the caller chooses it.
+pub type FileId = (u64, u64);
+
+/// Files of one source that are read in turn. A rotated log is written to until its logger was signalled: that is one,
+/// and a second where rotations come fast.
+const MOST_SET_ASIDE: usize = 4;
+
 impl Reader {
-    /// The line ended its file, or others were passed over: what follows is not a repeat of it.
+    /// Lines were passed over, or a file begins: what follows is not a repeat of the last line.
     pub fn turn_over(&mut self) {
         self.previous.clear();
+    }
+
+    /// What follows is from this file: a repeat in it is of its own last line.
+    pub fn turn_to(&mut self, file: FileId) {
+        if file == self.file {
+            return;
+        }
+        let known = self.set_aside.iter().position(|(other, _)| *other == file);
+        let previous = known.and_then(|known| self.set_aside.remove(known)).map(|(_, line)| line);
+        let left = std::mem::replace(&mut self.previous, previous.unwrap_or_default());
+        self.set_aside.push_back((std::mem::replace(&mut self.file, file), left));
+        if self.set_aside.len() > MOST_SET_ASIDE {
+            self.set_aside.pop_front();
+        }
     }
 
     /// Takes note of lines that were judged before a stop, for a repeat of the last one.
@@ -72,7 +98,7 @@ impl Reader {
 
     /// Calls `found` with every match of a line, and how many times it was written; true if there was one.
     ///
-    /// "last message repeated" gives the matches of the line before it again.
+    /// "last message repeated" gives the matches of the line before it again, newsyslog's note of a rotation left out.
     pub fn each_match<'m>(
         &mut self,
         matcher: &'m Matcher,
@@ -80,6 +106,9 @@ impl Reader {
         mut found: impl FnMut(&Record<'_>, &Record<'_>, Match<'m>, u32),
     ) -> bool {
         let record = record::parse(line);
+        if record::is_turned_over(&record) {
+            return false;
+        }
         let repeat = record::repeat(&record);
         if let Some(previous @ Repeat::Previous { count, .. }) = repeat {
             let original = record::parse(&self.previous);
@@ -154,7 +183,12 @@ impl Guard {
         self.sources[source].clock.time(&record::stamp(line))
     }
 
-    /// The source's file ended, or lines were passed over: what follows is not a repeat of the last line.
+    /// What follows is from this file of the source: a repeat in it is of its own last line.
+    pub fn turn_to(&mut self, source: usize, file: FileId) {
+        self.sources[source].reader.turn_to(file);
+    }
+
+    /// A file of the source begins, or lines were passed over: what follows is not a repeat of the last line.
     pub fn turn_over(&mut self, source: usize) {
         self.sources[source].reader.turn_over();
     }

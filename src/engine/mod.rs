@@ -21,7 +21,7 @@ mod window;
 use std::net::IpAddr;
 
 pub use bans::{Ban, History, Origin, Owner};
-pub use guard::{Guard, Outcome, Reader, When};
+pub use guard::{FileId, Guard, Outcome, Reader, When};
 pub use journal::{Row, Seen, SessionState};
 pub use policy::{Offender, Policy, RulePolicy, Settings, SpoofCaps, TrustPolicy, doubtful};
 pub use session::SessionKey;

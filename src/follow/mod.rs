@@ -136,6 +136,9 @@ pub struct Chunk<'a> {
     pub before: &'a [u8],
     /// The first lines of this file: what was remembered of a line before them does not belong to it.
     pub first: bool,
+    /// Something was passed over between the lines before and these, such as a line that is too long: "last message
+    /// repeated" in these may mean what was not read.
+    pub gap: bool,
     /// The lines were written some time ago (while the program was stopped, blocked or suspended): their own stamps
     /// count, not the time of reading.
     pub backlog: bool,
@@ -146,7 +149,18 @@ impl<'a> Chunk<'a> {
     fn of_position(source: SourceId, path: &'a Arc<str>, position: &'a Position) -> Self {
         let file = position.files.last().map_or(FileKey::NONE, |mark| mark.file);
         let (bytes, before, position): (&[u8], &[u8], _) = (&[], &[], Some(position));
-        Self { source, path, file, bytes, position, gone: false, before, first: false, backlog: false }
+        Self {
+            source,
+            path,
+            file,
+            bytes,
+            position,
+            gone: false,
+            before,
+            first: false,
+            gap: false,
+            backlog: false,
+        }
     }
 }
 

@@ -43,12 +43,14 @@ struct Open {
     /// What was read behind the last whole line.
     carry: Vec<u8>,
     untouched: bool,
+    /// Something was passed over since lines were last handed out.
+    gap: bool,
 }
 
 impl Open {
     fn new(file: File) -> io::Result<Self> {
         let key = FileKey::of(&file.metadata()?);
-        Ok(Self { file, key, place: Place::default(), carry: Vec::new(), untouched: true })
+        Ok(Self { file, key, place: Place::default(), carry: Vec::new(), untouched: true, gap: false })
     }
 }
 
@@ -167,6 +169,7 @@ impl Pipe {
         head.iter_mut().zip(known).for_each(|(to, from)| *to = *from);
         match open.file.read(room) {
             Ok(0) => {
+                open.gap = true;
                 open.carry.clear();
                 open.place = Place::default();
                 self.ended = self.fifo.is_none();
@@ -187,7 +190,7 @@ impl Pipe {
         let (Some(path), Some(open)) = (&self.fifo, &mut self.open) else { return };
         let opened = open_fifo(path, self.through_links).and_then(|opened| Open::new(opened.file));
         if let Some(opened) = opened.ok().filter(|opened| opened.key == open.key) {
-            *open = Open { untouched: open.untouched, ..opened };
+            *open = Open { untouched: open.untouched, gap: open.gap, ..opened };
         }
     }
 
@@ -197,19 +200,22 @@ impl Pipe {
         loop {
             let (lines, end) = open.place.scan(filled, at);
             at = end;
+            let overlong = std::mem::take(&mut open.place.overlong);
+            self.tally.overlong += overlong;
+            open.gap |= overlong > 0;
             let Some(lines) = lines else { break };
             let bytes = filled.get(lines).unwrap_or_default();
             self.tally.bytes += bytes.len() as u64;
             self.tally.lines += memchr_iter(b'\n', bytes).count() as u64;
             self.tally.last_data = Some(round.now);
             let first = std::mem::take(&mut open.untouched);
+            let gap = std::mem::take(&mut open.gap);
             let (source, path, file, backlog) = (self.source, &self.path, open.key, self.backlog);
             let (position, gone, before): (_, _, &[u8]) = (None, false, &[]);
-            sink(Chunk { source, path, file, bytes, position, gone, before, first, backlog })?;
+            sink(Chunk { source, path, file, bytes, position, gone, before, first, gap, backlog })?;
         }
         open.carry.clear();
         open.carry.extend_from_slice(filled.get(at..).unwrap_or_default());
-        self.tally.overlong += std::mem::take(&mut open.place.overlong);
         ControlFlow::Continue(())
     }
 }

@@ -98,9 +98,13 @@ impl Log {
     ) -> ControlFlow<()> {
         let Some(tail) = self.tails.get_mut(index) else { return ControlFlow::Continue(()) };
         let first = std::mem::take(&mut tail.untouched);
-        let before = std::mem::take(&mut tail.known_before);
         let backlog = tail.place.offset - (bytes.len() as u64) < tail.backlog_until;
-        self.tally.overlong += std::mem::take(&mut tail.place.overlong);
+        let overlong = std::mem::take(&mut tail.place.overlong);
+        let gap = std::mem::take(&mut tail.gap) || overlong > 0;
+        let before = std::mem::take(&mut tail.known_before);
+        // What stands before a gap is not what stands before these lines.
+        let before = if gap { Vec::new() } else { before };
+        self.tally.overlong += overlong;
         self.tally.bytes += bytes.len() as u64;
         self.tally.lines += memchr_iter(b'\n', bytes).count() as u64;
         self.tally.last_data = Some(round.now);
@@ -108,7 +112,7 @@ impl Log {
         let position = self.position();
         self.moved = false;
         let (path, position, before) = (&self.path, Some(&position), before.as_slice());
-        sink(Chunk { source, path, file, bytes, position, gone: false, before, first, backlog })
+        sink(Chunk { source, path, file, bytes, position, gone: false, before, first, gap, backlog })
     }
 
     /// A new position without lines: a file came, went or was truncated.
@@ -168,6 +172,8 @@ impl Log {
         } else if !is_current {
             self.tails.remove(index);
             self.moved = true;
+        } else if let Some(tail) = self.tails.get_mut(index) {
+            tail.gap = true;
         }
         self.complain(reason(error), round);
     }

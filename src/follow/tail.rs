@@ -70,6 +70,8 @@ pub(super) struct Tail {
     pub(super) backlog_until: u64,
     /// No line was handed out yet since the file was opened or truncated.
     pub(super) untouched: bool,
+    /// Something was passed over since lines were last handed out.
+    pub(super) gap: bool,
     /// Whole lines before the place where we went on after a stop.
     pub(super) known_before: Vec<u8>,
     /// Found under the name of a rotated file, so that it may be what copytruncate left beside the log.
@@ -100,6 +102,7 @@ impl Tail {
             active: now,
             backlog_until: 0,
             untouched: true,
+            gap: false,
             known_before: Vec::new(),
             may_be_copy: false,
             size_at_first: meta.size(),

@@ -53,6 +53,8 @@ pub struct Batch {
     pub before: Vec<u8>,
     /// The first lines of this file.
     pub first: bool,
+    /// Something was passed over between the lines before and these.
+    pub gap: bool,
     /// The lines were written some time ago: their own stamps count.
     pub backlog: bool,
 }
@@ -68,6 +70,7 @@ impl From<Chunk<'_>> for Batch {
             gone: chunk.gone,
             before: chunk.before.to_vec(),
             first: chunk.first,
+            gap: chunk.gap,
             backlog: chunk.backlog,
         }
     }

@@ -24,7 +24,7 @@ pub use clock::{Clock, FUTURE_SLACK, ORDER_SLACK};
 pub use cut::may_be_cut;
 pub use header::is_program_name;
 pub use lines::{LineBuffer, MAX_LINE};
-pub use repeat::{MAX_REPEATS, Repeat, Writer, repeat};
+pub use repeat::{MAX_REPEATS, Repeat, Writer, is_turned_over, repeat};
 pub use stamp::Stamp;
 
 /// One parsed log line; every text is borrowed from the line and may hold any bytes.

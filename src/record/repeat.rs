@@ -116,6 +116,17 @@ pub fn repeat<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
     }
 }
 
+/// Whether the record is newsyslog(8)'s own note that a log was rotated, the last line of the old file and the first of
+/// the new one.
+///
+/// newsyslog writes it into the files itself, and before it signals syslogd: "last message repeated" behind it is about
+/// the record before it, of which alone syslogd knows.
+pub fn is_turned_over(record: &Record<'_>) -> bool {
+    record.program == Some(b"newsyslog")
+        && record.pid.is_some()
+        && record.message.starts_with(b"logfile turned over")
+}
+
 fn syslogd<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
     let raw = matches!(record.layout, Layout::Syslog | Layout::Busybox) && record.program.is_none();
     let own = record.program == Some(b"syslogd") && record.pid.is_none();
@@ -302,6 +313,26 @@ mod tests {
             "               - Last output repeated 5 times -",
         ] {
             assert_eq!(read(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn newsyslogs_note_is_its_own() {
+        let is = |line: &str| is_turned_over(&parse(line.as_bytes()));
+        for line in [
+            "Nov 22 15:48:27 gw newsyslog[559]: logfile turned over",
+            "Nov 22 15:48:27 gw newsyslog[559]: logfile turned over due to size>1000K",
+            "<14>1 2026-11-22T15:48:27.000000+00:00 gw newsyslog 559 - - logfile turned over due to -F request",
+        ] {
+            assert!(is(line), "{line}");
+        }
+        for line in [
+            "Nov 22 15:48:27 gw newsyslog: logfile turned over",
+            "Nov 22 15:48:27 gw newsyslog[559]: logfile first created",
+            "Nov 22 15:48:27 gw sshd[559]: logfile turned over",
+            "logfile turned over",
+        ] {
+            assert!(!is(line), "{line}");
         }
     }
 

@@ -10,7 +10,10 @@ use crate::record::MAX_LINE;
 /// Part of all lines that say that another came again.
 const REPEATED: &[u8] = b"repeated";
 
-/// Finds what every line of interest holds: a program's name, or the word of a repeat.
+/// Part of newsyslog's note that a log was rotated, behind which a repeat is of the line before the note.
+const TURNED_OVER: &[u8] = b"turned over";
+
+/// Finds what every line of interest holds: a program's name, or what lines about other lines hold.
 #[derive(Clone, Debug)]
 pub struct Names(Prefilter);
 
@@ -27,7 +30,7 @@ pub struct Sieve<'c> {
 impl Names {
     /// `None` where so many names are looked for that it would take longer than to read headers.
     pub(super) fn new<'n>(programs: impl Iterator<Item = &'n [u8]>) -> Option<Self> {
-        let words: Vec<&[u8]> = programs.chain([REPEATED]).collect();
+        let words: Vec<&[u8]> = programs.chain([REPEATED, TURNED_OVER]).collect();
         Prefilter::new(MatchKind::LeftmostFirst, &words).map(Self)
     }
 
@@ -103,11 +106,11 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_passed_over_is_what_each_line_alone_says(
-            lines in prop::collection::vec("(Nov|<38>|2026|@|)( |sshd|kernel|ker|cron|repeated|x){0,4}", 0..30),
+            lines in prop::collection::vec("(Nov|<38>|2026|@|)( |sshd|kernel|ker|cron|repeated|turned over|x){0,4}", 0..30),
         ) {
             let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
             let is_left = |line: &&String| {
-                let named = ["sshd", "kernel", "repeated"].iter().any(|name| line.contains(name));
+                let named = ["sshd", "kernel", "repeated", "turned over"].iter().any(|name| line.contains(name));
                 named || !line.starts_with(|first: char| first.is_ascii_alphabetic() || first == '<')
             };
             let expected: Vec<&[u8]> = lines.iter().filter(is_left).map(String::as_bytes).collect();

@@ -68,7 +68,8 @@ struct Stream<'l> {
 #[derive(Default)]
 struct Queue {
     bytes: Vec<u8>,
-    lines: VecDeque<(Option<Time>, Range<usize>)>,
+    /// Where each stands and when it was written; no place where lines were dropped.
+    lines: VecDeque<(Option<Time>, Option<Range<usize>>)>,
 }
 
 impl<'l> Replay<'l> {
@@ -99,9 +100,13 @@ impl<'l> Replay<'l> {
                 });
             let Some((_, source)) = waiting.min() else { return };
             let mut queue = std::mem::take(&mut self.streams[source].queue);
-            if let Some((time, line)) = queue.lines.pop_front() {
-                // Its stamp is not read again: after later ones it could mean another pass of a doubled hour.
-                self.judge(source, &queue.bytes[line], time.map_or(When::Stamped(None), When::Arrived));
+            match queue.lines.pop_front() {
+                Some((time, Some(line))) => {
+                    // Its stamp is not read again: after later ones it could mean another pass of a doubled hour.
+                    self.judge(source, &queue.bytes[line], time.map_or(When::Stamped(None), When::Arrived));
+                }
+                Some((_, None)) => self.guard.turn_over(source),
+                None => {}
             }
             self.streams[source].queue = queue;
         }
@@ -146,13 +151,16 @@ impl<'l> Replay<'l> {
     }
 
     fn enqueue(&mut self, source: usize, part: &Part<'_>) {
-        let Part::Line(_, line) = *part else { return };
+        let Part::Line(_, line) = *part else {
+            let stream = &mut self.streams[source];
+            return stream.queue.lines.push_back((stream.time, None));
+        };
         let stamp = self.stamp(source, line);
         let stream = &mut self.streams[source];
         stream.time = stamp.or(stream.time);
         let start = stream.queue.bytes.len();
         stream.queue.bytes.extend_from_slice(line);
-        stream.queue.lines.push_back((stream.time, start..start + line.len()));
+        stream.queue.lines.push_back((stream.time, Some(start..start + line.len())));
     }
 
     /// The time in a line's stamp; the first of a log is where it begins.
@@ -173,6 +181,7 @@ impl<'l> Replay<'l> {
                 self.tally.lines += lines;
                 self.guard.turn_over(source);
             }
+            Part::TooLong => self.guard.turn_over(source),
         }
     }
 
