@@ -3,7 +3,7 @@
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use serde_json::{Value, json};
 
-use crate::util::{Dir, failures, thread_log};
+use crate::util::{Dir, failures, project, thread_log};
 
 const ERA: &str = "2026-01-10T";
 
@@ -99,6 +99,8 @@ fn lines_that_do_not_say_when_they_were_written_count_for_nobody() {
     assert_eq!(report["offenders"], json!([]), "taken for the present they would be an attack");
     let text = Dir::new().portcullis(["scan"]).stdin(undated.as_str()).ok();
     assert!(text.contains("20 matched (20 without a time, and so not counted)"), "{text}");
+    assert!(text.contains("20 lines matched and have no time that is read"), "{text}");
+    assert!(text.contains("State the form of the stamps with `time:`") && !text.contains("Nobody"), "{text}");
     // Behind a line with a time they are of that time.
     let dated = line("2026-01-10T10:00:00Z", 21) + &undated;
     let report = Dir::new().portcullis(["scan", "--json"]).stdin(dated).json();
@@ -217,6 +219,19 @@ fn columns_line_up_however_long_an_address_is() {
         assert_eq!(column(row, "sshd"), column(head, "RULE SET"), "{text}");
         assert_eq!(column(row, "2026-01-10"), column(head, "FIRST"), "{text}");
     }
+}
+
+/// A service's own log, as it lies on a host, and a rule set that says nothing of its stamps.
+#[test]
+fn stamps_of_a_service_are_read_without_being_told() {
+    let dir = Dir::new();
+    let (rules, log) = (project("tests/data/vsftpd/vsftpd.yaml"), project("tests/data/vsftpd/vsftpd.log"));
+    let report = scan(&dir, &["--rules", rules.to_str().unwrap(), log.to_str().unwrap()]);
+    assert_eq!((&report["undated"], &report["bans"]), (&json!(0), &json!(1)));
+    let offender = &report["offenders"][0];
+    assert_eq!((&offender["offender"], &offender["offences"]), (&json!("192.0.2.7"), &json!(6)));
+    assert_eq!(offender["bans"][0]["at"], "2025-10-02T18:37:45+00:00");
+    assert_eq!(report["offenders"].as_array().unwrap().len(), 1, "a user's name is no address");
 }
 
 #[test]

@@ -19,8 +19,8 @@
 //!   2026-11-22 15:20:00 ban 192.0.2.7 until 2026-11-22 16:20:00, the 1st, by sshd
 //! ```
 //!
-//! In lines, `{n}` is a number from 1, `{bsd}`, `{iso}`, `{5424}`, `{supervised}` and `{web}` are the stamp; a line without a stamp begins
-//! with `{bsd} gw `.
+//! In lines, `{n}` is a number from 1, `{bsd}`, `{iso}`, `{5424}`, `{supervised}`, `{web}`, `{german}` and `{short}` are the stamp; a line
+//! without a stamp begins with `{bsd} gw `.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -198,6 +198,8 @@ impl<'s> Simulator<'s> {
             ("{iso}", "%Y-%m-%dT%H:%M:%S.%6f%:z"),
             ("{web}", "%d/%b/%Y:%H:%M:%S %z"),
             ("{supervised}", "%Y-%m-%d %H:%M:%S.%9f"),
+            ("{german}", "%d.%m.%Y %H:%M:%S"),
+            ("{short}", "%d.%m.%y um %H:%M"),
             ("{5424}", "<38>1 %Y-%m-%dT%H:%M:%S.%6f%:z"),
         ];
         let stamped = stamps.iter().any(|(mark, _)| template.contains(mark));

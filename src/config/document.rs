@@ -66,8 +66,10 @@ impl Document {
         faults.sort_by_key(|fault| fault.node);
         let more = faults.len().saturating_sub(MOST_FAULTS);
         faults.truncate(MOST_FAULTS);
-        let told = faults.into_iter().map(|Fault { node, severity, text }| {
-            Diagnostic::at(&self.path, self.text.as_bytes(), self.offset(node), severity, text)
+        let told = faults.into_iter().map(|Fault { node, severity, text, inside }| {
+            let offset = self.offset(node);
+            let within = inside.and_then(|(value, at)| text::inside_scalar(&self.text, offset, &value, at));
+            Diagnostic::at(&self.path, self.text.as_bytes(), within.unwrap_or(offset), severity, text)
         });
         let rest = format!("{more} more faults are not shown: fix these first");
         let rest = (more > 0).then(|| Diagnostic::whole(&self.path, Severity::Error, rest));

@@ -25,6 +25,7 @@ mod settings;
 mod shipped;
 mod suggest;
 mod text;
+mod time_spec;
 mod trusted;
 mod yaml;
 mod yaml_error;

@@ -22,6 +22,8 @@ pub(super) struct Fault {
     pub(super) node: NodeId,
     pub(super) severity: Severity,
     pub(super) text: String,
+    /// The node's text and the byte of it that is meant.
+    pub(super) inside: Option<(String, usize)>,
 }
 
 /// All that is wrong with a file; shared by everything that reads a part of it.
@@ -34,7 +36,7 @@ impl Faults {
     }
 
     fn push(&self, node: NodeId, severity: Severity, text: String) {
-        self.0.borrow_mut().push(Fault { node, severity, text });
+        self.0.borrow_mut().push(Fault { node, severity, text, inside: None });
     }
 }
 
@@ -66,6 +68,16 @@ impl<'a> Item<'a> {
     /// Complains: the sentence follows the name of the value.
     pub(super) fn fault(&self, sentence: impl AsRef<str>) {
         self.faults.push(self.place, Severity::Error, format!("{} {}", self.name, sentence.as_ref()));
+    }
+
+    /// The same about one byte of a text.
+    pub(super) fn fault_inside(&self, at: usize, sentence: impl AsRef<str>) {
+        let inside = match &self.node.value {
+            Value::Text(text) => Some((text.clone(), at)),
+            _ => None,
+        };
+        let text = format!("{} {}", self.name, sentence.as_ref());
+        self.faults.0.borrow_mut().push(Fault { node: self.place, severity: Severity::Error, text, inside });
     }
 
     /// Complains in a sentence of its own.

@@ -13,6 +13,7 @@ use super::yaml::Value;
 use crate::address;
 use crate::rules::{
     AddressFrom, Counts, Effect, Evidence, Rule, RuleSet, Sample, Weight, is_address_name, is_field_name,
+    is_time_name,
 };
 
 /// Parts of a list with their index in the file; those with faults are left out.
@@ -41,6 +42,8 @@ pub(super) fn fields(item: &Item<'_>) -> Option<Placed<(String, String)>> {
             ));
         } else if is_address_name(entry.name) {
             entry.key.fault("always stands for an address: choose another name");
+        } else if is_time_name(entry.name) {
+            entry.key.fault("always stands for the stamp, which `time` describes: choose another name");
         }
         fields.extend(entry.value.line().map(|alphabet| (place, (entry.name.to_owned(), alphabet))));
     }

@@ -6,7 +6,8 @@ use super::keys::Keys;
 use super::policy;
 use super::reader::Item;
 use super::rule::{self, Placed};
-use crate::record::is_program_name;
+use super::time_spec;
+use crate::record::{TimeSpec, is_program_name};
 use crate::rules::{Ban, Evidence, Format, RuleSet, Threshold};
 
 /// In bytes: sshd cuts at 500, syslogd at 1 to 8 KiB, and a line of 16 KiB is not read at all.
@@ -84,11 +85,22 @@ fn head(keys: &mut Keys<'_>) -> RuleSet {
         message_limit,
         threshold,
         ban: keys.maybe("ban", |item| ban(item, evidence, threshold)),
+        time: time(keys, format),
         fields: Vec::new(),
         advice: keys.or("advice", Vec::new(), |item| Some(item.texts())),
         rules: Vec::new(),
         samples: Vec::new(),
     }
+}
+
+/// A syslog line is stamped in its header, by the logger.
+fn time(keys: &mut Keys<'_>, format: Format) -> Option<TimeSpec> {
+    let item = keys.get("time")?;
+    if format == Format::Syslog {
+        item.fault("has no use with `format: syslog`: the stamp in the line's header counts");
+        return None;
+    }
+    time_spec::read(&item)
 }
 
 /// The length from which messages are taken for cut, of a set or a rule.

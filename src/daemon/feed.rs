@@ -24,7 +24,7 @@ fn stamps(clock: impl Fn() -> Clock + Send + 'static) -> Box<follow::Stamps> {
     let mut clocks: HashMap<Arc<str>, Clock> = HashMap::new();
     Box::new(move |path, line| {
         let clock = clocks.entry(Arc::clone(path)).or_insert_with(&clock);
-        clock.time(&record::stamp(line))
+        clock.written(line, &record::parse(line), None)
     })
 }
 

@@ -180,7 +180,7 @@ impl Guard {
 
     /// The time in a line's stamp, if it has one; lines of a source are asked in their order.
     pub fn stamp(&mut self, source: usize, line: &[u8]) -> Option<Time> {
-        self.sources[source].clock.time(&record::stamp(line))
+        self.sources[source].clock.written(line, &record::parse(line), None)
     }
 
     /// What follows is from this file of the source: a repeat in it is of its own last line.
@@ -227,9 +227,9 @@ impl Guard {
         mut report: impl FnMut(Outcome<'_>),
     ) -> bool {
         let Source { clock, reader } = &mut self.sources[source];
-        let (engine, mut stamp) = (&mut self.engine, None);
+        let engine = &mut self.engine;
         reader.each_match(&self.matcher, line, |written, record, matched, count| {
-            let mut stamped = || *stamp.get_or_insert_with(|| clock.time(&written.stamp_in(line)));
+            let mut stamped = || clock.written(line, written, matched.set.time.as_ref());
             let time = match when {
                 When::Arrived(time) => Some(time),
                 When::Stamped(fallback) => stamped().or(fallback),

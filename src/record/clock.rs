@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use jiff::tz::{Offset, TimeZone};
 
-use super::Stamp;
 use super::date::{Date, Moment, milliseconds, tai64n, zone_offset};
+use super::format::Said;
+use super::service::{self, TimeSpec};
 use super::stamp::Form;
+use super::{Record, Stamp};
 use crate::time::Time;
 
 /// How far after now a stamp without a year may lie before it is taken for last year's: clocks and zones differ.
@@ -66,6 +68,28 @@ impl Clock {
         self.minute = None;
     }
 
+    /// When a line was written, by what it says: by the stamp that `spec` describes, or else by that of its header or,
+    /// where it has none, by a form that services are known to write.
+    pub fn written(&mut self, line: &[u8], record: &Record<'_>, spec: Option<&TimeSpec>) -> Option<Time> {
+        let said = match spec {
+            Some(spec) => spec.read(line)?,
+            None if record.is_headed() => return self.time(&record.stamp),
+            None => match service::read(line) {
+                Some(said) => said,
+                None => return self.time(&record.stamp),
+            },
+        };
+        let time = match said {
+            Said::Epoch(time) => time,
+            Said::Civil { date, within, offset } => {
+                let begins = self.begins(&date, offset)?;
+                self.pass(begins, within)
+            }
+        };
+        self.previous = Some(time);
+        Some(time)
+    }
+
     /// When the stamp was, to the millisecond; `None` where there is no stamp or no such day or hour.
     pub fn time(&mut self, stamp: &Stamp<'_>) -> Option<Time> {
         let time = match stamp.form() {
@@ -83,9 +107,14 @@ impl Clock {
             Some(minute) if minute.is_of(stamp) => minute.begins,
             _ => self.look_up(stamp)?,
         };
+        Some(self.pass(begins, within))
+    }
+
+    /// Which of the passes through a doubled hour it is.
+    fn pass(&self, begins: Moment, within: Duration) -> Time {
         let first = begins.first.plus(within);
         let second = begins.second.map(|time| time.plus(within));
-        Some(second.filter(|&second| self.is_second_pass(first, second)).unwrap_or(first))
+        second.filter(|&second| self.is_second_pass(first, second)).unwrap_or(first)
     }
 
     fn is_second_pass(&self, first: Time, second: Time) -> bool {
@@ -96,12 +125,16 @@ impl Clock {
     fn look_up(&mut self, stamp: &Stamp<'_>) -> Option<Moment> {
         let date = Date::read(stamp)?;
         let offset = zone_offset(stamp)?;
-        let begins = match date.year {
-            Some(year) => Moment::of(date.in_year(year)?, &self.zone, offset)?,
-            None => self.latest(&date, offset)?,
-        };
+        let begins = self.begins(&date, offset)?;
         self.minute = Minute::new(stamp, begins);
         Some(begins)
+    }
+
+    fn begins(&self, date: &Date, offset: Option<Offset>) -> Option<Moment> {
+        match date.year {
+            Some(year) => Moment::of(date.in_year(year)?, &self.zone, offset),
+            None => self.latest(date, offset),
+        }
     }
 
     /// The latest year that fits. Nine years hold a 29 February even around 1900 and 2100, which have none.

@@ -11,13 +11,14 @@ use super::stamp::{self, Form};
 use crate::time::Time;
 
 /// What a stamp says about day, hour and minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Date {
     /// Absent in most syslog files.
     pub(super) year: Option<i16>,
-    month: i8,
-    day: i8,
-    hour: i8,
-    minute: i8,
+    pub(super) month: i8,
+    pub(super) day: i8,
+    pub(super) hour: i8,
+    pub(super) minute: i8,
 }
 
 impl Date {
@@ -32,7 +33,6 @@ impl Date {
                 let (day, years) = date.split_at(date.len().checked_sub(5)?);
                 (Some(year(years)?), name(day)?, day.get(4..)?)
             }
-            Form::CommonLog => (Some(year(date.get(7..)?)?), name(date.get(3..)?)?, date.get(..2)?),
             _ => (Some(year(date)?), two_digits(date.get(5..)?)?, date.get(8..10)?),
         };
         Some(Self { year, month, day: small(day)?, hour, minute })
@@ -112,7 +112,7 @@ pub(super) fn zone_offset(stamp: &Stamp<'_>) -> Option<Option<Offset>> {
     }
 }
 
-fn numeric_offset(sign: u8, digits: &[u8]) -> Option<Offset> {
+pub(super) fn numeric_offset(sign: u8, digits: &[u8]) -> Option<Offset> {
     let minutes = match digits {
         [_, _] => 0,
         [_, _, b':', minutes @ ..] | [_, _, minutes @ ..] => i32::from(two_digits(minutes)?),
@@ -124,7 +124,7 @@ fn numeric_offset(sign: u8, digits: &[u8]) -> Option<Offset> {
 }
 
 /// The offset of so many minutes east of Greenwich.
-fn east(minutes: i32) -> Option<Offset> {
+pub(super) fn east(minutes: i32) -> Option<Offset> {
     Offset::from_seconds(minutes * 60).ok()
 }
 

@@ -12,19 +12,24 @@
 mod clock;
 mod cut;
 mod date;
+mod format;
 mod header;
+mod json;
 mod lines;
 mod priority;
 mod repeat;
 mod rfc5424;
+mod service;
 mod stamp;
 mod supervised;
 
 pub use clock::{Clock, FUTURE_SLACK, ORDER_SLACK};
 pub use cut::may_be_cut;
+pub use format::{FormatError, TimeFormat};
 pub use header::is_program_name;
 pub use lines::{LineBuffer, MAX_LINE};
 pub use repeat::{MAX_REPEATS, Repeat, Writer, is_turned_over, repeat};
+pub use service::{TimePlace, TimeSpec, known_regex};
 pub use stamp::Stamp;
 
 /// One parsed log line; every text is borrowed from the line and may hold any bytes.
@@ -69,9 +74,9 @@ impl<'a> Record<'a> {
         Self { stamp, priority: nobody, host: nobody, program, pid, message: line, layout }
     }
 
-    /// The time in the line that was read: in its header, or where a service's own log has it.
-    pub fn stamp_in(&self, line: &'a [u8]) -> Stamp<'a> {
-        if self.layout == Layout::Unknown { stamp::of_service(line) } else { self.stamp }
+    /// Whether a logger stamped the line in a header: its stamp counts, whatever else the line holds.
+    pub fn is_headed(&self) -> bool {
+        self.program.is_some() || self.any_program()
     }
 
     /// Whether the line's layout shows no process ids, whatever the program gave.
@@ -97,11 +102,6 @@ pub fn parse(line: &[u8]) -> Record<'_> {
         _ => None,
     };
     known.unwrap_or_else(|| Record::unknown(line))
-}
-
-/// The time in a line, as [`Record::stamp_in`] finds it.
-pub fn stamp(line: &[u8]) -> Stamp<'_> {
-    parse(line).stamp_in(line)
 }
 
 /// A line that begins with a year: ISO stamps of all writers, or a BSD stamp with the year in front.
@@ -180,26 +180,6 @@ mod tests {
         let raw = parse(b"Nov 22 14:38:31 gw Invalid user a from 192.0.2.7");
         assert_eq!((raw.program, raw.message), (None, WRONG.as_bytes()));
         assert!(!raw.any_program(), "raw text in a syslog file is nobody's");
-    }
-
-    #[test]
-    fn the_time_in_a_line_of_a_services_own_log_is_found() {
-        for (line, text) in [
-            (r#"192.0.2.7 - - [22/Nov/2026:14:38:31 +0100] "GET /""#, "22/Nov/2026:14:38:31 +0100"),
-            (r#"192.0.2.7 - [a] [22/Nov/2026:14:38:31 -0500] "GET /""#, "22/Nov/2026:14:38:31 -0500"),
-            ("2026/11/22 14:38:31 [error] 7#7: *1 x, client: 192.0.2.7", "2026/11/22 14:38:31"),
-            ("Nov 22 14:38:31 gw httpd: [22/Nov/2026:14:38:31 +0100]", "Nov 22 14:38:31"),
-            ("192.0.2.7 [22/Nov/2026:14:38:31]", ""),
-            ("192.0.2.7 [22/Now/2026:14:38:31 +0100]", ""),
-            ("192.0.2.7 [22/Nov/2026:14:38:31 +01:0", ""),
-            ("2026/11/22", ""),
-            ("[", ""),
-            ("", ""),
-        ] {
-            assert_eq!(stamp(line.as_bytes()).text(), text.as_bytes(), "{line}");
-        }
-        let late = format!("{}[22/Nov/2026:14:38:31 +0100]", "x".repeat(300));
-        assert_eq!(stamp(late.as_bytes()), Stamp::default(), "only so far into a line");
     }
 
     #[test]
@@ -371,7 +351,7 @@ mod tests {
             prop_assert!(repeat(&record).is_none_or(|repeat| repeat.count() <= MAX_REPEATS));
             may_be_cut(&line, &record);
             let mut clock = Clock::new(jiff::tz::TimeZone::UTC, crate::time::Time::from_secs(1_800_000_000));
-            clock.time(&record.stamp);
+            clock.written(&line, &record, None);
         }
     }
 }

@@ -33,8 +33,6 @@ pub(super) enum Form {
     Svlogd,
     /// `@` and 24 hexadecimal digits: TAI64N, written by multilog and svlogd.
     Tai64n,
-    /// `22/Nov/2026:14:38:31 +0100`: the common log format of web servers.
-    CommonLog,
 }
 
 impl<'a> Stamp<'a> {
@@ -138,37 +136,6 @@ pub(super) fn iso(line: &[u8]) -> Read<'_> {
     Some((Stamp { form, ..stamp }, rest))
 }
 
-/// How far into a line its time may stand in the common log format, behind address and user.
-const FARTHEST: usize = 256;
-
-/// The time in a line of a service's own log: `[22/Nov/2026:14:38:31 +0100]` as web servers write it behind address and
-/// user, or `2026/11/22 14:38:31` as nginx writes it before errors; absent where there is neither.
-///
-/// The user's name may look like the first of these: a peer can choose the time at which its own lines count.
-pub(super) fn of_service(line: &[u8]) -> Stamp<'_> {
-    slashed(line).or_else(|| common_log(line)).unwrap_or_default()
-}
-
-fn slashed(line: &[u8]) -> Option<Stamp<'_>> {
-    shaped(line, b"dddd/dd/dd dd:dd:dd").then(|| ending(line, Form::Iso, 16))?.map(|(stamp, _)| stamp)
-}
-
-fn common_log(line: &[u8]) -> Option<Stamp<'_>> {
-    let reach = &line[..line.len().min(FARTHEST)];
-    let texts = memchr::memchr_iter(b'[', reach).map(|at| &line[at + 1..]);
-    let mut stamps = texts.filter_map(|text| {
-        let fits = shaped(text, b"dd/") && text.get(6) == Some(&b'/') && month(text.get(3..6)?).is_some();
-        let text = text.get(..26).filter(|text| fits && shaped(&text[7..], b"dddd:dd:dd:dd "))?;
-        (attached_zone(&text[21..]) == 5).then_some(Stamp {
-            text,
-            form: Form::CommonLog,
-            minute: 17,
-            zone: 20,
-        })
-    });
-    stamps.next()
-}
-
 /// `@4000000067…`: 16 digits of seconds, 8 of nanoseconds.
 pub(super) fn tai64n(line: &[u8]) -> Read<'_> {
     let (text, rest) = line.split_at_checked(25)?;
@@ -239,7 +206,7 @@ fn offset_length(text: &[u8]) -> usize {
 /// Zones that are printed by name, with their minutes east of Greenwich: those of RFC 822 §5.1 and of Europe.
 ///
 /// The list is closed, since an unknown word is the host. Names of several meanings (`IST`, `BST`) are left out.
-const ZONES: [(&[u8], i16); 19] = [
+pub(super) const ZONES: [(&[u8], i16); 19] = [
     (b"UTC", 0),
     (b"GMT", 0),
     (b"UT", 0),

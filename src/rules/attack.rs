@@ -102,7 +102,7 @@ pub(super) fn attack(set: &RuleSet, compiled: &Compiled, others: &[&RuleSet]) ->
 /// The rules that can be taken apart.
 fn stretches(set: &RuleSet) -> Vec<(usize, Stretches)> {
     let rules = set.rules.iter().enumerate();
-    rules.filter_map(|(rule, known)| Some((rule, Stretches::of(&known.pattern, &set.fields)?))).collect()
+    rules.filter_map(|(rule, known)| Some((rule, Stretches::of(&known.pattern, &set.alphabets())?))).collect()
 }
 
 fn share_program(set: &RuleSet, other: &RuleSet) -> bool {

@@ -159,7 +159,7 @@ pub(super) fn limits() -> meta::Config {
 
 /// Finds what a rule's `<USER>` stands for, or the `<ACCOUNT>` of a login; `None` where it has neither.
 pub(super) fn user_finder(set: &RuleSet, rule: &Rule) -> Option<meta::Regex> {
-    let hir = pattern::read(&rule.pattern, &set.fields).ok()?;
+    let hir = pattern::read(&rule.pattern, &set.alphabets()).ok()?;
     let named = |capture: &Capture| matches!(capture.name.as_deref(), Some("USER" | "ACCOUNT"));
     let bare = pattern::without_captures(&hir, named);
     meta::Builder::new()
@@ -181,7 +181,7 @@ fn read(set: &RuleSet, rule: &Rule) -> Result<(Hir, Locator), Unreadable> {
         return Err(Unreadable { text: OWN_ADDRESS.into(), at });
     }
     address_fault(rule).map_or(Ok(()), |text| Err(whole(text)))?;
-    let hir = pattern::read(&rule.pattern, &set.fields)?;
+    let hir = pattern::read(&rule.pattern, &set.alphabets())?;
     match pattern::anchored(&hir) {
         (false, _) => return Err(whole(unanchored("begin with ^"))),
         (_, false) => return Err(whole(unanchored("end with $"))),

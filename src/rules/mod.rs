@@ -24,5 +24,5 @@ pub use model::{
     AddressFrom, Ban, BanLength, Counts, Effect, Escalate, Evidence, Fault, Format, Place, Rule, RuleSet,
     Sample, Severity, Threshold, Weight,
 };
-pub use pattern::{is_address_name, is_field_name};
+pub use pattern::{is_address_name, is_field_name, is_time_name};
 pub use sieve::{Names, Sieve};

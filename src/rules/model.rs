@@ -4,9 +4,14 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::record::TimeSpec;
+
 /// The longest message that is believed to be complete where a rule set for syslog does not say: programs cut their
 /// messages with formats such as sshd's `%.500s`, and a longer line that ends in an address is rare.
 pub(super) const DEFAULT_MESSAGE_LIMIT: usize = 500;
+
+/// The placeholder for the stamp that `time:` describes.
+pub(super) const TIME: &str = "TIME";
 
 /// One YAML file: rules for one or a few programs, a threshold, a ban policy, samples.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +33,8 @@ pub struct RuleSet {
     pub threshold: Option<Threshold>,
     /// For how long; the configuration's default where absent.
     pub ban: Option<Ban>,
+    /// How its lines say when they were written; with [`Format::Raw`] only. Absent: by a form that is known.
+    pub time: Option<TimeSpec>,
     /// Alphabets of the placeholders for text of the peer's choosing: name and regex, `USER` and `[^:]*`.
     pub fields: Vec<(String, String)>,
     /// What an operator should check or do about lines of this set.
@@ -153,6 +160,12 @@ impl RuleSet {
     /// One of its rules as people and programs name it: `sshd/failed-password`.
     pub fn name_of(&self, rule: &Rule) -> String {
         format!("{}/{}", self.name, rule.id)
+    }
+
+    /// What each placeholder but the address stands for: name and regex.
+    pub(super) fn alphabets(&self) -> Vec<(String, String)> {
+        let time = self.time.as_ref().map(|spec| (TIME.to_owned(), spec.regex()));
+        self.fields.iter().cloned().chain(time).collect()
     }
 
     /// The length at which messages for the set are taken for cut. Raw lines hold what peers may make long, such as

@@ -5,6 +5,9 @@ use std::ops::Range;
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Capture, Class, ClassBytes, ClassBytesRange, Hir, HirKind, Look, Repetition};
 
+use super::model::TIME;
+use crate::record::known_regex;
+
 /// The group that holds the peer: `<ADDR>`, or `<HOST>` as fail2ban's users know it.
 pub(super) const ADDRESS: &str = "ADDR";
 
@@ -93,6 +96,11 @@ pub fn is_address_name(name: &str) -> bool {
     ADDRESS_NAMES.contains(&name)
 }
 
+/// Whether a placeholder of this name is the line's stamp.
+pub fn is_time_name(name: &str) -> bool {
+    name == TIME
+}
+
 /// Whether a placeholder can have this name: capitals, digits and `_`, a capital first.
 pub fn is_field_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_uppercase())
@@ -104,6 +112,12 @@ fn group_for(name: &str, fields: &[(String, String)]) -> Option<String> {
         return Some(format!("(?P<{ADDRESS}>{ADDRESS_TOKEN})"));
     }
     let defined = fields.iter().find(|(field, _)| field == name).map(|(_, alphabet)| alphabet.as_str());
+    if name == TIME {
+        // The logger's own text, and so no group that a peer's text could fill.
+        return Some(
+            defined.map_or_else(|| format!("(?:{})", known_regex()), |regex| format!("(?:{regex})")),
+        );
+    }
     let alphabet = defined.or_else(|| (name == "USER").then_some(ANY_TEXT))?;
     Some(format!("(?P<{name}>{alphabet})"))
 }

@@ -80,14 +80,31 @@ pub(super) fn text(
     timeline(out, setup, tally)
 }
 
-/// Of what could not be read, nothing is known.
+/// Of what could not be read, nothing is known; and lines that matched are no good conduct.
 fn nobody(out: &mut dyn Write, tally: &Tally) -> io::Result<()> {
     let (who, hint) = match (tally.lines, tally.unread) {
         (0, true) => return Ok(()),
+        _ if tally.undated > 0 => return undated(out, tally),
+        _ if tally.matched > 0 => {
+            ("No line that matched counts against anybody.", " `portcullis explain LINE` says why.")
+        }
         (_, true) => ("Nobody offended in what could be read.", ""),
         _ => ("Nobody offended.", " `portcullis match --all` shows what each line is taken for."),
     };
     writeln!(out, "\n{who}{hint}")
+}
+
+/// The lines are known, and not when they were written.
+fn undated(out: &mut dyn Write, tally: &Tally) -> io::Result<()> {
+    writeln!(
+        out,
+        "\n{} no time that is read, and so nobody can be said to offend.\n\
+         State the form of the stamps with `time:` in the rule set; README shows how.",
+        match tally.undated {
+            1 => "1 line matched and has".to_owned(),
+            lines => format!("{lines} lines matched and have"),
+        }
+    )
 }
 
 /// What the table leaves out.

@@ -28,6 +28,7 @@ fn set(program: &str, pattern: &str) -> RuleSet {
         format: Format::Syslog,
         evidence: Evidence::Handshake,
         message_limit: None,
+        time: None,
         threshold: None,
         ban: None,
         fields: Vec::new(),

@@ -1,0 +1,69 @@
+//! `time:` of a rule set or a source: how its lines say when they were written.
+//!
+//! ```yaml
+//! time: '%d.%m.%Y %H:%M:%S'                                # at the beginning of the line
+//! time: ['%s', '%d.%m.%Y %H:%M:%S']                        # one of these
+//! time: {formats: '%d/%b/%Y:%H:%M:%S %z', at: brackets}    # in brackets
+//! time: {formats: '%s.%f', key: ts}                        # a value in JSON; `log.ts` for one within another
+//! time: {key: ts}                                          # the same, of any form that is known
+//! ```
+
+use super::reader::Item;
+use crate::record::{TimeFormat, TimePlace, TimeSpec};
+
+/// All of them are tried on a line until one fits.
+const MOST_FORMATS: usize = 20;
+
+/// How deep a key may lie: a path is written by a person.
+const DEEPEST: usize = 8;
+
+const FORMAT: &str = "a format is needed, such as `time: '%Y-%m-%d %H:%M:%S'`";
+
+/// Reads the value of the key; what is wrong with a part of it has been said.
+pub(super) fn read(item: &Item<'_>) -> Option<TimeSpec> {
+    if !item.is_mapping() {
+        return Some(TimeSpec { formats: formats(item)?, place: TimePlace::Start });
+    }
+    let mut keys = item.keys()?;
+    let stated = keys.get("formats");
+    let at = keys.get("at");
+    let in_brackets =
+        at.as_ref().is_some_and(|item| item.word(&[("start", false), ("brackets", true)]) == Some(true));
+    let key = keys.get("key");
+    keys.finish();
+    match (&at, &key, &stated) {
+        (Some(at), Some(_), _) => at.fault("and `key` are two places for one stamp: remove one of them"),
+        (_, None, None) => item.fault(format!("names no format: {FORMAT}")),
+        _ => {}
+    }
+    let formats = stated.as_ref().map_or_else(|| Some(Vec::new()), formats);
+    let place = match key {
+        Some(key) => path(&key)?,
+        None if in_brackets => TimePlace::Brackets,
+        None => TimePlace::Start,
+    };
+    Some(TimeSpec { formats: formats?, place })
+}
+
+fn formats(item: &Item<'_>) -> Option<Vec<TimeFormat>> {
+    let list = if item.is_list() { item.filled_list(FORMAT, MOST_FORMATS) } else { vec![item.clone()] };
+    let formats: Vec<Option<TimeFormat>> = list.iter().map(format).collect();
+    formats.into_iter().collect()
+}
+
+fn format(item: &Item<'_>) -> Option<TimeFormat> {
+    let text = item.line()?;
+    TimeFormat::new(&text).map_err(|error| item.fault_inside(error.at, error.text)).ok()
+}
+
+/// `ts`, or `log.ts` for a key within another.
+fn path(item: &Item<'_>) -> Option<TimePlace> {
+    let path: Vec<String> = item.line()?.split('.').map(str::to_owned).collect();
+    if path.len() > DEEPEST || path.iter().any(String::is_empty) {
+        item.fault(format!(
+            "must be a key of the JSON object, or keys with a dot between them, {DEEPEST} at most"
+        ));
+        return None;
+    }
+    Some(TimePlace::Key(path))
+}

@@ -1,0 +1,204 @@
+//! Formats of stamps that stand in a service's own log: those that `time:` of a rule set or a source states, in the
+//! words of `strptime`, and the ones known without it.
+//!
+//! A format has one shape: what it reads, what [`TimeFormat::regex`] matches and what `strftime` prints with it are the
+//! same texts. Reading takes numbers out of bytes at fixed places and allocates nothing.
+
+mod item;
+
+use item::{Item, Name, Pad, Part, Parts};
+
+pub(super) use item::Said;
+
+/// One format, such as `%d.%m.%Y %H:%M:%S`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TimeFormat {
+    text: String,
+    items: Vec<Item>,
+}
+
+/// What is wrong with a format, and at which byte of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormatError {
+    /// The byte at which the wrong word begins; 0 where something is missing.
+    pub at: usize,
+    /// The end of a sentence that begins with the format.
+    pub text: String,
+}
+
+/// The longest format: a stamp of a person's making, with text around it.
+const LONGEST: usize = 200;
+
+const SPEC: &str = "`%Y %m %b %B %d %e %H %k %I %l %p %M %S %f %.f %z %:z %Z %s %a %A %y %F %T %D %R %%`";
+
+impl TimeFormat {
+    /// Reads a format as an operator writes it.
+    ///
+    /// # Errors
+    /// A word that is not read here, one that comes twice, and a format that does not say day, hour and minute.
+    pub fn new(text: &str) -> Result<Self, FormatError> {
+        if text.len() > LONGEST {
+            return Err(FormatError { at: 0, text: format!("is longer than {LONGEST} bytes") });
+        }
+        let format = Self::compile(text, false)?;
+        format.is_complete()?;
+        Ok(format)
+    }
+
+    /// One of the known formats, which have words of their own.
+    pub(super) fn known(text: &str) -> Option<Self> {
+        Self::compile(text, true).ok()
+    }
+
+    fn compile(text: &str, is_known: bool) -> Result<Self, FormatError> {
+        let mut items = Vec::new();
+        let mut at = 0;
+        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+            let length = word_length(rest);
+            let added = if let Some(word) = rest.strip_prefix('%') {
+                let word = word.get(..length - 1).unwrap_or_default();
+                directive(word).filter(|_| is_known || !word.starts_with('?')).ok_or_else(|| FormatError {
+                    at,
+                    text: format!("holds `%{word}`, which is not read here; known are {SPEC}"),
+                })?
+            } else {
+                rest.as_bytes().iter().take(length).map(|byte| Item::Byte(*byte)).collect()
+            };
+            if let Some(twice) = added.iter().find(|item| said_again(&items, item)) {
+                return Err(FormatError { at, text: format!("says the {} twice", twice.what()) });
+            }
+            items.extend(added);
+            at += length;
+        }
+        Ok(Self { text: text.to_owned(), items })
+    }
+
+    /// A stamp must lead to a minute; its year may be missing, as in syslog.
+    fn is_complete(&self) -> Result<(), FormatError> {
+        let has = |what: &str| self.items.iter().any(|item| item.what() == what);
+        let missing = |what: &str| Err(FormatError { at: 0, text: what.to_owned() });
+        if has("epoch") {
+            return Ok(());
+        }
+        let half = self.items.iter().any(|item| matches!(item, Item::Number(Part::HalfDayHour, _)));
+        match () {
+            () if !has("month") => missing("says no month: `%m` is its number, `%b` its name"),
+            () if !has("day") => missing("says no day: `%d`, or `%e` padded with a blank"),
+            () if !has("hour") => missing("says no hour: `%H`, or `%I` with `%p`"),
+            () if half && !has("half of the day") => {
+                missing("says the hour by `%I` and not whether it is AM or PM: `%p`")
+            }
+            () if !has("minute") => missing("says no minute: `%M`"),
+            () => Ok(()),
+        }
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The stamp with which the text begins, and how many bytes it is.
+    pub(super) fn read(&self, text: &[u8]) -> Option<(Said, usize)> {
+        let mut parts = Parts::default();
+        let mut rest = text;
+        for item in &self.items {
+            rest = item.read(rest, &mut parts)?;
+        }
+        let length = text.len() - rest.len();
+        let (last, next) = (text.get(length.checked_sub(1)?)?, rest.first());
+        let goes_on = last.is_ascii_alphanumeric() && next.is_some_and(u8::is_ascii_alphanumeric);
+        (!goes_on).then(|| Some((parts.said()?, length)))?
+    }
+
+    /// A regex of exactly what such a stamp looks like, without groups that capture.
+    pub(super) fn regex(&self) -> String {
+        let mut regex = String::new();
+        self.items.iter().for_each(|item| item.regex(&mut regex));
+        regex
+    }
+}
+
+impl std::fmt::Debug for TimeFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.text)
+    }
+}
+
+/// How long the first word of a format is: a directive with its flags, or one character.
+fn word_length(text: &str) -> usize {
+    let end = |text: &str, from: usize| {
+        text.get(from..).and_then(|rest| rest.chars().next()).map_or(from, |c| from + c.len_utf8())
+    };
+    if !text.starts_with('%') {
+        return end(text, 0);
+    }
+    let flags = text
+        .bytes()
+        .skip(1)
+        .take_while(|byte| matches!(byte, b'-' | b'_' | b'.' | b':' | b'0'..=b'9' | b'?'));
+    end(text, 1 + flags.count())
+}
+
+/// The parts that a word behind `%` stands for.
+fn directive(word: &str) -> Option<Vec<Item>> {
+    use Item::{Full, Number, Short};
+    use Pad::{Blank, None as Unpadded, Zero};
+    use Part::{Day, HalfDayHour, Hour, Minute, Month, Second, ShortYear, Year};
+    let row = |text: &str| TimeFormat::compile(text, false).ok().map(|format| format.items);
+    let one = match word {
+        "Y" => Number(Year, Zero),
+        "y" => Number(ShortYear, Zero),
+        "m" => Number(Month, Zero),
+        "-m" => Number(Month, Unpadded),
+        "d" => Number(Day, Zero),
+        "e" | "_d" => Number(Day, Blank),
+        "-d" | "-e" => Number(Day, Unpadded),
+        "H" => Number(Hour, Zero),
+        "k" | "_H" => Number(Hour, Blank),
+        "-H" | "-k" => Number(Hour, Unpadded),
+        "I" => Number(HalfDayHour, Zero),
+        "l" | "_I" => Number(HalfDayHour, Blank),
+        "-I" | "-l" => Number(HalfDayHour, Unpadded),
+        "M" => Number(Minute, Zero),
+        "S" => Number(Second, Zero),
+        "f" => Item::Fraction(None),
+        "N" => Item::Fraction(Some(9)),
+        ".f" => Item::DottedFraction,
+        "b" | "h" => Short(Name::Month),
+        "B" => Full(Name::Month),
+        "a" => Short(Name::Weekday),
+        "A" => Full(Name::Weekday),
+        "p" => Item::Meridiem(false),
+        "P" => Item::Meridiem(true),
+        "z" => Item::Offset { colon: false },
+        ":z" => Item::Offset { colon: true },
+        "Z" => Item::ZoneName,
+        "s" => Item::Epoch,
+        "%" => Item::Byte(b'%'),
+        "?T" => Item::Between,
+        "?f" => Item::AnyFraction,
+        "?z" => Item::AnyZone,
+        "F" => return row("%Y-%m-%d"),
+        "T" => return row("%H:%M:%S"),
+        "R" => return row("%H:%M"),
+        "D" => return row("%m/%d/%y"),
+        _ => return digits(word),
+    };
+    Some(vec![one])
+}
+
+/// `%3f`, `%.3f`: so many digits of the fraction.
+fn digits(word: &str) -> Option<Vec<Item>> {
+    let count = word.strip_suffix('f')?;
+    let (dot, count) = count.strip_prefix('.').map_or((false, count), |count| (true, count));
+    let count: u8 = count.parse().ok().filter(|count| (1..=9).contains(count))?;
+    Some(dot.then_some(Item::Byte(b'.')).into_iter().chain([Item::Fraction(Some(count))]).collect())
+}
+
+fn said_again(items: &[Item], item: &Item) -> bool {
+    item.what() != "text" && items.iter().any(|other| other.what() == item.what())
+}
+
+#[cfg(test)]
+mod tests;

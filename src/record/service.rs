@@ -1,0 +1,153 @@
+//! The time in a line of a service's own log: where it stands, and the forms that are known without being told.
+//!
+//! A stamp is looked for at places that are counted from the left, behind text of the logger's making only: at the
+//! beginning, perhaps in brackets; in the brackets before the first quoted text, as web servers have it; or as the value
+//! of a JSON key. What a peer wrote elsewhere is never taken for one.
+
+use std::sync::LazyLock;
+
+use super::format::{Said, TimeFormat};
+use super::json;
+
+/// How the lines of a log say when they were written: what `time:` holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeSpec {
+    /// Tried in their order; where there are none, those that are known.
+    pub formats: Vec<TimeFormat>,
+    /// Where the stamp stands.
+    pub place: TimePlace,
+}
+
+/// Where in a line its stamp stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum TimePlace {
+    /// At the beginning.
+    #[default]
+    Start,
+    /// In brackets: at the beginning, or before the first quoted text and behind the address of the web server's peer.
+    Brackets,
+    /// The value of this key of an object in JSON, each part of the list within the one before.
+    Key(Vec<String>),
+}
+
+/// The forms that services write. A form of digits alone has a number of them that no other has.
+const KNOWN: [&str; 14] = [
+    "%Y-%m-%d%?T%H:%M:%S%?f%?z",
+    "%Y/%m/%d %H:%M:%S%?f%?z",
+    "%Y.%m.%d %H:%M:%S%?f%?z",
+    "%d/%b/%Y:%H:%M:%S%?f%?z",
+    "%d/%b/%Y %H:%M:%S%?f%?z",
+    "%d-%b-%Y %H:%M:%S%?f%?z",
+    "%a %b %e %H:%M:%S%?f%?z %Y",
+    "%a %b %e %Y %H:%M:%S%?f%?z",
+    "%b %e %Y %H:%M:%S%?f%?z",
+    "%b %e %H:%M:%S%?f%?z",
+    "%s%6f",
+    "%s%3f",
+    "%s.%f",
+    "%s",
+];
+
+static KNOWN_FORMATS: LazyLock<Vec<TimeFormat>> =
+    LazyLock::new(|| KNOWN.iter().filter_map(|text| TimeFormat::known(text)).collect());
+
+/// TAI64N, which multilog and svlogd write, as a regex.
+const TAI64N: &str = "@[0-9a-f]{24}";
+
+/// What may stand before a stamp at the beginning of a line: brackets and the keys of `key=value` lines.
+const PREFIXES: [&[u8]; 7] = [b"", b"[", b"ISO:", b"time=\"", b"time=", b"ts=", b"t="];
+
+/// Keys under which loggers that write JSON put the time.
+const KEYS: [&[&str]; 6] =
+    [&["time"], &["ts"], &["timestamp"], &["@timestamp"], &["t", "$date"], &["datetime"]];
+
+impl TimeSpec {
+    /// A regex of exactly what the stamp looks like, without the brackets around it and without groups that capture.
+    pub fn regex(&self) -> String {
+        if self.formats.is_empty() { known_regex() } else { alternatives(&self.formats) }
+    }
+
+    pub(super) fn read(&self, line: &[u8]) -> Option<Said> {
+        let formats: &[TimeFormat] = if self.formats.is_empty() { &KNOWN_FORMATS } else { &self.formats };
+        match &self.place {
+            TimePlace::Start => first(formats, line),
+            TimePlace::Brackets => in_brackets(formats, line),
+            TimePlace::Key(path) => whole(formats, json::value(line, path)?),
+        }
+    }
+}
+
+/// A regex of the stamps of all known forms, without groups that capture.
+pub fn known_regex() -> String {
+    format!("{}|{TAI64N}", alternatives(&KNOWN_FORMATS))
+}
+
+fn alternatives(formats: &[TimeFormat]) -> String {
+    formats.iter().map(TimeFormat::regex).collect::<Vec<_>>().join("|")
+}
+
+/// The time in a line of no known layout, if it is of a known form.
+pub(super) fn read(line: &[u8]) -> Option<Said> {
+    let formats = &KNOWN_FORMATS;
+    if line.first() == Some(&b'{') {
+        return KEYS.iter().find_map(|path| whole(formats, json::value(line, path)?));
+    }
+    let mut texts = PREFIXES.iter().filter_map(|prefix| line.strip_prefix(*prefix));
+    let at_start = texts.find_map(|text| first(formats, text));
+    at_start.or_else(|| audit(line)).or_else(|| in_brackets(formats, line))
+}
+
+/// The stamp with which the text begins.
+fn first(formats: &[TimeFormat], text: &[u8]) -> Option<Said> {
+    formats.iter().find_map(|format| format.read(text)).map(|(said, _)| said)
+}
+
+/// The stamp that is all of the text.
+fn whole(formats: &[TimeFormat], text: &[u8]) -> Option<Said> {
+    let fits = |format: &TimeFormat| format.read(text).filter(|(_, length)| *length == text.len());
+    formats.iter().find_map(fits).map(|(said, _)| said)
+}
+
+/// The stamp in brackets, see [`TimePlace::Brackets`].
+///
+/// Web servers write `PEER IDENT USER [STAMP] "REQUEST"`. The user's name is the peer's choice and may look like a stamp
+/// in brackets; but a quote in it is escaped, so that the first `] "` of the line is the server's.
+fn in_brackets(formats: &[TimeFormat], line: &[u8]) -> Option<Said> {
+    if let Some(inside) = line.strip_prefix(b"[") {
+        return closed(formats, inside);
+    }
+    match quoted(line) {
+        Some(before) => {
+            let start = memchr::memrchr(b'[', before)? + 1;
+            whole(formats, &before[start..])
+        }
+        None => closed(formats, behind_peer(line)?),
+    }
+}
+
+/// The stamp with which the text begins and behind which the bracket is closed.
+fn closed(formats: &[TimeFormat], text: &[u8]) -> Option<Said> {
+    let is_closed = |(_, length): &(Said, usize)| text.get(*length) == Some(&b']');
+    formats.iter().find_map(|format| format.read(text).filter(is_closed)).map(|(said, _)| said)
+}
+
+/// What stands before the first `] "`.
+fn quoted(line: &[u8]) -> Option<&[u8]> {
+    memchr::memchr_iter(b'"', line).find_map(|at| line[..at].strip_suffix(b"] "))
+}
+
+/// What stands in the brackets behind `PEER - - [`: no user, and so nothing of the peer's.
+fn behind_peer(line: &[u8]) -> Option<&[u8]> {
+    let end = memchr::memchr(b' ', line)?;
+    line[end..].strip_prefix(b" - - [").or_else(|| line[end..].strip_prefix(b" ["))
+}
+
+/// The kernel's audit: `type=USER_LOGIN msg=audit(1795354711.123:456): …`
+fn audit(line: &[u8]) -> Option<Said> {
+    let rest = line.strip_prefix(b"type=")?;
+    let end = rest.iter().position(|byte| !byte.is_ascii_uppercase() && !b"_0123456789".contains(byte))?;
+    first(&KNOWN_FORMATS, rest[end..].strip_prefix(b" msg=audit(")?)
+}
+
+#[cfg(test)]
+mod tests;
