@@ -92,7 +92,7 @@ fn a_tool_that_is_gone_is_named_and_not_taken_for_an_empty_table() {
         stand.hide(true);
         for failure in [
             firewall.prepare().expect_err(stand.name),
-            firewall.list().expect_err(stand.name),
+            firewall.list(0).expect_err(stand.name),
             firewall.apply(&[remove("192.0.2.7/32")]).expect_err(stand.name),
         ] {
             let Failure::Broken(text) = failure else {
@@ -118,7 +118,7 @@ fn a_module_that_is_not_loaded_and_a_user_who_is_not_root_are_explained() {
         let mut firewall = stand.backend();
         let prepared = firewall.prepare().expect_err(stand.name).to_string();
         assert!(prepared.contains(hint), "{}: {prepared}", stand.name);
-        assert!(firewall.list().is_err(), "{}: not empty, unknown", stand.name);
+        assert!(firewall.list(0).is_err(), "{}: not empty, unknown", stand.name);
         assert!(firewall.apply(&[add("192.0.2.7/32")]).is_err(), "{}", stand.name);
         assert!(stand.calls().iter().all(|call| !call.contains("kldload")), "{}", stand.name);
     }
@@ -174,11 +174,63 @@ fn pf_tells_a_table_that_is_too_large_from_one_that_is_not_there() {
             stand.run(&["-q", "-t", "bl", "-T", "add", &format!("192.0.2.{n}")], "fill");
         }
         stand.mode(&format!("version {version}\nrequest_maxcount 50\n"));
-        let Listing::Unlistable { entries, why } = firewall.list().expect("an answer") else {
+        for (wanted, enough) in [(0, 128), (60, 128), (100, 256)] {
+            let Listing::Unlistable { why } = firewall.list(wanted).expect("an answer") else {
+                panic!("{version}")
+            };
+            let advice = format!("`sysctl net.pf.request_maxcount={enough}`");
+            assert!(why.contains("request_maxcount (50)") && why.contains(&advice), "{why}");
+        }
+    }
+}
+
+#[test]
+fn pf_is_never_advised_to_list_less_than_it_does() {
+    for version in ["13.2", "15.1"] {
+        let mut stand = Stand::pf(version);
+        // One rule uses the table, and 15.1 says that it holds one entry.
+        std::fs::write(stand.file("pf.conf"), "table <bl> persist\nblock in quick from <bl>\n")
+            .expect("pf.conf");
+        stand.run(&["-f", &stand.file("pf.conf").display().to_string()], "load the rule");
+        let entries: String =
+            (0..70_000u32).map(|n| format!("{}\n", std::net::Ipv4Addr::from(0x0a00_0000 + n))).collect();
+        std::fs::write(stand.file("list"), entries).expect("a list");
+        stand.mode(&format!("version {version}\nrequest_maxcount 100000\n"));
+        stand.run(&["-q", "-t", "bl", "-T", "add", "-f", &stand.file("list").display().to_string()], "fill");
+        stand.mode(&format!("version {version}\n"));
+        let listing = stand.backend().list(70_000).expect("an answer");
+        let Listing::Unlistable { why } = listing else { panic!("{version}") };
+        assert!(why.contains("(65535)") && why.contains("request_maxcount=262144`"), "{why}");
+        stand.settings.tools.sysctl = stand.file("missing");
+        let Listing::Unlistable { why } = stand.backend().list(3).expect("an answer") else {
             panic!("{version}")
         };
-        assert_eq!(entries, Some(60));
-        assert!(why.contains("holds 60 entries") && why.contains("net.pf.request_maxcount"), "{why}");
+        assert!(!why.contains("sysctl "), "nothing is advised where the present value is not known: {why}");
+    }
+}
+
+#[test]
+fn entries_are_looked_up_as_they_are_written() {
+    let nested = ["192.0.2.0/24", "192.0.2.7/32", "2001:db8::/64", "2001:db8:1::1/128"];
+    let absent = ["192.0.2.8/32", "2001:db8::/48", "198.51.100.0/24", "2001:db8:2::/64"];
+    for stand in Stand::tools() {
+        let mut firewall = stand.backend();
+        firewall.prepare().expect(stand.name);
+        firewall.apply(&nested.map(add)).expect(stand.name);
+        let prefixes =
+            |texts: &[&str]| -> Vec<_> { texts.iter().map(|text| text.parse().expect("a prefix")).collect() };
+        let portions = firewall.limits().lookup.min(4);
+        let mut missing = |texts: &[&str]| -> Vec<_> {
+            let all = prefixes(texts);
+            all.chunks(portions).flat_map(|chunk| firewall.missing(chunk).expect(stand.name)).collect()
+        };
+        assert_eq!(missing(&nested), [], "{}", stand.name);
+        // ipfw only says that something blocks the address.
+        let not_there = if stand.name == "ipfw" { &absent[2..] } else { absent.as_slice() };
+        assert_eq!(missing(not_there), prefixes(not_there), "{}", stand.name);
+        assert!(stand.flush_by_hand());
+        let everything = stand.backend().missing(&prefixes(&nested[..portions]));
+        assert!(everything.is_err() || everything.is_ok_and(|gone| gone.len() == portions), "{}", stand.name);
     }
 }
 
@@ -224,7 +276,7 @@ fn an_anchor_that_is_not_there_yet_is_made_by_the_first_ban() {
             firewall.apply(&[add("192.0.2.7/32"), remove("192.0.2.8/32")]).expect("pf");
             assert_eq!(listed(firewall.as_mut()), ["192.0.2.7"]);
             stand.mode("root no\n");
-            assert!(firewall.list().is_err(), "a device that cannot be opened is not a missing anchor");
+            assert!(firewall.list(0).is_err(), "a device that cannot be opened is not a missing anchor");
         }
     }
 }
@@ -238,8 +290,8 @@ fn a_table_that_pf_is_silent_about_is_not_taken_for_a_missing_one() {
         let all: Vec<_> = (0..60).map(|n| add(&format!("192.0.2.{n}/32"))).collect();
         firewall.apply(&all).expect("pf");
         stand.mode("version 15.1\nrequest_maxcount 50\nmute tables\n");
-        let listing = firewall.list().expect("an answer");
-        assert!(matches!(listing, Listing::Unlistable { entries: None, .. }), "{listing:?}");
+        let listing = firewall.list(0).expect("an answer");
+        assert!(matches!(listing, Listing::Unlistable { .. }), "{listing:?}");
     }
 }
 
@@ -269,13 +321,13 @@ fn pf_only_ever_touches_the_content_of_its_table() {
     let mut firewall = stand.backend();
     firewall.prepare().expect("pf");
     firewall.apply(&[add("192.0.2.7/32"), remove("192.0.2.8/32")]).expect("pf");
-    firewall.list().expect("pf");
+    firewall.list(0).expect("pf");
     firewall.replace(&["192.0.2.9".parse::<std::net::IpAddr>().expect("an address").into()]).expect("pf");
     for call in &stand.calls()[before..] {
         let is_table = ["add", "delete", "show", "replace"]
             .iter()
             .any(|verb| call.contains(&format!("\"-T\",\"{verb}\"")));
-        let looks = call.contains("-vvsT") || call.contains("\"-s\",\"Running\"");
+        let looks = call.contains("-vsT") || call.contains("\"-s\",\"Running\"");
         assert!(is_table || looks, "{call}");
     }
     assert_eq!(listed(firewall.as_mut()), ["192.0.2.9"]);

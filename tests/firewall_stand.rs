@@ -38,6 +38,10 @@ impl Stand {
     pub(crate) fn pf(version: &'static str) -> Self {
         let mut stand = Self::fake(if version == "13.2" { "pf 13.2" } else { "pf 15.1" }, "pf", "pfctl");
         stand.settings.tools.pfctl = stand.tool.clone().expect("a fake is a tool");
+        let mode = stand.file("pfctl.mode").display().to_string();
+        let sysctl =
+            format!("awk '$1 == \"request_maxcount\" {{ n = $2 }} END {{ print n ? n : 65535 }}' {mode}");
+        stand.settings.tools.sysctl = stand.script("sysctl", &sysctl);
         stand.mode(&format!("version {version}\n"));
         stand.run(&["-e"], "pf must be enabled");
         stand
@@ -227,7 +231,7 @@ impl Stand {
 
 /// The entries as sorted texts; a table that cannot be listed fails the test.
 pub(crate) fn listed(backend: &mut dyn Backend) -> Vec<String> {
-    let Listing::Complete { mut entries, strange } = backend.list().expect("a listing") else {
+    let Listing::Complete { mut entries, strange } = backend.list(0).expect("a listing") else {
         panic!("{} cannot be listed", backend.name())
     };
     assert_eq!(strange, 0);

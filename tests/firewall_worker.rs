@@ -225,12 +225,55 @@ fn a_table_that_pf_does_not_list_is_converged_without_a_listing() {
         handle.converge();
         assert!(handle.settle(LONG));
         assert!(handle.status().in_step && handle.status().unlistable.is_some());
+        let before = stand.calls().len();
+        handle.converge();
+        assert!(handle.settle(LONG));
+        let adds = stand.calls().split_off(before).iter().filter(|call| call.contains("\"add\"")).count();
+        assert_eq!(adds, 0, "what is there is not added at each comparison");
         assert_eq!(count(&said(&events), "net.pf.request_maxcount"), 1, "said once");
         stand.mode(&format!("version {version}\n"));
         let table: BTreeSet<String> = stand.table().into_iter().collect();
         assert!(desired.iter().all(|prefix| table.contains(&portcullis::address::display(prefix))));
         assert!(!table.contains(&portcullis::address::display(&gone)), "known to be gone");
         assert_eq!(table.len(), 59 + 30, "what others added is left alone, unseen");
+    }
+}
+
+#[test]
+fn a_table_that_pf_lists_no_longer_is_not_in_step_for_what_is_lost_in_it() {
+    for version in ["13.2", "15.1"] {
+        let stand = Stand::pf(version);
+        stand.mode(&format!("version {version}\nrequest_maxcount 50\n"));
+        // Wider and narrower entries around each other, of both families.
+        let desired: Vec<Prefix> =
+            many(50).into_iter().chain(["10.0.0.0/24", "10.0.0.0/8", "2001:db8::/48"].map(p)).collect();
+        let (handle, events) = start(&stand, desired.clone(), vec![]);
+        assert!(handle.settle(LONG) && handle.status().in_step, "{:?}", handle.status());
+        for lost in ["10.0.0.3", "10.0.0.0/24", "2001:db8:0:4::/64"] {
+            stand.run(&["-t", "bl", "-T", "delete", lost], "lose one");
+        }
+        handle.converge();
+        assert!(handle.settle(LONG) && handle.status().in_step);
+        stand.mode(&format!("version {version}\n"));
+        assert_eq!(stand.table().len(), desired.len(), "pf {version}");
+        assert_eq!(count(&said(&events), "3 of 53 entries had vanished"), 1);
+    }
+}
+
+#[test]
+fn a_flush_is_noticed_long_before_the_next_comparison() {
+    // The next comparison of these stands is an hour away.
+    for stand in Stand::tools() {
+        let (handle, events) = start(&stand, many(20), vec![]);
+        assert!(handle.settle(LONG), "{}", stand.name);
+        assert!(stand.flush_by_hand());
+        let mut told = Vec::new();
+        while count(&told, "20 of 20 entries had vanished") == 0 {
+            let Ok(event) = events.recv_timeout(LONG) else { panic!("{}: {told:?}", stand.name) };
+            told.extend(if let Event::Note(_, text) = event { Some(text) } else { None });
+        }
+        assert!(handle.settle(LONG), "{}", stand.name);
+        assert_eq!(stand.table().len(), 20, "{}", stand.name);
     }
 }
 

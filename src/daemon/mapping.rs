@@ -42,7 +42,12 @@ fn command(commands: &config::Commands) -> firewall::CommandTemplates {
 fn tools(own: Option<&Path>) -> firewall::Tools {
     match own {
         None => firewall::Tools::default(),
-        Some(path) => firewall::Tools { pfctl: path.into(), ipfw: path.into(), nft: vec![path.into()] },
+        Some(path) => firewall::Tools {
+            pfctl: path.into(),
+            ipfw: path.into(),
+            nft: vec![path.into()],
+            ..firewall::Tools::default()
+        },
     }
 }
 

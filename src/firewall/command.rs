@@ -85,12 +85,12 @@ impl Backend for Programs {
         self.change(&self.templates.add, &added)
     }
 
-    fn list(&mut self) -> Result<Listing, Failure> {
+    fn list(&mut self, _wanted: usize) -> Result<Listing, Failure> {
         if self.templates.list.is_empty() {
             let why = "no program is configured that lists the table: entries of others are not seen, and everything is \
                        added again at each comparison"
                 .to_owned();
-            return Ok(Listing::Unlistable { entries: None, why });
+            return Ok(Listing::Unlistable { why });
         }
         let run = self.run(&self.templates.list, None, b"")?;
         Ok(parse(&String::from_utf8_lossy(&run.stdout)))
@@ -103,7 +103,13 @@ impl Backend for Programs {
     fn limits(&self) -> Limits {
         let single = one_by_one(&self.templates.add) || one_by_one(&self.templates.remove);
         let replace = if self.templates.replace.is_empty() { 0 } else { usize::MAX };
-        Limits { entries: if single { CALLS } else { CHUNK }, bytes: usize::MAX, replace, after_add: 0 }
+        Limits {
+            entries: if single { CALLS } else { CHUNK },
+            bytes: usize::MAX,
+            replace,
+            lookup: 0,
+            after_add: 0,
+        }
     }
 }
 
@@ -162,8 +168,8 @@ mod tests {
 
     #[test]
     fn without_a_list_program_the_table_is_not_called_empty() {
-        let listing = open(&settings(&["/bin/echo"])).unwrap().list().unwrap();
-        assert!(matches!(listing, Listing::Unlistable { entries: None, .. }));
+        let listing = open(&settings(&["/bin/echo"])).unwrap().list(0).unwrap();
+        assert!(matches!(listing, Listing::Unlistable { .. }));
     }
 
     #[test]

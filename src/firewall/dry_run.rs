@@ -59,12 +59,12 @@ impl Backend for DryRun {
         Ok(())
     }
 
-    fn list(&mut self) -> Result<Listing, Failure> {
+    fn list(&mut self, _wanted: usize) -> Result<Listing, Failure> {
         Ok(Listing::Complete { entries: self.entries.iter().copied().collect(), strange: 0 })
     }
 
     fn limits(&self) -> Limits {
-        Limits { entries: 10_000, bytes: usize::MAX, replace: 0, after_add: 0 }
+        Limits { entries: 10_000, bytes: usize::MAX, replace: 0, lookup: 0, after_add: 0 }
     }
 }
 
@@ -100,7 +100,7 @@ mod tests {
         let (host, net) = ("192.0.2.7/32".parse().unwrap(), "2001:db8::/64".parse().unwrap());
         firewall.apply(&[Change::Add(host), Change::Add(net), Change::Add(host)]).unwrap();
         firewall.apply(&[Change::Remove(host), Change::Remove(host)]).unwrap();
-        assert_eq!(firewall.list().unwrap(), Listing::Complete { entries: vec![net], strange: 0 });
+        assert_eq!(firewall.list(0).unwrap(), Listing::Complete { entries: vec![net], strange: 0 });
         drop(firewall);
         let told: Vec<u8> = receiver.into_iter().flatten().collect();
         assert_eq!(

@@ -16,6 +16,9 @@ const CHUNK: usize = 10_000;
 /// `kern.argmax`, 524,288, with room for the rest.
 const BYTES: usize = 440_000;
 
+/// The exit status of `lookup` for an entry or table that is not there (EX_UNAVAILABLE).
+const NOT_FOUND: i32 = 69;
+
 /// ipfw and the table it is used on.
 struct Ipfw {
     tool: Tool,
@@ -104,7 +107,7 @@ impl Backend for Ipfw {
         self.change("add", &added, Some("0"))
     }
 
-    fn list(&mut self) -> Result<Listing, Failure> {
+    fn list(&mut self, _wanted: usize) -> Result<Listing, Failure> {
         let mut run = self.table(&["list"])?;
         if !run.ok() {
             // Missing, most likely: then it is made and listed again; else the reason comes out here.
@@ -114,8 +117,22 @@ impl Backend for Ipfw {
         if run.ok() { Ok(parse_list(&text(&run))) } else { Err(Failure::Broken(self.explain(&run, "list"))) }
     }
 
+    /// One run for each; an entry of another length that holds the address is taken for it.
+    fn missing(&mut self, wanted: &[Prefix]) -> Result<Vec<Prefix>, Failure> {
+        let mut missing = Vec::new();
+        for prefix in wanted {
+            let run = self.table(&["lookup", &prefix.network().to_string()])?;
+            match run.code {
+                0 => {}
+                NOT_FOUND => missing.push(*prefix),
+                _ => return Err(Failure::Refused(self.explain(&run, "lookup"))),
+            }
+        }
+        Ok(missing)
+    }
+
     fn limits(&self) -> Limits {
-        Limits { entries: CHUNK, bytes: BYTES, replace: 0, after_add: 0 }
+        Limits { entries: CHUNK, bytes: BYTES, replace: 0, lookup: 1, after_add: 0 }
     }
 }
 

@@ -1,8 +1,9 @@
 //! The one thread that owns the firewall: carries changes out and keeps comparing.
 //!
 //! A turn of its loop does what changed, as one batch of removals and one of additions, and then one thing more: a
-//! comparison that is due, or the connections of one new entry, or one batch of repair. So a ban never waits for more
-//! than one such thing.
+//! comparison that is due, or the connections of one new entry, or one batch of repair, or a portion of what is looked up
+//! in a table that cannot be listed, or the look at one entry that notices a flush. So a ban never waits for more than
+//! one such thing.
 //!
 //! The first change goes out at once. After that the tool rests three times as long as it worked, at most 50 ms: a flood
 //! of bans gathers into few commands.
@@ -11,7 +12,7 @@
 //! reported and set aside until the next comparison. What is refused as a whole, as by a full table, waits with growing
 //! pauses, too, while comparisons, repairs and cuts go on.
 //!
-//! When to do what is decided here; `batch` carries it out.
+//! When to do what is decided here; `batch` carries changes out, `look` asks the table.
 
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -20,12 +21,14 @@ use std::time::{Duration, Instant};
 use log::Level;
 
 use super::cuts::Cuts;
-use super::ledger::{Findings, Ledger};
+use super::ledger::{Blind, Findings, Ledger};
+use super::probe::Probe;
 use super::trouble::{Pace, Stops, Trouble};
 use super::worker::{Ending, Inbox, Shared};
 use super::{Backend, Event, Failure, Foreign, Settings, Status, report};
 
 mod batch;
+mod look;
 
 /// What a turn is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +54,14 @@ pub(super) struct Keeper {
     pace: Pace,
     next_look: Instant,
     looked: Option<Instant>,
+    /// There is a reason to compare: somebody asked for it, or an entry was gone.
+    doubts: bool,
+    /// The comparison with a table that cannot be listed.
+    probe: Probe,
+    /// The next portion of it is not asked for before this.
+    next_portion: Instant,
+    /// When one entry is looked at, to notice a flush.
+    next_glance: Instant,
     /// What changed is not carried out before this.
     rests_until: Instant,
     /// Whether `prepare` succeeded since the last failure or comparison.
@@ -83,6 +94,10 @@ impl Keeper {
             pace,
             next_look: Instant::now(),
             looked: None,
+            doubts: false,
+            probe: Probe::default(),
+            next_portion: Instant::now(),
+            next_glance: Instant::now(),
             rests_until: Instant::now(),
             ready: false,
             trouble: None,
@@ -132,7 +147,7 @@ impl Keeper {
     fn take_in(&mut self, inbox: &mut MutexGuard<'_, Inbox>) {
         let (asked, changed) = (std::mem::take(&mut inbox.converge), !inbox.changes.is_empty());
         if asked {
-            self.next_look = Instant::now();
+            self.compare_now();
         }
         for trouble in self.trouble.iter_mut().chain(&mut self.refusal) {
             if asked || changed && trouble.stops != Stops::Comparisons {
@@ -162,12 +177,21 @@ impl Keeper {
         if self.ledger.repairs() > 0 || !self.cuts.is_empty() {
             return Instant::now();
         }
-        let comparison = self.next_comparison();
-        self.next_changes().map_or(comparison, |changes| changes.min(comparison))
+        let portion = self.probe.is_under_way().then_some(self.next_portion);
+        let all = [self.next_changes(), portion, self.next_glance(), self.next_comparison()];
+        // Either a look-up is under way or a comparison comes.
+        all.into_iter().flatten().min().unwrap_or_else(Instant::now)
     }
 
-    fn next_comparison(&self) -> Instant {
-        self.trouble.as_ref().map_or(self.next_look, |trouble| trouble.next_attempt(self.pace))
+    /// Has everything compared that can be, for a reason.
+    fn compare_now(&mut self) {
+        (self.next_look, self.doubts) = (Instant::now(), true);
+    }
+
+    /// When everything is compared; `None` while a comparison is under way that there is no reason to begin again.
+    fn next_comparison(&self) -> Option<Instant> {
+        let at = self.trouble.as_ref().map_or(self.next_look, |trouble| trouble.next_attempt(self.pace));
+        (self.doubts || !self.probe.is_under_way()).then_some(at)
     }
 
     /// When what changed is carried out; `None` when nothing changed.
@@ -181,7 +205,7 @@ impl Keeper {
     fn publish(&self, inbox: &mut MutexGuard<'_, Inbox>) {
         let trouble = self.trouble.as_ref().or(self.refusal.as_ref()).map(|trouble| trouble.text.clone());
         let due = self.next_look <= Instant::now();
-        inbox.idle = trouble.is_none() && !due && !self.busy();
+        inbox.idle = trouble.is_none() && !due && !self.probe.is_under_way() && !self.busy();
         inbox.status = Status {
             backend: self.backend.name().to_owned(),
             in_step: self.looked.is_some() && trouble.is_none() && self.ledger.aside() == 0,
@@ -206,7 +230,7 @@ impl Keeper {
             Some(trouble) if trouble.stops == Stops::Comparisons && now < trouble.next_attempt(self.pace) => {
                 Mode::Uncompared
             }
-            _ if self.next_look <= now => Mode::Comparing,
+            _ if self.next_look <= now && self.next_comparison().is_some() => Mode::Comparing,
             Some(_) => Mode::Retrying,
             None => Mode::Ordinary,
         }
@@ -219,14 +243,13 @@ impl Keeper {
         if let Err(failure) = self.prepare().and_then(|()| self.work_off()) {
             return self.failed(&failure, Stops::Everything);
         }
-        match (self.one_thing_more(mode), mode) {
-            (Err(failure), Mode::Comparing) => self.failed(&failure, Stops::Comparisons),
-            (Err(failure), _) => self.failed(&failure, Stops::Everything),
-            (Ok(()), Mode::Uncompared) => {}
-            (Ok(()), _) => {
+        match self.one_thing_more(mode) {
+            Err((failure, stops)) => self.failed(&failure, stops),
+            Ok(()) if mode == Mode::Uncompared => {}
+            Ok(()) => {
                 if self.recovered() {
                     // Who knows what the table holds after a failure.
-                    self.next_look = Instant::now();
+                    self.compare_now();
                 }
             }
         }
@@ -245,9 +268,10 @@ impl Keeper {
         Ok(())
     }
 
-    fn one_thing_more(&mut self, mode: Mode) -> Result<(), Failure> {
+    /// A failure comes with what it stops.
+    fn one_thing_more(&mut self, mode: Mode) -> Result<(), (Failure, Stops)> {
         if mode == Mode::Comparing {
-            return self.compare();
+            return self.compare().map_err(|failure| (failure, Stops::Comparisons));
         }
         if let Some(prefix) = self.cuts.next() {
             // It is blocked in any case, so a failure is reported and forgotten.
@@ -257,27 +281,46 @@ impl Keeper {
             return Ok(());
         }
         let batch = self.ledger.next_repair(self.backend.limits());
-        let refused = self.apply(batch, false)?;
+        if batch.is_empty() {
+            return self.look();
+        }
+        let refused = self.apply(batch, false).map_err(|failure| (failure, Stops::Everything))?;
         refused.into_iter().for_each(|why| self.refused(why));
         Ok(())
     }
 
     fn compare(&mut self) -> Result<(), Failure> {
-        let listing = self.backend.list()?;
+        let thorough = self.doubts || self.looked.is_none() || self.trouble.is_some();
+        let listing = self.backend.list(self.ledger.entries())?;
+        self.doubts = false;
         let findings = self.ledger.compare(listing, self.foreign, self.backend.limits());
-        if findings.replace {
-            self.replace()?;
+        match findings.blind {
+            Some(Blind::Replace) => self.replace()?,
+            Some(Blind::Lookup) => self.probe.begin(thorough),
+            Some(Blind::AddAll) | None => {}
         }
-        let before = self.looked.map(|_| &self.seen);
-        for event in report::findings(&findings, before, self.ledger.entries(), self.foreign) {
-            self.send(event);
-        }
+        self.report(&findings);
         self.seen = findings;
-        self.looked = Some(Instant::now());
-        self.next_look = Instant::now() + self.every;
+        if !self.probe.is_under_way() {
+            self.looked();
+        }
         self.cuts.resume();
         self.recovered();
         self.retry_aside()
+    }
+
+    fn report(&self, findings: &Findings) {
+        let before = self.looked.map(|_| &self.seen);
+        for event in report::findings(findings, before, self.ledger.entries(), self.foreign) {
+            self.send(event);
+        }
+    }
+
+    /// What should be in the table is known to be there, or noted for repair.
+    fn looked(&mut self) {
+        self.looked = Some(Instant::now());
+        self.next_look = Instant::now() + self.every;
+        self.glance_later(Duration::ZERO);
     }
 
     fn failed(&mut self, failure: &Failure, stops: Stops) {

@@ -35,12 +35,23 @@ pub(super) struct Findings {
     pub(super) foreign: Vec<Prefix>,
     /// Entries that are none of ours and are left alone: no prefixes, or IPv4 written as IPv6.
     pub(super) strange: usize,
-    /// How many entries the table holds, where that is known.
+    /// How many entries the table holds; `None` where it cannot be listed.
     pub(super) listed: Option<usize>,
     /// Why the content is unknown, if it is.
     pub(super) unlistable: Option<String>,
-    /// Whether the whole table is to be replaced instead of repaired.
-    pub(super) replace: bool,
+    /// What is to be done about a table whose content is unknown.
+    pub(super) blind: Option<Blind>,
+}
+
+/// How a table that cannot be listed is brought in step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blind {
+    /// The whole table is replaced.
+    Replace,
+    /// What should be in it is looked up.
+    Lookup,
+    /// Everything is added again, since the firewall can be asked for nothing.
+    AddAll,
 }
 
 impl Ledger {
@@ -179,14 +190,20 @@ impl Ledger {
                 let listed = Some(entries.len() + strange);
                 Findings { strange: findings.strange + strange, listed, ..findings }
             }
-            Listing::Unlistable { entries, why } => {
+            Listing::Unlistable { why } => {
                 // Replacing takes out what others added: only where that is wanted.
-                let replace = foreign == Foreign::Remove && self.desired.len() <= limits.replace;
+                let blind = if foreign == Foreign::Remove && self.desired.len() <= limits.replace {
+                    Blind::Replace
+                } else if limits.lookup > 0 {
+                    Blind::Lookup
+                } else {
+                    Blind::AddAll
+                };
                 self.repair = Vec::new();
-                if !replace {
+                if blind == Blind::AddAll {
                     self.repair_all();
                 }
-                Findings { listed: entries, unlistable: Some(why), replace, ..Findings::default() }
+                Findings { unlistable: Some(why), blind: Some(blind), ..Findings::default() }
             }
         }
     }
@@ -213,6 +230,16 @@ impl Ledger {
         Findings { missing, strange, foreign: found.foreign, ..Findings::default() }
     }
 
+    /// What of a looked-up portion has to be put back: what is still wanted and not about to be added anyway.
+    pub(super) fn repair_missing(&mut self, missing: Vec<Prefix>) -> usize {
+        let known = |prefix: &Prefix| self.coming.contains_key(prefix) || self.aside.contains(prefix);
+        let gone = missing.into_iter().filter(|prefix| self.desired.contains(prefix) && !known(prefix));
+        let before = self.repair.len();
+        let gone: Vec<Prefix> = gone.collect();
+        self.repair.extend(gone);
+        self.repair.len() - before
+    }
+
     /// Has everything added again that is not about to be added anyway.
     pub(super) fn repair_all(&mut self) {
         let known = |prefix: &Prefix| self.coming.contains_key(prefix) || self.aside.contains(prefix);
@@ -222,6 +249,12 @@ impl Ledger {
     /// All that should be in the table.
     pub(super) fn desired(&self) -> Vec<Prefix> {
         self.desired.iter().copied().collect()
+    }
+
+    /// Something that is in the table if the table is as we left it; `None` when nothing is sure to be.
+    pub(super) fn sure(&self) -> Option<Prefix> {
+        let is_sure = |prefix: &&Prefix| !self.waits(prefix) && !self.aside.contains(prefix);
+        self.desired.iter().find(is_sure).copied().filter(|_| self.repair.is_empty())
     }
 
     /// How many prefixes should be in the table.

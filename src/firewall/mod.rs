@@ -6,6 +6,7 @@
 //! | `keeper` | the thread that owns the backend, carries changes out and converges the table |
 //! | `ledger`, `plan`, `report` | its bookkeeping, arithmetic and sentences, pure |
 //! | `search`, `trouble`, `cuts` | what made the firewall refuse a batch, when to try again, whose connections to cut |
+//! | `probe` | what is asked for in a table that cannot be listed |
 //! | [`Backend`] | what every firewall can do; found by name in [`BACKENDS`] |
 //! | [`runner`] | runs a tool: no shell, empty environment, bounded output, killed when it hangs |
 //!
@@ -26,6 +27,7 @@ mod ledger;
 mod nftables;
 pub(crate) mod pf;
 mod plan;
+mod probe;
 mod report;
 pub mod runner;
 mod search;
@@ -126,8 +128,6 @@ pub enum Listing {
     },
     /// The table exists but does not tell its content: it must not be taken for empty.
     Unlistable {
-        /// How many entries it holds, where that much is known.
-        entries: Option<usize>,
         /// Why, and what would help; a sentence for the operator.
         why: String,
     },
@@ -142,6 +142,8 @@ pub struct Limits {
     pub bytes: usize,
     /// Entries in one [`Backend::replace`]; 0 where there is no such command.
     pub replace: usize,
+    /// Entries in one [`Backend::missing`]; 0 where the table cannot be asked for single entries.
+    pub lookup: usize,
     /// The largest batch whose additions are followed by [`Backend::after_add`]; 0 for never.
     pub after_add: usize,
 }
@@ -164,11 +166,23 @@ pub trait Backend: Send {
     /// When any of them may not have been done.
     fn apply(&mut self, changes: &[Change]) -> Result<(), Failure>;
 
-    /// Reads the table. Never says "empty" of a table that only cannot be read.
+    /// Reads the table, which should hold this many entries: a table that is too large to be listed needs advice that
+    /// leaves room for them. Never says "empty" of a table that only cannot be read.
     ///
     /// # Errors
     /// When the tool does not answer.
-    fn list(&mut self) -> Result<Listing, Failure>;
+    fn list(&mut self, wanted: usize) -> Result<Listing, Failure>;
+
+    /// Looks entries up, and gives those that are not in the table; called only within [`Limits::lookup`].
+    ///
+    /// An entry that only a narrower one hides may be taken for present, since no tool tells them apart; one inside a
+    /// wider one may be, since it is blocked.
+    ///
+    /// # Errors
+    /// When the tool does not answer, or the table does not exist.
+    fn missing(&mut self, wanted: &[Prefix]) -> Result<Vec<Prefix>, Failure> {
+        Err(Failure::Broken(format!("{} cannot look {} entries up", self.name(), wanted.len())))
+    }
 
     /// Makes the table hold exactly this, atomically; called only within [`Limits::replace`].
     ///

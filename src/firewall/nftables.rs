@@ -174,7 +174,7 @@ impl Backend for Nftables {
         Ok(())
     }
 
-    fn list(&mut self) -> Result<Listing, Failure> {
+    fn list(&mut self, _wanted: usize) -> Result<Listing, Failure> {
         let run = self.tool.run(&["-j", "list", "table", "inet", &self.table], b"")?;
         if !run.ok() {
             return Err(Failure::Broken(self.explain(&run, "-j list table")));
@@ -189,8 +189,21 @@ impl Backend for Nftables {
         Ok(listing)
     }
 
+    /// One run for each: a run fails as a whole if one element is not there.
+    fn missing(&mut self, wanted: &[Prefix]) -> Result<Vec<Prefix>, Failure> {
+        let mut missing = Vec::new();
+        for prefix in wanted {
+            let (set, element) = (Kind::of(prefix).name(), format!("{{ {} }}", prefix.network()));
+            let run = self.tool.run(&["get", "element", "inet", &self.table, &set, &element], b"")?;
+            if !run.ok() {
+                missing.push(*prefix);
+            }
+        }
+        Ok(missing)
+    }
+
     fn limits(&self) -> Limits {
-        Limits { entries: CHUNK, bytes: usize::MAX, replace: 0, after_add: 0 }
+        Limits { entries: CHUNK, bytes: usize::MAX, replace: 0, lookup: 1, after_add: 0 }
     }
 }
 

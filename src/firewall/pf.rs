@@ -2,9 +2,13 @@
 //!
 //! What decides is the exit status, and for a listing the exit status alone is not enough: a table of more than
 //! `net.pf.request_maxcount` entries prints nothing and exits 255 as a missing table does, in other words on each
-//! release. So a refused listing is followed by a look at the table's own count. Measured on 13.2 and 15.1.
+//! release. So a refused listing is followed by a look whether the table is there. Measured on 13.2 and 15.1.
+//!
+//! How many entries such a table holds is not to be had: `Addresses` of `-vvsT` is the number of rules that use the
+//! table on 15.1. What should be in it can be looked up with `-T test`, in portions of any table.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use super::runner::{Finished, Tool};
 use super::settings::check_name;
@@ -17,16 +21,19 @@ mod place;
 use place::Table;
 pub(crate) use place::{Place, how_to_enter, not_enabled};
 
-/// Entries in one add or delete; 13.2 refuses more than 65,535, and a run-time sysctl can lower that.
+/// Entries in one add, delete or test; 13.2 refuses more than 65,535, and a run-time sysctl can lower that.
 const CHUNK: usize = 10_000;
 /// Entries in one replace: 32,768 pass, 40,000 do not, on both releases.
 const REPLACE: usize = 32_768;
+/// The exit status of `-T test` when not all addresses match.
+const NOT_ALL: i32 = 2;
 /// Larger batches leave connections alone: each addition costs two runs of pfctl of some milliseconds.
 const KILL_AT_MOST: usize = 64;
 
 /// pfctl and the table it is used on.
 struct Pf {
     tool: Tool,
+    sysctl: Tool,
     place: Place,
     kill_states: bool,
 }
@@ -43,6 +50,7 @@ impl Pf {
     fn new(settings: &Settings) -> Self {
         Self {
             tool: Tool::new(&settings.tools.pfctl, settings.timeout),
+            sysctl: Tool::new(&settings.tools.sysctl, settings.timeout),
             place: Place::of(settings),
             kill_states: settings.kill_states,
         }
@@ -70,7 +78,10 @@ impl Pf {
             "run it as root"
         } else if run.says("/dev/pf") {
             "pf is not loaded: `service pf onestart`, and pf_enable=\"YES\" in /etc/rc.conf"
-        } else if run.says("Invalid argument") {
+        } else if run.says("Invalid argument")
+            || self.place.anchor.is_none() && run.says("Anchor does not exist")
+        {
+            // 15.1 has the other words for it.
             "net.pf.request_maxcount may be below 10,000: put it back to 65535"
         } else {
             return complaint;
@@ -78,11 +89,36 @@ impl Pf {
         format!("{complaint} ({hint})")
     }
 
-    /// Our table, if it exists. Prints names and counts, so it works for tables of any size.
+    /// Why a table that is there is not listed, and how to have it listed; never by less than what holds at present.
+    fn unlistable(&self, run: &Finished, wanted: usize) -> String {
+        let complaint = run.complaint(&format!("pfctl -t {} -T show", self.place.table));
+        let advice = match self.request_maxcount() {
+            Some(present) => {
+                let enough = present.max(wanted).saturating_mul(2).next_power_of_two();
+                format!(
+                    "the table may hold more entries than net.pf.request_maxcount ({present}): \
+                     `sysctl net.pf.request_maxcount={enough}` (on 13 and later) lets all of them be seen"
+                )
+            }
+            None => "the table may hold more entries than net.pf.request_maxcount".to_owned(),
+        };
+        format!(
+            "{complaint}; what should be in the table is looked up instead, and entries of others are not seen \
+             ({advice})"
+        )
+    }
+
+    /// How many entries one request to pf may carry; `None` where the kernel does not say.
+    fn request_maxcount(&self) -> Option<usize> {
+        let run = self.sysctl.run(&["-n", "net.pf.request_maxcount"], b"").ok()?;
+        String::from_utf8_lossy(&run.stdout).trim().parse().ok().filter(|_| run.ok())
+    }
+
+    /// Our table, if it exists. Prints a few lines for each table, so it works for tables of any size.
     ///
     /// In an anchor that does not exist yet this fails (ENOENT in `pfr_table_count`); the first add makes the anchor.
     fn look(&self) -> Result<Option<Table>, Failure> {
-        let run = self.run(&["-vvsT"], b"")?;
+        let run = self.run(&["-vsT"], b"")?;
         if !run.ok() && self.place.anchor.is_some() {
             // Not the device, then, but the anchor.
             return self.running().map(|_| None);
@@ -103,7 +139,7 @@ impl Pf {
         }
     }
 
-    /// Whether the table is really not there. `-vvsT` may end well and print nothing where it failed (15.1), so its
+    /// Whether the table is really not there. `-vsT` may end well and print nothing where it failed (15.1), so its
     /// silence is not enough: the plain list of names has to be had, and not to have it.
     fn is_missing(&self) -> Result<bool, Failure> {
         let run = self.run(&["-sT"], b"")?;
@@ -160,7 +196,7 @@ impl Backend for Pf {
         if added.is_empty() { Ok(()) } else { self.table("add", &added) }
     }
 
-    fn list(&mut self) -> Result<Listing, Failure> {
+    fn list(&mut self, wanted: usize) -> Result<Listing, Failure> {
         let run = self.run(&["-q", "-t", &self.place.table, "-T", "show"], b"")?;
         if run.ok() {
             return Ok(parse_show(&String::from_utf8_lossy(&run.stdout)));
@@ -169,18 +205,25 @@ impl Backend for Pf {
         if table.is_none() && self.is_missing()? {
             return Ok(Listing::Complete { entries: Vec::new(), strange: 0 });
         }
-        let entries = table.and_then(|table| table.entries);
-        let why = match entries {
-            Some(count) => format!(
-                "pf's table <{}> holds {count} entries and pfctl does not list it, as it does with more than \
-                 net.pf.request_maxcount (65535): raise that, on 13 and later with \
-                 `sysctl net.pf.request_maxcount={}`, to let entries of others be seen",
-                self.place.table,
-                (count + 1).next_power_of_two()
-            ),
-            None => self.explain(&run, "show"),
-        };
-        Ok(Listing::Unlistable { entries, why })
+        Ok(Listing::Unlistable { why: self.unlistable(&run, wanted) })
+    }
+
+    fn missing(&mut self, wanted: &[Prefix]) -> Result<Vec<Prefix>, Failure> {
+        let addresses: String = wanted.iter().map(|prefix| format!("{}\n", address_in(prefix))).collect();
+        let args = ["-q", "-vv", "-t", &self.place.table, "-T", "test", "-f", "-"];
+        let run = self.run(&args, addresses.as_bytes())?;
+        if !run.ok() && run.code != NOT_ALL {
+            return Err(Failure::Refused(self.explain(&run, "test")));
+        }
+        let text = String::from_utf8_lossy(&run.stdout);
+        let found: Vec<bool> =
+            text.lines().zip(wanted).filter_map(|(line, prefix)| is_there(line, prefix)).collect();
+        if found.len() != wanted.len() || text.lines().count() != wanted.len() {
+            return Err(Failure::Refused(
+                "pfctl -T test -vv printed something else than a line for each address".to_owned(),
+            ));
+        }
+        Ok(wanted.iter().zip(found).filter(|(_, found)| !found).map(|(prefix, _)| *prefix).collect())
     }
 
     fn replace(&mut self, all: &[Prefix]) -> Result<(), Failure> {
@@ -206,7 +249,7 @@ impl Backend for Pf {
 
     fn limits(&self) -> Limits {
         let after_add = if self.kill_states { KILL_AT_MOST } else { 0 };
-        Limits { entries: CHUNK, bytes: usize::MAX, replace: REPLACE, after_add }
+        Limits { entries: CHUNK, bytes: usize::MAX, replace: REPLACE, lookup: CHUNK, after_add }
     }
 }
 
@@ -223,6 +266,29 @@ fn lines(entries: &[Prefix]) -> Vec<u8> {
     text.into_bytes()
 }
 
+/// An address by which an entry is looked up, since `-T test` takes no networks: the last one, which is hardly ever
+/// banned on its own.
+fn address_in(prefix: &Prefix) -> IpAddr {
+    prefix.broadcast()
+}
+
+/// Reads a line of `pfctl -vv -T test`: a letter, a blank, the address, a tab, then `nomatch` or the entry that decides,
+/// with `!` before a negated one. `None`: it is no such line, or about another address.
+///
+/// A wider entry than ours decides where ours is missing; a narrower one hides ours.
+fn is_there(line: &str, prefix: &Prefix) -> Option<bool> {
+    let (asked, found) = line.split_once('\t')?;
+    let asked: IpAddr = asked.get(2..)?.trim().parse().ok()?;
+    if asked != address_in(prefix) {
+        return None;
+    }
+    match found.trim() {
+        "nomatch" => Some(false),
+        found if found.starts_with('!') => Some(false),
+        found => Some(parse_entry(found)?.prefix_len() >= prefix.prefix_len()),
+    }
+}
+
 /// Reads `pfctl -T show`: a feedback character or blank, `!` or blank, the address, `/len` only when shorter than a host.
 fn parse_show(text: &str) -> Listing {
     let (mut entries, mut strange) = (Vec::new(), 0);
@@ -237,7 +303,7 @@ fn parse_show(text: &str) -> Listing {
 
 /// A prefix exactly as the firewall has it: a v4-mapped entry of somebody else stays IPv6, so that it can be removed.
 fn parse_entry(text: &str) -> Option<Prefix> {
-    match text.parse::<std::net::IpAddr>() {
+    match text.parse::<IpAddr>() {
         Ok(address) => Some(address::host(address)),
         Err(_) => text.parse::<Prefix>().ok().map(|prefix| prefix.trunc()),
     }

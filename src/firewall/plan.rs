@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_command_is_bounded_by_number_and_by_bytes() {
-        let limits = Limits { entries: 3, bytes: usize::MAX, replace: 0, after_add: 0 };
+        let limits = Limits { entries: 3, bytes: usize::MAX, replace: 0, lookup: 0, after_add: 0 };
         assert_eq!(fitting((0..10).map(v4), limits), 3);
         assert_eq!(fitting((0..2).map(v4), limits), 2);
         // "10.0.0.0" and its separator are nine bytes.
@@ -89,7 +89,7 @@ mod tests {
         let v6 = |n: u32| network(IpAddr::V6(Ipv6Addr::from(u128::from(n) << 64)), 64);
         let desired: HashSet<Prefix> = (0..50_000).map(v4).chain((0..50_000).map(v6)).collect();
         let mut missing = difference(&desired, &[]).missing;
-        let limits = Limits { entries: 10_000, bytes: 440_000, replace: 0, after_add: 0 };
+        let limits = Limits { entries: 10_000, bytes: 440_000, replace: 0, lookup: 0, after_add: 0 };
         let mut commands = 0;
         while !missing.is_empty() {
             missing.drain(..fitting(missing.iter().copied(), limits));

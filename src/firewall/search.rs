@@ -138,12 +138,12 @@ mod tests {
             Ok(())
         }
 
-        fn list(&mut self) -> Result<Listing, Failure> {
-            Ok(Listing::Unlistable { entries: None, why: String::new() })
+        fn list(&mut self, _wanted: usize) -> Result<Listing, Failure> {
+            Ok(Listing::Unlistable { why: String::new() })
         }
 
         fn limits(&self) -> Limits {
-            Limits { entries: 10_000, bytes: usize::MAX, replace: 0, after_add: 0 }
+            Limits { entries: 10_000, bytes: usize::MAX, replace: 0, lookup: 0, after_add: 0 }
         }
     }
 

@@ -81,6 +81,8 @@ pub struct Tools {
     pub ipfw: PathBuf,
     /// nft(8); the first that exists is taken.
     pub nft: Vec<PathBuf>,
+    /// sysctl(8), which is only asked.
+    pub sysctl: PathBuf,
 }
 
 impl Default for Tools {
@@ -89,6 +91,7 @@ impl Default for Tools {
             pfctl: "/sbin/pfctl".into(),
             ipfw: "/sbin/ipfw".into(),
             nft: ["/usr/sbin/nft", "/sbin/nft", "/usr/local/sbin/nft"].map(PathBuf::from).into(),
+            sysctl: "/sbin/sysctl".into(),
         }
     }
 }

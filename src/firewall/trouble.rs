@@ -2,18 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-/// How fast failures are tried again.
+/// How fast failures are tried again, and how soon a flush is noticed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     /// The pause after the first failure; doubled with each.
     pub(super) first: Duration,
     /// The longest pause.
     pub(super) most: Duration,
+    /// How often one entry of the table is looked at.
+    pub(super) glance: Duration,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { first: Duration::from_secs(1), most: Duration::from_secs(60) }
+        Self { first: Duration::from_secs(1), most: Duration::from_secs(60), glance: Duration::from_secs(3) }
     }
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::address::host;
 
-const LIMITS: Limits = Limits { entries: 3, bytes: usize::MAX, replace: 2, after_add: 0 };
+const LIMITS: Limits = Limits { entries: 3, bytes: usize::MAX, replace: 2, lookup: 0, after_add: 0 };
 
 fn p(n: u8) -> Prefix {
     host(std::net::IpAddr::from([192, 0, 2, n]))
@@ -81,15 +81,37 @@ fn foreign_entries_are_kept_or_removed_as_told() {
 
 #[test]
 fn an_unlistable_table_is_never_taken_for_empty_or_for_full() {
-    let unlistable = || Listing::Unlistable { entries: Some(70_000), why: "too large".to_owned() };
+    let unlistable = || Listing::Unlistable { why: "too large".to_owned() };
     let mut ledger = Ledger::new(vec![p(1), p(2)], vec![p(3)]);
     let findings = ledger.compare(unlistable(), Foreign::Adopt, LIMITS);
-    assert_eq!((findings.listed, findings.missing, findings.replace), (Some(70_000), 0, false));
+    assert_eq!((findings.listed, findings.missing, findings.blind), (None, 0, Some(Blind::AddAll)));
     assert_eq!(ledger.next_repair(LIMITS).len(), 2, "all is added again");
     assert_eq!(next(&mut ledger), [Change::Remove(p(3))], "what we know to be gone is deleted");
-    assert!(ledger.compare(unlistable(), Foreign::Remove, LIMITS).replace, "two fit into one replace");
+    let mut how = |foreign, limits| ledger.compare(unlistable(), foreign, limits).blind;
+    assert_eq!(how(Foreign::Remove, LIMITS), Some(Blind::Replace), "two fit into one replace");
+    let lookup = Limits { lookup: 3, ..LIMITS };
+    assert_eq!(how(Foreign::Adopt, lookup), Some(Blind::Lookup));
+    assert_eq!(ledger.repairs(), 0, "nothing is added before it is known to be missing");
     ledger.change(Change::Add(p(4)));
-    assert!(!ledger.compare(unlistable(), Foreign::Remove, LIMITS).replace, "three do not");
+    let found = ledger.compare(unlistable(), Foreign::Remove, lookup);
+    assert_eq!(found.blind, Some(Blind::Lookup), "three do not fit into one replace");
+}
+
+#[test]
+fn of_what_is_looked_up_only_what_is_still_wanted_and_not_about_to_come_is_repaired() {
+    let mut ledger = Ledger::new(vec![p(1), p(2)], vec![]);
+    ledger.change(Change::Add(p(3)));
+    ledger.change(Change::Remove(p(2)));
+    assert_eq!(ledger.repair_missing(vec![p(1), p(2), p(3)]), 1);
+    assert_eq!(ledger.next_repair(LIMITS), [Change::Add(p(1))]);
+}
+
+#[test]
+fn what_waits_is_not_sure_to_be_in_the_table() {
+    let mut ledger = Ledger::new(vec![p(1)], vec![]);
+    assert_eq!(ledger.sure(), Some(p(1)));
+    ledger.change(Change::Add(p(1)));
+    assert_eq!(ledger.sure(), None);
 }
 
 #[test]

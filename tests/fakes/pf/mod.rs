@@ -104,8 +104,12 @@ pub(crate) fn run(call: &mut Call, opts: &Opts) -> Step {
     done
 }
 
-/// With `-n` pfctl goes on without the device, and only reads its input.
+/// With `-n` pfctl goes on without the device, and only reads its input; 15.1 needs netlink to load a file all the same.
 fn open_device(call: &mut Call, opts: &Opts) -> Step {
+    let is_netlink = call.mode.is_15() && opts.file.is_some() && opts.table.is_none();
+    if call.mode.is("loaded", "no") && is_netlink {
+        return call.report.leave(1, "pfctl: Failed to open netlink: No such file or directory");
+    }
     if opts.no_action {
         return Ok(());
     }

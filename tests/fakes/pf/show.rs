@@ -111,7 +111,9 @@ fn tables(pf: &mut Pf<'_>) -> Step {
         let tail = if place.0.is_empty() { String::new() } else { format!("\t{}", place.0) };
         pf.report.out(format!("{}\t{}{tail}", flags(table, rules, anchors), place.1));
         if verbose > 1 {
-            pf.report.out(format!("\tAddresses:   {}", table.entries.len()));
+            // 15.1's libpfctl takes the number of rules for that of addresses, and has none for the rules.
+            let (entries, rules) = if pf.mode.is_15() { (rules, 0) } else { (table.entries.len(), rules) };
+            pf.report.out(format!("\tAddresses:   {entries}"));
             pf.report.out(format!("\tCleared:     {}", ctime(table.cleared)));
             pf.report.out(format!("\tReferences:  [ Anchors: {anchors:<18} Rules: {rules:<18} ]"));
             pf.report.out(format!("\tEvaluations: [ NoMatch: {:<18} Match: {:<18} ]", 0, 0));

@@ -196,6 +196,10 @@ fn expire(pf: &mut Pf<'_>, place: &Place) -> Step {
 
 fn test(pf: &mut Pf<'_>, place: &Place) -> Step {
     let items = token::load(pf, true)?;
+    // One request on both releases, unlike an addition.
+    if items.len() > pf.request_maxcount() {
+        return fail(pf, Errno::Invalid);
+    }
     let Some(table) = pf.state.tables.get(place) else { return fail(pf, Errno::NoTable) };
     let found: Vec<(Item, Option<(Key, Entry)>)> =
         items.iter().map(|item| (*item, table.lookup(item.key))).collect();
