@@ -16,7 +16,7 @@ const CHUNK: usize = 10_000;
 /// `kern.argmax`, 524,288, with room for the rest.
 const BYTES: usize = 440_000;
 
-/// The exit status of `lookup` for an entry or table that is not there (EX_UNAVAILABLE).
+/// The exit status of `lookup` for an entry or table that is not there (`EX_UNAVAILABLE`).
 const NOT_FOUND: i32 = 69;
 
 /// ipfw and the table it is used on.
