@@ -34,7 +34,8 @@ fn the_json_has_the_promised_keys() {
     let dir = Dir::new();
     let log = thread_log();
     let report = scan(&dir, &[log.to_str().unwrap()]);
-    let promised = ["bans", "bans_prevented_by_cap", "first", "last", "lines", "matched", "offenders"];
+    let promised =
+        ["bans", "bans_prevented_by_cap", "exempt", "first", "last", "lines", "matched", "offenders"];
     assert_eq!(keys(&report), [&promised[..], &["too_long", "undated", "unlisted_offences"]].concat());
     assert_eq!((&report["lines"], &report["matched"]), (&json!(34), &json!(34)));
     let offender = &report["offenders"][0];

@@ -11,6 +11,7 @@ mod cli_inputs;
 mod cli_match;
 mod cli_rules;
 mod cli_scan;
+mod cli_spared;
 mod cli_trial;
 mod contrib;
 mod control;

@@ -205,7 +205,7 @@ fn verdict(setup: &Setup, outcome: &Outcome<'_>) -> String {
     let within = spoken(policy.threshold.within);
     let offender = outcome.judgement.offender.map(|offender| address::display(&offender)).unwrap_or_default();
     match &outcome.judgement.verdict {
-        Verdict::Counted { tenths: seen, threshold } => format!(
+        Verdict::Counted { tenths: seen, threshold, .. } => format!(
             "It counts as {}. After {} within {within}, {offender} would be banned {length}{}.{}",
             offences(*seen),
             offences(*threshold),

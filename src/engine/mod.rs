@@ -150,9 +150,11 @@ impl Engine {
         match self.settings.target(peer, sighting.evidence) {
             Ok(target) => {
                 let verdict = self.weigh(sighting, peer, target, tenths);
-                Judgement { offender: Some(target.counted), tenths, verdict }
+                Judgement { peer: Some(peer), offender: Some(target.counted), tenths, verdict }
             }
-            Err(why) => Verdict::Ignored(why).into(),
+            Err(why) => {
+                Judgement { peer: Some(peer), offender: None, tenths, verdict: Verdict::Ignored(why) }
+            }
         }
     }
 
@@ -165,10 +167,11 @@ impl Engine {
         if let Some(until) = self.bans.owned(&target.banned, &policy.name, time) {
             return Verdict::Ignored(Why::AlreadyBanned { until });
         }
-        let threshold = policy.needed(self.patience(trusted));
+        let patience = self.patience(trusted);
+        let threshold = policy.needed(patience);
         let seen = self.windows.add(sighting.set, target.counted, time, tenths, policy.threshold.within);
         if seen < threshold {
-            return Verdict::Counted { tenths: seen, threshold };
+            return Verdict::Counted { tenths: seen, threshold, trusted: patience > 1 };
         }
         self.ban_for(sighting, target, seen)
     }

@@ -11,9 +11,12 @@ use crate::time::Time;
 /// A verdict and whom it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
+    /// Whom the sighting is about, be it that it counts or that the peer may not be banned; `None` where nobody knows, or
+    /// where it is not asked since nothing counts.
+    pub peer: Option<IpAddr>,
     /// The prefix that is counted; `None` where the sighting counts for nobody.
     pub offender: Option<Prefix>,
-    /// What the sighting adds against it, in tenths of an offence: more than its rule's weight where earlier lines of
+    /// What the sighting adds against the peer, in tenths of an offence: more than its rule's weight where earlier lines of
     /// the session had waited for an address.
     pub tenths: u32,
     /// What follows.
@@ -23,7 +26,7 @@ pub struct Judgement {
 impl From<Verdict> for Judgement {
     /// A verdict that is about nobody.
     fn from(verdict: Verdict) -> Self {
-        Self { offender: None, tenths: 0, verdict }
+        Self { peer: None, offender: None, tenths: 0, verdict }
     }
 }
 
@@ -38,6 +41,8 @@ pub enum Verdict {
         tenths: u32,
         /// What it takes, in tenths of an offence.
         threshold: u32,
+        /// Whether it takes that many since the peer logged in of late.
+        trusted: bool,
     },
     /// The offender is banned from now on.
     Banned {

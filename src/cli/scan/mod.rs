@@ -1,6 +1,7 @@
 //! `portcullis scan`: logs replayed on their own clock through the same guard that the daemon asks.
 
 mod report;
+mod spared;
 mod tally;
 mod timeline;
 

@@ -1,11 +1,11 @@
 //! How a scan's findings are told: a table and a timeline for people, one object for programs.
 
-use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::spared;
 use super::tally::{Ban, Offender, Tally};
 use crate::address::{self, Prefix};
 use crate::cli::input::Log;
@@ -38,9 +38,11 @@ pub(super) fn json(out: &mut dyn Write, setup: &Setup, guard: &Guard, tally: &Ta
             "first": time(found.first),
             "last": time(found.last),
             "bans": bans.collect::<Vec<_>>(),
-            "spared": found.spared.as_ref().map(ToString::to_string),
+            "spared": spared::sentence(found),
         })
     };
+    let (exempt, offenders): (Vec<_>, Vec<_>) =
+        tally.ranked().into_iter().partition(|(_, found)| found.is_exempt());
     let report = json!({
         "lines": tally.lines,
         "matched": tally.matched,
@@ -48,7 +50,8 @@ pub(super) fn json(out: &mut dyn Write, setup: &Setup, guard: &Guard, tally: &Ta
         "undated": tally.undated,
         "first": tally.first.map(time),
         "last": tally.last.map(time),
-        "offenders": tally.ranked().into_iter().map(offender).collect::<Vec<_>>(),
+        "offenders": offenders.into_iter().map(offender).collect::<Vec<_>>(),
+        "exempt": exempt.into_iter().map(offender).collect::<Vec<_>>(),
         "unlisted_offences": offences(tally.unlisted),
         "bans": tally.bans,
         "bans_prevented_by_cap": tally.capped,
@@ -77,6 +80,7 @@ pub(super) fn text(
     table(setup, guard, tally, top).write(out)?;
     rest(out, tally, top)?;
     notes(out, tally)?;
+    spared::notes(out, tally, setup.config.trust.multiplier)?;
     timeline(out, setup, tally)
 }
 
@@ -168,7 +172,7 @@ fn table(setup: &Setup, guard: &Guard, tally: &Tally, top: usize) -> Table {
 
 fn bans(setup: &Setup, whole: &Prefix, offender: &Offender) -> String {
     let Some(first) = offender.bans.first() else {
-        return offender.spared.as_ref().map_or_else(|| "no".to_owned(), |_| "no (see below)".to_owned());
+        return spared::cell(offender);
     };
     let length = first.until.and_then(|until| until.since(first.at));
     let length = length.map_or_else(|| "for ever".to_owned(), |length| format!("for {}", spoken(length)));
@@ -192,9 +196,7 @@ fn notes(out: &mut dyn Write, tally: &Tally) -> io::Result<()> {
              at a time; `portcullis explain LINE` says what a line means and what it takes."
         )?;
     }
-    let spared = tally.offenders.values().filter_map(|offender| offender.spared.as_ref());
-    let spared: BTreeSet<String> = spared.map(ToString::to_string).collect();
-    spared.iter().try_for_each(|why| writeln!(out, "\nNot banned: {why}."))
+    Ok(())
 }
 
 fn timeline(out: &mut dyn Write, setup: &Setup, tally: &Tally) -> io::Result<()> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use super::timeline::Timeline;
-use crate::address::Prefix;
+use crate::address::{self, Prefix};
 use crate::engine::{Judgement, Outcome, Verdict, Why};
 use crate::rules::{Effect, Evidence};
 use crate::time::Time;
@@ -49,8 +49,21 @@ pub(super) struct Offender {
     /// The first of its would-be bans.
     pub(super) bans: Vec<Ban>,
     pub(super) ban_count: u64,
-    /// The last reason why it was not banned though it could have been.
+    /// The last reason why no number of offences would have banned it.
     pub(super) spared: Option<Why>,
+    /// How near it came to a ban where it was counted.
+    pub(super) nearest: Option<Nearest>,
+}
+
+/// The most that an offender's window held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Nearest {
+    /// In tenths of an offence.
+    pub(super) tenths: u32,
+    /// What a ban would have taken, in tenths of an offence.
+    pub(super) threshold: u32,
+    /// Whether it took so many since the peer logged in of late.
+    pub(super) trusted: bool,
 }
 
 /// A ban that would have been made.
@@ -82,7 +95,8 @@ impl Tally {
 
     /// Notes what became of a line in one rule set.
     pub(super) fn add(&mut self, outcome: &Outcome<'_>) {
-        let Judgement { offender, tenths, verdict } = &outcome.judgement;
+        let Judgement { peer, offender, tenths, verdict } = &outcome.judgement;
+        let offender = offender.or_else(|| peer.map(address::host));
         let offender = offender.filter(|_| outcome.matched.rule.effect != Effect::Trust);
         if let (Some(offender), Some(time)) = (offender, outcome.time) {
             let key = (outcome.matched.set_index, offender);
@@ -114,9 +128,12 @@ impl Tally {
                 self.bans += 1;
                 entry.ban(Ban { prefix: *banned, at: time, until: *until });
             }
-            Verdict::Ignored(why @ (Why::Flood(_) | Why::Trusted)) => {
+            Verdict::Ignored(why @ (Why::Flood(_) | Why::Trusted | Why::Allowed | Why::Unbannable(_))) => {
                 self.capped += u64::from(matches!(why, Why::Flood(_)));
                 entry.spared = Some(why.clone());
+            }
+            Verdict::Counted { tenths, threshold, trusted } => {
+                entry.came_near(Nearest { tenths: *tenths, threshold: *threshold, trusted: *trusted });
             }
             _ => {}
         }
@@ -139,9 +156,37 @@ impl Tally {
     }
 }
 
+impl Nearest {
+    /// Compared by the part of what it takes, without a division.
+    fn is_behind(self, other: Self) -> bool {
+        let part = |of: Self, others: Self| u64::from(of.tenths) * u64::from(others.threshold);
+        part(self, other) < part(other, self)
+    }
+}
+
 impl Offender {
     fn new(time: Time, evidence: Evidence) -> Self {
-        Self { tenths: 0, first: time, last: time, evidence, bans: Vec::new(), ban_count: 0, spared: None }
+        Self {
+            tenths: 0,
+            first: time,
+            last: time,
+            evidence,
+            bans: Vec::new(),
+            ban_count: 0,
+            spared: None,
+            nearest: None,
+        }
+    }
+
+    /// Whether it is nobody who may be banned, however it behaves.
+    pub(super) fn is_exempt(&self) -> bool {
+        matches!(self.spared, Some(Why::Allowed | Why::Unbannable(_)))
+    }
+
+    fn came_near(&mut self, next: Nearest) {
+        if self.nearest.is_none_or(|nearest| nearest.is_behind(next)) {
+            self.nearest = Some(next);
+        }
     }
 
     fn ban(&mut self, ban: Ban) {
@@ -163,7 +208,7 @@ mod tests {
     fn offenders_beyond_the_bound_are_counted_in_sum() {
         let mut tally = Tally::new();
         let most = u32::try_from(MOST_OFFENDERS).unwrap();
-        let counted = Verdict::Counted { tenths: 10, threshold: 50 };
+        let counted = Verdict::Counted { tenths: 10, threshold: 50, trusted: false };
         for host in (0..most + 3).chain([0]) {
             let offender = Prefix::from(IpAddr::from(Ipv4Addr::from(0x0a00_0000 + host)));
             tally.offence((0, offender), Time::from_secs(i64::from(host)), 10, Evidence::Handshake, &counted);

@@ -58,7 +58,10 @@ fn four_failures_a_restart_after_each_and_the_fifth_is_a_ban() {
     let place = Place::new();
     let mut engine = engine();
     for n in 0..4 {
-        assert_eq!(failure(&mut engine, n), Verdict::Counted { tenths: (n + 1) * 10, threshold: 50 });
+        assert_eq!(
+            failure(&mut engine, n),
+            Verdict::Counted { tenths: (n + 1) * 10, threshold: 50, trusted: false }
+        );
         engine = restarted(&place, engine);
     }
     let Verdict::Banned { until: Some(until), nth: 1, .. } = failure(&mut engine, 4) else {
@@ -97,7 +100,11 @@ fn an_unban_while_the_daemon_is_down_is_an_unban_when_it_starts() {
     let mut engine = restarted(&place, offline);
     assert_eq!(engine.bans().count(), 0);
     let again = failure(&mut engine, 10);
-    assert_eq!(again, Verdict::Counted { tenths: 10, threshold: 50 }, "the counters were reset too");
+    assert_eq!(
+        again,
+        Verdict::Counted { tenths: 10, threshold: 50, trusted: false },
+        "the counters were reset too"
+    );
     let mut store = place.open();
     let told = store.why(&prefix("192.0.2.7"), 9, NOW).unwrap();
     assert_eq!(told.iter().map(|record| record.ended).collect::<Vec<_>>(), [Some(NOW.plus(HOUR))]);
