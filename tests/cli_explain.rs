@@ -81,6 +81,15 @@ fn a_line_of_sshd_names_its_peer_the_threshold_and_the_ban() {
 }
 
 #[test]
+fn all_windows_are_said() {
+    let dir = Dir::new();
+    let windows = "[{offences: 5, within: 10m}, {offences: 30, within: 1w}]";
+    dir.write("portcullis.yaml", format!("override: {{sshd: {{threshold: {windows}}}}}\n"));
+    let text = dir.portcullis(["explain", "-c", "portcullis.yaml", PASSWORD]).ok();
+    assert_says(&text, &["After 5 offences within 10m or 30 within 1w, 192.0.2.7 would be banned"]);
+}
+
+#[test]
 fn an_ipv6_peer_stands_for_its_network() {
     let text = explain(&PASSWORD.replace("192.0.2.7", "2001:db8::7"));
     assert_says(&text, &["2001:db8::7. It is its own", "2001:db8::/64 would be banned for 1h"]);

@@ -35,9 +35,21 @@ fn the_sets_in_force_are_listed() {
     let escalate = json!({"factor": 2.0, "max": 28 * 86_400, "forget": 30 * 86_400});
     assert_eq!(sshd["ban"], json!({"for": 3600, "escalate": escalate}));
     for (object, name) in objects.as_array().unwrap().iter().zip(shipped()) {
+        let first = json!({"offences": object["offences"], "within": object["within"]});
+        assert_eq!(object["thresholds"][0], first, "the shortest window comes first");
         let keys: Vec<&String> = object.as_object().unwrap().keys().collect();
-        let expected =
-            ["about", "ban", "evidence", "from", "name", "offences", "programs", "rules", "within"];
+        let expected = [
+            "about",
+            "ban",
+            "evidence",
+            "from",
+            "name",
+            "offences",
+            "programs",
+            "rules",
+            "thresholds",
+            "within",
+        ];
         assert_eq!(
             (keys, &object["name"]),
             (
@@ -46,6 +58,20 @@ fn the_sets_in_force_are_listed() {
             )
         );
     }
+}
+
+#[test]
+fn all_windows_of_a_set_are_listed() {
+    let dir = Dir::new();
+    let windows = "[{offences: 30, within: 1w}, {offences: 5, within: 10m}]";
+    dir.write("portcullis.yaml", format!("override: {{sshd: {{threshold: {windows}}}}}\n"));
+    let text = dir.portcullis(["rules", "-c", "portcullis.yaml"]).ok();
+    assert!(text.contains("  5 in 10m, 30 in 1w  "), "{text}");
+    let objects = dir.portcullis(["rules", "--json", "-c", "portcullis.yaml"]).json();
+    let sshd = objects.as_array().unwrap().iter().find(|set| set["name"] == "sshd").unwrap();
+    assert_eq!((&sshd["offences"], &sshd["within"]), (&json!(5), &json!(600)));
+    let all = json!([{"offences": 5, "within": 600}, {"offences": 30, "within": 7 * 86_400}]);
+    assert_eq!(sshd["thresholds"], all);
 }
 
 #[test]

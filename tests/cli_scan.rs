@@ -47,7 +47,7 @@ fn the_json_has_the_promised_keys() {
         (&offender["offender"], &offender["rule_set"], &offender["offences"], &offender["evidence"]),
         (&json!("119.254.12.34"), &json!("freebsd-tcp"), &json!(34), &json!("spoofable"))
     );
-    assert_eq!(keys(&offender["bans"][0]), ["at", "prefix", "until"]);
+    assert_eq!(keys(&offender["bans"][0]), ["at", "prefix", "until", "within"]);
 }
 
 #[test]
@@ -116,11 +116,31 @@ fn an_offender_is_banned_as_often_as_the_daemon_would_ban_it_and_longer_each_tim
     let report = scan(&dir, &["auth.log"]);
     let offender = &report["offenders"][0];
     assert_eq!(offender["offences"], 12);
-    let times = |at: &str, until: &str| json!({"prefix": "192.0.2.7", "at": format!("{ERA}{at}"), "until": format!("{ERA}{until}")});
+    let times = |at: &str, until: &str| json!({"prefix": "192.0.2.7", "at": format!("{ERA}{at}"), "until": format!("{ERA}{until}"), "within": 600});
     let bans = [times("10:00:04+00:00", "11:00:04+00:00"), times("12:00:04+00:00", "14:00:04+00:00")];
     assert_eq!(offender["bans"], json!(bans));
     let text = dir.portcullis(["scan", "auth.log"]).ok();
     assert!(text.contains("2026-01-10 10:00:04 for 1h, 2 times"), "{text}");
+}
+
+/// In any window of ten minutes there is one guess; the window of a day sees them all.
+#[test]
+fn the_window_that_is_full_first_bans() {
+    let dir = Dir::new();
+    let windows = "[{offences: 5, within: 10m}, {offences: 12, within: 1d}]";
+    dir.write("portcullis.yaml", format!("override: {{sshd: {{threshold: {windows}}}}}\n"));
+    dir.write("slow.log", failures("192.0.2.7", (0..12).map(|n| n * 900)));
+    dir.write("fast.log", failures("192.0.2.8", 0..5));
+    let bans = |log: &str| {
+        let report = dir.portcullis(["scan", "--json", "-c", "portcullis.yaml", log]).json();
+        report["offenders"][0]["bans"].clone()
+    };
+    let (slow, fast) = (bans("slow.log"), bans("fast.log"));
+    assert_eq!(
+        (&slow[0]["at"], &slow[0]["within"]),
+        (&json!(format!("{ERA}12:45:00+00:00")), &json!(86_400))
+    );
+    assert_eq!((&fast[0]["at"], &fast[0]["within"]), (&json!(format!("{ERA}10:00:04+00:00")), &json!(600)));
 }
 
 #[test]

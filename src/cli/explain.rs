@@ -16,7 +16,7 @@ use crate::address;
 use crate::daemon::Setup;
 use crate::engine::{self, Guard, Outcome, Verdict, When, Why};
 use crate::record::{self, MAX_LINE, Record};
-use crate::rules::{AddressFrom, BanLength, Counts, Effect, Evidence, Rule, RuleSet};
+use crate::rules::{AddressFrom, BanLength, Counts, Effect, Evidence, Rule, RuleSet, Threshold, Thresholds};
 use crate::time::spoken;
 
 /// Runs the command; 1 when no rule knows the line.
@@ -202,13 +202,12 @@ fn verdict(setup: &Setup, outcome: &Outcome<'_>) -> String {
         BanLength::For(length) => format!("for {}", spoken(length)),
         BanLength::Forever => "for ever".to_owned(),
     };
-    let within = spoken(policy.threshold.within);
     let offender = outcome.judgement.offender.map(|offender| address::display(&offender)).unwrap_or_default();
     match &outcome.judgement.verdict {
-        Verdict::Counted { tenths: seen, threshold, .. } => format!(
-            "It counts as {}. After {} within {within}, {offender} would be banned {length}{}.{}",
+        Verdict::Counted { tenths: seen, .. } => format!(
+            "It counts as {}. After {}, {offender} would be banned {length}{}.{}",
             offences(*seen),
-            offences(*threshold),
+            windows(&policy.threshold),
             escalation(ban.escalate.is_some()),
             caution(policy.set.evidence)
         ),
@@ -231,6 +230,15 @@ fn verdict(setup: &Setup, outcome: &Outcome<'_>) -> String {
 
 fn offences(number: u32) -> String {
     format!("{} offence{}", tenths(number), if number == 10 { "" } else { "s" })
+}
+
+/// `5 offences within 10m or 12 within 1d`
+fn windows(thresholds: &Thresholds) -> String {
+    let window = |(nth, Threshold { offences: number, within })| match nth {
+        0 => format!("{} within {}", count(u64::from(number), "offence"), spoken(within)),
+        _ => format!("{number} within {}", spoken(within)),
+    };
+    thresholds.iter().enumerate().map(window).collect::<Vec<_>>().join(" or ")
 }
 
 fn escalation(grows: bool) -> &'static str {

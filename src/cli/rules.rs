@@ -9,7 +9,7 @@ use super::exit::{Exit, Failure};
 use super::text::{Table, printable, printable_path};
 use crate::config::{self, FileTrust, Loaded, ResolvedSet, SHIPPED, or_near};
 use crate::daemon::Refused;
-use crate::rules::{Ban, BanLength, Escalate};
+use crate::rules::{Ban, BanLength, Escalate, Threshold, Thresholds};
 use crate::time::spoken;
 
 /// Runs the command; 1 when there is no set of that name.
@@ -72,7 +72,7 @@ fn table(loaded: &Loaded, sets: &[ResolvedSet]) -> Table {
             if set.set.programs.is_empty() { "(raw)".into() } else { set.set.programs.join(", ") },
             set.set.rules.iter().filter(|rule| rule.enabled).count().to_string(),
             set.set.evidence.as_str().to_owned(),
-            format!("{} in {}", set.threshold.offences, spoken(set.threshold.within)),
+            thresholds(&set.threshold),
             length(&set.ban),
             from(loaded, set),
         ]);
@@ -88,11 +88,23 @@ fn object(loaded: &Loaded, set: &ResolvedSet) -> Value {
         "programs": set.set.programs,
         "rules": rules.collect::<Vec<_>>(),
         "evidence": set.set.evidence.as_str(),
-        "offences": set.threshold.offences,
-        "within": set.threshold.within.as_secs(),
+        "offences": set.threshold.shortest().offences,
+        "within": set.threshold.shortest().within.as_secs(),
+        "thresholds": set.threshold.iter().map(threshold).collect::<Vec<_>>(),
         "ban": ban(&set.ban),
         "from": from(loaded, set),
     })
+}
+
+/// `5 in 10m, 12 in 1d`
+fn thresholds(thresholds: &Thresholds) -> String {
+    let window = |threshold: Threshold| format!("{} in {}", threshold.offences, spoken(threshold.within));
+    thresholds.iter().map(window).collect::<Vec<_>>().join(", ")
+}
+
+/// `within` in seconds.
+fn threshold(threshold: Threshold) -> Value {
+    json!({"offences": threshold.offences, "within": threshold.within.as_secs()})
 }
 
 /// In seconds; `for` is null where a ban lasts for ever, `escalate` where the next ones are no longer.

@@ -1,6 +1,7 @@
 //! The daemon's answers, told to people. Texts from logs are printed without control characters.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use super::text::{Table, count, printable, tenths};
 use crate::address;
@@ -8,6 +9,7 @@ use crate::control::reply::{
     Ban, Banned, Effect, Firewall, Kept, Origin, Past, Reloaded, Source, Status, Unbanned, Why,
 };
 use crate::firewall::DRY_RUN;
+use crate::time::spoken;
 
 pub(super) fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
     let config = status.config.as_deref().unwrap_or("the built-in defaults");
@@ -120,7 +122,8 @@ pub(super) fn why(out: &mut dyn Write, why: &Why) -> io::Result<()> {
     }
     for window in &why.windows {
         let (seen, needed) = (tenths(window.tenths), tenths(window.threshold));
-        writeln!(out, "{}: {seen} of {needed} offences in the window now", window.rule_set)?;
+        let within = spoken(Duration::from_secs(window.within));
+        writeln!(out, "{}: {seen} of {needed} offences in the last {within}", window.rule_set)?;
     }
     if let Some(problem) = &why.problem {
         return writeln!(out, "Earlier bans are not known for now: {problem}.");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::rules::{Ban, BanLength, Escalate, Threshold};
+use crate::rules::{Ban, BanLength, Escalate, Threshold, Thresholds};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -15,7 +15,8 @@ pub const VERSION: i32 = 1;
 pub const SOURCES: [(&str, &str); 2] = [("auth", "/var/log/auth.log"), ("messages", "/var/log/messages")];
 
 /// Somebody who mistypes a password does so three times; what comes five times in ten minutes is a program.
-pub const THRESHOLD: Threshold = Threshold { offences: 5, within: Duration::from_secs(600) };
+pub const THRESHOLD: Thresholds =
+    Thresholds::one(Threshold { offences: 5, within: Duration::from_secs(600) });
 
 /// An hour ends the usual attack, and a colleague who was banned by mistake waits it out without a call.
 pub const BAN: Ban = Ban { length: BanLength::For(HOUR), escalate: Some(ESCALATE) };
@@ -26,7 +27,7 @@ pub const ESCALATE: Escalate =
     Escalate { factor: 2.0, max: DAY.saturating_mul(28), forget: DAY.saturating_mul(30) };
 
 /// Kernel noise comes in bursts, and a scan is longer than a burst.
-pub const SPOOFABLE_THRESHOLD: Threshold = Threshold { offences: 20, within: MINUTE };
+pub const SPOOFABLE_THRESHOLD: Thresholds = Thresholds::one(Threshold { offences: 20, within: MINUTE });
 
 /// Short, and always as short: the address may be a bystander's.
 pub const SPOOFABLE_BAN: Ban = Ban { length: BanLength::For(MINUTE.saturating_mul(10)), escalate: None };

@@ -292,7 +292,10 @@ mod tests {
         let config = "override: {mini: {threshold: {offences: 3, within: 1m}, enable: [b], disable: [a]}}\n";
         let (_, sets, told) = loaded(config, &[]);
         let enabled: Vec<bool> = sets[0].set.rules.iter().map(|rule| rule.enabled).collect();
-        assert_eq!((sets[0].threshold.offences, enabled, told.as_str()), (3, vec![false, true], ""));
+        assert_eq!(
+            (sets[0].threshold.shortest().offences, enabled, told.as_str()),
+            (3, vec![false, true], "")
+        );
         assert_eq!(sets[0].ban, crate::config::defaults::BAN);
     }
 
@@ -301,7 +304,7 @@ mod tests {
         let config =
             "rule_sets: [kern]\ndefaults: {threshold: {offences: 1, within: 1m}, ban: {for: forever}}\n";
         let (_, sets, _) = loaded(config, &[]);
-        assert!(sets[0].threshold.offences >= 20 && sets[0].ban.length != BanLength::Forever);
+        assert!(sets[0].threshold.shortest().offences >= 20 && sets[0].ban.length != BanLength::Forever);
         let (_, _, told) = loaded(config, &[]);
         for place in [
             "portcullis.conf:3:23: warning: no rule set in force takes this",

@@ -5,15 +5,43 @@ use super::reader::Item;
 use super::suggest::nearest;
 use super::yaml::Value;
 use crate::address::Prefix;
-use crate::rules::{Ban, BanLength, Escalate, Evidence, Threshold};
+use crate::rules::{Ban, BanLength, Escalate, Evidence, MOST_WINDOWS, Threshold, Thresholds};
+use crate::time::spoken;
 
 /// More offences in one window than this are a slip of the writer's.
 const MOST_OFFENCES: u32 = 100_000;
 
 const FOREVER: &str = "forever";
 
+/// One window, or a list of them: the ban goes with the first that is full.
+pub(super) fn thresholds(item: &Item<'_>) -> Option<Thresholds> {
+    if !item.is_list() {
+        return threshold(item).map(Thresholds::one);
+    }
+    let entries = item.filled_list("write `{offences: 5, within: 10m}`", MOST_WINDOWS);
+    let windows: Vec<(&Item<'_>, Threshold)> =
+        entries.iter().filter_map(|entry| Some((entry, threshold(entry)?))).collect();
+    for (nth, (entry, window)) in windows.iter().enumerate() {
+        let mut others = windows.iter().enumerate().filter(|(other, _)| *other != nth);
+        let before =
+            others.find(|(other, (_, one))| fills_before(one, window) && (one != window || *other < nth));
+        if let Some((_, (_, Threshold { offences, within }))) = before {
+            let within = spoken(*within);
+            entry.warn(format!(
+                "this window is never the first to be full: {offences} in {within} bans no later"
+            ));
+        }
+    }
+    Thresholds::new(windows.into_iter().map(|(_, window)| window).collect())
+}
+
+/// Whether one window is always full when the other is.
+fn fills_before(one: &Threshold, other: &Threshold) -> bool {
+    one.within >= other.within && one.offences <= other.offences
+}
+
 /// `{offences: 5, within: 10m}`
-pub(super) fn threshold(item: &Item<'_>) -> Option<Threshold> {
+fn threshold(item: &Item<'_>) -> Option<Threshold> {
     let mut keys = item.keys()?;
     let offences =
         keys.must("offences", "this many make a ban, as in `offences: 5`", |i| i.whole(1..=MOST_OFFENCES));
@@ -79,9 +107,11 @@ pub(super) fn too_hard(ban: &Ban, evidence: Evidence) -> Option<&'static str> {
 }
 
 /// Why a ban is too short for its window, if it is.
-pub(super) fn too_short(threshold: &Threshold, ban: &Ban) -> Option<&'static str> {
+///
+/// The shortest window is asked: those of hours and days are for offenders that no ban of an hour stops.
+pub(super) fn too_short(threshold: &Thresholds, ban: &Ban) -> Option<&'static str> {
     match ban.length {
-        BanLength::For(length) if length < threshold.within => Some(
+        BanLength::For(length) if length < threshold.shortest().within => Some(
             "the ban is shorter than the window of the threshold: it is over before its offences are forgotten",
         ),
         _ => None,
@@ -89,8 +119,8 @@ pub(super) fn too_short(threshold: &Threshold, ban: &Ban) -> Option<&'static str
 }
 
 /// Why a threshold is too low for its evidence, if it is.
-pub(super) fn too_low(threshold: &Threshold, evidence: Evidence) -> Option<&'static str> {
-    let low = evidence == Evidence::Spoofable && threshold.offences == 1;
+pub(super) fn too_low(threshold: &Thresholds, evidence: Evidence) -> Option<&'static str> {
+    let low = evidence == Evidence::Spoofable && threshold.iter().any(|window| window.offences == 1);
     low.then_some("one forged packet would ban whoever's address it carries: ask for more offences")
 }
 

@@ -6,7 +6,7 @@ use super::policy;
 use super::sense::{SettingFault, keys};
 use super::settings::{Config, Override, Policy};
 use super::suggest::or_near;
-use crate::rules::{Ban, Evidence, RuleSet, Threshold};
+use crate::rules::{Ban, Evidence, RuleSet, Thresholds};
 
 /// A set to choose from.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,7 @@ pub struct ResolvedSet {
     /// The set, with its rules switched on and off as the configuration says.
     pub set: RuleSet,
     /// When its offences become a ban.
-    pub threshold: Threshold,
+    pub threshold: Thresholds,
     /// For how long.
     pub ban: Ban,
     /// Which of the available ones it is, from 0.

@@ -8,7 +8,7 @@ use super::reader::Item;
 use super::rule::{self, Placed};
 use super::time_spec;
 use crate::record::{TimeSpec, is_program_name};
-use crate::rules::{Ban, Evidence, Format, RuleSet, Threshold};
+use crate::rules::{Ban, Evidence, Format, RuleSet, Thresholds};
 
 /// In bytes: sshd cuts at 500, syslogd at 1 to 8 KiB, and a line of 16 KiB is not read at all.
 const MESSAGE_LIMITS: std::ops::RangeInclusive<u32> = 16..=16_384;
@@ -152,8 +152,8 @@ fn program(item: &Item<'_>) -> Option<String> {
     good.then(|| text.to_owned())
 }
 
-fn threshold(item: &Item<'_>, evidence: Evidence) -> Option<Threshold> {
-    let threshold = policy::threshold(item)?;
+fn threshold(item: &Item<'_>, evidence: Evidence) -> Option<Thresholds> {
+    let threshold = policy::thresholds(item)?;
     if let Some(why) = policy::too_low(&threshold, evidence) {
         item.warn(why);
     }
@@ -161,7 +161,7 @@ fn threshold(item: &Item<'_>, evidence: Evidence) -> Option<Threshold> {
 }
 
 /// Whoever forges addresses must not be able to lock others out for long.
-fn ban(item: &Item<'_>, evidence: Evidence, threshold: Option<Threshold>) -> Option<Ban> {
+fn ban(item: &Item<'_>, evidence: Evidence, threshold: Option<Thresholds>) -> Option<Ban> {
     let ban = policy::ban(item)?;
     if let Some(why) = threshold.and_then(|threshold| policy::too_short(&threshold, &ban)) {
         item.warn(why);

@@ -103,7 +103,7 @@ fn log_path(item: &Item<'_>) -> Option<String> {
 fn defaults(item: &Item<'_>, default: Policy) -> Option<Policy> {
     let mut keys = item.keys()?;
     let policy = Policy {
-        threshold: keys.or("threshold", default.threshold, policy::threshold),
+        threshold: keys.or("threshold", default.threshold, policy::thresholds),
         ban: keys.or("ban", default.ban, policy::ban),
     };
     keys.finish();
@@ -118,7 +118,7 @@ fn change(entry: &Entry<'_>) -> Option<Override> {
     let mut keys = entry.value.keys()?;
     let change = Override {
         rule_set: entry.name.to_owned(),
-        threshold: keys.maybe("threshold", policy::threshold),
+        threshold: keys.maybe("threshold", policy::thresholds),
         ban: keys.maybe("ban", policy::ban),
         enable: keys.or("enable", Vec::new(), |item| Some(item.texts())),
         disable: keys.or("disable", Vec::new(), |item| Some(item.texts())),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{defaults, paths};
 use crate::address::Prefix;
-use crate::rules::{Ban, Threshold};
+use crate::rules::{Ban, Thresholds};
 
 /// Everything that the configuration says, with the defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +71,7 @@ pub enum Follow {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Policy {
     /// When offences become a ban.
-    pub threshold: Threshold,
+    pub threshold: Thresholds,
     /// For how long.
     pub ban: Ban,
 }
@@ -82,7 +82,7 @@ pub struct Override {
     /// The set.
     pub rule_set: String,
     /// In place of the set's own.
-    pub threshold: Option<Threshold>,
+    pub threshold: Option<Thresholds>,
     /// In place of the set's own.
     pub ban: Option<Ban>,
     /// Rules that are off unless asked for.

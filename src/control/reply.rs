@@ -249,6 +249,8 @@ pub struct Window {
     pub tenths: u32,
     /// What a ban takes, in tenths of an offence.
     pub threshold: u32,
+    /// How long the window is, in seconds; a rule set may have several.
+    pub within: u64,
 }
 
 /// A ban of the past or present, with what led to it.

@@ -128,7 +128,7 @@ impl Daemon {
             // We may have run for months: the year of a stamp is guessed from now, not from our start.
             self.guard.set_now(source, time);
         }
-        let Self { guard, firewall, evidence, tallies, persist, setup, .. } = self;
+        let Self { guard, firewall, evidence, tallies, persist, .. } = self;
         guard.lines(source, &batch.bytes, when, |line, outcome| {
             tallies.add(&name, &outcome);
             let (Some(offender), Some(at)) = (outcome.judgement.offender, outcome.time) else { return };
@@ -139,7 +139,7 @@ impl Daemon {
                     evidence.note(offender, seen());
                     firewall.change([Change::Add(banned)]);
                     persist.lines(banned, since, evidence.take(&offender));
-                    persist.after(report::ban(setup, &outcome, firewall.banned()));
+                    persist.after(report::ban(&outcome, firewall.banned()));
                 }
                 Verdict::Ignored(Why::Flood(flood)) if flood.first => log::warn!("{flood}"),
                 Verdict::Ignored(_) | Verdict::Trusted(_) => {}

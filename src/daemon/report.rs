@@ -3,7 +3,6 @@
 use log::Level;
 
 use super::persist::After;
-use super::setup::Setup;
 use crate::address;
 use crate::config::Diagnostics;
 use crate::engine::{Outcome, Verdict};
@@ -11,19 +10,18 @@ use crate::rules::Severity;
 use crate::time::{Time, spoken};
 
 /// The sentence about a new ban, said once it is stored; it begins with what is done.
-pub(super) fn ban(setup: &Setup, outcome: &Outcome<'_>, what: &str) -> After {
-    let (Verdict::Banned { banned, tenths, until, nth, .. }, Some(at)) =
+pub(super) fn ban(outcome: &Outcome<'_>, what: &str) -> After {
+    let (Verdict::Banned { banned, tenths, within, until, nth, .. }, Some(at)) =
         (&outcome.judgement.verdict, outcome.time)
     else {
         return line(String::new());
     };
-    let set = &setup.sets[outcome.matched.set_index];
     let offences = f64::from(*tenths) / 10.0;
     let text = format!(
         "{what} {} {}: {offences} offences within {}, last {} ({}), ban {nth}",
         address::display(banned),
         length(at, *until),
-        spoken(set.threshold.within),
+        spoken(*within),
         outcome.matched.name(),
         outcome.evidence().as_str(),
     );

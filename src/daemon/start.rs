@@ -193,7 +193,7 @@ pub(super) fn keep(setup: &Setup) -> Keep {
     let longest = |span: fn(&ResolvedSet) -> Duration| setup.sets.iter().map(span).max().unwrap_or_default();
     Keep {
         history: setup.config.history,
-        windows: longest(|set| set.threshold.within),
+        windows: longest(|set| set.threshold.reach()),
         trust: setup.config.trust.remember,
         escalation: longest(|set| set.ban.escalate.map(|escalate| escalate.forget).unwrap_or_default()),
     }

@@ -6,6 +6,7 @@ use super::core::{Daemon, now};
 use super::tell::Tell;
 use crate::address::Prefix;
 use crate::control::reply::{self, Counters, Firewall, RuleSet, Source, Status, Why, Window};
+use crate::engine::Counter;
 use crate::firewall;
 use crate::follow;
 use crate::time::Time;
@@ -130,10 +131,11 @@ impl Daemon {
     pub(super) fn why(&self, address: Prefix) -> Why {
         let engine = &self.guard.engine;
         let windows = engine.counters(address.addr(), now()).into_iter();
-        let window = |(set, tenths, threshold): (&str, u32, u32)| Window {
-            rule_set: set.to_owned(),
-            tenths,
-            threshold,
+        let window = |counter: Counter<'_>| Window {
+            rule_set: counter.set.to_owned(),
+            tenths: counter.tenths,
+            threshold: counter.threshold,
+            within: counter.within.as_secs(),
         };
         Why {
             address,

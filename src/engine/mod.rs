@@ -19,6 +19,7 @@ mod verdict;
 mod window;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 pub use bans::{Ban, History, Origin, Owner};
 pub use guard::{FileId, Guard, Outcome, Reader, When};
@@ -29,8 +30,9 @@ pub use spoof::Flood;
 pub use verdict::{Judgement, Refusal, Verdict, Why};
 
 use self::target::Target;
+use self::window::Fill;
 use crate::address::{Prefix, PrefixSet};
-use crate::rules::{AddressFrom, Counts, Effect, Evidence};
+use crate::rules::{AddressFrom, Counts, Effect, Evidence, Threshold};
 use crate::time::Time;
 
 /// One match, at the time at which it counts.
@@ -65,6 +67,19 @@ pub struct Line<'a> {
     pub pid: Option<u32>,
     /// What the program said.
     pub message: &'a [u8],
+}
+
+/// How far an offender is in one window of a rule set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counter<'a> {
+    /// The rule set's name.
+    pub set: &'a str,
+    /// How long the window is.
+    pub within: Duration,
+    /// What it holds, in tenths of an offence.
+    pub tenths: u32,
+    /// What a ban takes, in tenths of an offence.
+    pub threshold: u32,
 }
 
 /// All that is remembered about peers.
@@ -168,10 +183,10 @@ impl Engine {
             return Verdict::Ignored(Why::AlreadyBanned { until });
         }
         let patience = self.patience(trusted);
-        let threshold = policy.needed(patience);
-        let seen = self.windows.add(sighting.set, target.counted, time, tenths, policy.threshold.within);
-        if seen < threshold {
-            return Verdict::Counted { tenths: seen, threshold, trusted: patience > 1 };
+        let seen = self.windows.add(sighting.set, target.counted, time, tenths, &policy.threshold);
+        let threshold = policy::needed(seen.threshold, patience);
+        if seen.tenths < threshold {
+            return Verdict::Counted { tenths: seen.tenths, threshold, trusted: patience > 1 };
         }
         self.ban_for(sighting, target, seen)
     }
@@ -181,7 +196,7 @@ impl Engine {
         if trusted { self.settings.trust.patience } else { 1 }
     }
 
-    fn ban_for(&mut self, sighting: &Sighting<'_>, target: Target, tenths: u32) -> Verdict {
+    fn ban_for(&mut self, sighting: &Sighting<'_>, target: Target, seen: Fill) -> Verdict {
         let (policy, time) = (self.policies.of(sighting.set, sighting.evidence), sighting.time);
         if policy.evidence == Evidence::Spoofable {
             let banned = self.bans.spoofable_now(time);
@@ -193,7 +208,15 @@ impl Engine {
             self.windows.forget(sighting.set, &target.counted);
         }
         let ban = self.bans.by_rule(policy, sighting.rule, target.banned, time);
-        Verdict::Banned { banned: ban.offender, tenths, since: ban.since, until: ban.until, nth: ban.nth }
+        let Fill { tenths, threshold: Threshold { within, .. } } = seen;
+        Verdict::Banned {
+            banned: ban.offender,
+            tenths,
+            within,
+            since: ban.since,
+            until: ban.until,
+            nth: ban.nth,
+        }
     }
 
     /// Bans whose time is over at `now`; each is returned once.
@@ -259,16 +282,21 @@ impl Engine {
         self.bans.covering(prefix)
     }
 
-    /// How far the offender is in each rule set: name, tenths seen in the window, tenths needed.
-    pub fn counters(&self, address: IpAddr, now: Time) -> Vec<(&str, u32, u32)> {
+    /// How far the offender is in each window of each rule set that has seen it.
+    pub fn counters(&self, address: IpAddr, now: Time) -> Vec<Counter<'_>> {
         let sets = self.policies().iter().enumerate();
         let patience = self.patience(self.is_trusted(address, now));
         let counted = sets.filter_map(|(set, policy)| {
             let target = self.settings.target(address, policy.evidence).ok()?;
-            let seen = self.windows.seen(set, &target.counted, now, policy.threshold.within);
-            (seen > 0).then(|| (&*policy.name, seen, policy.needed(patience)))
+            let window = move |threshold: Threshold| Counter {
+                set: &policy.name,
+                within: threshold.within,
+                tenths: self.windows.seen(set, &target.counted, now, threshold.within),
+                threshold: policy::needed(threshold, patience),
+            };
+            Some(policy.threshold.iter().map(window))
         });
-        counted.collect()
+        counted.flatten().filter(|counter| counter.tenths > 0).collect()
     }
 
     /// Whether the address logged in of late.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::address::{self, Prefix, PrefixSet};
 use crate::rules::{
-    AddressFrom, Ban, BanLength, Counts, Effect, Escalate, Evidence, Rule, RuleSet, Threshold, Weight,
+    AddressFrom, Ban, BanLength, Counts, Effect, Escalate, Evidence, Rule, RuleSet, Threshold, Thresholds,
+    Weight,
 };
 
 /// What holds for all rule sets.
@@ -61,7 +62,7 @@ pub struct Policy {
     /// What its evidence is worth.
     pub evidence: Evidence,
     /// When offences become a ban.
-    pub threshold: Threshold,
+    pub threshold: Thresholds,
     /// For how long.
     pub ban: Ban,
     /// Its rules by their full names, as in `sshd/failed-password`.
@@ -129,7 +130,7 @@ impl Policies {
 
 impl Policy {
     /// The policy of a rule set with the numbers that are in force.
-    pub fn of(set: &RuleSet, threshold: Threshold, ban: Ban) -> Self {
+    pub fn of(set: &RuleSet, threshold: Thresholds, ban: Ban) -> Self {
         let names = set.rules.iter().map(|rule| set.name_of(rule).into()).collect();
         let policy = |rule: &Rule| RulePolicy {
             effect: rule.effect,
@@ -150,15 +151,15 @@ impl Policy {
         Self { evidence: Evidence::Spoofable, ban: doubtful(self.ban), ..self.clone() }
     }
 
-    /// What it takes to ban an offender that is given so many times the usual patience, in tenths of an offence.
-    pub(super) fn needed(&self, patience: u32) -> u32 {
-        self.threshold.offences.saturating_mul(10).saturating_mul(patience)
-    }
-
     /// How bans grow. Never on evidence that may be forged: the address may be a bystander's.
     pub(super) fn escalation(&self) -> Option<Escalate> {
         self.ban.escalate.filter(|_| self.evidence == Evidence::Handshake)
     }
+}
+
+/// What it takes to ban an offender that is given so many times the usual patience, in tenths of an offence.
+pub(super) fn needed(threshold: Threshold, patience: u32) -> u32 {
+    threshold.offences.saturating_mul(10).saturating_mul(patience)
 }
 
 impl Offender {

@@ -1,6 +1,7 @@
 //! What follows from a sighting.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -37,7 +38,7 @@ pub enum Verdict {
     Ignored(Why),
     /// The offender is nearer to a ban.
     Counted {
-        /// What the window holds now, in tenths of an offence.
+        /// What the window that is nearest to a ban holds now, in tenths of an offence.
         tenths: u32,
         /// What it takes, in tenths of an offence.
         threshold: u32,
@@ -48,8 +49,10 @@ pub enum Verdict {
     Banned {
         /// The prefix that is banned: what is counted, or so much of it as holds the peer and no allowed address.
         banned: Prefix,
-        /// What the window held, in tenths of an offence.
+        /// What the window held that was full, in tenths of an offence.
         tenths: u32,
+        /// How long that window is.
+        within: Duration,
         /// When the ban began: earlier than now where another rule set had banned the offender.
         since: Time,
         /// When the ban ends; `None` for never.

@@ -6,6 +6,7 @@ use super::journal::{Row, Seen};
 use super::policy::Policy;
 use super::recent::Recent;
 use crate::address::{Prefix, PrefixSet};
+use crate::rules::{Threshold, Thresholds};
 use crate::time::Time;
 
 /// Lines of several files may be a little out of order; what lies further in the future was counted before a clock
@@ -35,23 +36,23 @@ impl Windows {
         Self { seen: Recent::new(most), evicted: 0, longest: Duration::ZERO }
     }
 
-    /// Counts `tenths` more at `time`, and says how many the last `within` saw.
+    /// Counts `tenths` more at `time`, and says how full the window is that is nearest to its threshold.
     pub(super) fn add(
         &mut self,
         set: usize,
         offender: Prefix,
         time: Time,
         tenths: u32,
-        within: Duration,
-    ) -> u32 {
-        let key = (index(set), offender);
-        self.longest = self.longest.max(within);
+        thresholds: &Thresholds,
+    ) -> Fill {
+        let (key, reach) = ((index(set), offender), thresholds.reach());
+        self.longest = self.longest.max(reach);
         self.forget_quiet(time);
         let (seen, made_room) = self.seen.change(key, Seen::new);
         self.evicted += u64::from(made_room);
-        drop_outside(seen, Span::until(time, within));
+        drop_outside(seen, Span::until(time, reach));
         insert(seen, time, tenths);
-        total(seen.iter())
+        Fill::nearest(seen, time, thresholds)
     }
 
     /// How many tenths the last `within` saw.
@@ -116,6 +117,34 @@ impl Windows {
     }
 }
 
+/// What one of an offender's windows holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fill {
+    pub(super) tenths: u32,
+    pub(super) threshold: Threshold,
+}
+
+impl Fill {
+    /// The window with the largest part of what it takes; of several the shortest. If any is full, this one is.
+    fn nearest(seen: &Seen, time: Time, thresholds: &Thresholds) -> Self {
+        let fill = |threshold: Threshold| {
+            let span = Span::until(time, threshold.within);
+            Self { tenths: total(seen.iter().filter(|(time, _)| span.holds(*time))), threshold }
+        };
+        let fills = thresholds.iter().skip(1).map(fill);
+        fills.fold(
+            fill(thresholds.shortest()),
+            |nearest, next| if nearest.is_behind(&next) { next } else { nearest },
+        )
+    }
+
+    /// Compared without a division, exactly.
+    fn is_behind(&self, other: &Self) -> bool {
+        let part = |fill: &Self, of: &Self| u64::from(fill.tenths) * u64::from(of.threshold.offences);
+        part(self, other) < part(other, self)
+    }
+}
+
 /// There are never 65,536 rule sets: each is a file that an operator wrote.
 pub(super) fn index(set: usize) -> u16 {
     u16::try_from(set).unwrap_or(u16::MAX)
@@ -164,6 +193,7 @@ mod tests {
     use super::*;
 
     const WITHIN: Duration = Duration::from_secs(60);
+    const MINUTE: Thresholds = Thresholds::one(Threshold { offences: 5, within: WITHIN });
 
     fn offender(n: u32) -> Prefix {
         Prefix::from(std::net::IpAddr::V4(n.into()))
@@ -184,7 +214,32 @@ mod tests {
                 model.retain(|(other, at, _)| *other != who || inside(*at));
                 model.push((who, time, tenths));
                 let expected: u32 = model.iter().filter(|(other, ..)| *other == who).map(|(.., n)| n).sum();
-                prop_assert_eq!(windows.add(0, offender(who), time, tenths, WITHIN), expected);
+                prop_assert_eq!(windows.add(0, offender(who), time, tenths, &MINUTE).tenths, expected);
+            }
+        }
+    }
+
+    proptest! {
+        /// Several windows over one memory are as full as each would be alone, and the nearest to its threshold is told.
+        #[test]
+        fn of_several_windows_the_fullest_is_told(
+            steps in prop::collection::vec((0i64..400, 1u32..20), 1..60),
+            sizes in prop::collection::vec((1u32..30, 1u64..2000), 1..4),
+        ) {
+            let window = |(offences, seconds)| Threshold { offences, within: Duration::from_secs(seconds) };
+            let thresholds = Thresholds::new(sizes.into_iter().map(window).collect()).unwrap();
+            let alone: Vec<Thresholds> = thresholds.iter().map(Thresholds::one).collect();
+            let (mut together, mut apart) = (Windows::new(1), alone.iter().map(|_| Windows::new(1)).collect::<Vec<_>>());
+            let mut now = 1_000_000;
+            for (pause, tenths) in steps {
+                now += pause * 1000;
+                let time = Time::from_millis(now);
+                let told = together.add(0, offender(1), time, tenths, &thresholds);
+                let fills = apart.iter_mut().zip(&alone).map(|(one, alone)| one.add(0, offender(1), time, tenths, alone));
+                let part = |fill: &Fill| f64::from(fill.tenths) / f64::from(fill.threshold.offences);
+                let fills: Vec<Fill> = fills.collect();
+                let most = fills.iter().map(part).fold(0.0, f64::max);
+                prop_assert!(fills.contains(&told) && (part(&told) - most).abs() < 1e-9, "{told:?} of {fills:?}");
             }
         }
     }
@@ -193,27 +248,30 @@ mod tests {
     fn an_offence_leaves_exactly_when_the_window_has_passed() {
         let mut windows = Windows::new(10);
         let start = Time::from_secs(1000);
-        assert_eq!(windows.add(0, offender(1), start, 10, WITHIN), 10);
+        assert_eq!(windows.add(0, offender(1), start, 10, &MINUTE).tenths, 10);
         assert_eq!(
             windows.seen(0, &offender(1), start.plus(WITHIN).minus(Duration::from_millis(1)), WITHIN),
             10
         );
-        assert_eq!(windows.add(0, offender(1), start.plus(WITHIN), 10, WITHIN), 10);
+        assert_eq!(windows.add(0, offender(1), start.plus(WITHIN), 10, &MINUTE).tenths, 10);
     }
 
     #[test]
     fn a_clock_set_back_forgets_instead_of_banning() {
         let mut windows = Windows::new(10);
         let late = Time::from_secs(7200);
-        windows.add(0, offender(1), late, 40, WITHIN);
-        assert_eq!(windows.add(0, offender(1), late.minus(Duration::from_secs(3600)), 10, WITHIN), 10);
+        windows.add(0, offender(1), late, 40, &MINUTE);
+        assert_eq!(
+            windows.add(0, offender(1), late.minus(Duration::from_secs(3600)), 10, &MINUTE).tenths,
+            10
+        );
     }
 
     #[test]
     fn memory_is_bounded_and_the_longest_unseen_leaves_first() {
         let mut windows = Windows::new(3);
         for n in [1, 2, 3, 1, 4] {
-            windows.add(0, offender(n), Time::from_secs(i64::from(n)), 10, WITHIN);
+            windows.add(0, offender(n), Time::from_secs(i64::from(n)), 10, &MINUTE);
         }
         assert_eq!((windows.len(), windows.evicted()), (3, 1));
         assert_eq!(windows.seen(0, &offender(2), Time::from_secs(4), WITHIN), 0, "2 was the longest unseen");
@@ -224,7 +282,7 @@ mod tests {
     fn one_offender_cannot_grow_without_bound() {
         let mut windows = Windows::new(1);
         for n in 0..5000 {
-            windows.add(0, offender(1), Time::from_millis(n), 1, WITHIN);
+            windows.add(0, offender(1), Time::from_millis(n), 1, &MINUTE);
         }
         assert_eq!(windows.seen.front().unwrap().len(), MOST_ENTRIES);
         assert_eq!(

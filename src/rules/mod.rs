@@ -14,6 +14,7 @@ mod sieve;
 mod steps;
 mod subsets;
 mod table;
+mod threshold;
 mod witness;
 
 pub use check::check;
@@ -22,7 +23,8 @@ pub use locate::Scratch;
 pub use matcher::{Match, Matcher};
 pub use model::{
     AddressFrom, Ban, BanLength, Counts, Effect, Escalate, Evidence, Fault, Format, Place, Rule, RuleSet,
-    Sample, Severity, Threshold, Weight,
+    Sample, Severity, Weight,
 };
 pub use pattern::{is_address_name, is_field_name, is_time_name};
 pub use sieve::{Names, Sieve};
+pub use threshold::{MOST_WINDOWS, Threshold, Thresholds};

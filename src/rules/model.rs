@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::threshold::Thresholds;
 use crate::record::TimeSpec;
 
 /// The longest message that is believed to be complete where a rule set for syslog does not say: programs cut their
@@ -30,7 +31,7 @@ pub struct RuleSet {
     /// the peer's choosing may be forged and is not taken. Absent: 500, or none with [`Format::Raw`].
     pub message_limit: Option<usize>,
     /// When offences become a ban; the configuration's default where absent.
-    pub threshold: Option<Threshold>,
+    pub threshold: Option<Thresholds>,
     /// For how long; the configuration's default where absent.
     pub ban: Option<Ban>,
     /// How its lines say when they were written; with [`Format::Raw`] only. Absent: by a form that is known.
@@ -184,15 +185,6 @@ impl Default for Weight {
     fn default() -> Self {
         Self::ONE
     }
-}
-
-/// When offences become a ban: this many within this long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Threshold {
-    /// Offences of weight 1; at least 1.
-    pub offences: u32,
-    /// The length of the sliding window; more than zero.
-    pub within: Duration,
 }
 
 /// How long a ban lasts.

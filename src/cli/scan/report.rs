@@ -26,8 +26,8 @@ pub(super) fn json(out: &mut dyn Write, setup: &Setup, guard: &Guard, tally: &Ta
     let offender = |(&(set, prefix), found): (&(usize, Prefix), &Offender)| -> Value {
         let policy = &guard.engine.policies()[set];
         let ban = |ban: &Ban| {
-            let prefix = address::display(&ban.prefix);
-            json!({"prefix": prefix, "at": time(ban.at), "until": ban.until.map(time)})
+            let (prefix, within) = (address::display(&ban.prefix), ban.within.as_secs());
+            json!({"prefix": prefix, "at": time(ban.at), "until": ban.until.map(time), "within": within})
         };
         let bans = found.bans.iter().map(ban);
         json!({

@@ -1,6 +1,7 @@
 //! What a scan found: offenders, their would-be bans, and the course of time.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
@@ -73,6 +74,8 @@ pub(super) struct Ban {
     pub(super) prefix: Prefix,
     pub(super) at: Time,
     pub(super) until: Option<Time>,
+    /// How long the window was that was full.
+    pub(super) within: Duration,
 }
 
 impl Tally {
@@ -124,9 +127,9 @@ impl Tally {
         }
         (entry.first, entry.last) = (entry.first.min(time), entry.last.max(time));
         match verdict {
-            Verdict::Banned { banned, until, .. } => {
+            Verdict::Banned { banned, until, within, .. } => {
                 self.bans += 1;
-                entry.ban(Ban { prefix: *banned, at: time, until: *until });
+                entry.ban(Ban { prefix: *banned, at: time, until: *until, within: *within });
             }
             Verdict::Ignored(why @ (Why::Flood(_) | Why::Trusted | Why::Allowed | Why::Unbannable(_))) => {
                 self.capped += u64::from(matches!(why, Why::Flood(_)));

@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::engine::{Engine, Line, Policy, RulePolicy, SessionKey, Settings, Sighting, Verdict};
-use crate::rules::{self, BanLength, Counts, Effect, Escalate, Evidence, Threshold, Weight};
+use crate::rules::{self, BanLength, Counts, Effect, Escalate, Evidence, Threshold, Thresholds, Weight};
 
 fn engine() -> Engine {
     let escalate = Some(Escalate { factor: 2.0, max: HOUR * 9, forget: HOUR * 100 });
     let policy = Policy {
         name: "sshd".into(),
         evidence: Evidence::Handshake,
-        threshold: Threshold { offences: 5, within: HOUR },
+        threshold: Threshold { offences: 5, within: HOUR }.into(),
         ban: rules::Ban { length: BanLength::For(HOUR), escalate },
         names: vec!["sshd/failed-password".into()],
         rules: vec![RulePolicy {
@@ -41,10 +41,16 @@ fn failure(engine: &mut Engine, minute: u32) -> Verdict {
 
 /// Stores what changed, and starts again from what is stored.
 fn restarted(place: &Place, mut engine: Engine) -> Engine {
-    let mut store = place.open();
-    store.commit(batch(engine.changes())).unwrap();
-    drop(store);
+    place.open().commit(batch(engine.changes())).unwrap();
     started(place)
+}
+
+/// The same with the policies that were in force.
+fn restarted_with(place: &Place, mut engine: Engine) -> Engine {
+    place.open().commit(batch(engine.changes())).unwrap();
+    let mut next = Engine::new(Settings::default(), engine.policies().to_vec());
+    place.open().load(NOW, |row| next.restore(row)).unwrap();
+    next
 }
 
 fn started(place: &Place) -> Engine {
@@ -71,6 +77,28 @@ fn four_failures_a_restart_after_each_and_the_fifth_is_a_ban() {
     assert_eq!(engine.bans().map(|ban| ban.until).collect::<Vec<_>>(), [Some(until)]);
     assert!(!matches!(failure(&mut engine, 5), Verdict::Banned { .. }), "a restored ban is not made again");
     assert!(engine.changes().iter().all(|row| !matches!(row, Row::Ban(_))), "and is nothing new to store");
+}
+
+/// A first version stored the same rows for its one window: they count in every window of today.
+#[test]
+fn offences_stored_by_one_window_count_in_several() {
+    let place = Place::new();
+    let mut one = engine();
+    (0..4).for_each(|n| assert!(matches!(failure(&mut one, n), Verdict::Counted { .. })));
+    place.open().commit(batch(one.changes())).unwrap();
+    let mut policies = engine().policies().to_vec();
+    let windows = [(5, HOUR), (6, HOUR * 24)].map(|(offences, within)| Threshold { offences, within });
+    policies[0].threshold = Thresholds::new(windows.to_vec()).unwrap();
+    let mut several = Engine::new(Settings::default(), policies);
+    place.open().load(NOW, |row| several.restore(row)).unwrap();
+    assert_eq!(
+        failure(&mut several, 200),
+        Verdict::Counted { tenths: 50, threshold: 60, trusted: false },
+        "of the day"
+    );
+    let mut several = restarted_with(&place, several);
+    let Verdict::Banned { within, .. } = failure(&mut several, 210) else { panic!("no ban") };
+    assert_eq!(within, HOUR * 24);
 }
 
 #[test]
