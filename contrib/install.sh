@@ -5,7 +5,8 @@
 # Puts a built Portcullis where FreeBSD or Linux expects it; DESTDIR (default: the running system) is for packages.
 # It may be run again after every build: the operator's files are never overwritten, only their .sample is renewed.
 #
-#   --uninstall      removes what was installed; a configuration that was changed stays, and so does the state
+#   --uninstall      removes what was installed; a configuration that was changed stays, and so does the state, but the
+#                    file of bans that pf.conf may name is emptied
 #   --samples-only   leaves out the real configuration files (a package manager makes them from the samples)
 #
 # Environment:
@@ -32,7 +33,7 @@ for argument in "$@"; do
 	--uninstall) action=uninstall ;;
 	--samples-only) real_configs=no ;;
 	-h | --help)
-		sed -n '3,16s/^# \{0,1\}//p' "$0"
+		sed -n '3,17s/^# \{0,1\}//p' "$0"
 		exit 0
 		;;
 	-*) die "unknown option $argument; see contrib/install.sh --help" ;;
@@ -172,6 +173,15 @@ main_config() {
 	own_folder 0755 "$etc/portcullis"
 }
 
+# pf_table PATH: the file of bans that pf.conf names; without it pf loads nothing at all. So it outlives us, and empty.
+pf_table() {
+	if [ "$action" = uninstall ]; then
+		[ ! -f "$destdir$1" ] || : >"$destdir$1"
+	elif [ "$real_configs" = yes ] && [ ! -e "$destdir$1" ]; then
+		install -m 0600 /dev/null "$destdir$1"
+	fi
+}
+
 freebsd() {
 	template 0555 "$here/freebsd/portcullis.in" "$prefix/etc/rc.d/portcullis"
 	template 0555 "$here/freebsd/periodic/security/530.portcullis.in" "$prefix/etc/periodic/security/530.portcullis"
@@ -182,6 +192,7 @@ freebsd() {
 	file 0555 "$here/freebsd/ipfw.rules.sample" "$examples/ipfw.rules.sample"
 	own_folder 0755 "$examples"
 	own_folder 0700 /var/db/portcullis
+	pf_table /var/db/portcullis/pf.table
 }
 
 linux() {
@@ -194,6 +205,8 @@ linux() {
 	own_folder 0755 "$examples"
 	own_folder 0755 "$prefix/share/doc/portcullis"
 	own_folder 0700 /var/lib/portcullis
+	# Or nftables.conf would bring our last bans back at every boot.
+	[ "$action" = install ] || rm -f "$destdir/var/lib/portcullis/table.nft"
 }
 
 next_steps() {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -39,6 +39,22 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     options.custom_flags(OFlag::O_NOFOLLOW.bits()).open(path)
 }
 
+/// Puts a file in place as a whole, for us alone: whoever opens it sees the old text or the new one, also after a power
+/// cut.
+///
+/// # Errors
+/// What the system says; the old file is as it was.
+pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let new = suffixed(path, ".new");
+    // What a crash left behind, or a link that somebody put there.
+    let _none = std::fs::remove_file(&new);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    let done = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    done.and_then(|()| std::fs::rename(&new, path)).inspect_err(|_| {
+        let _nothing_else_to_do = std::fs::remove_file(&new);
+    })
+}
+
 /// Nothing is wrong: there is nothing to read or no room to write at this moment, or a signal came.
 pub(crate) fn is_passing(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::WouldBlock | ErrorKind::Interrupted)
@@ -58,6 +74,23 @@ mod tests {
     #[test]
     fn a_suffix_is_not_an_extension() {
         assert_eq!(suffixed(Path::new("run/state.db"), ".lock"), Path::new("run/state.db.lock"));
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_and_a_link_in_the_way_leads_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let [file, victim] = ["file", "victim"].map(|name| dir.path().join(name));
+        std::fs::write(&victim, "mine").unwrap();
+        std::os::unix::fs::symlink(&victim, suffixed(&file, ".new")).unwrap();
+        for text in ["one\n", ""] {
+            write_whole(&file, text).unwrap();
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+        }
+        assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "mine");
+        std::fs::create_dir(dir.path().join("directory")).unwrap();
+        assert!(write_whole(&dir.path().join("directory"), "text").is_err());
+        assert!(!dir.path().join("directory.new").exists(), "nothing is left behind");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! in network namespaces. Nothing here measures time: tests wait for what shall be true, with a patient deadline.
 
 mod answers;
+mod boot;
 mod commands;
 mod dry_run;
 mod gate;

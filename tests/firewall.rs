@@ -1,6 +1,6 @@
 //! What every firewall backend promises, tested on every firewall there is; then what only one of them does.
 
-use portcullis::firewall::{BACKENDS, Change, Failure, Listing};
+use portcullis::firewall::{BACKENDS, Change, Failure, Listing, TableFile};
 
 use crate::firewall_stand::{Stand, listed};
 
@@ -367,6 +367,32 @@ fn nftables_blocks_with_one_rule_for_each_length_however_often_it_is_prepared() 
     stand.run(&["flush", "chain", "inet", "bl", "v4_24"], "the rule is lost");
     firewall.prepare().expect("nft");
     assert_eq!(stand.run(&["list", "ruleset"], "list").matches(" drop\n").count(), 6, "and comes back");
+}
+
+#[test]
+fn nftables_loads_the_file_of_bans_and_the_backend_finds_them() {
+    let Some(stand) = Stand::nftables() else { return };
+    let prefixes: Vec<_> = ["192.0.2.7/32", "198.51.100.0/24", "2001:db8::/64", "2001:db8:1::1/128"]
+        .map(|text| text.parse().expect("a prefix"))
+        .into();
+    let text = TableFile::of(&stand.settings).expect("nft reads files").text(&prefixes);
+    std::fs::create_dir(stand.file("bans")).expect("a directory");
+    // As nftables.conf has it: a pattern, which may match nothing.
+    let include = format!("flush ruleset\ninclude \"{}/*.nft\"\n", stand.file("bans").display());
+    std::fs::write(stand.file("nftables.conf"), include).expect("nftables.conf");
+    let load = || stand.run(&["-f", &stand.file("nftables.conf").display().to_string()], "load");
+    load();
+    std::fs::write(stand.file("bans/table.nft"), text).expect("the file of bans");
+    for _ in 0..2 {
+        load();
+        assert_eq!(stand.table(), ["192.0.2.7", "198.51.100.0/24", "2001:db8::/64", "2001:db8:1::1"]);
+    }
+    let rules = stand.run(&["list", "ruleset"], "list");
+    assert_eq!(rules.matches(" drop\n").count(), 4, "each length in use blocks: {rules}");
+    let mut firewall = stand.backend();
+    firewall.prepare().expect("nft");
+    firewall.apply(&[remove("198.51.100.0/24")]).expect("nft");
+    assert_eq!(stand.table().len(), 3);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::loading::Loading;
 use super::persist::{Persist, Stored};
 use super::positions::Positions;
 use super::report;
+use super::saved_table::SavedTable;
 use super::setup::Setup;
 use super::streams::Streams;
 use super::tally::Tallies;
@@ -45,6 +46,7 @@ pub(super) struct Daemon {
     pub(super) setup: Setup,
     pub(super) guard: Guard,
     pub(super) firewall: Gate,
+    pub(super) saved: SavedTable,
     pub(super) follower: feed::Follower,
     pub(super) positions: Positions,
     pub(super) streams: Streams,
@@ -90,6 +92,7 @@ impl Daemon {
             self.expire();
             self.look_up_own_addresses();
             self.firewall.tidy();
+            self.save_table_if_due();
             self.persist_if_due();
         }
     }
@@ -110,7 +113,8 @@ impl Daemon {
     /// Until the next ban ends or the next rows are due, but never long enough to miss a clock that was set.
     fn sleep(&self) -> Duration {
         let expiry = self.guard.engine.next_expiry().map(|at| at.since(now()).unwrap_or_default());
-        let sleeps = [expiry, self.persist.due_in(), self.firewall.due_in(), Some(LONGEST_SLEEP)];
+        let (rows, tables) = (self.persist.due_in(), self.firewall.due_in());
+        let sleeps = [expiry, rows, tables, self.saved.due_in(), Some(LONGEST_SLEEP)];
         sleeps.into_iter().flatten().min().unwrap_or(LONGEST_SLEEP)
     }
 
@@ -203,6 +207,17 @@ impl Daemon {
     /// What the engine is to know, on this machine.
     pub(super) fn engine_settings(&self, setup: &Setup) -> Settings {
         mapping::engine_with(&setup.config, self.follower.files(), &self.own)
+    }
+
+    /// Has the table's file follow the bans.
+    fn save_table_if_due(&mut self) {
+        if self.firewall.has_changed() {
+            self.saved.touch();
+        }
+        self.saved.set_format(self.firewall.file());
+        if self.saved.due_in() == Some(Duration::ZERO) {
+            self.saved.save(self.guard.engine.bans());
+        }
     }
 
     fn persist_if_due(&mut self) {

@@ -1,5 +1,6 @@
 //! The firewall in force, and those that a reload replaced: their tables go on blocking until the new one does.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, SyncSender, channel};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use super::event::{Event, forward};
 use super::start::NoStart;
 use crate::address::Prefix;
-use crate::firewall::{self, Change, Handle, Settings, Status};
+use crate::firewall::{self, Change, Handle, Settings, Status, TableFile};
 
 /// How often it is looked whether an old table can be emptied.
 const LOOK: Duration = Duration::from_secs(1);
@@ -20,6 +21,8 @@ pub(super) struct Gate {
     old: Vec<(Arc<Handle>, Settings)>,
     /// Being emptied.
     leaving: Vec<(Arc<Handle>, Settings)>,
+    /// Changes were handed over since this was asked.
+    changed: Cell<bool>,
 }
 
 impl Gate {
@@ -32,17 +35,28 @@ impl Gate {
     ) -> Result<Self, NoStart> {
         let backend = firewall::open(&settings)?;
         let now = Arc::new(firewall::spawn(backend, desired, released, &settings, events(sender)?)?);
-        Ok(Self { now, settings, old: Vec::new(), leaving: Vec::new() })
+        Ok(Self { now, settings, old: Vec::new(), leaving: Vec::new(), changed: Cell::default() })
     }
 
     /// Hands over changes, to the old tables as well: one that still blocks must let go of whom the operator frees.
     pub(super) fn change(&self, changes: impl IntoIterator<Item = Change>) {
+        self.changed.set(true);
         if self.old.is_empty() {
             return self.now.change(changes);
         }
         let changes: Vec<Change> = changes.into_iter().collect();
         let all = self.old.iter().map(|(old, _)| old).chain([&self.now]);
         all.for_each(|handle| handle.change(changes.iter().copied()));
+    }
+
+    /// Whether changes were handed over since it was asked before.
+    pub(super) fn has_changed(&self) -> bool {
+        self.changed.take()
+    }
+
+    /// The file that this firewall reads at boot.
+    pub(super) fn file(&self) -> Option<TableFile> {
+        TableFile::of(&self.settings)
     }
 
     pub(super) fn converge(&self) {

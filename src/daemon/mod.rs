@@ -33,6 +33,7 @@ mod positions;
 mod reload;
 mod report;
 mod requests;
+mod saved_table;
 mod setup;
 mod start;
 mod status;

@@ -6,12 +6,13 @@ use thiserror::Error;
 
 use super::core::now;
 use super::setup::{Refused, Setup};
-use super::{mapping, requests, start};
+use super::{mapping, requests, saved_table, start};
 use crate::address::Prefix;
 use crate::control::reply::{Effect, Unbanned};
 use crate::control::{Listener, Unban};
 use crate::engine::Engine;
-use crate::firewall::{self, Backend, Change};
+use crate::files;
+use crate::firewall::{self, Backend, Change, TableFile};
 use crate::store::{Batch, Lock, Store, StoreError};
 
 /// Why nothing was done; a sentence for the operator.
@@ -50,6 +51,13 @@ pub fn unban_offline(file: Option<&Path>, whom: &Unban) -> Result<Unbanned, NotD
     store.commit(Batch { now, rows: engine.changes(), ..Batch::default() })?;
     answer.kept.stored = true;
     answer.firewall = effect(&setup, &answer.unbanned);
+    let format = TableFile::of(&mapping::firewall(&setup.config, false));
+    let directory = files::directory_of(&setup.config.state);
+    if let Err(error) = saved_table::write_now(directory, format.as_ref(), engine.bans()) {
+        // It would block again at the next boot, until the daemon starts.
+        (answer.firewall.done, answer.firewall.pending) = (false, answer.unbanned.len() as u64);
+        answer.firewall.problem.get_or_insert_with(|| error.to_string());
+    }
     Ok(answer)
 }
 

@@ -16,6 +16,7 @@ use super::loading::Loading;
 use super::persist::Persist;
 use super::positions::Positions;
 use super::report::{self, count};
+use super::saved_table::SavedTable;
 use super::setup::{Refused, Setup};
 use super::streams::Streams;
 use super::tally::Tallies;
@@ -24,8 +25,8 @@ use crate::address::Prefix;
 use crate::config::ResolvedSet;
 use crate::control::{Access, BindError, Call, Limits, Listener, Server};
 use crate::engine::{Engine, Guard};
-use crate::firewall;
 use crate::store::{Keep, Lock, Store, StoreError};
+use crate::{files, firewall};
 
 /// Bans that ended so lately may have ended without their entries: the firewall did not work, or we were killed.
 const ENDED_OF_LATE: Duration = Duration::from_secs(24 * 3600);
@@ -99,12 +100,14 @@ fn assemble(
     let loading = Loading::new(&setup.config);
     let how = mapping::follow_options(&setup.config);
     let follower = Follower::start(0, sources, &positions.all(), how, setup.clock(), &sender)?;
+    let saved = save_table(&options, &setup, &firewall)?;
     let daemon = Daemon {
         persist: Persist::start(store, sender.clone())?,
         options,
         setup,
         guard,
         firewall,
+        saved,
         follower,
         positions,
         streams: Streams::default(),
@@ -117,6 +120,14 @@ fn assemble(
         loading,
     };
     Ok((daemon, listener))
+}
+
+/// The table's file stands beside the database that is ours, wherever a reload says that the next one is.
+fn save_table(options: &RunOptions, setup: &Setup, firewall: &Gate) -> io::Result<SavedTable> {
+    if options.dry_run {
+        return Ok(SavedTable::none());
+    }
+    SavedTable::start(files::directory_of(&setup.config.state), firewall.file())
 }
 
 /// What is ours once the start cannot be refused any more.
@@ -238,6 +249,7 @@ fn stop(mut daemon: Daemon, end: End) {
     let store = finish(&mut daemon);
     let flush = daemon.setup.config.flush_on_exit && !daemon.options.dry_run;
     let status = daemon.firewall.stop(flush);
+    daemon.saved.finish(daemon.guard.engine.bans().filter(|_| !flush));
     if let Some(problem) = &status.last_error {
         log::error!("the firewall is not in step at the end: {problem}");
     }

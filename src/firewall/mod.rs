@@ -7,6 +7,7 @@
 //! | `ledger`, `plan`, `report` | its bookkeeping, arithmetic and sentences, pure |
 //! | `search`, `trouble`, `cuts` | what made the firewall refuse a batch, when to try again, whose connections to cut |
 //! | `probe` | what is asked for in a table that cannot be listed |
+//! | [`TableFile`] | the table as a file, for the firewall's own rules at boot |
 //! | [`Backend`] | what every firewall can do; found by name in [`BACKENDS`] |
 //! | [`runner`] | runs a tool: no shell, empty environment, bounded output, killed when it hangs |
 //!
@@ -33,6 +34,7 @@ pub mod runner;
 mod search;
 mod settings;
 mod status;
+mod table_file;
 mod trouble;
 mod worker;
 
@@ -40,6 +42,7 @@ pub use dry_run::{DRY_RUN, DryRun};
 pub use plan::{Difference, difference};
 pub use settings::{CommandTemplates, Foreign, Settings, Tools};
 pub use status::Status;
+pub use table_file::TableFile;
 pub use worker::{Event, Handle, spawn, spawn_after};
 
 /// What is to be done to one prefix of the table.

@@ -105,42 +105,52 @@ impl Nftables {
         };
         format!("{complaint} ({hint})")
     }
+}
 
-    /// The text that makes sets, chains and rules, whatever of them exists already.
-    fn scaffold<'a>(&self, kinds: impl Iterator<Item = &'a Kind>) -> String {
-        let table = &self.table;
-        let mut script = format!("add table inet {table}\n");
-        for kind in kinds {
-            let (name, lookup) = (kind.name(), kind.lookup());
-            let family = if kind.v6 { "ipv6_addr" } else { "ipv4_addr" };
-            // Writing to a String cannot fail.
-            let _infallible = write!(
-                script,
-                "add set inet {table} {name} {{ type {family}; }}\n\
-                 add chain inet {table} {name} {{ type filter hook prerouting priority -300; policy accept; }}\n\
-                 flush chain inet {table} {name}\n\
-                 add rule inet {table} {name} iifname != \"lo\" {lookup} drop\n"
-            );
-        }
-        script
+/// A script that makes a table and puts these prefixes in.
+pub(super) fn script(table: &str, prefixes: &[Prefix]) -> String {
+    let kinds: BTreeSet<Kind> = prefixes.iter().map(Kind::of).chain(USUAL).collect();
+    let mut script = scaffold(table, kinds.iter());
+    for chunk in prefixes.chunks(CHUNK) {
+        let added: Vec<Change> = chunk.iter().copied().map(Change::Add).collect();
+        script.push_str(&elements(table, &added));
     }
+    script
+}
 
-    /// The elements of the changes. A removed element is added first: deleting an absent one would undo all.
-    fn elements(&self, changes: &[Change]) -> String {
-        let (added, removed) = split(changes);
-        let (added, removed) = (by_kind(&added), by_kind(&removed));
-        let mut script = String::new();
-        for (verb, lists) in [("add", &added), ("add", &removed), ("delete", &removed)] {
-            for (kind, addresses) in lists {
-                let _infallible = write!(script, "{verb} element inet {} {} {{ ", self.table, kind.name());
-                for address in addresses {
-                    let _infallible = write!(script, "{address}, ");
-                }
-                script.push_str("}\n");
+/// The text that makes sets, chains and rules, whatever of them exists already.
+fn scaffold<'a>(table: &str, kinds: impl Iterator<Item = &'a Kind>) -> String {
+    let mut script = format!("add table inet {table}\n");
+    for kind in kinds {
+        let (name, lookup) = (kind.name(), kind.lookup());
+        let family = if kind.v6 { "ipv6_addr" } else { "ipv4_addr" };
+        // Writing to a String cannot fail.
+        let _infallible = write!(
+            script,
+            "add set inet {table} {name} {{ type {family}; }}\n\
+             add chain inet {table} {name} {{ type filter hook prerouting priority -300; policy accept; }}\n\
+             flush chain inet {table} {name}\n\
+             add rule inet {table} {name} iifname != \"lo\" {lookup} drop\n"
+        );
+    }
+    script
+}
+
+/// The elements of the changes. A removed element is added first: deleting an absent one would undo all.
+fn elements(table: &str, changes: &[Change]) -> String {
+    let (added, removed) = split(changes);
+    let (added, removed) = (by_kind(&added), by_kind(&removed));
+    let mut script = String::new();
+    for (verb, lists) in [("add", &added), ("add", &removed), ("delete", &removed)] {
+        for (kind, addresses) in lists {
+            let _infallible = write!(script, "{verb} element inet {table} {} {{ ", kind.name());
+            for address in addresses {
+                let _infallible = write!(script, "{address}, ");
             }
+            script.push_str("}\n");
         }
-        script
     }
+    script
 }
 
 /// Addresses by the set that they belong into.
@@ -158,7 +168,7 @@ impl Backend for Nftables {
     }
 
     fn prepare(&mut self) -> Result<Vec<String>, Failure> {
-        match self.transaction(&self.scaffold(self.known.iter())) {
+        match self.transaction(&scaffold(&self.table, self.known.iter())) {
             Ok(()) => Ok(Vec::new()),
             Err(Failure::Refused(text) | Failure::Broken(text)) => Err(Failure::Broken(text)),
         }
@@ -167,8 +177,8 @@ impl Backend for Nftables {
     fn apply(&mut self, changes: &[Change]) -> Result<(), Failure> {
         let kinds: BTreeSet<Kind> = changes.iter().map(|change| Kind::of(&change.prefix())).collect();
         let fresh: Vec<Kind> = kinds.difference(&self.known).copied().collect();
-        let mut script = if fresh.is_empty() { String::new() } else { self.scaffold(fresh.iter()) };
-        script.push_str(&self.elements(changes));
+        let mut script = if fresh.is_empty() { String::new() } else { scaffold(&self.table, fresh.iter()) };
+        script.push_str(&elements(&self.table, changes));
         self.transaction(&script)?;
         self.known.extend(fresh);
         Ok(())
@@ -266,11 +276,6 @@ fn parse_listing(json: &[u8]) -> Result<(Listing, Vec<Kind>), serde_json::Error>
 mod tests {
     use super::*;
 
-    fn nftables() -> Nftables {
-        let tool = Tool::new("/usr/sbin/nft", std::time::Duration::from_secs(1));
-        Nftables { tool, table: "portcullis".to_owned(), known: USUAL.into() }
-    }
-
     #[test]
     fn a_prefix_length_has_a_name_and_a_mask() {
         let lookup = |prefix: &str| Kind::of(&prefix.parse().unwrap()).lookup();
@@ -300,7 +305,7 @@ mod tests {
             Change::Add("192.0.2.8/32".parse().unwrap()),
         ];
         assert_eq!(
-            nftables().elements(&changes),
+            elements("portcullis", &changes),
             "add element inet portcullis v4_32 { 192.0.2.7, 192.0.2.8, }\n\
              add element inet portcullis v6_64 { 2001:db8::, }\n\
              delete element inet portcullis v6_64 { 2001:db8::, }\n"

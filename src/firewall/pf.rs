@@ -23,8 +23,8 @@ pub(crate) use place::{Place, how_to_enter, not_enabled};
 
 /// Entries in one add, delete or test; 13.2 refuses more than 65,535, and a run-time sysctl can lower that.
 const CHUNK: usize = 10_000;
-/// Entries in one replace: 32,768 pass, 40,000 do not, on both releases.
-const REPLACE: usize = 32_768;
+/// Entries in one replace, and in a file that pf.conf names: 32,768 pass, 40,000 do not, on both releases.
+pub(super) const REPLACE: usize = 32_768;
 /// The exit status of `-T test` when not all addresses match.
 const NOT_ALL: i32 = 2;
 /// Larger batches leave connections alone: each addition costs two runs of pfctl of some milliseconds.

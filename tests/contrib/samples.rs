@@ -41,7 +41,7 @@ fn nothing_ever_loads_a_firewall_module() {
 }
 
 #[test]
-fn pf_blocks_before_it_passes_and_the_table_brings_no_addresses() {
+fn pf_blocks_before_it_passes_and_the_table_brings_the_bans_and_no_other_addresses() {
     let text = code("contrib/freebsd/pf.conf.sample");
     let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("`{what}` is missing"));
     let first_pass = text.lines().scan(0, |offset, line| {
@@ -55,8 +55,9 @@ fn pf_blocks_before_it_passes_and_the_table_brings_no_addresses() {
     assert!(at("block drop out quick to <portcullis>") < first_pass);
     // pf.conf wants options before filter rules.
     assert!(at("set limit table-entries") < at("block drop in"));
-    // With addresses or a file, `pfctl -f` would put those in place of the bans.
-    assert!(text.contains("table <portcullis> persist counters\n"), "{text}");
+    // `pfctl -f` puts what the file holds in place of what the table holds: nothing but the bans may be there.
+    let table = "table <portcullis> persist counters file \"/var/db/portcullis/pf.table\"\n";
+    assert!(text.contains(table), "{text}");
 }
 
 /// ipfw(8) as far as the sample uses it: one table, numbered rules, one line of state each.
@@ -69,6 +70,7 @@ case "$*" in
 	: >"$table" ;;
 "table portcullis info") [ -e "$table" ] || exit 71 ;;
 list) cat "$rules" ;;
+"-q /dev/stdin") sed -n 's|^table portcullis add \(.*\) 0$|\1|p' >>"$table" ;;
 "-q add "*) shift 2; echo "$*" >>"$rules" ;;
 *) echo "ipfw: bad command: $*" >&2; exit 64 ;;
 esac
@@ -95,6 +97,21 @@ fn the_ipfw_sample_may_be_run_again_and_again() {
     fs::write(home.path().join("rules"), "").unwrap();
     assert_eq!(ipfw().code, 0);
     assert_eq!(read(home.path().join("rules")), expected);
+}
+
+#[test]
+fn the_ipfw_sample_fills_the_table_with_the_bans_and_with_nothing_else() {
+    let home = TempDir::new().unwrap();
+    script(&home.path().join("ipfw"), IPFW);
+    let bans = "# a comment with 192.0.2.9\n192.0.2.7\n198.51.100.0/24\n2001:db8::/64\n$(id) 192.0.2.8\n";
+    fs::write(home.path().join("pf.table"), bans).unwrap();
+    let ran = run(Command::new("sh")
+        .arg(project("contrib/freebsd/ipfw.rules.sample"))
+        .env("portcullis_ipfw", home.path().join("ipfw"))
+        .env("portcullis_bans", home.path().join("pf.table"))
+        .env("HOME", home.path()));
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    assert_eq!(read(home.path().join("table")), "192.0.2.7\n198.51.100.0/24\n2001:db8::/64\n");
 }
 
 #[test]

@@ -1,0 +1,113 @@
+//! The table as a file, for the time between a boot and the daemon's start, and for reloads of the firewall's own rules:
+//! `pf.conf`, the ipfw script and `nftables.conf` read it. Pure: the daemon writes it.
+
+use std::fmt::Write as _;
+
+use super::nftables;
+use super::{Settings, ipfw, pf};
+use crate::address::{self, Prefix};
+
+/// What the first line of every such file says.
+const HEAD: &str = "# The bans in force, for the time before Portcullis runs. Portcullis writes this file: no other changes stay.\n";
+
+/// How a firewall reads the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TableFile {
+    /// One prefix a line: pf.conf(5) `table <NAME> persist file "…"`, and the ipfw script.
+    Plain {
+        /// How many prefixes it may hold: a `pfctl -f` that takes fewer loads no rules at all.
+        most: usize,
+    },
+    /// Commands of nft(8), which make the table as well.
+    Nft {
+        /// The name of the table.
+        table: String,
+    },
+}
+
+impl TableFile {
+    /// The names of all such files; they stand beside the database.
+    pub const NAMES: [&'static str; 2] = ["pf.table", "table.nft"];
+
+    /// The one that the settings' firewall reads; `None` where there is no such firewall.
+    pub fn of(settings: &Settings) -> Option<Self> {
+        match settings.backend.as_str() {
+            "pf" => Some(Self::Plain { most: pf::REPLACE }),
+            "ipfw" => Some(Self::Plain { most: ipfw::IN_A_SCRIPT }),
+            "nftables" => Some(Self::Nft { table: settings.table.clone() }),
+            _ => None,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Plain { .. } => Self::NAMES[0],
+            Self::Nft { .. } => Self::NAMES[1],
+        }
+    }
+
+    /// How many prefixes it may hold.
+    pub fn most(&self) -> usize {
+        match self {
+            Self::Plain { most } => *most,
+            Self::Nft { .. } => usize::MAX,
+        }
+    }
+
+    /// Its text for these prefixes, each of which occurs once.
+    pub fn text(&self, prefixes: &[Prefix]) -> String {
+        match self {
+            Self::Plain { .. } => plain(prefixes),
+            Self::Nft { table } => HEAD.to_owned() + &nftables::script(table, prefixes),
+        }
+    }
+
+    /// The text of a plain file that blocks nobody: `pf.conf` may name the file, and does not load without it.
+    pub fn nobody() -> String {
+        plain(&[])
+    }
+}
+
+fn plain(prefixes: &[Prefix]) -> String {
+    let mut text = String::with_capacity(HEAD.len() + prefixes.len() * 20);
+    text.push_str(HEAD);
+    for prefix in prefixes {
+        // Writing to a String cannot fail.
+        let _infallible = writeln!(text, "{}", address::display(prefix));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(backend: &str) -> Option<TableFile> {
+        TableFile::of(&Settings { backend: backend.to_owned(), ..Settings::default() })
+    }
+
+    #[test]
+    fn every_firewall_that_reads_files_has_one() {
+        let names = ["pf", "ipfw", "nftables", "command", "dry-run"]
+            .map(|backend| of(backend).map(|file| file.name()));
+        assert_eq!(names, [Some("pf.table"), Some("pf.table"), Some("table.nft"), None, None]);
+    }
+
+    #[test]
+    fn a_plain_file_is_a_comment_and_one_prefix_a_line() {
+        let prefixes = ["192.0.2.7/32", "198.51.100.0/24", "2001:db8::/64"].map(|text| text.parse().unwrap());
+        let text = of("pf").unwrap().text(&prefixes);
+        let (head, rest) = text.split_once('\n').unwrap();
+        assert!(head.starts_with("# ") && head.len() < 256, "pfctl reads words of up to 256 bytes");
+        assert_eq!(rest, "192.0.2.7\n198.51.100.0/24\n2001:db8::/64\n");
+        assert_eq!(TableFile::nobody(), format!("{head}\n"));
+    }
+
+    #[test]
+    fn the_file_of_nft_makes_the_table_as_well() {
+        let text = of("nftables").unwrap().text(&["192.0.2.0/24".parse().unwrap()]);
+        assert!(text.contains("add table inet portcullis\n"), "{text}");
+        assert!(text.contains("add element inet portcullis v4_24 { 192.0.2.0, }\n"), "{text}");
+    }
+}
