@@ -17,9 +17,9 @@ use criterion::{Criterion, Throughput};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use portcullis::daemon::Setup;
-use portcullis::engine::When;
-use portcullis::record::{LineBuffer, parse};
-use portcullis::rules::Scratch;
+use portcullis::engine::{Terms, When};
+use portcullis::record::{Layouts, LineBuffer, parse};
+use portcullis::rules::{Binding, Scratch};
 
 /// Stages are measured in memory.
 const SAMPLE: u64 = 4 << 20;
@@ -70,18 +70,19 @@ fn stages(criterion: &mut Criterion) {
             });
         });
     });
+    let binding = Binding::new(matcher.sets(), None, Layouts::Syslog);
     let mut scratch = Scratch::default();
     group.bench_function("3 matches with addresses", |b| {
         b.iter(|| {
             each_line(&text, |line| {
-                matcher.each_match(&mut scratch, line, &parse(line), |found| {
+                matcher.each_match(&binding, &mut scratch, line, &parse(line), |found| {
                     black_box(found);
                 });
             });
         });
     });
     let mut setup = setup(directory.path());
-    let mut guard = setup.guard(1);
+    let mut guard = setup.guard(&[Terms { binding: binding.into(), ..Terms::default() }]);
     guard.engine.keep_no_journal();
     group.bench_function("4 verdicts", |b| {
         b.iter(|| {

@@ -115,7 +115,7 @@ fn errors(head: &str, pattern: &str, line: &str, addr: &str) -> Vec<String> {
     faults.into_iter().filter(|fault| fault.severity == Severity::Error).map(|fault| fault.text).collect()
 }
 
-const NGINX: &str = "format: raw";
+const NGINX: &str = "format: raw\nnewlines: encoded\nmessage_limit: none";
 const DOVECOT: &str = "program: [dovecot]\nfields: {USER: '[^>]*'}";
 
 /// The name is of the client's own DNS: it has neither blanks nor brackets.

@@ -10,7 +10,8 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use portcullis::config::{RuleFile, SHIPPED};
-use portcullis::rules::{Compiled, Matcher, Rule, RuleSet, Scratch, Sieve};
+use portcullis::record::Layouts;
+use portcullis::rules::{Binding, Compiled, Matcher, Rule, RuleSet, Scratch, Sieve};
 use portcullis::{address, record};
 use proptest::prelude::*;
 use regex::bytes::{Regex, RegexBuilder};
@@ -120,6 +121,7 @@ fn shipped(path: &str) -> RuleSet {
 struct Pair {
     set: RuleSet,
     matcher: Matcher,
+    binding: Binding,
     reference: Reference,
     scratch: Scratch,
 }
@@ -128,7 +130,8 @@ impl Pair {
     fn new(path: &str) -> Self {
         let set = shipped(path);
         let matcher = Matcher::new(vec![(set.clone(), Compiled::new(&set).unwrap())]);
-        Self { reference: Reference::new(&set), matcher, set, scratch: Scratch::default() }
+        let binding = Binding::new([&set], None, Layouts::Syslog);
+        Self { reference: Reference::new(&set), matcher, binding, set, scratch: Scratch::default() }
     }
 
     /// Asks both ways; true if a rule matched.
@@ -138,7 +141,7 @@ impl Pair {
         }
         let record = record::parse(line);
         let mut found = None;
-        self.matcher.each_match(&mut self.scratch, line, &record, |matched| {
+        self.matcher.each_match(&self.binding, &mut self.scratch, line, &record, |matched| {
             found = Some(Answer { rule: matched.rule_index, address: matched.address });
         });
         let taken = record.program.map_or_else(
@@ -157,14 +160,14 @@ impl Pair {
         assert_eq!(found, expected, "{}", String::from_utf8_lossy(line));
         // What saves reading the header may pass over nothing that counts.
         let counts = taken || record::repeat(&record).is_some();
-        assert!(!(counts && is_foreign(&self.matcher, line)), "{}", String::from_utf8_lossy(line));
+        assert!(!(counts && is_foreign(&self.binding, line)), "{}", String::from_utf8_lossy(line));
         found.is_some()
     }
 }
 
-fn is_foreign(matcher: &Matcher, line: &[u8]) -> bool {
+fn is_foreign(binding: &Binding, line: &[u8]) -> bool {
     let text = [line, b"\n"].concat();
-    let mut sieve = Sieve::new(matcher.names(), &text);
+    let mut sieve = Sieve::new(binding.names(), &text);
     sieve.pass_foreign();
     sieve.rest.is_empty()
 }
@@ -201,9 +204,9 @@ fn all_corpora_and_their_mutations_are_answered_alike() {
 
 #[test]
 fn lines_of_other_programs_are_foreign_and_layouts_without_a_program_never_are() {
-    let matcher = Pair::new("rules/sshd.yaml").matcher;
+    let binding = Pair::new("rules/sshd.yaml").binding;
     let cron = "Nov 22 14:38:31 gw /usr/sbin/cron[7]: (root) CMD (/usr/libexec/atrun)";
-    assert!(is_foreign(&matcher, cron.as_bytes()));
+    assert!(is_foreign(&binding, cron.as_bytes()));
     for line in [
         "Nov 22 14:38:31 gw syslogd: last message repeated 2 times",
         "2026-11-22T14:38:31.12345 Failed password for root from 192.0.2.7 port 1 ssh2",
@@ -211,7 +214,7 @@ fn lines_of_other_programs_are_foreign_and_layouts_without_a_program_never_are()
         "                - Last output repeated twice -",
         "",
     ] {
-        assert!(!is_foreign(&matcher, line.as_bytes()), "{line}");
+        assert!(!is_foreign(&binding, line.as_bytes()), "{line}");
     }
 }
 

@@ -31,7 +31,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use portcullis::address::display;
 use portcullis::daemon::Setup;
-use portcullis::engine::{Engine, Guard, Outcome, Row, Verdict, When, Why};
+use portcullis::engine::{Engine, Guard, Outcome, Row, Terms, Verdict, When, Why};
 use portcullis::time::Time;
 use serde::Deserialize;
 
@@ -159,7 +159,7 @@ impl<'s> Simulator<'s> {
         let end = story.steps.last().map(|step| step.at).unwrap();
         setup.zone = TimeZone::get(&story.zone).unwrap();
         setup.now = story.now.or(story.until).unwrap_or(end).into();
-        let guard = setup.guard(story.sources.len());
+        let guard = setup.guard(&terms(&setup, story));
         Self { story, zone: setup.zone.clone(), setup, guard, rows: HashMap::new(), transcript: Vec::new() }
     }
 
@@ -228,8 +228,8 @@ impl<'s> Simulator<'s> {
             }
         }
         let engine = Engine::new(self.guard.engine.settings().clone(), self.setup.policies());
-        let clocks = self.setup.clocks(self.story.sources.len());
-        self.guard = Guard::new(std::mem::take(&mut self.guard.matcher), engine, clocks);
+        let sources = self.setup.sources(&terms(&self.setup, self.story));
+        self.guard = Guard::new(std::mem::take(&mut self.guard.matcher), engine, sources);
         self.rows.values().for_each(|row| self.guard.engine.restore(row.clone()));
     }
 }
@@ -243,6 +243,15 @@ fn key(row: &Row) -> String {
         Row::Trust { offender, .. } => format!("trust {offender}"),
         Row::Session { key, .. } => format!("session {key:?}"),
     }
+}
+
+/// What the configuration says of the files: of those that it names, and in no other way of the others.
+fn terms(setup: &Setup, story: &Story) -> Vec<Terms> {
+    let terms = |name: &String| {
+        let path = setup.config.sources.iter().find(|source| source.name == *name).map(|s| s.path.as_str());
+        setup.terms_of_source(name, Path::new(path.unwrap_or("/var/log/auth.log")))
+    };
+    story.sources.iter().map(terms).collect()
 }
 
 /// The configuration on a disk, and read from there.

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_macros, reason = "a test may end when nobody reads what it says")]
 
 mod architecture;
+mod bindings;
 mod cli_check;
 mod cli_check_here;
 mod cli_explain;

@@ -48,7 +48,8 @@ fn shipped() -> Vec<LoadedRules> {
 impl Checked {
     fn configuration(&mut self, file: Option<&Path>) -> Vec<LoadedRules> {
         let mut loaded = config::load(file, &SHIPPED, FileTrust::of_this_user());
-        loaded.resolve();
+        let sets = loaded.resolve();
+        loaded.check_feeding(&sets);
         look_here(&mut loaded);
         self.diagnostics.extend(loaded.diagnostics.iter().cloned());
         loaded.rules

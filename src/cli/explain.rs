@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use serde_json::json;
 
@@ -23,7 +24,7 @@ use crate::time::spoken;
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
     let line = given(arguments.line.as_deref())?;
     let mut setup = asked::setup(&arguments.config, &arguments.trial)?;
-    let mut guard = setup.guard(1);
+    let mut guard = setup.guard(&[setup.terms_of_file(Path::new("-"))]);
     let mut told = Vec::new();
     let now = setup.now;
     guard.line(0, &line, When::Arrived(now), |outcome| told.push(Told::new(&setup, &line, &outcome)));

@@ -30,6 +30,13 @@ pub(super) struct Log {
     pub(super) files: Vec<PathBuf>,
 }
 
+impl Log {
+    /// The file that its program writes into, or wrote into last.
+    pub(super) fn newest(&self) -> &Path {
+        self.files.last().map_or_else(|| Path::new("-"), PathBuf::as_path)
+    }
+}
+
 /// Resolves globs and puts the rotations of one log together. A pattern that matches nothing stays as it is, so that
 /// opening it says what is missing.
 pub(super) fn logs(arguments: &[PathBuf]) -> Result<Vec<Log>, Failure> {

@@ -1,6 +1,7 @@
 //! `portcullis match`: line by line, which rule matches and which address it finds.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -10,12 +11,13 @@ use super::exit::{Exit, Failure, complain};
 use super::input::{Input, Part, logs};
 use super::text::printable;
 use crate::engine::Reader;
-use crate::record::{self, Record};
-use crate::rules::{Match, Matcher};
+use crate::record::{self, Layouts, Record};
+use crate::rules::{Binding, Match, Matcher};
 
 /// Runs the command; the exit status is that of the first file that could not be read, or 1 when nothing matched.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let matcher = asked::setup(&arguments.config, &arguments.trial)?.take_matcher();
+    let mut setup = asked::setup(&arguments.config, &arguments.trial)?;
+    let matcher = setup.take_matcher();
     let (mut failures, mut matched) = (Vec::new(), false);
     for path in logs(&arguments.files)?.into_iter().flat_map(|log| log.files) {
         let mut input = match Input::open(&path) {
@@ -25,10 +27,12 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
                 continue;
             }
         };
-        let mut listing = Listing::new(arguments, &matcher, path.to_string_lossy().into_owned(), out);
+        let binding = setup.terms_of_file(&path).binding;
+        let names = if arguments.all { None } else { binding.names() };
+        let mut listing =
+            Listing::new(arguments, &matcher, binding, path.to_string_lossy().into_owned(), out);
         loop {
-            let names = if arguments.all { None } else { matcher.names() };
-            match input.each_line(&path, names, |part| listing.part(&part)) {
+            match input.each_line(&path, names.clone(), |part| listing.part(&part)) {
                 Ok(Some(_)) if listing.result.is_ok() => {}
                 Ok(_) => break,
                 Err(failure) => {
@@ -49,6 +53,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
 struct Listing<'l> {
     arguments: &'l Arguments,
     matcher: &'l Matcher,
+    layouts: Layouts,
     reader: Reader,
     source: String,
     number: u64,
@@ -58,9 +63,15 @@ struct Listing<'l> {
 }
 
 impl<'l> Listing<'l> {
-    fn new(arguments: &'l Arguments, matcher: &'l Matcher, source: String, out: &'l mut dyn Write) -> Self {
-        let reader = Reader::default();
-        Self { arguments, matcher, reader, source, number: 0, matched: false, out, result: Ok(()) }
+    fn new(
+        arguments: &'l Arguments,
+        matcher: &'l Matcher,
+        binding: Arc<Binding>,
+        source: String,
+        out: &'l mut dyn Write,
+    ) -> Self {
+        let (layouts, reader) = (binding.layouts(), Reader::new(binding));
+        Self { arguments, matcher, layouts, reader, source, number: 0, matched: false, out, result: Ok(()) }
     }
 
     fn part(&mut self, part: &Part<'_>) {
@@ -79,7 +90,7 @@ impl<'l> Listing<'l> {
         self.reader = reader;
         self.matched |= any;
         if !any && self.arguments.all {
-            self.print(line, &record::parse(line), None);
+            self.print(line, &record::parse_as(line, self.layouts), None);
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::allow_file::{self, read_allow_file};
 use super::config_file::ConfigFile;
 use super::diagnostic::{Diagnostic, Diagnostics};
+use super::feeding;
 use super::paths;
 use super::resolve::{Available, ResolvedSet, resolve};
 use super::rule_file::RuleFile;
@@ -87,7 +88,8 @@ pub fn load(file: Option<&Path>, shipped: &[Shipped], trust: FileTrust) -> Loade
 /// Reads the configuration and, in place of the rule files it leads to, those that are named: they alone are in force.
 ///
 /// The shipped sets are there to be compared with, as `check` compares a rule file that it is given. Of the
-/// configuration's choice of sets and changes to them, only the changes to sets that were named matter.
+/// configuration's choice of sets, for itself and for its sources, and changes to them, only the changes to sets that were
+/// named matter.
 pub fn load_to_try(file: Option<&Path>, named: &[PathBuf], shipped: &[Shipped], trust: FileTrust) -> Loaded {
     let mut loaded = Loaded { is_trial: true, ..Loaded::default() };
     loaded.read_config(file, trust);
@@ -101,6 +103,7 @@ pub fn load_to_try(file: Option<&Path>, named: &[PathBuf], shipped: &[Shipped], 
     let is_named = |name: &str| loaded.rules.iter().any(|rules| rules.custom && rules.file.set.name == name);
     loaded.config.overrides.retain(|change| is_named(&change.rule_set));
     loaded.config.rule_sets = None;
+    loaded.config.sources.iter_mut().for_each(|source| source.rule_sets = None);
     loaded.diagnostics.sort();
     loaded
 }
@@ -112,6 +115,11 @@ pub fn read_rule_file(path: &Path, told: &mut Diagnostics) -> Option<LoadedRules
     let (file, found) = RuleFile::read(path, &bytes);
     told.extend(found);
     Some(LoadedRules { file: file?, custom: true, by_default: true })
+}
+
+/// Whether a log is on this machine: a file, or one that a pattern means.
+fn is_there(path: &str) -> bool {
+    Path::new(path).exists() || glob::glob(path).is_ok_and(|mut found| found.any(|file| file.is_ok()))
 }
 
 /// Reads the configuration alone, for those who only need a path in it.
@@ -128,12 +136,22 @@ impl Loaded {
     }
 
     /// The sets in force; `origin` of each is its place in `rules`. What is wrong with the choice of sets and the
-    /// changes to them goes to the diagnostics.
+    /// changes to them goes to the diagnostics. Sources that are made of the `logs` of sets are added to the configured
+    /// ones.
     pub fn resolve(&mut self) -> Vec<ResolvedSet> {
         let available: Vec<Available<'_>> = self.rules.iter().map(LoadedRules::available).collect();
         let (sets, faults) = resolve(&self.config, &available);
         self.diagnose(&faults);
+        let made = feeding::sources_of_sets(&self.config, &sets, is_there);
+        self.config.sources.extend(made);
         sets
+    }
+
+    /// Adds what is wrong with the way in which the sets in force are fed by the sources: where the logs are followed, a
+    /// set that sees no line is a mistake.
+    pub fn check_feeding(&mut self, sets: &[ResolvedSet]) {
+        let faults = feeding::faults(&self.config, sets, |origin| self.rules[origin].custom, is_there);
+        self.diagnose(&faults);
     }
 
     /// Adds what was found in the configuration later.

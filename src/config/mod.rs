@@ -8,6 +8,7 @@ pub mod defaults;
 mod diagnostic;
 mod document;
 mod fail2ban;
+mod feeding;
 mod firewall;
 mod keys;
 mod kind;

@@ -44,6 +44,7 @@ pub fn resolve(config: &Config, available: &[Available<'_>]) -> (Vec<ResolvedSet
         sets.push(set);
         faults.extend(found);
     }
+    faults.extend(unknown_to_sources(config, available, &sets));
     faults.extend(overrides_without_effect(config, available, &sets));
     faults.extend(defaults_without_effect(config, &sets));
     (sets, faults)
@@ -69,10 +70,15 @@ fn defaults_without_effect(config: &Config, sets: &[ResolvedSet]) -> Vec<Setting
     threshold.into_iter().chain(ban).collect()
 }
 
-/// Indices of the sets that are in force.
+/// Indices of the sets that are in force. Where the configuration does not say which, a source that names one puts it
+/// into force.
 fn chosen(config: &Config, available: &[Available<'_>], faults: &mut Vec<SettingFault>) -> Vec<usize> {
     let Some(names) = &config.rule_sets else {
-        let all = (0..available.len()).filter(|&n| available[n].custom || available[n].by_default);
+        let is_asked = |set: &RuleSet| {
+            config.sources.iter().any(|s| s.rule_sets.as_ref().is_some_and(|names| names.contains(&set.name)))
+        };
+        let is_chosen = |one: &Available<'_>| one.custom || one.by_default || is_asked(one.set);
+        let all = (0..available.len()).filter(|&n| is_chosen(&available[n]));
         return all.filter(|&n| find(available, &available[n].set.name) == Some(n)).collect();
     };
     if names.is_empty() {
@@ -169,6 +175,32 @@ fn unwise(resolved: &ResolvedSet, change: &Override) -> Vec<SettingFault> {
     }
     if let Some(text) = policy::too_short(&resolved.threshold, &resolved.ban) {
         faults.push(SettingFault::warning(keys(&["override", name]), text));
+    }
+    faults
+}
+
+/// Sets that sources name and that would not be asked.
+fn unknown_to_sources(
+    config: &Config,
+    available: &[Available<'_>],
+    sets: &[ResolvedSet],
+) -> Vec<SettingFault> {
+    let mut faults = Vec::new();
+    for source in &config.sources {
+        let names = source.rule_sets.as_deref().unwrap_or_default();
+        for (n, name) in names.iter().enumerate() {
+            let mut way = keys(&["sources", &source.name, "rule_sets"]);
+            way.push(Step::Index(n));
+            if find(available, name).is_none() {
+                faults.push(SettingFault::error(way, unknown_set(name, available)));
+            } else if sets.iter().all(|set| set.set.name != *name) {
+                let text =
+                    format!("the rule set `{name}` is not in force: add it to the file's own `rule_sets`");
+                faults.push(SettingFault::error(way, text));
+            } else if names[..n].contains(name) {
+                faults.push(SettingFault::warning(way, format!("the rule set `{name}` is named twice")));
+            }
+        }
     }
     faults
 }

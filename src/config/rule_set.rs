@@ -6,6 +6,7 @@ use super::keys::Keys;
 use super::policy;
 use super::reader::Item;
 use super::rule::{self, Placed};
+use super::sections::log_file;
 use super::time_spec;
 use crate::record::{TimeSpec, is_program_name};
 use crate::rules::{Ban, Evidence, Format, RuleSet, Thresholds};
@@ -20,6 +21,11 @@ const PROGRAM: &str = "name the program whose lines are looked at, as in `progra
 
 /// Every line's program is looked up among them.
 const MOST_PROGRAMS: usize = 100;
+
+const LOGS: &str = "name the file that the program writes, as in `logs: [/var/log/nginx/error.log]`";
+
+/// One program's log has a few usual places, one for each system.
+const MOST_LOGS: usize = 20;
 
 /// A rule set, and where in the file its n-th field, rule and sample stand.
 pub(super) struct Parts {
@@ -74,7 +80,11 @@ fn head(keys: &mut Keys<'_>) -> RuleSet {
     let evidence = keys.or("evidence", Evidence::Handshake, |item| {
         item.word(&[("handshake", Evidence::Handshake), ("spoofable", Evidence::Spoofable)])
     });
-    let message_limit = keys.maybe("message_limit", message_limit);
+    let message_limit = limit(keys, format);
+    let newlines_encoded = keys.or("newlines", false, |item| newlines(item, format));
+    if format == Format::Raw {
+        remark_on_raw(keys, evidence, newlines_encoded);
+    }
     let threshold = keys.maybe("threshold", |item| threshold(item, evidence));
     RuleSet {
         name: name.unwrap_or_default(),
@@ -82,6 +92,8 @@ fn head(keys: &mut Keys<'_>) -> RuleSet {
         programs,
         format,
         evidence,
+        newlines_encoded,
+        logs: keys.or("logs", Vec::new(), logs),
         message_limit,
         threshold,
         ban: keys.maybe("ban", |item| ban(item, evidence, threshold)),
@@ -101,6 +113,48 @@ fn time(keys: &mut Keys<'_>, format: Format) -> Option<TimeSpec> {
         return None;
     }
     time_spec::read(&item)
+}
+
+/// The files of which the first that exists is followed.
+fn logs(item: &Item<'_>) -> Option<Vec<String>> {
+    let list = if item.is_list() { item.filled_list(LOGS, MOST_LOGS) } else { vec![item.clone()] };
+    Some(list.iter().filter_map(log_file).collect())
+}
+
+/// What the author claims of newlines that peers send.
+fn newlines(item: &Item<'_>, format: Format) -> Option<bool> {
+    item.word(&[("encoded", ())])?;
+    if format == Format::Syslog {
+        item.warn("this has no use with `format: syslog`: syslog encodes newlines by itself");
+    }
+    Some(true)
+}
+
+/// What the author of a set for raw lines has to say, or must not expect.
+fn remark_on_raw(keys: &mut Keys<'_>, evidence: Evidence, newlines_encoded: bool) {
+    let place = ["evidence", "format"].into_iter().find_map(|key| keys.get(key));
+    if let (Evidence::Handshake, false, Some(place)) = (evidence, newlines_encoded, place) {
+        place.warn(
+            "a program that writes its log by itself may write newlines that peers send, and so whole lines of theirs: a line of \
+             this log counts as evidence that may be forged, and a ban lasts ten minutes at the most; claim `newlines: \
+             encoded` if the program never writes such a newline, or say `evidence: spoofable`",
+        );
+    }
+    if keys.get("message_limit").is_none()
+        && let Some(format) = keys.get("format")
+    {
+        format.warn(
+            "say at how many bytes the program cuts its lines, as in `message_limit: 2048`, or `message_limit: none` if it \
+             never does: in a line that was cut, the address may be the peer's words",
+        );
+    }
+}
+
+/// The limit of a set. What cuts a program's own log is the program, so that only its author can say.
+fn limit(keys: &mut Keys<'_>, format: Format) -> Option<usize> {
+    keys.maybe("message_limit", |item| {
+        if item.is_word("none") && format == Format::Raw { None } else { message_limit(item) }
+    })
 }
 
 /// The length from which messages are taken for cut, of a set or a rule.

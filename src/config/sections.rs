@@ -4,15 +4,19 @@ use std::path::PathBuf;
 
 use super::keys::{Entry, Keys};
 use super::reader::Item;
-use super::rule_set::{is_known, name};
+use super::rule_set::{self, is_known};
 use super::settings::{
     Allow, Config, Control, Follow, Log, LogTo, Offender, Override, Policy, Source, Spoofable, Trust,
 };
 use super::{firewall, policy};
 use crate::address::{self, Prefix};
+use crate::record::Layouts;
 
 /// Watched files cost a descriptor each.
 const MOST_SOURCES: usize = 1000;
+
+/// More rule sets than anybody has.
+const MOST_SETS: usize = 1000;
 
 /// A longer list belongs into a file of networks.
 const MOST_NETWORKS: usize = 10_000;
@@ -67,28 +71,53 @@ fn sources(item: &Item<'_>) -> Option<Vec<Source>> {
     Some(entries.iter().filter_map(source).collect())
 }
 
-/// `auth: /var/log/auth.log` or `auth: {path: /var/log/auth.log, follow: poll}`
+/// `auth: /var/log/auth.log` or `web: {path: /var/log/nginx/error.log, rule_sets: [nginx]}`
 fn source(entry: &Entry<'_>) -> Option<Source> {
-    let name = name(&entry.key);
-    let (path, follow, archive) = if entry.value.is_mapping() {
-        let mut keys = entry.value.keys()?;
-        let path = keys.must("path", "the log file", log_path);
-        let follow = keys
-            .or("follow", Follow::Auto, |item| item.word(&[("auto", Follow::Auto), ("poll", Follow::Poll)]));
-        let archive = keys.maybe("archive", absolute);
-        keys.finish();
-        (path, follow, archive)
-    } else {
-        (log_path(&entry.value), Follow::Auto, None)
+    let name = rule_set::name(&entry.key);
+    if !entry.value.is_mapping() {
+        return Some(Source::at(name?, log_path(&entry.value)?));
+    }
+    let mut keys = entry.value.keys()?;
+    let path = keys.must("path", "the log file", log_path);
+    let source = Source {
+        follow: keys.or("follow", Follow::Auto, |item| item.word(&FOLLOW)),
+        archive: keys.maybe("archive", absolute),
+        rule_sets: keys.maybe("rule_sets", asked),
+        layout: keys.or("layout", Layouts::Syslog, |item| item.word(&LAYOUTS)),
+        writer: keys.maybe("writer", rule_set::name),
+        ..Source::at(String::new(), String::new())
     };
-    Some(Source { name: name?, path: path?, follow, archive })
+    keys.finish();
+    Some(Source { name: name?, path: path?, ..source })
+}
+
+const FOLLOW: [(&str, Follow); 2] = [("auto", Follow::Auto), ("poll", Follow::Poll)];
+
+/// By the programs that write them, as an operator knows them.
+const LAYOUTS: [(&str, Layouts); 5] = [
+    ("syslog", Layouts::Syslog),
+    ("metalog", Layouts::Metalog),
+    ("multilog", Layouts::Supervised),
+    ("svlogd", Layouts::Supervised),
+    ("socklog", Layouts::Supervised),
+];
+
+/// The names of the sets that are asked about a source.
+fn asked(item: &Item<'_>) -> Option<Vec<String>> {
+    if !item.is_list() {
+        return Some(item.texts());
+    }
+    let list = item.filled_list("no rule would be asked about this log", MOST_SETS);
+    Some(list.iter().filter_map(Item::line).collect())
 }
 
 /// A path, a glob, or `-`.
 fn log_path(item: &Item<'_>) -> Option<String> {
-    if item.is_word("-") {
-        return item.line();
-    }
+    if item.is_word("-") { item.line() } else { log_file(item) }
+}
+
+/// A path or a glob.
+pub(super) fn log_file(item: &Item<'_>) -> Option<String> {
     let path = absolute(item)?.to_string_lossy().into_owned();
     if let Err(error) = glob::Pattern::new(&path) {
         item.fault(format!(

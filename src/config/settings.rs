@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{defaults, paths};
 use crate::address::Prefix;
+use crate::record::Layouts;
 use crate::rules::{Ban, Thresholds};
 
 /// Everything that the configuration says, with the defaults filled in.
@@ -55,6 +56,27 @@ pub struct Source {
     pub follow: Follow,
     /// Where rotated files go, if not beside the log (`newsyslog -a`); an absolute directory.
     pub archive: Option<PathBuf>,
+    /// The rule sets that are asked about its lines, and no others; `None` for those that look at any log of syslog's.
+    pub rule_sets: Option<Vec<String>>,
+    /// By which layouts its lines are read.
+    pub layout: Layouts,
+    /// Who writes it, by a name of the operator's; `None` for whoever writes into the directory of the log.
+    pub writer: Option<String>,
+}
+
+impl Source {
+    /// A log at a path, of which nothing else is said.
+    pub fn at(name: impl Into<String>, path: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            path: path.into(),
+            follow: Follow::Auto,
+            archive: None,
+            rule_sets: None,
+            layout: Layouts::Syslog,
+            writer: None,
+        }
+    }
 }
 
 /// How it is noticed that a file grew.
@@ -228,14 +250,8 @@ pub enum LogTo {
 
 impl Default for Config {
     fn default() -> Self {
-        let source = |&(name, path): &(&str, &str)| Source {
-            name: name.to_owned(),
-            path: path.to_owned(),
-            follow: Follow::Auto,
-            archive: None,
-        };
         Self {
-            sources: defaults::SOURCES.iter().map(source).collect(),
+            sources: defaults::SOURCES.map(|(name, path)| Source::at(name, path)).to_vec(),
             rules_dir: paths::rules_dir(),
             rule_sets: None,
             defaults: Policy { threshold: defaults::THRESHOLD, ban: defaults::BAN },

@@ -121,7 +121,7 @@ impl Daemon {
     /// Judges every line of a batch; a ban goes to the firewall before the next line is looked at.
     fn lines(&mut self, batch: &Batch) {
         let (time, name) = (now(), self.follower.name(batch.source));
-        let source = self.streams.number(&mut self.guard, &name, batch, &self.setup.zone, time);
+        let source = self.streams.number(&mut self.guard, &name, batch, &self.setup, time);
         self.guard.turn_to(source, (batch.file.dev, batch.file.ino));
         if batch.first || batch.gap {
             self.guard.turn_over(source);

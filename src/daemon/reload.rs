@@ -14,7 +14,7 @@ impl Daemon {
         self.change_sources(&setup);
         let settings = self.engine_settings(&setup);
         let freed = self.guard.engine.reload(settings, setup.policies(), now());
-        self.guard.set_rules(setup.take_matcher());
+        self.guard.set_rules(setup.take_matcher(), |number| self.streams.terms_of(number, &setup));
         self.persist.set_keep(start::keep(&setup));
         self.setup = setup;
         self.free(&freed, "it is on the allow list now");

@@ -1,6 +1,7 @@
 //! From the configuration to a guard that can be asked: the same for `scan`, `check` and the daemon.
 
 use std::path::{self, Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -8,9 +9,11 @@ use thiserror::Error;
 
 use super::{here, mapping};
 use crate::config::{self, Config, Diagnostics, FileTrust, Loaded, LogTo, ResolvedSet, SHIPPED};
-use crate::engine::{Engine, Guard, Policy};
-use crate::record::Clock;
-use crate::rules::{self, Compiled, Fault, Matcher, RuleSet, Severity};
+use crate::engine::{Engine, Guard, Policy, Source, Terms};
+use crate::files::directory_of;
+use crate::follow;
+use crate::record::{Clock, Layouts};
+use crate::rules::{self, Binding, Compiled, Fault, Matcher, RuleSet, Severity};
 use crate::time::Time;
 
 /// A configuration that was read, checked and compiled.
@@ -31,6 +34,10 @@ pub struct Setup {
     /// When it was read.
     pub now: Time,
     compiled: Vec<(RuleSet, Compiled)>,
+    /// What the configured sources are asked by, in their order.
+    bindings: Vec<Arc<Binding>>,
+    /// What a log is asked by that no source follows.
+    unnamed: Arc<Binding>,
 }
 
 /// A configuration with errors: nothing of it is used.
@@ -46,7 +53,9 @@ impl Setup {
     /// # Errors
     /// All errors of all files, if there is one.
     pub fn load(file: Option<&Path>) -> Result<Self, Refused> {
-        Self::compile(config::load(file, &SHIPPED, FileTrust::of_this_user()))
+        let mut loaded = config::load(file, &SHIPPED, FileTrust::of_this_user());
+        let sets = loaded.resolve();
+        Self::compile(loaded, sets)
     }
 
     /// The same with these rule files, and only these, in force: to try them before they are installed.
@@ -54,7 +63,9 @@ impl Setup {
     /// # Errors
     /// All errors of the configuration and of the rule files, if there is one.
     pub fn load_to_try(file: Option<&Path>, rules: &[PathBuf]) -> Result<Self, Refused> {
-        Self::compile(config::load_to_try(file, rules, &SHIPPED, FileTrust::of_this_user()))
+        let mut loaded = config::load_to_try(file, rules, &SHIPPED, FileTrust::of_this_user());
+        let sets = loaded.resolve();
+        Self::compile(loaded, sets)
     }
 
     /// The same for the daemon itself, which also needs what the configuration names on this machine, unless it is a dry
@@ -66,11 +77,12 @@ impl Setup {
         }
         let vanished = here::vanished(&loaded.config, own);
         loaded.diagnose(vanished.as_slice());
-        Self::compile(loaded)
+        let sets = loaded.resolve();
+        loaded.check_feeding(&sets);
+        Self::compile(loaded, sets)
     }
 
-    fn compile(mut loaded: Loaded) -> Result<Self, Refused> {
-        let sets = loaded.resolve();
+    fn compile(mut loaded: Loaded, sets: Vec<ResolvedSet>) -> Result<Self, Refused> {
         let others = others(&loaded, &sets);
         let others: Vec<&RuleSet> = others.iter().collect();
         let mut compiled = Vec::new();
@@ -92,7 +104,46 @@ impl Setup {
         let own = sets.iter().filter(|set| loaded.rules[set.origin].custom);
         let own = own.map(|set| set.set.name.clone()).collect();
         let (zone, now) = (TimeZone::system(), Timestamp::now().into());
-        Ok(Self { config: loaded.config, file, sets, own, warnings: loaded.diagnostics, zone, now, compiled })
+        let bound = |named, layouts| {
+            let sets = sets.iter().map(|set| &set.set);
+            let binding = match loaded.is_trial {
+                true => Binding::to_all(sets, layouts),
+                false => Binding::new(sets, named, layouts),
+            };
+            Arc::new(binding)
+        };
+        let sources = loaded.config.sources.iter();
+        let bindings = sources.map(|source| bound(source.rule_sets.as_deref(), source.layout)).collect();
+        let unnamed = bound(None, Layouts::Syslog);
+        Ok(Self {
+            config: loaded.config,
+            file,
+            sets,
+            own,
+            warnings: loaded.diagnostics,
+            zone,
+            now,
+            compiled,
+            bindings,
+            unnamed,
+        })
+    }
+
+    /// What holds for a log at a path that a source follows, by the source's name.
+    pub fn terms_of_source(&self, name: &str, path: &Path) -> Terms {
+        self.terms(self.config.sources.iter().position(|source| source.name == name), path)
+    }
+
+    /// What holds for a log that was named by its path: what its source says, if one follows it.
+    pub fn terms_of_file(&self, path: &Path) -> Terms {
+        self.terms(self.config.sources.iter().position(|source| is_followed_by(path, source)), path)
+    }
+
+    fn terms(&self, source: Option<usize>, path: &Path) -> Terms {
+        let binding = source.and_then(|source| self.bindings.get(source)).unwrap_or(&self.unnamed);
+        let named = source.and_then(|source| self.config.sources[source].writer.as_deref());
+        let writer = named.map_or_else(|| directory_of_log(path), Arc::from);
+        Terms { binding: Arc::clone(binding), writer }
     }
 
     /// What the rule sets look for; the compiled sets move into it.
@@ -111,15 +162,16 @@ impl Setup {
         move || Clock::new(zone.clone(), Timestamp::now().into())
     }
 
-    /// Clocks for this many sources.
-    pub fn clocks(&self, sources: usize) -> Vec<Clock> {
-        (0..sources).map(|_| Clock::new(self.zone.clone(), self.now)).collect()
+    /// Sources of which nothing was read, one for each of the terms.
+    pub fn sources(&self, terms: &[Terms]) -> Vec<Source> {
+        let source = |terms: &Terms| Source::new(Clock::new(self.zone.clone(), self.now), terms.clone());
+        terms.iter().map(source).collect()
     }
 
-    /// A guard for this many sources; the compiled sets move into it.
-    pub fn guard(&mut self, sources: usize) -> Guard {
-        let engine = Engine::new(mapping::engine(&self.config, sources), self.policies());
-        Guard::new(self.take_matcher(), engine, self.clocks(sources))
+    /// A guard that reads logs on these terms; the compiled sets move into it.
+    pub fn guard(&mut self, terms: &[Terms]) -> Guard {
+        let engine = Engine::new(mapping::engine(&self.config, terms.len()), self.policies());
+        Guard::new(self.take_matcher(), engine, self.sources(terms))
     }
 
     /// The engine's policies, one for each rule set in force.
@@ -135,6 +187,52 @@ fn others(loaded: &Loaded, in_force: &[ResolvedSet]) -> Vec<RuleSet> {
         true => loaded.rules.iter().map(|rules| rules.file.set.clone()).collect(),
         false => in_force.iter().map(|set| set.set.clone()).collect(),
     }
+}
+
+/// Whether a source follows this file: by its name, or as one that was rotated away.
+fn is_followed_by(path: &Path, source: &config::Source) -> bool {
+    if path == Path::new("-") || source.path == "-" {
+        return path == Path::new(&source.path);
+    }
+    let log = follow::log_of(path);
+    let moved = source.archive.as_deref().and_then(|archive| archived(&log, archive, &source.path));
+    let known = [path.to_owned(), log].into_iter().chain(moved);
+    let paths: Vec<PathBuf> = known.flat_map(|path| [resolved(&path), absolute(&path)]).collect();
+    let followed = Path::new(&source.path);
+    if follow::is_pattern(followed) {
+        return paths.iter().any(|path| follow::is_match(&source.path, path));
+    }
+    paths.contains(&followed.to_owned()) || paths.contains(&resolved(followed))
+}
+
+/// Where the log was whose rotated file lies in the source's archive.
+fn archived(log: &Path, archive: &Path, source: &str) -> Option<PathBuf> {
+    let is_archived = resolved(log).parent() == Some(&resolved(archive));
+    Some(Path::new(source).with_file_name(log.file_name()?)).filter(|_| is_archived)
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Without symbolic links, as far as there is something; a log that was rotated away may have left none of its name.
+fn resolved(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| {
+        let directory = absolute(directory_of(path)).canonicalize();
+        directory
+            .ok()
+            .zip(path.file_name())
+            .map_or_else(|| absolute(path), |(parent, name)| parent.join(name))
+    })
+}
+
+/// Files of one directory are one writer's unless their sources say otherwise: a syslogd writes its logs side by side,
+/// and what runs in a jail or on another host has a directory of its own.
+fn directory_of_log(path: &Path) -> Arc<str> {
+    if path == Path::new("-") {
+        return "-".into();
+    }
+    directory_of(&absolute(path)).to_string_lossy().into()
 }
 
 /// Adds what this machine has not, and the daemon will need.

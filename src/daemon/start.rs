@@ -101,6 +101,7 @@ fn assemble(
     let how = mapping::follow_options(&setup.config);
     let follower = Follower::start(0, sources, &positions.all(), how, setup.clock(), &sender)?;
     let saved = save_table(&options, &setup, &firewall)?;
+    let streams = Streams::new(!options.files.is_empty());
     let daemon = Daemon {
         persist: Persist::start(store, sender.clone())?,
         options,
@@ -110,7 +111,7 @@ fn assemble(
         saved,
         follower,
         positions,
-        streams: Streams::default(),
+        streams,
         calls,
         sender,
         evidence: Evidence::default(),

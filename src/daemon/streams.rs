@@ -1,13 +1,14 @@
-//! Followed files as the guard knows them: each has a number of its own, under which its clock and its last line are
-//! kept, and by which a line that stands in two files is known to be one.
+//! Followed files as the guard knows them: each has a number of its own, under which its clock, its rule sets and its last
+//! line are kept, and by which a line that stands in two files is known to be one.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashlink::LinkedHashMap;
-use jiff::tz::TimeZone;
 
-use crate::engine::Guard;
+use super::setup::Setup;
+use crate::engine::{Guard, Source, Terms};
 use crate::follow::Batch;
 use crate::record::Clock;
 use crate::time::Time;
@@ -19,16 +20,23 @@ const MOST: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     numbers: LinkedHashMap<(Arc<str>, Arc<str>), usize, RandomState>,
+    /// Whether the files were named on the command line: then their paths tell which source of the configuration they
+    /// are, and there are no names.
+    by_path: bool,
 }
 
 impl Streams {
+    pub(super) fn new(by_path: bool) -> Self {
+        Self { by_path, ..Self::default() }
+    }
+
     /// The number of the file that the lines are from; the guard is told of a file that is new to it.
     pub(super) fn number(
         &mut self,
         guard: &mut Guard,
         source: &Arc<str>,
         batch: &Batch,
-        zone: &TimeZone,
+        setup: &Setup,
         now: Time,
     ) -> usize {
         let key = (Arc::clone(source), Arc::clone(&batch.path));
@@ -36,8 +44,21 @@ impl Streams {
             return *number;
         }
         let oldest = (self.numbers.len() >= MOST).then(|| self.numbers.pop_front()).flatten();
-        let number = guard.read(Clock::new(zone.clone(), now), oldest.map(|(_, number)| number));
+        let source = Source::new(Clock::new(setup.zone.clone(), now), self.terms(&key, setup));
+        let number = guard.read(source, oldest.map(|(_, number)| number));
         self.numbers.insert(key, number);
         number
+    }
+
+    /// What holds under a configuration for a file, by the number that it has. Of a source that is followed no more
+    /// nothing is read.
+    pub(super) fn terms_of(&self, number: usize, setup: &Setup) -> Terms {
+        let known = self.numbers.iter().find(|(_, known)| **known == number);
+        known.map(|(key, _)| self.terms(key, setup)).unwrap_or_default()
+    }
+
+    fn terms(&self, (source, path): &(Arc<str>, Arc<str>), setup: &Setup) -> Terms {
+        let path = Path::new(&**path);
+        if self.by_path { setup.terms_of_file(path) } else { setup.terms_of_source(source, path) }
     }
 }

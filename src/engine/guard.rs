@@ -2,10 +2,11 @@
 //! the same guard, so that they cannot decide differently.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use super::{Engine, Judgement, Line, SessionKey, Sighting, Verdict, Why};
+use super::{Engine, Judgement, Line, SessionKey, Sighting, Speaker, Verdict, Why};
 use crate::record::{self, Clock, Record, Repeat};
-use crate::rules::{AddressFrom, Evidence, Format, Match, Matcher, Scratch, Sieve};
+use crate::rules::{AddressFrom, Binding, Evidence, Format, Match, Matcher, Names, Scratch, Sieve};
 use crate::time::Time;
 
 /// The rules in force and all that is remembered, asked line by line.
@@ -45,16 +46,27 @@ pub struct Outcome<'a> {
     pub judgement: Judgement,
 }
 
-/// One source, which is one file to the guard: how its stamps are read, and what its last line was.
+/// One source, which is one file to the guard: how its stamps are read, whose it is, and what its last line was.
 #[derive(Debug)]
-struct Source {
+pub struct Source {
     clock: Clock,
+    writer: Arc<str>,
     reader: Reader,
+}
+
+/// What an operator says of a log.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// Which rule sets are asked about it, and by which layouts it is read.
+    pub binding: Arc<Binding>,
+    /// Who writes it: sessions hold lines of one writer only, who else could finish what another's lines began.
+    pub writer: Arc<str>,
 }
 
 /// Turns the lines of one source into matches; remembers the last line that matched, for its repeats.
 #[derive(Debug, Default)]
 pub struct Reader {
+    binding: Arc<Binding>,
     scratch: Scratch,
     previous: Vec<u8>,
     file: FileId,
@@ -70,6 +82,11 @@ pub type FileId = (u64, u64);
 const MOST_SET_ASIDE: usize = 4;
 
 impl Reader {
+    /// A reader of lines that these rule sets are asked about.
+    pub fn new(binding: Arc<Binding>) -> Self {
+        Self { binding, ..Self::default() }
+    }
+
     /// Lines were passed over, or a file begins: what follows is not a repeat of the last line.
     pub fn turn_over(&mut self) {
         self.previous.clear();
@@ -105,15 +122,16 @@ impl Reader {
         line: &[u8],
         mut found: impl FnMut(&Record<'_>, &Record<'_>, Match<'m>, u32),
     ) -> bool {
-        let record = record::parse(line);
+        let Self { binding, scratch, previous, .. } = self;
+        let record = record::parse_as(line, binding.layouts());
         if record::is_turned_over(&record) {
             return false;
         }
         let repeat = record::repeat(&record);
-        if let Some(previous @ Repeat::Previous { count, .. }) = repeat {
-            let original = record::parse(&self.previous);
-            return previous.is_of(&original)
-                && ask(matcher, &mut self.scratch, &self.previous, &original, |matched| {
+        if let Some(repeated @ Repeat::Previous { count, .. }) = repeat {
+            let original = record::parse_as(previous, binding.layouts());
+            return repeated.is_of(&original)
+                && ask(matcher, binding, scratch, previous, &original, |matched| {
                     found(&record, &original, matched, count);
                 });
         }
@@ -122,10 +140,10 @@ impl Reader {
             _ => (record, 1),
         };
         let any =
-            ask(matcher, &mut self.scratch, line, &inner, |matched| found(&record, &inner, matched, count));
-        self.previous.clear();
+            ask(matcher, binding, scratch, line, &inner, |matched| found(&record, &inner, matched, count));
+        previous.clear();
         if any {
-            self.previous.extend_from_slice(line);
+            previous.extend_from_slice(line);
         }
         any
     }
@@ -133,34 +151,49 @@ impl Reader {
 
 fn ask<'m>(
     matcher: &'m Matcher,
+    binding: &Binding,
     scratch: &mut Scratch,
     line: &[u8],
     record: &Record<'_>,
     mut found: impl FnMut(Match<'m>),
 ) -> bool {
     let mut any = false;
-    matcher.each_match(scratch, line, record, |matched| {
+    matcher.each_match(binding, scratch, line, record, |matched| {
         any = true;
         found(matched);
     });
     any
 }
 
+impl Source {
+    /// A source of which nothing was read.
+    pub fn new(clock: Clock, terms: Terms) -> Self {
+        Self { clock, writer: terms.writer, reader: Reader::new(terms.binding) }
+    }
+
+    fn set_terms(&mut self, terms: Terms) {
+        self.writer = terms.writer;
+        self.reader.binding = terms.binding;
+    }
+}
+
 impl Guard {
-    /// A guard with one clock for each source.
-    pub fn new(matcher: Matcher, engine: Engine, clocks: Vec<Clock>) -> Self {
-        let sources = clocks.into_iter().map(|clock| Source { clock, reader: Reader::default() }).collect();
+    /// A guard that reads these sources, which are known by their numbers from 0.
+    pub fn new(matcher: Matcher, engine: Engine, sources: Vec<Source>) -> Self {
         Self { matcher, engine, sources }
     }
 
-    /// Takes other rules into force; what is remembered stays, the last line of each source too.
-    pub fn set_rules(&mut self, matcher: Matcher) {
+    /// Takes other rules into force, and for each source by its number what holds for it under them. What is remembered
+    /// stays, the last line of each source too.
+    pub fn set_rules(&mut self, matcher: Matcher, terms: impl Fn(usize) -> Terms) {
         self.matcher = matcher;
+        for (number, source) in self.sources.iter_mut().enumerate() {
+            source.set_terms(terms(number));
+        }
     }
 
     /// Reads one more source, or another in the place of one, and says by which number.
-    pub fn read(&mut self, clock: Clock, instead: Option<usize>) -> usize {
-        let source = Source { clock, reader: Reader::default() };
+    pub fn read(&mut self, source: Source, instead: Option<usize>) -> usize {
         match instead.and_then(|number| Some((number, self.sources.get_mut(number)?))) {
             Some((number, place)) => {
                 *place = source;
@@ -180,7 +213,13 @@ impl Guard {
 
     /// The time in a line's stamp, if it has one; lines of a source are asked in their order.
     pub fn stamp(&mut self, source: usize, line: &[u8]) -> Option<Time> {
-        self.sources[source].clock.written(line, &record::parse(line), None)
+        let Source { clock, reader, .. } = &mut self.sources[source];
+        clock.written(line, &record::parse_as(line, reader.binding.layouts()), None)
+    }
+
+    /// What the lines of interest of a source hold; `None` where any line may be one.
+    pub fn names(&self, source: usize) -> Option<Names> {
+        self.sources[source].reader.binding.names()
     }
 
     /// What follows is from this file of the source: a repeat in it is of its own last line.
@@ -206,7 +245,7 @@ impl Guard {
         when: When,
         mut report: impl FnMut(&[u8], Outcome<'_>),
     ) {
-        let mut sieve = Sieve::new(self.matcher.names(), bytes);
+        let mut sieve = Sieve::new(self.names(source), bytes);
         loop {
             if sieve.pass_foreign() > 0 {
                 self.turn_over(source);
@@ -226,7 +265,7 @@ impl Guard {
         when: When,
         mut report: impl FnMut(Outcome<'_>),
     ) -> bool {
-        let Source { clock, reader } = &mut self.sources[source];
+        let Source { clock, writer, reader } = &mut self.sources[source];
         let engine = &mut self.engine;
         reader.each_match(&self.matcher, line, |written, record, matched, count| {
             let mut stamped = || clock.written(line, written, matched.set.time.as_ref());
@@ -236,7 +275,7 @@ impl Guard {
                 When::Written(now) => stamped().map(|time| time.min(now)),
             };
             let judgement = match time {
-                Some(time) => engine.observe(&sighting(source, record, &matched, count, time)),
+                Some(time) => engine.observe(&sighting((source, writer), record, &matched, count, time)),
                 // Taken for the present, the lines of days would be those of one moment.
                 None => Verdict::Ignored(Why::NoTime).into(),
             };
@@ -253,7 +292,7 @@ impl Outcome<'_> {
 }
 
 fn sighting<'a>(
-    source: usize,
+    (source, writer): (usize, &str),
     record: &Record<'a>,
     matched: &Match<'_>,
     count: u32,
@@ -265,7 +304,7 @@ fn sighting<'a>(
         set: matched.set_index,
         rule: matched.rule_index,
         address: matched.address,
-        session: session(record, matched),
+        session: session(writer, record, matched),
         line: Line { program: record.program, pid: record.pid, message: record.message },
         evidence: matched.evidence(record),
         count,
@@ -274,16 +313,16 @@ fn sighting<'a>(
 
 /// The session of a line. A program that gives no process id has none: each of its lines counts. But where the layout
 /// hides the process ids that sshd and its like give, all lines about one address are of one session.
-fn session(record: &Record<'_>, matched: &Match<'_>) -> Option<SessionKey> {
-    let (host, program) = (record.host, record.program.unwrap_or_default());
+fn session(writer: &str, record: &Record<'_>, matched: &Match<'_>) -> Option<SessionKey> {
+    let speaker = Speaker { writer, host: record.host, program: record.program.unwrap_or_default() };
     let is_of_connections =
         matched.set.format == Format::Syslog && matched.set.evidence == Evidence::Handshake;
     match record.pid {
-        Some(pid) => Some(SessionKey::new(host, program, pid)),
+        Some(pid) => Some(SessionKey::new(speaker, pid)),
         // Not for rules that need another line of the same connection: other connections would do.
         None if matched.rule.address == AddressFrom::Confirmed => None,
         None if is_of_connections && record.hides_pids() => {
-            matched.address.map(|peer| SessionKey::of_peer(host, program, peer))
+            matched.address.map(|peer| SessionKey::of_peer(speaker, peer))
         }
         None => None,
     }

@@ -22,10 +22,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 pub use bans::{Ban, History, Origin, Owner};
-pub use guard::{FileId, Guard, Outcome, Reader, When};
+pub use guard::{FileId, Guard, Outcome, Reader, Source, Terms, When};
 pub use journal::{Row, Seen, SessionState};
 pub use policy::{Offender, Policy, RulePolicy, Settings, SpoofCaps, TrustPolicy, doubtful};
-pub use session::SessionKey;
+pub use session::{SessionKey, Speaker};
 pub use spoof::Flood;
 pub use verdict::{Judgement, Refusal, Verdict, Why};
 

@@ -35,13 +35,22 @@ const MOST: usize = 16_384;
 /// Rules of one session that are counted apart; more are added to the last.
 const MOST_RULES: usize = 64;
 
-/// What makes lines one session: the host and program that wrote them, and the process id. Where the layout
-/// hides process ids, all that a program says about one address of late is taken for one session, so that three lines
-/// about one guess are one.
+/// Whose lines they are, as far as a log tells: who writes the log, and the host and program that the line names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Speaker<'a> {
+    /// Who writes the log: many files may be one writer's, and whoever writes another log may name any host and program.
+    pub writer: &'a str,
+    /// The host: many may write to one file, and their process ids overlap.
+    pub host: &'a [u8],
+    /// The program.
+    pub program: &'a [u8],
+}
+
+/// What makes lines one session: who wrote them, and the process id. Where the layout hides process ids, all that a
+/// program says about one address of late is taken for one session, so that three lines about one guess are one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SessionKey {
-    /// A hash of host and program: many hosts may write to one file, and their pids overlap. Of the address as well
-    /// where there is no process id.
+    /// A hash of the [`Speaker`]; of the address as well where there is no process id.
     pub writer: u64,
     /// The process id, or 0, which is no process of sshd's.
     pub pid: u32,
@@ -49,18 +58,26 @@ pub struct SessionKey {
 
 impl SessionKey {
     /// The session of a line with a process id.
-    pub fn new(host: &[u8], program: &[u8], pid: u32) -> Self {
-        Self { writer: hash(host.iter().chain(b"\0").chain(program)), pid }
+    pub fn new(speaker: Speaker<'_>, pid: u32) -> Self {
+        Self { writer: hash(speaker.bytes()), pid }
     }
 
     /// The session of a line about this address, in a layout that hides process ids.
-    pub fn of_peer(host: &[u8], program: &[u8], peer: IpAddr) -> Self {
+    pub fn of_peer(speaker: Speaker<'_>, peer: IpAddr) -> Self {
         let address = match peer {
             IpAddr::V4(v4) => v4.to_ipv6_mapped(),
             IpAddr::V6(v6) => v6,
         }
         .octets();
-        Self { writer: hash(host.iter().chain(b"\0").chain(program).chain(b"\0").chain(&address)), pid: 0 }
+        Self { writer: hash(speaker.bytes().chain(b"\0").chain(&address)), pid: 0 }
+    }
+}
+
+impl<'a> Speaker<'a> {
+    /// Of neither part can a text hold the zero that ends it.
+    fn bytes(self) -> impl Iterator<Item = &'a u8> {
+        let Self { writer, host, program } = self;
+        writer.as_bytes().iter().chain(b"\0").chain(host).chain(b"\0").chain(program)
     }
 }
 

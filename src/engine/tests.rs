@@ -10,6 +10,7 @@ mod networks;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
+const SPEAKER: Speaker<'_> = Speaker { writer: "/var/log", host: b"gw", program: b"sshd" };
 
 fn rule(effect: Effect) -> RulePolicy {
     RulePolicy {
@@ -81,7 +82,7 @@ impl Bench {
     }
 
     fn seen(&mut self, set: usize, rule: usize, address: &str, pid: u32, count: u32) -> Verdict {
-        let session = (pid > 0).then(|| SessionKey::new(b"gw", b"sshd", pid));
+        let session = (pid > 0).then(|| SessionKey::new(SPEAKER, pid));
         let message = format!("{rule} {address} {pid}");
         let line = Line { program: Some(b"sshd"), pid: Some(pid), message: message.as_bytes() };
         let address = address.parse().ok();

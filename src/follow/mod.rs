@@ -52,9 +52,9 @@ use std::sync::Arc;
 
 pub use follower::{Follower, Looked, Status};
 pub use merge::Stamps;
-pub use pattern::{expand, is_pattern};
+pub use pattern::{expand, is_match, is_pattern};
 pub use position::{FileKey, Fingerprint, Mark, Position, Stored};
-pub use rotations::{grouped, looks_packed};
+pub use rotations::{grouped, log_of, looks_packed};
 pub use thread::{Batch, Handle, Options, spawn};
 
 /// A source: a followed log file (or pipe), with a name.

@@ -42,6 +42,11 @@ pub fn expand(
     Ok(paths.filter(|path| !path.as_ref().is_ok_and(|path| is_hidden(&path.to_string_lossy(), pattern))))
 }
 
+/// Whether a pattern means a path; never where the text is no valid pattern.
+pub fn is_match(pattern: &str, path: &Path) -> bool {
+    Pattern::new(pattern).is_ok_and(|pattern| pattern.matches(&path.to_string_lossy()))
+}
+
 /// Whether a part of the path begins with a dot where the pattern has none.
 fn is_hidden(path: &str, pattern: &str) -> bool {
     let mut aligned = parts(path).zip(parts(pattern)).take_while(|(_, wanted)| *wanted != "**");

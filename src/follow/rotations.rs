@@ -64,7 +64,7 @@ type Rotations = Vec<(Option<Age>, PathBuf)>;
 pub fn grouped(paths: &[PathBuf]) -> Vec<Vec<PathBuf>> {
     let mut groups: Vec<(PathBuf, Rotations)> = Vec::new();
     for path in paths {
-        let (log, age) = log_of(path);
+        let (log, age) = rotation(path);
         let group = match groups.iter().position(|(known, _)| *known == log) {
             Some(known) => &mut groups[known].1,
             None => {
@@ -89,8 +89,13 @@ fn oldest_first(mut group: Rotations) -> Vec<PathBuf> {
     group.into_iter().map(|(_, path)| path).collect()
 }
 
-/// The log that a file is a rotation of, and which one; a file with another name is a log of its own.
-fn log_of(path: &Path) -> (PathBuf, Option<Age>) {
+/// The log that a file is a rotation of, by its name; a file with another name is a log of its own.
+pub fn log_of(path: &Path) -> PathBuf {
+    rotation(path).0
+}
+
+/// The same, and which one.
+fn rotation(path: &Path) -> (PathBuf, Option<Age>) {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let bare = PACKED.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
     let mut splits = bare.char_indices().filter(|(at, c)| *at > 0 && matches!(c, '.' | '-'));

@@ -106,7 +106,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::record::{parse, repeat};
+    use crate::record::{Record, parse_as_any, repeat};
+
+    fn parse(line: &[u8]) -> Record<'_> {
+        parse_as_any(line).1
+    }
 
     const HEADER: &str = "Nov 22 14:38:31 gw sshd[29842]: ";
 

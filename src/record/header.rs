@@ -11,7 +11,7 @@ pub(super) struct Tag<'a> {
     pid: Option<u32>,
 }
 
-/// Reads what follows a stamp: `[<auth.info> ][HOST ][auth.info ]TAG MESSAGE`, or metalog's `[TAG] MESSAGE`.
+/// Reads what follows a stamp: `[<auth.info> ][HOST ][auth.info ]TAG MESSAGE`.
 ///
 /// The tag is the first or the second word, or the third behind busybox's priority; anything else is raw text.
 pub(super) fn read<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
@@ -25,10 +25,6 @@ fn behind_priority<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
     if let Some(tag) = tag(first) {
         return signed(stamp, nobody, tag, after);
     }
-    if let Some(program) = metalog_tag(first) {
-        let tag = Tag { program, pid: None };
-        return Record { layout: Layout::Metalog, ..signed(stamp, nobody, tag, after) };
-    }
     if !is_host(first) {
         return raw(stamp, nobody, rest);
     }
@@ -37,6 +33,20 @@ fn behind_priority<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
         Some(tag) => signed(stamp, first, tag, message),
         None if priority::is_named(second) => busybox(stamp, first, message),
         None => raw(stamp, first, after),
+    }
+}
+
+/// Reads what follows a stamp in metalog's layout: `[TAG] MESSAGE`. Applications write the same into their own logs, with
+/// words of their own between the brackets.
+pub(super) fn metalog<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
+    let (first, after) = word(rest);
+    let nobody = &rest[..0];
+    match metalog_tag(first) {
+        Some(program) => {
+            let tag = Tag { program, pid: None };
+            Record { layout: Layout::Metalog, ..signed(stamp, nobody, tag, after) }
+        }
+        None => Record { layout: Layout::Foreign, ..raw(stamp, nobody, rest) },
     }
 }
 

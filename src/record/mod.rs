@@ -15,6 +15,7 @@ mod date;
 mod format;
 mod header;
 mod json;
+mod layout;
 mod lines;
 mod priority;
 mod repeat;
@@ -27,6 +28,7 @@ pub use clock::{Clock, FUTURE_SLACK, ORDER_SLACK};
 pub use cut::may_be_cut;
 pub use format::{FormatError, TimeFormat};
 pub use header::is_program_name;
+pub use layout::{Layout, Layouts};
 pub use lines::{LineBuffer, MAX_LINE};
 pub use repeat::{MAX_REPEATS, Repeat, Writer, is_turned_over, repeat};
 pub use service::{TimePlace, TimeSpec, known_regex};
@@ -49,22 +51,6 @@ pub struct Record<'a> {
     pub message: &'a [u8],
     /// What kind of header the line has.
     pub layout: Layout,
-}
-
-/// The kinds of header, told apart as far as somebody must treat their lines differently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// No known header: the message is the whole line, all other parts are absent.
-    Unknown,
-    /// A syslog header. Without a program the text is raw: its writer gave no name, and no rule set may claim it.
-    Syslog,
-    /// metalog's `Nov 22 14:38:31 [sshd] text`.
-    Metalog,
-    /// busybox syslogd's `Nov 22 14:38:31 host auth.info sshd[1]: text`.
-    Busybox,
-    /// A stamp, perhaps a facility, and no place for a program (multilog, svlogd, socklog without a tag). The file
-    /// belongs to one service, so rule sets of any program may try the message.
-    Bare,
 }
 
 impl<'a> Record<'a> {
@@ -90,24 +76,49 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Reads one line, without its newline. It never fails: a line with no known header is all message.
-///
-/// The layout is decided for each line anew, so all of them may be mixed in one file.
+/// Reads one line of a syslog daemon's log, without its newline. It never fails: a line with no known header is all
+/// message.
 pub fn parse(line: &[u8]) -> Record<'_> {
+    parse_as(line, Layouts::Syslog)
+}
+
+/// Reads one line of a log whose lines have these layouts. One that has another is nobody's: it names no program.
+pub fn parse_as(line: &[u8], layouts: Layouts) -> Record<'_> {
     let known = match line.first() {
-        Some(b'A'..=b'Z') => stamp::bsd(line).map(|(stamp, rest)| header::read(stamp, rest)),
-        Some(b'0'..=b'9') => dated(line),
-        Some(b'<') => rfc5424::read(line),
-        Some(b'@') => stamp::tai64n(line).map(|(stamp, rest)| supervised::read(stamp, rest)),
+        Some(b'<') if layouts == Layouts::Syslog => rfc5424::read(line),
+        Some(b'A'..=b'Z') => stamp::bsd(line).map(|read| behind_stamp(read, layouts)),
+        // A line that begins with a year: ISO stamps of all writers, or a BSD stamp with the year in front.
+        Some(b'0'..=b'9') => {
+            let read = stamp::iso(line).or_else(|| stamp::bsd_behind_year(line));
+            read.map(|read| behind_stamp(read, layouts))
+        }
+        Some(b'@') => stamp::tai64n(line).map(|read| behind_stamp(read, layouts)),
         _ => None,
     };
     known.unwrap_or_else(|| Record::unknown(line))
 }
 
-/// A line that begins with a year: ISO stamps of all writers, or a BSD stamp with the year in front.
-fn dated(line: &[u8]) -> Option<Record<'_>> {
-    let (stamp, rest) = stamp::iso(line).or_else(|| stamp::bsd_behind_year(line))?;
-    Some(if stamp.is_supervisors() { supervised::read(stamp, rest) } else { header::read(stamp, rest) })
+/// Reads a line of which nobody says what log it is from, as in a sample or a question: in the first of all layouts that
+/// it has, and which that is.
+pub fn parse_as_any(line: &[u8]) -> (Layouts, Record<'_>) {
+    let read = |layouts| (layouts, parse_as(line, layouts));
+    let others = [Layouts::Metalog, Layouts::Supervised].map(read);
+    let mut known = [read(Layouts::Syslog)].into_iter().chain(others);
+    known
+        .find(|(_, record)| record.program.is_some() || record.any_program())
+        .unwrap_or_else(|| read(Layouts::Syslog))
+}
+
+/// Reads what follows a stamp. A header behind a stamp of another writer than the source's is text that somebody wrote.
+fn behind_stamp<'a>((stamp, rest): (Stamp<'a>, &'a [u8]), layouts: Layouts) -> Record<'a> {
+    match (layouts, stamp.is_supervisors()) {
+        (Layouts::Syslog, false) => header::read(stamp, rest),
+        (Layouts::Metalog, false) => header::metalog(stamp, rest),
+        (Layouts::Supervised, true) => supervised::read(stamp, rest),
+        (Layouts::Syslog | Layouts::Metalog, true) | (Layouts::Supervised, false) => {
+            Record { layout: Layout::Foreign, ..header::raw(stamp, &rest[..0], rest) }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -117,10 +128,14 @@ mod tests {
 
     /// Host, program, pid and message of a line, as text.
     fn parts(line: &str) -> (&str, Option<&str>, Option<u32>, &str) {
+        parts_as(line, Layouts::Syslog)
+    }
+
+    fn parts_as(line: &str, layouts: Layouts) -> (&str, Option<&str>, Option<u32>, &str) {
         fn text(bytes: &[u8]) -> &str {
             std::str::from_utf8(bytes).expect("tests write UTF-8")
         }
-        let record = parse(line.as_bytes());
+        let record = parse_as(line.as_bytes(), layouts);
         (text(record.host), record.program.map(text), record.pid, text(record.message))
     }
 
@@ -156,13 +171,45 @@ mod tests {
             ("2026-11-22 14:38:31.180218+0000 gw sshd[7]: ", "gw"),
             ("2026-11-22 14:38:31 gw sshd[7]: ", "gw"),
             ("2020-05-29T11:28:56.058908+02:00 gw sshd[7] ", "gw"),
-            ("2015-05-27T04:31:28.10040 auth.info: May 27 04:31:28 sshd[7]: ", ""),
-            ("2015-05-27_04:31:28.10040 auth.info: sshd[7]:  ", ""),
-            ("@400000005564e6a000000000 auth.info: sshd[7]: ", ""),
         ] {
             let line = format!("{header}{WRONG}");
             assert_eq!(parts(&line), (host, Some("sshd"), Some(7), WRONG), "{line}");
+            for other in [Layouts::Metalog, Layouts::Supervised] {
+                assert_eq!(parts_as(&line, other).1, None, "{line} as {other:?}");
+            }
         }
+        for header in [
+            "2015-05-27T04:31:28.10040 auth.info: May 27 04:31:28 sshd[7]: ",
+            "2015-05-27_04:31:28.10040 auth.info: sshd[7]:  ",
+            "@400000005564e6a000000000 auth.info: sshd[7]: ",
+        ] {
+            let line = format!("{header}{WRONG}");
+            let want = ("", Some("sshd"), Some(7), WRONG);
+            assert_eq!(parts_as(&line, Layouts::Supervised), want, "{line}");
+        }
+    }
+
+    /// An application may write any of these into its own log, with words that its peers chose.
+    #[test]
+    fn layouts_that_look_like_an_applications_are_read_only_where_the_source_has_them() {
+        for (line, layouts) in [
+            ("Nov 22 14:38:31 [sshd] Failed", Layouts::Metalog),
+            ("2026-11-22 14:38:31 [sshd] Failed", Layouts::Metalog),
+            ("2015-05-27_04:31:28.10040 auth.info: sshd[7]: Failed", Layouts::Supervised),
+            ("@400000005564e6a000000000 auth.info: sshd[7]: Failed", Layouts::Supervised),
+        ] {
+            assert_eq!(parts_as(line, layouts).1, Some("sshd"), "{line}");
+            for other in [Layouts::Syslog, Layouts::Metalog, Layouts::Supervised] {
+                let record = parse_as(line.as_bytes(), other);
+                assert!(other == layouts || record.program != Some(b"sshd"), "{line} as {other:?}");
+                assert!(!record.stamp.text().is_empty(), "its time is known all the same: {line}");
+            }
+        }
+        // A header behind the stamp of a supervisor is what the supervised service wrote.
+        let line = "2018-06-26 13:22:02.108781500 gw sshd[7]: Failed";
+        assert_eq!((parts(line).1, parse(line.as_bytes()).any_program()), (None, false));
+        assert_eq!(parts_as("Nov 22 14:38:31 [httpd] gw sshd[2]: Failed", Layouts::Metalog).1, Some("httpd"));
+        assert_eq!(parts_as("Nov 22 14:38:31 Failed [sshd] x", Layouts::Metalog).1, None);
     }
 
     #[test]
@@ -174,8 +221,9 @@ mod tests {
             "2015-05-27_04:31:27.46667 ",
         ] {
             let line = format!("{header}{WRONG}");
-            assert_eq!(parts(&line), ("", None, None, WRONG), "{line}");
-            assert!(parse(line.as_bytes()).any_program(), "{line}");
+            assert_eq!(parts_as(&line, Layouts::Supervised), ("", None, None, WRONG), "{line}");
+            assert!(parse_as(line.as_bytes(), Layouts::Supervised).any_program(), "{line}");
+            assert!(!parse(line.as_bytes()).any_program(), "nobody said that it is a supervisor's: {line}");
         }
         let raw = parse(b"Nov 22 14:38:31 gw Invalid user a from 192.0.2.7");
         assert_eq!((raw.program, raw.message), (None, WRONG.as_bytes()));
@@ -211,11 +259,11 @@ mod tests {
             ("Nov 22 14:38:31 httpd[1] sshd[2]: Failed", Some("httpd")),
             ("Nov 22 14:38:31 gw httpd[1]: auth.info sshd[2]: Failed", Some("httpd")),
             ("Nov 22 14:38:31 gw httpd[1]: Nov 22 14:38:31 sshd[2]: Failed", Some("httpd")),
-            ("Nov 22 14:38:31 [httpd] gw sshd[2]: Failed", Some("httpd")),
+            ("Nov 22 14:38:31 [httpd] gw sshd[2]: Failed", None),
             ("Nov 22 14:38:31 vps auth.info httpd[1]: sshd[2]: Failed", Some("httpd")),
             ("<38>1 2026-11-22T14:38:31Z gw httpd 1 - - sshd[2]: Failed", Some("httpd")),
             ("2026-11-22T14:38:31Z gw httpd[1]: sshd[2]: Failed", Some("httpd")),
-            ("2015-05-27T04:31:28.10040 auth.info: httpd[1]: auth.info: sshd[2]: Failed", Some("httpd")),
+            ("2015-05-27T04:31:28.10040 auth.info: httpd[1]: auth.info: sshd[2]: Failed", None),
             ("Nov 22 14:38:31 (httpd)[1]: sshd[2]: Failed", Some("(httpd)")),
             ("Nov 22 14:38:31 gw httpd(x)[1]: sshd[2]: Failed", Some("httpd(x)")),
             ("Nov 22 14:38:31 gw sshd(x)[1]: Failed", Some("sshd(x)")),
@@ -241,18 +289,24 @@ mod tests {
             ("Nov 22 14:38:31 gw sshd[]: x", None),
             ("Nov 22 14:38:31 gw sshd[99999999999]: x", None),
             ("<38>1 2026-11-22T14:38:31Z gw - - - - sshd[2]: Failed", None),
-            // A nested header is socklog's alone, without a host, and only in a supervisor's layout.
-            ("2015-05-27T04:31:28.10040 auth.info: May 27 04:31:28 gw sshd[1]: x", None),
-            ("2015-05-27T04:31:28.10040 foo: sshd[1]: x", None),
-            ("2015-05-27T04:31:28.10040 gw sshd[1]: x", None),
-            ("2018-06-26 13:22:02.108781500 httpd: sshd[1]: x", None),
-            ("2018-06-26 13:22:02.108781500 UTC gw sshd[1]: x", None),
-            ("2018-06-26 13:22:02.108781500 +0100 gw sshd[1]: x", None),
-            ("@400000005564e6a000000000 sshd[1]: x", None),
             ("2015-05-27T04:31:28Z auth.info: sshd[1]: x", Some("auth.info")),
         ] {
             assert_eq!(parts(line).1, program, "{line}");
         }
+        // A nested header is socklog's alone, without a host, and only in a supervisor's layout.
+        for line in [
+            "2015-05-27T04:31:28.10040 auth.info: May 27 04:31:28 gw sshd[1]: x",
+            "2015-05-27T04:31:28.10040 foo: sshd[1]: x",
+            "2015-05-27T04:31:28.10040 gw sshd[1]: x",
+            "2018-06-26 13:22:02.108781500 httpd: sshd[1]: x",
+            "2018-06-26 13:22:02.108781500 UTC gw sshd[1]: x",
+            "2018-06-26 13:22:02.108781500 +0100 gw sshd[1]: x",
+            "@400000005564e6a000000000 sshd[1]: x",
+        ] {
+            assert_eq!((parts(line).1, parts_as(line, Layouts::Supervised).1), (None, None), "{line}");
+        }
+        let nested = "2015-05-27T04:31:28.10040 auth.info: httpd[1]: auth.info: sshd[2]: Failed";
+        assert_eq!(parts_as(nested, Layouts::Supervised).1, Some("httpd"));
     }
 
     #[test]

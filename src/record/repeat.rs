@@ -194,7 +194,7 @@ fn capped(digits: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::parse;
+    use crate::record::{Layouts, parse, parse_as};
 
     fn read(line: &str) -> Option<Repeat<'_>> {
         repeat(&parse(line.as_bytes()))
@@ -267,8 +267,11 @@ mod tests {
             "                - Last output repeated twice -",
             "Nov 22 14:38:31 [sshd] Last output repeated 7 times",
         );
+        let as_metalog = |line: &'static str| parse_as(line.as_bytes(), Layouts::Metalog);
+        let count = |line| repeat(&as_metalog(line)).map(|repeat| repeat.count());
         assert_eq!(count(bare), Some(1), "it was there once already");
         assert_eq!(count(signed), Some(7));
+        assert_eq!(repeat(&parse(signed.as_bytes())), None, "nobody said that it is metalog's");
         for (line, previous, want) in [
             (bare, "Nov 22 14:38:31 [sshd] x", true),
             (bare, "Nov 22 14:38:31 gw sshd[7]: x", false),
@@ -276,7 +279,8 @@ mod tests {
             (signed, "Nov 22 14:38:31 [sshd] x", true),
             (signed, "Nov 22 14:38:31 [su] x", false),
         ] {
-            assert_eq!(is_of(line, previous), want, "{line} after {previous}");
+            let repeat = repeat(&as_metalog(line)).expect("a repeat");
+            assert_eq!(repeat.is_of(&as_metalog(previous)), want, "{line} after {previous}");
         }
     }
 

@@ -36,7 +36,11 @@ fn bare<'a>(stamp: Stamp<'a>, message: &'a [u8]) -> Record<'a> {
 
 #[cfg(test)]
 mod tests {
-    use crate::record::{Layout, parse};
+    use crate::record::{Layout, Layouts, Record, parse_as};
+
+    fn parse(line: &[u8]) -> Record<'_> {
+        parse_as(line, Layouts::Supervised)
+    }
 
     #[test]
     fn socklog_with_a_stamp_but_no_tag_is_raw_text() {

@@ -71,7 +71,7 @@ fn rules_without_samples(set: &RuleSet) -> impl Iterator<Item = Fault> + '_ {
 
 fn run(set: &RuleSet, compiled: &Compiled, index: usize, sample: &Sample) -> Option<Fault> {
     let line = sample.line.as_bytes();
-    let record = record::parse(line);
+    let (_, record) = record::parse_as_any(line);
     let seen = takes(set, record.program) || record.any_program();
     let found =
         seen.then(|| matcher::find_in(set, compiled, &mut Scratch::default(), line, &record)).flatten();

@@ -1,28 +1,20 @@
 //! All rule sets in force, asked about one record.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
-use foldhash::fast::RandomState;
 use regex_automata::meta;
 
+use super::binding::Binding;
 use super::compile::{Compiled, Found, user, user_finder};
 use super::locate::Scratch;
 use super::model::{Evidence, Format, Rule, RuleSet};
-use super::sieve::Names;
 use crate::record::{self, Record};
 
-/// Rule sets in force, compiled, and looked up by program before any pattern runs.
+/// Rule sets in force, compiled.
 #[derive(Debug, Default)]
 pub struct Matcher {
     sets: Vec<(RuleSet, Compiled)>,
-    by_program: HashMap<Box<[u8]>, Vec<usize>, RandomState>,
-    /// Sets that take every line of a source as a message.
-    raw: Vec<usize>,
-    /// Sets asked where the layout has no room for a program's name.
-    headed: Vec<usize>,
-    names: Option<Names>,
     /// By set and rule, what finds the user; compiled when it is first asked for.
     users: Vec<Vec<OnceLock<Option<meta::Regex>>>>,
 }
@@ -48,11 +40,12 @@ impl Match<'_> {
         self.set.name_of(self.rule)
     }
 
-    /// What the line is worth: what its rule set says, and less under a supervisor's stamp, where a peer may have written
-    /// the whole line ([`record::Stamp::is_supervisors`]). Sets for raw lines know what they look at.
+    /// What the line is worth: what its rule set says, and less where a peer may have written the whole line: under a
+    /// supervisor's stamp ([`record::Stamp::is_supervisors`]), and in a log of whose writer nobody claims that it never
+    /// writes a newline of a peer's ([`RuleSet::worth`]).
     pub fn evidence(&self, record: &Record<'_>) -> Evidence {
         let may_be_forged = self.set.format == Format::Syslog && record.stamp.is_supervisors();
-        if may_be_forged { Evidence::Spoofable } else { self.set.evidence }
+        if may_be_forged { Evidence::Spoofable } else { self.set.worth() }
     }
 }
 
@@ -60,28 +53,7 @@ impl Matcher {
     /// Takes compiled sets into force; the order decides which is reported first.
     pub fn new(sets: Vec<(RuleSet, Compiled)>) -> Self {
         let users = sets.iter().map(|(set, _)| set.rules.iter().map(|_| OnceLock::new()).collect()).collect();
-        let mut matcher = Self { sets, users, ..Self::default() };
-        for (index, (set, _)) in matcher.sets.iter().enumerate() {
-            match set.format {
-                Format::Raw => matcher.raw.push(index),
-                Format::Syslog => matcher.headed.push(index),
-            }
-            for program in &set.programs {
-                matcher.by_program.entry(program.as_bytes().into()).or_default().push(index);
-            }
-        }
-        matcher.names = matcher.find_names();
-        matcher
-    }
-
-    fn find_names(&self) -> Option<Names> {
-        let programs = self.by_program.keys().map(|name| &**name);
-        self.raw.is_empty().then(|| Names::new(programs)).flatten()
-    }
-
-    /// What lines of interest hold; `None` where a set looks at lines of any kind.
-    pub fn names(&self) -> Option<Names> {
-        self.names.clone()
+        Self { sets, users }
     }
 
     /// The rule sets in force.
@@ -89,16 +61,18 @@ impl Matcher {
         self.sets.iter().map(|(set, _)| set)
     }
 
-    /// Calls `found` with the first matching rule of each set that takes such lines.
+    /// Calls `found` with the first matching rule of each set that takes such lines of the source.
     pub fn each_match<'m>(
         &'m self,
+        binding: &Binding,
         scratch: &mut Scratch,
         line: &[u8],
         record: &Record<'_>,
         mut found: impl FnMut(Match<'m>),
     ) {
-        for &index in self.candidates(record).iter().chain(&self.raw) {
-            let (set, compiled) = &self.sets[index];
+        for index in binding.candidates(record) {
+            // A binding made for other sets in force asks about none that is gone.
+            let Some((set, compiled)) = self.sets.get(index) else { continue };
             if let Some(Found { rule, address }) = find_in(set, compiled, scratch, line, record) {
                 found(Match { set_index: index, set, rule_index: rule, rule: &set.rules[rule], address });
             }
@@ -110,14 +84,6 @@ impl Matcher {
         let finder = &self.users[matched.set_index][matched.rule_index];
         let finder = finder.get_or_init(|| user_finder(matched.set, matched.rule));
         user(finder.as_ref()?, message(matched.set, line, record))
-    }
-
-    fn candidates(&self, record: &Record<'_>) -> &[usize] {
-        match record.program {
-            Some(program) => self.by_program.get(program).map_or(&[], Vec::as_slice),
-            None if record.any_program() => &self.headed,
-            None => &[],
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod attack;
 mod automaton;
+mod binding;
 mod check;
 mod compile;
 mod ending;
@@ -17,6 +18,7 @@ mod table;
 mod threshold;
 mod witness;
 
+pub use binding::Binding;
 pub use check::check;
 pub use compile::{Compiled, Found};
 pub use locate::Scratch;

@@ -15,7 +15,7 @@ pub(super) const DEFAULT_MESSAGE_LIMIT: usize = 500;
 pub(super) const TIME: &str = "TIME";
 
 /// One YAML file: rules for one or a few programs, a threshold, a ban policy, samples.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RuleSet {
     /// `sshd`: lower-case letters, digits and dashes, unique among the sets in force.
     pub name: String,
@@ -25,10 +25,16 @@ pub struct RuleSet {
     pub programs: Vec<String>,
     /// How a line's message is found.
     pub format: Format,
-    /// Whether the source address may be forged.
+    /// Whether the source address may be forged, as the author says; see [`RuleSet::worth`].
     pub evidence: Evidence,
+    /// The claim `newlines: encoded`: the program never writes a newline that a peer sent as such, so that each line of
+    /// its log is its own. Only [`Format::Raw`] needs it; syslog(3) encodes them.
+    pub newlines_encoded: bool,
+    /// Where the program's log is usually: absolute paths or patterns of file names, of which the first that exists is
+    /// followed for the set. Empty where the operator has to name a source.
+    pub logs: Vec<String>,
     /// The program cuts its messages at this many bytes: in one that long, an address that stands after text of
-    /// the peer's choosing may be forged and is not taken. Absent: 500, or none with [`Format::Raw`].
+    /// the peer's choosing may be forged and is not taken. Absent: 500, or none with [`Format::Raw`] (`none` in its file).
     pub message_limit: Option<usize>,
     /// When offences become a ban; the configuration's default where absent.
     pub threshold: Option<Thresholds>,
@@ -92,6 +98,25 @@ pub enum Format {
     Syslog,
     /// The whole line is the message.
     Raw,
+}
+
+impl Format {
+    /// Whether sets of this format look only at sources that name them: a line without a syslog header says of no
+    /// program that it is its own.
+    pub const fn needs_source(self) -> bool {
+        match self {
+            Self::Syslog => false,
+            Self::Raw => true,
+        }
+    }
+
+    /// The word used in rule files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Syslog => "syslog",
+            Self::Raw => "raw",
+        }
+    }
 }
 
 /// What the source address of a matching line is worth.
@@ -167,6 +192,13 @@ impl RuleSet {
     pub(super) fn alphabets(&self) -> Vec<(String, String)> {
         let time = self.time.as_ref().map(|spec| (TIME.to_owned(), spec.regex()));
         self.fields.iter().cloned().chain(time).collect()
+    }
+
+    /// What its lines are worth at the most. In a log that a program writes by itself, a newline that a peer sent begins
+    /// a line of the peer's own, whatever the set says of the program's connections; unless it claims otherwise.
+    pub fn worth(&self) -> Evidence {
+        let may_be_forged = self.format == Format::Raw && !self.newlines_encoded;
+        if may_be_forged { Evidence::Spoofable } else { self.evidence }
     }
 
     /// The length at which messages for the set are taken for cut. Raw lines hold what peers may make long, such as

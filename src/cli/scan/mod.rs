@@ -18,7 +18,7 @@ use super::args::Scan;
 use super::asked;
 use super::exit::{Exit, Failure, complain};
 use super::input::{Input, Log, Part, logs};
-use crate::engine::{Guard, When};
+use crate::engine::{Guard, Terms, When};
 use crate::rules::Names;
 use crate::time::Time;
 
@@ -32,7 +32,8 @@ const DISORDER: Duration = Duration::from_secs(3600);
 pub(super) fn run(arguments: &Scan, out: &mut dyn Write) -> Result<Exit, Failure> {
     let logs = logs(&arguments.files)?;
     let mut setup = asked::setup(&arguments.config, &arguments.trial)?;
-    let mut guard = setup.guard(logs.len());
+    let terms: Vec<Terms> = logs.iter().map(|log| setup.terms_of_file(log.newest())).collect();
+    let mut guard = setup.guard(&terms);
     guard.engine.keep_no_journal();
     let scan = Replay::new(guard, &logs);
     let (tally, guard, failures) = scan.run();
@@ -133,7 +134,7 @@ impl<'l> Replay<'l> {
     /// What lines of interest hold. Where a log begins, its first stamp is of interest, and where several are merged, all.
     fn names(&self, source: usize) -> Option<Names> {
         let is_merged = self.streams.len() > 1;
-        (!is_merged && self.streams[source].begun).then(|| self.guard.matcher.names()).flatten()
+        (!is_merged && self.streams[source].begun).then(|| self.guard.names(source)).flatten()
     }
 
     /// The file being read, or the next one that can be opened.

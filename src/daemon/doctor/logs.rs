@@ -79,15 +79,9 @@ mod tests {
 
     use super::super::finding::Grade;
     use super::*;
-    use crate::config::Follow;
 
     fn grades(path: &Path, now: SystemTime) -> Vec<Grade> {
-        let source = Source {
-            name: "auth".to_owned(),
-            path: path.display().to_string(),
-            follow: Follow::Auto,
-            archive: None,
-        };
+        let source = Source::at("auth", path.display().to_string());
         findings(&source, now).into_iter().map(|finding| finding.grade).collect()
     }
 

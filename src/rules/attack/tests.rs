@@ -3,9 +3,7 @@
 use super::super::check::check;
 use super::super::compile::Compiled;
 use super::super::locate::Scratch;
-use super::super::model::{
-    AddressFrom, Counts, Effect, Evidence, Fault, Format, Rule, RuleSet, Severity, Weight,
-};
+use super::super::model::{AddressFrom, Counts, Effect, Fault, Format, Rule, RuleSet, Severity, Weight};
 
 fn set(program: &str, pattern: &str) -> RuleSet {
     let rule = Rule {
@@ -25,16 +23,8 @@ fn set(program: &str, pattern: &str) -> RuleSet {
         name: "test".into(),
         about: "A test.".into(),
         programs: vec![program.into()],
-        format: Format::Syslog,
-        evidence: Evidence::Handshake,
-        message_limit: None,
-        time: None,
-        threshold: None,
-        ban: None,
-        fields: Vec::new(),
-        advice: Vec::new(),
         rules: vec![rule],
-        samples: Vec::new(),
+        ..RuleSet::default()
     }
 }
 

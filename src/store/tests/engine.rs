@@ -1,7 +1,7 @@
 //! The engine's memory through a restart.
 
 use super::*;
-use crate::engine::{Engine, Line, Policy, RulePolicy, SessionKey, Settings, Sighting, Verdict};
+use crate::engine::{Engine, Line, Policy, RulePolicy, SessionKey, Settings, Sighting, Speaker, Verdict};
 use crate::rules::{self, BanLength, Counts, Effect, Escalate, Evidence, Threshold, Thresholds, Weight};
 
 fn engine() -> Engine {
@@ -31,7 +31,7 @@ fn failure(engine: &mut Engine, minute: u32) -> Verdict {
         set: 0,
         rule: 0,
         address: Some("192.0.2.7".parse().unwrap()),
-        session: Some(SessionKey::new(b"gw", b"sshd", 7)),
+        session: Some(SessionKey::new(Speaker { writer: "", host: b"gw", program: b"sshd" }, 7)),
         line: Line { program: Some(b"sshd"), pid: Some(7), message: b"" },
         evidence: Evidence::Handshake,
         count: 1,

@@ -1,0 +1,176 @@
+//! Which logs feed which rule sets: sources made of the `logs` of sets, and sets that no source would ever feed.
+
+use std::path::Path;
+
+use glob::{MatchOptions, Pattern};
+
+use super::document::Step;
+use super::resolve::ResolvedSet;
+use super::sense::{SettingFault, keys};
+use super::settings::{Config, Source};
+use crate::rules::{RuleSet, Severity};
+
+/// Makes a source for each set in force that has `logs` and that no source names: of the first log that `is_there`, or of
+/// the very first, which may appear later. Sets that share a log share the source.
+///
+/// A log that is followed already is not followed twice: whoever wrote that source says which sets are asked about it.
+pub(super) fn sources_of_sets(
+    config: &Config,
+    sets: &[ResolvedSet],
+    is_there: impl Fn(&str) -> bool,
+) -> Vec<Source> {
+    let mut made: Vec<Source> = Vec::new();
+    for set in sets.iter().map(|set| &set.set).filter(|set| !is_named(config, set)) {
+        let Some(path) = set.logs.iter().find(|log| is_there(log)).or_else(|| set.logs.first()) else {
+            continue;
+        };
+        if following(config, path).is_some() {
+            continue;
+        }
+        match made.iter_mut().find(|source| source.path == *path) {
+            Some(source) => source.rule_sets.get_or_insert_default().push(set.name.clone()),
+            None => made.push(Source {
+                rule_sets: Some(vec![set.name.clone()]),
+                ..Source::at(free_name(config, &made, &set.name), path)
+            }),
+        }
+    }
+    made
+}
+
+/// What is wrong with the way in which sets are fed, once the sources that are made of them are among the sources.
+///
+/// A set that no source would ever feed is an error where the operator wanted the set, by naming it or as `is_own` says of
+/// its origin; others are in force by default, and are only told of.
+pub(super) fn faults(
+    config: &Config,
+    sets: &[ResolvedSet],
+    is_own: impl Fn(usize) -> bool,
+    is_there: impl Fn(&str) -> bool,
+) -> Vec<SettingFault> {
+    let mut faults = Vec::new();
+    for ResolvedSet { set, origin, .. } in sets {
+        let is_wanted = config.rule_sets.is_some() || is_own(*origin);
+        if !is_fed(config, set) {
+            let severity = if is_wanted { Severity::Error } else { Severity::Warning };
+            let (way, text) = not_asked(config, set).unwrap_or_else(|| unfed(config, set));
+            faults.push(SettingFault { severity, way, text });
+        } else if is_named(config, set) {
+            faults.extend(absent(config, set, &is_there));
+        } else {
+            faults.extend(not_asked(config, set).map(|(way, text)| SettingFault::warning(way, text)));
+        }
+    }
+    faults
+}
+
+/// Whether a source names the set.
+fn is_named(config: &Config, set: &RuleSet) -> bool {
+    config.sources.iter().any(|source| names(source, set))
+}
+
+fn names(source: &Source, set: &RuleSet) -> bool {
+    source.rule_sets.as_ref().is_some_and(|names| names.contains(&set.name))
+}
+
+/// Whether a source would ever hand the set a line.
+fn is_fed(config: &Config, set: &RuleSet) -> bool {
+    is_named(config, set)
+        || (!set.format.needs_source() && config.sources.iter().any(|source| source.rule_sets.is_none()))
+}
+
+/// The configured source that follows a log, or some of the files that a pattern means.
+fn following<'c>(config: &'c Config, path: &str) -> Option<&'c Source> {
+    config.sources.iter().find(|source| overlap(&source.path, path))
+}
+
+fn overlap(one: &str, other: &str) -> bool {
+    one == other || is_match(one, other) || is_match(other, one)
+}
+
+/// Whether a pattern for file names means this path.
+fn is_match(pattern: &str, path: &str) -> bool {
+    let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
+    Pattern::new(pattern).is_ok_and(|pattern| pattern.matches_path_with(Path::new(path), options))
+}
+
+/// Where one source has the set's name, another log may still be meant.
+fn free_name(config: &Config, made: &[Source], set: &str) -> String {
+    let is_free = |name: &String| config.sources.iter().chain(made).all(|source| source.name != *name);
+    let numbered = (1..).map(|number| format!("{set}-logs-{number}"));
+    let mut names = [set.to_owned(), format!("{set}-logs")].into_iter().chain(numbered);
+    names.find(is_free).unwrap_or_default()
+}
+
+/// Where the configuration puts a set into force, or its sources where it only lets it be.
+fn way_to(config: &Config, set: &RuleSet) -> Vec<Step> {
+    let nth = config.rule_sets.as_ref().and_then(|names| names.iter().position(|name| *name == set.name));
+    match nth {
+        Some(nth) => vec![Step::Key("rule_sets".into()), Step::Index(nth)],
+        None => keys(&["sources"]),
+    }
+}
+
+/// What to write where the log of a set is followed by a source that asks others about it.
+fn not_asked(config: &Config, set: &RuleSet) -> Option<(Vec<Step>, String)> {
+    let (log, source) = set.logs.iter().find_map(|log| Some((log, following(config, log)?)))?;
+    let name = &source.name;
+    let text = match &source.rule_sets {
+        Some(asked) => format!(
+            "`{0}` has its lines in {log}, but this source asks only {1} about them: write `rule_sets: [{1}, {0}]`",
+            set.name,
+            asked.join(", ")
+        ),
+        None if set.format.needs_source() => format!(
+            "`{0}` has its lines in {log}, but looks only at sources that name it: write `{name}: {{path: {1}, rule_sets: \
+             [{0}]}}`",
+            set.name, source.path
+        ),
+        None => return None,
+    };
+    Some((keys(&["sources", name]), text))
+}
+
+fn unfed(config: &Config, set: &RuleSet) -> (Vec<Step>, String) {
+    let name = &set.name;
+    let text = if set.format.needs_source() {
+        format!(
+            "the rule set `{name}` would be asked about no log: with `format: {}` it looks only at sources that name it; \
+             write `{name}: {{path: /path/of/its.log, rule_sets: [{name}]}}` under `sources`{}, or name its `logs` in the \
+             rule file",
+            set.format.as_str(),
+            beside_the_usual(config)
+        )
+    } else {
+        format!(
+            "the rule set `{name}` would be asked about no log: every source names its rule sets, and none names this one; \
+             add it to those of the log that syslog writes, or leave `rule_sets` out there"
+        )
+    };
+    (way_to(config, set), text)
+}
+
+/// Whoever writes `sources` has those alone.
+fn beside_the_usual(config: &Config) -> String {
+    if config.sources != Config::default().sources {
+        return String::new();
+    }
+    let usual = config.sources.iter().map(|source| format!("`{}: {}`", source.name, source.path));
+    format!(" (beside {}, which are followed now)", usual.collect::<Vec<_>>().join(" and "))
+}
+
+/// A source that was made of logs of which none is there.
+fn absent(config: &Config, set: &RuleSet, is_there: impl Fn(&str) -> bool) -> Option<SettingFault> {
+    let first = set.logs.first()?;
+    let is_followed = config.sources.iter().any(|source| names(source, set) && source.path == *first);
+    if !is_followed || set.logs.iter().any(|log| is_there(log)) {
+        return None;
+    }
+    let text = format!(
+        "no log of the rule set `{0}` is there ({1}): {first} is followed as soon as it is; where the program writes \
+         elsewhere, write `{0}: {{path: /path/of/its.log, rule_sets: [{0}]}}` under `sources`",
+        set.name,
+        set.logs.join(", ")
+    );
+    Some(SettingFault::warning(way_to(config, set), text))
+}

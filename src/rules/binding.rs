@@ -1,0 +1,137 @@
+//! Which rule sets are asked about the lines of a source: a set belongs to logs, and any other log is text to it.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use super::model::{Format, RuleSet};
+use super::sieve::Names;
+use crate::record::{Layouts, Record};
+
+/// The rule sets that are asked about the lines of a source, looked up by program before any pattern runs. They are known
+/// by their places among all sets in force.
+#[derive(Debug, Default)]
+pub struct Binding {
+    layouts: Layouts,
+    by_program: HashMap<Box<[u8]>, Vec<usize>, RandomState>,
+    /// Sets that take every line as a message.
+    raw: Vec<usize>,
+    /// Sets asked where the layout has no room for a program's name.
+    headed: Vec<usize>,
+    names: Option<Names>,
+}
+
+impl Binding {
+    /// Binds a source whose lines have these layouts to those of the `sets` in force that it names, or if it names none to
+    /// those that look at any log of syslog's.
+    pub fn new<'s>(
+        sets: impl IntoIterator<Item = &'s RuleSet>,
+        named: Option<&[String]>,
+        layouts: Layouts,
+    ) -> Self {
+        let is_asked = |set: &RuleSet| match named {
+            Some(names) => names.contains(&set.name),
+            None => !set.format.needs_source(),
+        };
+        let asked = sets.into_iter().enumerate().filter(|(_, set)| is_asked(set));
+        Self::of(asked, layouts)
+    }
+
+    /// Binds a log to all sets in force, whatever their format.
+    pub fn to_all<'s>(sets: impl IntoIterator<Item = &'s RuleSet>, layouts: Layouts) -> Self {
+        Self::of(sets.into_iter().enumerate(), layouts)
+    }
+
+    fn of<'s>(asked: impl Iterator<Item = (usize, &'s RuleSet)>, layouts: Layouts) -> Self {
+        let mut binding = Self { layouts, ..Self::default() };
+        for (index, set) in asked {
+            match set.format {
+                Format::Raw => binding.raw.push(index),
+                Format::Syslog => binding.headed.push(index),
+            }
+            for program in &set.programs {
+                binding.by_program.entry(program.as_bytes().into()).or_default().push(index);
+            }
+        }
+        binding.names = binding.find_names();
+        binding
+    }
+
+    fn find_names(&self) -> Option<Names> {
+        let programs = self.by_program.keys().map(|name| &**name);
+        self.raw.is_empty().then(|| Names::new(programs)).flatten()
+    }
+
+    /// What lines of interest hold; `None` where a set looks at lines of any kind.
+    pub fn names(&self) -> Option<Names> {
+        self.names.clone()
+    }
+
+    /// By which layouts the lines are read.
+    pub fn layouts(&self) -> Layouts {
+        self.layouts
+    }
+
+    /// Whether any set is asked, about some lines at least.
+    pub fn asks_any(&self) -> bool {
+        !(self.raw.is_empty() && self.headed.is_empty())
+    }
+
+    /// The sets that look at lines like this one.
+    pub(super) fn candidates(&self, record: &Record<'_>) -> impl Iterator<Item = usize> {
+        let by_program = match record.program {
+            Some(program) => self.by_program.get(program).map_or(&[][..], Vec::as_slice),
+            None if record.any_program() => &self.headed,
+            None => &[],
+        };
+        by_program.iter().chain(&self.raw).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::parse;
+
+    fn set(name: &str, format: Format, program: &str) -> RuleSet {
+        let programs = if program.is_empty() { Vec::new() } else { vec![program.to_owned()] };
+        RuleSet { name: name.to_owned(), format, programs, ..RuleSet::default() }
+    }
+
+    fn sets() -> Vec<RuleSet> {
+        vec![
+            set("sshd", Format::Syslog, "sshd"),
+            set("nginx", Format::Raw, ""),
+            set("ftpd", Format::Syslog, "ftpd"),
+        ]
+    }
+
+    fn asked(binding: &Binding, line: &str) -> Vec<usize> {
+        binding.candidates(&parse(line.as_bytes())).collect()
+    }
+
+    const SSHD: &str = "Nov 22 14:38:31 gw sshd[7]: x";
+
+    #[test]
+    fn a_source_that_names_no_set_is_asked_by_sets_for_syslog_only() {
+        let binding = Binding::new(&sets(), None, Layouts::Syslog);
+        assert_eq!(asked(&binding, SSHD), [0]);
+        assert_eq!(asked(&binding, "Nov 22 14:38:31 gw ftpd: x"), [2]);
+        assert!(asked(&binding, "x").is_empty());
+        assert!(binding.names().is_some(), "foreign lines are passed over");
+    }
+
+    #[test]
+    fn a_source_is_asked_by_exactly_the_sets_that_it_names() {
+        let named = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            Binding::new(&sets(), Some(&names), Layouts::Syslog)
+        };
+        assert_eq!(asked(&named(&["nginx"]), SSHD), [1], "a web log may hold a line like sshd's");
+        assert!(asked(&named(&["ftpd"]), SSHD).is_empty());
+        assert_eq!(asked(&named(&["sshd", "nginx"]), SSHD), [0, 1]);
+        assert!(named(&["nginx"]).names().is_none(), "every line is looked at");
+        assert!(!named(&[]).asks_any());
+        assert_eq!(asked(&Binding::to_all(&sets(), Layouts::Syslog), "x"), [1]);
+    }
+}

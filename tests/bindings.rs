@@ -1,0 +1,218 @@
+//! Rule sets belong to logs: which sets are asked about which source, and what is said where none would be.
+
+use crate::util::{Dir, failures};
+
+/// A rule set for an application's own log.
+const WEB: &str = "version: 1
+name: exampleweb
+about: An application with a log of its own.
+format: raw
+message_limit: none
+threshold: {offences: 5, within: 10m}
+ban: {for: 1h}
+fields: {STAMP: '[0-9: -]{19}'}
+rules:
+  - id: login
+    pattern: '^<STAMP> login failed from <ADDR>$'
+    means: A password was wrong.
+samples:
+  - {line: '2026-11-22 14:38:31 login failed from 192.0.2.7', rule: login, addr: 192.0.2.7}
+";
+
+/// A folder with the rule set in force and a configuration that begins with this.
+fn site(config: &str, rules: &[(&str, &str)]) -> Dir {
+    let dir = Dir::new();
+    for (name, text) in rules {
+        dir.write(&format!("rules/{name}"), text);
+    }
+    let home = dir.path().display();
+    let config = config.replace("HERE", &home.to_string());
+    dir.write(
+        "c.yaml",
+        format!("rules_dir: {home}/rules\ncontrol: {{socket: {home}/s}}\nstate: {home}/db\n{config}"),
+    );
+    dir
+}
+
+fn web(config: &str) -> Dir {
+    site(config, &[("web.yaml", WEB)])
+}
+
+fn logins(address: &str) -> String {
+    (0..6).map(|n| format!("2026-11-22 14:38:3{n} login failed from {address}\n")).collect()
+}
+
+/// What a scan of a file would ban.
+fn banned(dir: &Dir, file: &str) -> Vec<String> {
+    let report = dir.portcullis(["scan", "--json", "-c", "c.yaml", file]).json();
+    let offenders = report["offenders"].as_array().unwrap();
+    let banned = offenders.iter().filter(|offender| !offender["bans"].as_array().unwrap().is_empty());
+    banned
+        .map(|offender| format!("{} by {}", offender["offender"], offender["rule_set"]).replace('"', ""))
+        .collect()
+}
+
+/// What `check` says, without the folder's name.
+fn told(dir: &Dir, code: i32) -> String {
+    let ran = dir.portcullis(["check", "-c", "c.yaml"]).run();
+    assert_eq!(ran.code, code, "{ran:?}");
+    ran.out.replace(&format!("{}/", dir.path().display()), "")
+}
+
+const BOUND: &str = "sources: {auth: HERE/auth.log, web: {path: HERE/web.log, rule_sets: [exampleweb]}}\n";
+
+#[test]
+fn a_set_for_raw_lines_looks_only_at_the_source_that_names_it() {
+    let dir = web(BOUND);
+    for name in ["web.log", "web.log.0", "auth.log"] {
+        dir.write(name, logins("192.0.2.7"));
+    }
+    assert_eq!(banned(&dir, "web.log"), ["192.0.2.7 by exampleweb"]);
+    assert_eq!(banned(&dir, "web.log.0"), ["192.0.2.7 by exampleweb"], "rotated files are the same log");
+    assert!(banned(&dir, "auth.log").is_empty());
+    let rules = |file| dir.portcullis(["match", "--json", "-c", "c.yaml", file]).run().json_lines().len();
+    assert_eq!((rules("web.log"), rules("auth.log")), (6, 0));
+}
+
+/// `Nov 22 … sshd[1]: Failed …` in a web log is a text like any other: a visitor may have sent it.
+#[test]
+fn a_log_that_names_its_sets_is_not_asked_by_the_sets_for_syslog() {
+    let dir = web(BOUND);
+    let lines = failures("203.0.113.66", 0..9) + &failures("2001:db8::66", 0..9);
+    for name in ["web.log", "auth.log"] {
+        dir.write(name, &lines);
+    }
+    assert!(banned(&dir, "web.log").is_empty());
+    assert_eq!(banned(&dir, "auth.log"), ["203.0.113.66 by sshd", "2001:db8::/64 by sshd"]);
+}
+
+#[test]
+fn a_set_for_syslog_may_be_named_and_then_no_other_is_asked() {
+    let dir = web("sources: {auth: {path: HERE/auth.log, rule_sets: [freebsd-tcp, exampleweb]}}\n");
+    dir.write("auth.log", failures("203.0.113.66", 0..9) + &logins("192.0.2.7"));
+    assert_eq!(banned(&dir, "auth.log"), ["192.0.2.7 by exampleweb"]);
+    let told = told(&dir, 0);
+    assert!(
+        told.contains("warning: the rule set `sshd` would be asked about no log: every source names"),
+        "{told}"
+    );
+}
+
+/// The layouts that an application may write as well are read only where the source has them.
+#[test]
+fn a_name_in_brackets_behind_a_stamp_is_a_program_only_in_metalogs_logs() {
+    let lines: String = (0..9)
+        .map(|n| {
+            format!("2026-11-22 14:38:3{n} [sshd] Failed password for root from 203.0.113.66 port 1 ssh2\n")
+        })
+        .collect();
+    let supervised =
+        lines.replace(" [sshd] ", ".123456789 ").replace("from 203.0.113.66", "from 203.0.113.67");
+    let dir = site(
+        "sources: {auth: HERE/auth.log, gentoo: {path: HERE/current, layout: metalog}, sshd: {path: HERE/sshd, layout: multilog}}\n",
+        &[],
+    );
+    for name in ["auth.log", "current", "sshd"] {
+        dir.write(name, format!("{lines}{supervised}"));
+    }
+    assert!(banned(&dir, "auth.log").is_empty());
+    assert_eq!(banned(&dir, "current"), ["203.0.113.66 by sshd"]);
+    assert_eq!(banned(&dir, "sshd"), ["203.0.113.67 by sshd"]);
+}
+
+#[test]
+fn a_set_in_force_that_no_source_would_feed_is_an_error_that_says_what_to_write() {
+    let dir = web("rule_sets: [sshd, exampleweb]\n");
+    let told = told(&dir, 78);
+    let expected = "c.yaml:4:19: error: the rule set `exampleweb` would be asked about no log: with `format: raw` it looks \
+                    only at sources that name it; write `exampleweb: {path: /path/of/its.log, rule_sets: [exampleweb]}` \
+                    under `sources` (beside `auth: /var/log/auth.log` and `messages: /var/log/messages`, which are \
+                    followed now), or name its `logs` in the rule file";
+    assert!(told.contains(expected), "{told}");
+    let ran = dir.portcullis(["run", "-c", "c.yaml"]).run();
+    assert_eq!(ran.code, 78, "{ran:?}");
+    assert!(ran.err.contains("the rule set `exampleweb` would be asked about no log"), "{ran:?}");
+}
+
+#[test]
+fn a_source_cannot_name_a_set_that_is_not_there_or_not_in_force() {
+    let dir = web(
+        "sources: {web: {path: HERE/web.log, rule_sets: [exampelweb, freebsd-tcp]}, auth: HERE/auth.log}\nrule_sets: [sshd]\n",
+    );
+    let told = told(&dir, 78);
+    for expected in [
+        "there is no rule set `exampelweb`, did you mean `exampleweb`?",
+        "the rule set `freebsd-tcp` is not in force: add it to the file's own `rule_sets`",
+    ] {
+        assert!(told.contains(expected), "{told}");
+    }
+}
+
+#[test]
+fn a_set_with_logs_needs_no_source_and_the_first_log_that_is_there_is_followed() {
+    let with_logs =
+        WEB.replace("format: raw", "format: raw\nlogs: [HERE/none.log, 'HERE/*-web.log', HERE/web.log]");
+    let dir = web("sources: {auth: HERE/auth.log}\n");
+    let home = dir.path().display().to_string();
+    dir.write("rules/web.yaml", with_logs.replace("HERE", &home));
+    let told_first = told(&dir, 0);
+    let expected = "warning: no log of the rule set `exampleweb` is there";
+    assert!(
+        told_first.contains(expected) && told_first.contains("none.log is followed as soon as it is"),
+        "{told_first}"
+    );
+    for name in ["web.log", "my-web.log", "none.log"] {
+        dir.write(name, logins("192.0.2.7"));
+        let others =
+            ["web.log", "my-web.log", "none.log"].into_iter().filter(|other| dir.path().join(other).exists());
+        let followed: Vec<&str> = others.filter(|other| !banned(&dir, other).is_empty()).collect();
+        assert_eq!(followed, [name], "later ones in the list stand back");
+    }
+    assert!(!told(&dir, 0).contains("no log of the rule set"));
+}
+
+/// Two sources for one file would read every line twice, and whoever wrote the first said who is asked.
+#[test]
+fn a_log_of_a_set_that_a_source_follows_already_is_not_followed_twice() {
+    let with_logs = WEB.replace("format: raw", "format: raw\nlogs: [/var/log/web.log]");
+    for (source, expected) in [
+        ("web: /var/log/web.log", "write `web: {path: /var/log/web.log, rule_sets: [exampleweb]}`"),
+        ("web: '/var/log/*.log'", "write `web: {path: /var/log/*.log, rule_sets: [exampleweb]}`"),
+        ("web: {path: /var/log/web.log, rule_sets: [sshd]}", "write `rule_sets: [sshd, exampleweb]`"),
+    ] {
+        let dir = site(&format!("sources: {{auth: HERE/auth.log, {source}}}\n"), &[("web.yaml", &with_logs)]);
+        let told = told(&dir, 78);
+        assert!(
+            told.contains("`exampleweb` has its lines in /var/log/web.log") && told.contains(expected),
+            "{told}"
+        );
+    }
+}
+
+/// nginx writes a newline that a peer sent as it is: the line behind it may name anybody.
+#[test]
+fn a_raw_set_that_claims_nothing_of_newlines_bans_for_minutes_only() {
+    let dir = web(BOUND);
+    dir.write("web.log", logins("192.0.2.7") + &logins("192.0.2.7").replace("14:38", "15:38"));
+    let scan = |dir: &Dir| {
+        dir.portcullis(["scan", "--json", "-c", "c.yaml", "web.log"]).json()["offenders"][0].clone()
+    };
+    let offender = scan(&dir);
+    assert_eq!(offender["evidence"], "spoofable");
+    assert_eq!(
+        offender["bans"][1]["until"], "2026-11-22T15:48:34+00:00",
+        "ten minutes, also the second time: {offender}"
+    );
+    let told_first = told(&dir, 0);
+    assert!(
+        told_first.contains("web.yaml:4:9: warning: a program that writes its log by itself"),
+        "{told_first}"
+    );
+    assert!(told_first.contains("claim `newlines: encoded`"), "{told_first}");
+
+    dir.write("rules/web.yaml", WEB.replace("format: raw", "format: raw\nnewlines: encoded"));
+    let offender = scan(&dir);
+    assert_eq!(offender["evidence"], "handshake");
+    assert_eq!(offender["bans"][0]["until"], "2026-11-22T15:38:34+00:00", "{offender}");
+    assert!(!told(&dir, 0).contains(": warning:"));
+}
