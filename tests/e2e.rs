@@ -14,6 +14,7 @@ mod network;
 mod reload;
 mod repeats;
 mod restart;
+mod rewritten;
 mod stand;
 mod table;
 mod trouble;

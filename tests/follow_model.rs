@@ -9,7 +9,7 @@ use portcullis::time::Time;
 use proptest::prelude::*;
 use proptest::test_runner::{FailurePersistence, FileFailurePersistence};
 
-use crate::follow_world::{Layout, Line, World};
+use crate::follow_world::{Layout, Line, Rewriting, World};
 
 const QUIET: Duration = Duration::from_secs(15);
 
@@ -29,6 +29,10 @@ enum Action {
     Delete(usize),
     /// A copy takes the file's place, as editors do it.
     ReplaceByCopy(usize),
+    /// `sed -i 1d`, or an editor that writes the file in place.
+    Rewrite(usize, Rewriting),
+    /// The machine dies, and the file has lost its end when it is up again.
+    PowerCut(usize),
     Compress(usize, usize),
     Repoint(usize),
     Look,
@@ -53,6 +57,8 @@ fn action() -> impl Strategy<Value = Action> {
         1 => log.clone().prop_map(Action::Truncate),
         1 => log.clone().prop_map(Action::Delete),
         1 => log.clone().prop_map(Action::ReplaceByCopy),
+        1 => (log.clone(), rewriting()).prop_map(|(log, how)| Action::Rewrite(log, how)),
+        1 => log.clone().prop_map(Action::PowerCut),
         2 => (log.clone(), 0..6usize).prop_map(|(log, n)| Action::Compress(log, n)),
         1 => log.prop_map(Action::Repoint),
         8 => Just(Action::Look),
@@ -61,6 +67,10 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::Crash),
         3 => Just(Action::Start),
     ]
+}
+
+fn rewriting() -> impl Strategy<Value = Rewriting> {
+    prop::sample::select(vec![Rewriting::InPlace, Rewriting::NewFile, Rewriting::Backup])
 }
 
 impl World {
@@ -77,6 +87,11 @@ impl World {
             Action::Truncate(log) => self.truncate(log),
             Action::Delete(log) => self.delete(log),
             Action::ReplaceByCopy(log) => self.replace_by_copy(log),
+            Action::Rewrite(log, how) => self.rewrite(log, how),
+            Action::PowerCut(log) => {
+                self.stop();
+                self.lose_end(log);
+            }
             Action::Compress(log, which) => self.compress(log, which),
             Action::Repoint(log) => self.repoint(log),
             Action::Look => self.look_now(),
@@ -99,8 +114,8 @@ impl World {
         if self.follower.is_none() {
             let source = Source { from_start: true, ..Source::files("source", path) };
             let mut follower = Follower::new(vec![source], &self.stored, QUIET, self.now);
-            // The numbers of the lines, so that several logs are merged.
-            let number = |line: &str| line.split(' ').nth(1)?.parse().ok();
+            // The times of the lines, so that several logs are merged.
+            let number = |line: &str| line.rsplit(' ').next()?.parse().ok();
             follower.merge_by(Box::new(move |_, line| {
                 number(std::str::from_utf8(line).ok()?).map(Time::from_secs)
             }));

@@ -27,6 +27,16 @@ pub(crate) enum Layout {
     Pattern,
 }
 
+/// How a log is written anew.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Rewriting {
+    InPlace,
+    /// Another file takes its place.
+    NewFile,
+    /// The same, and the old one stays under a name that no rotation gives.
+    Backup,
+}
+
 /// A line: which file it was written to, and its number there. Both are in its text.
 pub(crate) type Line = (usize, usize);
 
@@ -74,6 +84,8 @@ pub(crate) struct World {
     pub(crate) stored: Vec<Stored>,
     pub(crate) now: Instant,
     pub(crate) names: usize,
+    /// The time of day; each line is written a moment after the one before.
+    pub(crate) clock: usize,
 }
 
 impl World {
@@ -105,6 +117,7 @@ impl World {
             stored: Vec::new(),
             now: Instant::now(),
             names: 0,
+            clock: 0,
         }
     }
 
@@ -143,9 +156,15 @@ impl World {
         ((file, number), format!("{file} {number} "))
     }
 
+    fn tick(&mut self) -> usize {
+        self.clock += 1;
+        self.clock
+    }
+
     pub(crate) fn append(&mut self, log: usize, size: usize) {
         let (line, begin) = self.line(log);
-        let content = self.write(log, &format!("{begin}{} {} {}\n", "x".repeat(size), line.0, line.1));
+        let time = self.tick();
+        let content = self.write(log, &format!("{begin}{} {} {} {time}\n", "x".repeat(size), line.0, line.1));
         self.written(content, line);
     }
 
@@ -160,7 +179,8 @@ impl World {
 
     pub(crate) fn append_overlong(&mut self, log: usize) {
         let ((file, number), begin) = self.line(log);
-        self.write(log, &format!("{begin}{} {file} {number}\n", "x".repeat(MAX_LINE)));
+        let time = self.tick();
+        self.write(log, &format!("{begin}{} {file} {number} {time}\n", "x".repeat(MAX_LINE)));
     }
 
     pub(crate) fn write_partial(&mut self, log: usize) {
@@ -191,10 +211,13 @@ impl World {
         let new = self.new_content();
         let temporary = self.log(log).path.with_extension("log.zAbCdEf");
         fs::hard_link(&self.log(log).path, &archived).unwrap();
-        fs::write(&temporary, format!("{new} 0 logfile turned over\n")).unwrap();
+        fs::write(&temporary, format!("{new} 0 logfile turned over {}\n", self.tick())).unwrap();
         fs::rename(&temporary, &self.log(log).path).unwrap();
         self.contents[new].written = 1;
         self.written(new, (new, 0));
+        // It may be older than what the logger still writes to the old file. Where that one is lost later, there is doubt
+        // whether the note was read. It is no line of a program's.
+        self.excused.insert((new, 0));
         self.log(log).rotated.insert(0, (archived, old));
         self.log(log).at_path = Some(new);
     }
@@ -322,6 +345,68 @@ impl World {
         self.look_now();
     }
 
+    /// All lines but the first are written once more.
+    pub(crate) fn rewrite(&mut self, log: usize, how: Rewriting) {
+        if self.log(log).partial.is_some() {
+            self.append(log, 0);
+        }
+        self.look_now();
+        let Some(content) = self.log(log).at_path else { return };
+        let path = self.log(log).path.clone();
+        let text = fs::read_to_string(&path).unwrap();
+        let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
+        if !self.contents[content].unread.is_empty() {
+            // The first line, if nobody read it; what is known of a file of which nothing was is too little.
+            self.excuse(content);
+        }
+        let new = path.with_extension("new");
+        match how {
+            Rewriting::InPlace => fs::write(&path, rest).unwrap(),
+            Rewriting::NewFile => {
+                fs::write(&new, rest).unwrap();
+                fs::rename(&new, &path).unwrap();
+            }
+            Rewriting::Backup => {
+                fs::rename(&path, path.with_extension("log~")).unwrap();
+                fs::write(&path, rest).unwrap();
+            }
+        }
+        // An empty file is known by its inode alone.
+        self.contents[content].read &= !rest.is_empty();
+        let file = OpenOptions::new().append(true).open(&path).unwrap();
+        match &mut self.log(log).writer {
+            Some(writer) if writer.1 == content => writer.0 = file,
+            _ => {}
+        }
+        self.look_now();
+    }
+
+    /// Half of the file is gone, as far as whole lines go.
+    pub(crate) fn lose_end(&mut self, log: usize) {
+        let Some(content) = self.log(log).at_path else { return };
+        let path = self.log(log).path.clone();
+        let text = fs::read_to_string(&path).unwrap();
+        let (mut half, mut lost) = (0, BTreeSet::new());
+        for line in text.split_inclusive('\n') {
+            if 2 * half < text.len() && line.ends_with('\n') {
+                half += line.len();
+            } else {
+                lost.extend(line_of(line));
+            }
+        }
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(half as u64).unwrap();
+        let log = self.log(log);
+        if log.writer.as_ref().is_some_and(|writer| writer.1 == content) {
+            log.partial = None;
+        }
+        let (unreadable, left) = std::mem::take(&mut self.contents[content].unread)
+            .into_iter()
+            .partition(|line| lost.contains(line));
+        self.contents[content].unread = left;
+        let unreadable: Vec<Line> = unreadable;
+        self.excused.extend(unreadable);
+    }
+
     pub(crate) fn compress(&mut self, log: usize, which: usize) {
         let Some((path, content)) = self.log(log).rotated.get(which).cloned() else { return };
         // A line begun and rotated away, finished while nobody looked, and packed: there is nothing to know it by.
@@ -361,6 +446,12 @@ impl World {
         symlink(target, &temporary).unwrap();
         fs::rename(temporary, link).unwrap();
     }
+}
+
+/// Which line a text is.
+fn line_of(text: &str) -> Option<Line> {
+    let mut words = text.split(' ').map(str::parse);
+    Some((words.next()?.ok()?, words.next()?.ok()?))
 }
 
 fn pack(text: &[u8], ending: &str) -> Vec<u8> {

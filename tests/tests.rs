@@ -27,6 +27,7 @@ mod firewall;
 mod firewall_stand;
 mod firewall_worker;
 mod follow;
+mod follow_again;
 mod follow_merge;
 mod follow_model;
 mod follow_scene;

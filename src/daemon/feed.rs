@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 
+use super::core::now;
 use super::event::Event;
 use super::mapping;
 use crate::follow::{self, Options, Source, Stored};
@@ -19,10 +21,25 @@ pub(super) struct Follower {
     handle: follow::Handle,
 }
 
-/// Reads the stamps of lines by which several logs are merged, with a clock for each path.
+/// How often the clocks are told how late it is: the year of a stamp is guessed from now, and we may run for months.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// Clocks kept at a time; whoever may write into a directory that a pattern looks into makes as many paths as he likes.
+const CLOCKS: usize = 1024;
+
+/// Reads the stamps of lines, by which several logs are merged and lines are known again, with a clock for each path.
 fn stamps(clock: impl Fn() -> Clock + Send + 'static) -> Box<follow::Stamps> {
     let mut clocks: HashMap<Arc<str>, Clock> = HashMap::new();
+    let mut told = now();
     Box::new(move |path, line| {
+        let time = now();
+        if time.since(told).is_none_or(|age| age > TELL_EVERY) {
+            clocks.values_mut().for_each(|clock| clock.set_now(time));
+            told = time;
+        }
+        if clocks.len() >= CLOCKS && !clocks.contains_key(path) {
+            clocks.clear();
+        }
         let clock = clocks.entry(Arc::clone(path)).or_insert_with(&clock);
         clock.written(line, &record::parse(line), None)
     })

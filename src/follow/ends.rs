@@ -95,6 +95,7 @@ mod tests {
             born: None,
             modified: 0,
             closed: false,
+            reread: None,
         };
         assert!(plain_holds(&file("21"), &mark));
         assert!(!plain_holds(&file("22"), &mark));

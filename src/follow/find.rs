@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::compressed::{Packing, unpack};
 use super::ends::{plain_holds, stream_holds};
 use super::open::{Opened, open_regular};
-use super::position::{FileKey, Mark, born};
+use super::position::{FileKey, Mark, Reread, born};
 use super::rotations::rotations;
 use super::tail::Tail;
 
@@ -45,6 +45,18 @@ impl Found {
         }
         let stream = self.file.try_clone().and_then(unpack);
         stream.is_ok_and(|mut stream| stream_holds(&mut stream, mark))
+    }
+
+    /// Whether this is the very file that a mark was made in, as far as the file system tells, and does not hold any more
+    /// what was read of it.
+    pub(super) fn lost(&self, mark: &Mark) -> bool {
+        let is_same = self.key() == mark.file && born(&self.meta) == mark.born && !self.packed;
+        is_same && mark.offset > 0 && !self.holds(mark)
+    }
+
+    /// In bytes, packed where it is.
+    pub(super) fn size(&self) -> u64 {
+        self.meta.size()
     }
 
     /// Opened for reading on from an offset that a mark in this file has, or from the beginning. Everything in it
@@ -119,10 +131,21 @@ fn locate(mark: &Mark, found: &[Found]) -> Option<usize> {
 
 /// What to read after a start.
 pub(super) struct Resumed {
-    /// Oldest first, each with the offset to begin at; the file at the path is the last one, where there is one.
-    pub(super) files: Vec<(Found, u64)>,
+    /// Oldest first; the file at the path is the last one, where there is one.
+    pub(super) files: Vec<Unread>,
     /// A file that was not read to its end is gone.
     pub(super) lost: bool,
+}
+
+/// A file that has anything to read.
+pub(super) struct Unread {
+    pub(super) file: Found,
+    /// Where to begin.
+    pub(super) offset: u64,
+    /// What may have been read before, behind that.
+    pub(super) reread: Option<Reread>,
+    /// It is the very file that was read up to there, not one that begins with the same bytes.
+    pub(super) is_same: bool,
 }
 
 /// Finds stored marks (oldest first) among the rotated files (oldest first) and the one at the path.
@@ -178,13 +201,8 @@ impl<'m> Matched<'m> {
     }
 }
 
-/// The files that have anything to read, each with the offset to begin at; the first ones are rotated.
-fn files_to_read(
-    found: Vec<Found>,
-    matched: &Matched<'_>,
-    rotated: usize,
-    last_write: i64,
-) -> Vec<(Found, u64)> {
+/// The files that have anything to read; the first ones are rotated.
+fn files_to_read(found: Vec<Found>, matched: &Matched<'_>, rotated: usize, last_write: i64) -> Vec<Unread> {
     let last_known = matched.last_known();
     let is_news = |index: usize, file: &Found| {
         index == rotated || last_known.map_or_else(|| file.meta.mtime() >= last_write, |known| index > known)
@@ -195,7 +213,12 @@ fn files_to_read(
         None => is_news(index, file).then_some(0),
     };
     let files = found.into_iter().zip(&matched.marks).enumerate();
-    files.filter_map(|(index, (file, mark))| offset(index, &file, *mark).map(|at| (file, at))).collect()
+    let unread = |(index, (file, mark)): (usize, (Found, &Option<&Mark>))| {
+        let offset = offset(index, &file, *mark)?;
+        let (reread, is_same) = (mark.and_then(|mark| mark.reread), mark.is_some_and(|mark| file.is(mark)));
+        Some(Unread { file, offset, reread, is_same })
+    };
+    files.filter_map(unread).collect()
 }
 
 /// A file that was read, in a running program.
@@ -210,6 +233,14 @@ impl Known {
     fn is(&self, file: &Found) -> bool {
         if self.open { file.key() == self.mark.file } else { self.mark.offset > 0 && file.is(&self.mark) }
     }
+}
+
+/// Whether the file that was read last (the known ones come oldest first) lies among the rotated ones, so that another
+/// one at the path is what a rotation put there and not the same lines once more. True also where none was read.
+pub(super) fn was_rotated(known: &[Known], rotated: &[Found]) -> bool {
+    known
+        .last()
+        .is_none_or(|last| rotated.iter().any(|file| last.is(file)) || locate(&last.mark, rotated).is_some())
 }
 
 /// The files that came after the known ones (oldest first) and were rotated away before anybody looked.

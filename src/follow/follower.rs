@@ -5,6 +5,8 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use super::group::Group;
 use super::logfile::{Log, Round, Tally};
 use super::merge::{Stamps, catch_up};
@@ -79,9 +81,11 @@ impl Follower {
         for (index, source) in (0..).zip(sources) {
             inputs.push(Input::new(SourceId(index), source, stored, &mut notes));
         }
-        let mut round = Round { now, quiet, away: false, notes: &mut notes };
+        let mut stamps: Box<Stamps> = Box::new(|_, _| None);
+        let wall = Timestamp::now().into();
+        let mut round = Round { now, quiet, away: false, wall, stamps: &mut *stamps, notes: &mut notes };
         observe_all(&mut inputs, &mut round);
-        Self { inputs, quiet, looked: now, buf: vec![0; BUFFER].into(), notes, stamps: Box::new(|_, _| None) }
+        Self { inputs, quiet, looked: now, buf: vec![0; BUFFER].into(), notes, stamps }
     }
 
     /// Has what was written while nobody read handed out in the order of these stamps, over all files; without them it
@@ -95,11 +99,13 @@ impl Follower {
     pub fn look(&mut self, now: Instant, sink: &mut Sink<'_>) -> Looked {
         let away = now.saturating_duration_since(self.looked) > AWAY;
         self.looked = now;
-        let mut round = Round { now, quiet: self.quiet, away, notes: &mut self.notes };
+        let wall = Timestamp::now().into();
+        let (stamps, notes) = (&mut *self.stamps, &mut self.notes);
+        let mut round = Round { now, quiet: self.quiet, away, wall, stamps, notes };
         let mut looked = Looked::default();
         observe_all(&mut self.inputs, &mut round);
         let mut logs: Vec<&mut Log> = self.inputs.iter_mut().flat_map(Input::logs_mut).collect();
-        let caught_up = match catch_up(&mut logs, &mut *self.stamps, &mut round, &mut self.buf, sink) {
+        let caught_up = match catch_up(&mut logs, &mut round, &mut self.buf, sink) {
             ControlFlow::Continue(caught_up) => caught_up,
             ControlFlow::Break(()) => return Looked { stopped: true, ended: false, ..looked },
         };

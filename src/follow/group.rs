@@ -66,9 +66,10 @@ impl Group {
         if let Some(stored) = self.stored.iter().find(|stored| stored.path == path) {
             return Some(stored.position.clone());
         }
-        let mut marks = self.stored.iter().flat_map(|stored| &stored.position.files);
-        let mark = marks.find(|mark| Some(mark.file) == key)?;
-        Some(Position { homes: Vec::new(), files: vec![*mark] })
+        let marks =
+            |stored: &'_ Stored| stored.position.files.iter().find(|mark| Some(mark.file) == key).copied();
+        let (stored, mark) = self.stored.iter().find_map(|stored| Some((stored, marks(stored)?)))?;
+        Some(Position { homes: Vec::new(), files: vec![mark], newest: stored.position.newest })
     }
 
     /// Looks at all paths.

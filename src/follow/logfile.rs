@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::SourceId;
-use super::merge::Ahead;
+use super::merge::{Ahead, Stamps};
 use super::open::{Sight, sight};
 use super::position::{FileKey, Mark, Position};
 use super::tail::Tail;
+use super::watermark::Watermark;
+use crate::time::Time;
 
 /// One round of looking at all paths: what it knows besides the files.
 pub(super) struct Round<'a> {
@@ -19,6 +21,10 @@ pub(super) struct Round<'a> {
     pub(super) quiet: Duration,
     /// Nobody looked for long: what is found now was not written just now.
     pub(super) away: bool,
+    /// The time of day, to judge stamps by.
+    pub(super) wall: Time,
+    /// Reads the stamps of lines.
+    pub(super) stamps: &'a mut Stamps,
     /// Sentences for the operator.
     pub(super) notes: &'a mut Vec<String>,
 }
@@ -74,6 +80,8 @@ pub(super) struct Log {
     missing: Option<Instant>,
     /// What was looked at while catching up.
     pub(super) ahead: Ahead,
+    /// What was handed out last.
+    pub(super) watermark: Watermark,
 }
 
 impl Log {
@@ -95,6 +103,7 @@ impl Log {
             tally: Tally::default(),
             missing: None,
             ahead: Ahead::default(),
+            watermark: Watermark::default(),
         }
     }
 
@@ -173,18 +182,23 @@ impl Log {
     }
 
     /// Nothing is there at the first sight: whatever comes is new, also what is rotated away before the next look.
-    fn remember_rotated(&mut self, round: &Round<'_>) {
+    fn begin_without_a_file(&mut self, round: &Round<'_>) {
         self.start = Start::Beginning;
+        self.remember_rotated(round);
+        (self.began, self.moved) = (true, true);
+    }
+
+    /// What was rotated away up to now is not read: what is newer than that will be.
+    pub(super) fn remember_rotated(&mut self, round: &Round<'_>) {
         let newest = self.neighbours(None).pop();
         let mark = newest.and_then(|file| file.into_tail(0, round.now).ok()).map(|tail| tail.identity());
         self.closed.extend(mark.map(|mark| Mark { closed: true, ..mark }));
-        (self.began, self.moved) = (true, true);
     }
 
     /// There is no file of its own at the path; what was there is read to its end.
     fn leave(&mut self, round: &mut Round<'_>) {
         if !self.began {
-            self.remember_rotated(round);
+            self.begin_without_a_file(round);
         }
         if let Some(position) = self.stored.take() {
             self.resume(&position, None, round);
@@ -223,6 +237,6 @@ impl Log {
         let elsewhere = self.homes.iter().filter(|home| home.as_path() != Path::new(&*self.path));
         let homes = elsewhere.filter_map(|home| home.to_str().map(str::to_owned)).collect();
         let files = self.closed.iter().copied().chain(self.tails.iter().map(Tail::mark)).collect();
-        Position { homes, files }
+        Position { homes, files, newest: self.watermark.newest.map(Time::as_millis) }
     }
 }

@@ -91,7 +91,6 @@ enum Until {
 /// behind any more, or none that does can be read.
 pub(super) fn catch_up(
     logs: &mut [&mut Log],
-    stamps: &mut Stamps,
     round: &mut Round<'_>,
     buf: &mut [u8],
     sink: &mut Sink<'_>,
@@ -104,7 +103,7 @@ pub(super) fn catch_up(
         let mut heads = Vec::new();
         for &index in &lagging {
             let Some(log) = logs.get_mut(index) else { continue };
-            let head = if alone { None } else { log.look_ahead(stamps) };
+            let head = if alone { None } else { log.look_ahead(round.stamps) };
             heads.push((head, index));
         }
         heads.sort_unstable();

@@ -11,7 +11,8 @@
 //!      └─ ends         … by their bytes
 //! logfile              one path: the file there now and those rotated away
 //!      ├─ opening      … another file lies there
-//!      └─ reading      … reading on, closing what is done
+//!      ├─ reading      … reading on, closing what is done
+//!      └─ watermark    … lines that were read before, when the file was another
 //! merge                several paths behind: the oldest line first
 //! group, pipe          one source: a path, a pattern, a FIFO, standard input
 //!  └─ pattern          what matches
@@ -45,6 +46,7 @@ mod rotations;
 mod tail;
 mod thread;
 mod wake;
+mod watermark;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -53,7 +55,7 @@ use std::sync::Arc;
 pub use follower::{Follower, Looked, Status};
 pub use merge::Stamps;
 pub use pattern::{expand, is_match, is_pattern};
-pub use position::{FileKey, Fingerprint, Mark, Position, Stored};
+pub use position::{FileKey, Fingerprint, Mark, Position, Reread, Stored};
 pub use rotations::{grouped, log_of, looks_packed};
 pub use thread::{Batch, Handle, Options, spawn};
 

@@ -3,10 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::find::{self, Found, Known, survey};
+use super::find::{self, Found, Known, Unread, survey};
 use super::logfile::{Log, Round, Start};
 use super::open::{Opened, open_regular, reason};
 use super::position::{FileKey, Position};
+use super::watermark::Watermark;
+use crate::time::Time;
 
 /// A symlink that is led elsewhere again and again is looked for at its last targets only.
 const HOMES_MAX: usize = 4;
@@ -65,9 +67,11 @@ impl Log {
     }
 
     /// Another file is at the path: the one before is read to its end, then those that came and went unseen.
-    fn rotated(&mut self, new: Found, round: &Round<'_>) -> io::Result<()> {
+    fn rotated(&mut self, new: Found, round: &mut Round<'_>) -> io::Result<()> {
         let key = new.key();
-        let between = find::between(&self.known(), self.neighbours(Some(new.key())));
+        let (known, rotated) = (self.known(), self.neighbours(Some(key)));
+        let was_rotated = find::was_rotated(&known, &rotated);
+        let between = find::between(&known, rotated);
         let mut tails = Vec::new();
         for file in between.into_iter().chain([new]) {
             let mut tail = file.into_tail(0, round.now)?;
@@ -78,6 +82,12 @@ impl Log {
         }
         self.tails.extend(tails);
         self.at_path = true;
+        if !was_rotated && self.read_again(self.tails.len() - 1, round) {
+            round.notes.push(format!(
+                "{} is another file now, and the one before was not rotated; lines that were read before are left out",
+                self.path
+            ));
+        }
         Ok(())
     }
 
@@ -108,13 +118,22 @@ impl Log {
         self.homes.extend(position.homes.iter().map(PathBuf::from));
         let key = at_path.as_ref().map(Found::key);
         let others = self.neighbours(key);
+        self.watermark = Watermark::restored(position.newest);
+        let remains = at_path.as_ref().and_then(|found| {
+            let mark = position.files.iter().find(|mark| found.lost(mark))?;
+            Some((mark.offset, found.size()))
+        });
         let resumed = find::resume(&position.files, others, at_path);
-        for (file, offset) in resumed.files {
+        for Unread { file, offset, reread, is_same } in resumed.files {
             self.at_path = Some(file.key()) == key;
             match file.into_tail(offset, round.now) {
                 Ok(mut tail) => {
                     tail.may_be_copy = !self.at_path;
+                    tail.go_on_again(reread, round.now);
                     self.tails.push_back(tail);
+                    if resumed.lost && !is_same {
+                        self.read_again(self.tails.len() - 1, round);
+                    }
                 }
                 Err(error) => {
                     self.at_path = false;
@@ -123,13 +142,34 @@ impl Log {
             }
         }
         self.closed.extend(position.files.iter().filter(|mark| mark.closed));
+        if self.tails.is_empty() && self.closed.is_empty() {
+            self.remember_rotated(round);
+        }
         self.moved = true;
         if resumed.lost {
-            round.notes.push(format!(
-                "{}: the file that was read last is gone, and with it what was written to it since; reading what \
-                 came after it from the beginning",
-                self.path
-            ));
+            let what = lost(remains, self.watermark.newest);
+            round.notes.push(format!("{}{what}", self.path));
         }
+    }
+}
+
+/// What became of the file that was read last, and what is read now. Where it is there and does not hold any more what
+/// was read of it: how much that was, and how large it is, in bytes.
+fn lost(remains: Option<(u64, u64)>, newest: Option<Time>) -> String {
+    let what = match remains {
+        Some((read, size)) if size < read => format!(
+            " is shorter than what was read of it, as after a power cut or an editor: {read} bytes were read, and it \
+             has {size}"
+        ),
+        Some(_) => {
+            " does not hold any more what was read of it, as after a power cut or an editor".to_owned()
+        }
+        None => ": the file that was read last is gone, and with it what was written to it since".to_owned(),
+    };
+    match newest.map(|newest| newest.timestamp().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()) {
+        Some(newest) => {
+            format!("{what}; going on with lines that are newer than {newest}, up to which all was read")
+        }
+        None => format!("{what}; reading what came after it from the beginning"),
     }
 }

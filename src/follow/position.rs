@@ -85,6 +85,18 @@ pub struct Mark {
     pub modified: i64,
     /// It was rotated away, read to its end and closed.
     pub closed: bool,
+    /// Beyond the offset it may hold lines that were read before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reread: Option<Reread>,
+}
+
+/// A stretch of a file that may hold lines which were read before: the file was written anew, or lost its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reread {
+    /// When the newest of those lines was written, in milliseconds since the epoch.
+    pub newest: Option<i64>,
+    /// Where the stretch ends, in bytes from the file's beginning.
+    pub until: u64,
 }
 
 /// How far one followed path was read, in all the files that carry its lines; this is what a store keeps per source
@@ -95,6 +107,9 @@ pub struct Position {
     pub homes: Vec<String>,
     /// Oldest first; the last one is the file at the path, those before were rotated away.
     pub files: Vec<Mark>,
+    /// When the newest line that was read was written, by its own stamp, in milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<i64>,
 }
 
 /// A position as it was stored.
@@ -131,9 +146,16 @@ mod tests {
     fn a_position_survives_being_stored() {
         let file = FileKey { dev: u64::MAX, ino: 7 };
         let print = Fingerprint::of(b"abcd\n");
-        let mark = Mark { file, offset: 5, print, head: print, born: None, modified: -1, closed: false };
-        let position = Position { homes: vec!["/data/auth.log".to_owned()], files: vec![mark] };
+        let reread = Some(Reread { newest: Some(7), until: 9 });
+        let mark =
+            Mark { file, offset: 5, print, head: print, born: None, modified: -1, closed: false, reread };
+        let homes = vec!["/data/auth.log".to_owned()];
+        let position = Position { homes, files: vec![mark], newest: Some(7) };
         let text = serde_json::to_string(&position).unwrap();
         assert_eq!(serde_json::from_str::<Position>(&text).unwrap(), position);
+        let earlier = Position { newest: None, files: vec![Mark { reread: None, ..mark }], ..position };
+        let text = serde_json::to_string(&earlier).unwrap();
+        assert!(!text.contains("reread") && !text.contains("newest"), "as earlier versions wrote it: {text}");
+        assert_eq!(serde_json::from_str::<Position>(&text).unwrap(), earlier);
     }
 }

@@ -55,8 +55,21 @@ impl Log {
         round: &mut Round<'_>,
         sink: &mut Sink<'_>,
     ) -> ControlFlow<(), Option<usize>> {
+        let run = match self.next_run(index, round) {
+            Ok(run) => run,
+            Err(error) => {
+                self.unreadable(index, &error, round);
+                return ControlFlow::Continue(None);
+            }
+        };
         let Some(tail) = self.tails.get_mut(index) else { return ControlFlow::Continue(Some(0)) };
+        let reach = run.map_or(buf.len(), |run| buf.len().min(tail.place.before.len() + run.length));
+        let buf = buf.get_mut(..reach).unwrap_or_default();
         match tail.step(buf) {
+            Ok(Step::Lines(lines)) if run.is_some_and(|run| run.is_known) => {
+                (tail.gap, self.moved) = (true, true);
+                ControlFlow::Continue(Some(lines.len()))
+            }
             Ok(Step::Drained) => ControlFlow::Continue(Some(0)),
             Ok(Step::Lines(lines)) if lines.is_empty() => ControlFlow::Continue(Some(BUFFER)),
             Ok(Step::Lines(lines)) => {
@@ -93,9 +106,10 @@ impl Log {
         &mut self,
         index: usize,
         bytes: &[u8],
-        round: &Round<'_>,
+        round: &mut Round<'_>,
         sink: &mut Sink<'_>,
     ) -> ControlFlow<()> {
+        self.note_lines(bytes, round);
         let Some(tail) = self.tails.get_mut(index) else { return ControlFlow::Continue(()) };
         let first = std::mem::take(&mut tail.untouched);
         let backlog = tail.place.offset - (bytes.len() as u64) < tail.backlog_until;
@@ -141,6 +155,7 @@ impl Log {
         if let Some(tail) = self.tails.get_mut(index) {
             tail.restart();
         }
+        self.read_again(index, round);
         for tail in rest.into_iter().rev() {
             self.tails.insert(index, tail);
         }

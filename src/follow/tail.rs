@@ -4,17 +4,20 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memmem, memrchr};
 
 use super::compressed::unpack;
 use super::cut::{Cut, cut};
 use super::ends::{ends_of_plain, ends_of_stream, plain_holds, read_up_to};
 use super::logfile::Round;
 use super::place::Place;
-use super::position::{FileKey, Fingerprint, Mark, born};
+use super::position::{FileKey, Fingerprint, Mark, Reread, born};
+use super::watermark::Watermark;
 use crate::record::MAX_LINE;
+use crate::time::Time;
 
 /// The read buffer: large enough that system calls do not matter, small enough to stay in the processor's cache.
 pub(super) const BUFFER: usize = 256 * 1024;
@@ -25,6 +28,9 @@ const TIMES_SETTLE: Duration = Duration::from_secs(2);
 
 /// How far into a file it is compared with others to know it again.
 const IDENTITY_AT: u64 = 64 * 1024;
+
+/// How much of a file that was written anew is searched for our place in it, from its end.
+const SEARCH_MAX: u64 = 64 << 20;
 
 /// What one step of reading gave.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,6 +83,19 @@ pub(super) struct Tail {
     /// Found under the name of a rotated file, so that it may be what copytruncate left beside the log.
     pub(super) may_be_copy: bool,
     size_at_first: u64,
+    again: Option<Again>,
+}
+
+/// That the file may hold lines which were handed out before.
+struct Again {
+    /// What was handed out.
+    before: Arc<Watermark>,
+    /// Where such lines end, in bytes from the file's beginning.
+    until: u64,
+    /// Until when what writes the file anew may be at work: what it appends until then may be such lines too.
+    settled: Instant,
+    /// Up to here our place was looked for.
+    searched: u64,
 }
 
 impl Tail {
@@ -106,6 +125,7 @@ impl Tail {
             known_before: Vec::new(),
             may_be_copy: false,
             size_at_first: meta.size(),
+            again: None,
         })
     }
 
@@ -180,7 +200,46 @@ impl Tail {
         if round.away {
             self.backlog_until = meta.size();
         }
+        if let Some(again) = self.again.as_mut().filter(|again| round.now < again.settled) {
+            again.until = again.until.max(meta.size());
+        }
         Ok(())
+    }
+
+    /// What is in the file now, and what is written to it until it has been quiet, may have been handed out before.
+    pub(super) fn read_again(&mut self, before: Watermark, round: &Round<'_>) {
+        let (until, settled) = (self.stamp.size, round.now + round.quiet);
+        self.again = Some(Again { before: Arc::new(before), until, settled, searched: 0 });
+    }
+
+    /// The same as an earlier run left it.
+    pub(super) fn go_on_again(&mut self, reread: Option<Reread>, now: Instant) {
+        let again = |Reread { newest, until }| {
+            let before = Arc::new(Watermark::restored(newest));
+            Again { before, until, settled: now, searched: 0 }
+        };
+        self.again = reread.map(again);
+    }
+
+    /// What was handed out before, as long as the next line may be of it.
+    pub(super) fn handed_out_before(&mut self, now: Instant) -> Option<Arc<Watermark>> {
+        self.again.take_if(|again| self.place.offset >= again.until && now >= again.settled);
+        self.again.as_ref().map(|again| Arc::clone(&again.before))
+    }
+
+    /// Goes on behind the last place where these whole lines stand, if they do; true if so.
+    ///
+    /// # Errors
+    /// What reading gives.
+    pub(super) fn jump_behind(&mut self, lines: &[u8]) -> io::Result<bool> {
+        let (Some(again), Body::Plain(file)) = (&mut self.again, &self.body) else { return Ok(false) };
+        let (from, to) = (again.searched.max(self.place.cursor), again.until);
+        let found = find_lines(file, lines, from.max(to.saturating_sub(SEARCH_MAX)), to)?;
+        again.searched = to.saturating_sub(lines.len() as u64);
+        let Some(at) = found else { return Ok(false) };
+        self.jump(at)?;
+        self.gap = true;
+        Ok(true)
     }
 
     /// Reads on, at most one buffer full. No lines (an empty range) when all of it belongs to over-long ones.
@@ -254,6 +313,7 @@ impl Tail {
             born: self.born,
             modified: self.modified,
             closed: false,
+            reread: self.again.as_ref().map(Again::reread),
         }
     }
 
@@ -292,6 +352,12 @@ impl Tail {
     }
 }
 
+impl Again {
+    fn reread(&self) -> Reread {
+        Reread { newest: self.before.newest.map(Time::as_millis), until: self.until }
+    }
+}
+
 impl Stamp {
     fn of(meta: &Metadata) -> Self {
         Self { size: meta.size(), changed: (meta.ctime(), meta.ctime_nsec()) }
@@ -306,6 +372,33 @@ fn read_once_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
             result => return result,
         }
     }
+}
+
+/// The end of the last place in this part of a file where these whole lines stand.
+fn find_lines(file: &File, lines: &[u8], mut from: u64, to: u64) -> io::Result<Option<u64>> {
+    let (mut found, finder) = (None, memmem::FinderRev::new(lines));
+    while !lines.is_empty() && from + lines.len() as u64 <= to {
+        // With the byte before, which ends another line unless the file begins here.
+        let start = from.saturating_sub(1);
+        let bytes = read_up_to(file, start, (BUFFER as u64).min(to - start))?;
+        let mut end = bytes.len();
+        while let Some(at) = bytes.get(..end).and_then(|bytes| finder.rfind(bytes)) {
+            let starts_line = match at.checked_sub(1) {
+                None => start == 0 && from == 0,
+                Some(before) => bytes.get(before) == Some(&b'\n'),
+            };
+            if starts_line {
+                found = Some(start + (at + lines.len()) as u64);
+                break;
+            }
+            end = at + lines.len() - 1;
+        }
+        if bytes.len() < BUFFER {
+            break;
+        }
+        from = start + (BUFFER - lines.len()) as u64;
+    }
+    Ok(found)
 }
 
 fn read_full(reader: &mut impl Read, buf: &mut [u8]) -> io::Result<usize> {
