@@ -79,6 +79,15 @@ pub struct SessionState {
     pub ended: Option<i64>,
     /// The peer, once a line named it.
     pub peer: Option<IpAddr>,
+    /// Whether the process serves several peers, so that this is no connection of one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_shared: bool,
+    /// The peer before a silence that may have been no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<IpAddr>,
+    /// Whether a silence is no end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_open_ended: bool,
     /// Rule, as in `sshd/failed-password`, and tenths.
     pub counts: Vec<(Arc<str>, u32)>,
     /// Rule set, tenths that were counted for the peer.

@@ -107,12 +107,20 @@ pub(super) struct Policies {
     all: Vec<Policy>,
     /// The same where a line of the set may be forged.
     doubtful: Vec<Policy>,
+    /// Whether a rule of the set says where a session ends.
+    ends_sessions: Vec<bool>,
 }
 
 impl Policies {
     pub(super) fn new(all: Vec<Policy>) -> Self {
         let doubtful = all.iter().map(Policy::doubtful).collect();
-        Self { all, doubtful }
+        let ends = |policy: &Policy| policy.rules.iter().any(|rule| rule.ends_session);
+        Self { ends_sessions: all.iter().map(ends).collect(), all, doubtful }
+    }
+
+    /// Whether a rule of a set says where a session ends.
+    pub(super) fn ends_sessions(&self, set: usize) -> bool {
+        self.ends_sessions[set]
     }
 
     pub(super) fn all(&self) -> &[Policy] {

@@ -29,6 +29,9 @@ const LATE: Duration = Duration::from_secs(5);
 /// A session quiet for so long is forgotten. It has been over for long, but lines of several files may be out of order.
 const FORGET: Duration = Duration::from_secs(900);
 
+/// So long after its last line, a process that served several peers may still serve them: connections may be idle for long.
+const SHARED: Duration = Duration::from_secs(24 * 3600);
+
 /// Connections at a time; the longest-unseen leaves first. sshd itself starts no more than some hundreds.
 const MOST: usize = 16_384;
 
@@ -71,6 +74,12 @@ impl SessionKey {
         .octets();
         Self { writer: hash(speaker.bytes().chain(b"\0").chain(&address)), pid: 0 }
     }
+
+    /// Of all that a process says which serves many peers, what it says about this one.
+    fn of_one(self, peer: IpAddr) -> Self {
+        let process = [&self.writer.to_le_bytes()[..], &self.pid.to_le_bytes()].concat();
+        Self::of_peer(Speaker { writer: "", host: &process, program: b"" }, peer)
+    }
 }
 
 impl<'a> Speaker<'a> {
@@ -100,6 +109,12 @@ pub(super) struct Session {
     counts: SmallVec<[(u16, u16, u32); 3]>,
     /// Rule set, tenths that were counted for the peer.
     counted: SmallVec<[(u16, u32); 1]>,
+    /// Whether the process serves several peers: then this is no one's connection, and nothing is counted in it.
+    is_shared: bool,
+    /// The peer of the process before a silence, where nothing said that its connection ended.
+    former: Option<IpAddr>,
+    /// Whether a silence says nothing of its end: no rule for the program says where a connection ends.
+    is_open_ended: bool,
 }
 
 #[derive(Debug)]
@@ -112,12 +127,38 @@ impl Sessions {
         Self { open: Recent::new(MOST) }
     }
 
+    /// The session that a line of a process belongs to, by its key; `None` where the process serves several peers and the
+    /// line names none. `ends` says whether any rule for the program tells where a connection ends.
+    ///
+    /// A process id that names two peers, and no end of a connection between them, is that of a program which serves many
+    /// from one process. There, a line that names its peer is of a session with that one. A silence is an end only where
+    /// others are told, as sshd's are: whoever connected to another program may be silent for long.
+    pub(super) fn of(
+        &mut self,
+        process: SessionKey,
+        named: Option<IpAddr>,
+        ends: bool,
+        time: Time,
+    ) -> Option<SessionKey> {
+        let session = self.at(process, time);
+        session.is_open_ended = !ends && process.pid != 0;
+        if session.is_shared {
+            return named.map(|named| process.of_one(named));
+        }
+        let Some(peer) = session.another_than(named) else { return Some(process) };
+        let before = std::mem::replace(session, Session { is_shared: true, ..Session::new(time) });
+        if before.peer == Some(peer) {
+            *self.open.change(process.of_one(peer), || Session::new(time)).0 = before;
+        }
+        named.map(|named| process.of_one(named))
+    }
+
     /// The session of a line written at `time`, a new one if the process id was used by another before.
     pub(super) fn at(&mut self, key: SessionKey, time: Time) -> &mut Session {
         self.forget_quiet(time);
         let (session, _) = self.open.change(key, || Session::new(time));
         if session.is_over(time) {
-            *session = Session::new(time);
+            *session = session.next(time);
         }
         session.last = session.last.max(time);
         session
@@ -125,8 +166,14 @@ impl Sessions {
 
     /// One at a time: there is a line for each.
     fn forget_quiet(&mut self, now: Time) {
-        let quiet = |session: &Session| now.since(session.last).is_some_and(|age| age > FORGET);
-        if self.open.front().is_some_and(quiet) {
+        let Some((key, session)) = self.open.iter().next().map(|(key, session)| (*key, session)) else {
+            return;
+        };
+        let Some(age) = now.since(session.last).filter(|age| *age > FORGET) else { return };
+        if age <= SHARED && (session.is_shared || session.is_open_ended) {
+            // To the back, so that those behind it are looked at.
+            self.open.change(key, || Session::new(now));
+        } else {
             self.open.drop_front();
         }
     }
@@ -166,12 +213,32 @@ impl Sessions {
 impl Session {
     fn new(time: Time) -> Self {
         let (counts, counted) = (SmallVec::new(), SmallVec::new());
-        Self { started: time, last: time, ended: None, peer: None, counts, counted }
+        Self {
+            started: time,
+            last: time,
+            ended: None,
+            peer: None,
+            counts,
+            counted,
+            is_shared: false,
+            former: None,
+            is_open_ended: false,
+        }
+    }
+
+    /// What begins at `time` when this one is over.
+    fn next(&self, time: Time) -> Self {
+        let is_remembered = self.is_open_ended && self.ended.is_none() && !self.is_shared;
+        let former = self.peer.or(self.former).filter(|_| is_remembered);
+        Self { former, ..Self::new(time) }
     }
 
     /// Whether a line at `time` is from another process with the same pid; a clock set back ends it as well.
     fn is_over(&self, time: Time) -> bool {
         let old = |since: Time, most: Duration| time.since(since).is_some_and(|age| age > most);
+        if self.is_shared {
+            return old(self.last, SHARED);
+        }
         let has_ended = self.ended.is_some_and(|ended| old(ended, LATE));
         has_ended || old(self.last, QUIET) || old(self.started, LONGEST) || self.last > time.plus(QUIET)
     }
@@ -181,7 +248,13 @@ impl Session {
         self.ended.get_or_insert(time);
     }
 
-    /// Learns the peer; another address than before means that the pid belongs to another connection.
+    /// The peer that it is or was with, if that is another than the one named now and its connection did not end.
+    fn another_than(&self, named: Option<IpAddr>) -> Option<IpAddr> {
+        let named = named?;
+        self.peer.or(self.former).filter(|peer| *peer != named && self.ended.is_none())
+    }
+
+    /// Learns the peer; another address than that of a connection which ended is that of the next one.
     pub(super) fn meet(&mut self, address: Option<IpAddr>) {
         let Some(address) = address else { return };
         if self.peer.is_some_and(|peer| peer != address) {
@@ -233,6 +306,9 @@ impl Session {
             last: self.last.as_millis(),
             ended: self.ended.map(Time::as_millis),
             peer: self.peer,
+            is_shared: self.is_shared,
+            former: self.former,
+            is_open_ended: self.is_open_ended,
             counts: self.counts.iter().filter_map(|(s, r, n)| Some((rule(*s, *r)?, *n))).collect(),
             counted: self.counted.iter().filter_map(|(s, n)| Some((name(*s)?, *n))).collect(),
         }
@@ -250,6 +326,9 @@ impl Session {
             last: Time::from_millis(state.last),
             ended: state.ended.map(Time::from_millis),
             peer: state.peer,
+            is_shared: state.is_shared,
+            former: state.former,
+            is_open_ended: state.is_open_ended,
             counts: state.counts.iter().filter_map(|(r, n)| rule(r).map(|(s, r)| (s, r, *n))).collect(),
             counted: state.counted.iter().filter_map(|(s, n)| Some((set(s)?, *n))).collect(),
         }

@@ -7,6 +7,7 @@ use crate::rules::{Ban as BanPolicy, BanLength, Escalate, Threshold, Weight};
 
 mod by_hand;
 mod networks;
+mod sessions;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -57,6 +58,10 @@ impl Bench {
             policy("tcp", Evidence::Spoofable, 3),
             policy("ftpd", Evidence::Handshake, 2),
         ];
+        Self::with(settings, policies)
+    }
+
+    fn with(settings: Settings, policies: Vec<Policy>) -> Self {
         Self {
             engine: Engine::new(settings, policies),
             now: Time::from_secs(1_700_000_000),
@@ -161,35 +166,6 @@ fn three_lines_of_one_attempt_count_once_and_six_guesses_six_times() {
     assert_eq!(bench.see(0, 1, "192.0.2.7", 9), Verdict::Ignored(Why::SameAttempt));
     assert!(matches!(bench.see(0, 1, "192.0.2.7", 9), Verdict::Counted { tenths: 20, .. }));
     assert!(matches!(bench.see(0, 1, "192.0.2.7", 9), Verdict::Banned { .. }));
-}
-
-#[test]
-fn a_line_without_address_is_about_the_peer_that_its_session_names_before_or_after() {
-    let mut bench = bench();
-    assert_eq!(bench.see(0, 0, "evil.example", 9), Verdict::Ignored(Why::NoAddress));
-    assert!(
-        matches!(bench.see(0, 3, "192.0.2.7", 9), Verdict::Counted { tenths: 10, .. }),
-        "delivered when named"
-    );
-    assert!(matches!(bench.see(0, 0, "evil.example", 9), Verdict::Counted { tenths: 20, .. }));
-    assert_eq!(
-        bench.see(0, 0, "evil.example", 10),
-        Verdict::Ignored(Why::NoAddress),
-        "another pid is nobody's"
-    );
-}
-
-#[test]
-fn a_pid_that_is_used_again_does_not_inherit_the_peer() {
-    let mut bench = bench();
-    bench.see(0, 3, "192.0.2.7", 9);
-    bench.pass(4 * MINUTE);
-    assert_eq!(bench.see(0, 0, "evil.example", 9), Verdict::Ignored(Why::NoAddress));
-    bench.see(0, 3, "192.0.2.7", 11);
-    assert!(
-        matches!(bench.see(0, 0, "192.0.2.8", 11), Verdict::Counted { tenths: 10, .. }),
-        "another address, afresh"
-    );
 }
 
 #[test]

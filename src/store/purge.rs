@@ -24,8 +24,9 @@ const MOST_LINES: u32 = 50_000;
 /// Pages of 4 KiB that are given back to the file system at a time.
 const PAGES: u32 = 2_000;
 
-/// Connections are over three minutes after their last line, and the engine asks no more for them.
-pub(super) const SESSIONS: Duration = Duration::from_secs(900);
+/// Connections are over three minutes after their last line; but that a process serves several peers, the engine remembers
+/// for a day.
+pub(super) const SESSIONS: Duration = Duration::from_secs(24 * 3600);
 
 /// For how long things are worth remembering; what is older is passed over when loading, and dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
