@@ -5,6 +5,7 @@
 
 mod answers;
 mod boot;
+mod clocks;
 mod commands;
 mod dry_run;
 mod gate;

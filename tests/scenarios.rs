@@ -11,6 +11,7 @@
 //! sources: [auth, messages]    # the files; `auth` where absent
 //! steps:                       # in the order of their times, or `order: written`
 //!   - {at: 2026-11-22T14:00:00Z, line: 'sshd[7]: Failed …'}
+//!   - {at: …, late: 5d, line: '…'}   # stamped five days before it arrives
 //!   - {at: …, every: 20m, times: 72, in: messages, line: '{iso} gw sshd[{n}]: …'}
 //!   - {at: …, do: restart}     # what is remembered goes through the journal's rows into a new engine
 //!   - {at: …, do: turn over}   # the file ends, another begins
@@ -79,6 +80,7 @@ struct Step {
     at: Timestamp,
     every: Option<String>,
     times: Option<u32>,
+    late: Option<String>,
     #[serde(rename = "in")]
     source: Option<String>,
     line: Option<String>,
@@ -105,6 +107,7 @@ fn auth() -> Vec<String> {
 /// One line or act, at its time.
 struct Event<'s> {
     at: Time,
+    stamped: Time,
     source: usize,
     what: What<'s>,
 }
@@ -127,8 +130,10 @@ impl Story {
 
 impl Step {
     fn events<'s>(&'s self, sources: &[String]) -> Vec<Event<'s>> {
-        let every =
-            self.every.as_ref().map_or(Duration::ZERO, |every| humantime::parse_duration(every).unwrap());
+        let span = |text: &Option<String>| {
+            text.as_ref().map_or(Duration::ZERO, |text| humantime::parse_duration(text).unwrap())
+        };
+        let (every, late) = (span(&self.every), span(&self.late));
         let named = |name: &String| sources.iter().position(|source| source == name).expect("a source");
         let source = self.source.as_ref().map_or(0, named);
         let event = |n: u32| {
@@ -137,7 +142,8 @@ impl Step {
                 (None, Some(act)) => What::Act(act),
                 _ => panic!("a step is either a line or an act"),
             };
-            Event { at: Time::from(self.at).plus(every * (n - 1)), source, what }
+            let at = Time::from(self.at).plus(every * (n - 1));
+            Event { at, stamped: at.minus(late), source, what }
         };
         (1..=self.times.unwrap_or(1)).map(event).collect()
     }
@@ -179,15 +185,17 @@ impl<'s> Simulator<'s> {
     }
 
     fn line(&mut self, event: &Event<'_>, template: &str, n: u32) {
-        let line = self.written(event.at, template, n);
+        let line = self.written(event.stamped, template, n) + "\n";
         let when = match self.story.times {
             Times::Stamp => When::Stamped(None),
             Times::Arrival => When::Arrived(event.at),
         };
         let mut told = Vec::new();
         let zone = self.zone.clone();
-        self.guard
-            .line(event.source, line.as_bytes(), when, |outcome| told.extend(sentence(&outcome, &zone)));
+        self.guard.set_now(event.source, self.setup.now.max(event.at));
+        self.guard.lines(event.source, line.as_bytes(), when, |_, outcome| {
+            told.extend(sentence(&outcome, &zone));
+        });
         self.transcript.extend(told);
     }
 

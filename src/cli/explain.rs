@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
     let mut guard = setup.guard(&[setup.terms_of_file(Path::new("-"))]);
     let mut told = Vec::new();
     let now = setup.now;
-    guard.line(0, &line, When::Arrived(now), |outcome| told.push(Told::new(&setup, &line, &outcome)));
+    guard.line(0, &line, When::At(now), |outcome| told.push(Told::new(&setup, &line, &outcome)));
     let readings = pasted::readings(&line, setup.sets.iter().filter_map(|set| set.set.programs.first()));
     if told.is_empty() {
         told.extend(as_pasted(&setup, &mut guard, &readings));
@@ -261,7 +261,7 @@ fn caution(evidence: Evidence) -> &'static str {
 fn as_pasted(setup: &Setup, guard: &mut Guard, readings: &[Reading]) -> Option<Told> {
     readings.iter().find_map(|Reading { line, is_completed }| {
         let mut found = None;
-        guard.line(0, line, When::Arrived(setup.now), |outcome| {
+        guard.line(0, line, When::At(setup.now), |outcome| {
             found.get_or_insert_with(|| {
                 let told = Told::new(setup, line, &outcome);
                 if *is_completed { told.completed(outcome.record.program) } else { told }

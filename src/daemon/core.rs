@@ -1,5 +1,6 @@
 //! The daemon's one thread that decides: events in, changes to the firewall and rows for the database out.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
@@ -28,6 +29,9 @@ use crate::time::Time;
 
 /// The longest sleep: after it a clock that was set is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// A file that was last written to so long ago was written to just now: rotated, and found at the next look.
+const JUST_NOW: Duration = Duration::from_secs(30);
 
 /// What to run, as the operator said it.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +63,8 @@ pub(super) struct Daemon {
     pub(super) loading: Loading,
     /// Addresses of this machine and its surroundings, which nobody bans; none in a dry run.
     pub(super) own: Vec<Prefix>,
+    /// Banned for a time that was over when their lines were read, and so never put into the table.
+    pub(super) missed: HashSet<Prefix>,
 }
 
 /// Why the loop ended.
@@ -73,6 +79,14 @@ pub(super) enum End {
 /// The wall clock: bans end at absolute times.
 pub(super) fn now() -> Time {
     Timestamp::now().into()
+}
+
+/// When the lines of a batch count that is read now. What lay in a file when it came to its place, as an old log that
+/// was renamed onto it, was not written just now unless the file says so.
+fn when(batch: &Batch, now: Time) -> When {
+    let written_by = batch.written_by.map_or(now, |by| by.min(now));
+    let is_old = now.since(written_by).is_some_and(|age| age > JUST_NOW);
+    if batch.backlog || is_old { When::Written(written_by) } else { When::Arrived(now) }
 }
 
 impl Daemon {
@@ -120,6 +134,8 @@ impl Daemon {
 
     /// Judges every line of a batch; a ban goes to the firewall before the next line is looked at.
     fn lines(&mut self, batch: &Batch) {
+        // Who is still banned now is in the table, and nobody else.
+        self.expire();
         let (time, name) = (now(), self.follower.name(batch.source));
         let source = self.streams.number(&mut self.guard, &name, batch, &self.setup, time);
         self.guard.turn_to(source, (batch.file.dev, batch.file.ino));
@@ -127,22 +143,29 @@ impl Daemon {
             self.guard.turn_over(source);
         }
         self.guard.recall(source, &batch.before);
-        let when = if batch.backlog { When::Written(time) } else { When::Arrived(time) };
-        if batch.backlog {
-            // We may have run for months: the year of a stamp is guessed from now, not from our start.
-            self.guard.set_now(source, time);
+        // We may have run for months: the year of a stamp is guessed from now, not from our start.
+        self.guard.set_now(source, time);
+        if let Some(end) = &batch.file_end {
+            self.guard.learn_from_end(source, &end.lines, end.modified);
         }
-        let Self { guard, firewall, evidence, tallies, persist, .. } = self;
+        let when = when(batch, time);
+        let Self { guard, firewall, evidence, tallies, persist, missed, .. } = self;
         guard.lines(source, &batch.bytes, when, |line, outcome| {
             tallies.add(&name, &outcome);
             let (Some(offender), Some(at)) = (outcome.judgement.offender, outcome.time) else { return };
             let seen = || Seen::new(at, &name, line);
             match &outcome.judgement.verdict {
                 Verdict::Counted { .. } => evidence.note(offender, seen()),
-                &Verdict::Banned { banned, since, .. } => {
+                &Verdict::Banned { banned, since, until, .. } => {
                     evidence.note(offender, seen());
-                    firewall.change([Change::Add(banned)]);
                     persist.lines(banned, since, evidence.take(&offender));
+                    if since == at && until.is_some_and(|until| until <= time) {
+                        // Its lines were read too late: it is remembered for the next one, and blocks nobody.
+                        missed.insert(banned);
+                        return;
+                    }
+                    missed.remove(&banned);
+                    firewall.change([Change::Add(banned)]);
                     persist.after(report::ban(&outcome, firewall.banned()));
                 }
                 Verdict::Ignored(Why::Flood(flood)) if flood.first => log::warn!("{flood}"),
@@ -160,7 +183,9 @@ impl Daemon {
 
     /// Frees those whose ban is over.
     pub(super) fn expire(&mut self) {
-        let over = self.guard.engine.expire(now());
+        let mut over = self.guard.engine.expire(now());
+        let missed = std::mem::take(&mut self.missed);
+        over.retain(|over| !missed.contains(over));
         self.free(&over, "its time is over");
     }
 

@@ -41,7 +41,7 @@ fn stamps(clock: impl Fn() -> Clock + Send + 'static) -> Box<follow::Stamps> {
             clocks.clear();
         }
         let clock = clocks.entry(Arc::clone(path)).or_insert_with(&clock);
-        clock.written(line, &record::parse(line), None)
+        clock.written(line, &record::parse(line), None).map(|written| written.time)
     })
 }
 

@@ -1,5 +1,6 @@
 //! Starting and ending the daemon: what it takes, in which order, and what is left behind.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::Duration;
@@ -112,6 +113,7 @@ fn assemble(
         follower,
         positions,
         streams,
+        missed: HashSet::new(),
         calls,
         sender,
         evidence: Evidence::default(),

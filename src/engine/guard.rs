@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::timing::{Timed, Timing, When};
 use super::{Engine, Judgement, Line, SessionKey, Sighting, Speaker, Verdict, Why};
 use crate::record::{self, Clock, Record, Repeat};
 use crate::rules::{AddressFrom, Binding, Evidence, Format, Match, Matcher, Names, Scratch, Sieve};
@@ -17,18 +18,6 @@ pub struct Guard {
     /// What is remembered.
     pub engine: Engine,
     sources: Vec<Source>,
-}
-
-/// When a line counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum When {
-    /// Now, at this time: it was just written.
-    Arrived(Time),
-    /// When its stamp says. Where it has none, this time, if there is one.
-    Stamped(Option<Time>),
-    /// When its stamp says, but not after this time, at which it is read: whoever stamps lines of tomorrow, be it in
-    /// another zone, makes no ban longer.
-    Written(Time),
 }
 
 /// What became of a line in one rule set.
@@ -49,7 +38,7 @@ pub struct Outcome<'a> {
 /// One source, which is one file to the guard: how its stamps are read, whose it is, and what its last line was.
 #[derive(Debug)]
 pub struct Source {
-    clock: Clock,
+    timing: Timing,
     writer: Arc<str>,
     reader: Reader,
 }
@@ -168,7 +157,7 @@ fn ask<'m>(
 impl Source {
     /// A source of which nothing was read.
     pub fn new(clock: Clock, terms: Terms) -> Self {
-        Self { clock, writer: terms.writer, reader: Reader::new(terms.binding) }
+        Self { timing: Timing::new(clock), writer: terms.writer, reader: Reader::new(terms.binding) }
     }
 
     fn set_terms(&mut self, terms: Terms) {
@@ -208,13 +197,42 @@ impl Guard {
 
     /// Tells the clocks how late it is, for the years of stamps.
     pub fn set_now(&mut self, source: usize, now: Time) {
-        self.sources[source].clock.set_now(now);
+        self.sources[source].timing.set_now(now);
+    }
+
+    /// Takes note of the last lines of a source's file, which was last written to at `modified`: they tell in which zone
+    /// lines are stamped that nobody saw arrive.
+    pub fn learn_from_end(&mut self, source: usize, lines: &[u8], modified: Time) {
+        let Source { timing, reader, .. } = &mut self.sources[source];
+        let lines = lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+        let records = lines.map(|line| (line, record::parse_as(line, reader.binding.layouts())));
+        timing.learn_from_end(records, modified);
+    }
+
+    /// Takes note of lines before they are judged: of those that were seen to arrive the last one was written just now.
+    fn begin(&mut self, source: usize, lines: &[u8], when: When) {
+        let Source { timing, reader, .. } = &mut self.sources[source];
+        if let When::Arrived(arrived) = when {
+            let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
+            let last = memchr::memrchr(b'\n', lines).map_or(lines, |newline| &lines[newline + 1..]);
+            timing.learn_from_newest(arrived, last, &record::parse_as(last, reader.binding.layouts()));
+        }
+    }
+
+    /// How many lines of a source matched and say no time that is read.
+    pub fn undated(&self, source: usize) -> u64 {
+        self.sources[source].timing.undated()
+    }
+
+    /// The zone, in minutes, by which the stamps of a source are behind the clock; negative where they are ahead.
+    pub fn zone_minutes(&self, source: usize) -> Option<i64> {
+        self.sources[source].timing.zone_minutes()
     }
 
     /// The time in a line's stamp, if it has one; lines of a source are asked in their order.
     pub fn stamp(&mut self, source: usize, line: &[u8]) -> Option<Time> {
-        let Source { clock, reader, .. } = &mut self.sources[source];
-        clock.written(line, &record::parse_as(line, reader.binding.layouts()), None)
+        let Source { timing, reader, .. } = &mut self.sources[source];
+        timing.stamp(line, &record::parse_as(line, reader.binding.layouts()))
     }
 
     /// What the lines of interest of a source hold; `None` where any line may be one.
@@ -245,6 +263,7 @@ impl Guard {
         when: When,
         mut report: impl FnMut(&[u8], Outcome<'_>),
     ) {
+        self.begin(source, bytes, when);
         let mut sieve = Sieve::new(self.names(source), bytes);
         loop {
             if sieve.pass_foreign() > 0 {
@@ -265,20 +284,16 @@ impl Guard {
         when: When,
         mut report: impl FnMut(Outcome<'_>),
     ) -> bool {
-        let Source { clock, writer, reader } = &mut self.sources[source];
+        let Source { timing, writer, reader } = &mut self.sources[source];
         let engine = &mut self.engine;
         reader.each_match(&self.matcher, line, |written, record, matched, count| {
-            let mut stamped = || clock.written(line, written, matched.set.time.as_ref());
-            let time = match when {
-                When::Arrived(time) => Some(time),
-                When::Stamped(fallback) => stamped().or(fallback),
-                When::Written(now) => stamped().map(|time| time.min(now)),
-            };
-            let judgement = match time {
-                Some(time) => engine.observe(&sighting((source, writer), record, &matched, count, time)),
+            let timed = timing.of(when, line, written, matched.set.time.as_ref());
+            let judgement = match timed {
+                Some(timed) => engine.observe(&sighting((source, writer), record, &matched, count, timed)),
                 // Taken for the present, the lines of days would be those of one moment.
                 None => Verdict::Ignored(Why::NoTime).into(),
             };
+            let time = timed.map(|timed| timed.time);
             report(Outcome { record: *record, matched, count, time, judgement });
         })
     }
@@ -296,10 +311,11 @@ fn sighting<'a>(
     record: &Record<'a>,
     matched: &Match<'_>,
     count: u32,
-    time: Time,
+    Timed { time, is_late }: Timed,
 ) -> Sighting<'a> {
     Sighting {
         time,
+        is_late,
         source: u16::try_from(source).unwrap_or(u16::MAX),
         set: matched.set_index,
         rule: matched.rule_index,

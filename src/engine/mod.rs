@@ -14,6 +14,7 @@ mod recent;
 mod session;
 mod spoof;
 mod target;
+mod timing;
 mod trust;
 mod verdict;
 mod window;
@@ -22,11 +23,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 pub use bans::{Ban, History, Origin, Owner};
-pub use guard::{FileId, Guard, Outcome, Reader, Source, Terms, When};
+pub use guard::{FileId, Guard, Outcome, Reader, Source, Terms};
 pub use journal::{Row, Seen, SessionState};
 pub use policy::{Offender, Policy, RulePolicy, Settings, SpoofCaps, TrustPolicy, doubtful};
 pub use session::{SessionKey, Speaker};
 pub use spoof::Flood;
+pub use timing::When;
 pub use verdict::{Judgement, Refusal, Verdict, Why};
 
 use self::target::Target;
@@ -40,6 +42,8 @@ use crate::time::Time;
 pub struct Sighting<'a> {
     /// When it happened: arrival time in the daemon, the line's stamp while catching up and in `scan`.
     pub time: Time,
+    /// Whether newer lines were judged before it, as when it was delivered late: they stay what they were.
+    pub is_late: bool,
     /// Which file it was read from.
     pub source: u16,
     /// Index of the rule set's policy.
@@ -189,9 +193,12 @@ impl Engine {
             return Verdict::Ignored(Why::AlreadyBanned { until });
         }
         let patience = self.patience(trusted);
-        let seen = self.windows.add(sighting.set, target.counted, time, tenths, &policy.threshold);
+        let add = if sighting.is_late { window::Windows::add_late } else { window::Windows::add };
+        let seen = add(&mut self.windows, sighting.set, target.counted, time, tenths, &policy.threshold);
         let threshold = policy::needed(seen.threshold, patience);
-        if seen.tenths < threshold {
+        // How many bans rest on forgeable evidence was counted at the time of newer lines.
+        let is_too_late = sighting.is_late && policy.evidence == Evidence::Spoofable;
+        if seen.tenths < threshold || is_too_late {
             return Verdict::Counted { tenths: seen.tenths, threshold, trusted: patience > 1 };
         }
         self.ban_for(sighting, target, seen)

@@ -94,6 +94,7 @@ impl Bench {
         let (time, source, evidence) = (self.now, self.source, self.engine.policies()[set].evidence);
         let judgement = self.engine.observe(&Sighting {
             time,
+            is_late: false,
             source,
             set,
             rule,

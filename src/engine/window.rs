@@ -52,7 +52,27 @@ impl Windows {
         self.evicted += u64::from(made_room);
         drop_outside(seen, Span::until(time, reach));
         insert(seen, time, tenths);
-        Fill::nearest(seen, time, thresholds)
+        Fill::nearest(thresholds, |within| {
+            let span = Span::until(time, within);
+            total(seen.iter().filter(|(time, _)| span.holds(*time)))
+        })
+    }
+
+    /// The same for a line that was delivered late: says how full the fullest window was that holds `time`. What is newer
+    /// stays, so that nobody loses count of an offender who sees to it that one of its lines comes late.
+    pub(super) fn add_late(
+        &mut self,
+        set: usize,
+        offender: Prefix,
+        time: Time,
+        tenths: u32,
+        thresholds: &Thresholds,
+    ) -> Fill {
+        self.longest = self.longest.max(thresholds.reach());
+        let (seen, made_room) = self.seen.change((index(set), offender), Seen::new);
+        self.evicted += u64::from(made_room);
+        insert(seen, time, tenths);
+        Fill::nearest(thresholds, |within| fullest_around(seen, time, within))
     }
 
     /// How many tenths the last `within` saw.
@@ -126,11 +146,8 @@ pub(super) struct Fill {
 
 impl Fill {
     /// The window with the largest part of what it takes; of several the shortest. If any is full, this one is.
-    fn nearest(seen: &Seen, time: Time, thresholds: &Thresholds) -> Self {
-        let fill = |threshold: Threshold| {
-            let span = Span::until(time, threshold.within);
-            Self { tenths: total(seen.iter().filter(|(time, _)| span.holds(*time))), threshold }
-        };
+    fn nearest(thresholds: &Thresholds, count: impl Fn(Duration) -> u32) -> Self {
+        let fill = |threshold: Threshold| Self { tenths: count(threshold.within), threshold };
         let fills = thresholds.iter().skip(1).map(fill);
         fills.fold(
             fill(thresholds.shortest()),
@@ -182,6 +199,22 @@ fn insert(seen: &mut Seen, time: Time, tenths: u32) {
     }
 }
 
+/// How many the fullest window saw that holds a time.
+fn fullest_around(seen: &Seen, time: Time, within: Duration) -> u32 {
+    let (mut first, mut sum, mut most) = (0, 0_u64, 0);
+    for (end, tenths) in seen {
+        sum += u64::from(*tenths);
+        while seen[first].0 <= end.minus(within) {
+            sum -= u64::from(seen[first].1);
+            first += 1;
+        }
+        if end.since(time).is_some_and(|after| after < within) {
+            most = most.max(sum);
+        }
+    }
+    u32::try_from(most).unwrap_or(u32::MAX)
+}
+
 fn total<'a>(seen: impl Iterator<Item = &'a (Time, u32)>) -> u32 {
     seen.fold(0, |sum, (_, tenths)| sum.saturating_add(*tenths))
 }
@@ -197,6 +230,20 @@ mod tests {
 
     fn offender(n: u32) -> Prefix {
         Prefix::from(std::net::IpAddr::V4(n.into()))
+    }
+
+    #[test]
+    fn a_late_line_counts_in_its_own_time_and_takes_nothing_from_newer_ones() {
+        let mut windows = Windows::new(10);
+        let mut add = |second: i64, is_late: bool| {
+            let add = if is_late { Windows::add_late } else { Windows::add };
+            add(&mut windows, 0, offender(1), Time::from_secs(second), 10, &MINUTE).tenths
+        };
+        assert_eq!((add(10_000, false), add(10_010, false), add(10_020, false)), (10, 20, 30));
+        assert_eq!((add(0, true), add(30, true)), (10, 20), "hours before, and two of them together");
+        assert_eq!(add(9_970, true), 40, "in one window with all three");
+        assert_eq!(add(10_025, false), 50, "all of the last minute, the late one too");
+        assert_eq!(add(10_100, false), 10);
     }
 
     proptest! {

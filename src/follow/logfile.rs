@@ -82,6 +82,8 @@ pub(super) struct Log {
     pub(super) ahead: Ahead,
     /// What was handed out last.
     pub(super) watermark: Watermark,
+    /// Whether the end of the file was told with the present backlog.
+    pub(super) has_told_end: bool,
 }
 
 impl Log {
@@ -104,6 +106,7 @@ impl Log {
             missing: None,
             ahead: Ahead::default(),
             watermark: Watermark::default(),
+            has_told_end: false,
         }
     }
 

@@ -52,6 +52,8 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::time::Time;
+
 pub use follower::{Follower, Looked, Status};
 pub use merge::Stamps;
 pub use pattern::{expand, is_match, is_pattern};
@@ -144,6 +146,19 @@ pub struct Chunk<'a> {
     /// The lines were written some time ago (while the program was stopped, blocked or suspended): their own stamps
     /// count, not the time of reading.
     pub backlog: bool,
+    /// By when they were written, to the second, where they were in the file before anybody saw it grow.
+    pub written_by: Option<Time>,
+    /// With the first lines of a backlog: the last lines of the path's file.
+    pub file_end: Option<&'a FileEnd>,
+}
+
+/// The last lines of a file, and when it was last written to: in which zone lines are stamped that nobody saw arrive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileEnd {
+    /// Whole lines with their newlines, at most [`MAX_LINE`](crate::record::MAX_LINE) bytes.
+    pub lines: Vec<u8>,
+    /// The file's time of modification.
+    pub modified: Time,
 }
 
 impl<'a> Chunk<'a> {
@@ -162,6 +177,8 @@ impl<'a> Chunk<'a> {
             first: false,
             gap: false,
             backlog: false,
+            written_by: None,
+            file_end: None,
         }
     }
 }

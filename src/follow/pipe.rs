@@ -212,7 +212,21 @@ impl Pipe {
             let gap = std::mem::take(&mut open.gap);
             let (source, path, file, backlog) = (self.source, &self.path, open.key, self.backlog);
             let (position, gone, before): (_, _, &[u8]) = (None, false, &[]);
-            sink(Chunk { source, path, file, bytes, position, gone, before, first, gap, backlog })?;
+            let (written_by, file_end) = (None, None);
+            sink(Chunk {
+                source,
+                path,
+                file,
+                bytes,
+                position,
+                gone,
+                before,
+                first,
+                gap,
+                backlog,
+                written_by,
+                file_end,
+            })?;
         }
         open.carry.clear();
         open.carry.extend_from_slice(filled.get(at..).unwrap_or_default());

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use memchr::memchr_iter;
 use nix::errno::Errno;
 
+use super::FileEnd;
 use super::find;
 use super::logfile::{Log, Round};
 use super::open::reason;
@@ -112,7 +113,8 @@ impl Log {
         self.note_lines(bytes, round);
         let Some(tail) = self.tails.get_mut(index) else { return ControlFlow::Continue(()) };
         let first = std::mem::take(&mut tail.untouched);
-        let backlog = tail.place.offset - (bytes.len() as u64) < tail.backlog_until;
+        let begin = tail.place.offset - (bytes.len() as u64);
+        let (backlog, written_by) = (begin < tail.backlog_until, tail.written_by(begin));
         let overlong = std::mem::take(&mut tail.place.overlong);
         let gap = std::mem::take(&mut tail.gap) || overlong > 0;
         let before = std::mem::take(&mut tail.known_before);
@@ -123,10 +125,33 @@ impl Log {
         self.tally.lines += memchr_iter(b'\n', bytes).count() as u64;
         self.tally.last_data = Some(round.now);
         let (source, file) = (self.source, tail.key);
-        let position = self.position();
+        let file_end = self.end_of_backlog(backlog);
+        let (position, file_end) = (self.position(), file_end.as_ref());
         self.moved = false;
         let (path, position, before) = (&self.path, Some(&position), before.as_slice());
-        sink(Chunk { source, path, file, bytes, position, gone: false, before, first, gap, backlog })
+        let gone = false;
+        sink(Chunk {
+            source,
+            path,
+            file,
+            bytes,
+            position,
+            gone,
+            before,
+            first,
+            gap,
+            backlog,
+            written_by,
+            file_end,
+        })
+    }
+
+    /// The end of the newest file, once at the beginning of a backlog.
+    fn end_of_backlog(&mut self, backlog: bool) -> Option<FileEnd> {
+        let is_first = backlog && !self.has_told_end;
+        self.has_told_end = backlog;
+        // Without it the lines count at their stamps as they are.
+        is_first.then(|| self.tails.iter().rev().find_map(|tail| tail.end().ok()?)).flatten()
     }
 
     /// A new position without lines: a file came, went or was truncated.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use memchr::{memchr, memmem, memrchr};
 
+use super::FileEnd;
 use super::compressed::unpack;
 use super::cut::{Cut, cut};
 use super::ends::{ends_of_plain, ends_of_stream, plain_holds, read_up_to};
@@ -83,6 +84,8 @@ pub(super) struct Tail {
     /// Found under the name of a rotated file, so that it may be what copytruncate left beside the log.
     pub(super) may_be_copy: bool,
     size_at_first: u64,
+    /// What lies below was in the file before anybody saw it grow, and was written by then, in seconds since the epoch.
+    unseen_until: (u64, i64),
     again: Option<Again>,
 }
 
@@ -126,6 +129,7 @@ impl Tail {
             may_be_copy: false,
             size_at_first: meta.size(),
             again: None,
+            unseen_until: (if packed { u64::MAX } else { meta.size() }, meta.mtime()),
         })
     }
 
@@ -179,6 +183,7 @@ impl Tail {
         self.drained = false;
         self.untouched = true;
         self.backlog_until = 0;
+        self.unseen_until = (0, 0);
     }
 
     /// Asks the file whether it changed and so decides whether there may be something to read: an idle file costs no
@@ -199,6 +204,7 @@ impl Tail {
         }
         if round.away {
             self.backlog_until = meta.size();
+            self.unseen_until = (meta.size(), meta.mtime());
         }
         if let Some(again) = self.again.as_mut().filter(|again| round.now < again.settled) {
             again.until = again.until.max(meta.size());
@@ -301,6 +307,32 @@ impl Tail {
     /// Whether what was in the file before we came was not all read.
     pub(super) fn lags(&self) -> bool {
         !self.drained && self.place.offset < self.backlog_until
+    }
+
+    /// By when the line at an offset was written, to the second; `None` where the file was seen to grow beyond it.
+    pub(super) fn written_by(&self, offset: u64) -> Option<Time> {
+        let (until, modified) = self.unseen_until;
+        (offset < until).then(|| Time::from_secs(modified.saturating_add(1)))
+    }
+
+    /// The last whole lines and when they were written; `None` of a packed file, and where there are none.
+    ///
+    /// # Errors
+    /// What reading gives.
+    pub(super) fn end(&self) -> io::Result<Option<FileEnd>> {
+        let Body::Plain(file) = &self.body else { return Ok(None) };
+        let meta = file.metadata()?;
+        let start = meta.size().saturating_sub(MAX_LINE as u64);
+        let mut lines = read_up_to(file, start, meta.size() - start)?;
+        lines.truncate(memrchr(b'\n', &lines).map_or(0, |newline| newline + 1));
+        if start > 0 {
+            let cut = memchr(b'\n', &lines).map_or(lines.len(), |newline| newline + 1);
+            lines.drain(..cut);
+        }
+        let modified = Time::from_millis(
+            meta.mtime().saturating_mul(1000).saturating_add(meta.mtime_nsec() / 1_000_000),
+        );
+        Ok((!lines.is_empty()).then_some(FileEnd { lines, modified }))
     }
 
     /// Where reading stands.

@@ -12,7 +12,8 @@ use super::follower::{Follower, Looked, Status};
 use super::merge::Stamps;
 use super::position::{FileKey, Position, Stored};
 use super::wake::{FileWatch, PipeWatch, WakeUps, Waker};
-use super::{Chunk, Source, SourceId};
+use super::{Chunk, FileEnd, Source, SourceId};
+use crate::time::Time;
 
 /// How a follower runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,10 @@ pub struct Batch {
     pub gap: bool,
     /// The lines were written some time ago: their own stamps count.
     pub backlog: bool,
+    /// By when they were written, to the second, where they were in the file before anybody saw it grow.
+    pub written_by: Option<Time>,
+    /// With the first lines of a backlog: the last lines of the path's file.
+    pub file_end: Option<FileEnd>,
 }
 
 impl From<Chunk<'_>> for Batch {
@@ -72,6 +77,8 @@ impl From<Chunk<'_>> for Batch {
             first: chunk.first,
             gap: chunk.gap,
             backlog: chunk.backlog,
+            written_by: chunk.written_by,
+            file_end: chunk.file_end.cloned(),
         }
     }
 }

@@ -6,6 +6,7 @@ use jiff::tz::{Offset, TimeZone};
 
 use super::date::{Date, Moment, milliseconds, tai64n, zone_offset};
 use super::format::Said;
+use super::lag::Written;
 use super::service::{self, TimeSpec};
 use super::stamp::Form;
 use super::{Record, Stamp};
@@ -41,8 +42,12 @@ const KEY: usize = 24;
 pub struct Clock {
     zone: TimeZone,
     now: Time,
+    /// Whether the operator said which zone it is.
+    is_zone_stated: bool,
     /// The time handed out last.
     previous: Option<Time>,
+    /// About when the line being read was written, where that is known.
+    near: Option<Time>,
     minute: Option<Minute>,
 }
 
@@ -59,7 +64,12 @@ struct Minute {
 impl Clock {
     /// A clock for one source whose writer lives in `zone`. `now` is the present, for the year.
     pub fn new(zone: TimeZone, now: Time) -> Self {
-        Self { zone, now, previous: None, minute: None }
+        Self { zone, now, is_zone_stated: false, previous: None, near: None, minute: None }
+    }
+
+    /// The same where the operator said the zone, so that stamps in it are not taken for those of another one.
+    pub fn of_stated_zone(zone: TimeZone, now: Time) -> Self {
+        Self { is_zone_stated: true, ..Self::new(zone, now) }
     }
 
     /// Tells the clock how late it is; a source that is followed for months needs it before each batch of lines.
@@ -70,24 +80,45 @@ impl Clock {
 
     /// When a line was written, by what it says: by the stamp that `spec` describes, or else by that of its header or,
     /// where it has none, by a form that services are known to write.
-    pub fn written(&mut self, line: &[u8], record: &Record<'_>, spec: Option<&TimeSpec>) -> Option<Time> {
+    pub fn written(&mut self, line: &[u8], record: &Record<'_>, spec: Option<&TimeSpec>) -> Option<Written> {
         let said = match spec {
             Some(spec) => spec.read(line)?,
-            None if record.is_headed() => return self.time(&record.stamp),
+            None if record.is_headed() => return self.headed(&record.stamp),
             None => match service::read(line) {
                 Some(said) => said,
-                None => return self.time(&record.stamp),
+                None => return self.headed(&record.stamp),
             },
         };
-        let time = match said {
-            Said::Epoch(time) => time,
+        let (time, is_zoned) = match said {
+            Said::Epoch(time) => (time, true),
             Said::Civil { date, within, offset } => {
                 let begins = self.begins(&date, offset)?;
-                self.pass(begins, within)
+                (self.pass(begins, within), offset.is_some())
             }
         };
         self.previous = Some(time);
-        Some(time)
+        Some(Written { time, is_zoned: is_zoned || self.is_zone_stated })
+    }
+
+    /// The same for a line that was written not long before `near`: in the hour that comes twice, of the nearer pass,
+    /// whatever line was read before.
+    pub fn written_near(
+        &mut self,
+        near: Time,
+        line: &[u8],
+        record: &Record<'_>,
+        spec: Option<&TimeSpec>,
+    ) -> Option<Written> {
+        let previous = self.previous;
+        self.near = Some(near);
+        let written = self.written(line, record, spec);
+        (self.near, self.previous) = (None, previous);
+        written
+    }
+
+    fn headed(&mut self, stamp: &Stamp<'_>) -> Option<Written> {
+        let time = self.time(stamp)?;
+        Some(Written { time, is_zoned: self.is_zone_stated || is_zoned(stamp) })
     }
 
     /// When the stamp was, to the millisecond; `None` where there is no stamp or no such day or hour.
@@ -118,6 +149,10 @@ impl Clock {
     }
 
     fn is_second_pass(&self, first: Time, second: Time) -> bool {
+        if let Some(near) = self.near {
+            return near.as_millis().abs_diff(second.as_millis())
+                < near.as_millis().abs_diff(first.as_millis());
+        }
         let jumps_back = self.previous.is_some_and(|previous| first < previous.minus(ORDER_SLACK));
         jumps_back && second <= self.now.plus(ORDER_SLACK)
     }
@@ -145,6 +180,11 @@ impl Clock {
             (0..9).filter_map(|back| Moment::of(date.in_year(year.checked_sub(back)?)?, &self.zone, offset));
         moments.into_iter().find(|moment| moment.first <= horizon)
     }
+}
+
+/// Whether the stamp says its zone, or is of a form that has only one.
+fn is_zoned(stamp: &Stamp<'_>) -> bool {
+    !stamp.zone().is_empty() || matches!(stamp.form(), Form::Svlogd | Form::Tai64n)
 }
 
 impl Minute {

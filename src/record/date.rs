@@ -65,6 +65,15 @@ impl Moment {
     }
 }
 
+/// An offset from UTC as it is printed: `Z`, `+01:00`, `-0530`, `+02`.
+pub fn offset(text: &[u8]) -> Option<Offset> {
+    match text {
+        b"Z" => Some(Offset::UTC),
+        [sign @ (b'+' | b'-'), digits @ ..] => numeric_offset(*sign, digits),
+        _ => None,
+    }
+}
+
 fn known(offset: Offset) -> AmbiguousOffset {
     AmbiguousOffset::Unambiguous { offset }
 }
@@ -105,9 +114,9 @@ pub(super) fn milliseconds(text: &[u8]) -> Option<Duration> {
 pub(super) fn zone_offset(stamp: &Stamp<'_>) -> Option<Option<Offset>> {
     let zone = stamp.zone().trim_ascii_start();
     match (zone, stamp.form()) {
-        ([], Form::Svlogd) | ([b'Z'], _) => Some(Some(Offset::UTC)),
+        ([], Form::Svlogd) => Some(Some(Offset::UTC)),
         ([], _) => Some(None),
-        ([sign @ (b'+' | b'-'), digits @ ..], _) => numeric_offset(*sign, digits).map(Some),
+        ([b'Z' | b'+' | b'-', ..], _) => offset(zone).map(Some),
         _ => stamp::named_zone(zone).map(|(_, minutes)| east(i32::from(minutes)))?.map(Some),
     }
 }

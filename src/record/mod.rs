@@ -15,6 +15,7 @@ mod date;
 mod format;
 mod header;
 mod json;
+mod lag;
 mod layout;
 mod lines;
 mod priority;
@@ -26,8 +27,10 @@ mod supervised;
 
 pub use clock::{Clock, FUTURE_SLACK, ORDER_SLACK};
 pub use cut::may_be_cut;
+pub use date::offset;
 pub use format::{FormatError, TimeFormat};
 pub use header::is_program_name;
+pub use lag::{Lag, Written};
 pub use layout::{Layout, Layouts};
 pub use lines::{LineBuffer, MAX_LINE};
 pub use repeat::{MAX_REPEATS, Repeat, Writer, is_turned_over, repeat};

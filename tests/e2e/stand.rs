@@ -169,6 +169,8 @@ pub(super) struct Stand {
     daemon: Option<Running>,
     /// What is followed; `DIR` is the stand's directory.
     pub(super) sources: &'static str,
+    /// The daemon's zone; that of the tests where it is empty.
+    pub(super) zone: &'static str,
     /// Keys of the configuration besides those of [`Self::config`].
     pub(super) more: String,
     /// Keys of `firewall`.
@@ -206,7 +208,7 @@ impl Stand {
         }
         let (more, firewall) = (String::new(), "converge: 1s".to_owned());
         let sources = "auth: DIR/auth.log, messages: DIR/messages";
-        Self { dir, fake, backend, daemon: None, sources, more, firewall }
+        Self { dir, fake, backend, daemon: None, sources, zone: "", more, firewall }
     }
 
     /// A file of the stand.
@@ -237,7 +239,11 @@ impl Stand {
     /// Writes the configuration and starts the daemon.
     pub(super) fn start(&mut self) {
         self.configure();
-        self.daemon = Some(Running::start(Command::new(PROGRAM).arg("run").arg("-c").arg(self.config())));
+        let mut command = Command::new(PROGRAM);
+        if !self.zone.is_empty() {
+            command.env("TZ", self.zone);
+        }
+        self.daemon = Some(Running::start(command.arg("run").arg("-c").arg(self.config())));
         self.until("it starts", |stand| stand.says("started: ") > 0);
     }
 

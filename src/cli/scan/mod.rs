@@ -105,7 +105,7 @@ impl<'l> Replay<'l> {
             match queue.lines.pop_front() {
                 Some((time, Some(line))) => {
                     // Its stamp is not read again: after later ones it could mean another pass of a doubled hour.
-                    self.judge(source, &queue.bytes[line], time.map_or(When::Stamped(None), When::Arrived));
+                    self.judge(source, &queue.bytes[line], time.map_or(When::Stamped(None), When::At));
                 }
                 Some((_, None)) => self.guard.turn_over(source),
                 None => {}

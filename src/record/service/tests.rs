@@ -13,7 +13,9 @@ const THEN: i64 = 1_795_354_711_123;
 fn written(line: &str, spec: Option<&TimeSpec>) -> Option<Time> {
     let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
     let now = Time::from_millis(THEN).plus(Duration::from_secs(3600));
-    Clock::new(berlin, now).written(line.as_bytes(), &parse(line.as_bytes()), spec)
+    Clock::new(berlin, now)
+        .written(line.as_bytes(), &parse(line.as_bytes()), spec)
+        .map(|written| written.time)
 }
 
 fn spec(formats: &[&str], place: TimePlace) -> TimeSpec {

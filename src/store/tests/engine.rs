@@ -27,6 +27,7 @@ fn engine() -> Engine {
 fn failure(engine: &mut Engine, minute: u32) -> Verdict {
     let sighting = Sighting {
         time: NOW.plus(Duration::from_secs(60) * minute),
+        is_late: false,
         source: 0,
         set: 0,
         rule: 0,

@@ -1,0 +1,133 @@
+//! When the lines of one source count.
+
+use std::time::Duration;
+
+use crate::record::{Clock, Lag, Record, TimeSpec};
+use crate::time::Time;
+
+/// When a line counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// At this time, whatever it says.
+    At(Time),
+    /// It was seen to arrive at this time, and counts then; unless its stamp says that it was delivered late.
+    Arrived(Time),
+    /// When its stamp says. Where it has none, this time, if there is one.
+    Stamped(Option<Time>),
+    /// When its stamp says, but not after this time, at which it is read or its file was last written to: whoever stamps
+    /// lines of tomorrow, be it in another zone, makes no ban longer.
+    Written(Time),
+}
+
+/// When a line counts, and whether newer lines of its source may have counted before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Timed {
+    pub(super) time: Time,
+    pub(super) is_late: bool,
+}
+
+/// Lines of several programs in one file are this much out of order without being late.
+const DISORDER: Duration = Duration::from_secs(10);
+
+/// How one source's stamps are read, and what is known of how far they are behind.
+#[derive(Debug)]
+pub(super) struct Timing {
+    clock: Clock,
+    lag: Lag,
+    /// When the newest line that was read later than it was written counted.
+    newest: Option<Time>,
+    /// Whether lines matched that say no time that is read: how many.
+    undated: u64,
+}
+
+impl Timing {
+    /// For a source of which nothing was read.
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { clock, lag: Lag::default(), newest: None, undated: 0 }
+    }
+
+    pub(super) fn set_now(&mut self, now: Time) {
+        self.clock.set_now(now);
+    }
+
+    /// The time in a line's stamp, if it has one; lines of a source are asked in their order.
+    pub(super) fn stamp(&mut self, line: &[u8], record: &Record<'_>) -> Option<Time> {
+        self.clock.written(line, record, None).map(|written| written.time)
+    }
+
+    /// Learns from the newest of lines that were seen to arrive, before they are judged.
+    pub(super) fn learn_from_newest(&mut self, arrived: Time, line: &[u8], record: &Record<'_>) {
+        if let Some(written) = self.clock.written_near(arrived, line, record, None) {
+            self.lag.learn_from_newest(arrived, written);
+        }
+    }
+
+    /// Learns from the last lines of a file and from when it was last written to.
+    pub(super) fn learn_from_end<'l>(
+        &mut self,
+        lines: impl Iterator<Item = (&'l [u8], Record<'l>)>,
+        modified: Time,
+    ) {
+        let stamps =
+            lines.filter_map(|(line, record)| self.clock.written_near(modified, line, &record, None));
+        if let Some(newest) = stamps.max_by_key(|written| written.time) {
+            self.lag.learn_from_end(modified, newest);
+        }
+    }
+
+    /// When a line counts; `None` where it was written at some time that it does not say. `spec` describes the stamps of
+    /// the rule set that knows the line.
+    pub(super) fn of(
+        &mut self,
+        when: When,
+        line: &[u8],
+        record: &Record<'_>,
+        spec: Option<&TimeSpec>,
+    ) -> Option<Timed> {
+        let in_time = |time| Timed { time, is_late: false };
+        match when {
+            When::At(time) => Some(in_time(time)),
+            When::Arrived(arrived) => Some(self.live(arrived, line, record, spec)),
+            When::Stamped(fallback) => {
+                let time = self.clock.written(line, record, spec).map(|written| written.time).or(fallback);
+                self.note(time.is_some());
+                time.map(in_time)
+            }
+            When::Written(latest) => {
+                let written = self.clock.written(line, record, spec);
+                self.note(written.is_some());
+                Some(self.late(latest, written?.time))
+            }
+        }
+    }
+
+    fn live(&mut self, arrived: Time, line: &[u8], record: &Record<'_>, spec: Option<&TimeSpec>) -> Timed {
+        let written = self.clock.written_near(arrived, line, record, spec);
+        self.note(written.is_some());
+        let Some(written) = written else { return Timed { time: arrived, is_late: false } };
+        self.lag.learn(arrived, written);
+        let time = self.lag.live(arrived, written.time);
+        Timed { time, is_late: time < arrived }
+    }
+
+    fn late(&mut self, latest: Time, stamped: Time) -> Timed {
+        let time = self.lag.late(latest, stamped);
+        let newest = self.newest.map_or(time, |newest| newest.max(time));
+        self.newest = Some(newest);
+        Timed { time, is_late: time < newest.minus(DISORDER) }
+    }
+
+    fn note(&mut self, is_dated: bool) {
+        self.undated += u64::from(!is_dated);
+    }
+
+    /// How many lines matched and say no time that is read.
+    pub(super) fn undated(&self) -> u64 {
+        self.undated
+    }
+
+    /// The zone, in minutes, by which the stamps are behind the clock; negative where they are ahead.
+    pub(super) fn zone_minutes(&self) -> Option<i64> {
+        self.lag.zone_minutes()
+    }
+}

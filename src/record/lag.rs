@@ -1,0 +1,284 @@
+//! How far the stamps of one source lie behind the moments at which its lines arrive, and when a line counts by that.
+//!
+//! A writer in another zone, or with a wrong clock, stamps each line the same span off: the line is new all the same, and
+//! counts when it arrives. A line that was delivered late is further behind than the source's lines are, and counts that
+//! much before it arrived; so lines of days that come in one batch keep their distances. No line counts later than it
+//! arrived.
+//!
+//! Which spans are a writer's is learned from lines whose arrival was seen, and only from these: a span counts once two of
+//! its lines arrived some seconds apart, since lines that are delivered late do not come at the pace of their stamps. A
+//! stamp that anybody made up, of 1970 or of 2100, moves nothing: it is one more span, and those of the honest lines stay.
+
+use std::time::Duration;
+
+use crate::time::Time;
+
+/// A line that was stamped this little before it arrived is new: loggers buffer, and we look once a second.
+const NEW: i64 = 60_000;
+
+/// A stamp may be this much ahead of its arrival: clocks of two machines differ.
+const AHEAD: i64 = 5_000;
+
+/// All zones are whole quarters of an hour from Greenwich.
+const QUARTER: i64 = 15 * 60_000;
+
+/// Between the zones of Baker Island (−12) and Kiribati (+14).
+const FARTHEST: i64 = 26 * 3_600_000;
+
+/// How long a line may have waited whose span is taken for a zone by its length alone.
+const WAITED: i64 = 30_000;
+
+/// Two lines this far apart in arrival and, by [`STEADY`] at most, in stamps too, came at the pace of their stamps.
+const PACE: Duration = Duration::from_secs(5);
+const STEADY: i64 = 2_000;
+
+/// Spans known at a time, and spans that may become known.
+const MOST: usize = 4;
+
+/// When a line was written, by its stamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The time in the stamp.
+    pub time: Time,
+    /// Whether its zone is known: printed with it, or stated by the operator. A span that is a zone then is none.
+    pub is_zoned: bool,
+}
+
+/// What is known of the spans of one source; in milliseconds, negative where stamps are ahead.
+#[derive(Clone, Debug, Default)]
+pub struct Lag {
+    known: Vec<Known>,
+    candidates: Vec<Candidate>,
+    /// The zone that the length of a span speaks for, as long as no span is known.
+    guess: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    span: i64,
+    /// How many lines had it.
+    lines: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    span: i64,
+    arrived: Time,
+}
+
+impl Lag {
+    /// Learns from a line that was seen to arrive.
+    pub fn learn(&mut self, arrived: Time, written: Written) {
+        let span = span(arrived, written.time);
+        if let Some(known) = self.known.iter_mut().find(|known| is_at(span, known.span)) {
+            known.lines += 1;
+        } else if is_at(span, 0) {
+            self.know(0);
+        } else {
+            self.keep_pace(span, arrived);
+        }
+    }
+
+    /// Learns from the newest line of a batch that was seen to arrive: nothing was read that is newer.
+    pub fn learn_from_newest(&mut self, arrived: Time, newest: Written) {
+        self.learn(arrived, newest);
+        let span = span(arrived, newest.time);
+        let fits = self.guess.is_some_and(|guess| span >= guess.saturating_sub(AHEAD));
+        if self.known.is_empty() && !newest.is_zoned && !fits {
+            self.guess = zone(span);
+        }
+    }
+
+    /// Learns from the end of a file: the newest stamp there, and when the file was last written to.
+    pub fn learn_from_end(&mut self, modified: Time, newest: Written) {
+        if self.known.is_empty() && !newest.is_zoned {
+            self.guess = zone(span(modified, newest.time));
+        }
+    }
+
+    /// When a line counts that was seen to arrive.
+    pub fn live(&self, arrived: Time, stamped: Time) -> Time {
+        let span = span(arrived, stamped);
+        let known = self.known.iter().map(|known| known.span);
+        let is_new = known.chain(self.guess).chain([0]).any(|known| is_at(span, known));
+        if is_new { arrived } else { self.late(arrived, stamped) }
+    }
+
+    /// When a line counts that was written at some time up to `latest`: of several zones, that which makes it oldest.
+    pub fn late(&self, latest: Time, stamped: Time) -> Time {
+        let known = self.known.iter().map(|known| known.span).chain(self.guess);
+        let zone = known.filter(|span| span.unsigned_abs() <= FARTHEST.unsigned_abs()).min().unwrap_or(0);
+        Time::from_millis(stamped.as_millis().saturating_add(zone)).min(latest)
+    }
+
+    /// The zone, in minutes, by which the stamps are behind; negative where they are ahead. `None` where they are not
+    /// whole quarters of an hour off.
+    pub fn zone_minutes(&self) -> Option<i64> {
+        zone(self.usual()).map(|span| span / 60_000)
+    }
+
+    /// The span that most lines have.
+    fn usual(&self) -> i64 {
+        let most = self.known.iter().max_by_key(|known| known.lines).map(|known| known.span);
+        most.or(self.guess).unwrap_or(0)
+    }
+
+    /// Takes a span for known that another line had some seconds ago.
+    fn keep_pace(&mut self, span: i64, arrived: Time) {
+        match self.candidates.iter().find(|candidate| candidate.span.abs_diff(span) <= STEADY.unsigned_abs())
+        {
+            Some(candidate) if arrived.since(candidate.arrived).is_some_and(|apart| apart >= PACE) => {
+                let span = zone(candidate.span).unwrap_or(candidate.span);
+                self.know(span);
+            }
+            Some(_) => {}
+            None => {
+                if self.candidates.len() == MOST {
+                    self.candidates.remove(0);
+                }
+                self.candidates.push(Candidate { span, arrived });
+            }
+        }
+    }
+
+    /// One more span; where there are too many, the one that the fewest lines had is forgotten.
+    fn know(&mut self, span: i64) {
+        if self.known.len() == MOST {
+            let rarest = (0..MOST).min_by_key(|&index| self.known[index].lines);
+            rarest.map(|index| self.known.swap_remove(index));
+        }
+        self.candidates.retain(|candidate| !is_at(candidate.span, span));
+        self.known.push(Known { span, lines: 1 });
+        self.guess = None;
+    }
+}
+
+fn span(arrived: Time, stamped: Time) -> i64 {
+    arrived.as_millis().saturating_sub(stamped.as_millis())
+}
+
+fn is_at(span: i64, known: i64) -> bool {
+    (-AHEAD..=NEW).contains(&span.saturating_sub(known))
+}
+
+/// The zone that a span is, or nearly is; not Greenwich's own.
+fn zone(span: i64) -> Option<i64> {
+    if span.unsigned_abs() > FARTHEST.unsigned_abs() + QUARTER.unsigned_abs() {
+        return None;
+    }
+    let quarters = span.saturating_add(STEADY).div_euclid(QUARTER) * QUARTER;
+    let waited = span - quarters;
+    (quarters != 0 && quarters.abs() <= FARTHEST && waited <= WAITED).then_some(quarters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HOUR: i64 = 3600;
+
+    fn at(second: i64) -> Time {
+        Time::from_secs(1_795_354_711 + second)
+    }
+
+    fn local(second: i64) -> Written {
+        Written { time: at(second), is_zoned: false }
+    }
+
+    /// Lines that arrived when the first number says and are stamped with the second.
+    fn learned(lines: &[(i64, i64)]) -> Lag {
+        let mut lag = Lag::default();
+        lines.iter().for_each(|(arrived, stamped)| lag.learn_from_newest(at(*arrived), local(*stamped)));
+        lag
+    }
+
+    /// How long before its arrival such a line counts.
+    fn before(lag: &Lag, arrived: i64, stamped: i64) -> i64 {
+        (at(arrived).as_millis() - lag.live(at(arrived), at(stamped)).as_millis()) / 1000
+    }
+
+    #[test]
+    fn lines_of_a_log_in_another_zone_are_new_from_the_first_one_on() {
+        for zone in [HOUR, -9 * HOUR, 5 * HOUR + 45 * 60, -14 * HOUR] {
+            let lag = learned(&[(1, -zone)]);
+            assert_eq!(before(&lag, 1, -zone), 0, "{zone}");
+            assert_eq!(before(&lag, 1, -zone - 7200), 7201, "late by two hours");
+            assert_eq!(lag.zone_minutes(), Some(zone / 60));
+        }
+        assert_eq!(learned(&[(0, 0)]).zone_minutes(), None);
+        assert_eq!(before(&learned(&[]), 0, -HOUR), HOUR, "nothing is known");
+    }
+
+    #[test]
+    fn a_span_that_is_no_zone_is_a_clocks_only_at_the_pace_of_its_stamps() {
+        let slow = 23 * 60;
+        assert_eq!(before(&learned(&[(0, -slow), (3, -slow + 3)]), 4, -slow + 4), slow);
+        assert_eq!(before(&learned(&[(0, -slow), (6, -slow + 6)]), 7, -slow + 7), 0);
+        // Lines of an hour that come within seconds are no clock.
+        let flushed: Vec<(i64, i64)> = (0..60).map(|n| (n / 6, -slow - 3600 + n * 60)).collect();
+        assert_eq!(before(&learned(&flushed), 10, -slow), slow + 10);
+    }
+
+    #[test]
+    fn a_zone_is_not_guessed_where_it_is_printed_or_known_that_lines_are_new() {
+        let mut lag = Lag::default();
+        lag.learn_from_newest(at(0), Written { time: at(-HOUR), is_zoned: true });
+        assert_eq!(before(&lag, 0, -HOUR), HOUR, "an hour late");
+        let lag = learned(&[(0, 0), (1, -HOUR)]);
+        assert_eq!(before(&lag, 1, -HOUR), HOUR + 1, "an hour late");
+    }
+
+    /// A peer that writes whole lines into a log must blind nobody to the lines that follow.
+    #[test]
+    fn made_up_stamps_move_nothing() {
+        let century = 100 * 365 * 86_400;
+        let forged = [century, -century, 9 * HOUR, -9 * HOUR, HOUR, -HOUR];
+        let mut lines = vec![(0, -2 * HOUR), (10, 10 - 2 * HOUR)];
+        lines.extend((0..200).map(|n| (20 + n, 20 + n + forged[usize::try_from(n).unwrap() % forged.len()])));
+        let lag = learned(&lines);
+        assert_eq!(before(&lag, 300, 300 - 2 * HOUR), 0, "the log's own lines stay new");
+        assert_eq!(before(&lag, 300, 300), 0, "and so does what says the present");
+        assert_eq!(before(&lag, 300, 300 + century), 0, "nothing is later than its arrival");
+    }
+
+    #[test]
+    fn lines_of_days_that_come_at_once_keep_their_distances() {
+        // Some of them at the pace of their stamps, as if a clock were five days slow.
+        let lag = learned(&[(0, 0), (1, 1 - 5 * 86_400), (9, 9 - 5 * 86_400), (10, 10 - 5 * 86_400)]);
+        let days = [-6, -4, -3, -2, -1].map(|day| before(&lag, 10, day * 86_400));
+        assert_eq!(days, [6, 4, 3, 2, 1].map(|day| day * 86_400 + 10));
+    }
+
+    #[test]
+    fn the_end_of_a_file_tells_the_zone_of_a_backlog() {
+        let count = |modified: i64, newest: i64, stamped: i64| {
+            let mut lag = Lag::default();
+            lag.learn_from_end(at(modified), local(newest));
+            (lag.late(at(modified), at(stamped)).as_millis() - at(0).as_millis()) / 1000
+        };
+        assert_eq!(count(1, -HOUR, -2 * HOUR), -HOUR, "written in UTC");
+        assert_eq!(count(1, 9 * HOUR, 5 * HOUR), -4 * HOUR, "written in Tokyo");
+        assert_eq!(count(700, 0, -HOUR), -HOUR, "touched later");
+        assert_eq!(
+            count(0, 86_400 * 365, 5),
+            0,
+            "a stamp of next year, and nothing later than the last write"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_counts_later_than_it_arrived_and_space_is_bounded(
+            lines in prop::collection::vec((any::<i64>(), any::<i64>(), any::<bool>()), 1..100),
+        ) {
+            let mut lag = Lag::default();
+            for (arrived, stamped, is_zoned) in lines {
+                let (arrived, time) = (Time::from_millis(arrived), Time::from_millis(stamped));
+                lag.learn_from_newest(arrived, Written { time, is_zoned });
+                prop_assert!(lag.live(arrived, time) <= arrived);
+                prop_assert!(lag.known.len() <= MOST && lag.candidates.len() <= MOST);
+            }
+        }
+    }
+}
