@@ -291,6 +291,33 @@ fn a_flood_of_forged_addresses_is_capped_and_explained() {
     assert!(text.lines().count() < 40, "{text}");
 }
 
+/// More forged lines than memory has room for, at one moment between the first file's telling and the second's.
+#[test]
+fn a_flood_of_forged_lines_neither_hides_an_attacker_nor_doubles_a_mistake() {
+    let kernel = |n: u32| {
+        format!(
+            "2026-01-10T10:00:01+00:00 gw kernel: TCP: [198.18.{}.{}]:{n} to [192.0.2.1]:22 tcpflags 0x10<ACK>; \
+             syncache_expand: Segment failed SYNCOOKIE authentication, segment rejected (probably spoofed)\n",
+            n / 256 % 256,
+            n % 256
+        )
+    };
+    let flood: String = (0..20_000).map(kernel).collect();
+    let mistakes: String =
+        ["sshd[1", "sshd[2", "sshd["].map(|pid| failures("192.0.2.7", [1]).replace("sshd[", pid)).concat();
+    let dir = Dir::new();
+    dir.write("auth.log", failures("203.0.113.5", [0, 0, 0]) + &mistakes + &failures("203.0.113.5", [2, 2]));
+    dir.write("messages", flood + &mistakes);
+    dir.write("c.yaml", "version: 1\ntracked_offenders: 1000\n");
+    let report = scan(&dir, &["-c", "c.yaml", "auth.log", "messages"]);
+    let of = |address: &str| {
+        let offenders = report["offenders"].as_array().unwrap();
+        offenders.iter().find(|found| found["offender"] == address).unwrap().clone()
+    };
+    assert_eq!((&of("192.0.2.7")["offences"], &of("192.0.2.7")["bans"]), (&json!(3), &json!([])));
+    assert_eq!(of("203.0.113.5")["bans"].as_array().unwrap().len(), 1);
+}
+
 #[test]
 fn repeats_of_a_line_count_and_only_within_their_file() {
     let dir = Dir::new();

@@ -153,12 +153,12 @@ impl Daemon {
         guard.lines(source, &batch.bytes, when, |line, outcome| {
             tallies.add(&name, &outcome);
             let (Some(offender), Some(at)) = (outcome.judgement.offender, outcome.time) else { return };
-            let seen = || Seen::new(at, &name, line);
+            let (worth, seen) = (outcome.evidence(), || Seen::new(at, &name, line));
             match &outcome.judgement.verdict {
-                Verdict::Counted { .. } => evidence.note(offender, seen()),
+                Verdict::Counted { .. } => evidence.note(offender, worth, seen()),
                 &Verdict::Banned { banned, since, until, .. } => {
-                    evidence.note(offender, seen());
-                    persist.lines(banned, since, evidence.take(&offender));
+                    evidence.note(offender, worth, seen());
+                    persist.lines(banned, since, evidence.take(&offender, worth));
                     if since == at && until.is_some_and(|until| until <= time) {
                         // Its lines were read too late: it is remembered for the next one, and blocks nobody.
                         missed.insert(banned);

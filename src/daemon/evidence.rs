@@ -6,6 +6,7 @@ use foldhash::fast::RandomState;
 use hashlink::LinkedHashMap;
 
 use crate::address::Prefix;
+use crate::rules;
 use crate::time::Time;
 
 /// Offenders remembered; the longest-unseen leaves first. With the two bounds below 5 MB at the most.
@@ -34,29 +35,51 @@ impl Seen {
     }
 }
 
-/// The lines of offenders that may be banned next.
+/// The lines of offenders that may be banned next. Lines that may be forged are kept apart, and give way first.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
-    lines: LinkedHashMap<Prefix, Vec<Seen>, RandomState>,
+    handshake: Lines,
+    spoofable: Lines,
 }
+
+type Lines = LinkedHashMap<Prefix, Vec<Seen>, RandomState>;
 
 impl Evidence {
     /// Notes a line against an offender.
-    pub(super) fn note(&mut self, offender: Prefix, seen: Seen) {
-        if self.lines.len() >= OFFENDERS && !self.lines.contains_key(&offender) {
-            self.lines.pop_front();
+    pub(super) fn note(&mut self, offender: Prefix, worth: rules::Evidence, seen: Seen) {
+        if !self.of(worth).contains_key(&offender) {
+            self.make_room(worth);
         }
-        let lines = self.lines.entry(offender).or_insert_with(Vec::new);
+        let all = self.of(worth);
+        let lines = all.entry(offender).or_insert_with(Vec::new);
         if lines.len() == LINES {
             lines.remove(0);
         }
         lines.push(seen);
-        self.lines.to_back(&offender);
+        all.to_back(&offender);
+    }
+
+    /// Whatever may be forged never makes others leave; where there is nothing else, one more is kept.
+    fn make_room(&mut self, worth: rules::Evidence) {
+        if self.handshake.len() + self.spoofable.len() < OFFENDERS {
+            return;
+        }
+        let left = self.spoofable.pop_front();
+        if worth == rules::Evidence::Handshake && (left.is_none() || self.handshake.len() >= OFFENDERS) {
+            self.handshake.pop_front();
+        }
     }
 
     /// The lines that led to a ban; they are forgotten here.
-    pub(super) fn take(&mut self, offender: &Prefix) -> Vec<Seen> {
-        self.lines.remove(offender).unwrap_or_default()
+    pub(super) fn take(&mut self, offender: &Prefix, worth: rules::Evidence) -> Vec<Seen> {
+        self.of(worth).remove(offender).unwrap_or_default()
+    }
+
+    fn of(&mut self, worth: rules::Evidence) -> &mut Lines {
+        match worth {
+            rules::Evidence::Handshake => &mut self.handshake,
+            rules::Evidence::Spoofable => &mut self.spoofable,
+        }
     }
 }
 
@@ -64,23 +87,53 @@ impl Evidence {
 mod tests {
     use super::*;
 
+    const DEAR: rules::Evidence = rules::Evidence::Handshake;
+    const CHEAP: rules::Evidence = rules::Evidence::Spoofable;
+
+    fn offender(n: u32) -> Prefix {
+        crate::address::host(std::net::IpAddr::V4(n.into()))
+    }
+
+    fn seen(line: &[u8]) -> Seen {
+        Seen::new(Time::from_secs(1), &"auth".into(), line)
+    }
+
+    fn texts(lines: Vec<Seen>) -> Vec<String> {
+        lines.into_iter().map(|seen| String::from_utf8(seen.text).unwrap()).collect()
+    }
+
     #[test]
     fn bounded_in_every_direction() {
+        for worth in [DEAR, CHEAP] {
+            let mut evidence = Evidence::default();
+            for n in 0..5000 {
+                evidence.note(offender(n), worth, seen(&[b'x'; 20_000]));
+            }
+            for n in 0..20 {
+                evidence.note(offender(4999), worth, seen(format!("line {n}").as_bytes()));
+            }
+            assert_eq!(evidence.of(worth).len(), OFFENDERS);
+            assert!(evidence.take(&offender(0), worth).is_empty(), "the longest-unseen left");
+            let last = texts(evidence.take(&offender(4999), worth));
+            assert_eq!(last, ["line 15", "line 16", "line 17", "line 18", "line 19"]);
+            assert_eq!(evidence.take(&offender(4998), worth)[0].text.len(), LENGTH);
+        }
+    }
+
+    #[test]
+    fn no_flood_of_forged_lines_displaces_a_real_one() {
         let mut evidence = Evidence::default();
-        let offender = |n: u32| crate::address::host(std::net::IpAddr::V4(n.into()));
-        let seen = |line: &[u8]| Seen::new(Time::from_secs(1), &"auth".into(), line);
-        for n in 0..5000 {
-            evidence.note(offender(n), seen(&[b'x'; 20_000]));
-        }
-        for n in 0..20 {
-            evidence.note(offender(4999), seen(format!("line {n}").as_bytes()));
-        }
-        assert_eq!(evidence.lines.len(), OFFENDERS);
-        assert!(evidence.take(&offender(0)).is_empty(), "the longest-unseen left");
-        let last =
-            evidence.take(&offender(4999)).into_iter().map(|seen| String::from_utf8(seen.text).unwrap());
-        let last: Vec<String> = last.collect();
-        assert_eq!(last, ["line 15", "line 16", "line 17", "line 18", "line 19"]);
-        assert_eq!(evidence.take(&offender(4998))[0].text.len(), LENGTH);
+        let dear = u32::try_from(OFFENDERS).unwrap() / 2;
+        (0..dear).for_each(|n| evidence.note(offender(n), DEAR, seen(b"real")));
+        (0..100_001).for_each(|n| evidence.note(offender(n), CHEAP, seen(b"forged")));
+        assert_eq!((evidence.handshake.len(), evidence.spoofable.len()), (OFFENDERS / 2, OFFENDERS / 2));
+        assert_eq!(texts(evidence.take(&offender(0), DEAR)), ["real"]);
+        // Real ones take what they need.
+        (dear..2 * dear + 1).for_each(|n| evidence.note(offender(n), DEAR, seen(b"real")));
+        assert_eq!((evidence.handshake.len(), evidence.spoofable.len()), (OFFENDERS, 0));
+        (0..9).for_each(|n| evidence.note(offender(n), CHEAP, seen(b"forged")));
+        assert_eq!((evidence.handshake.len(), evidence.spoofable.len()), (OFFENDERS, 1));
+        evidence.note(offender(9_000_000), DEAR, seen(b"real"));
+        assert_eq!((evidence.handshake.len(), evidence.spoofable.len()), (OFFENDERS, 0));
     }
 }

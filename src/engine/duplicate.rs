@@ -1,56 +1,137 @@
 //! The same line in two files: syslogd writes sshd's `error:` lines to auth.log and messages, kernel lines to messages
 //! and debug.log. Such a line counts once.
+//!
+//! Memory is bounded, and a line that was forgotten too early would count twice when the second file tells it. So from
+//! the first one on that is forgotten before its time, only one file of those with the same lines is believed, the one
+//! that told most of them, until no other can tell any of the forgotten ones. Files that others write, as in a jail, are
+//! not among those. Lines that may be forged are remembered
+//! apart: they are as cheap as packets, and push out none of the others.
 
 use std::hash::BuildHasher;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use hashlink::LinkedHashMap;
+use smallvec::SmallVec;
 
 use super::Sighting;
+use super::by_evidence::ByEvidence;
 use crate::time::Time;
 
 /// syslogd holds repeats back for up to ten minutes, in each file on its own.
 const APART: Duration = Duration::from_secs(15 * 60);
 
-/// Lines remembered at a time; the longest-unseen leaves first.
+/// Lines remembered at a time, of each evidence; the longest-unseen leaves first. About 80 bytes each.
 const MOST: usize = 16_384;
 
 /// How often a line was read from each source: it happened as often as the source with the most says.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Duplicates {
-    lines: LinkedHashMap<u64, Seen, RandomState>,
+    memories: ByEvidence<Memory>,
     hasher: RandomState,
+}
+
+#[derive(Debug)]
+struct Memory {
+    lines: LinkedHashMap<u64, Seen, RandomState>,
+    most: usize,
+    doubts: Vec<Doubt>,
 }
 
 #[derive(Debug)]
 struct Seen {
     last: Time,
+    group: u64,
     /// Source, times read from it.
-    times: Vec<(u16, u32)>,
+    times: SmallVec<[(u16, u32); 2]>,
+}
+
+/// Lines of a group were forgotten while another file may still tell them.
+#[derive(Debug)]
+struct Doubt {
+    group: u64,
+    /// The source that is believed.
+    source: u16,
+    /// When no file can tell them any more.
+    until: Time,
 }
 
 impl Duplicates {
-    pub(super) fn new() -> Self {
-        Self { lines: LinkedHashMap::default(), hasher: RandomState::default() }
-    }
-
     /// How many times this line was written of which no other source has told before.
     pub(super) fn unseen(&mut self, sighting: &Sighting<'_>) -> u32 {
-        let key = self.hasher.hash_one((sighting.line, sighting.set));
-        self.forget_old(sighting.time);
-        let seen = self.lines.entry(key).or_insert_with(|| Seen { last: sighting.time, times: Vec::new() });
-        seen.last = seen.last.max(sighting.time);
-        let unseen = seen.add(sighting.source, sighting.count);
-        self.lines.to_back(&key);
+        let line = self.hasher.hash_one((sighting.line, sighting.set));
+        let group = self.hasher.hash_one((sighting.set, sighting.writer));
+        self.memories.of(sighting.evidence).unseen(line, group, sighting)
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { lines: LinkedHashMap::default(), most: MOST, doubts: Vec::new() }
+    }
+}
+
+impl Memory {
+    fn unseen(&mut self, line: u64, group: u64, sighting: &Sighting<'_>) -> u32 {
+        let Sighting { source, time, count, .. } = *sighting;
+        self.forget_old(time);
+        if self.doubts.iter().any(|doubt| doubt.silences(group, source)) {
+            return 0;
+        }
+        if self.lines.len() >= self.most && !self.lines.contains_key(&line) {
+            self.make_room(time);
+        }
+        let new = || Seen { last: time, group, times: SmallVec::new() };
+        let seen = self.lines.entry(line).or_insert_with(new);
+        seen.last = seen.last.max(time);
+        let unseen = seen.add(source, count);
+        self.lines.to_back(&line);
         unseen
     }
 
     fn forget_old(&mut self, now: Time) {
         let old = |seen: &Seen| now.since(seen.last).is_some_and(|age| age > APART);
-        while self.lines.len() >= MOST || self.lines.front().is_some_and(|(_, seen)| old(seen)) {
+        while self.lines.front().is_some_and(|(_, seen)| old(seen)) {
             self.lines.pop_front();
         }
+        self.doubts.retain(|doubt| now <= doubt.until);
+    }
+
+    /// Forgets the longest-unseen line before its time.
+    fn make_room(&mut self, now: Time) {
+        let Some((group, last)) = self.lines.front().map(|(_, seen)| (seen.group, seen.last)) else { return };
+        // A clock that was set back must not make a doubt last.
+        let until = last.min(now).plus(APART);
+        if let Some(doubt) = self.doubts.iter_mut().find(|doubt| doubt.group == group) {
+            doubt.until = doubt.until.max(until);
+        } else {
+            let source = self.main_source(group);
+            self.doubts.push(Doubt { group, source, until });
+        }
+        self.lines.pop_front();
+    }
+
+    /// The source that told most of the lines of a group; of equals the one that more often was the first to.
+    fn main_source(&self, group: u64) -> u16 {
+        // Source, lines, lines that it was the first to tell.
+        let mut told: Vec<(u16, usize, usize)> = Vec::new();
+        for seen in self.lines.values().filter(|seen| seen.group == group) {
+            for (nth, (source, _)) in seen.times.iter().enumerate() {
+                let at = told.iter().position(|(known, ..)| known == source).unwrap_or_else(|| {
+                    told.push((*source, 0, 0));
+                    told.len() - 1
+                });
+                told[at].1 += 1;
+                told[at].2 += usize::from(nth == 0);
+            }
+        }
+        told.into_iter().max_by_key(|(_, lines, first)| (*lines, *first)).map_or(0, |(source, ..)| source)
+    }
+}
+
+impl Doubt {
+    fn silences(&self, group: u64, source: u16) -> bool {
+        self.group == group && self.source != source
     }
 }
 
@@ -66,5 +147,120 @@ impl Seen {
         let times = &mut self.times[at].1;
         *times = times.saturating_add(count);
         times.saturating_sub(most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::Line;
+    use crate::rules::Evidence;
+
+    fn sighting(message: &[u8], source: u16, second: i64, evidence: Evidence) -> Sighting<'_> {
+        Sighting {
+            time: Time::from_secs(1_700_000_000 + second),
+            is_late: false,
+            source,
+            writer: "/var/log",
+            set: 0,
+            rule: 0,
+            address: None,
+            session: None,
+            line: Line { program: None, pid: None, message },
+            evidence,
+            count: 1,
+        }
+    }
+
+    /// A file that leads and others with some of its lines, which lag behind it.
+    fn told(lines: &[u8], copies: &[(Vec<bool>, usize)], leader: u16) -> Vec<(usize, u8, u16)> {
+        let whole = lines.iter().enumerate().map(|(at, line)| (at, *line, leader));
+        let copied =
+            (0..).filter(|source| *source != leader).zip(copies).flat_map(|(source, (kept, lag))| {
+                let kept = lines.iter().zip(kept.iter().cycle()).enumerate().filter(|(_, (_, kept))| **kept);
+                kept.map(move |(at, (line, _))| (at + lag, *line, source))
+            });
+        let mut told: Vec<_> = whole.chain(copied).collect();
+        // Told at one time, the leader is first.
+        told.sort_by_key(|(at, _, source)| (*at, *source != leader));
+        told
+    }
+
+    proptest! {
+        /// However little is remembered: each line counts as often as the file that leads tells it.
+        #[test]
+        fn lagging_copies_add_nothing(
+            lines in prop::collection::vec(0u8..30, 1..120),
+            copies in prop::collection::vec((prop::collection::vec(any::<bool>(), 1..9), 0usize..90), 0..3),
+            leader in 0u16..3,
+            most in prop_oneof![1usize..12, Just(MOST)],
+        ) {
+            let mut memory = Memory { most, ..Memory::default() };
+            let mut counted: HashMap<u8, u32> = HashMap::new();
+            for (second, line, source) in told(&lines, &copies, leader) {
+                let (message, second) = ([line], i64::try_from(second).unwrap());
+                let unseen = memory.unseen(line.into(), 7, &sighting(&message, source, second, Evidence::Handshake));
+                *counted.entry(line).or_default() += unseen;
+                prop_assert!(memory.lines.len() <= most);
+            }
+            for line in 0..30 {
+                let written = lines.iter().filter(|other| **other == line).count();
+                prop_assert_eq!(counted.get(&line).copied().unwrap_or(0) as usize, written, "line {}", line);
+            }
+        }
+    }
+
+    #[test]
+    fn files_of_another_writer_and_other_sets_are_in_no_doubt() {
+        let mut duplicates = Duplicates::default();
+        duplicates.memories.each(|memory| memory.most = 2);
+        let mut tell = |message: &[u8], source, writer, set| {
+            let sighting = sighting(message, source, 0, Evidence::Handshake);
+            duplicates.unseen(&Sighting { writer, set, ..sighting })
+        };
+        for message in [b"a", b"b", b"c"] {
+            assert_eq!(tell(message, 0, "/var/log", 0), 1);
+        }
+        assert_eq!(tell(b"a", 1, "/var/log", 0), 0, "it was forgotten, and may be the same");
+        assert_eq!(tell(b"d", 1, "/var/log", 0), 0, "nor can it be told from others that were");
+        assert_eq!(tell(b"d", 0, "/var/log", 0), 1);
+        assert_eq!(tell(b"e", 2, "/jail/var/log", 0), 1);
+        assert_eq!(tell(b"d", 1, "/var/log", 1), 1);
+    }
+
+    #[test]
+    fn a_doubt_ends_when_no_file_can_tell_the_forgotten_line() {
+        let mut memory = Memory { most: 2, ..Memory::default() };
+        let mut tell = |line: u64, source, second| {
+            memory.unseen(line, 7, &sighting(b"", source, second, Evidence::Handshake))
+        };
+        for line in 0..3 {
+            tell(line, 0, 10);
+        }
+        let apart = i64::try_from(APART.as_secs()).unwrap();
+        assert_eq!(tell(9, 1, 10 + apart), 0);
+        assert_eq!(tell(9, 1, 11 + apart), 1);
+        // A clock that was set back is in no doubt for years.
+        tell(20, 0, 1_000_000);
+        tell(21, 0, 1_000_000);
+        tell(22, 0, 0);
+        assert_eq!(tell(30, 1, 1), 0);
+        assert_eq!(tell(31, 1, 1 + apart), 1);
+    }
+
+    #[test]
+    fn forged_lines_push_out_no_others() {
+        let mut duplicates = Duplicates::default();
+        assert_eq!(duplicates.unseen(&sighting(b"a mistake", 0, 0, Evidence::Handshake)), 1);
+        for n in 0..100_001_u32 {
+            duplicates.unseen(&sighting(&n.to_be_bytes(), 1, 0, Evidence::Spoofable));
+        }
+        assert_eq!(duplicates.unseen(&sighting(b"a mistake", 1, 1, Evidence::Handshake)), 0);
+        assert_eq!(duplicates.unseen(&sighting(b"another", 1, 1, Evidence::Handshake)), 1, "no doubt either");
+        assert_eq!(duplicates.memories.spoofable.lines.len(), MOST);
     }
 }

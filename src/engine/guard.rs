@@ -307,22 +307,24 @@ impl Outcome<'_> {
 }
 
 fn sighting<'a>(
-    (source, writer): (usize, &str),
+    (source, writer): (usize, &'a str),
     record: &Record<'a>,
     matched: &Match<'_>,
     count: u32,
     Timed { time, is_late }: Timed,
 ) -> Sighting<'a> {
+    let evidence = matched.evidence(record);
     Sighting {
         time,
         is_late,
+        writer,
         source: u16::try_from(source).unwrap_or(u16::MAX),
         set: matched.set_index,
         rule: matched.rule_index,
         address: matched.address,
-        session: session(writer, record, matched),
+        session: session(writer, record, matched).map(|key| key.on(evidence)),
         line: Line { program: record.program, pid: record.pid, message: record.message },
-        evidence: matched.evidence(record),
+        evidence,
         count,
     }
 }

@@ -6,6 +6,7 @@
 //! (`window`), and is a ban wise (`trust`, `spoof`).
 
 mod bans;
+mod by_evidence;
 mod duplicate;
 mod guard;
 mod journal;
@@ -14,6 +15,7 @@ mod recent;
 mod session;
 mod spoof;
 mod target;
+mod tiers;
 mod timing;
 mod trust;
 mod verdict;
@@ -46,6 +48,8 @@ pub struct Sighting<'a> {
     pub is_late: bool,
     /// Which file it was read from.
     pub source: u16,
+    /// Who writes that file; files of one writer may hold the same lines.
+    pub writer: &'a str,
     /// Index of the rule set's policy.
     pub set: usize,
     /// Index of the rule in its set.
@@ -76,7 +80,7 @@ pub struct Line<'a> {
 /// How far an offender is in one window of a rule set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counter<'a> {
-    /// The rule set's name.
+    /// The rule set's name; `NAME (spoofable)` for the lines that may be forged of a set whose others cannot be.
     pub set: &'a str,
     /// How long the window is.
     pub within: Duration,
@@ -105,7 +109,7 @@ impl Engine {
         let tracked = settings.tracked_offenders;
         Self {
             sessions: session::Sessions::new(),
-            duplicates: duplicate::Duplicates::new(),
+            duplicates: duplicate::Duplicates::default(),
             windows: window::Windows::new(tracked),
             trust: trust::Trust::new(tracked),
             bans: bans::Bans::new(tracked),
@@ -193,8 +197,9 @@ impl Engine {
             return Verdict::Ignored(Why::AlreadyBanned { until });
         }
         let patience = self.patience(trusted);
+        let counter = (sighting.set, policy.evidence);
         let add = if sighting.is_late { window::Windows::add_late } else { window::Windows::add };
-        let seen = add(&mut self.windows, sighting.set, target.counted, time, tenths, &policy.threshold);
+        let seen = add(&mut self.windows, counter, target.counted, time, tenths, &policy.threshold);
         let threshold = policy::needed(seen.threshold, patience);
         // How many bans rest on forgeable evidence was counted at the time of newer lines.
         let is_too_late = sighting.is_late && policy.evidence == Evidence::Spoofable;
@@ -217,8 +222,11 @@ impl Engine {
                 return Verdict::Ignored(Why::Flood(flood));
             }
         }
+        let counter = (sighting.set, policy.evidence);
         if target.is_whole() {
-            self.windows.forget(sighting.set, &target.counted);
+            self.windows.forget(counter, &target.counted);
+        } else if !sighting.is_late {
+            self.windows.shorten(counter, target.counted, time, policy.threshold.shortest().within);
         }
         let ban = self.bans.by_rule(policy, sighting.rule, target.banned, time);
         let Fill { tenths, threshold: Threshold { within, .. } } = seen;
@@ -297,19 +305,26 @@ impl Engine {
 
     /// How far the offender is in each window of each rule set that has seen it.
     pub fn counters(&self, address: IpAddr, now: Time) -> Vec<Counter<'_>> {
-        let sets = self.policies().iter().enumerate();
+        let sets = 0..self.policies().len();
+        let kinds = sets.flat_map(|set| [Evidence::Handshake, Evidence::Spoofable].map(|kind| (set, kind)));
+        kinds.flat_map(|(set, evidence)| self.counters_of(set, evidence, address, now)).collect()
+    }
+
+    fn counters_of(&self, set: usize, evidence: Evidence, address: IpAddr, now: Time) -> Vec<Counter<'_>> {
+        let policy = self.policies.of(set, evidence);
+        let (Ok(target), Some(name)) =
+            (self.settings.target(address, evidence), self.policies.counter(set, evidence))
+        else {
+            return Vec::new();
+        };
         let patience = self.patience(self.is_trusted(address, now));
-        let counted = sets.filter_map(|(set, policy)| {
-            let target = self.settings.target(address, policy.evidence).ok()?;
-            let window = move |threshold: Threshold| Counter {
-                set: &policy.name,
-                within: threshold.within,
-                tenths: self.windows.seen(set, &target.counted, now, threshold.within),
-                threshold: policy::needed(threshold, patience),
-            };
-            Some(policy.threshold.iter().map(window))
-        });
-        counted.flatten().filter(|counter| counter.tenths > 0).collect()
+        let window = |threshold: Threshold| Counter {
+            set: name,
+            within: threshold.within,
+            tenths: self.windows.seen((set, evidence), &target.counted, now, threshold.within),
+            threshold: policy::needed(threshold, patience),
+        };
+        policy.threshold.iter().map(window).filter(|counter| counter.tenths > 0).collect()
     }
 
     /// Whether the address logged in of late.
@@ -361,7 +376,7 @@ impl Engine {
         // In a flood these are most: a vector that grew to hold them would take half as much again.
         let mut rows = Vec::with_capacity(self.windows.changed() + self.sessions.changed());
         self.bans.changes(&mut rows);
-        self.windows.changes(self.policies.all(), &mut rows);
+        self.windows.changes(&self.policies, &mut rows);
         self.trust.changes(&mut rows);
         self.sessions.changes(self.policies.all(), &mut rows);
         rows
@@ -387,14 +402,12 @@ impl Engine {
 
     /// Takes over what an earlier run stored; rows of rule sets that are no longer in force are dropped.
     pub fn restore(&mut self, row: Row) {
-        let index =
-            |policies: &[Policy], name: &str| policies.iter().position(|policy| *policy.name == *name);
         match row {
             Row::Ban(ban) => self.bans.restore(*ban),
             Row::History { offender, history: Some(history) } => self.bans.restore_history(offender, history),
             Row::Window { set, offender, seen } => {
-                if let Some(set) = index(self.policies.all(), &set) {
-                    self.windows.restore(set, offender, seen);
+                if let Some(counter) = self.policies.counted_as(&set) {
+                    self.windows.restore(counter, offender, seen);
                 }
             }
             Row::Trust { offender, seen: Some(seen) } => self.trust.restore(offender, seen),

@@ -109,13 +109,35 @@ pub(super) struct Policies {
     doubtful: Vec<Policy>,
     /// Whether a rule of the set says where a session ends.
     ends_sessions: Vec<bool>,
+    /// What the database calls the counters of these lines; no rule set can have such a name.
+    doubtful_counters: Vec<Arc<str>>,
 }
 
 impl Policies {
     pub(super) fn new(all: Vec<Policy>) -> Self {
         let doubtful = all.iter().map(Policy::doubtful).collect();
+        let doubtful_counters = all.iter().map(Policy::doubtful_counter).collect();
         let ends = |policy: &Policy| policy.rules.iter().any(|rule| rule.ends_session);
-        Self { ends_sessions: all.iter().map(ends).collect(), all, doubtful }
+        let ends_sessions = all.iter().map(ends).collect();
+        Self { all, doubtful, ends_sessions, doubtful_counters }
+    }
+
+    /// The name under which offenders are counted by a set on such evidence.
+    pub(super) fn counter(&self, set: usize, evidence: Evidence) -> Option<&Arc<str>> {
+        match evidence {
+            Evidence::Handshake => self.all.get(set).map(|policy| &policy.name),
+            Evidence::Spoofable => self.doubtful_counters.get(set),
+        }
+    }
+
+    /// The set and evidence that are counted under a name.
+    pub(super) fn counted_as(&self, counter: &str) -> Option<(usize, Evidence)> {
+        let is_counter = |name: &Arc<str>| **name == *counter;
+        if let Some(set) = self.doubtful_counters.iter().position(is_counter) {
+            return Some((set, Evidence::Spoofable));
+        }
+        let set = self.all.iter().position(|policy| is_counter(&policy.name))?;
+        Some((set, Evidence::Handshake))
     }
 
     /// Whether a rule of a set says where a session ends.
@@ -157,6 +179,13 @@ impl Policy {
             return self.clone();
         }
         Self { evidence: Evidence::Spoofable, ban: doubtful(self.ban), ..self.clone() }
+    }
+
+    fn doubtful_counter(&self) -> Arc<str> {
+        match self.evidence {
+            Evidence::Spoofable => Arc::clone(&self.name),
+            Evidence::Handshake => format!("{} (spoofable)", self.name).into(),
+        }
     }
 
     /// How bans grow. Never on evidence that may be forged: the address may be a bystander's.

@@ -12,9 +12,10 @@ use smallvec::SmallVec;
 
 use super::journal::{Row, SessionState};
 use super::policy::Policy;
-use super::recent::Recent;
+use super::tiers::Tiers;
 use super::window::index;
 use crate::address::PrefixSet;
+use crate::rules::Evidence;
 use crate::time::Time;
 
 /// sshd gives a login two minutes (`LoginGraceTime`); a pid seen after a longer silence is another process.
@@ -32,7 +33,8 @@ const FORGET: Duration = Duration::from_secs(900);
 /// So long after its last line, a process that served several peers may still serve them: connections may be idle for long.
 const SHARED: Duration = Duration::from_secs(24 * 3600);
 
-/// Connections at a time; the longest-unseen leaves first. sshd itself starts no more than some hundreds.
+/// Connections at a time; the longest-unseen leaves first, and before all others those on evidence that may be forged.
+/// sshd itself starts no more than some hundreds.
 const MOST: usize = 16_384;
 
 /// Rules of one session that are counted apart; more are added to the last.
@@ -53,7 +55,7 @@ pub struct Speaker<'a> {
 /// program says about one address of late is taken for one session, so that three lines about one guess are one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SessionKey {
-    /// A hash of the [`Speaker`]; of the address as well where there is no process id.
+    /// Its last bit says whether the lines may be forged; the others are a hash of the [`Speaker`]; of the address as well where there is no process id.
     pub writer: u64,
     /// The process id, or 0, which is no process of sshd's.
     pub pid: u32,
@@ -78,7 +80,7 @@ impl SessionKey {
     /// Of all that a process says which serves many peers, what it says about this one.
     fn of_one(self, peer: IpAddr) -> Self {
         let process = [&self.writer.to_le_bytes()[..], &self.pid.to_le_bytes()].concat();
-        Self::of_peer(Speaker { writer: "", host: &process, program: b"" }, peer)
+        Self::of_peer(Speaker { writer: "", host: &process, program: b"" }, peer).on(self.evidence())
     }
 }
 
@@ -87,6 +89,23 @@ impl<'a> Speaker<'a> {
     fn bytes(self) -> impl Iterator<Item = &'a u8> {
         let Self { writer, host, program } = self;
         writer.as_bytes().iter().chain(b"\0").chain(host).chain(b"\0").chain(program)
+    }
+}
+
+impl SessionKey {
+    /// The same connection as lines of this evidence tell of it: they are kept apart, so that whoever forges lines cannot
+    /// take part in a session that others' lines make.
+    #[must_use]
+    pub fn on(self, evidence: Evidence) -> Self {
+        let writer = match evidence {
+            Evidence::Handshake => self.writer & !1,
+            Evidence::Spoofable => self.writer | 1,
+        };
+        Self { writer, ..self }
+    }
+
+    fn evidence(self) -> Evidence {
+        if self.writer & 1 == 0 { Evidence::Handshake } else { Evidence::Spoofable }
     }
 }
 
@@ -119,12 +138,12 @@ pub(super) struct Session {
 
 #[derive(Debug)]
 pub(super) struct Sessions {
-    open: Recent<SessionKey, Session>,
+    open: Tiers<SessionKey, Session>,
 }
 
 impl Sessions {
     pub(super) fn new() -> Self {
-        Self { open: Recent::new(MOST) }
+        Self { open: Tiers::new(MOST) }
     }
 
     /// The session that a line of a process belongs to, by its key; `None` where the process serves several peers and the
@@ -148,7 +167,8 @@ impl Sessions {
         let Some(peer) = session.another_than(named) else { return Some(process) };
         let before = std::mem::replace(session, Session { is_shared: true, ..Session::new(time) });
         if before.peer == Some(peer) {
-            *self.open.change(process.of_one(peer), || Session::new(time)).0 = before;
+            let key = process.of_one(peer);
+            *self.open.change(key.evidence(), key, || Session::new(time)).0 = before;
         }
         named.map(|named| process.of_one(named))
     }
@@ -156,7 +176,7 @@ impl Sessions {
     /// The session of a line written at `time`, a new one if the process id was used by another before.
     pub(super) fn at(&mut self, key: SessionKey, time: Time) -> &mut Session {
         self.forget_quiet(time);
-        let (session, _) = self.open.change(key, || Session::new(time));
+        let (session, _) = self.open.change(key.evidence(), key, || Session::new(time));
         if session.is_over(time) {
             *session = session.next(time);
         }
@@ -166,15 +186,15 @@ impl Sessions {
 
     /// One at a time: there is a line for each.
     fn forget_quiet(&mut self, now: Time) {
-        let Some((key, session)) = self.open.iter().next().map(|(key, session)| (*key, session)) else {
-            return;
-        };
-        let Some(age) = now.since(session.last).filter(|age| *age > FORGET) else { return };
-        if age <= SHARED && (session.is_shared || session.is_open_ended) {
-            // To the back, so that those behind it are looked at.
-            self.open.change(key, || Session::new(now));
-        } else {
-            self.open.drop_front();
+        for evidence in [Evidence::Handshake, Evidence::Spoofable] {
+            let Some((key, session)) = self.open.front(evidence) else { continue };
+            let Some(age) = now.since(session.last).filter(|age| *age > FORGET) else { continue };
+            if age <= SHARED && (session.is_shared || session.is_open_ended) {
+                // To the back, so that those behind it are looked at.
+                self.open.change(evidence, key, || Session::new(now));
+            } else {
+                self.open.drop_front(evidence);
+            }
         }
     }
 
@@ -199,14 +219,14 @@ impl Sessions {
     }
 
     pub(super) fn changes(&mut self, policies: &[Policy], rows: &mut Vec<Row>) {
-        self.open.changes(|key, session| {
+        self.open.changes(|_, key, session| {
             let state = session.map(|session| Box::new(session.state(policies)));
             rows.push(Row::Session { key, state });
         });
     }
 
     pub(super) fn restore(&mut self, policies: &[Policy], key: SessionKey, state: &SessionState) {
-        self.open.restore(key, Session::from_state(policies, state));
+        self.open.restore(key.evidence(), key, Session::from_state(policies, state));
     }
 }
 

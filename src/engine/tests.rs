@@ -6,6 +6,7 @@ use super::*;
 use crate::rules::{Ban as BanPolicy, BanLength, Escalate, Threshold, Weight};
 
 mod by_hand;
+mod evidence;
 mod networks;
 mod sessions;
 
@@ -87,15 +88,28 @@ impl Bench {
     }
 
     fn seen(&mut self, set: usize, rule: usize, address: &str, pid: u32, count: u32) -> Verdict {
-        let session = (pid > 0).then(|| SessionKey::new(SPEAKER, pid));
+        let evidence = self.engine.policies()[set].evidence;
+        self.seen_on(evidence, (set, rule), address, pid, count)
+    }
+
+    fn seen_on(
+        &mut self,
+        evidence: Evidence,
+        (set, rule): (usize, usize),
+        address: &str,
+        pid: u32,
+        count: u32,
+    ) -> Verdict {
+        let session = (pid > 0).then(|| SessionKey::new(SPEAKER, pid).on(evidence));
         let message = format!("{rule} {address} {pid}");
         let line = Line { program: Some(b"sshd"), pid: Some(pid), message: message.as_bytes() };
         let address = address.parse().ok();
-        let (time, source, evidence) = (self.now, self.source, self.engine.policies()[set].evidence);
+        let (time, source) = (self.now, self.source);
         let judgement = self.engine.observe(&Sighting {
             time,
             is_late: false,
             source,
+            writer: "",
             set,
             rule,
             address,
@@ -329,32 +343,6 @@ fn a_ban_that_came_and_went_between_two_writes_is_told_of() {
     let rows = bench.engine.changes();
     let told: Vec<_> = rows.iter().filter(|row| matches!(row, Row::Ban(_) | Row::BanEnded { .. })).collect();
     assert!(matches!(told[..], [Row::Ban(_), Row::BanEnded { .. }]), "{told:?}");
-}
-
-#[test]
-fn nobody_bans_the_allowed_by_hand_unless_forced() {
-    let mut bench = Bench::new(allowing(&["192.0.2.5/32"]));
-    let now = bench.now;
-    assert_eq!(bench.engine.ban(manual("192.0.2.0/24", now), false), Err(Refusal::Allowed));
-    assert_eq!(bench.engine.ban(manual("0.0.0.0/0", now), true), Err(Refusal::Unbannable("unspecified")));
-    assert_eq!(bench.engine.ban(manual("127.0.0.1/32", now), true), Err(Refusal::Unbannable("loopback")));
-    assert_eq!(bench.engine.ban(manual("192.0.2.0/24", now), true), Ok(()));
-    let gone = bench.engine.reload(allowing(&["192.0.2.0/24"]), vec![], now);
-    assert_eq!(gone, [], "forced stays forced");
-}
-
-fn manual(prefix: &str, now: Time) -> Ban {
-    Ban {
-        offender: prefix.parse().unwrap(),
-        owners: vec![Owner { set: "".into(), until: None }].into(),
-        since: now,
-        until: None,
-        nth: 1,
-        reason: "by hand".into(),
-        origin: Origin::Manual,
-        forced: true,
-        spoofable: false,
-    }
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Sliding windows: how much an offender did of late, exactly, in bounded memory.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::journal::{Row, Seen};
-use super::policy::Policy;
-use super::recent::Recent;
+use super::policy::Policies;
+use super::tiers::Tiers;
 use crate::address::{Prefix, PrefixSet};
-use crate::rules::{Threshold, Thresholds};
+use crate::rules::{Evidence, Threshold, Thresholds};
 use crate::time::Time;
 
 /// Lines of several files may be a little out of order; what lies further in the future was counted before a clock
@@ -20,12 +21,14 @@ const FORGET: Duration = Duration::from_secs(900);
 /// the older, so that a count can only fall short.
 const MOST_ENTRIES: usize = 1024;
 
+/// Rule set, offender.
 type Key = (u16, Prefix);
 
-/// The windows of all offenders, the longest-unseen first.
+/// The windows of all offenders, the longest-unseen first. What counts on evidence that may be forged is apart: it leads
+/// to no ban of the other kind, and gives way to it.
 #[derive(Debug)]
 pub(super) struct Windows {
-    seen: Recent<Key, Seen>,
+    seen: Tiers<Key, Seen>,
     evicted: u64,
     /// The longest window asked for so far.
     longest: Duration,
@@ -33,13 +36,13 @@ pub(super) struct Windows {
 
 impl Windows {
     pub(super) fn new(most: usize) -> Self {
-        Self { seen: Recent::new(most), evicted: 0, longest: Duration::ZERO }
+        Self { seen: Tiers::new(most), evicted: 0, longest: Duration::ZERO }
     }
 
     /// Counts `tenths` more at `time`, and says how full the window is that is nearest to its threshold.
     pub(super) fn add(
         &mut self,
-        set: usize,
+        (set, evidence): (usize, Evidence),
         offender: Prefix,
         time: Time,
         tenths: u32,
@@ -48,7 +51,7 @@ impl Windows {
         let (key, reach) = ((index(set), offender), thresholds.reach());
         self.longest = self.longest.max(reach);
         self.forget_quiet(time);
-        let (seen, made_room) = self.seen.change(key, Seen::new);
+        let (seen, made_room) = self.seen.change(evidence, key, Seen::new);
         self.evicted += u64::from(made_room);
         drop_outside(seen, Span::until(time, reach));
         insert(seen, time, tenths);
@@ -62,27 +65,45 @@ impl Windows {
     /// stays, so that nobody loses count of an offender who sees to it that one of its lines comes late.
     pub(super) fn add_late(
         &mut self,
-        set: usize,
+        (set, evidence): (usize, Evidence),
         offender: Prefix,
         time: Time,
         tenths: u32,
         thresholds: &Thresholds,
     ) -> Fill {
         self.longest = self.longest.max(thresholds.reach());
-        let (seen, made_room) = self.seen.change((index(set), offender), Seen::new);
+        let (seen, made_room) = self.seen.change(evidence, (index(set), offender), Seen::new);
         self.evicted += u64::from(made_room);
         insert(seen, time, tenths);
         Fill::nearest(thresholds, |within| fullest_around(seen, time, within))
     }
 
     /// How many tenths the last `within` saw.
-    pub(super) fn seen(&self, set: usize, offender: &Prefix, now: Time, within: Duration) -> u32 {
-        let (seen, span) = (self.seen.get(&(index(set), *offender)), Span::until(now, within));
+    pub(super) fn seen(
+        &self,
+        (set, evidence): (usize, Evidence),
+        offender: &Prefix,
+        now: Time,
+        within: Duration,
+    ) -> u32 {
+        let (seen, span) = (self.seen.get(evidence, &(index(set), *offender)), Span::until(now, within));
         seen.map_or(0, |seen| total(seen.iter().filter(|(time, _)| span.holds(*time))))
     }
 
-    pub(super) fn forget(&mut self, set: usize, offender: &Prefix) {
-        self.seen.remove(&(index(set), *offender));
+    pub(super) fn forget(&mut self, (set, evidence): (usize, Evidence), offender: &Prefix) {
+        self.seen.remove(evidence, &(index(set), *offender));
+    }
+
+    /// Forgets all but the last `within`.
+    pub(super) fn shorten(
+        &mut self,
+        (set, evidence): (usize, Evidence),
+        offender: Prefix,
+        now: Time,
+        within: Duration,
+    ) {
+        let (seen, _) = self.seen.change(evidence, (index(set), offender), Seen::new);
+        drop_outside(seen, Span::until(now, within));
     }
 
     pub(super) fn forget_all(&mut self, prefixes: &PrefixSet) {
@@ -107,8 +128,8 @@ impl Windows {
         self.seen.rename(|(set, offender)| Some((index(new(*set)?), *offender)));
     }
 
-    pub(super) fn restore(&mut self, set: usize, offender: Prefix, seen: Seen) {
-        self.seen.restore((index(set), offender), seen);
+    pub(super) fn restore(&mut self, (set, evidence): (usize, Evidence), offender: Prefix, seen: Seen) {
+        self.seen.restore(evidence, (index(set), offender), seen);
     }
 
     pub(super) fn keep_no_journal(&mut self) {
@@ -119,11 +140,11 @@ impl Windows {
         self.seen.changed()
     }
 
-    pub(super) fn changes(&mut self, policies: &[Policy], rows: &mut Vec<Row>) {
-        self.seen.changes(|(set, offender), seen| {
-            let Some(policy) = policies.get(usize::from(set)) else { return };
+    pub(super) fn changes(&mut self, policies: &Policies, rows: &mut Vec<Row>) {
+        self.seen.changes(|evidence, (set, offender), seen| {
+            let Some(set) = policies.counter(set.into(), evidence) else { return };
             let seen = seen.cloned().unwrap_or_default();
-            rows.push(Row::Window { set: policy.name.clone(), offender, seen });
+            rows.push(Row::Window { set: Arc::clone(set), offender, seen });
         });
     }
 
@@ -131,9 +152,7 @@ impl Windows {
     fn forget_quiet(&mut self, now: Time) {
         let horizon = now.minus(self.longest).minus(FORGET);
         let quiet = |seen: &Seen| seen.last().is_none_or(|(last, _)| *last < horizon);
-        while self.seen.front().is_some_and(quiet) {
-            self.seen.drop_front();
-        }
+        self.seen.drop_fronts(quiet);
     }
 }
 
@@ -225,6 +244,7 @@ mod tests {
 
     use super::*;
 
+    const SET: (usize, Evidence) = (0, Evidence::Handshake);
     const WITHIN: Duration = Duration::from_secs(60);
     const MINUTE: Thresholds = Thresholds::one(Threshold { offences: 5, within: WITHIN });
 
@@ -237,7 +257,7 @@ mod tests {
         let mut windows = Windows::new(10);
         let mut add = |second: i64, is_late: bool| {
             let add = if is_late { Windows::add_late } else { Windows::add };
-            add(&mut windows, 0, offender(1), Time::from_secs(second), 10, &MINUTE).tenths
+            add(&mut windows, SET, offender(1), Time::from_secs(second), 10, &MINUTE).tenths
         };
         assert_eq!((add(10_000, false), add(10_010, false), add(10_020, false)), (10, 20, 30));
         assert_eq!((add(0, true), add(30, true)), (10, 20), "hours before, and two of them together");
@@ -261,7 +281,7 @@ mod tests {
                 model.retain(|(other, at, _)| *other != who || inside(*at));
                 model.push((who, time, tenths));
                 let expected: u32 = model.iter().filter(|(other, ..)| *other == who).map(|(.., n)| n).sum();
-                prop_assert_eq!(windows.add(0, offender(who), time, tenths, &MINUTE).tenths, expected);
+                prop_assert_eq!(windows.add(SET, offender(who), time, tenths, &MINUTE).tenths, expected);
             }
         }
     }
@@ -281,8 +301,8 @@ mod tests {
             for (pause, tenths) in steps {
                 now += pause * 1000;
                 let time = Time::from_millis(now);
-                let told = together.add(0, offender(1), time, tenths, &thresholds);
-                let fills = apart.iter_mut().zip(&alone).map(|(one, alone)| one.add(0, offender(1), time, tenths, alone));
+                let told = together.add(SET, offender(1), time, tenths, &thresholds);
+                let fills = apart.iter_mut().zip(&alone).map(|(one, alone)| one.add(SET, offender(1), time, tenths, alone));
                 let part = |fill: &Fill| f64::from(fill.tenths) / f64::from(fill.threshold.offences);
                 let fills: Vec<Fill> = fills.collect();
                 let most = fills.iter().map(part).fold(0.0, f64::max);
@@ -295,21 +315,21 @@ mod tests {
     fn an_offence_leaves_exactly_when_the_window_has_passed() {
         let mut windows = Windows::new(10);
         let start = Time::from_secs(1000);
-        assert_eq!(windows.add(0, offender(1), start, 10, &MINUTE).tenths, 10);
+        assert_eq!(windows.add(SET, offender(1), start, 10, &MINUTE).tenths, 10);
         assert_eq!(
-            windows.seen(0, &offender(1), start.plus(WITHIN).minus(Duration::from_millis(1)), WITHIN),
+            windows.seen(SET, &offender(1), start.plus(WITHIN).minus(Duration::from_millis(1)), WITHIN),
             10
         );
-        assert_eq!(windows.add(0, offender(1), start.plus(WITHIN), 10, &MINUTE).tenths, 10);
+        assert_eq!(windows.add(SET, offender(1), start.plus(WITHIN), 10, &MINUTE).tenths, 10);
     }
 
     #[test]
     fn a_clock_set_back_forgets_instead_of_banning() {
         let mut windows = Windows::new(10);
         let late = Time::from_secs(7200);
-        windows.add(0, offender(1), late, 40, &MINUTE);
+        windows.add(SET, offender(1), late, 40, &MINUTE);
         assert_eq!(
-            windows.add(0, offender(1), late.minus(Duration::from_secs(3600)), 10, &MINUTE).tenths,
+            windows.add(SET, offender(1), late.minus(Duration::from_secs(3600)), 10, &MINUTE).tenths,
             10
         );
     }
@@ -318,22 +338,26 @@ mod tests {
     fn memory_is_bounded_and_the_longest_unseen_leaves_first() {
         let mut windows = Windows::new(3);
         for n in [1, 2, 3, 1, 4] {
-            windows.add(0, offender(n), Time::from_secs(i64::from(n)), 10, &MINUTE);
+            windows.add(SET, offender(n), Time::from_secs(i64::from(n)), 10, &MINUTE);
         }
         assert_eq!((windows.len(), windows.evicted()), (3, 1));
-        assert_eq!(windows.seen(0, &offender(2), Time::from_secs(4), WITHIN), 0, "2 was the longest unseen");
-        assert_eq!(windows.seen(0, &offender(1), Time::from_secs(4), WITHIN), 20);
+        assert_eq!(
+            windows.seen(SET, &offender(2), Time::from_secs(4), WITHIN),
+            0,
+            "2 was the longest unseen"
+        );
+        assert_eq!(windows.seen(SET, &offender(1), Time::from_secs(4), WITHIN), 20);
     }
 
     #[test]
     fn one_offender_cannot_grow_without_bound() {
         let mut windows = Windows::new(1);
         for n in 0..5000 {
-            windows.add(0, offender(1), Time::from_millis(n), 1, &MINUTE);
+            windows.add(SET, offender(1), Time::from_millis(n), 1, &MINUTE);
         }
-        assert_eq!(windows.seen.front().unwrap().len(), MOST_ENTRIES);
+        assert_eq!(windows.seen.get(SET.1, &(0, offender(1))).unwrap().len(), MOST_ENTRIES);
         assert_eq!(
-            windows.seen(0, &offender(1), Time::from_millis(5000), WITHIN),
+            windows.seen(SET, &offender(1), Time::from_millis(5000), WITHIN),
             5000,
             "none is lost inside"
         );

@@ -14,6 +14,9 @@ use crate::time::Time;
 /// Distinct offenders listed; a log with more is a flood whose first so many tell the story. About 150 bytes each.
 const MOST_OFFENDERS: usize = 200_000;
 
+/// Those of them on evidence that may be forged: such a flood hides nobody else.
+const MOST_FORGED: usize = MOST_OFFENDERS / 2;
+
 /// Would-be bans listed for one offender.
 const MOST_BANS: usize = 100;
 
@@ -31,6 +34,8 @@ pub(super) struct Tally {
     pub(super) last: Option<Time>,
     pub(super) timeline: Timeline,
     pub(super) offenders: HashMap<(usize, Prefix), Offender, RandomState>,
+    /// How many of them were first seen on evidence that may be forged.
+    forged: usize,
     /// Offences, in tenths, of offenders beyond those listed.
     pub(super) unlisted: u64,
     pub(super) bans: u64,
@@ -90,6 +95,7 @@ impl Tally {
             last: None,
             timeline: Timeline::new(),
             offenders: HashMap::default(),
+            forged: 0,
             unlisted: 0,
             bans: 0,
             capped: 0,
@@ -116,9 +122,12 @@ impl Tally {
         verdict: &Verdict,
     ) {
         self.timeline.add(time, tenths);
-        if self.offenders.len() >= MOST_OFFENDERS && !self.offenders.contains_key(&key) {
-            self.unlisted += tenths;
-            return;
+        if !self.offenders.contains_key(&key) {
+            if !self.has_room(evidence) {
+                self.unlisted += tenths;
+                return;
+            }
+            self.forged += usize::from(evidence == Evidence::Spoofable);
         }
         let entry = self.offenders.entry(key).or_insert_with(|| Offender::new(time, evidence));
         entry.tenths += tenths;
@@ -140,6 +149,11 @@ impl Tally {
             }
             _ => {}
         }
+    }
+
+    fn has_room(&self, evidence: Evidence) -> bool {
+        let is_cheap = evidence == Evidence::Spoofable;
+        self.offenders.len() < MOST_OFFENDERS && !(is_cheap && self.forged >= MOST_FORGED)
     }
 
     /// Notes the time of a line at the beginning or end of a log.
@@ -206,17 +220,31 @@ mod tests {
 
     use super::*;
 
+    fn tell(tally: &mut Tally, hosts: impl Iterator<Item = u32>, evidence: Evidence) {
+        let counted = Verdict::Counted { tenths: 10, threshold: 50, trusted: false };
+        for host in hosts {
+            let offender = Prefix::from(IpAddr::from(Ipv4Addr::from(0x0a00_0000 + host)));
+            tally.offence((0, offender), Time::from_secs(i64::from(host)), 10, evidence, &counted);
+        }
+    }
+
     /// A map of offenders without a cap would be as large as an attacker likes.
     #[test]
     fn offenders_beyond_the_bound_are_counted_in_sum() {
         let mut tally = Tally::new();
         let most = u32::try_from(MOST_OFFENDERS).unwrap();
-        let counted = Verdict::Counted { tenths: 10, threshold: 50, trusted: false };
-        for host in (0..most + 3).chain([0]) {
-            let offender = Prefix::from(IpAddr::from(Ipv4Addr::from(0x0a00_0000 + host)));
-            tally.offence((0, offender), Time::from_secs(i64::from(host)), 10, Evidence::Handshake, &counted);
-        }
+        tell(&mut tally, (0..most + 3).chain([0]), Evidence::Handshake);
         assert_eq!((tally.offenders.len(), tally.unlisted), (MOST_OFFENDERS, 30));
         assert_eq!(tally.ranked()[0].1.tenths, 20);
+    }
+
+    #[test]
+    fn a_flood_of_forged_addresses_hides_no_other_offender() {
+        let mut tally = Tally::new();
+        let most = u32::try_from(MOST_FORGED).unwrap();
+        tell(&mut tally, 0..most + 3, Evidence::Spoofable);
+        assert_eq!((tally.offenders.len(), tally.unlisted), (MOST_FORGED, 30));
+        tell(&mut tally, most..2 * most + 1, Evidence::Handshake);
+        assert_eq!((tally.offenders.len(), tally.unlisted), (MOST_OFFENDERS, 40));
     }
 }

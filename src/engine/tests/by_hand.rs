@@ -59,3 +59,29 @@ fn a_network_banned_by_hand_holds_its_hosts() {
     assert!(bench.engine.covering(&"192.0.2.7/32".parse().unwrap()).is_some());
     assert!(bench.engine.covering(&"192.0.3.7/32".parse().unwrap()).is_none());
 }
+
+#[test]
+fn nobody_bans_the_allowed_by_hand_unless_forced() {
+    let mut bench = Bench::new(allowing(&["192.0.2.5/32"]));
+    let now = bench.now;
+    assert_eq!(bench.engine.ban(manual("192.0.2.0/24", now), false), Err(Refusal::Allowed));
+    assert_eq!(bench.engine.ban(manual("0.0.0.0/0", now), true), Err(Refusal::Unbannable("unspecified")));
+    assert_eq!(bench.engine.ban(manual("127.0.0.1/32", now), true), Err(Refusal::Unbannable("loopback")));
+    assert_eq!(bench.engine.ban(manual("192.0.2.0/24", now), true), Ok(()));
+    let gone = bench.engine.reload(allowing(&["192.0.2.0/24"]), vec![], now);
+    assert_eq!(gone, [], "forced stays forced");
+}
+
+fn manual(prefix: &str, now: Time) -> Ban {
+    Ban {
+        offender: prefix.parse().unwrap(),
+        owners: vec![Owner { set: "".into(), until: None }].into(),
+        since: now,
+        until: None,
+        nth: 1,
+        reason: "by hand".into(),
+        origin: Origin::Manual,
+        forced: true,
+        spoofable: false,
+    }
+}

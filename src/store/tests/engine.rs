@@ -29,6 +29,7 @@ fn failure(engine: &mut Engine, minute: u32) -> Verdict {
         time: NOW.plus(Duration::from_secs(60) * minute),
         is_late: false,
         source: 0,
+        writer: "",
         set: 0,
         rule: 0,
         address: Some("192.0.2.7".parse().unwrap()),
