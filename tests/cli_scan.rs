@@ -255,6 +255,32 @@ fn stamps_of_a_service_are_read_without_being_told() {
     assert_eq!(report["offenders"].as_array().unwrap().len(), 1, "a user's name is no address");
 }
 
+/// The source that follows the file says how its stamps are read, also where a rotated file is named.
+#[test]
+fn a_source_says_the_zone_and_the_form_of_its_stamps() {
+    let dir = Dir::new();
+    let log = dir.path().join("auth.log").display().to_string();
+    let line = |n| {
+        format!("10.01.2026 10:00:0{n} gw sshd[{n}]: Failed password for root from 192.0.2.7 port 5 ssh2\n")
+    };
+    dir.write("auth.log", (0..5).map(line).collect::<String>());
+    let rules = "version: 1\nname: own\nabout: x\nformat: raw\nnewlines: encoded\nrules:\n  - id: wrong\n    pattern: '^<TIME> gw sshd\\[\\d{1,7}\\]: Failed password for root from <ADDR> port \\d{1,5} ssh2$'\n    means: x\n";
+    let rules = rules.replace("rules:", "time: '%d.%m.%Y %H:%M:%S'\nrules:");
+    dir.write("rules/own.yaml", rules);
+    let config = format!(
+        "version: 1\nrules_dir: {}\nsources: {{auth: {{path: '{log}', zone: Asia/Kathmandu, rule_sets: [own]}}}}\n",
+        dir.path().join("rules").display(),
+    );
+    let config = dir.write("portcullis.yaml", config).display().to_string();
+    let report = scan(&dir, &["-c", &config, &log]);
+    assert_eq!(report["offenders"][0]["first"], "2026-01-10T04:15:00+00:00", "{report}");
+    assert_eq!((&report["undated"], &report["bans"]), (&json!(0), &json!(1)));
+    // What a source says is stronger than what its rule sets say.
+    let other = std::fs::read_to_string(&config).unwrap().replace("zone:", "time: '%s', zone:");
+    std::fs::write(&config, other).unwrap();
+    assert_eq!(scan(&dir, &["-c", &config, &log])["undated"], 5);
+}
+
 #[test]
 fn nobody_is_a_result_too() {
     let text = Dir::new().portcullis(["scan"]).stdin("Jan 10 10:00:00 gw cron[1]: x\n").ok();

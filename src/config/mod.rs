@@ -30,6 +30,7 @@ mod time_spec;
 mod trusted;
 mod yaml;
 mod yaml_error;
+mod zone;
 
 pub use allow_file::read_allow_file;
 pub use config_file::ConfigFile;

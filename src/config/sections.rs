@@ -8,7 +8,7 @@ use super::rule_set::{self, is_known};
 use super::settings::{
     Allow, Config, Control, Follow, Log, LogTo, Offender, Override, Policy, Source, Spoofable, Trust,
 };
-use super::{firewall, policy};
+use super::{firewall, policy, time_spec, zone};
 use crate::address::{self, Prefix};
 use crate::record::Layouts;
 
@@ -84,6 +84,8 @@ fn source(entry: &Entry<'_>) -> Option<Source> {
         archive: keys.maybe("archive", absolute),
         rule_sets: keys.maybe("rule_sets", asked),
         layout: keys.or("layout", Layouts::Syslog, |item| item.word(&LAYOUTS)),
+        time: keys.maybe("time", time_spec::read),
+        zone: keys.maybe("zone", zone::read),
         writer: keys.maybe("writer", rule_set::name),
         ..Source::at(String::new(), String::new())
     };

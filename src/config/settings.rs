@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use super::{defaults, paths};
 use crate::address::Prefix;
-use crate::record::Layouts;
+use crate::record::{Layouts, TimeSpec};
 use crate::rules::{Ban, Thresholds};
 
 /// Everything that the configuration says, with the defaults filled in.
@@ -60,6 +62,10 @@ pub struct Source {
     pub rule_sets: Option<Vec<String>>,
     /// By which layouts its lines are read.
     pub layout: Layouts,
+    /// How its lines say when they were written; `None` for as their rule sets say, or by a form that is known.
+    pub time: Option<TimeSpec>,
+    /// The zone of stamps that name none; `None` for this machine's.
+    pub zone: Option<TimeZone>,
     /// Who writes it, by a name of the operator's; `None` for whoever writes into the directory of the log.
     pub writer: Option<String>,
 }
@@ -74,6 +80,8 @@ impl Source {
             archive: None,
             rule_sets: None,
             layout: Layouts::Syslog,
+            time: None,
+            zone: None,
             writer: None,
         }
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::core::now;
 use super::event::Event;
 use super::mapping;
+use super::setup::StampReader;
 use crate::follow::{self, Options, Source, Stored};
-use crate::record::{self, Clock};
 
 /// A running follower and the number by which its events are known.
 pub(super) struct Follower {
@@ -28,20 +28,19 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 const CLOCKS: usize = 1024;
 
 /// Reads the stamps of lines, by which several logs are merged and lines are known again, with a clock for each path.
-fn stamps(clock: impl Fn() -> Clock + Send + 'static) -> Box<follow::Stamps> {
-    let mut clocks: HashMap<Arc<str>, Clock> = HashMap::new();
+fn stamps(reader: impl Fn(&str) -> StampReader + Send + 'static) -> Box<follow::Stamps> {
+    let mut readers: HashMap<Arc<str>, StampReader> = HashMap::new();
     let mut told = now();
     Box::new(move |path, line| {
         let time = now();
         if time.since(told).is_none_or(|age| age > TELL_EVERY) {
-            clocks.values_mut().for_each(|clock| clock.set_now(time));
+            readers.values_mut().for_each(|reader| reader.clock.set_now(time));
             told = time;
         }
-        if clocks.len() >= CLOCKS && !clocks.contains_key(path) {
-            clocks.clear();
+        if readers.len() >= CLOCKS && !readers.contains_key(path) {
+            readers.clear();
         }
-        let clock = clocks.entry(Arc::clone(path)).or_insert_with(&clock);
-        clock.written(line, &record::parse(line), None).map(|written| written.time)
+        readers.entry(Arc::clone(path)).or_insert_with(|| reader(path)).read(line)
     })
 }
 
@@ -52,13 +51,13 @@ impl Follower {
         sources: Vec<Source>,
         stored: &[Stored],
         options: Options,
-        clock: impl Fn() -> Clock + Send + 'static,
+        reader: impl Fn(&str) -> StampReader + Send + 'static,
         events: &SyncSender<Event>,
     ) -> io::Result<Self> {
         let wrap = move |batch| Event::Lines(number, batch);
         let end = Some(Event::Ended(number));
         let handle =
-            follow::spawn(sources.clone(), stored, options, stamps(clock), events.clone(), wrap, end)?;
+            follow::spawn(sources.clone(), stored, options, stamps(reader), events.clone(), wrap, end)?;
         let names = sources.iter().map(|source| source.name.as_str().into()).collect();
         Ok(Self { number, sources, names, options, handle })
     }

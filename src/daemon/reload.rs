@@ -36,10 +36,17 @@ impl Daemon {
     fn change_sources(&mut self, setup: &Setup) {
         let sources = mapping::sources(&setup.config, &self.options.files);
         let (number, options) = (self.follower.number() + 1, mapping::follow_options(&setup.config));
-        if self.follower.follows(&sources, options) {
+        if self.follower.follows(&sources, options) && setup.stamps_alike(&self.setup) {
             return;
         }
-        match Follower::start(number, sources, &self.positions.all(), options, setup.clock(), &self.sender) {
+        match Follower::start(
+            number,
+            sources,
+            &self.positions.all(),
+            options,
+            setup.stamp_readers(),
+            &self.sender,
+        ) {
             Ok(follower) => std::mem::replace(&mut self.follower, follower).stop(),
             Err(error) => log::error!("the new sources are not followed: {error}"),
         }

@@ -12,7 +12,7 @@ use crate::config::{self, Config, Diagnostics, FileTrust, Loaded, LogTo, Resolve
 use crate::engine::{Engine, Guard, Policy, Source, Terms};
 use crate::files::directory_of;
 use crate::follow;
-use crate::record::{Clock, Layouts};
+use crate::record::{self, Clock, Layouts, TimeSpec};
 use crate::rules::{self, Binding, Compiled, Fault, Matcher, RuleSet, Severity};
 use crate::time::Time;
 
@@ -38,6 +38,21 @@ pub struct Setup {
     bindings: Vec<Arc<Binding>>,
     /// What a log is asked by that no source follows.
     unnamed: Arc<Binding>,
+}
+
+/// Reads the stamps of one path's lines.
+pub(super) struct StampReader {
+    pub(super) clock: Clock,
+    layouts: Layouts,
+    time: Option<TimeSpec>,
+}
+
+impl StampReader {
+    /// When a line was written, if it says so; lines are asked for in their order.
+    pub(super) fn read(&mut self, line: &[u8]) -> Option<Time> {
+        let record = record::parse_as(line, self.layouts);
+        self.clock.written(line, &record, self.time.as_ref()).map(|written| written.time)
+    }
 }
 
 /// A configuration with errors: nothing of it is used.
@@ -143,7 +158,9 @@ impl Setup {
         let binding = source.and_then(|source| self.bindings.get(source)).unwrap_or(&self.unnamed);
         let named = source.and_then(|source| self.config.sources[source].writer.as_deref());
         let writer = named.map_or_else(|| directory_of_log(path), Arc::from);
-        Terms { binding: Arc::clone(binding), writer }
+        let said = source.and_then(|source| self.config.sources.get(source));
+        let (time, zone) = said.map(|said| (said.time.clone(), said.zone.clone())).unwrap_or_default();
+        Terms { binding: Arc::clone(binding), writer, time, zone }
     }
 
     /// What the rule sets look for; the compiled sets move into it.
@@ -156,10 +173,36 @@ impl Setup {
         if dry_run { LogTo::Stderr } else { self.config.log.to }
     }
 
-    /// Makes clocks that begin at the present, whenever that is.
-    pub(super) fn clock(&self) -> impl Fn() -> Clock + Send + 'static {
-        let zone = self.zone.clone();
-        move || Clock::new(zone.clone(), Timestamp::now().into())
+    /// Makes what reads the stamps of a path's lines, from the present on, whenever that is.
+    pub(super) fn stamp_readers(&self) -> impl Fn(&str) -> StampReader + Send + 'static {
+        let (local, sources, bindings) =
+            (self.zone.clone(), self.config.sources.clone(), self.bindings.clone());
+        move |path| {
+            let is_at = |source: &config::Source| {
+                source.path == path || follow::is_match(&source.path, Path::new(path))
+            };
+            let mut clock = Clock::new(local.clone(), Timestamp::now().into());
+            let Some(at) = sources.iter().position(is_at) else {
+                return StampReader { clock, layouts: Layouts::default(), time: None };
+            };
+            clock.state_zone(sources[at].zone.clone());
+            let usual = bindings.get(at).and_then(|binding| binding.time());
+            StampReader {
+                clock,
+                layouts: sources[at].layout,
+                time: sources[at].time.as_ref().or(usual).cloned(),
+            }
+        }
+    }
+
+    /// Whether the stamps of all sources are read as under another configuration.
+    pub(super) fn stamps_alike(&self, other: &Self) -> bool {
+        let said = |setup: &Self, at: usize| {
+            let source = setup.config.sources.get(at)?;
+            let usual = setup.bindings.get(at).and_then(|binding| binding.time().cloned());
+            Some((source.time.clone().or(usual), source.zone.clone(), source.layout))
+        };
+        (0..self.config.sources.len()).all(|at| said(self, at) == said(other, at))
     }
 
     /// Sources of which nothing was read, one for each of the terms.

@@ -100,7 +100,7 @@ fn assemble(
     let guard = Guard::new(setup.take_matcher(), engine, Vec::new());
     let loading = Loading::new(&setup.config);
     let how = mapping::follow_options(&setup.config);
-    let follower = Follower::start(0, sources, &positions.all(), how, setup.clock(), &sender)?;
+    let follower = Follower::start(0, sources, &positions.all(), how, setup.stamp_readers(), &sender)?;
     let saved = save_table(&options, &setup, &firewall)?;
     let streams = Streams::new(!options.files.is_empty());
     let daemon = Daemon {

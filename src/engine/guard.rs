@@ -4,9 +4,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use super::timing::{Timed, Timing, When};
 use super::{Engine, Judgement, Line, SessionKey, Sighting, Speaker, Verdict, Why};
-use crate::record::{self, Clock, Record, Repeat};
+use crate::record::{self, Clock, Record, Repeat, TimeSpec};
 use crate::rules::{AddressFrom, Binding, Evidence, Format, Match, Matcher, Names, Scratch, Sieve};
 use crate::time::Time;
 
@@ -50,6 +52,10 @@ pub struct Terms {
     pub binding: Arc<Binding>,
     /// Who writes it: sessions hold lines of one writer only, who else could finish what another's lines began.
     pub writer: Arc<str>,
+    /// How its lines say when they were written; `None` for as their rule sets say.
+    pub time: Option<TimeSpec>,
+    /// The zone of stamps that name none; `None` for this machine's.
+    pub zone: Option<TimeZone>,
 }
 
 /// Turns the lines of one source into matches; remembers the last line that matched, for its repeats.
@@ -157,11 +163,14 @@ fn ask<'m>(
 impl Source {
     /// A source of which nothing was read.
     pub fn new(clock: Clock, terms: Terms) -> Self {
-        Self { timing: Timing::new(clock), writer: terms.writer, reader: Reader::new(terms.binding) }
+        let mut timing = Timing::new(clock);
+        timing.set_stamps(terms.time, terms.zone);
+        Self { timing, writer: terms.writer, reader: Reader::new(terms.binding) }
     }
 
     fn set_terms(&mut self, terms: Terms) {
         self.writer = terms.writer;
+        self.timing.set_stamps(terms.time, terms.zone);
         self.reader.binding = terms.binding;
     }
 }
@@ -206,7 +215,7 @@ impl Guard {
         let Source { timing, reader, .. } = &mut self.sources[source];
         let lines = lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
         let records = lines.map(|line| (line, record::parse_as(line, reader.binding.layouts())));
-        timing.learn_from_end(records, modified);
+        timing.learn_from_end(records, modified, reader.binding.time());
     }
 
     /// Takes note of lines before they are judged: of those that were seen to arrive the last one was written just now.
@@ -215,7 +224,8 @@ impl Guard {
         if let When::Arrived(arrived) = when {
             let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
             let last = memchr::memrchr(b'\n', lines).map_or(lines, |newline| &lines[newline + 1..]);
-            timing.learn_from_newest(arrived, last, &record::parse_as(last, reader.binding.layouts()));
+            let record = record::parse_as(last, reader.binding.layouts());
+            timing.learn_from_newest(arrived, last, &record, reader.binding.time());
         }
     }
 
@@ -232,7 +242,8 @@ impl Guard {
     /// The time in a line's stamp, if it has one; lines of a source are asked in their order.
     pub fn stamp(&mut self, source: usize, line: &[u8]) -> Option<Time> {
         let Source { timing, reader, .. } = &mut self.sources[source];
-        timing.stamp(line, &record::parse_as(line, reader.binding.layouts()))
+        let record = record::parse_as(line, reader.binding.layouts());
+        timing.stamp(line, &record, reader.binding.time())
     }
 
     /// What the lines of interest of a source hold; `None` where any line may be one.

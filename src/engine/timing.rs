@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::record::{Clock, Lag, Record, TimeSpec};
+use jiff::tz::TimeZone;
+
+use crate::record::{Clock, Lag, Record, TimeSpec, Written};
 use crate::time::Time;
 
 /// When a line counts.
@@ -33,6 +35,8 @@ const DISORDER: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Timing {
     clock: Clock,
+    /// What the operator says of the source's stamps.
+    stated: (Option<TimeSpec>, Option<TimeZone>),
     lag: Lag,
     /// When the newest line that was read later than it was written counted.
     newest: Option<Time>,
@@ -43,7 +47,16 @@ pub(super) struct Timing {
 impl Timing {
     /// For a source of which nothing was read.
     pub(super) fn new(clock: Clock) -> Self {
-        Self { clock, lag: Lag::default(), newest: None, undated: 0 }
+        Self { clock, stated: (None, None), lag: Lag::default(), newest: None, undated: 0 }
+    }
+
+    /// Takes what the operator says of the source's stamps; what was learned of them is void if it is something else.
+    pub(super) fn set_stamps(&mut self, time: Option<TimeSpec>, zone: Option<TimeZone>) {
+        let stated = (time, zone);
+        if stated != self.stated {
+            self.clock.state_zone(stated.1.clone());
+            (self.stated, self.lag, self.newest) = (stated, Lag::default(), None);
+        }
     }
 
     pub(super) fn set_now(&mut self, now: Time) {
@@ -51,13 +64,26 @@ impl Timing {
     }
 
     /// The time in a line's stamp, if it has one; lines of a source are asked in their order.
-    pub(super) fn stamp(&mut self, line: &[u8], record: &Record<'_>) -> Option<Time> {
-        self.clock.written(line, record, None).map(|written| written.time)
+    pub(super) fn stamp(
+        &mut self,
+        line: &[u8],
+        record: &Record<'_>,
+        usual: Option<&TimeSpec>,
+    ) -> Option<Time> {
+        let spec = self.stated.0.as_ref().or(usual);
+        self.clock.written(line, record, spec).map(|written| written.time)
     }
 
     /// Learns from the newest of lines that were seen to arrive, before they are judged.
-    pub(super) fn learn_from_newest(&mut self, arrived: Time, line: &[u8], record: &Record<'_>) {
-        if let Some(written) = self.clock.written_near(arrived, line, record, None) {
+    pub(super) fn learn_from_newest(
+        &mut self,
+        arrived: Time,
+        line: &[u8],
+        record: &Record<'_>,
+        usual: Option<&TimeSpec>,
+    ) {
+        let spec = self.stated.0.as_ref().or(usual);
+        if let Some(written) = self.clock.written_near(arrived, line, record, spec) {
             self.lag.learn_from_newest(arrived, written);
         }
     }
@@ -67,9 +93,11 @@ impl Timing {
         &mut self,
         lines: impl Iterator<Item = (&'l [u8], Record<'l>)>,
         modified: Time,
+        usual: Option<&TimeSpec>,
     ) {
+        let spec = self.stated.0.as_ref().or(usual);
         let stamps =
-            lines.filter_map(|(line, record)| self.clock.written_near(modified, line, &record, None));
+            lines.filter_map(|(line, record)| self.clock.written_near(modified, line, &record, spec));
         if let Some(newest) = stamps.max_by_key(|written| written.time) {
             self.lag.learn_from_end(modified, newest);
         }
@@ -84,10 +112,14 @@ impl Timing {
         record: &Record<'_>,
         spec: Option<&TimeSpec>,
     ) -> Option<Timed> {
+        let spec = self.stated.0.as_ref().or(spec);
         let in_time = |time| Timed { time, is_late: false };
         match when {
             When::At(time) => Some(in_time(time)),
-            When::Arrived(arrived) => Some(self.live(arrived, line, record, spec)),
+            When::Arrived(arrived) => {
+                let written = self.clock.written_near(arrived, line, record, spec);
+                Some(self.live(arrived, written))
+            }
             When::Stamped(fallback) => {
                 let time = self.clock.written(line, record, spec).map(|written| written.time).or(fallback);
                 self.note(time.is_some());
@@ -101,8 +133,7 @@ impl Timing {
         }
     }
 
-    fn live(&mut self, arrived: Time, line: &[u8], record: &Record<'_>, spec: Option<&TimeSpec>) -> Timed {
-        let written = self.clock.written_near(arrived, line, record, spec);
+    fn live(&mut self, arrived: Time, written: Option<Written>) -> Timed {
         self.note(written.is_some());
         let Some(written) = written else { return Timed { time: arrived, is_late: false } };
         self.lag.learn(arrived, written);

@@ -42,6 +42,8 @@ const KEY: usize = 24;
 pub struct Clock {
     zone: TimeZone,
     now: Time,
+    /// This machine's.
+    local: TimeZone,
     /// Whether the operator said which zone it is.
     is_zone_stated: bool,
     /// The time handed out last.
@@ -64,12 +66,16 @@ struct Minute {
 impl Clock {
     /// A clock for one source whose writer lives in `zone`. `now` is the present, for the year.
     pub fn new(zone: TimeZone, now: Time) -> Self {
-        Self { zone, now, is_zone_stated: false, previous: None, near: None, minute: None }
+        let local = zone.clone();
+        Self { zone, now, local, is_zone_stated: false, previous: None, near: None, minute: None }
     }
 
-    /// The same where the operator said the zone, so that stamps in it are not taken for those of another one.
-    pub fn of_stated_zone(zone: TimeZone, now: Time) -> Self {
-        Self { is_zone_stated: true, ..Self::new(zone, now) }
+    /// Reads stamps without a zone as of this one from now on, or again as of the one that it was made with. One that the
+    /// operator stated is not doubted.
+    pub fn state_zone(&mut self, zone: Option<TimeZone>) {
+        self.is_zone_stated = zone.is_some();
+        self.zone = zone.unwrap_or_else(|| self.local.clone());
+        self.minute = None;
     }
 
     /// Tells the clock how late it is; a source that is followed for months needs it before each batch of lines.

@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 
 use super::model::{Format, RuleSet};
 use super::sieve::Names;
-use crate::record::{Layouts, Record};
+use crate::record::{Layouts, Record, TimeSpec};
 
 /// The rule sets that are asked about the lines of a source, looked up by program before any pattern runs. They are known
 /// by their places among all sets in force.
@@ -19,6 +19,8 @@ pub struct Binding {
     /// Sets asked where the layout has no room for a program's name.
     headed: Vec<usize>,
     names: Option<Names>,
+    /// What the first of the raw sets that say it says of the stamps of lines.
+    time: Option<TimeSpec>,
 }
 
 impl Binding {
@@ -46,7 +48,10 @@ impl Binding {
         let mut binding = Self { layouts, ..Self::default() };
         for (index, set) in asked {
             match set.format {
-                Format::Raw => binding.raw.push(index),
+                Format::Raw => {
+                    binding.raw.push(index);
+                    binding.time = binding.time.or_else(|| set.time.clone());
+                }
                 Format::Syslog => binding.headed.push(index),
             }
             for program in &set.programs {
@@ -65,6 +70,11 @@ impl Binding {
     /// What lines of interest hold; `None` where a set looks at lines of any kind.
     pub fn names(&self) -> Option<Names> {
         self.names.clone()
+    }
+
+    /// What lines that no rule knows are stamped with, where a set says it.
+    pub fn time(&self) -> Option<&TimeSpec> {
+        self.time.as_ref()
     }
 
     /// By which layouts the lines are read.

@@ -134,3 +134,20 @@ fn a_late_line_does_not_take_back_what_was_counted() {
     stand.fail(ATTACKER, 1);
     stand.until("five are a ban", |stand| stand.has(ATTACKER));
 }
+
+/// What is stated is not guessed: a line of an hour ago is late, and a reload takes another zone into force.
+#[test]
+fn a_stated_zone_is_believed_and_may_be_changed() {
+    let mut stand = Stand::pf();
+    stand.zone = "Europe/Berlin";
+    stand.sources = "auth: {path: DIR/auth.log, zone: Europe/Berlin}";
+    stand.start();
+    stand.log((0..5).map(|_| utc(ATTACKER)));
+    stand.until("they are read", |stand| stand.status()["sources"][0]["matches"] == 5);
+    assert!(!stand.has(ATTACKER), "an hour late or more");
+    stand.sources = "auth: {path: DIR/auth.log, zone: UTC}";
+    stand.configure();
+    assert_eq!(stand.cli(&["reload"]).code, 0);
+    stand.log((0..5).map(|_| utc("198.18.0.1")));
+    is_banned_for_an_hour(&stand, "198.18.0.1");
+}
