@@ -74,10 +74,7 @@ fn a_line_of_sshd_names_its_peer_the_threshold_and_the_ban() {
         &text,
         &["sshd/failed-password", "192.0.2.7. It is its own: the peer completed a TCP handshake"],
     );
-    assert_says(
-        &text,
-        &["After 5 offences within 10m, 192.0.2.7 would be banned for 1h, and longer each time."],
-    );
+    assert_says(&text, &["After 5 offences within 10m or 12 within 1d, 192.0.2.7 would be banned"]);
 }
 
 #[test]

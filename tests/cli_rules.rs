@@ -27,7 +27,7 @@ fn the_sets_in_force_are_listed() {
     let names: Vec<&str> = text.lines().skip(1).map(|line| line.split(' ').next().unwrap()).collect();
     assert_eq!(names, shipped());
     assert!(text.starts_with("RULE SET     PROGRAMS "), "{text}");
-    assert!(text.contains("  5 in 10m   1h, then ×2 up to 4w  built in\n"), "{text}");
+    assert!(text.contains("  5 in 10m, 12 in 1d  1h, then ×2 up to 4w  built in\n"), "{text}");
 
     let objects = dir.portcullis(["rules", "--json"]).json();
     let sshd = objects.as_array().unwrap().iter().find(|set| set["name"] == "sshd").unwrap();

@@ -22,7 +22,6 @@ mod verdict;
 mod window;
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 pub use bans::{Ban, History, Origin, Owner};
 pub use guard::{FileId, Guard, Outcome, Reader, Source, Terms};
@@ -32,6 +31,7 @@ pub use session::{SessionKey, Speaker};
 pub use spoof::Flood;
 pub use timing::When;
 pub use verdict::{Judgement, Refusal, Verdict, Why};
+pub use window::Counter;
 
 use self::target::Target;
 use self::window::Fill;
@@ -75,19 +75,6 @@ pub struct Line<'a> {
     pub pid: Option<u32>,
     /// What the program said.
     pub message: &'a [u8],
-}
-
-/// How far an offender is in one window of a rule set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counter<'a> {
-    /// The rule set's name; `NAME (spoofable)` for the lines that may be forged of a set whose others cannot be.
-    pub set: &'a str,
-    /// How long the window is.
-    pub within: Duration,
-    /// What it holds, in tenths of an offence.
-    pub tenths: u32,
-    /// What a ban takes, in tenths of an offence.
-    pub threshold: u32,
 }
 
 /// All that is remembered about peers.
@@ -318,13 +305,14 @@ impl Engine {
             return Vec::new();
         };
         let patience = self.patience(self.is_trusted(address, now));
-        let window = |threshold: Threshold| Counter {
+        let window = |Fill { tenths, threshold }| Counter {
             set: name,
             within: threshold.within,
-            tenths: self.windows.seen((set, evidence), &target.counted, now, threshold.within),
+            tenths,
             threshold: policy::needed(threshold, patience),
         };
-        policy.threshold.iter().map(window).filter(|counter| counter.tenths > 0).collect()
+        let fills = self.windows.fills((set, evidence), &target.counted, now, &policy.threshold);
+        fills.into_iter().map(window).filter(|counter| counter.tenths > 0).collect()
     }
 
     /// Whether the address logged in of late.

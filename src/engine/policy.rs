@@ -236,7 +236,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             offender: Offender::default(),
-            // About 150 bytes each: 15 MB when a flood fills it.
+            // About 150 bytes each: 15 MB when a flood fills it. What an offender did before within the longest window is
+            // 16 bytes an offence besides: 34 MB where each of them has failed eleven times today.
             tracked_offenders: 100_000,
             trust: TrustPolicy::default(),
             spoofable: SpoofCaps::default(),

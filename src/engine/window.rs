@@ -7,7 +7,7 @@ use super::journal::{Row, Seen};
 use super::policy::Policies;
 use super::tiers::Tiers;
 use crate::address::{Prefix, PrefixSet};
-use crate::rules::{Evidence, Threshold, Thresholds};
+use crate::rules::{Evidence, Threshold, Thresholds, Weight};
 use crate::time::Time;
 
 /// Lines of several files may be a little out of order; what lies further in the future was counted before a clock
@@ -16,6 +16,10 @@ const DISORDER: Duration = Duration::from_secs(10);
 
 /// How long an empty window is kept: lines of several files may be read far out of order after a stop.
 const FORGET: Duration = Duration::from_secs(900);
+
+/// An offence that weighs less counts in the shortest window of its set alone. Lines of a small weight are those that
+/// monitoring and honest old clients cause too: a probe every five minutes is nobody's attack, yet it adds up in a day.
+const WHOLE: u32 = Weight::ONE.tenths();
 
 /// One offender's memory is bounded whatever the threshold; beyond it the two oldest entries become one, as old as
 /// the older, so that a count can only fall short.
@@ -48,17 +52,14 @@ impl Windows {
         tenths: u32,
         thresholds: &Thresholds,
     ) -> Fill {
-        let (key, reach) = ((index(set), offender), thresholds.reach());
-        self.longest = self.longest.max(reach);
+        let spans = Spans::until(time, thresholds);
+        self.longest = self.longest.max(thresholds.reach());
         self.forget_quiet(time);
-        let (seen, made_room) = self.seen.change(evidence, key, Seen::new);
+        let (seen, made_room) = self.seen.change(evidence, (index(set), offender), Seen::new);
         self.evicted += u64::from(made_room);
-        drop_outside(seen, Span::until(time, reach));
+        drop_outside(seen, spans);
         insert(seen, time, tenths);
-        Fill::nearest(thresholds, |within| {
-            let span = Span::until(time, within);
-            total(seen.iter().filter(|(time, _)| span.holds(*time)))
-        })
+        Fill::nearest(thresholds, |part| part.held(seen, time))
     }
 
     /// The same for a line that was delivered late: says how full the fullest window was that holds `time`. What is newer
@@ -75,19 +76,19 @@ impl Windows {
         let (seen, made_room) = self.seen.change(evidence, (index(set), offender), Seen::new);
         self.evicted += u64::from(made_room);
         insert(seen, time, tenths);
-        Fill::nearest(thresholds, |within| fullest_around(seen, time, within))
+        Fill::nearest(thresholds, |part| part.fullest_around(seen, time))
     }
 
-    /// How many tenths the last `within` saw.
-    pub(super) fn seen(
+    /// How full each window of an offender is.
+    pub(super) fn fills(
         &self,
         (set, evidence): (usize, Evidence),
         offender: &Prefix,
         now: Time,
-        within: Duration,
-    ) -> u32 {
-        let (seen, span) = (self.seen.get(evidence, &(index(set), *offender)), Span::until(now, within));
-        seen.map_or(0, |seen| total(seen.iter().filter(|(time, _)| span.holds(*time))))
+        thresholds: &Thresholds,
+    ) -> Vec<Fill> {
+        let seen = self.seen.get(evidence, &(index(set), *offender));
+        seen.map(|seen| Fill::all(thresholds, |part| part.held(seen, now)).collect()).unwrap_or_default()
     }
 
     pub(super) fn forget(&mut self, (set, evidence): (usize, Evidence), offender: &Prefix) {
@@ -103,7 +104,8 @@ impl Windows {
         within: Duration,
     ) {
         let (seen, _) = self.seen.change(evidence, (index(set), offender), Seen::new);
-        drop_outside(seen, Span::until(now, within));
+        let span = Span::until(now, within);
+        drop_outside(seen, Spans { whole: span, light: span });
     }
 
     pub(super) fn forget_all(&mut self, prefixes: &PrefixSet) {
@@ -156,6 +158,19 @@ impl Windows {
     }
 }
 
+/// How far an offender is in one window of a rule set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counter<'a> {
+    /// The rule set's name; `NAME (spoofable)` for the lines that may be forged of a set whose others cannot be.
+    pub set: &'a str,
+    /// How long the window is.
+    pub within: Duration,
+    /// What it holds, in tenths of an offence.
+    pub tenths: u32,
+    /// What a ban takes, in tenths of an offence.
+    pub threshold: u32,
+}
+
 /// What one of an offender's windows holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fill {
@@ -165,13 +180,18 @@ pub(super) struct Fill {
 
 impl Fill {
     /// The window with the largest part of what it takes; of several the shortest. If any is full, this one is.
-    fn nearest(thresholds: &Thresholds, count: impl Fn(Duration) -> u32) -> Self {
-        let fill = |threshold: Threshold| Self { tenths: count(threshold.within), threshold };
-        let fills = thresholds.iter().skip(1).map(fill);
-        fills.fold(
-            fill(thresholds.shortest()),
-            |nearest, next| if nearest.is_behind(&next) { next } else { nearest },
-        )
+    fn nearest(thresholds: &Thresholds, count: impl Fn(Part) -> u32) -> Self {
+        let shortest = Self { tenths: 0, threshold: thresholds.shortest() };
+        let fills = Self::all(thresholds, count);
+        fills.fold(shortest, |nearest, next| if nearest.is_behind(&next) { next } else { nearest })
+    }
+
+    /// All windows, the shortest first.
+    fn all(thresholds: &Thresholds, count: impl Fn(Part) -> u32) -> impl Iterator<Item = Self> {
+        thresholds.iter().enumerate().map(move |(nth, threshold)| {
+            let part = Part { within: threshold.within, least: if nth == 0 { 0 } else { WHOLE } };
+            Self { tenths: count(part), threshold }
+        })
     }
 
     /// Compared without a division, exactly.
@@ -203,9 +223,27 @@ impl Span {
     }
 }
 
-fn drop_outside(seen: &mut Seen, span: Span) {
-    if seen.iter().any(|(time, _)| !span.holds(*time)) {
-        seen.retain(|(time, _)| span.holds(*time));
+/// How long offences matter, whole ones and lighter ones.
+#[derive(Clone, Copy)]
+struct Spans {
+    whole: Span,
+    light: Span,
+}
+
+impl Spans {
+    fn until(now: Time, thresholds: &Thresholds) -> Self {
+        let light = Span::until(now, thresholds.shortest().within);
+        Self { whole: Span::until(now, thresholds.reach()), light }
+    }
+
+    fn hold(self, (time, tenths): (Time, u32)) -> bool {
+        if tenths >= WHOLE { self.whole.holds(time) } else { self.light.holds(time) }
+    }
+}
+
+fn drop_outside(seen: &mut Seen, spans: Spans) {
+    if seen.iter().any(|entry| !spans.hold(*entry)) {
+        seen.retain(|entry| spans.hold(*entry));
     }
 }
 
@@ -218,20 +256,39 @@ fn insert(seen: &mut Seen, time: Time, tenths: u32) {
     }
 }
 
-/// How many the fullest window saw that holds a time.
-fn fullest_around(seen: &Seen, time: Time, within: Duration) -> u32 {
-    let (mut first, mut sum, mut most) = (0, 0_u64, 0);
-    for (end, tenths) in seen {
-        sum += u64::from(*tenths);
-        while seen[first].0 <= end.minus(within) {
-            sum -= u64::from(seen[first].1);
-            first += 1;
-        }
-        if end.since(time).is_some_and(|after| after < within) {
-            most = most.max(sum);
-        }
+/// The part of what was seen that a window looks at.
+#[derive(Clone, Copy)]
+struct Part {
+    within: Duration,
+    /// Lighter offences do not count, in tenths.
+    least: u32,
+}
+
+impl Part {
+    fn of(self, seen: &Seen) -> impl Iterator<Item = &(Time, u32)> {
+        seen.iter().filter(move |(_, tenths)| *tenths >= self.least)
     }
-    u32::try_from(most).unwrap_or(u32::MAX)
+
+    /// How many the window holds that ends at a time.
+    fn held(self, seen: &Seen, time: Time) -> u32 {
+        let span = Span::until(time, self.within);
+        total(self.of(seen).filter(|(time, _)| span.holds(*time)))
+    }
+
+    /// How many the fullest window saw that holds a time.
+    fn fullest_around(self, seen: &Seen, time: Time) -> u32 {
+        let (mut firsts, mut sum, mut most) = (self.of(seen).peekable(), 0_u64, 0);
+        for (end, tenths) in self.of(seen) {
+            sum += u64::from(*tenths);
+            while let Some((_, gone)) = firsts.next_if(|(first, _)| *first <= end.minus(self.within)) {
+                sum -= u64::from(*gone);
+            }
+            if end.since(time).is_some_and(|after| after < self.within) {
+                most = most.max(sum);
+            }
+        }
+        u32::try_from(most).unwrap_or(u32::MAX)
+    }
 }
 
 fn total<'a>(seen: impl Iterator<Item = &'a (Time, u32)>) -> u32 {
@@ -247,6 +304,11 @@ mod tests {
     const SET: (usize, Evidence) = (0, Evidence::Handshake);
     const WITHIN: Duration = Duration::from_secs(60);
     const MINUTE: Thresholds = Thresholds::one(Threshold { offences: 5, within: WITHIN });
+
+    /// What the only window of an offender holds.
+    fn held(windows: &Windows, offender: &Prefix, now: Time) -> u32 {
+        windows.fills(SET, offender, now, &MINUTE).first().map_or(0, |fill| fill.tenths)
+    }
 
     fn offender(n: u32) -> Prefix {
         Prefix::from(std::net::IpAddr::V4(n.into()))
@@ -302,7 +364,13 @@ mod tests {
                 now += pause * 1000;
                 let time = Time::from_millis(now);
                 let told = together.add(SET, offender(1), time, tenths, &thresholds);
-                let fills = apart.iter_mut().zip(&alone).map(|(one, alone)| one.add(SET, offender(1), time, tenths, alone));
+                let fills = apart.iter_mut().zip(&alone).enumerate().map(|(nth, (one, alone))| {
+                    if nth == 0 || tenths >= WHOLE {
+                        return one.add(SET, offender(1), time, tenths, alone);
+                    }
+                    let nothing = Fill { tenths: 0, threshold: alone.shortest() };
+                    one.fills(SET, &offender(1), time, alone).first().copied().unwrap_or(nothing)
+                });
                 let part = |fill: &Fill| f64::from(fill.tenths) / f64::from(fill.threshold.offences);
                 let fills: Vec<Fill> = fills.collect();
                 let most = fills.iter().map(part).fold(0.0, f64::max);
@@ -311,15 +379,30 @@ mod tests {
         }
     }
 
+    /// Ten probes an hour, as of a monitor, for a day: no window of a day ever sees them, and no memory is kept of them.
+    #[test]
+    fn what_weighs_less_than_an_offence_counts_in_the_shortest_window_alone() {
+        let day = Threshold { offences: 12, within: Duration::from_secs(86_400) };
+        let both = Thresholds::new(vec![MINUTE.shortest(), day]).unwrap();
+        let mut windows = Windows::new(10);
+        for n in 0..240 {
+            let fill = windows.add(SET, offender(1), Time::from_secs(n * 360), 2, &both);
+            assert_eq!((fill.tenths, fill.threshold), (2, both.shortest()));
+        }
+        assert_eq!(windows.seen.get(SET.1, &(0, offender(1))).unwrap().len(), 1);
+        let mut last = None;
+        for n in 0..12 {
+            last = Some(windows.add(SET, offender(2), Time::from_secs(90_000 + n * 3600), WHOLE, &both));
+        }
+        assert_eq!(last, Some(Fill { tenths: 12 * WHOLE, threshold: day }), "whole offences are all seen");
+    }
+
     #[test]
     fn an_offence_leaves_exactly_when_the_window_has_passed() {
         let mut windows = Windows::new(10);
         let start = Time::from_secs(1000);
         assert_eq!(windows.add(SET, offender(1), start, 10, &MINUTE).tenths, 10);
-        assert_eq!(
-            windows.seen(SET, &offender(1), start.plus(WITHIN).minus(Duration::from_millis(1)), WITHIN),
-            10
-        );
+        assert_eq!(held(&windows, &offender(1), start.plus(WITHIN).minus(Duration::from_millis(1))), 10);
         assert_eq!(windows.add(SET, offender(1), start.plus(WITHIN), 10, &MINUTE).tenths, 10);
     }
 
@@ -341,12 +424,8 @@ mod tests {
             windows.add(SET, offender(n), Time::from_secs(i64::from(n)), 10, &MINUTE);
         }
         assert_eq!((windows.len(), windows.evicted()), (3, 1));
-        assert_eq!(
-            windows.seen(SET, &offender(2), Time::from_secs(4), WITHIN),
-            0,
-            "2 was the longest unseen"
-        );
-        assert_eq!(windows.seen(SET, &offender(1), Time::from_secs(4), WITHIN), 20);
+        assert_eq!(held(&windows, &offender(2), Time::from_secs(4)), 0, "2 was the longest unseen");
+        assert_eq!(held(&windows, &offender(1), Time::from_secs(4)), 20);
     }
 
     #[test]
@@ -356,10 +435,6 @@ mod tests {
             windows.add(SET, offender(1), Time::from_millis(n), 1, &MINUTE);
         }
         assert_eq!(windows.seen.get(SET.1, &(0, offender(1))).unwrap().len(), MOST_ENTRIES);
-        assert_eq!(
-            windows.seen(SET, &offender(1), Time::from_millis(5000), WITHIN),
-            5000,
-            "none is lost inside"
-        );
+        assert_eq!(held(&windows, &offender(1), Time::from_millis(5000)), 5000, "none is lost inside");
     }
 }
