@@ -14,6 +14,7 @@ mod cli_rules;
 mod cli_scan;
 mod cli_spared;
 mod cli_trial;
+mod cli_unless;
 mod contrib;
 mod control;
 mod corpora;

@@ -36,7 +36,7 @@ const WORDS: [Word; 40] = [
     word(
         "ignoreregex",
         &[],
-        "a line that is to count for nobody is a rule with `effect: ignore` before the others",
+        "write `unless: ['…']` in the rule that is not to match such a line, or a rule with `effect: ignore` before the others",
     ),
     word(
         "prefregex",

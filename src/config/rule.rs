@@ -32,6 +32,9 @@ const LONGEST_FIELD: usize = 32;
 const MOST_RULES: usize = 1000;
 const MOST_SAMPLES: usize = 5000;
 
+/// Each is looked for in every message that the rule's pattern matches.
+const MOST_VETOES: usize = 100;
+
 /// Placeholders and their alphabets.
 pub(super) fn fields(item: &Item<'_>) -> Option<Placed<(String, String)>> {
     let mut fields = Vec::new();
@@ -90,18 +93,31 @@ fn rule(item: &Item<'_>, set: &RuleSet, is_cut: impl Fn(&Item<'_>) -> bool) -> O
             pattern
                 .warn("the pattern ends before this line's ` #`, a comment to YAML: put it in single quotes");
         }
-        let text = pattern.line()?;
-        let theirs = fail2ban::in_pattern(&text, |name| set.fields.iter().any(|(field, _)| field == name));
-        if let Some(sentence) = &theirs {
-            pattern.fault_plainly(sentence);
-        }
-        theirs.is_none().then_some(text)
+        text_of_pattern(pattern, set)
     });
+    let unless = keys.or("unless", Vec::new(), |item| Some(vetoes(item, set)));
     let effect = keys.or("effect", Effect::Offence, |item| effect(item, set.evidence));
     let means = keys.must("means", "a sentence that tells an operator what such a line means", Item::line);
     let rest = rest(&mut keys, set, effect);
     keys.finish();
-    Some(Rule { id: id?, pattern: pattern?, means: means.unwrap_or_default(), ..rest })
+    Some(Rule { id: id?, pattern: pattern?, unless, means: means.unwrap_or_default(), ..rest })
+}
+
+/// A pattern's text, if it holds no words of another program's.
+fn text_of_pattern(item: &Item<'_>, set: &RuleSet) -> Option<String> {
+    let text = item.line()?;
+    let theirs = fail2ban::in_pattern(&text, |name| set.fields.iter().any(|(field, _)| field == name));
+    if let Some(sentence) = &theirs {
+        item.fault_plainly(sentence);
+    }
+    theirs.is_none().then_some(text)
+}
+
+/// What keeps a rule from matching, one pattern or a list.
+fn vetoes(item: &Item<'_>, set: &RuleSet) -> Vec<String> {
+    let why = "write a pattern that keeps the rule from matching, as in `unless: ' via vpn$'`";
+    let list = if item.is_list() { item.filled_list(why, MOST_VETOES) } else { vec![item.clone()] };
+    list.iter().filter_map(|veto| text_of_pattern(veto, set)).collect()
 }
 
 /// What has a default.
@@ -111,6 +127,7 @@ fn rest(keys: &mut Keys<'_>, set: &RuleSet, effect: Effect) -> Rule {
     Rule {
         id: String::new(),
         pattern: String::new(),
+        unless: Vec::new(),
         means: String::new(),
         effect,
         weight,

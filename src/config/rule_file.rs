@@ -69,6 +69,9 @@ impl RuleFile {
             Place::Key(name) => vec![key(name)],
             Place::Field(n) => vec![key("fields"), nth(&self.fields, n)],
             Place::Rule(n, name) => vec![key("rules"), nth(&self.rules, n), key(name)],
+            Place::Unless(n, veto) => {
+                vec![key("rules"), nth(&self.rules, n), key("unless"), Step::Index(veto)]
+            }
             Place::Sample(n, name) => vec![key("samples"), nth(&self.samples, n), key(name)],
         };
         let inside = (fault.offset > 0).then_some(fault.offset);

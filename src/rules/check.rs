@@ -84,12 +84,18 @@ fn run(set: &RuleSet, compiled: &Compiled, index: usize, sample: &Sample) -> Opt
     }
     let id = found.map(|found| set.rules[found.rule].id.as_str());
     if id != sample.rule.as_deref() {
-        return Some(Fault::error(Place::Sample(index, "rule"), wrong_rule(sample, id)));
+        let message = matcher::message(set, line, &record);
+        let expected = set.rules.iter().position(|rule| Some(&rule.id) == sample.rule.as_ref());
+        let is_vetoed = expected.is_some_and(|rule| compiled.is_vetoed(rule, message));
+        let hint = if is_vetoed { VETOED } else { "" };
+        return Some(Fault::error(Place::Sample(index, "rule"), wrong_rule(sample, id) + hint));
     }
     let address = found.and_then(|found| found.address);
     (address != sample.address)
         .then(|| Fault::error(Place::Sample(index, "addr"), wrong_address(sample, found, address)))
 }
+
+const VETOED: &str = ": an `unless` of that rule keeps it from matching";
 
 fn takes(set: &RuleSet, program: Option<&[u8]>) -> bool {
     set.format == Format::Raw

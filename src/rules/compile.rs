@@ -12,6 +12,7 @@ use super::locate::{Locator, Scratch};
 use super::model::{AddressFrom, Effect, Fault, Place, Rule, RuleSet, Severity};
 use super::pattern::{self, Unreadable};
 use super::subsets::{self, NFA_LIMIT};
+use super::veto::Vetoes;
 use crate::address;
 
 /// One rule set, ready to be asked.
@@ -23,6 +24,7 @@ pub struct Compiled {
     rules: Vec<usize>,
     /// Of each pattern, the length from which a message is taken for cut.
     limits: Vec<usize>,
+    vetoes: Vetoes,
 }
 
 #[derive(Debug)]
@@ -68,9 +70,10 @@ impl Compiled {
         }
         let (hirs, locators): (Vec<Hir>, Vec<Locator>) = parts.into_iter().unzip();
         let which = Which::new(&hirs, &locators).map_err(|error| too_large(&chosen, &hirs, &error))?;
+        let vetoes = Vetoes::new(set, &chosen, &hirs)?;
         let limits = chosen.iter().map(|(_, rule)| set.limit_of(rule).unwrap_or(usize::MAX)).collect();
         let rules = chosen.iter().map(|&(index, _)| index).collect();
-        Ok(Self { which, locators, rules, limits })
+        Ok(Self { which, locators, rules, limits, vetoes })
     }
 
     /// The first rule that matches the message, and its address.
@@ -78,8 +81,12 @@ impl Compiled {
     /// `cut` says that a part of the line may be missing at its end; a message as long as the limit of its rule or set
     /// is taken for cut in any case.
     pub fn find(&self, scratch: &mut Scratch, message: &[u8], cut: bool) -> Option<Found> {
-        let Hit { pattern, token } = self.which.of(message)?;
+        let Hit { pattern, token } = self.hit(message)?;
         let cut = cut || message.len() >= self.limits[pattern];
+        if cut && self.vetoes.is_vetoable(pattern) {
+            // What would have kept the rule from matching may be what is missing.
+            return None;
+        }
         let token = match token {
             // It was found from the end.
             Some(token) => Some(token).filter(|_| !cut),
@@ -96,12 +103,28 @@ impl Compiled {
         if found.address.is_some() {
             return Some(found);
         }
-        let Hit { pattern, .. } = self.which.of(message)?;
+        let Hit { pattern, .. } = self.hit(message)?;
         if message.len() >= self.limits[pattern] {
             return Some(found);
         }
         let token = self.locators[pattern].find_as_written(message);
         Some(Found { address: token.and_then(|range| address::parse(message.get(range)?)), ..found })
+    }
+
+    /// The first pattern that matches and is not vetoed.
+    fn hit(&self, message: &[u8]) -> Option<Hit> {
+        let hit = self.which.of(message)?;
+        if !self.vetoes.hold(hit.pattern, message) {
+            return Some(hit);
+        }
+        let pattern = self.vetoes.next(message, hit.pattern)?;
+        Some(Hit { pattern, token: None })
+    }
+
+    /// Whether something in the message keeps a rule from matching, by the rule's index in its set.
+    pub(super) fn is_vetoed(&self, rule: usize, message: &[u8]) -> bool {
+        let pattern = self.rules.iter().position(|known| *known == rule);
+        pattern.is_some_and(|pattern| self.vetoes.hold(pattern, message))
     }
 
     /// Whether a byte of a message costs one step of an automaton; else it costs hundreds.

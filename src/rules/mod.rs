@@ -16,6 +16,7 @@ mod steps;
 mod subsets;
 mod table;
 mod threshold;
+mod veto;
 mod witness;
 
 pub use binding::Binding;

@@ -59,6 +59,9 @@ pub struct Rule {
     pub id: String,
     /// A byte regex with placeholders: `^Failed password for <USER> from <ADDR> port \d{1,5} ssh2$`.
     pub pattern: String,
+    /// Patterns that keep the rule from matching a message in which one of them is found: vetoes. They are anchored only
+    /// where they say so.
+    pub unless: Vec<String>,
     /// What a match does.
     pub effect: Effect,
     /// How much a match counts towards the threshold.
@@ -279,6 +282,8 @@ pub enum Place {
     Field(usize),
     /// A key of a rule: index and key.
     Rule(usize, &'static str),
+    /// One of the vetoes of a rule: index of the rule, and of the veto in [`Rule::unless`].
+    Unless(usize, usize),
     /// A key of a sample: index and key.
     Sample(usize, &'static str),
 }

@@ -14,6 +14,7 @@ fn set(program: &str, pattern: &str) -> RuleSet {
         counts: Counts::Session,
         address: AddressFrom::Line,
         message_limit: None,
+        unless: Vec::new(),
         ends_session: false,
         enabled: true,
         means: "A test.".into(),
