@@ -216,3 +216,38 @@ fn a_raw_set_that_claims_nothing_of_newlines_bans_for_minutes_only() {
     assert_eq!(offender["bans"][0]["until"], "2026-11-22T15:38:34+00:00", "{offender}");
     assert!(!told(&dir, 0).contains(": warning:"));
 }
+
+/// An application repeats nothing: who writes "last message repeated" into its log must not multiply another's line.
+#[test]
+fn a_repeat_in_an_applications_log_is_text() {
+    let dir = web(BOUND);
+    let repeat = "2026-11-22 14:38:32 login last message repeated 20 times\n";
+    dir.write("web.log", format!("2026-11-22 14:38:31 login failed from 192.0.2.7\n{repeat}{repeat}"));
+    assert!(banned(&dir, "web.log").is_empty());
+    let matched = dir.portcullis(["match", "--json", "-c", "c.yaml", "web.log"]).run().json_lines();
+    assert_eq!((matched.len(), &matched[0]["count"]), (1, &1.into()));
+}
+
+/// A line of an application's own log may look like one of syslog's: the process id in it is text, and ties nothing.
+#[test]
+fn a_process_id_in_a_raw_line_is_no_session() {
+    let rules = WEB
+        .replace("<STAMP> login", "Nov 22 14:38:3[0-9] gw web\\[7\\]: login")
+        .replace("2026-11-22 14:38:31 login", "Nov 22 14:38:31 gw web[7]: login");
+    let dir = site(BOUND, &[("web.yaml", &rules)]);
+    let line = |n: u32, address: &str| format!("Nov 22 14:38:3{n} gw web[7]: login failed from {address}\n");
+    let lines = (0..5).flat_map(|n| [line(n, "192.0.2.7"), line(n, "192.0.2.8")]);
+    dir.write("web.log", lines.collect::<String>());
+    assert_eq!(banned(&dir, "web.log"), ["192.0.2.7 by exampleweb", "192.0.2.8 by exampleweb"]);
+}
+
+#[test]
+fn match_shows_the_id_of_a_session() {
+    let rules = WEB
+        .replace("14:38:31 login", "14:38:31 #7f login")
+        .replace("<STAMP> login", "<STAMP> #<SESSION> login");
+    let dir = site(BOUND, &[("web.yaml", &rules)]);
+    dir.write("web.log", "2026-11-22 14:38:31 #7f login failed from 192.0.2.7\n");
+    let matched = dir.portcullis(["match", "--json", "-c", "c.yaml", "web.log"]).run().json_lines();
+    assert_eq!(matched[0]["session"], "7f", "{matched:?}");
+}

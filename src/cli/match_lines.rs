@@ -12,7 +12,7 @@ use super::input::{Input, Part, logs};
 use super::text::printable;
 use crate::engine::Reader;
 use crate::record::{self, Layouts, Record};
-use crate::rules::{Binding, Match, Matcher};
+use crate::rules::{Binding, Connection, Match, Matcher};
 
 /// Runs the command; the exit status is that of the first file that could not be read, or 1 when nothing matched.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
@@ -100,7 +100,8 @@ impl<'l> Listing<'l> {
         }
         let user = found.and_then(|(matched, _)| self.matcher.user(matched, line, record));
         self.result = if self.arguments.json {
-            let object = self.object(record, found, user);
+            let session = found.and_then(|(matched, _)| self.session(matched, line, record));
+            let object = self.object(record, found, user, session);
             writeln!(self.out, "{object}")
         } else {
             let what =
@@ -109,7 +110,21 @@ impl<'l> Listing<'l> {
         };
     }
 
-    fn object(&self, record: &Record<'_>, found: Option<(&Match<'_>, u32)>, user: Option<&[u8]>) -> Value {
+    /// The id of the session, where the pattern has one.
+    fn session<'t>(&self, matched: &Match<'_>, line: &'t [u8], record: &Record<'t>) -> Option<&'t [u8]> {
+        match self.matcher.connection(matched, line, record) {
+            Connection::Id(id) => Some(id),
+            Connection::Process(_) | Connection::Doubtful | Connection::Unnamed => None,
+        }
+    }
+
+    fn object(
+        &self,
+        record: &Record<'_>,
+        found: Option<(&Match<'_>, u32)>,
+        user: Option<&[u8]>,
+        session: Option<&[u8]>,
+    ) -> Value {
         let matched = found.map(|(matched, _)| matched);
         json!({
             "source": self.source,
@@ -119,6 +134,7 @@ impl<'l> Listing<'l> {
             "effect": matched.map(|matched| matched.rule.effect.as_str()),
             "weight": matched.map(|matched| f64::from(matched.rule.weight.tenths()) / 10.0),
             "address": matched.and_then(|matched| matched.address),
+            "session": session.map(|id| String::from_utf8_lossy(id)),
             "user": user.map(|user| String::from_utf8_lossy(user)),
             "count": found.map(|(_, count)| count),
             "evidence": matched.map(|matched| matched.evidence(record).as_str()),

@@ -9,7 +9,9 @@ use jiff::tz::TimeZone;
 use super::timing::{Timed, Timing, When};
 use super::{Engine, Judgement, Line, SessionKey, Sighting, Speaker, Verdict, Why};
 use crate::record::{self, Clock, Record, Repeat, TimeSpec};
-use crate::rules::{AddressFrom, Binding, Evidence, Format, Match, Matcher, Names, Scratch, Sieve};
+use crate::rules::{
+    AddressFrom, Binding, Connection, Evidence, Format, Match, Matcher, Names, Scratch, Sieve,
+};
 use crate::time::Time;
 
 /// The rules in force and all that is remembered, asked line by line.
@@ -122,12 +124,15 @@ impl Reader {
         if record::is_turned_over(&record) {
             return false;
         }
-        let repeat = record::repeat(&record);
+        // In a program's own log nobody but the program writes, and it repeats nothing.
+        let repeat = if binding.reads_headers() { record::repeat(&record) } else { None };
         if let Some(repeated @ Repeat::Previous { count, .. }) = repeat {
             let original = record::parse_as(previous, binding.layouts());
             return repeated.is_of(&original)
                 && ask(matcher, binding, scratch, previous, &original, |matched| {
-                    found(&record, &original, matched, count);
+                    if !matched.set.format.needs_source() {
+                        found(&record, &original, matched, count);
+                    }
                 });
         }
         let (inner, count) = match repeat {
@@ -296,11 +301,14 @@ impl Guard {
         mut report: impl FnMut(Outcome<'_>),
     ) -> bool {
         let Source { timing, writer, reader } = &mut self.sources[source];
-        let engine = &mut self.engine;
-        reader.each_match(&self.matcher, line, |written, record, matched, count| {
+        let (engine, matcher) = (&mut self.engine, &self.matcher);
+        reader.each_match(matcher, line, |written, record, matched, count| {
             let timed = timing.of(when, line, written, matched.set.time.as_ref());
             let judgement = match timed {
-                Some(timed) => engine.observe(&sighting((source, writer), record, &matched, count, timed)),
+                Some(timed) => {
+                    let read = Read { matcher, source: (source, writer), line, record };
+                    engine.observe(&read.sighting(&matched, count, timed))
+                }
                 // Taken for the present, the lines of days would be those of one moment.
                 None => Verdict::Ignored(Why::NoTime).into(),
             };
@@ -317,42 +325,70 @@ impl Outcome<'_> {
     }
 }
 
-fn sighting<'a>(
-    (source, writer): (usize, &'a str),
-    record: &Record<'a>,
-    matched: &Match<'_>,
-    count: u32,
-    Timed { time, is_late }: Timed,
-) -> Sighting<'a> {
-    let evidence = matched.evidence(record);
-    Sighting {
-        time,
-        is_late,
-        writer,
-        source: u16::try_from(source).unwrap_or(u16::MAX),
-        set: matched.set_index,
-        rule: matched.rule_index,
-        address: matched.address,
-        session: session(writer, record, matched).map(|key| key.on(evidence)),
-        line: Line { program: record.program, pid: record.pid, message: record.message },
-        evidence,
-        count,
-    }
+/// What was read in a line, as the engine takes it.
+struct Read<'a> {
+    matcher: &'a Matcher,
+    /// The number of the source, and who writes it.
+    source: (usize, &'a str),
+    line: &'a [u8],
+    record: &'a Record<'a>,
 }
 
-/// The session of a line. A program that gives no process id has none: each of its lines counts. But where the layout
-/// hides the process ids that sshd and its like give, all lines about one address are of one session.
-fn session(writer: &str, record: &Record<'_>, matched: &Match<'_>) -> Option<SessionKey> {
-    let speaker = Speaker { writer, host: record.host, program: record.program.unwrap_or_default() };
-    let is_of_connections =
-        matched.set.format == Format::Syslog && matched.set.evidence == Evidence::Handshake;
-    match record.pid {
-        Some(pid) => Some(SessionKey::new(speaker, pid)),
-        // Not for rules that need another line of the same connection: other connections would do.
-        None if matched.rule.address == AddressFrom::Confirmed => None,
-        None if is_of_connections && record.hides_pids() => {
-            matched.address.map(|peer| SessionKey::of_peer(speaker, peer))
+impl<'a> Read<'a> {
+    fn sighting(&self, matched: &Match<'_>, count: u32, timed: Timed) -> Sighting<'a> {
+        let ((source, writer), evidence) = (self.source, matched.evidence(self.record));
+        Sighting {
+            time: timed.time,
+            is_late: timed.is_late,
+            writer,
+            source: u16::try_from(source).unwrap_or(u16::MAX),
+            set: matched.set_index,
+            rule: matched.rule_index,
+            address: matched.address,
+            session: self.session(matched).map(|key| key.on(evidence)),
+            line: self.told(matched),
+            evidence,
+            count,
         }
-        None => None,
+    }
+
+    /// What tells the line from others. A program's own log has no header, whatever its lines look like.
+    fn told(&self, matched: &Match<'_>) -> Line<'a> {
+        match matched.set.format.needs_source() {
+            true => Line { program: None, pid: None, message: self.line },
+            false => {
+                Line { program: self.record.program, pid: self.record.pid, message: self.record.message }
+            }
+        }
+    }
+
+    /// The session of a line. A program that gives no process id has none: each of its lines counts. But where the layout
+    /// hides the process ids that sshd and its like give, all lines about one address are of one session.
+    fn session(&self, matched: &Match<'_>) -> Option<SessionKey> {
+        let program = self.record.program.unwrap_or_default();
+        let speaker = Speaker { writer: self.source.1, host: self.record.host, program };
+        // Of the parts of one service, as Postfix has them, each names the same queue id.
+        let service = Speaker { program: matched.set.name.as_bytes(), ..speaker };
+        match self.matcher.connection(matched, self.line, self.record) {
+            Connection::Process(pid) => Some(SessionKey::new(speaker, pid)),
+            Connection::Id(id) if matched.set.format.needs_source() => {
+                Some(SessionKey::of_id(Speaker { host: b"", ..service }, id))
+            }
+            Connection::Id(id) => Some(SessionKey::of_id(service, id)),
+            Connection::Doubtful => None,
+            Connection::Unnamed => matched
+                .address
+                .filter(|_| self.is_of_hidden_connection(matched))
+                .map(|peer| SessionKey::of_peer(speaker, peer)),
+        }
+    }
+
+    /// Whether the line is of a connection of which the layout hides the process id. Not for rules that need another line of
+    /// the same connection: other connections would do.
+    fn is_of_hidden_connection(&self, matched: &Match<'_>) -> bool {
+        matched.set.format == Format::Syslog
+            && matched.set.evidence == Evidence::Handshake
+            && matched.rule.address != AddressFrom::Confirmed
+            && self.record.hides_pids()
     }
 }

@@ -55,9 +55,10 @@ pub struct Speaker<'a> {
 /// program says about one address of late is taken for one session, so that three lines about one guess are one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SessionKey {
-    /// Its last bit says whether the lines may be forged; the others are a hash of the [`Speaker`]; of the address as well where there is no process id.
+    /// Its last bit says whether the lines may be forged; the others are a hash of the [`Speaker`], and of the session's own
+    /// id or the address as well where there is no process id.
     pub writer: u64,
-    /// The process id, or 0, which is no process of sshd's.
+    /// The process id, or 0, which is no process of sshd's, where something else tells the session.
     pub pid: u32,
 }
 
@@ -65,6 +66,11 @@ impl SessionKey {
     /// The session of a line with a process id.
     pub fn new(speaker: Speaker<'_>, pid: u32) -> Self {
         Self { writer: hash(speaker.bytes()), pid }
+    }
+
+    /// The session of a line that names it by an id of its program's own, such as that of a job in a queue.
+    pub fn of_id(speaker: Speaker<'_>, id: &[u8]) -> Self {
+        Self { writer: hash(speaker.bytes().chain(b"\0id\0").chain(id)), pid: 0 }
     }
 
     /// The session of a line about this address, in a layout that hides process ids.

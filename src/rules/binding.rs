@@ -82,6 +82,11 @@ impl Binding {
         self.layouts
     }
 
+    /// Whether any set is asked that looks behind the headers of a syslog daemon.
+    pub fn reads_headers(&self) -> bool {
+        !self.headed.is_empty()
+    }
+
     /// Whether any set is asked, about some lines at least.
     pub fn asks_any(&self) -> bool {
         !(self.raw.is_empty() && self.headed.is_empty())

@@ -11,6 +11,7 @@ use super::ending::Candidate;
 use super::locate::{Locator, Scratch};
 use super::model::{AddressFrom, Effect, Fault, Place, Rule, RuleSet, Severity};
 use super::pattern::{self, Unreadable};
+use super::session_id;
 use super::subsets::{self, NFA_LIMIT};
 use super::veto::Vetoes;
 use crate::address;
@@ -209,6 +210,9 @@ fn read(set: &RuleSet, rule: &Rule) -> Result<(Hir, Locator), Unreadable> {
         (false, _) => return Err(whole(unanchored("begin with ^"))),
         (_, false) => return Err(whole(unanchored("end with $"))),
         (true, true) => {}
+    }
+    if let Some(text) = session_id::fault(&hir) {
+        return Err(whole(text));
     }
     let locator = Locator::new(&hir).map_err(|error| whole(large(&error)))?;
     Ok((hir, locator))

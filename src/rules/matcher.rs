@@ -9,6 +9,7 @@ use super::binding::Binding;
 use super::compile::{Compiled, Found, user, user_finder};
 use super::locate::Scratch;
 use super::model::{Evidence, Format, Rule, RuleSet};
+use super::session_id::SessionId;
 use crate::record::{self, Record};
 
 /// Rule sets in force, compiled.
@@ -17,6 +18,8 @@ pub struct Matcher {
     sets: Vec<(RuleSet, Compiled)>,
     /// By set and rule, what finds the user; compiled when it is first asked for.
     users: Vec<Vec<OnceLock<Option<meta::Regex>>>>,
+    /// By set and rule, what finds the id of the session.
+    session_ids: Vec<Vec<Option<SessionId>>>,
 }
 
 /// A rule applied to a record.
@@ -32,6 +35,19 @@ pub struct Match<'m> {
     pub rule: &'m Rule,
     /// The peer; `None` when the line names none, or a host name, or not for certain.
     pub address: Option<IpAddr>,
+}
+
+/// What a line says of the connection that it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection<'l> {
+    /// It is that of this process. The lines of a program's own log name none that could be believed.
+    Process(u32),
+    /// It has this id among all connections of the program, in place of the process id.
+    Id(&'l [u8]),
+    /// The pattern names an id, but the line could be read in two ways, or its end may be lost.
+    Doubtful,
+    /// Nothing.
+    Unnamed,
 }
 
 impl Match<'_> {
@@ -53,7 +69,9 @@ impl Matcher {
     /// Takes compiled sets into force; the order decides which is reported first.
     pub fn new(sets: Vec<(RuleSet, Compiled)>) -> Self {
         let users = sets.iter().map(|(set, _)| set.rules.iter().map(|_| OnceLock::new()).collect()).collect();
-        Self { sets, users }
+        let ids = |set: &RuleSet| set.rules.iter().map(|rule| SessionId::new(set, rule)).collect();
+        let session_ids = sets.iter().map(|(set, _)| ids(set)).collect();
+        Self { sets, users, session_ids }
     }
 
     /// The rule sets in force.
@@ -84,6 +102,21 @@ impl Matcher {
         let finder = &self.users[matched.set_index][matched.rule_index];
         let finder = finder.get_or_init(|| user_finder(matched.set, matched.rule));
         user(finder.as_ref()?, message(matched.set, line, record))
+    }
+
+    /// What a matching line says of the connection that it is about.
+    pub fn connection<'l>(&self, matched: &Match<'_>, line: &'l [u8], record: &Record<'l>) -> Connection<'l> {
+        let Some(finder) = &self.session_ids[matched.set_index][matched.rule_index] else {
+            return record
+                .pid
+                .filter(|_| matched.set.format == Format::Syslog)
+                .map_or(Connection::Unnamed, Connection::Process);
+        };
+        let message = message(matched.set, line, record);
+        let is_cut = may_be_cut(matched.set, line, record)
+            || matched.set.limit_of(matched.rule).is_some_and(|limit| message.len() >= limit);
+        let id = if is_cut { None } else { finder.find(message) };
+        id.map_or(Connection::Doubtful, Connection::Id)
     }
 }
 

@@ -11,6 +11,7 @@ mod matcher;
 mod model;
 mod pattern;
 mod readings;
+mod session_id;
 mod sieve;
 mod steps;
 mod subsets;
@@ -23,7 +24,7 @@ pub use binding::Binding;
 pub use check::check;
 pub use compile::{Compiled, Found};
 pub use locate::Scratch;
-pub use matcher::{Match, Matcher};
+pub use matcher::{Connection, Match, Matcher};
 pub use model::{
     AddressFrom, Ban, BanLength, Counts, Effect, Escalate, Evidence, Fault, Format, Place, Rule, RuleSet,
     Sample, Severity, Weight,

@@ -18,6 +18,12 @@ const ADDRESS_NAMES: [&str; 2] = [ADDRESS, "HOST"];
 /// matched so that the line is understood, but only what parses strictly as an address is ever used as one.
 pub(super) const ADDRESS_TOKEN: &str = "[0-9A-Za-z.:%_-]+";
 
+/// The placeholder for what tells a program's sessions apart.
+pub(super) const SESSION: &str = "SESSION";
+
+/// Its alphabet where the rule set defines none: queue ids and numbers of connections.
+const SESSION_TOKEN: &str = "[0-9A-Za-z]+";
+
 /// The alphabet of `<USER>` and its like where the rule set defines none: anything.
 const ANY_TEXT: &str = ".*";
 
@@ -118,7 +124,12 @@ fn group_for(name: &str, fields: &[(String, String)]) -> Option<String> {
             defined.map_or_else(|| format!("(?:{})", known_regex()), |regex| format!("(?:{regex})")),
         );
     }
-    let alphabet = defined.or_else(|| (name == "USER").then_some(ANY_TEXT))?;
+    let usual = match name {
+        "USER" => Some(ANY_TEXT),
+        SESSION => Some(SESSION_TOKEN),
+        _ => None,
+    };
+    let alphabet = defined.or(usual)?;
     Some(format!("(?P<{name}>{alphabet})"))
 }
 
