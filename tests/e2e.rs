@@ -11,6 +11,7 @@ mod dry_run;
 mod gate;
 mod json;
 mod kills;
+mod lag;
 mod network;
 mod reload;
 mod repeats;

@@ -29,6 +29,7 @@ mod firewall_stand;
 mod firewall_worker;
 mod follow;
 mod follow_again;
+mod follow_lag;
 mod follow_merge;
 mod follow_model;
 mod follow_scene;

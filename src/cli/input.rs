@@ -86,7 +86,7 @@ fn expanded(argument: &Path) -> Result<Vec<PathBuf>, Failure> {
     })?;
     let readable =
         |path: Result<PathBuf, String>| path.map_err(|why| complain(&printable(why.as_bytes()))).ok();
-    let found: Vec<PathBuf> = paths.filter_map(readable).collect();
+    let found: Vec<PathBuf> = paths.into_iter().filter_map(readable).collect();
     Ok(if found.is_empty() { vec![argument.to_owned()] } else { found })
 }
 

@@ -12,6 +12,15 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 /// settings need 8 MiB.
 const DICTIONARY_MAX: u64 = 72 << 20;
 
+/// A log that is followed may grow by so much when it is unpacked; those of real hosts grow ten to sixty times.
+const RATIO: u64 = 250;
+
+/// A small file may in any case unpack to so many bytes,
+const ALWAYS: u64 = 16 << 20;
+
+/// and none to more than these.
+const NEVER: u64 = 4 << 30;
+
 /// How the bytes of a file are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packing {
@@ -75,6 +84,34 @@ pub fn unpack(mut file: File) -> io::Result<Box<dyn Read + Send>> {
         }
         Packing::Zstd => Box::new(ZstdFrames::new(BufReader::new(file))),
     })
+}
+
+/// The same for a file that somebody else may have put there: it unpacks to a bounded number of bytes, and is an error
+/// beyond. 41 KB of bzip2 may be 900 MB.
+///
+/// # Errors
+/// What asking for its size and reading the first bytes gives.
+pub(super) fn unpack_bounded(file: File) -> io::Result<Box<dyn Read + Send>> {
+    let left = file.metadata()?.len().saturating_mul(RATIO).clamp(ALWAYS, NEVER);
+    Ok(Box::new(Bounded { reader: unpack(file)?, left }))
+}
+
+struct Bounded {
+    reader: Box<dyn Read + Send>,
+    left: u64,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 && self.reader.read(&mut [0])? > 0 {
+            let why = format!("it unpacks to more than {RATIO} times its size, which no log does");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        let reach = buf.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let length = self.reader.read(buf.get_mut(..reach).unwrap_or_default())?;
+        self.left -= length as u64;
+        Ok(length)
+    }
 }
 
 /// Reads at `offset` until the buffer is full or the file ends; how many bytes there were.

@@ -11,18 +11,26 @@ pub(super) fn plain_holds(file: &File, mark: &Mark) -> bool {
     ends_of_plain(file, mark.offset).is_ok_and(|ends| fits(mark, &ends))
 }
 
-/// The same for what a stream gives from its beginning.
+/// The same for what a stream gives from its beginning, of which no more is read than it takes to tell.
 pub(super) fn stream_holds(stream: &mut dyn Read, mark: &Mark) -> bool {
-    ends_of_stream(stream, mark.offset).is_ok_and(|ends| fits(mark, &ends))
+    let mut head = Vec::new();
+    let reach = mark.offset.min(Fingerprint::REACH as u64);
+    if stream.take(reach).read_to_end(&mut head).is_err() || !head_fits(mark, &head) {
+        return false;
+    }
+    ends_of_stream(&mut head.as_slice().chain(stream), mark.offset).is_ok_and(|ends| fits(mark, &ends))
 }
 
 /// The bytes at the beginning of a file, and those before an offset.
 pub(super) type Ends = (Vec<u8>, Vec<u8>);
 
-/// The head of a mark may reach beyond its offset, when it was made inside an over-long line: then less is compared.
 fn fits(mark: &Mark, (head, before): &Ends) -> bool {
-    let head_fits = u64::from(mark.head.length) > mark.offset || Fingerprint::of(head) == mark.head;
-    head_fits && Fingerprint::of(before) == mark.print
+    head_fits(mark, head) && Fingerprint::of(before) == mark.print
+}
+
+/// The head of a mark may reach beyond its offset, when it was made inside an over-long line: then less is compared.
+fn head_fits(mark: &Mark, head: &[u8]) -> bool {
+    u64::from(mark.head.length) > mark.offset || Fingerprint::of(head) == mark.head
 }
 
 pub(super) fn ends_of_plain(file: &File, offset: u64) -> io::Result<Ends> {

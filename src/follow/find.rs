@@ -1,12 +1,14 @@
 //! Finding files again: what was read before, under whatever name it lies now, and what was written in between.
 
+use std::cell::Cell;
 use std::fs::{File, Metadata};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Instant;
 
-use super::compressed::{Packing, unpack};
+use super::compressed::{Packing, unpack_bounded};
 use super::ends::{plain_holds, stream_holds};
 use super::open::{Opened, open_regular};
 use super::position::{FileKey, Mark, Reread, born};
@@ -19,19 +21,31 @@ const FILES_MAX: usize = 64;
 /// newsyslog renames several files one after the other; a listing taken meanwhile is taken again, this often at most.
 const LISTINGS_MAX: usize = 5;
 
+/// Bytes that are unpacked at most to find one log's files again; whoever may write beside a log can make packed files
+/// that begin as it does and have any length.
+const UNPACKED_MAX: u64 = 64 << 20;
+
+/// What may still be unpacked to find files again.
+type Budget = Rc<Cell<u64>>;
+
 /// A file that may carry lines of a followed log, held open so that no rename can change what it is.
 pub(super) struct Found {
     file: File,
     meta: Metadata,
     packed: bool,
+    budget: Budget,
 }
 
 impl Found {
     /// # Errors
     /// What reading its first bytes gives.
     pub(super) fn new(opened: Opened) -> io::Result<Self> {
+        Self::within(&Rc::new(Cell::new(UNPACKED_MAX)), opened)
+    }
+
+    fn within(budget: &Budget, opened: Opened) -> io::Result<Self> {
         let packed = Packing::of(&opened.file)? != Packing::Plain;
-        Ok(Self { file: opened.file, meta: opened.meta, packed })
+        Ok(Self { file: opened.file, meta: opened.meta, packed, budget: Rc::clone(budget) })
     }
 
     pub(super) fn key(&self) -> FileKey {
@@ -43,8 +57,14 @@ impl Found {
         if !self.packed {
             return plain_holds(&self.file, mark);
         }
-        let stream = self.file.try_clone().and_then(unpack);
-        stream.is_ok_and(|mut stream| stream_holds(&mut stream, mark))
+        let Some(left) = self.budget.get().checked_sub(mark.offset) else { return false };
+        let stream = self.file.try_clone().and_then(unpack_bounded);
+        stream.is_ok_and(|stream| {
+            let mut stream = stream.take(mark.offset);
+            let is_held = stream_holds(&mut stream, mark);
+            self.budget.set(left + stream.limit());
+            is_held
+        })
     }
 
     /// Whether this is the very file that a mark was made in, as far as the file system tells, and does not hold any more
@@ -87,13 +107,13 @@ impl Found {
 
 /// The rotated files of a log, oldest first, and then the log itself where it is there.
 pub(super) fn survey(log: &Path, through_links: bool) -> Vec<Found> {
-    let mut found = Vec::new();
+    let (mut found, budget) = (Vec::new(), Rc::new(Cell::new(UNPACKED_MAX)));
     for _ in 0..LISTINGS_MAX {
         let names = rotations(log);
         let newest = names.len().saturating_sub(FILES_MAX);
         let names: Vec<PathBuf> = names.into_iter().skip(newest).collect();
         let complete;
-        (found, complete) = open_all(log, &names, through_links);
+        (found, complete) = open_all(log, &names, through_links, &budget);
         if complete && rotations(log).ends_with(&names) {
             break;
         }
@@ -102,10 +122,10 @@ pub(super) fn survey(log: &Path, through_links: bool) -> Vec<Found> {
 }
 
 /// Newest first, as renames move towards the old end: a file moving meanwhile is met twice rather than not at all.
-fn open_all(log: &Path, names: &[PathBuf], through_links: bool) -> (Vec<Found>, bool) {
+fn open_all(log: &Path, names: &[PathBuf], through_links: bool, budget: &Budget) -> (Vec<Found>, bool) {
     let (mut found, mut complete): (Vec<Found>, _) = (Vec::new(), true);
     for path in std::iter::once(log).chain(names.iter().rev().map(PathBuf::as_path)) {
-        match open_regular(path, through_links).and_then(Found::new) {
+        match open_regular(path, through_links).and_then(|opened| Found::within(budget, opened)) {
             Ok(file) => {
                 found.retain(|other| other.key() != file.key());
                 found.push(file);

@@ -13,17 +13,30 @@ use super::merge::{Stamps, catch_up};
 use super::open::IS_FIFO;
 use super::pipe::Pipe;
 use super::position::{FileKey, Stored};
+use super::reading::TURN;
 use super::tail::{BUFFER, Tail};
 use super::{Kind, Sink, Source, SourceId};
+use crate::record::MAX_LINE;
 
 /// When nobody looked for this long (the machine slept, the reader was blocked), what is found was written a while ago.
 const AWAY: Duration = Duration::from_secs(30);
+
+/// How long new lines wait for what other sources are behind with, so that all come in the order of their stamps.
+///
+/// The order is a courtesy: without it the windows of attempts that two logs tell of may not meet. Whoever may write into
+/// one log can make it lag as long as he likes, and must not hold up the others.
+const COURTESY: Duration = Duration::from_secs(1);
+
+/// What a log that is read out of turn may hand out at least before others have theirs; more than the longest line.
+const SMALLEST_TURN: usize = 4 * MAX_LINE;
 
 /// Follows all sources; owns one buffer, the open files and nothing else.
 pub struct Follower {
     inputs: Vec<Input>,
     quiet: Duration,
     looked: Instant,
+    /// Since when logs lag behind and others wait for them, and how often that was too long.
+    waiting: Option<(Instant, u32)>,
     buf: Box<[u8]>,
     notes: Vec<String>,
     stamps: Box<Stamps>,
@@ -85,7 +98,7 @@ impl Follower {
         let wall = Timestamp::now().into();
         let mut round = Round { now, quiet, away: false, wall, stamps: &mut *stamps, notes: &mut notes };
         observe_all(&mut inputs, &mut round);
-        Self { inputs, quiet, looked: now, buf: vec![0; BUFFER].into(), notes, stamps }
+        Self { inputs, quiet, looked: now, waiting: None, buf: vec![0; BUFFER].into(), notes, stamps }
     }
 
     /// Has what was written while nobody read handed out in the order of these stamps, over all files; without them it
@@ -94,8 +107,8 @@ impl Follower {
         self.stamps = stamps;
     }
 
-    /// Looks at all files again and hands out the whole lines that are new, at most about a megabyte of each path. As
-    /// long as a path lags behind, no file's newer lines are handed out: they would be counted before older ones.
+    /// Looks at all files again and hands out the whole lines that are new, at most about a megabyte of each path. While
+    /// a path lags behind, other files' newer lines wait, since they would be counted before older ones; not for long.
     pub fn look(&mut self, now: Instant, sink: &mut Sink<'_>) -> Looked {
         let away = now.saturating_duration_since(self.looked) > AWAY;
         self.looked = now;
@@ -104,17 +117,11 @@ impl Follower {
         let mut round = Round { now, quiet: self.quiet, away, wall, stamps, notes };
         let mut looked = Looked::default();
         observe_all(&mut self.inputs, &mut round);
-        let mut logs: Vec<&mut Log> = self.inputs.iter_mut().flat_map(Input::logs_mut).collect();
-        let caught_up = match catch_up(&mut logs, &mut round, &mut self.buf, sink) {
-            ControlFlow::Continue(caught_up) => caught_up,
+        let is_patient = keep_order(&mut self.inputs, &mut self.waiting, now);
+        let mut reading = Reading { round: &mut round, buf: &mut self.buf, sink };
+        match reading.all(&mut self.inputs, is_patient) {
+            ControlFlow::Continue(more) => looked.more = more,
             ControlFlow::Break(()) => return Looked { stopped: true, ended: false, ..looked },
-        };
-        looked.more = !caught_up;
-        for input in self.inputs.iter_mut().filter(|input| caught_up || matches!(input, Input::Pipe(_))) {
-            match input.read(&mut round, &mut self.buf, sink) {
-                ControlFlow::Continue(more) => looked.more |= more,
-                ControlFlow::Break(()) => return Looked { stopped: true, ended: false, ..looked },
-            }
         }
         let mut logs = self.inputs.iter().flat_map(Input::logs);
         looked.draining = logs.any(|log| log.is_draining(&round));
@@ -151,6 +158,78 @@ fn observe_all(inputs: &mut [Input], round: &mut Round<'_>) {
     (0..).zip(inputs).for_each(|(index, input)| input.observe(SourceId(index), round));
 }
 
+/// Decides how long the order is kept: true while new lines wait. Then the sources that were read while others waited, and
+/// still lag, are read out of turn; after as long again all that lag are.
+fn keep_order(inputs: &mut [Input], waiting: &mut Option<(Instant, u32)>, now: Instant) -> bool {
+    if !inputs.iter().flat_map(Input::logs).any(Log::lags) {
+        *waiting = None;
+        inputs.iter_mut().flat_map(Input::logs_mut).for_each(Log::is_in_turn_again);
+        return true;
+    }
+    let (since, expired) = waiting.get_or_insert((now, 0));
+    if now.saturating_duration_since(*since) <= COURTESY {
+        return *expired == 0;
+    }
+    (*since, *expired) = (now, *expired + 1);
+    for input in inputs {
+        let is_at_fault = |log: &Log| log.lags() && (log.was_waited_for || *expired > 1);
+        if input.logs().iter().any(is_at_fault) {
+            input.logs_mut().iter_mut().for_each(|log| log.is_out_of_turn = true);
+        }
+    }
+    false
+}
+
+/// One look's reading.
+struct Reading<'r, 'a, 's> {
+    round: &'r mut Round<'a>,
+    buf: &'r mut [u8],
+    sink: &'r mut Sink<'s>,
+}
+
+impl Reading<'_, '_, '_> {
+    /// Reads on everywhere; true if there is more to read at once.
+    fn all(&mut self, inputs: &mut [Input], is_patient: bool) -> ControlFlow<(), bool> {
+        let mut logs: Vec<&mut Log> = inputs.iter_mut().flat_map(Input::logs_mut).collect();
+        logs.retain(|log| !log.is_out_of_turn);
+        let caught_up = catch_up(&mut logs, self.round, self.buf, self.sink)?;
+        let mut more = !caught_up;
+        let new_lines_wait = !caught_up && is_patient;
+        for input in &mut *inputs {
+            more |= match input {
+                Input::Pipe(pipe) => pipe.read(self.round, self.buf, self.sink)?,
+                Input::Files(_) if new_lines_wait => false,
+                Input::Files(group) => self.new_lines(group)?,
+            };
+        }
+        more |= self.out_of_turn(inputs)?;
+        ControlFlow::Continue(more)
+    }
+
+    /// Reads what was written just now.
+    fn new_lines(&mut self, group: &mut Group) -> ControlFlow<(), bool> {
+        let mut more = false;
+        for log in group.logs.iter_mut().filter(|log| !log.lags()) {
+            more |= log.read(TURN, self.round, self.buf, self.sink)?;
+        }
+        group.tell(self.sink)?;
+        ControlFlow::Continue(more)
+    }
+
+    /// Reads what lags behind and is waited for no more, all of it together no more than one turn.
+    fn out_of_turn(&mut self, inputs: &mut [Input]) -> ControlFlow<(), bool> {
+        let mut more = false;
+        let mut logs: Vec<&mut Log> = inputs.iter_mut().flat_map(Input::logs_mut).collect();
+        logs.retain(|log| log.is_out_of_turn && log.lags());
+        let turn = (TURN / logs.len().max(1)).max(SMALLEST_TURN);
+        let reach = self.buf.len().min(turn);
+        for log in logs {
+            more |= log.read(turn, self.round, self.buf.get_mut(..reach).unwrap_or_default(), self.sink)?;
+        }
+        ControlFlow::Continue(more)
+    }
+}
+
 impl Input {
     fn new(id: SourceId, source: Source, stored: &[Stored], notes: &mut Vec<String>) -> Self {
         let own = stored.iter().filter(|stored| stored.source == source.name).cloned().collect();
@@ -178,20 +257,6 @@ impl Input {
             }
             Self::Pipe(pipe) => pipe.observe(round),
         }
-    }
-
-    fn read(&mut self, round: &mut Round<'_>, buf: &mut [u8], sink: &mut Sink<'_>) -> ControlFlow<(), bool> {
-        let mut more = false;
-        match self {
-            Self::Pipe(pipe) => return pipe.read(round, buf, sink),
-            Self::Files(group) => {
-                for log in &mut group.logs {
-                    more |= log.read(round, buf, sink)?;
-                }
-                group.tell(sink)?;
-            }
-        }
-        ControlFlow::Continue(more)
     }
 
     fn logs(&self) -> &[Log] {

@@ -10,7 +10,8 @@ use super::SourceId;
 use super::merge::{Ahead, Stamps};
 use super::open::{Sight, sight};
 use super::position::{FileKey, Mark, Position};
-use super::tail::Tail;
+use super::reading::NO_LOG;
+use super::tail::{ENDLESS, Tail};
 use super::watermark::Watermark;
 use crate::time::Time;
 
@@ -78,6 +79,10 @@ pub(super) struct Log {
     pub(super) tally: Tally,
     /// Since when nothing is at the path.
     missing: Option<Instant>,
+    /// It was read while it lagged behind, and others waited.
+    pub(super) was_waited_for: bool,
+    /// It lagged behind for too long, and is waited for no more.
+    pub(super) is_out_of_turn: bool,
     /// What was looked at while catching up.
     pub(super) ahead: Ahead,
     /// What was handed out last.
@@ -104,6 +109,8 @@ impl Log {
             trouble: None,
             tally: Tally::default(),
             missing: None,
+            was_waited_for: false,
+            is_out_of_turn: false,
             ahead: Ahead::default(),
             watermark: Watermark::default(),
             has_told_end: false,
@@ -145,7 +152,8 @@ impl Log {
                     self.start = Start::Size(FileKey::of(meta), meta.size());
                 }
                 if self.current_key() == Some(FileKey::of(meta)) {
-                    self.trouble = None;
+                    let is_endless = self.tails.back().is_some_and(|tail| tail.is_endless(ENDLESS));
+                    self.trouble.take_if(|trouble| !is_endless || trouble != NO_LOG);
                 } else {
                     self.another_file(round);
                 }

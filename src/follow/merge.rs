@@ -110,6 +110,7 @@ pub(super) fn catch_up(
         let Some(&(_, first)) = heads.first() else { return ControlFlow::Continue(true) };
         let until = heads.get(1).map_or(Until::End, |(head, _)| Until::Line(*head));
         let Some(log) = logs.get_mut(first) else { return ControlFlow::Continue(true) };
+        log.was_waited_for = true;
         match log.read_ahead(until, round, buf, sink)? {
             Some(length) => turn = turn.saturating_sub(length),
             // It is tried again at the next look; the others do not wait for it.
@@ -121,8 +122,13 @@ pub(super) fn catch_up(
 
 impl Log {
     /// Whether what was there before we came, or while nobody looked, was not all handed out.
-    fn lags(&mut self) -> bool {
+    pub(super) fn lags(&self) -> bool {
         self.tails.iter().any(Tail::lags)
+    }
+
+    /// Nothing lags behind any more.
+    pub(super) fn is_in_turn_again(&mut self) {
+        (self.was_waited_for, self.is_out_of_turn) = (false, false);
     }
 
     /// The file to read on in.

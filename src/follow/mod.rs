@@ -12,10 +12,10 @@
 //! logfile              one path: the file there now and those rotated away
 //!      ├─ opening      … another file lies there
 //!      ├─ reading      … reading on, closing what is done
-//!      └─ watermark    … lines that were read before, when the file was another
-//! merge                several paths behind: the oldest line first
+//!      └─ watermark ── again  … lines that were read before, when the file was another
+//! merge                several paths behind: the oldest line first, for a while
 //! group, pipe          one source: a path, a pattern, a FIFO, standard input
-//!  └─ pattern          what matches
+//!  └─ pattern ── listing  what matches
 //! follower             all sources: look
 //! thread ── wake       the loop: look, wait for an event or the tick
 //! ```
@@ -28,11 +28,13 @@
 
 pub mod compressed;
 
+mod again;
 mod cut;
 mod ends;
 mod find;
 mod follower;
 mod group;
+mod listing;
 mod logfile;
 mod merge;
 mod open;
@@ -55,8 +57,9 @@ use std::sync::Arc;
 use crate::time::Time;
 
 pub use follower::{Follower, Looked, Status};
+pub use listing::{Listed, expand};
 pub use merge::Stamps;
-pub use pattern::{expand, is_match, is_pattern};
+pub use pattern::{is_match, is_pattern};
 pub use position::{FileKey, Fingerprint, Mark, Position, Reread, Stored};
 pub use rotations::{grouped, log_of, looks_packed};
 pub use thread::{Batch, Handle, Options, spawn};

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use glob::{MatchOptions, PatternError};
+use glob::PatternError;
 
+use super::listing::{OPTIONS, expand};
 use super::logfile::Log;
 use super::rotations::{belongs_to, looks_packed};
 
@@ -14,32 +15,9 @@ const EXPAND_EVERY: Duration = Duration::from_secs(1);
 /// A pattern that matches more files than this is followed in part, and the operator is told.
 pub(super) const FILES_MAX: usize = 256;
 
-/// `*` is no `/`. Not with `require_literal_leading_dot`: glob 0.3 panics with it at a name that is not UTF-8, and
-/// whoever writes into a directory of logs chooses the names.
-const OPTIONS: MatchOptions = MatchOptions {
-    case_sensitive: true,
-    require_literal_separator: true,
-    require_literal_leading_dot: false,
-};
-
 /// Whether a path is a pattern that may match many files. One that exists under this very name is none.
 pub fn is_pattern(path: &Path) -> bool {
     path.to_string_lossy().contains(['*', '?', '[']) && !path.exists()
-}
-
-/// The paths that match a pattern, in their order; an error is a sentence about a directory that cannot be looked into.
-/// As in a shell, `*` does not mean names that begin with a dot.
-///
-/// # Errors
-/// When the text is not a valid pattern.
-pub fn expand(
-    pattern: &str,
-) -> Result<impl Iterator<Item = Result<PathBuf, String>> + use<'_>, PatternError> {
-    let refused = |error: &glob::GlobError| {
-        format!("{} cannot be looked into for files: {}", error.path().display(), error.error())
-    };
-    let paths = glob::glob_with(pattern, OPTIONS)?.map(move |path| path.map_err(|error| refused(&error)));
-    Ok(paths.filter(|path| !path.as_ref().is_ok_and(|path| is_hidden(&path.to_string_lossy(), pattern))))
 }
 
 /// Whether a pattern means a path; never where the text is no valid pattern.
@@ -169,7 +147,7 @@ mod tests {
             fs::write(dir.path().join(name), "").unwrap();
         }
         let pattern = dir.path().join("*.log");
-        let found = expand(pattern.to_str().unwrap()).unwrap().map(Result::unwrap);
+        let found = expand(pattern.to_str().unwrap()).unwrap().into_iter().map(Result::unwrap);
         assert_eq!(found.collect::<Vec<_>>(), ["[x].log", "a.log"].map(|name| dir.path().join(name)));
         let known = Pattern::new(pattern.to_str().unwrap()).unwrap();
         let matches = |name: &str| known.matches(dir.path().join(name).to_str().unwrap());

@@ -61,6 +61,17 @@ impl Place {
         }
     }
 
+    /// Moves on over bytes that are known without being read, those before `to` ending in `before`; they are more than the
+    /// longest line, and so belong to one that is too long.
+    pub(super) fn pass(&mut self, to: u64, before: Vec<u8>) {
+        if self.head.len() as u64 == self.cursor {
+            // So near the beginning only a hole is passed over.
+            self.head.resize(Fingerprint::REACH.max(self.head.len()), 0);
+        }
+        self.cursor = to;
+        self.before = before;
+    }
+
     fn move_on(&mut self, buf: &[u8], from: usize, to: usize, starts_line: bool) {
         if self.head.len() as u64 == self.cursor {
             let missing = Fingerprint::REACH - self.head.len();

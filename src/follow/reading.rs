@@ -11,7 +11,7 @@ use super::find;
 use super::logfile::{Log, Round};
 use super::open::reason;
 use super::position::Mark;
-use super::tail::{BUFFER, Step, Tail};
+use super::tail::{BUFFER, ENDLESS, Step, Tail};
 use super::{Chunk, Sink};
 
 /// Bytes that one path may hand out in one look; then the others have their turn.
@@ -20,18 +20,23 @@ pub(super) const TURN: usize = 1 << 20;
 /// How many rotated files of one path are kept open for more to come.
 const ROTATED_MAX: usize = 16;
 
+/// Said of a file in which a line does not end.
+pub(super) const NO_LOG: &str =
+    "is no log: it has a line of more than a megabyte, which is passed over up to its end";
+
 /// How many closed files are remembered.
 const CLOSED_MAX: usize = 4;
 
 impl Log {
-    /// Reads on, older files first. Breaks when the sink does; otherwise says whether there is more to do at once.
+    /// Reads on, older files first, up to about `turn` bytes. Breaks when the sink does; otherwise says whether there is
+    /// more to do at once.
     pub(super) fn read(
         &mut self,
+        mut turn: usize,
         round: &mut Round<'_>,
         buf: &mut [u8],
         sink: &mut Sink<'_>,
     ) -> ControlFlow<(), bool> {
-        let mut turn = TURN;
         for index in 0..self.tails.len() {
             self.skip_what_was_copied(index);
             while self.tails.get(index).is_some_and(|tail| !tail.drained) {
@@ -71,8 +76,14 @@ impl Log {
                 (tail.gap, self.moved) = (true, true);
                 ControlFlow::Continue(Some(lines.len()))
             }
-            Ok(Step::Drained) => ControlFlow::Continue(Some(0)),
-            Ok(Step::Lines(lines)) if lines.is_empty() => ControlFlow::Continue(Some(BUFFER)),
+            Ok(Step::Drained) => {
+                self.say_if_endless(index, round);
+                ControlFlow::Continue(Some(0))
+            }
+            Ok(Step::Lines(lines)) if lines.is_empty() => {
+                self.say_if_endless(index, round);
+                ControlFlow::Continue(Some(BUFFER))
+            }
             Ok(Step::Lines(lines)) => {
                 let length = lines.len();
                 self.hand_out(index, buf.get(lines).unwrap_or_default(), round, sink)?;
@@ -87,6 +98,13 @@ impl Log {
                 self.unreadable(index, &error, round);
                 ControlFlow::Continue(None)
             }
+        }
+    }
+
+    /// What has no ends of lines is no log, as a database or a core dump that a pattern matches.
+    fn say_if_endless(&mut self, index: usize, round: &mut Round<'_>) {
+        if self.tails.get(index).is_some_and(|tail| tail.is_endless(ENDLESS)) {
+            self.complain(NO_LOG.to_owned(), round);
         }
     }
 

@@ -7,10 +7,13 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use memchr::{memchr, memmem, memrchr};
+use memchr::{memchr, memrchr};
+use nix::errno::Errno;
+use nix::unistd::{Whence, lseek};
 
 use super::FileEnd;
-use super::compressed::unpack;
+use super::again::Again;
+use super::compressed::unpack_bounded;
 use super::cut::{Cut, cut};
 use super::ends::{ends_of_plain, ends_of_stream, plain_holds, read_up_to};
 use super::logfile::Round;
@@ -30,8 +33,11 @@ const TIMES_SETTLE: Duration = Duration::from_secs(2);
 /// How far into a file it is compared with others to know it again.
 const IDENTITY_AT: u64 = 64 * 1024;
 
-/// How much of a file that was written anew is searched for our place in it, from its end.
-const SEARCH_MAX: u64 = 64 << 20;
+/// A line that is longer than this is taken for one that never ends.
+pub(super) const ENDLESS: u64 = 1 << 20;
+
+/// So much of it is searched for its end before the rest of the file is passed over.
+const SEARCHED_FOR_END: u64 = 16 << 20;
 
 /// What one step of reading gave.
 #[derive(Debug, PartialEq, Eq)]
@@ -89,18 +95,6 @@ pub(super) struct Tail {
     again: Option<Again>,
 }
 
-/// That the file may hold lines which were handed out before.
-struct Again {
-    /// What was handed out.
-    before: Arc<Watermark>,
-    /// Where such lines end, in bytes from the file's beginning.
-    until: u64,
-    /// Until when what writes the file anew may be at work: what it appends until then may be such lines too.
-    settled: Instant,
-    /// Up to here our place was looked for.
-    searched: u64,
-}
-
 impl Tail {
     /// To be read from its beginning.
     ///
@@ -108,7 +102,7 @@ impl Tail {
     /// What preparing a packed file gives.
     pub(super) fn new(file: File, meta: &Metadata, packed: bool, now: Instant) -> io::Result<Self> {
         let body = if packed {
-            Body::Packed { reader: unpack(file)?, carry: Vec::new() }
+            Body::Packed { reader: unpack_bounded(file)?, carry: Vec::new() }
         } else {
             Body::Plain(file)
         };
@@ -206,30 +200,25 @@ impl Tail {
             self.backlog_until = meta.size();
             self.unseen_until = (meta.size(), meta.mtime());
         }
-        if let Some(again) = self.again.as_mut().filter(|again| round.now < again.settled) {
-            again.until = again.until.max(meta.size());
+        if let Some(again) = &mut self.again {
+            again.grow(meta.size(), round.now);
         }
         Ok(())
     }
 
     /// What is in the file now, and what is written to it until it has been quiet, may have been handed out before.
     pub(super) fn read_again(&mut self, before: Watermark, round: &Round<'_>) {
-        let (until, settled) = (self.stamp.size, round.now + round.quiet);
-        self.again = Some(Again { before: Arc::new(before), until, settled, searched: 0 });
+        self.again = Some(Again::new(before, self.stamp.size, round.now + round.quiet));
     }
 
     /// The same as an earlier run left it.
     pub(super) fn go_on_again(&mut self, reread: Option<Reread>, now: Instant) {
-        let again = |Reread { newest, until }| {
-            let before = Arc::new(Watermark::restored(newest));
-            Again { before, until, settled: now, searched: 0 }
-        };
-        self.again = reread.map(again);
+        self.again = reread.map(|reread| Again::restored(reread, now));
     }
 
     /// What was handed out before, as long as the next line may be of it.
     pub(super) fn handed_out_before(&mut self, now: Instant) -> Option<Arc<Watermark>> {
-        self.again.take_if(|again| self.place.offset >= again.until && now >= again.settled);
+        self.again.take_if(|again| again.is_over(self.place.offset, now));
         self.again.as_ref().map(|again| Arc::clone(&again.before))
     }
 
@@ -239,9 +228,7 @@ impl Tail {
     /// What reading gives.
     pub(super) fn jump_behind(&mut self, lines: &[u8]) -> io::Result<bool> {
         let (Some(again), Body::Plain(file)) = (&mut self.again, &self.body) else { return Ok(false) };
-        let (from, to) = (again.searched.max(self.place.cursor), again.until);
-        let found = find_lines(file, lines, from.max(to.saturating_sub(SEARCH_MAX)), to)?;
-        again.searched = to.saturating_sub(lines.len() as u64);
+        let found = again.find(file, lines, self.place.cursor)?;
         let Some(at) = found else { return Ok(false) };
         self.jump(at)?;
         self.gap = true;
@@ -256,6 +243,7 @@ impl Tail {
         if self.drained {
             return Ok(Step::Drained);
         }
+        self.pass_over()?;
         let from = self.place.before.len();
         let Some(end) = self.fill(buf)? else { return Ok(Step::Truncated) };
         let filled = buf.get(..end).unwrap_or_default();
@@ -271,6 +259,27 @@ impl Tail {
             None if self.drained => Step::Drained,
             None => Step::Lines(at..at),
         })
+    }
+
+    /// Passes over what need not be read: a hole, which a file of any size may have without taking any room on the disk,
+    /// and the rest of a file in which no line ends.
+    fn pass_over(&mut self) -> io::Result<()> {
+        let Body::Plain(file) = &self.body else { return Ok(()) };
+        let (from, size) = (self.place.cursor, self.stamp.size);
+        if size.saturating_sub(from) < BUFFER as u64 {
+            return Ok(());
+        }
+        let to = if self.is_endless(SEARCHED_FOR_END) { size } else { data_from(file, from, size)? };
+        if to - from > BUFFER as u64 {
+            let reach = Fingerprint::REACH as u64;
+            self.place.pass(to, read_up_to(file, to - reach, reach)?);
+        }
+        Ok(())
+    }
+
+    /// Whether the line at our place is longer than this, as far as it was read; in bytes.
+    pub(super) fn is_endless(&self, length: u64) -> bool {
+        self.place.cursor - self.place.offset > length
     }
 
     /// Fills the buffer with what stands before the cursor and what comes next; `None` when what stands before it has
@@ -384,12 +393,6 @@ impl Tail {
     }
 }
 
-impl Again {
-    fn reread(&self) -> Reread {
-        Reread { newest: self.before.newest.map(Time::as_millis), until: self.until }
-    }
-}
-
 impl Stamp {
     fn of(meta: &Metadata) -> Self {
         Self { size: meta.size(), changed: (meta.ctime(), meta.ctime_nsec()) }
@@ -406,31 +409,15 @@ fn read_once_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
     }
 }
 
-/// The end of the last place in this part of a file where these whole lines stand.
-fn find_lines(file: &File, lines: &[u8], mut from: u64, to: u64) -> io::Result<Option<u64>> {
-    let (mut found, finder) = (None, memmem::FinderRev::new(lines));
-    while !lines.is_empty() && from + lines.len() as u64 <= to {
-        // With the byte before, which ends another line unless the file begins here.
-        let start = from.saturating_sub(1);
-        let bytes = read_up_to(file, start, (BUFFER as u64).min(to - start))?;
-        let mut end = bytes.len();
-        while let Some(at) = bytes.get(..end).and_then(|bytes| finder.rfind(bytes)) {
-            let starts_line = match at.checked_sub(1) {
-                None => start == 0 && from == 0,
-                Some(before) => bytes.get(before) == Some(&b'\n'),
-            };
-            if starts_line {
-                found = Some(start + (at + lines.len()) as u64);
-                break;
-            }
-            end = at + lines.len() - 1;
-        }
-        if bytes.len() < BUFFER {
-            break;
-        }
-        from = start + (BUFFER - lines.len()) as u64;
+/// Where the next data is in a file; its size where there is none. A file system that does not know has data everywhere.
+fn data_from(file: &File, from: u64, size: u64) -> io::Result<u64> {
+    let Ok(offset) = i64::try_from(from) else { return Ok(from) };
+    match lseek(file, offset, Whence::SeekData) {
+        Ok(data) => Ok(u64::try_from(data).unwrap_or(from).clamp(from, size)),
+        Err(Errno::ENXIO) => Ok(size),
+        Err(Errno::EINVAL | Errno::EOPNOTSUPP | Errno::ENOTTY) => Ok(from),
+        Err(error) => Err(error.into()),
     }
-    Ok(found)
 }
 
 fn read_full(reader: &mut impl Read, buf: &mut [u8]) -> io::Result<usize> {

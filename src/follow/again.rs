@@ -1,0 +1,95 @@
+//! That a file may hold lines which were handed out before: it was written anew, or lost its end.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use memchr::memmem;
+
+use super::ends::read_up_to;
+use super::position::Reread;
+use super::tail::BUFFER;
+use super::watermark::Watermark;
+use crate::time::Time;
+
+/// How much of such a file is searched for our place in it, from its end, in bytes.
+const SEARCH_MAX: u64 = 64 << 20;
+
+/// What is known of such lines of one file.
+pub(super) struct Again {
+    /// What was handed out.
+    pub(super) before: Arc<Watermark>,
+    /// Where such lines end, in bytes from the file's beginning.
+    until: u64,
+    /// Until when what writes the file anew may be at work: what it appends until then may be such lines too.
+    settled: Instant,
+    /// Up to here our place was looked for.
+    searched: u64,
+}
+
+impl Again {
+    pub(super) fn new(before: Watermark, until: u64, settled: Instant) -> Self {
+        Self { before: Arc::new(before), until, settled, searched: 0 }
+    }
+
+    /// As an earlier run left it.
+    pub(super) fn restored(Reread { newest, until }: Reread, now: Instant) -> Self {
+        Self::new(Watermark::restored(newest), until, now)
+    }
+
+    /// To be stored.
+    pub(super) fn reread(&self) -> Reread {
+        Reread { newest: self.before.newest.map(Time::as_millis), until: self.until }
+    }
+
+    /// The file has this size now.
+    pub(super) fn grow(&mut self, size: u64, now: Instant) {
+        if now < self.settled {
+            self.until = self.until.max(size);
+        }
+    }
+
+    /// Whether nothing of that kind can stand behind this offset any more.
+    pub(super) fn is_over(&self, offset: u64, now: Instant) -> bool {
+        offset >= self.until && now >= self.settled
+    }
+
+    /// The end of the last place where these whole lines stand, behind the cursor; each part of the file is searched once.
+    ///
+    /// # Errors
+    /// What reading gives.
+    pub(super) fn find(&mut self, file: &File, lines: &[u8], cursor: u64) -> io::Result<Option<u64>> {
+        let from = self.searched.max(cursor).max(self.until.saturating_sub(SEARCH_MAX));
+        let found = find_lines(file, lines, from, self.until)?;
+        self.searched = self.until.saturating_sub(lines.len() as u64);
+        Ok(found)
+    }
+}
+
+/// The end of the last place in this part of a file where these whole lines stand.
+fn find_lines(file: &File, lines: &[u8], mut from: u64, to: u64) -> io::Result<Option<u64>> {
+    let (mut found, finder) = (None, memmem::FinderRev::new(lines));
+    while !lines.is_empty() && from + lines.len() as u64 <= to {
+        // With the byte before, which ends another line unless the file begins here.
+        let start = from.saturating_sub(1);
+        let bytes = read_up_to(file, start, (BUFFER as u64).min(to - start))?;
+        let mut end = bytes.len();
+        while let Some(at) = bytes.get(..end).and_then(|bytes| finder.rfind(bytes)) {
+            let starts_line = match at.checked_sub(1) {
+                None => start == 0 && from == 0,
+                Some(before) => bytes.get(before) == Some(&b'\n'),
+            };
+            if starts_line {
+                found = Some(start + (at + lines.len()) as u64);
+                break;
+            }
+            end = at + lines.len() - 1;
+        }
+        if bytes.len() < BUFFER {
+            break;
+        }
+        from = start + (BUFFER - lines.len()) as u64;
+    }
+    Ok(found)
+}
