@@ -42,3 +42,94 @@ fn a_missing_directory_is_a_warning_in_the_order_of_the_lines() {
     assert!(!checked(&dir, "state: DIR/no/s.db").out.contains("warning: "), "the daemon makes that one");
     assert!(places[0].contains("no directory") && places[0].contains("install -d"), "{ran:?}");
 }
+
+#[test]
+fn a_log_that_is_not_there_or_is_a_directory_is_warned_of_at_its_source() {
+    let dir = Dir::new();
+    std::fs::create_dir(dir.path().join("logs")).unwrap();
+    dir.write("there.log", "");
+    let sources = "sources:\n  one: DIR/there.log\n  two: DIR/gone.log\n  three: {path: DIR/logs}\n  four: DIR/logs/*.log\n  five: '-'";
+    let ran = checked(&dir, sources);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let warnings: Vec<&str> = ran.out.lines().filter(|line| line.contains("warning: ")).collect();
+    let [gone, directory] = warnings[..] else { panic!("{ran:?}") };
+    assert!(
+        gone.contains("p.yaml:5:8: warning: there is no file ") && gone.contains("once it appears"),
+        "{gone}"
+    );
+    assert!(directory.contains("p.yaml:6:10: warning: ") && directory.contains("/logs/*.log"), "{directory}");
+}
+
+#[test]
+fn two_paths_in_one_are_warned_of_with_the_way_to_write_them() {
+    let dir = Dir::new();
+    let ran = checked(&dir, "sources: {auth: /var/log/auth.log /var/log/messages}");
+    let advice = "for two files write two sources, as in `a: /var/log/auth.log` and `b: /var/log/messages`";
+    assert!(ran.code == 0 && ran.out.contains(advice), "{ran:?}");
+    dir.write("my own.log", "");
+    assert!(
+        !checked(&dir, "sources: {auth: 'DIR/my own.log'}").out.contains("two sources"),
+        "a blank may be in a name"
+    );
+}
+
+#[test]
+fn a_command_that_learns_nobodys_address_is_an_error() {
+    let dir = Dir::new();
+    let command =
+        |command: &str| checked(&dir, &format!("firewall: {{backend: command, command: {{{command}}}}}"));
+    let ran = command("add: [/bin/echo, add], remove: [/bin/sh, -c, \"echo del <ip>\"]");
+    assert_eq!(
+        (ran.code, ran.out.matches("would not learn whose address it is").count()),
+        (78, 2),
+        "{ran:?}"
+    );
+    assert!(ran.out.contains("`<ip>` stands for nothing: write `'{prefix}'`"), "{ran:?}");
+    for good in [
+        "add: [/bin/echo, add], remove: [/bin/echo, del], batch: true",
+        "add: [/bin/echo, '--to={prefix}'], remove: [/bin/echo, del], batch: true",
+        "add: [/bin/echo, '--to={prefix}'], remove: [/bin/echo, '{prefix}']",
+    ] {
+        let ran = command(good);
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
+}
+
+#[test]
+fn a_wrong_value_brings_no_warning_about_what_stands_in_its_place() {
+    let dir = Dir::new();
+    for (lines, place) in [
+        (
+            "defaults: {threshold: {offences: 5, within: 10 minutes}, ban: {for: 1y, escalate: {factor: 2, max: forever}}}",
+            "`max`",
+        ),
+        ("defaults: {ban: {for: 1h, escalate: {forget: 1}}}\nhistory: {keep: 1d}", "`forget`"),
+        ("firewall: {backend: pf, converge: 1s, timeout: x}", "`timeout`"),
+        ("sources: {a: relative.log, b: /nonexistent/file}", "`a`"),
+    ] {
+        let ran = checked(&dir, lines);
+        let told: Vec<&str> =
+            ran.out.lines().filter(|line| line.contains("error: ") || line.contains("warning: ")).collect();
+        assert!(ran.code == 78 && told.len() == 1 && told[0].contains(place), "{lines}: {told:#?}");
+    }
+}
+
+#[test]
+fn a_no_break_space_is_named_where_it_stands() {
+    let dir = Dir::new();
+    let ran = checked(&dir, "allow:\u{a0}[192.0.2.0/24]");
+    assert!(
+        ran.code == 78 && ran.out.contains("p.yaml:3:7: error: a no-break space (U+00A0) stands here"),
+        "{ran:?}"
+    );
+    let ran = checked(&dir, "\u{a0}allow: [192.0.2.0/24]");
+    assert!(ran.code == 78 && ran.out.contains("a no-break space (U+00A0)"), "{ran:?}");
+}
+
+#[test]
+fn an_allow_file_that_names_nobody_is_warned_of() {
+    let dir = Dir::new();
+    dir.write("allow.txt", "# nobody\n");
+    let ran = checked(&dir, "allow: [{file: DIR/allow.txt}]");
+    assert!(ran.code == 0 && ran.out.contains("allow.txt: warning: the file names no network"), "{ran:?}");
+}

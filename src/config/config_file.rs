@@ -41,8 +41,9 @@ impl ConfigFile {
         let faults = Faults::default();
         let config = sections::read(&document.item(&faults));
         let mut diagnostics = document.diagnostics(faults);
-        let file = config.map(|config| Self { config, usable: true, document }).map(|mut file| {
-            diagnostics.extend(sense::check(&file.config).iter().map(|fault| file.diagnose(fault)));
+        let is_read = diagnostics.iter().all(|diagnostic| diagnostic.severity < Severity::Error);
+        let file = config.map(|config| Self { config, usable: is_read, document }).map(|mut file| {
+            diagnostics.extend(sense::check(&file.config).iter().filter_map(|fault| file.diagnose(fault)));
             diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
             file.usable = diagnostics.iter().all(|diagnostic| diagnostic.severity < Severity::Error);
             file
@@ -55,9 +56,17 @@ impl ConfigFile {
         self.document.path()
     }
 
+    /// Whether the file has this key at its top.
+    pub fn says(&self, key: &str) -> bool {
+        self.document.has(key)
+    }
+
     /// What was found in the configuration later, with the place in the file.
-    pub fn diagnose(&self, fault: &SettingFault) -> Diagnostic {
-        self.document.diagnostic(&fault.way, None, fault.severity, &fault.text)
+    ///
+    /// Where the file has errors, defaults stand in place of what is wrong, and nobody is to be warned of those.
+    pub fn diagnose(&self, fault: &SettingFault) -> Option<Diagnostic> {
+        let matters = self.usable || fault.severity == Severity::Error;
+        matters.then(|| self.document.diagnostic(&fault.way, None, fault.severity, &fault.text))
     }
 }
 

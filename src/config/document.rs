@@ -1,6 +1,7 @@
 //! A file that was read as YAML, kept as long as something may have to be said about it.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::diagnostic::Diagnostic;
@@ -63,6 +64,7 @@ impl Document {
     /// What was found while reading, from top to bottom.
     pub(super) fn diagnostics(&self, faults: Faults) -> Vec<Diagnostic> {
         let mut faults = faults.into_inner();
+        self.forget_what_follows(&mut faults);
         faults.sort_by_key(|fault| fault.node);
         let more = faults.len().saturating_sub(MOST_FAULTS);
         faults.truncate(MOST_FAULTS);
@@ -74,6 +76,15 @@ impl Document {
         let rest = format!("{more} more faults are not shown: fix these first");
         let rest = (more > 0).then(|| Diagnostic::whole(&self.path, Severity::Error, rest));
         told.chain(rest).collect()
+    }
+
+    /// A warning about a value in which something is wrong is about the default that stands in its place.
+    fn forget_what_follows(&self, faults: &mut Vec<Fault>) {
+        let is_error = |fault: &&Fault| fault.severity == Severity::Error;
+        let wrong: HashSet<NodeId> = faults.iter().filter(is_error).map(|fault| fault.node).collect();
+        let mut around = HashSet::new();
+        holds_one_of(&self.root, &wrong, &mut around);
+        faults.retain(|fault| fault.severity == Severity::Error || !around.contains(&fault.node));
     }
 
     /// About the node at the end of the way, or the last one on it that exists; with `inside`, about that byte of
@@ -120,6 +131,23 @@ impl Document {
         }
         here
     }
+}
+
+/// Whether a node is one of these or holds one; all such nodes are noted.
+fn holds_one_of(node: &Node, wanted: &HashSet<NodeId>, noted: &mut HashSet<NodeId>) -> bool {
+    let inside = match &node.value {
+        Value::Map(map) => map.iter().fold(false, |found, (key, value)| {
+            let here = [key, value].map(|node| holds_one_of(node, wanted, noted));
+            found | here[0] | here[1]
+        }),
+        Value::List(list) => list.iter().fold(false, |found, node| found | holds_one_of(node, wanted, noted)),
+        _ => false,
+    };
+    let holds = inside || wanted.contains(&node.id);
+    if holds {
+        noted.insert(node.id);
+    }
+    holds
 }
 
 /// The key and the value that a step leads to; for an entry of a list, the entry twice.

@@ -4,6 +4,7 @@ use super::reader::Item;
 use super::sections::absolute;
 use super::settings::{Backend, Commands, Firewall, Foreign};
 use super::suggest::nearest;
+use super::yaml::Value;
 use crate::names;
 
 const BACKENDS: [(&str, Backend); 5] = [
@@ -79,12 +80,34 @@ fn table(item: &Item<'_>) -> Option<String> {
 
 fn commands(item: &Item<'_>) -> Option<Commands> {
     let mut keys = item.keys()?;
+    let batch = keys.or("batch", false, Item::boolean);
     let add = keys.must("add", "the program that blocks, with its arguments", arguments);
     let remove = keys.must("remove", "the program that frees, with its arguments", arguments);
     let list = keys.maybe("list", without_prefix);
     let replace = keys.maybe("replace", without_prefix);
     keys.finish();
+    for (key, command) in [("add", &add), ("remove", &remove)] {
+        if let (Some(item), Some(command)) = (item.peek(key), command) {
+            learns_whom(&item, command, batch);
+        }
+    }
     Some(Commands { add: add?, remove: remove?, list, replace })
+}
+
+/// A program that is told nobody blocks nobody, or everybody.
+fn learns_whom(item: &Item<'_>, command: &[String], batch: bool) {
+    // What is in braces and is not understood has been complained about.
+    let is_misread = matches!(&item.node.value, Value::List(all) if all.len() != command.len());
+    if batch || is_misread || command.iter().any(|argument| argument.contains('{')) {
+        return;
+    }
+    let mut others = ["<ip>", "<addr>", "%s", "$1"].into_iter();
+    let other = others.find(|other| command.iter().any(|argument| argument.contains(other)));
+    let instead = other.map_or_else(String::new, |other| format!("`{other}` stands for nothing: "));
+    item.fault_plainly(format!(
+        "the program would not learn whose address it is: {instead}write `'{PREFIX}'` where the address is to be, or \
+         `batch: true` beside `add` for programs that read addresses from standard input, one a line"
+    ));
 }
 
 /// Argument vector: no shell, so the program is named by its path.

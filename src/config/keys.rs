@@ -3,6 +3,7 @@
 use super::fail2ban;
 use super::reader::Item;
 use super::suggest::{nearest, or_near};
+use super::text::false_blank;
 
 /// A key and its value.
 #[derive(Clone, Debug)]
@@ -77,6 +78,9 @@ impl<'a> Keys<'a> {
             key.fault_plainly(match (*name, of_fail2ban) {
                 (_, Some(word)) => word.sentence(),
                 ("<<", _) => "merge keys (`<<`) are not read: write the keys out".to_owned(),
+                (name, None) if let Some((_, text)) = false_blank(name) => {
+                    format!("in the key `{name}` {text}")
+                }
                 (name, None) => format!("unknown key `{name}`{}", or_near(name, &self.asked)),
             });
         }

@@ -63,6 +63,8 @@ pub struct Loaded {
     pub rules: Vec<LoadedRules>,
     /// In the order in which the files were read.
     pub diagnostics: Diagnostics,
+    /// The allow files that were read, and how many networks each names.
+    pub allow_files: Vec<(PathBuf, usize)>,
     /// Whether `rules` ends with files that were named to be tried; these alone are in force then.
     pub is_trial: bool,
     config_file: Option<ConfigFile>,
@@ -135,6 +137,11 @@ impl Loaded {
         self.config_file.as_ref().map(ConfigFile::path)
     }
 
+    /// Whether the configuration file has this key at its top.
+    pub fn says(&self, key: &str) -> bool {
+        self.config_file.as_ref().is_some_and(|file| file.says(key))
+    }
+
     /// The sets in force; `origin` of each is its place in `rules`. What is wrong with the choice of sets and the
     /// changes to them goes to the diagnostics. Sources that are made of the `logs` of sets are added to the configured
     /// ones.
@@ -156,9 +163,9 @@ impl Loaded {
 
     /// Adds what was found in the configuration later.
     pub fn diagnose(&mut self, faults: &[SettingFault]) {
-        let told = faults.iter().map(|fault| match &self.config_file {
+        let told = faults.iter().filter_map(|fault| match &self.config_file {
             Some(file) => file.diagnose(fault),
-            None => Diagnostic::whole(&paths::config_file(), fault.severity, fault.text.clone()),
+            None => Some(Diagnostic::whole(&paths::config_file(), fault.severity, fault.text.clone())),
         });
         self.diagnostics.extend(told);
     }
@@ -181,7 +188,13 @@ impl Loaded {
     fn read_allow_files(&mut self, trust: FileTrust) {
         for path in self.config.allow.files.clone() {
             let bytes = read_trusted(&path, allow_file::LONGEST, trust, &mut self.diagnostics);
-            let (networks, told) = read_allow_file(&path, &bytes.unwrap_or_default());
+            let Some(bytes) = bytes else { continue };
+            let (networks, told) = read_allow_file(&path, &bytes);
+            if networks.is_empty() && told.is_empty() {
+                let text = "the file names no network, so nobody is allowed for it";
+                self.diagnostics.extend([Diagnostic::whole(&path, Severity::Warning, text.to_owned())]);
+            }
+            self.allow_files.push((path, networks.len()));
             self.config.allow.networks.extend(networks);
             self.diagnostics.extend(told);
         }
@@ -219,9 +232,9 @@ impl Loaded {
         let text = format!("`rules_dir` names {} as a directory, but {what}", directory.display());
         let diagnostic = match &self.config_file {
             Some(file) => file.diagnose(&SettingFault { severity, way: keys(&["rules_dir"]), text }),
-            None => Diagnostic::whole(directory, severity, text),
+            None => Some(Diagnostic::whole(directory, severity, text)),
         };
-        self.diagnostics.push(diagnostic);
+        self.diagnostics.extend(diagnostic);
     }
 
     /// Two files of one name: neither of them can be meant more than the other.

@@ -121,6 +121,12 @@ fn log_path(item: &Item<'_>) -> Option<String> {
 /// A path or a glob.
 pub(super) fn log_file(item: &Item<'_>) -> Option<String> {
     let path = absolute(item)?.to_string_lossy().into_owned();
+    if let Some((first, second)) = two_paths(&path) {
+        item.warn(format!(
+            "this is one file whose name has a blank in it: for two files write two sources, as in \
+             `a: {first}` and `b: {second}`"
+        ));
+    }
     if let Err(error) = glob::Pattern::new(&path) {
         item.fault(format!(
             "is a pattern for file names with a mistake at byte {}: {}",
@@ -129,6 +135,13 @@ pub(super) fn log_file(item: &Item<'_>) -> Option<String> {
         return None;
     }
     Some(path)
+}
+
+/// What looks like several paths in one: the first two of them.
+pub(super) fn two_paths(path: &str) -> Option<(&str, &str)> {
+    let mut words = path.split([' ', ',', ';']).filter(|word| !word.is_empty());
+    let (first, second) = (words.next()?, words.next()?);
+    second.starts_with('/').then_some((first, second))
 }
 
 fn defaults(item: &Item<'_>, default: Policy) -> Option<Policy> {

@@ -215,7 +215,7 @@ pub enum Foreign {
 }
 
 /// Argument vectors; the first is an absolute path. `{prefix}` stands for the address or network; where it is
-/// absent, a batch comes on standard input.
+/// absent, which only `batch: true` allows, a batch comes on standard input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commands {
     /// Blocks.

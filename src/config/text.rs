@@ -59,6 +59,22 @@ fn forbidden(text: &str, offset: usize, c: char) -> bool {
     }
 }
 
+/// A character that looks like a blank and is none to YAML, and what it is called.
+pub(super) fn false_blank(text: &str) -> Option<(usize, String)> {
+    let is_blank = |c: &char| c.is_whitespace() && !c.is_ascii() || matches!(c, '\u{200b}' | '\u{2060}');
+    let (offset, c) = text.char_indices().find(|(_, c)| is_blank(c))?;
+    let name = match c {
+        '\u{a0}' => "a no-break space",
+        '\u{202f}' => "a narrow no-break space",
+        '\u{200b}' | '\u{2060}' => "an invisible character",
+        _ => "a blank of another width",
+    };
+    Some((
+        offset,
+        format!("{name} (U+{:04X}) stands here, which is no blank: write an ordinary one", u32::from(c)),
+    ))
+}
+
 /// The line and column of a byte; bytes beyond the end are at the end.
 pub(super) fn position(bytes: &[u8], offset: usize) -> Position {
     let bytes = without_mark(bytes);

@@ -1,6 +1,6 @@
 //! The parser's complaints in words that say what to do.
 
-use super::text::TextFault;
+use super::text::{TextFault, false_blank};
 
 /// Part of what the parser says, and what to do about it; the first row that fits is taken.
 ///
@@ -37,6 +37,9 @@ const EXPLANATIONS: [(&str, &str); 17] = [
 /// The sentence for a message that the parser marked with this byte.
 pub(super) fn explain(text: &str, marked: Option<usize>, message: &str) -> TextFault {
     let offset = opening(text, message).or(marked).unwrap_or_default().min(text.len());
+    if let Some(fault) = false_blank_near(text, offset) {
+        return fault;
+    }
     if let Some(opened) =
         message.contains("did not find expected key").then(|| unclosed(text, offset)).flatten()
     {
@@ -48,6 +51,16 @@ pub(super) fn explain(text: &str, marked: Option<usize>, message: &str) -> TextF
         None => message.split(" at line ").next().unwrap_or(message),
     };
     TextFault { offset, text: sentence.to_owned() }
+}
+
+/// A false blank on the line that the parser stumbled over, or the one before, which it took for the beginning.
+fn false_blank_near(text: &str, offset: usize) -> Option<TextFault> {
+    let (before, after) = text.split_at_checked(offset)?;
+    let line = before.rfind('\n').unwrap_or(0);
+    let start = before.get(..line)?.rfind('\n').map_or(0, |newline| newline + 1);
+    let end = offset + after.find('\n').unwrap_or(after.len());
+    let (inside, text) = false_blank(text.get(start..end)?)?;
+    Some(TextFault { offset: start + inside, text })
 }
 
 /// Where something opened that the parser missed the end of: it marks the end, people look for the beginning.
@@ -138,6 +151,18 @@ mod tests {
             ("é: [a, b\nc: 1\n", 4, "`[`"),
             ("a: {a: 1\nc: 1\n", 3, "`{`"),
             ("a: 1\nabc\nb: 1\n", 5, "no `key: value`"),
+        ] {
+            let (at, sentence) = complaint(text);
+            assert!(at == offset && sentence.contains(says), "{text:?}: {at} {sentence}");
+        }
+    }
+
+    #[test]
+    fn what_looks_like_a_blank_and_is_none_is_named() {
+        for (text, offset, says) in [
+            ("a: 1\nallow:\u{a0}[192.0.2.0/24]\n", 11, "a no-break space (U+00A0)"),
+            ("a:\u{202f}1\nb: 2\n", 2, "(U+202F)"),
+            ("a: 1\nb:\u{200b}\nc: 2\n", 7, "an invisible character (U+200B)"),
         ] {
             let (at, sentence) = complaint(text);
             assert!(at == offset && sentence.contains(says), "{text:?}: {at} {sentence}");

@@ -9,8 +9,9 @@ use std::path::Path;
 
 use nix::unistd::Group;
 
-use crate::config::{Config, SettingFault, keys, paths};
+use crate::config::{Config, SettingFault, Source, keys, paths};
 use crate::files::directory_of;
+use crate::follow;
 
 const STATE: &[&str] = &["state"];
 const SOCKET: &[&str] = &["control", "socket"];
@@ -26,6 +27,29 @@ pub(super) fn faults(config: &Config) -> Vec<SettingFault> {
         homeless_socket(socket),
     ];
     faults.into_iter().flatten().collect()
+}
+
+/// Warnings about the logs that the configuration names.
+pub(super) fn source_faults(config: &Config) -> Vec<SettingFault> {
+    config.sources.iter().filter_map(unreadable_source).collect()
+}
+
+/// A file may appear later, so this is no error; a pattern may match nothing for now.
+fn unreadable_source(source: &Source) -> Option<SettingFault> {
+    let path = Path::new(&source.path);
+    if source.path == "-" || follow::Source::argument(path).is_pattern() {
+        return None;
+    }
+    let text = match path.metadata() {
+        Ok(about) if about.is_dir() => {
+            format!("{0} is a directory: name a file in it, or all of them, as in {0}/*.log", path.display())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            format!("there is no file {}: it is followed from its beginning once it appears", path.display())
+        }
+        _ => return None,
+    };
+    Some(SettingFault::warning(keys(&["sources", &source.name]), text))
 }
 
 /// A directory that is gone, as before its file system is mounted, must not switch off the rule sets in force from it.

@@ -64,6 +64,18 @@ impl Loading {
     }
 }
 
+/// Allow files that name far fewer networks than before, as after a failed download or a slip of an editor: whoever is
+/// missing in them may be banned from now on.
+fn shrunk(before: &[(PathBuf, usize)], after: &[(PathBuf, usize)]) -> Vec<String> {
+    let count_now = |path: &PathBuf| after.iter().find(|row| row.0 == *path).map(|row| row.1);
+    let changed = before.iter().filter_map(|(path, before)| Some((path, *before, count_now(path)?)));
+    let told = changed.filter(|(_, before, now)| *now * 2 < *before).map(|(path, before, now)| {
+        let path = path.display();
+        format!("the allow file {path} names fewer networks ({before} → {now}): whoever is missing may be banned now")
+    });
+    told.collect()
+}
+
 /// Says to the log and to whoever asked why nothing changed.
 fn refuse(refused: &Refused) -> Refusal {
     report::diagnostics(&refused.0);
@@ -119,7 +131,8 @@ impl Daemon {
 
     fn finish_reload(&mut self, loaded: Loaded) -> Reply {
         let setup = loaded.setup.map_err(|refused| refuse(&refused))?;
-        let later = self.loading.later(&setup.config);
+        let mut later = self.loading.later(&setup.config);
+        later.extend(shrunk(&self.setup.allow_files, &setup.allow_files));
         self.own = loaded.own;
         let freed = self.apply(setup);
         report::diagnostics(&self.setup.warnings);
@@ -167,5 +180,21 @@ impl Daemon {
         let settings = self.engine_settings(&self.setup);
         let freed = self.guard.engine.settings_changed(settings, now());
         self.free(&freed, why);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allow_file_that_lost_most_of_its_networks_is_told_of_and_one_that_is_named_no_more_is_not() {
+        let files = |counts: &[(&str, usize)]| -> Vec<(PathBuf, usize)> {
+            counts.iter().map(|(path, count)| (PathBuf::from(path), *count)).collect()
+        };
+        let before = files(&[("/a", 12), ("/b", 12), ("/c", 12), ("/d", 0)]);
+        let told = shrunk(&before, &files(&[("/a", 0), ("/b", 6), ("/d", 0), ("/e", 0)]));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with("the allow file /a names fewer networks (12 → 0)"), "{told:?}");
     }
 }

@@ -29,6 +29,8 @@ pub struct Setup {
     pub(super) own: Vec<String>,
     /// Warnings; there are no errors.
     pub warnings: Diagnostics,
+    /// The allow files, and how many networks each names.
+    pub(super) allow_files: Vec<(PathBuf, usize)>,
     /// The zone of stamps that have none, and of times that are printed.
     pub zone: TimeZone,
     /// When it was read.
@@ -141,6 +143,7 @@ impl Setup {
             compiled,
             bindings,
             unnamed,
+            allow_files: loaded.allow_files,
         })
     }
 
@@ -281,6 +284,9 @@ fn directory_of_log(path: &Path) -> Arc<str> {
 /// Adds what this machine has not, and the daemon will need.
 pub fn look_here(loaded: &mut Loaded) {
     loaded.diagnose(&here::faults(&loaded.config));
+    if loaded.says("sources") {
+        loaded.diagnose(&here::source_faults(&loaded.config));
+    }
 }
 
 fn tell(loaded: &mut Loaded, origin: usize, faults: &[Fault]) {

@@ -109,3 +109,18 @@ fn a_reload_is_refused_for_what_the_next_start_would_fail_at() {
     let refused = stand.cli(&["reload"]);
     assert!(refused.code == 78 && refused.err.contains("there is no group `no-such-group`"), "{refused:?}");
 }
+
+#[test]
+fn an_allow_file_that_was_emptied_is_told_of_with_networks_before_and_after() {
+    let mut stand = Stand::pf();
+    let file = stand.file("allow.txt");
+    fs::write(&file, "198.18.0.0/24\n198.18.1.0/24\n2001:db8::/48\n").unwrap();
+    stand.more = format!("allow: [{{file: {}}}]", file.display());
+    stand.start();
+    fs::write(&file, "").unwrap();
+    let reloaded = stand.cli(&["reload", "--json"]);
+    let told = format!("the allow file {} names fewer networks (3 → 0)", file.display());
+    assert!(reloaded.json()["warnings"].to_string().contains(&told), "{reloaded:?}");
+    stand.until("it is logged too", |stand| stand.says(&told) == 1);
+    assert!(!stand.cli(&["reload", "--json"]).out.contains("fewer networks"), "once");
+}
