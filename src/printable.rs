@@ -16,7 +16,7 @@ fn shown(c: char) -> char {
 }
 
 /// Controls, and the marks of writing direction, which make a terminal show what comes behind them before it.
-fn drives(c: char) -> bool {
+pub(crate) fn drives(c: char) -> bool {
     let turns =
         matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')

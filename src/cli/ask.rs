@@ -3,12 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
-use serde_json::json;
-
 use super::args::{Ask, Ban, Unban, Why};
 use super::exit::{Exit, Failure, complain};
 use super::prefixes;
-use super::text::printable_path;
+use super::text::{printable_path, write_json};
 use crate::config::{self, Config, FileTrust, LONGEST_SPAN};
 use crate::control::reply::Kept;
 use crate::control::{self, Answer, Client, FailureKind, Length, Request, Unban as Whom};
@@ -65,7 +63,7 @@ fn unexpected() -> Failure {
 pub(super) fn status(arguments: &Ask, out: &mut dyn Write) -> Result<Exit, Failure> {
     let Answer::Status(status) = ask(arguments, &Request::Status)? else { return Err(unexpected()) };
     if arguments.json {
-        writeln!(out, "{}", json!(status))?;
+        write_json(out, &status)?;
     } else {
         super::told::status(out, &status)?;
     }
@@ -75,7 +73,7 @@ pub(super) fn status(arguments: &Ask, out: &mut dyn Write) -> Result<Exit, Failu
 pub(super) fn bans(arguments: &Ask, out: &mut dyn Write) -> Result<Exit, Failure> {
     let Answer::Bans(bans) = ask(arguments, &Request::Bans)? else { return Err(unexpected()) };
     if arguments.json {
-        writeln!(out, "{}", json!(bans))?;
+        write_json(out, &bans)?;
     } else if bans.is_empty() {
         writeln!(out, "Nobody is banned.")?;
     } else {
@@ -88,7 +86,7 @@ pub(super) fn why(arguments: &Why, out: &mut dyn Write) -> Result<Exit, Failure>
     let address = prefixes::one(&arguments.address)?;
     let Answer::Why(why) = ask(&arguments.ask, &Request::Why { address })? else { return Err(unexpected()) };
     if arguments.ask.json {
-        writeln!(out, "{}", json!(why))?;
+        write_json(out, &why)?;
     } else {
         super::told::why(out, &why)?;
     }
@@ -107,7 +105,7 @@ pub(super) fn ban(arguments: &Ban, out: &mut dyn Write) -> Result<Exit, Failure>
     };
     let Answer::Banned(banned) = ask(&arguments.ask, &request)? else { return Err(unexpected()) };
     if arguments.ask.json {
-        writeln!(out, "{}", json!(banned))?;
+        write_json(out, &banned)?;
     } else {
         super::told::banned(out, &banned)?;
     }
@@ -149,7 +147,7 @@ pub(super) fn unban(arguments: &Unban, out: &mut dyn Write) -> Result<Exit, Fail
         }
     };
     if arguments.ask.json {
-        writeln!(out, "{}", json!(unbanned))?;
+        write_json(out, &unbanned)?;
     } else {
         super::told::unbanned(out, &unbanned, &asked, arguments.offline)?;
     }
@@ -159,7 +157,7 @@ pub(super) fn unban(arguments: &Unban, out: &mut dyn Write) -> Result<Exit, Fail
 pub(super) fn reload(arguments: &Ask, out: &mut dyn Write) -> Result<Exit, Failure> {
     let Answer::Reloaded(reloaded) = ask(arguments, &Request::Reload)? else { return Err(unexpected()) };
     if arguments.json {
-        writeln!(out, "{}", json!(reloaded))?;
+        write_json(out, &reloaded)?;
     } else {
         super::told::reloaded(out, &reloaded)?;
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::args::Check as Arguments;
 use super::exit::{Exit, Failure};
-use super::text::count;
+use super::text::{count, write_json};
 use crate::config::{self, Diagnostics, FileTrust, LoadedRules, SHIPPED};
 use crate::daemon::look_here;
 use crate::rules::{self, RuleSet, Severity};
@@ -34,7 +34,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
     (first..known.len()).for_each(|index| checked.set(&known, index));
     checked.diagnostics.sort();
     if arguments.json {
-        checked.write_json(out)?;
+        checked.report(out)?;
     } else {
         checked.write(out)?;
     }
@@ -86,7 +86,7 @@ impl Checked {
         format!("{sets}, {rules}, {samples} checked{attacked}")
     }
 
-    fn write_json(&self, out: &mut dyn Write) -> std::io::Result<()> {
+    fn report(&self, out: &mut dyn Write) -> std::io::Result<()> {
         let report = json!({
             "ok": !self.diagnostics.has_errors(),
             "rule_sets": self.sets,
@@ -94,6 +94,6 @@ impl Checked {
             "samples": self.samples,
             "diagnostics": self.diagnostics.iter().collect::<Vec<_>>(),
         });
-        writeln!(out, "{report}")
+        write_json(out, report)
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::args::Doctor;
 use super::exit::{Exit, Failure};
-use super::text::{count, printable};
+use super::text::{count, printable, write_json};
 use crate::daemon::doctor::{Finding, Grade, Surroundings, examine};
 
 /// Prints the findings; the exit status says whether one of them is a problem.
@@ -16,7 +16,7 @@ pub(super) fn run(arguments: &Doctor, out: &mut dyn Write) -> Result<Exit, Failu
     let of = |grade: Grade| findings.iter().filter(|finding| finding.grade == grade).count() as u64;
     let (problems, notes) = (of(Grade::Problem), of(Grade::Note));
     if arguments.json {
-        writeln!(out, "{}", json!({ "problems": problems, "notes": notes, "findings": findings }))?;
+        write_json(out, json!({ "problems": problems, "notes": notes, "findings": findings }))?;
     } else {
         findings.iter().try_for_each(|finding| tell(out, finding))?;
         writeln!(out, "\n{}, {}", count(problems, "problem"), count(notes, "note"))?;

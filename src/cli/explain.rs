@@ -12,7 +12,7 @@ use super::asked;
 use super::exit::{Exit, Failure};
 use super::input::standard_input;
 use super::pasted::{self, Reading};
-use super::text::{count, printable, tenths, wrapped};
+use super::text::{count, printable, tenths, wrapped, write_json};
 use crate::address;
 use crate::daemon::Setup;
 use crate::engine::{self, Guard, Outcome, Verdict, When, Why};
@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
         told.extend(sample_with(&setup, line.trim_ascii_start()));
     }
     if arguments.json {
-        writeln!(out, "{}", json!(told.iter().map(Told::json).collect::<Vec<_>>()))?;
+        write_json(out, told.iter().map(Told::json).collect::<Vec<_>>())?;
     } else if told.is_empty() {
         unknown(out, &setup, &pasted::record(&line, &readings))?;
     } else {

@@ -9,7 +9,7 @@ use super::args::Match as Arguments;
 use super::asked;
 use super::exit::{Exit, Failure, complain};
 use super::input::{Input, Part, logs};
-use super::text::printable;
+use super::text::{printable, write_json};
 use crate::engine::Reader;
 use crate::record::{self, Layouts, Record};
 use crate::rules::{Binding, Connection, Match, Matcher};
@@ -102,7 +102,7 @@ impl<'l> Listing<'l> {
         self.result = if self.arguments.json {
             let session = found.and_then(|(matched, _)| self.session(matched, line, record));
             let object = self.object(record, found, user, session);
-            writeln!(self.out, "{object}")
+            write_json(self.out, object)
         } else {
             let what =
                 found.map_or_else(|| "-".to_owned(), |(matched, count)| sentence(matched, count, user));

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::args::Rules as Arguments;
 use super::exit::{Exit, Failure};
-use super::text::{Table, printable, printable_path};
+use super::text::{Table, printable, printable_path, write_json};
 use crate::config::{self, FileTrust, Loaded, ResolvedSet, SHIPPED, or_near};
 use crate::daemon::Refused;
 use crate::rules::{Ban, BanLength, Escalate, Threshold, Thresholds};
@@ -23,7 +23,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
         (Some(name), json) => one(out, &loaded, &sets, name, json)?,
         (None, true) => {
             let objects: Vec<Value> = sets.iter().map(|set| object(&loaded, set)).collect();
-            writeln!(out, "{}", json!(objects))?;
+            write_json(out, objects)?;
         }
         (None, false) => table(&loaded, &sets).write(out)?,
     }
@@ -46,7 +46,7 @@ fn one(
     }
     let mut object = in_force.map_or_else(|| json!({"name": name}), |set| object(loaded, set));
     object["text"] = json!(String::from_utf8_lossy(&content));
-    Ok(writeln!(out, "{object}")?)
+    Ok(write_json(out, object)?)
 }
 
 fn no_such(loaded: &Loaded, name: &str) -> Failure {

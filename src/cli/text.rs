@@ -4,8 +4,22 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use serde::Serialize;
+
 pub(super) use crate::daemon::count;
+use crate::printable::drives;
 pub(super) use crate::printable::printable;
+
+/// Characters in a cell: one long name must not make every row as wide.
+const WIDEST: usize = 200;
+
+/// The beginning of a cell that is too wide.
+fn cut(cell: String) -> String {
+    if cell.chars().count() <= WIDEST {
+        return cell;
+    }
+    cell.chars().take(WIDEST - 1).chain(['…']).collect()
+}
 
 /// Rows of text in aligned columns; a heading that begins with `>` is of a column of numbers.
 #[derive(Debug)]
@@ -22,7 +36,7 @@ impl Table {
     }
 
     pub(super) fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
+        self.rows.push(cells.into_iter().map(cut).collect());
     }
 
     pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -31,16 +45,30 @@ impl Table {
         let widths: Vec<usize> = (0..self.right.len()).map(width).collect();
         for row in &self.rows {
             let cells = row.iter().zip(&widths).zip(&self.right);
-            let padded =
-                cells.map(
-                    |((cell, width), right)| {
-                        if *right { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
-                    },
-                );
+            let padded = cells.map(|((cell, width), right)| {
+                let blanks = " ".repeat(width.saturating_sub(cell.chars().count()));
+                if *right { blanks + cell } else { format!("{cell}{blanks}") }
+            });
             writeln!(out, "{}", padded.collect::<Vec<_>>().join("  ").trim_end())?;
         }
         Ok(())
     }
+}
+
+/// Writes a value as one line of JSON in which nothing drives a terminal: what would is escaped, which changes no value.
+pub(super) fn write_json(out: &mut dyn Write, value: impl Serialize) -> io::Result<()> {
+    let text = serde_json::to_string(&value)?;
+    let mut line = String::with_capacity(text.len() + 1);
+    for c in text.chars() {
+        if drives(c) {
+            // Such a character stands in strings only, and none needs a pair of surrogates.
+            line.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            line.push(c);
+        }
+    }
+    line.push('\n');
+    out.write_all(line.as_bytes())
 }
 
 /// Tenths as people write them: `3`, `2.5`.
@@ -87,6 +115,28 @@ mod tests {
         let mut out = Vec::new();
         table.write(&mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "NAME   N\na     10\nlong   5\n");
+    }
+
+    #[test]
+    fn a_cell_of_any_width_is_cut_and_the_other_rows_stay_short() {
+        let mut table = Table::new(&["NAME", ">N"]);
+        table.row(vec!["é".repeat(100_000), "9".repeat(70_000)]);
+        table.row(vec!["short".into(), "5".into()]);
+        let mut out = Vec::new();
+        table.write(&mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.lines().all(|line| line.chars().count() == 2 * WIDEST + 2), "{text}");
+        assert!(text.contains("é…  "), "{text}");
+    }
+
+    #[test]
+    fn json_keeps_its_values_and_drives_no_terminal() {
+        let value = "a\u{9b}31m\u{202e}b\u{2066}\u{2028}é\u{7f}\n\"\\";
+        let mut out = Vec::new();
+        write_json(&mut out, [value]).unwrap();
+        let line = String::from_utf8(out).unwrap();
+        assert!(!line.trim_end().chars().any(drives) && line.contains('é'), "{line:?}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&line).unwrap(), [value]);
     }
 
     #[test]

@@ -17,6 +17,9 @@ use crate::address::Prefix;
 use crate::engine::{Ban, Origin, Owner, Seen};
 use crate::time::Time;
 
+/// The longest text that is taken from a column, in bytes: reasons and lines of a log are cut shorter when they are written.
+pub(super) const LONGEST_TEXT: usize = 1024;
+
 /// The columns of a ban, in the order in which [`ban`] reads them.
 pub(super) const BAN: &str = "offender, since, until, nth, reason, origin, forced, spoofable, owners";
 
@@ -44,7 +47,8 @@ fn read_prefix(blob: &[u8]) -> Option<Prefix> {
         6 => IpAddr::from(Ipv6Addr::from(<[u8; 16]>::try_from(octets).ok()?)),
         _ => return None,
     };
-    Prefix::new(address, length).ok()
+    // No row of ours has bits behind the mask, and neither a firewall nor the control socket knows such a prefix.
+    Prefix::new(address, length).ok().filter(|prefix| prefix.trunc() == *prefix)
 }
 
 pub(super) fn seen(seen: &[(Time, u32)]) -> Vec<u8> {
@@ -139,6 +143,13 @@ pub(super) fn ban_values(ban: &Ban) -> [Value; 9] {
     ]
 }
 
+/// A text of the database as far as an answer can carry it; none of ours is longer.
+pub(super) fn bounded(text: &str) -> &str {
+    let end =
+        text.char_indices().map(|(at, _)| at).chain([text.len()]).take_while(|at| *at <= LONGEST_TEXT).last();
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
+}
+
 /// A ban in the columns of [`BAN`], which come first.
 pub(super) fn ban(row: &Row<'_>, interner: &Interner) -> Result<Ban> {
     Ok(Ban {
@@ -146,7 +157,7 @@ pub(super) fn ban(row: &Row<'_>, interner: &Interner) -> Result<Ban> {
         since: time_at(row, 1)?,
         until: row.get::<_, Option<i64>>(2)?.map(Time::from_millis),
         nth: row.get(3)?,
-        reason: interner.shared(row.get_ref(4)?.as_str()?),
+        reason: interner.shared(bounded(row.get_ref(4)?.as_str()?)),
         origin: sensible(5, row.get_ref(5)?.as_str().and_then(read_origin).ok())?,
         forced: row.get(6)?,
         spoofable: row.get(7)?,
@@ -166,11 +177,18 @@ mod tests {
             one: (IpAddr, u8), other: (IpAddr, u8)
         ) {
             let valid = |(address, length): (IpAddr, u8)| {
-                Prefix::new(address, length % if address.is_ipv4() { 33 } else { 129 }).unwrap()
+                Prefix::new(address, length % if address.is_ipv4() { 33 } else { 129 }).unwrap().trunc()
             };
             let (one, other) = (valid(one), valid(other));
             prop_assert_eq!(read_prefix(&prefix(&one)), Some(one));
             prop_assert_eq!(prefix(&one).cmp(&prefix(&other)), one.cmp(&other));
+        }
+
+        #[test]
+        fn a_text_is_cut_between_characters(text in "[aü€😀]{0,700}") {
+            let cut = bounded(&text);
+            prop_assert!(text.starts_with(cut) && cut.len() <= LONGEST_TEXT);
+            prop_assert!(cut.len() == text.len() || cut.len() + 4 > LONGEST_TEXT);
         }
 
         #[test]

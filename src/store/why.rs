@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Result, params};
 
 use super::batch::BanLine;
-use super::encode::{self, BAN, Interner, time_at};
+use super::encode::{self, BAN, Interner, LONGEST_TEXT, bounded, time_at};
 use super::read::each;
 use crate::address::Prefix;
 use crate::engine::Ban;
@@ -75,5 +75,7 @@ fn lines(connection: &Connection, ban: &Ban) -> Result<Vec<BanLine>> {
 }
 
 fn line(row: &rusqlite::Row<'_>) -> Result<BanLine> {
-    Ok(BanLine { at: time_at(row, 0)?, source: row.get(1)?, text: row.get(2)? })
+    let text = row.get_ref(2)?.as_blob()?;
+    let source = bounded(row.get_ref(1)?.as_str()?).to_owned();
+    Ok(BanLine { at: time_at(row, 0)?, source, text: text[..text.len().min(LONGEST_TEXT)].to_vec() })
 }

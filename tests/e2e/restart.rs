@@ -150,3 +150,32 @@ fn a_repeat_that_is_written_after_a_stop_counts_the_line_before_it() {
     stand.log([stamped("syslogd", "last message repeated 4 times")]);
     stand.until("it is blocked", |stand| stand.has(ATTACKER));
 }
+
+#[test]
+fn rows_that_nobody_wrote_make_no_command_unreadable() {
+    let mut stand = Stand::pf();
+    stand.start();
+    assert_eq!(stand.cli(&["ban", "198.51.100.0/24", "203.0.113.7", "--for", "1h"]).code, 0);
+    stand.stop(SIGTERM);
+    let database = rusqlite::Connection::open(stand.file("state/state.db")).expect("the database");
+    let long = "x".repeat(50_000_000);
+    let update = "UPDATE bans SET reason = ?1 WHERE offender = x'04cb00710720'";
+    assert_eq!(database.execute(update, [&long]), Ok(1), "203.0.113.7/32");
+    // 198.51.100.9/24: a network with a host in it.
+    let strange: &[u8] = &[4, 198, 51, 100, 9, 24];
+    let copy = "INSERT INTO bans SELECT ?1, since, until, nth, 'strange', origin, forced, spoofable, owners FROM bans LIMIT 1";
+    assert_eq!(database.execute(copy, [strange]), Ok(1));
+    drop(database);
+    stand.start();
+    stand.until("it is in step", |stand| stand.status()["firewall"]["in_step"] == true);
+    assert_eq!(stand.bans(), stand.table());
+    assert_eq!(stand.bans().len(), 2);
+    for command in [&["bans"][..], &["status"], &["why", "203.0.113.7"], &["why", "203.0.113.7", "--json"]] {
+        let ran = stand.cli(command);
+        assert!(ran.code == 0 && ran.out.len() < 20_000, "{command:?}: {} bytes", ran.out.len());
+    }
+    let freed = stand.cli(&["unban", "198.51.100.0/24"]);
+    // The exit status is 75 where the disk takes longer for the fifty megabytes.
+    assert!(freed.out.starts_with("198.51.100.0/24: no longer banned"), "{freed:?}");
+    stand.until("it is free", |stand| !stand.has("198.51.100.0/24"));
+}

@@ -9,7 +9,7 @@ use super::spared;
 use super::tally::{Ban, Offender, Tally};
 use crate::address::{self, Prefix};
 use crate::cli::input::Log;
-use crate::cli::text::{Table, count, tenths};
+use crate::cli::text::{Table, count, tenths, write_json};
 use crate::daemon::Setup;
 use crate::engine::Guard;
 use crate::rules::Evidence;
@@ -56,7 +56,7 @@ pub(super) fn json(out: &mut dyn Write, setup: &Setup, guard: &Guard, tally: &Ta
         "bans": tally.bans,
         "bans_prevented_by_cap": tally.capped,
     });
-    writeln!(out, "{report}")
+    write_json(out, report)
 }
 
 /// A whole number where it is one.

@@ -14,10 +14,11 @@ fn any_time() -> impl Strategy<Value = Time> {
 
 /// Few subjects, so that rows meet.
 fn any_prefix() -> impl Strategy<Value = Prefix> {
-    let v4 =
-        (0_u8..4, 30_u8..=32).prop_map(|(n, length)| Prefix::new([192, 0, 2, n].into(), length).unwrap());
-    let v6 = (0_u16..3, 62_u8..=64)
-        .prop_map(|(n, length)| Prefix::new([0x2001, 0xdb8, n, 0, 0, 0, 0, 1].into(), length).unwrap());
+    let v4 = (0_u8..4, 30_u8..=32)
+        .prop_map(|(n, length)| Prefix::new([192, 0, 2, n].into(), length).unwrap().trunc());
+    let v6 = (0_u16..3, 62_u8..=64).prop_map(|(n, length)| {
+        Prefix::new([0x2001, 0xdb8, n, 0, 0, 0, 0, 1].into(), length).unwrap().trunc()
+    });
     prop_oneof![v4, v6]
 }
 
