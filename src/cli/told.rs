@@ -218,7 +218,10 @@ fn effects(out: &mut dyn Write, kept: &Kept, effect: &Effect, offline: bool) -> 
     let (backend, when) = (&effect.backend, if offline { "when the daemon starts" } else { "by itself" });
     match (&effect.problem, effect.done) {
         _ if blocks_nobody(backend) => writeln!(out, " ({backend}) blocks nobody: none is configured."),
-        (_, true) => writeln!(out, " ({backend}) is in step."),
+        (_, true) => match effect.warnings.as_slice() {
+            [] => writeln!(out, " ({backend}) is in step."),
+            warnings => writeln!(out, " ({backend}) has it in its table, but: {}.", warnings.join("; ")),
+        },
         (Some(problem), _) => {
             writeln!(out, " ({backend}) does not follow yet: {problem}. It is tried again {when}.")
         }

@@ -21,7 +21,7 @@ const LONGEST_REPLY: usize = 64 << 20;
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// More than a daemon takes by its own [`super::Limits`] before it says that it is busy.
-const PATIENCE: Patience = Patience { step: Duration::from_secs(45), total: Duration::from_secs(120) };
+const PATIENCE: Patience = Patience { step: Duration::from_secs(100), total: Duration::from_secs(180) };
 
 const START: &str =
     if cfg!(target_os = "linux") { "systemctl start portcullis" } else { "service portcullis start" };

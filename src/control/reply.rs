@@ -350,6 +350,9 @@ pub struct Effect {
     pub pending: u64,
     /// What went wrong.
     pub problem: Option<String>,
+    /// Why the table blocks nobody, though it is as wanted: pf is off, no rule uses it.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// What `reload` did.

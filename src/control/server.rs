@@ -51,7 +51,7 @@ impl Default for Limits {
             reader_request: 64 << 10,
             pause: Duration::from_secs(5),
             transfer: Duration::from_secs(30),
-            answer: Duration::from_secs(30),
+            answer: Duration::from_secs(90),
         }
     }
 }

@@ -78,7 +78,9 @@ fn effect(setup: &Setup, freed: &[Prefix]) -> Effect {
         remove(&mut *backend, freed)
     });
     let pending = if done.is_ok() { 0 } else { freed.len() as u64 };
-    Effect { backend: settings.backend, done: done.is_ok(), pending, problem: done.err() }
+    // Whoever is freed need not be told what keeps others from being blocked.
+    let warnings = Vec::new();
+    Effect { backend: settings.backend, done: done.is_ok(), pending, problem: done.err(), warnings }
 }
 
 fn remove(backend: &mut dyn Backend, freed: &[Prefix]) -> Result<(), String> {

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::core::{Daemon, now};
 use super::report;
@@ -20,11 +20,14 @@ use crate::rules::BanLength;
 use crate::store::{BanRecord, StoreError};
 use crate::time::Time;
 
-/// How long a client is kept waiting to be told that the firewall did it too.
-const FIREWALL_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a client is kept waiting to be told that the database and the firewall did it too, whatever it is;
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// And that the database did.
-const DATABASE_PATIENCE: Duration = Duration::from_secs(5);
+/// and how much longer for each prefix: a slow machine stores a hundred thousand in more than five seconds.
+const PATIENCE_EACH: Duration = Duration::from_millis(1);
+
+/// but less than the socket gives an answer.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(80);
 
 impl Daemon {
     /// Answers everybody who waits at the control socket.
@@ -56,9 +59,14 @@ impl Daemon {
                 let (sender, stored) = sync_channel(1);
                 self.persist.after(Box::new(move |result| drop(sender.try_send(result.clone()))));
                 // A thread of its own, since neither the database nor the deciding may wait for a firewall.
-                apart(start, move |patience| {
-                    let kept = kept(&stored, DATABASE_PATIENCE.min(patience));
-                    answer.send(Ok(with_effects(reply, kept, &firewall, patience)));
+                let patience = patience(&reply);
+                apart(start, move |may_wait| {
+                    let patience = if may_wait { patience } else { Duration::ZERO };
+                    let end = Instant::now() + patience;
+                    firewall.look_again();
+                    let kept = kept(&stored, patience);
+                    let left = end.saturating_duration_since(Instant::now());
+                    answer.send(Ok(with_effects(reply, kept, &firewall, left)));
                 });
             }
             reply => answer.send(reply),
@@ -71,7 +79,7 @@ impl Daemon {
         let (sender, records) = sync_channel(1);
         self.persist.why(address, now(), Box::new(move |found| drop(sender.try_send(found))));
         thread::spawn(move || {
-            let why = with_history(why, &records, DATABASE_PATIENCE, &tell);
+            let why = with_history(why, &records, PATIENCE, &tell);
             answer.send(Ok(Answer::Why(Box::new(why))));
         });
     }
@@ -196,24 +204,35 @@ fn no_answer(patience: Duration) -> String {
     format!("the database has not answered for {patience:?}, as when its disk hangs")
 }
 
-/// Gives an answer, having waited at most this long.
-type Give = Box<dyn FnOnce(Duration) + Send>;
+/// How long the work on an answer may take.
+fn patience(answer: &Answer) -> Duration {
+    let prefixes = match answer {
+        Answer::Banned(banned) => banned.banned.len(),
+        Answer::Unbanned(unbanned) => unbanned.unbanned.len(),
+        _ => 0,
+    };
+    let each = PATIENCE_EACH.saturating_mul(u32::try_from(prefixes).unwrap_or(u32::MAX));
+    (PATIENCE + each).min(LONGEST_PATIENCE)
+}
+
+/// Gives an answer; told whether it may wait.
+type Give = Box<dyn FnOnce(bool) + Send>;
 
 /// Has an answer given in a thread of its own; where the system has none to give, at once and without waiting.
-fn apart(start: impl FnOnce(Receiver<Give>) -> io::Result<()>, give: impl FnOnce(Duration) + Send + 'static) {
+fn apart(start: impl FnOnce(Receiver<Give>) -> io::Result<()>, give: impl FnOnce(bool) + Send + 'static) {
     let (sender, receiver) = channel::<Give>();
     let give: Give = Box::new(give);
     match start(receiver) {
         // The thread lives until it is sent something.
         Ok(()) => drop(sender.send(give)),
-        Err(_no_thread) => give(Duration::ZERO),
+        Err(_no_thread) => give(false),
     }
 }
 
 fn start(receiver: Receiver<Give>) -> io::Result<()> {
     let run = move || {
         if let Ok(give) = receiver.recv() {
-            give(FIREWALL_PATIENCE);
+            give(true);
         }
     };
     thread::Builder::new().name("answer".to_owned()).spawn(run).map(drop)
@@ -221,13 +240,14 @@ fn start(receiver: Receiver<Give>) -> io::Result<()> {
 
 /// Waits until the firewall is done, and adds what became of it there and in the database.
 fn with_effects(mut answer: Answer, kept: Kept, firewall: &firewall::Handle, patience: Duration) -> Answer {
-    firewall.settle(patience);
+    let done = firewall.carry_out(patience);
     let status = firewall.status();
     let effect = Effect {
         backend: status.backend,
-        done: status.pending == 0 && status.last_error.is_none(),
+        done: done && status.last_error.is_none(),
         pending: status.pending as u64,
         problem: status.last_error,
+        warnings: if matches!(answer, Answer::Banned(_)) { status.warnings } else { Vec::new() },
     };
     match &mut answer {
         Answer::Banned(banned) => (banned.kept, banned.firewall) = (kept, effect),
@@ -264,16 +284,27 @@ mod tests {
         assert!(why.trusted && why.problem.is_some_and(|problem| problem.contains("has not answered")));
     }
 
-    /// How long the giver of an answer was allowed to wait.
-    fn patience(start: impl FnOnce(Receiver<Give>) -> io::Result<()>) -> Duration {
+    /// Whether the giver of an answer was allowed to wait.
+    fn may_wait(start: impl FnOnce(Receiver<Give>) -> io::Result<()>) -> bool {
         let (sender, receiver) = channel();
-        apart(start, move |patience| sender.send(patience).expect("somebody listens"));
+        apart(start, move |may_wait| sender.send(may_wait).expect("somebody listens"));
         receiver.recv().expect("it is given")
     }
 
     #[test]
     fn an_answer_is_given_also_where_no_thread_can_be_had() {
-        assert_eq!(patience(start), FIREWALL_PATIENCE);
-        assert_eq!(patience(|_| Err(io::Error::from(io::ErrorKind::WouldBlock))), Duration::ZERO);
+        assert!(may_wait(start));
+        assert!(!may_wait(|_| Err(io::Error::from(io::ErrorKind::WouldBlock))));
+    }
+
+    #[test]
+    fn a_list_is_waited_for_as_long_as_its_work_needs_and_no_longer_than_a_client_waits() {
+        let banned = |count: u32| {
+            let host = |n: u32| address::host(std::net::IpAddr::V4(n.into()));
+            patience(&Answer::Banned(Banned { banned: (0..count).map(host).collect(), ..Banned::default() }))
+        };
+        assert_eq!(banned(1), PATIENCE + PATIENCE_EACH);
+        assert_eq!(banned(10_000), Duration::from_secs(15));
+        assert_eq!(banned(1_000_000), LONGEST_PATIENCE);
     }
 }

@@ -149,6 +149,7 @@ impl Keeper {
         if asked {
             self.compare_now();
         }
+        self.ready &= !std::mem::take(&mut inbox.prepare);
         for trouble in self.trouble.iter_mut().chain(&mut self.refusal) {
             if asked || changed && trouble.stops != Stops::Comparisons {
                 trouble.hurry();
@@ -178,6 +179,9 @@ impl Keeper {
             return Instant::now();
         }
         let portion = self.probe.is_under_way().then_some(self.next_portion);
+        if !self.ready && self.trouble.is_none() {
+            return Instant::now();
+        }
         let all = [self.next_changes(), portion, self.next_glance(), self.next_comparison()];
         // Either a look-up is under way or a comparison comes.
         all.into_iter().flatten().min().unwrap_or_else(Instant::now)
@@ -220,9 +224,9 @@ impl Keeper {
             last_error: trouble,
             compared: self.looked,
         };
-        if inbox.idle {
-            self.shared.settled.notify_all();
-        }
+        inbox.waiting = self.ledger.changed();
+        inbox.unprepared = !self.ready && self.trouble.is_none();
+        self.shared.settled.notify_all();
     }
 
     fn mode(&self, now: Instant) -> Mode {

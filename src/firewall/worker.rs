@@ -114,6 +114,25 @@ impl Handle {
         self.shared.work.notify_one();
     }
 
+    /// Has it looked again whether the table can block, which a change by hand is to be told of.
+    pub fn look_again(&self) {
+        self.shared.lock().prepare = true;
+        self.shared.work.notify_one();
+    }
+
+    /// Waits until what was handed over is done, at most this long, and not for comparisons; whether it is.
+    pub fn carry_out(&self, at_most: Duration) -> bool {
+        let busy = |inbox: &mut Inbox| {
+            inbox.prepare || inbox.unprepared || inbox.waiting > 0 || !inbox.changes.is_empty()
+        };
+        let (_inbox, timeout) = self
+            .shared
+            .settled
+            .wait_timeout_while(self.shared.lock(), at_most, busy)
+            .unwrap_or_else(PoisonError::into_inner);
+        !timeout.timed_out()
+    }
+
     /// How things stand.
     pub fn status(&self) -> Status {
         let inbox = self.shared.lock();
@@ -223,6 +242,12 @@ pub(super) struct Inbox {
     pub(super) changes: HashMap<Prefix, Change>,
     /// A comparison was asked for.
     pub(super) converge: bool,
+    /// A look whether the table can block was asked for,
+    pub(super) prepare: bool,
+    /// or taken in and has not been had.
+    pub(super) unprepared: bool,
+    /// Changes that were taken in and are not done.
+    pub(super) waiting: usize,
     /// Removals that were taken in and are not done.
     pub(super) owed: HashSet<Prefix>,
     /// An end was asked for.

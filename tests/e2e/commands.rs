@@ -300,3 +300,32 @@ fn unban_offline_without_a_firewall_says_that_the_next_start_does_the_rest() {
         assert_eq!(stand.bans(), set(&[]));
     }
 }
+
+#[test]
+fn a_ban_does_not_claim_to_block_where_pf_is_off_or_no_rule_uses_the_table() {
+    let mut stand = Stand::pf();
+    stand.firewall = "converge: 1h".to_owned();
+    fs::write(stand.file("pf.conf"), "table <bl> persist\nblock in quick from <bl>\n").expect("pf.conf");
+    stand.by_hand(&format!("-f {}", stand.file("pf.conf").display()), "");
+    stand.start();
+    let ban = |stand: &Stand| stand.cli(&["ban", "203.0.113.7"]).out;
+    assert!(ban(&stand).contains("the firewall (pf) is in step."), "{}", ban(&stand));
+    // A minute before the next comparison: what is said is looked at when it is said.
+    stand.by_hand("-d", "");
+    let told = ban(&stand);
+    assert!(
+        told.contains("has it in its table, but: pf is not enabled") && !told.contains("in step"),
+        "{told}"
+    );
+    let effect = stand.cli(&["ban", "203.0.113.8", "--json"]).json()["firewall"].clone();
+    assert_eq!(
+        (&effect["done"], effect["warnings"].as_array().map(Vec::len)),
+        (&true.into(), Some(1)),
+        "{effect}"
+    );
+    stand.by_hand("-e", "");
+    stand.by_hand("-F rules", "");
+    assert!(ban(&stand).contains("no pf rule uses the table <bl>"), "{}", ban(&stand));
+    stand.by_hand(&format!("-f {}", stand.file("pf.conf").display()), "");
+    assert!(ban(&stand).contains("is in step."), "{}", ban(&stand));
+}

@@ -74,8 +74,8 @@ pub fn examine(file: Option<&Path>, at: &Surroundings) -> Result<Vec<Finding>, R
     let status = status(config);
     findings.extend(running::findings(&status));
     findings.push(lockout(&setup, at));
-    findings.push(running::directory(&config.state, "the database"));
-    findings.push(running::directory(&config.control.socket, "the control socket"));
+    findings.push(running::directory(&config.state, "the database", "0700"));
+    findings.push(running::directory(&config.control.socket, "the control socket", "0755"));
     Ok(findings)
 }
 

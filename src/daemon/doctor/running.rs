@@ -53,11 +53,13 @@ fn told(status: &Status) -> Vec<Finding> {
     findings
 }
 
-/// Judges the directory that a file is to be in: whoever may write there may replace the file.
-pub(super) fn directory(file: &Path, of: &str) -> Finding {
+/// Judges the directory that a file is to be in: whoever may write there may replace the file. Where it is missing, it is
+/// to be made with the mode that it has after an installation.
+pub(super) fn directory(file: &Path, of: &str, mode: &str) -> Finding {
     let parent = directory_of(file);
     let name = parent.display();
-    let make = format!("`install -d -o root -g wheel -m 0755 {name}` (group root on Linux)");
+    let group = if cfg!(target_os = "freebsd") { "wheel" } else { "root" };
+    let make = format!("`install -d -o root -g {group} -m {mode} {name}`");
     match fs::metadata(parent) {
         Err(error) => {
             Finding::problem(FILES, format!("{name}, the directory of {of}, cannot be used: {error}"), make)
@@ -95,9 +97,11 @@ mod tests {
     #[test]
     fn a_directory_must_be_there_and_be_ours_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let grade = |file: &str| directory(&dir.path().join(file), "the database").grade;
+        let grade = |file: &str| directory(&dir.path().join(file), "the database", "0700").grade;
         assert_eq!(grade("state.db"), Grade::Ok);
         assert_eq!(grade("missing/state.db"), Grade::Problem);
+        let advice = directory(&dir.path().join("missing/state.db"), "the database", "0700").advice;
+        assert!(advice.is_some_and(|advice| advice.contains("-m 0700 ")), "as install.sh makes it");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
         assert_eq!(grade("state.db"), Grade::Problem);
     }
