@@ -142,3 +142,22 @@ fn a_rule_file_in_place_of_a_configuration_is_recognised_and_the_other_way_round
     let ran = dir.portcullis(["check", "-c", "myapp.yaml"]).run();
     assert_eq!((ran.code, ran.out.matches("error: ").count()), (78, 1), "{}", ran.out);
 }
+
+#[test]
+fn programs_may_be_named_by_their_beginning() {
+    let dir = Dir::new();
+    dir.write("mail.yaml", rule_file("mail", "program: 'mail/*'", "Nov 22 14:38:31 gw mail/in[1]: "));
+    let lines = ["mail/in", "mail/submission/in", "mail", "xmail/in"];
+    dir.write(
+        "x.log",
+        lines
+            .map(|program| format!("Nov 22 14:38:31 gw {program}[1]: login failed from 192.0.2.7\n"))
+            .concat(),
+    );
+    let matched = dir.portcullis(["match", "--json", "--rules", "mail.yaml", "x.log"]).run().json_lines();
+    let programs: Vec<&str> = matched.iter().filter_map(|line| line["program"].as_str()).collect();
+    assert_eq!(programs, ["mail/in", "mail/submission/in"]);
+    let told =
+        dir.portcullis(["explain", "--json", "--rules", "mail.yaml", "login failed from 192.0.2.7"]).json();
+    assert_eq!(told[0]["rule"], "mail/failed", "a message alone is understood as one of such a program");
+}

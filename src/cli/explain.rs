@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
     let mut told = Vec::new();
     let now = setup.now;
     guard.line(0, &line, When::At(now), |outcome| told.push(Told::new(&setup, &line, &outcome)));
-    let readings = pasted::readings(&line, setup.sets.iter().filter_map(|set| set.set.programs.first()));
+    let readings = pasted::readings(&line, setup.sets.iter().filter_map(|set| set.set.example_program()));
     if told.is_empty() {
         told.extend(as_pasted(&setup, &mut guard, &readings));
     }
@@ -301,7 +301,7 @@ fn unknown(out: &mut dyn Write, setup: &Setup, record: &Record<'_>) -> io::Resul
         );
     };
     let program = printable(program);
-    let sets = setup.sets.iter().filter(|set| set.set.programs.contains(&program));
+    let sets = setup.sets.iter().filter(|set| set.set.names_program(program.as_bytes()));
     let sets: Vec<String> = sets.map(|set| format!("`{}`", set.set.name)).collect();
     match sets.as_slice() {
         [] => writeln!(out, "It is from `{program}`, and no rule set in force is for that program.")?,

@@ -19,7 +19,7 @@ const LONGEST_NAME: usize = 256;
 
 /// All readings of the text, the likeliest first; the text as it stands is not among them. `programs` are those whose
 /// messages are looked at.
-pub(super) fn readings<'p>(text: &[u8], programs: impl Iterator<Item = &'p String>) -> Vec<Reading> {
+pub(super) fn readings(text: &[u8], programs: impl Iterator<Item = String>) -> Vec<Reading> {
     let text = unquoted(text);
     let whole = |line: &[u8]| Reading { line: line.to_vec(), is_completed: false };
     let completed = |header: &[u8]| Reading { line: [header, text].concat(), is_completed: true };
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     fn first(text: &str) -> (String, bool) {
-        let readings = readings(text.as_bytes(), [&"sshd".to_owned()].into_iter());
+        let readings = readings(text.as_bytes(), ["sshd".to_owned()].into_iter());
         let first = readings.into_iter().next().unwrap();
         (String::from_utf8(first.line).unwrap(), first.is_completed)
     }
@@ -107,7 +107,7 @@ mod tests {
         for (text, program) in
             [("httpd[1]: x", Some(&b"httpd"[..])), ("> gw httpd: x", Some(b"httpd")), ("x", None)]
         {
-            let readings = readings(text.as_bytes(), [&"sshd".to_owned()].into_iter());
+            let readings = readings(text.as_bytes(), ["sshd".to_owned()].into_iter());
             assert_eq!(record(text.as_bytes(), &readings).program, program, "{text}");
         }
     }

@@ -191,12 +191,15 @@ fn programs(keys: &mut Keys<'_>, format: Format) -> Vec<String> {
     keys.must("program", PROGRAM, programs).unwrap_or_default()
 }
 
-/// A tag as syslog prints it before `[pid]:`.
+/// A tag as syslog prints it before `[pid]:`, or the beginning of tags and a star.
 fn program(item: &Item<'_>) -> Option<String> {
     let text = item.text()?;
-    let good = is_program_name(text.as_bytes());
-    if !good {
-        let odd = text.chars().find(|c| !is_program_name(c.encode_utf8(&mut [0; 4]).as_bytes()));
+    let name = text.strip_suffix('*').unwrap_or(text);
+    let good = is_program_name(name.as_bytes()) && !text.ends_with(".*");
+    if text == "*" || text.ends_with(".*") || (!good && name.contains('*')) {
+        item.fault("may have a star at its end only, behind the beginning of a name, as in `postfix/*`: any text may follow there");
+    } else if !good {
+        let odd = name.chars().find(|c| !is_program_name(c.encode_utf8(&mut [0; 4]).as_bytes()));
         let odd = odd.map_or_else(|| "nothing".to_owned(), |c| format!("`{c}`"));
         item.fault(format!(
             "cannot hold {odd}: write the name that stands before `[pid]:` in the log, letter by letter, or a list of \

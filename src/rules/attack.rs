@@ -106,7 +106,7 @@ fn stretches(set: &RuleSet) -> Vec<(usize, Stretches)> {
 }
 
 fn share_program(set: &RuleSet, other: &RuleSet) -> bool {
-    set.name != other.name && set.programs.iter().any(|program| other.programs.contains(program))
+    set.name != other.name && set.shares_program(other)
 }
 
 /// The messages of another set that name their peer.
@@ -223,8 +223,8 @@ fn honest_messages(set: &RuleSet, compiled: &Compiled, rule: usize, stretches: &
 }
 
 fn header(set: &RuleSet) -> Vec<u8> {
-    let Some(program) = set.programs.first() else { return Vec::new() };
-    [HEADER.0, program, HEADER.1].concat().into_bytes()
+    let Some(program) = set.example_program() else { return Vec::new() };
+    [HEADER.0, &program, HEADER.1].concat().into_bytes()
 }
 
 /// A line as header and message; the header of a line that has another message layout is made up.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use super::model::{Format, RuleSet};
+use super::program;
 use super::sieve::Names;
 use crate::record::{Layouts, Record, TimeSpec};
 
@@ -14,6 +15,8 @@ use crate::record::{Layouts, Record, TimeSpec};
 pub struct Binding {
     layouts: Layouts,
     by_program: HashMap<Box<[u8]>, Vec<usize>, RandomState>,
+    /// The beginnings of programs' names, and the sets that look at all programs whose names begin so.
+    by_beginning: Vec<(Box<[u8]>, usize)>,
     /// Sets that take every line as a message.
     raw: Vec<usize>,
     /// Sets asked where the layout has no room for a program's name.
@@ -54,8 +57,11 @@ impl Binding {
                 }
                 Format::Syslog => binding.headed.push(index),
             }
-            for program in &set.programs {
-                binding.by_program.entry(program.as_bytes().into()).or_default().push(index);
+            for named in &set.programs {
+                match program::beginning(named) {
+                    Some(beginning) => binding.by_beginning.push((beginning.as_bytes().into(), index)),
+                    None => binding.by_program.entry(named.as_bytes().into()).or_default().push(index),
+                }
             }
         }
         binding.names = binding.find_names();
@@ -63,7 +69,8 @@ impl Binding {
     }
 
     fn find_names(&self) -> Option<Names> {
-        let programs = self.by_program.keys().map(|name| &**name);
+        let beginnings = self.by_beginning.iter().map(|(beginning, _)| &**beginning);
+        let programs = self.by_program.keys().map(|name| &**name).chain(beginnings);
         self.raw.is_empty().then(|| Names::new(programs)).flatten()
     }
 
@@ -93,20 +100,33 @@ impl Binding {
     }
 
     /// The sets that look at lines like this one.
-    pub(super) fn candidates(&self, record: &Record<'_>) -> impl Iterator<Item = usize> {
+    pub(super) fn candidates<'b>(&'b self, record: &Record<'b>) -> impl Iterator<Item = usize> + use<'b> {
         let by_program = match record.program {
             Some(program) => self.by_program.get(program).map_or(&[][..], Vec::as_slice),
             None if record.any_program() => &self.headed,
             None => &[],
         };
-        by_program.iter().chain(&self.raw).copied()
+        let begun = record.program.into_iter().flat_map(|program| self.begun(by_program, program));
+        by_program.iter().chain(&self.raw).copied().chain(begun)
+    }
+
+    /// The sets that look at a program by the beginning of its name, each once; those in `known` do so by its whole name.
+    fn begun<'b>(&'b self, known: &'b [usize], program: &'b [u8]) -> impl Iterator<Item = usize> {
+        let is_begun = move |(beginning, _): &&(Box<[u8]>, usize)| program.starts_with(beginning);
+        let sets = self.by_beginning.iter().filter(is_begun).map(|(_, set)| *set);
+        // The beginnings of one set stand together.
+        let mut last = None;
+        sets.filter(move |set| last.replace(*set) != Some(*set) && !known.contains(set))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::record::parse;
+    use crate::rules::Sieve;
 
     fn set(name: &str, format: Format, program: &str) -> RuleSet {
         let programs = if program.is_empty() { Vec::new() } else { vec![program.to_owned()] };
@@ -134,6 +154,54 @@ mod tests {
         assert_eq!(asked(&binding, "Nov 22 14:38:31 gw ftpd: x"), [2]);
         assert!(asked(&binding, "x").is_empty());
         assert!(binding.names().is_some(), "foreign lines are passed over");
+    }
+
+    #[test]
+    fn programs_are_known_by_the_beginning_of_their_names_and_each_set_is_asked_once() {
+        let several = RuleSet {
+            programs: ["postfix/*", "post*", "postfix/smtpd"].map(str::to_owned).to_vec(),
+            ..set("several", Format::Syslog, "")
+        };
+        let sets =
+            [set("sshd", Format::Syslog, "sshd"), several, set("smtp", Format::Syslog, "postfix/smtp*")];
+        let binding = Binding::new(&sets, None, Layouts::Syslog);
+        for (program, expected) in [
+            ("postfix/smtpd", &[1, 2][..]),
+            ("postfix/qmgr", &[1]),
+            ("postgres", &[1]),
+            ("sshd", &[0]),
+            ("pos", &[]),
+        ] {
+            assert_eq!(
+                asked(&binding, &format!("Nov 22 14:38:31 gw {program}[7]: x")),
+                expected,
+                "{program}"
+            );
+        }
+        assert!(binding.names().is_some(), "foreign lines are passed over");
+    }
+
+    proptest! {
+        /// What is passed over before any header is read is never a line of a program that is named by its beginning.
+        #[test]
+        fn no_line_of_interest_is_passed_over(
+            lines in prop::collection::vec("(postfix/|post|cron|sshd|)(smtpd|fix|x|/|){0,2}", 0..20),
+            programs in prop::collection::vec("(postfix/|post|s)(smtpd|fix|)[*]?", 1..4),
+        ) {
+            let sets = [RuleSet { programs, ..set("a", Format::Syslog, "") }];
+            let binding = Binding::new(&sets, None, Layouts::Syslog);
+            let lines: Vec<String> = lines.iter().map(|program| format!("Nov 22 14:38:31 gw {program}[7]: x")).collect();
+            let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+            let (mut sieve, mut left) = (Sieve::new(binding.names(), text.as_bytes()), Vec::new());
+            loop {
+                sieve.pass_foreign();
+                let Some(line) = sieve.next_line() else { break };
+                left.push(line.to_vec());
+            }
+            for line in lines.iter().filter(|line| !asked(&binding, line).is_empty()) {
+                prop_assert!(left.contains(&line.as_bytes().to_vec()), "{line}");
+            }
+        }
     }
 
     #[test]

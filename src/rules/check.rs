@@ -7,6 +7,7 @@ use super::compile::{Compiled, Found};
 use super::locate::Scratch;
 use super::matcher;
 use super::model::{DEFAULT_MESSAGE_LIMIT, Fault, Format, Place, RuleSet, Sample};
+use super::program;
 use crate::record;
 
 /// sshd cuts its messages at 500 bytes (log.c, `%.500s`), whatever a rule file says.
@@ -29,15 +30,22 @@ pub fn check(set: &RuleSet, others: &[&RuleSet]) -> Vec<Fault> {
 }
 
 /// Programs of OpenSSH, which share its log.c.
-fn is_of_openssh(program: &[u8]) -> bool {
-    program.starts_with(b"sshd") || matches!(program, b"sftp-server" | b"internal-sftp")
+const OF_OPENSSH: [&str; 3] = ["sshd*", "sftp-server", "internal-sftp"];
+
+fn is_of_openssh(program: &str) -> bool {
+    OF_OPENSSH.iter().any(|known| program::overlap(known, program))
 }
 
 /// Whether the set is about OpenSSH: a raw set names no program, but its samples do.
 fn is_for_openssh(set: &RuleSet) -> bool {
-    let sampled = |sample: &Sample| record::parse(sample.line.as_bytes()).program.is_some_and(is_of_openssh);
+    let sampled = |sample: &Sample| {
+        record::parse(sample.line.as_bytes())
+            .program
+            .and_then(|program| std::str::from_utf8(program).ok())
+            .is_some_and(is_of_openssh)
+    };
     match set.format {
-        Format::Syslog => set.programs.iter().any(|program| is_of_openssh(program.as_bytes())),
+        Format::Syslog => set.programs.iter().any(|program| is_of_openssh(program)),
         Format::Raw => set.samples.iter().any(sampled),
     }
 }
@@ -98,8 +106,7 @@ fn run(set: &RuleSet, compiled: &Compiled, index: usize, sample: &Sample) -> Opt
 const VETOED: &str = ": an `unless` of that rule keeps it from matching";
 
 fn takes(set: &RuleSet, program: Option<&[u8]>) -> bool {
-    set.format == Format::Raw
-        || program.is_some_and(|program| set.programs.iter().any(|known| known.as_bytes() == program))
+    set.format == Format::Raw || program.is_some_and(|program| set.names_program(program))
 }
 
 fn wrong_rule(sample: &Sample, found: Option<&str>) -> String {

@@ -10,6 +10,7 @@ mod locate;
 mod matcher;
 mod model;
 mod pattern;
+mod program;
 mod readings;
 mod session_id;
 mod sieve;
