@@ -311,3 +311,33 @@ fn a_rules_dir_that_is_a_file_is_an_error_where_the_configuration_names_it() {
         ran.out
     );
 }
+
+/// Such lines count live and are lost after a restart, which nobody would notice.
+#[test]
+fn a_sample_that_says_no_time_is_a_warning() {
+    let dir = Dir::new();
+    let file = |time: &str, stamp: &str| {
+        let pattern = if stamp.is_empty() { "" } else { "<TIME> " };
+        format!(
+            "version: 1\nname: own\nabout: x\nformat: raw\nnewlines: encoded\nmessage_limit: none\n{time}rules:\n  - id: wrong\n    \
+             pattern: '^{pattern}wrong password from <ADDR>$'\n    means: x\nsamples:\n  - line: '{stamp}wrong password from \
+             192.0.2.7'\n    rule: wrong\n    addr: 192.0.2.7\n"
+        )
+    };
+    let warnings = |text: String| {
+        dir.write("own.yaml", text);
+        let ran = dir.portcullis(["check", "own.yaml"]).run();
+        assert_eq!(ran.code, 0, "{ran:?}");
+        ran.out
+    };
+    let told = warnings(file("", ""));
+    assert!(
+        told.starts_with("own.yaml:12:11: warning: this line says no time in a form that is known"),
+        "{told}"
+    );
+    assert!(told.contains("1 warning"), "{told}");
+    let told = warnings(file("", "2026-11-22 14:38:31 "));
+    assert!(told.contains("0 warnings"), "{told}");
+    let told = warnings(file("time: '%d.%m.%Y %H:%M'\n", "22.11.2026 14:38 "));
+    assert!(told.contains("0 warnings"), "{told}");
+}

@@ -32,8 +32,10 @@ fn an_object_has_the_promised_keys_and_types() {
         "weight": 1.0,
         "address": "2001:db8::7",
         "user": "root",
+        "session": null,
         "count": 1,
         "evidence": "handshake",
+        "time": "2026-01-10T10:00:00+00:00",
     });
     assert_eq!((ran.code, ran.json_lines()), (0, vec![expected]));
 }
@@ -47,7 +49,7 @@ fn all_shows_the_lines_that_no_rule_knows_with_null() {
     assert_eq!(shown("line"), [1, 2, 3]);
     assert_eq!(shown("program"), [json!("cron"), Value::Null, json!("sshd")]);
     assert_eq!(shown("rule"), [Value::Null, Value::Null, json!("sshd/failed-password")]);
-    for key in ["effect", "weight", "address", "user", "count", "evidence"] {
+    for key in ["effect", "weight", "address", "user", "count", "evidence", "time"] {
         assert_eq!(lines[0].get(key), Some(&Value::Null), "{key} is there, and null");
     }
     let text = dir.portcullis(["match", "--all", "auth.log"]).ok();

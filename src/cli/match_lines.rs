@@ -1,8 +1,9 @@
 //! `portcullis match`: line by line, which rule matches and which address it finds.
 
 use std::io::Write;
-use std::sync::Arc;
+use std::path::Path;
 
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::args::Match as Arguments;
@@ -10,9 +11,10 @@ use super::asked;
 use super::exit::{Exit, Failure, complain};
 use super::input::{Input, Part, logs};
 use super::text::{printable, write_json};
-use crate::engine::Reader;
-use crate::record::{self, Layouts, Record};
-use crate::rules::{Binding, Connection, Match, Matcher};
+use crate::engine::{Reader, Terms};
+use crate::record::{self, Clock, Layouts, Record, TimeSpec};
+use crate::rules::{Connection, Match, Matcher};
+use crate::time::Time;
 
 /// Runs the command; the exit status is that of the first file that could not be read, or 1 when nothing matched.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
@@ -27,10 +29,10 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
                 continue;
             }
         };
-        let binding = setup.terms_of_file(&path).binding;
-        let names = if arguments.all { None } else { binding.names() };
-        let mut listing =
-            Listing::new(arguments, &matcher, binding, path.to_string_lossy().into_owned(), out);
+        let terms = setup.terms_of_file(&path);
+        let names = if arguments.all { None } else { terms.binding.names() };
+        let clock = setup.clock_of(&terms);
+        let mut listing = Listing::new(arguments, (&matcher, &setup.zone), clock, terms, &path, out);
         loop {
             match input.each_line(&path, names.clone(), |part| listing.part(&part)) {
                 Ok(Some(_)) if listing.result.is_ok() => {}
@@ -49,12 +51,23 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
     Ok(failures.first().map_or(nothing, |failure| failure.exit))
 }
 
+/// What was found in a line.
+#[derive(Clone, Copy)]
+struct Found<'m> {
+    matched: &'m Match<'m>,
+    count: u32,
+    time: Option<Time>,
+}
+
 /// One file's lines, being printed.
 struct Listing<'l> {
     arguments: &'l Arguments,
     matcher: &'l Matcher,
+    zone: &'l TimeZone,
     layouts: Layouts,
     reader: Reader,
+    clock: Clock,
+    stamps: Option<TimeSpec>,
     source: String,
     number: u64,
     matched: bool,
@@ -65,13 +78,26 @@ struct Listing<'l> {
 impl<'l> Listing<'l> {
     fn new(
         arguments: &'l Arguments,
-        matcher: &'l Matcher,
-        binding: Arc<Binding>,
-        source: String,
+        (matcher, zone): (&'l Matcher, &'l TimeZone),
+        clock: Clock,
+        terms: Terms,
+        path: &Path,
         out: &'l mut dyn Write,
     ) -> Self {
-        let (layouts, reader) = (binding.layouts(), Reader::new(binding));
-        Self { arguments, matcher, layouts, reader, source, number: 0, matched: false, out, result: Ok(()) }
+        Self {
+            arguments,
+            matcher,
+            zone,
+            layouts: terms.binding.layouts(),
+            reader: Reader::new(terms.binding),
+            clock,
+            stamps: terms.time,
+            source: path.to_string_lossy().into_owned(),
+            number: 0,
+            matched: false,
+            out,
+            result: Ok(()),
+        }
     }
 
     fn part(&mut self, part: &Part<'_>) {
@@ -84,8 +110,10 @@ impl<'l> Listing<'l> {
     fn line(&mut self, number: u64, line: &[u8]) {
         self.number = number;
         let mut reader = std::mem::take(&mut self.reader);
-        let any = reader.each_match(self.matcher, line, |_, record, matched, count| {
-            self.print(line, record, Some((&matched, count)));
+        let any = reader.each_match(self.matcher, line, |written, record, matched, count| {
+            let spec = self.stamps.as_ref().or(matched.set.time.as_ref());
+            let time = self.clock.written(line, written, spec).map(|written| written.time);
+            self.print(line, record, Some(Found { matched: &matched, count, time }));
         });
         self.reader = reader;
         self.matched |= any;
@@ -94,18 +122,17 @@ impl<'l> Listing<'l> {
         }
     }
 
-    fn print(&mut self, line: &[u8], record: &Record<'_>, found: Option<(&Match<'_>, u32)>) {
+    fn print(&mut self, line: &[u8], record: &Record<'_>, found: Option<Found<'_>>) {
         if self.result.is_err() {
             return;
         }
-        let user = found.and_then(|(matched, _)| self.matcher.user(matched, line, record));
+        let user = found.and_then(|found| self.matcher.user(found.matched, line, record));
         self.result = if self.arguments.json {
-            let session = found.and_then(|(matched, _)| self.session(matched, line, record));
+            let session = found.and_then(|found| self.session(found.matched, line, record));
             let object = self.object(record, found, user, session);
             write_json(self.out, object)
         } else {
-            let what =
-                found.map_or_else(|| "-".to_owned(), |(matched, count)| sentence(matched, count, user));
+            let what = found.map_or_else(|| "-".to_owned(), |found| sentence(&found, user));
             writeln!(self.out, "{}:{}: {what}", printable(self.source.as_bytes()), self.number)
         };
     }
@@ -121,11 +148,11 @@ impl<'l> Listing<'l> {
     fn object(
         &self,
         record: &Record<'_>,
-        found: Option<(&Match<'_>, u32)>,
+        found: Option<Found<'_>>,
         user: Option<&[u8]>,
         session: Option<&[u8]>,
     ) -> Value {
-        let matched = found.map(|(matched, _)| matched);
+        let matched = found.map(|found| found.matched);
         json!({
             "source": self.source,
             "line": self.number,
@@ -136,14 +163,16 @@ impl<'l> Listing<'l> {
             "address": matched.and_then(|matched| matched.address),
             "session": session.map(|id| String::from_utf8_lossy(id)),
             "user": user.map(|user| String::from_utf8_lossy(user)),
-            "count": found.map(|(_, count)| count),
+            "count": found.map(|found| found.count),
+            "time": found.and_then(|found| found.time).map(|time| time.rfc3339(self.zone)),
             "evidence": matched.map(|matched| matched.evidence(record).as_str()),
         })
     }
 }
 
 /// The text that the peer chose comes last, so that it cannot pass for ours.
-fn sentence(matched: &Match<'_>, count: u32, user: Option<&[u8]>) -> String {
+fn sentence(found: &Found<'_>, user: Option<&[u8]>) -> String {
+    let Found { matched, count, time } = *found;
     let mut text = format!("{} {}", matched.name(), matched.rule.effect.as_str());
     match matched.address {
         Some(address) => text.push_str(&format!(" {address}")),
@@ -151,6 +180,9 @@ fn sentence(matched: &Match<'_>, count: u32, user: Option<&[u8]>) -> String {
     }
     if count > 1 {
         text.push_str(&format!(" {count} times"));
+    }
+    if time.is_none() {
+        text.push_str(", at no time that is read");
     }
     if let Some(user) = user {
         text.push_str(&format!(" user `{}`", printable(user)));

@@ -29,6 +29,7 @@ pub(super) fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
     if too_long > 0 {
         writeln!(out, "{} dropped, being too long", count(too_long, "line"))?;
     }
+    status.sources.iter().try_for_each(|source| stamps(out, source))?;
     firewall(out, &status.firewall)?;
     status.problems.iter().try_for_each(|problem| writeln!(out, "Problem: {}", printable(problem.as_bytes())))
 }
@@ -47,6 +48,22 @@ fn sources(out: &mut dyn Write, sources: &[Source]) -> io::Result<()> {
     }
     table.write(out)?;
     writeln!(out)
+}
+
+/// What is odd about the stamps of a source's lines.
+fn stamps(out: &mut dyn Write, source: &Source) -> io::Result<()> {
+    let name = printable(source.name.as_bytes());
+    if source.undated > 0 {
+        let matches = if source.undated == 1 { "match" } else { "matches" };
+        let undated = source.undated;
+        writeln!(out, "{name}: {undated} {matches} at no time that is read, none counted after a restart")?;
+    }
+    match source.span_of_stamps() {
+        Some(span) => {
+            writeln!(out, "{name}: its stamps are {span} the clock: state the `zone` of this source")
+        }
+        None => Ok(()),
+    }
 }
 
 /// What is decided is told, and that is all.

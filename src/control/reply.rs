@@ -4,11 +4,13 @@
 //! attacker wrote into a log (lines, user names): whoever prints them for people has to make them printable first.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::text;
 use crate::address::Prefix;
+use crate::time::spoken;
 
 /// An answer, or why there is none.
 pub type Reply = Result<Answer, Refusal>;
@@ -113,6 +115,12 @@ pub struct Source {
     pub lines: u64,
     /// Lines that matched a rule.
     pub matches: u64,
+    /// Lines that matched and say no time that is read: none of them counts after a restart.
+    #[serde(default)]
+    pub undated: u64,
+    /// By how many minutes its stamps are behind the clock, where that is another zone; negative where they are ahead.
+    #[serde(default)]
+    pub stamps_behind: Option<i64>,
     /// Lines dropped since they were too long.
     pub too_long: u64,
     /// When the last line came; `None` for never.
@@ -121,6 +129,15 @@ pub struct Source {
     pub last_match: Option<String>,
     /// What is wrong with it at present.
     pub problem: Option<String>,
+}
+
+impl Source {
+    /// `1h behind` or `9h ahead of`, what its stamps are of the clock, where they are of another zone.
+    pub fn span_of_stamps(&self) -> Option<String> {
+        let minutes = self.stamps_behind?;
+        let span = spoken(Duration::from_secs(minutes.unsigned_abs().saturating_mul(60)));
+        Some(format!("{span} {}", if minutes < 0 { "ahead of" } else { "behind" }))
+    }
 }
 
 /// A rule set in force.

@@ -172,6 +172,9 @@ impl Daemon {
                 Verdict::Ignored(_) | Verdict::Trusted(_) => {}
             }
         });
+        if self.guard.undated(source) > 0 && self.streams.is_first_undated(&name) {
+            log::warn!("{}: {}", batch.path, report::UNDATED);
+        }
         let is_new = self.positions.note(&name, batch);
         if batch.bytes.is_empty() || is_new {
             // A file came or went: after a crash only its position tells what was written to it since.

@@ -9,6 +9,10 @@ use crate::engine::{Outcome, Verdict};
 use crate::rules::Severity;
 use crate::time::{Time, spoken};
 
+/// What is wrong with a log whose lines match and say no time that is read; behind its path.
+pub(super) const UNDATED: &str = "lines match that say no time that is read; they count when they are seen to arrive, and \
+     not at all after a restart: state the form of their stamps with `time:` in the rule set or under the source";
+
 /// The sentence about a new ban, said once it is stored; it begins with what is done.
 pub(super) fn ban(outcome: &Outcome<'_>, what: &str) -> After {
     let (Verdict::Banned { banned, tenths, within, until, nth, .. }, Some(at)) =

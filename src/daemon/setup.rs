@@ -198,6 +198,13 @@ impl Setup {
         }
     }
 
+    /// A clock for a log on these terms.
+    pub fn clock_of(&self, terms: &Terms) -> Clock {
+        let mut clock = Clock::new(self.zone.clone(), self.now);
+        clock.state_zone(terms.zone.clone());
+        clock
+    }
+
     /// Whether the stamps of all sources are read as under another configuration.
     pub(super) fn stamps_alike(&self, other: &Self) -> bool {
         let said = |setup: &Self, at: usize| {

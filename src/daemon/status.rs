@@ -66,6 +66,8 @@ impl Daemon {
                 files: paths.iter().map(|path| path.path.to_string()).collect(),
                 lines: paths.iter().map(|path| path.lines).sum(),
                 matches: tally.matched,
+                undated: self.streams.of(name).map(|number| self.guard.undated(number)).sum(),
+                stamps_behind: self.streams.of(name).find_map(|number| self.guard.zone_minutes(number)),
                 too_long: paths.iter().map(|path| path.overlong).sum(),
                 last_line: last_line.map(|time| self.rfc3339(time)),
                 last_match: tally.last.map(|time| self.rfc3339(time)),

@@ -1,6 +1,7 @@
 //! Followed files as the guard knows them: each has a number of its own, under which its clock, its rule sets and its last
 //! line are kept, and by which a line that stands in two files is known to be one.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ pub(super) struct Streams {
     /// Whether the files were named on the command line: then their paths tell which source of the configuration they
     /// are, and there are no names.
     by_path: bool,
+    /// The sources of which it was said that they have lines without a time that is read.
+    undated: HashSet<Arc<str>>,
 }
 
 impl Streams {
@@ -48,6 +51,16 @@ impl Streams {
         let number = guard.read(source, oldest.map(|(_, number)| number));
         self.numbers.insert(key, number);
         number
+    }
+
+    /// The numbers of the files of a source.
+    pub(super) fn of<'s>(&'s self, name: &'s str) -> impl Iterator<Item = usize> + 's {
+        self.numbers.iter().filter(move |((source, _), _)| **source == *name).map(|(_, number)| *number)
+    }
+
+    /// Whether nobody was told yet that lines of this source say no time that is read.
+    pub(super) fn is_first_undated(&mut self, name: &Arc<str>) -> bool {
+        self.undated.insert(Arc::clone(name))
     }
 
     /// What holds under a configuration for a file, by the number that it has. Of a source that is followed no more

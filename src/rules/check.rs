@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::attack;
 use super::compile::{Compiled, Found};
+use super::dated::undated_samples;
 use super::locate::Scratch;
 use super::matcher;
 use super::model::{DEFAULT_MESSAGE_LIMIT, Fault, Format, Place, RuleSet, Sample};
@@ -26,6 +27,7 @@ pub fn check(set: &RuleSet, others: &[&RuleSet]) -> Vec<Fault> {
     );
     faults.extend(attack::attack(set, &compiled, others));
     faults.extend(rules_without_samples(set));
+    faults.extend(undated_samples(set));
     faults
 }
 

@@ -5,6 +5,7 @@ mod automaton;
 mod binding;
 mod check;
 mod compile;
+mod dated;
 mod ending;
 mod locate;
 mod matcher;

@@ -60,6 +60,10 @@ fn a_log_in_another_zone_bans_for_as_long_as_any_other_live_and_after_a_restart(
         stand.start();
         is_banned_for_an_hour(&stand, "198.18.0.1");
         assert!(stand.has(ATTACKER));
+        let behind = stand.status()["sources"][0]["stamps_behind"].as_i64().expect("another zone");
+        assert!([60, 120, -300, -240, 345].contains(&behind), "{zone}: {behind}");
+        assert!(stand.cli(&["status"]).out.contains("the clock: state the `zone` of this source"));
+        assert!(stand.cli(&["doctor"]).out.contains("(source auth) are "));
     }
 }
 
@@ -150,4 +154,37 @@ fn a_stated_zone_is_believed_and_may_be_changed() {
     assert_eq!(stand.cli(&["reload"]).code, 0);
     stand.log((0..5).map(|_| utc("198.18.0.1")));
     is_banned_for_an_hour(&stand, "198.18.0.1");
+}
+
+/// What has no time counts live, and is said to be lost after a restart: once in the log, and in `status`.
+#[test]
+fn lines_without_a_time_are_said_to_have_none() {
+    let mut stand = Stand::pf();
+    stand.sources = "own: {path: DIR/auth.log, rule_sets: [own]}";
+    fs::create_dir(stand.file("rules")).unwrap();
+    let rules = "version: 1\nname: own\nabout: x\nformat: raw\nnewlines: encoded\nmessage_limit: none\nrules:\n  \
+                 - {id: wrong, pattern: '^wrong password from <ADDR>$', means: x}\n";
+    fs::write(stand.file("rules/own.yaml"), rules).unwrap();
+    stand.start();
+    let wrong = |address: &str| format!("wrong password from {address}");
+    for _ in 0..2 {
+        stand.log((0..2).map(|_| wrong(ATTACKER)));
+        stand.until("it is counted", |stand| {
+            stand.status()["sources"][0]["undated"] == 2 || stand.says("no time") > 0
+        });
+    }
+    stand.until("all are counted", |stand| stand.status()["sources"][0]["undated"] == 4);
+    assert_eq!(stand.says("lines match that say no time that is read"), 1, "{:#?}", stand.daemon().said());
+    let told = stand.cli(&["status"]).out;
+    assert!(told.contains("own: 4 matches at no time that is read, none counted after a restart"), "{told}");
+    stand.log([wrong(ATTACKER)]);
+    stand.until("it is blocked all the same", |stand| stand.has(ATTACKER));
+    stand.stop(SIGTERM);
+    stand.log((0..5).map(|_| wrong("198.18.0.1")));
+    stand.start();
+    stand.until("they are read", |stand| stand.status()["sources"][0]["undated"] == 5);
+    assert!(!stand.has("198.18.0.1"));
+    let log = stand.file("auth.log").display().to_string();
+    let matched = stand.cli(&["match", &log]).out;
+    assert!(matched.contains("own/wrong offence 203.0.113.7, at no time that is read"), "{matched}");
 }

@@ -5,12 +5,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::finding::Finding;
-use crate::control::reply::Status;
+use crate::control::reply::{Source, Status};
 use crate::control::{Failure, FailureKind};
 use crate::files::directory_of;
 
 const DAEMON: &str = "daemon";
 const FILES: &str = "files";
+const LOGS: &str = "logs";
 
 /// Judges the daemon's answer to `status`.
 pub(super) fn findings(answer: &Result<Status, Failure>) -> Vec<Finding> {
@@ -46,11 +47,29 @@ fn told(status: &Status) -> Vec<Finding> {
             "`portcullis status` tells more",
         ),
     });
+    findings.extend(status.sources.iter().flat_map(stamps));
     let others = status.problems.iter().filter(|other| **other != problem);
     findings.extend(
         others.map(|other| Finding::problem(DAEMON, other.clone(), "`portcullis status` tells more")),
     );
     findings
+}
+
+/// Judges the stamps of a source's lines.
+fn stamps(source: &Source) -> Vec<Finding> {
+    let zone = source.span_of_stamps().map(|span| {
+        let text = format!("the stamps of {} (source {}) are {span} the clock", source.path, source.name);
+        let advice = "say the zone of its writer with `zone:` under the source, as in `zone: UTC`";
+        Finding::note(LOGS, text, advice)
+    });
+    let undated = (source.undated > 0).then(|| {
+        let text = format!(
+            "{} matches in {} (source {}) say no time that is read: none would count after a restart",
+            source.undated, source.path, source.name
+        );
+        Finding::problem(LOGS, text, "state the form of the stamps with `time:`; the README shows how")
+    });
+    zone.into_iter().chain(undated).collect()
 }
 
 /// Judges the directory that a file is to be in: whoever may write there may replace the file. Where it is missing, it is
@@ -92,6 +111,16 @@ mod tests {
         };
         let grades: Vec<Grade> = told(&status).iter().map(|finding| finding.grade).collect();
         assert_eq!(grades, [Grade::Ok, Grade::Problem, Grade::Problem]);
+    }
+
+    #[test]
+    fn stamps_of_another_zone_and_lines_without_any_are_told() {
+        let source = |stamps_behind, undated| Source { stamps_behind, undated, ..Source::default() };
+        let texts = |source: &Source| stamps(source).into_iter().map(|found| found.text).collect::<Vec<_>>();
+        assert_eq!(texts(&source(None, 0)), [""; 0]);
+        assert!(texts(&source(Some(60), 0))[0].contains("are 1h behind the clock"));
+        assert!(texts(&source(Some(-345), 0))[0].contains("are 5h 45m ahead of the clock"));
+        assert!(texts(&source(None, 4))[0].starts_with("4 matches in "));
     }
 
     #[test]
