@@ -119,22 +119,17 @@ impl Backend for Ipfw {
         if run.ok() { Ok(parse_list(&text(&run))) } else { Err(Failure::Broken(self.explain(&run, "list"))) }
     }
 
-    /// One run for each; an entry of another length that holds the address is taken for it.
-    fn missing(&mut self, wanted: &[Prefix]) -> Result<Vec<Prefix>, Failure> {
-        let mut missing = Vec::new();
-        for prefix in wanted {
-            let run = self.table(&["lookup", &prefix.network().to_string()])?;
-            match run.code {
-                0 => {}
-                NOT_FOUND => missing.push(*prefix),
-                _ => return Err(Failure::Refused(self.explain(&run, "lookup"))),
-            }
+    fn glance(&mut self, sure: &Prefix) -> Result<bool, Failure> {
+        let run = self.table(&["lookup", &sure.network().to_string()])?;
+        match run.code {
+            0 => Ok(true),
+            NOT_FOUND => Ok(false),
+            _ => Err(Failure::Refused(self.explain(&run, "lookup"))),
         }
-        Ok(missing)
     }
 
     fn limits(&self) -> Limits {
-        Limits { entries: CHUNK, bytes: BYTES, replace: 0, lookup: 1, after_add: 0 }
+        Limits { entries: CHUNK, bytes: BYTES, replace: 0, lookup: 0, after_add: 0 }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A turn of its loop does what changed, as one batch of removals and one of additions, and then one thing more: a
 //! comparison that is due, or the connections of one new entry, or one batch of repair, or a portion of what is looked up
-//! in a table that cannot be listed, or the look at one entry that notices a flush. So a ban never waits for more than
+//! in a table that cannot be listed, or the look at one entry or chain that notices a flush. So a ban never waits for more than
 //! one such thing.
 //!
 //! The first change goes out at once. After that the tool rests three times as long as it worked, at most 50 ms: a flood

@@ -199,21 +199,22 @@ impl Backend for Nftables {
         Ok(listing)
     }
 
-    /// One run for each: a run fails as a whole if one element is not there.
-    fn missing(&mut self, wanted: &[Prefix]) -> Result<Vec<Prefix>, Failure> {
-        let mut missing = Vec::new();
-        for prefix in wanted {
-            let (set, element) = (Kind::of(prefix).name(), format!("{{ {} }}", prefix.network()));
-            let run = self.tool.run(&["get", "element", "inet", &self.table, &set, &element], b"")?;
-            if !run.ok() {
-                missing.push(*prefix);
-            }
+    /// Looks for the chain, which goes with `flush ruleset`. nft has no cheap look at an element: every other command
+    /// reads the whole set first, half a second for 100,000 elements, where this takes 3 ms (nft 1.0.6).
+    fn glance(&mut self, sure: &Prefix) -> Result<bool, Failure> {
+        let run = self.tool.run(&["list", "chains", "inet"], b"")?;
+        if !run.ok() {
+            return Err(Failure::Refused(self.explain(&run, "list chains")));
         }
-        Ok(missing)
+        let chains = String::from_utf8_lossy(&run.stdout);
+        let ours =
+            chains.split("table inet ").find_map(|table| table.strip_prefix(&format!("{} {{", self.table)));
+        let chain = format!("chain {} {{", Kind::of(sure).name());
+        Ok(ours.is_some_and(|ours| ours.contains(&chain)))
     }
 
     fn limits(&self) -> Limits {
-        Limits { entries: CHUNK, bytes: usize::MAX, replace: 0, lookup: 1, after_add: 0 }
+        Limits { entries: CHUNK, bytes: usize::MAX, replace: 0, lookup: 0, after_add: 0 }
     }
 }
 

@@ -226,6 +226,10 @@ impl Backend for Pf {
         Ok(wanted.iter().zip(found).filter(|(_, found)| !found).map(|(prefix, _)| *prefix).collect())
     }
 
+    fn glance(&mut self, sure: &Prefix) -> Result<bool, Failure> {
+        self.missing(&[*sure]).map(|missing| missing.is_empty())
+    }
+
     fn replace(&mut self, all: &[Prefix]) -> Result<(), Failure> {
         self.table("replace", all)
     }

@@ -20,7 +20,10 @@ impl Machine {
             .replace("/etc/rc.subr", &project("tests/data/freebsd/rc.subr").display().to_string())
             .replace("/usr/sbin/daemon", &at("bin/daemon"));
         script(&machine.at("portcullis"), &text);
-        script(&machine.at("bin/daemon"), "#!/bin/sh\necho \"daemon $*\" >>\"$CALLS\"\n");
+        script(
+            &machine.at("bin/daemon"),
+            "#!/bin/sh\necho \"malloc ${MALLOC_CONF-}\" >>\"$CALLS\"\necho \"daemon $*\" >>\"$CALLS\"\n",
+        );
         // The real one is given an owner that exists on FreeBSD only.
         script(&machine.at("bin/install"), "#!/bin/sh\necho \"install $*\" >>\"$CALLS\"\n");
         machine.enable("");
@@ -99,6 +102,20 @@ fn start_hands_the_program_to_daemon_with_both_pid_files() {
     assert!(started.trim_end().ends_with(&end), "{started}");
     assert!(calls.contains(&format!("install -d -o root -g wheel -m 0755 {run}\n")), "{calls}");
     assert!(calls.contains("-m 0700 ") && calls.contains("var/db/portcullis\n"), "{calls}");
+}
+
+#[test]
+fn malloc_gives_pages_back_unless_rc_conf_says_otherwise() {
+    for (conf, said) in [
+        ("", "malloc retain:false,dirty_decay_ms:0\n"),
+        ("portcullis_env=MALLOC_CONF=narenas:1", "malloc narenas:1\n"),
+        ("portcullis_env=", "malloc \n"),
+    ] {
+        let machine = Machine::new();
+        machine.enable(conf);
+        assert_eq!(machine.service("start").code, 0);
+        assert!(machine.calls().contains(said), "{conf}: {}", machine.calls());
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What does not work: the daemon keeps deciding, says what is wrong once, and recovers by itself.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -161,4 +162,36 @@ fn recovers(mut stand: Stand, bans: usize) {
     stand.start();
     assert_eq!(stand.bans().len(), bans, "all are in the database");
     stand.stop(SIGTERM);
+}
+
+/// How a firewall's tool may end, and what is said of it.
+const ENDS: [(&str, &str); 4] = [
+    ("kill -9 $$", "was ended by signal 9"),
+    ("exec sleep 600", "did not end within 1s and was killed"),
+    ("echo 'no such luck' >&2; exit 3", "ended with exit status 3: no such luck"),
+    ("yes | head -c 40000000", "printed more than 33554432 bytes"),
+];
+
+#[test]
+fn however_the_tool_ends_the_answer_and_the_status_say_so_and_the_ban_follows_later() {
+    for (script, said) in ENDS {
+        let mut stand = Stand::pf();
+        stand.firewall = "converge: 1h, timeout: 1s".to_owned();
+        stand.start();
+        stand.until("it is in step", |stand| stand.status()["firewall"]["in_step"] == true);
+        let tool = stand.fake.path();
+        let away = stand.file("pfctl.away");
+        fs::rename(&tool, &away).expect("the tool is away");
+        let broken = stand.file("broken");
+        fs::write(&broken, format!("#!/bin/sh\n{script}\n")).expect("another tool");
+        fs::set_permissions(&broken, Permissions::from_mode(0o755)).expect("its mode");
+        fs::rename(&broken, &tool).expect("it takes the place");
+        let ban = stand.cli(&["ban", "203.0.113.7"]);
+        assert!(ban.code == 0 && ban.out.contains("does not follow yet"), "{script}: {ban:?}");
+        assert!(ban.out.contains(said) && ban.out.contains("The database is written"), "{script}: {ban:?}");
+        let problem = stand.status()["firewall"]["problem"].to_string();
+        assert!(problem.contains(said), "{script}: {problem}");
+        fs::rename(&away, &tool).expect("the tool is back");
+        stand.until("the ban follows by itself", |stand| stand.has("203.0.113.7"));
+    }
 }

@@ -47,7 +47,7 @@ impl Keeper {
 
     /// When one entry is to be looked at; `None` where comparisons are as frequent, or there is nothing to look at.
     pub(super) fn next_glance(&self) -> Option<Instant> {
-        let pays = self.every > self.pace.glance && self.backend.limits().lookup > 0;
+        let pays = self.every > self.pace.glance;
         let knows = self.trouble.is_none() && self.looked.is_some() && !self.probe.is_under_way();
         (pays && knows && self.ledger.entries() > 0).then_some(self.next_glance)
     }
@@ -55,9 +55,9 @@ impl Keeper {
     /// Looks at one entry. Where it is gone, or cannot be asked for, everything is compared.
     fn glance(&mut self, began: Instant) {
         let Some(entry) = self.ledger.sure() else { return self.glance_later(Duration::ZERO) };
-        let is_there = self.backend.missing(&[entry]).is_ok_and(|missing| missing.is_empty());
+        let is_there = self.backend.glance(&entry);
         self.glance_later(began.elapsed());
-        if !is_there {
+        if is_there != Ok(true) {
             self.compare_now();
         }
     }

@@ -98,6 +98,13 @@ impl Backend for Fake {
         Ok(wanted.iter().filter(|prefix| !world.table.contains(prefix)).copied().collect())
     }
 
+    fn glance(&mut self, sure: &Prefix) -> Result<bool, Failure> {
+        if self.world().lookup == 0 {
+            return Ok(true);
+        }
+        self.missing(&[*sure]).map(|missing| missing.is_empty())
+    }
+
     fn replace(&mut self, all: &[Prefix]) -> Result<(), Failure> {
         self.world().table = all.iter().copied().collect();
         Ok(())
