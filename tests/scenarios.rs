@@ -250,6 +250,7 @@ fn key(row: &Row) -> String {
         Row::Window { set, offender, .. } => format!("window {set} {offender}"),
         Row::Trust { offender, .. } => format!("trust {offender}"),
         Row::Session { key, .. } => format!("session {key:?}"),
+        Row::Unban { prefix, .. } => format!("unban {prefix}"),
     }
 }
 

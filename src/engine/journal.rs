@@ -52,6 +52,13 @@ pub enum Row {
         /// When.
         seen: Option<Time>,
     },
+    /// An operator's unban, by which older lines do not count; `None` when it is forgotten.
+    Unban {
+        /// Whom it freed.
+        prefix: Prefix,
+        /// When.
+        at: Option<Time>,
+    },
     /// A connection in progress; `None` when it is over.
     Session {
         /// Which.

@@ -18,6 +18,7 @@ mod target;
 mod tiers;
 mod timing;
 mod trust;
+mod unbans;
 mod verdict;
 mod window;
 
@@ -30,12 +31,13 @@ pub use policy::{Offender, Policy, RulePolicy, Settings, SpoofCaps, TrustPolicy,
 pub use session::{SessionKey, Speaker};
 pub use spoof::Flood;
 pub use timing::When;
+pub use unbans::Unbanned;
 pub use verdict::{Judgement, Refusal, Verdict, Why};
 pub use window::Counter;
 
 use self::target::Target;
 use self::window::Fill;
-use crate::address::{Prefix, PrefixSet};
+use crate::address::Prefix;
 use crate::rules::{AddressFrom, Counts, Effect, Evidence, Threshold};
 use crate::time::Time;
 
@@ -87,6 +89,7 @@ pub struct Engine {
     windows: window::Windows,
     trust: trust::Trust,
     bans: bans::Bans,
+    unbans: unbans::Unbans,
     spoof: spoof::Spoof,
 }
 
@@ -100,6 +103,7 @@ impl Engine {
             windows: window::Windows::new(tracked),
             trust: trust::Trust::new(tracked),
             bans: bans::Bans::new(tracked),
+            unbans: unbans::Unbans::new(tracked),
             spoof: spoof::Spoof::default(),
             settings,
             policies: policy::Policies::new(policies),
@@ -163,6 +167,14 @@ impl Engine {
     }
 
     fn judge(&mut self, sighting: &Sighting<'_>, peer: IpAddr, tenths: u32) -> Judgement {
+        if self.unbans.forgive(peer, sighting.time) {
+            return Judgement {
+                peer: Some(peer),
+                offender: None,
+                tenths,
+                verdict: Verdict::Ignored(Why::Unbanned),
+            };
+        }
         match self.settings.target(peer, sighting.evidence) {
             Ok(target) => {
                 let verdict = self.weigh(sighting, peer, target, tenths);
@@ -250,36 +262,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends every ban inside the prefixes and every ban around them, but not others' bans in there; resets the counters
-    /// of all addresses in them and in what was banned.
-    pub fn unban(&mut self, prefixes: &[Prefix], now: Time) -> Unbanned {
-        let mut unbanned = Unbanned::default();
-        for prefix in prefixes {
-            let before = unbanned.freed.len();
-            unbanned.freed.extend(self.bans.end_inside(prefix, now));
-            while let Some(around) = self.bans.covering(prefix).map(|ban| ban.offender) {
-                self.bans.end(&around, now);
-                unbanned.freed.push(around);
-            }
-            if unbanned.freed.len() == before {
-                unbanned.not_banned.push(*prefix);
-            }
-        }
-        // Named twice, or within another one of them.
-        let freed: PrefixSet = unbanned.freed.iter().copied().collect();
-        unbanned.not_banned.retain(|prefix| !freed.overlaps(prefix));
-        self.forget(&prefixes.iter().chain(&unbanned.freed).copied().collect());
-        unbanned
-    }
-
-    /// One walk through everybody's counters, since block lists are long. A host may be counted as the network that it
-    /// belongs to.
-    fn forget(&mut self, prefixes: &PrefixSet) {
-        self.windows.forget_all(prefixes);
-        self.sessions.forget_all(prefixes);
-        self.bans.forget_history(prefixes);
-    }
-
     /// The active bans, in the order of their prefixes.
     pub fn bans(&self) -> impl Iterator<Item = &Ban> {
         self.bans.iter()
@@ -344,6 +326,7 @@ impl Engine {
         self.windows.set_most(settings.tracked_offenders);
         self.trust.set_most(settings.tracked_offenders);
         self.bans.set_most(settings.tracked_offenders);
+        self.unbans.set_most(settings.tracked_offenders);
         self.settings = settings;
         let allowed = |ban: &Ban| !ban.forced && self.settings.refuse(&ban.offender).is_err();
         self.bans.end_where(allowed, now)
@@ -367,6 +350,7 @@ impl Engine {
         self.windows.changes(&self.policies, &mut rows);
         self.trust.changes(&mut rows);
         self.sessions.changes(self.policies.all(), &mut rows);
+        self.unbans.changes(&mut rows);
         rows
     }
 
@@ -376,11 +360,13 @@ impl Engine {
         self.windows.keep_no_journal();
         self.trust.keep_no_journal();
         self.sessions.keep_no_journal();
+        self.unbans.keep_no_journal();
     }
 
-    /// Has [`Self::changes`] tell of everything again that a new database must have: bans and their history.
+    /// Has [`Self::changes`] tell of everything again that a new database must have: bans, their history, and unbans.
     pub fn touch_all(&mut self) {
         self.bans.touch_all();
+        self.unbans.touch_all();
     }
 
     /// Gives back memory after all that was stored was restored.
@@ -402,18 +388,14 @@ impl Engine {
             Row::Session { key, state: Some(state) } => {
                 self.sessions.restore(self.policies.all(), key, &state);
             }
-            Row::BanEnded { .. } | Row::History { .. } | Row::Trust { .. } | Row::Session { .. } => {}
+            Row::Unban { prefix, at: Some(at) } => self.unbans.restore(prefix, at),
+            Row::BanEnded { .. }
+            | Row::History { .. }
+            | Row::Trust { .. }
+            | Row::Session { .. }
+            | Row::Unban { .. } => {}
         }
     }
-}
-
-/// What an unban did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Unbanned {
-    /// Whose bans it ended.
-    pub freed: Vec<Prefix>,
-    /// Those of the prefixes in which nobody was banned.
-    pub not_banned: Vec<Prefix>,
 }
 
 /// What a line adds, and for whom.

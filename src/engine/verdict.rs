@@ -91,6 +91,9 @@ pub enum Why {
     /// It logged in of late, and the evidence may be forged.
     #[error("it logged in of late, and this evidence may be forged")]
     Trusted,
+    /// It was unbanned since the line was written.
+    #[error("it was unbanned after this was written")]
+    Unbanned,
     /// The same rule set banned it already.
     #[error("already banned")]
     AlreadyBanned {

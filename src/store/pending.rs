@@ -37,6 +37,7 @@ pub(super) enum Table {
     Windows,
     Trust,
     Sessions,
+    Unbans,
 }
 
 /// What a row of such a table is about; in the order of the tables and of their keys.
@@ -46,6 +47,7 @@ enum Subject<'a> {
     Window(&'a str, Prefix),
     Trust(Prefix),
     Session(SessionKey),
+    Unban(Prefix),
 }
 
 /// What became of the ban on an offender.
@@ -69,7 +71,7 @@ pub(super) struct SourceChange {
 }
 
 impl Table {
-    const ALL: [Self; 4] = [Self::Histories, Self::Windows, Self::Trust, Self::Sessions];
+    const ALL: [Self; 5] = [Self::Histories, Self::Windows, Self::Trust, Self::Sessions, Self::Unbans];
 
     /// Its name in the database.
     pub(super) fn name(self) -> &'static str {
@@ -78,6 +80,7 @@ impl Table {
             Self::Windows => "windows",
             Self::Trust => "trust",
             Self::Sessions => "sessions",
+            Self::Unbans => "unbans",
         }
     }
 
@@ -88,6 +91,7 @@ impl Table {
             Self::Windows => "the counters",
             Self::Trust => "the logins",
             Self::Sessions => "the open connections",
+            Self::Unbans => "the times of unbans",
         }
     }
 }
@@ -100,6 +104,7 @@ fn subject(row: &Row) -> Option<Subject<'_>> {
         Row::Window { set, offender, .. } => Some(Subject::Window(set, *offender)),
         Row::Trust { offender, .. } => Some(Subject::Trust(*offender)),
         Row::Session { key, .. } => Some(Subject::Session(*key)),
+        Row::Unban { prefix, .. } => Some(Subject::Unban(*prefix)),
     }
 }
 
@@ -109,6 +114,7 @@ fn table(row: &Row) -> Option<Table> {
         Subject::Window(..) => Table::Windows,
         Subject::Trust(_) => Table::Trust,
         Subject::Session(_) => Table::Sessions,
+        Subject::Unban(_) => Table::Unbans,
     })
 }
 
@@ -150,7 +156,11 @@ impl Pending {
                 }
                 change.ended.get_or_insert(at);
             }
-            Row::History { .. } | Row::Window { .. } | Row::Trust { .. } | Row::Session { .. } => {}
+            Row::History { .. }
+            | Row::Window { .. }
+            | Row::Trust { .. }
+            | Row::Session { .. }
+            | Row::Unban { .. } => {}
         }
     }
 
@@ -175,9 +185,10 @@ impl Pending {
         self.bans.len() + self.past.len() + self.lines.len() + rows + self.positions.len()
     }
 
-    /// Whether something is in it that may have to survive a power cut, since it is reported.
-    pub(super) fn has_bans(&self) -> bool {
-        !self.bans.is_empty()
+    /// Whether something is in it that may have to survive a power cut, since it is reported: bans and unbans, the last of
+    /// the tables.
+    pub(super) fn is_reported(&self) -> bool {
+        !self.bans.is_empty() || matches!(self.rows.last(), Some(Row::Unban { .. }))
     }
 
     /// Whether the engine said something newer about this row's subject than the database did.

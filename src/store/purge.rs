@@ -31,7 +31,7 @@ pub(super) const SESSIONS: Duration = Duration::from_secs(24 * 3600);
 /// For how long things are worth remembering; what is older is passed over when loading, and dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
-    /// Ended bans and the lines that led to them, for `why`.
+    /// Ended bans and the lines that led to them, for `why`; and when somebody was unbanned.
     pub history: Duration,
     /// Offences: the longest `within` of all rule sets.
     pub windows: Duration,
@@ -63,6 +63,7 @@ pub(super) fn step(connection: &mut Connection, now: Time, keep: &Keep) -> Resul
     run("DELETE FROM windows WHERE last < ?1", before(keep.windows))?;
     run("DELETE FROM trust WHERE seen < ?1", before(keep.trust))?;
     run("DELETE FROM sessions WHERE last < ?1", before(SESSIONS))?;
+    run("DELETE FROM unbans WHERE at < ?1", before(keep.history))?;
     run(
         "DELETE FROM histories WHERE last_end < ?1 AND offender NOT IN (SELECT offender FROM bans)",
         before(keep.escalation),

@@ -29,6 +29,7 @@ pub(super) fn rows(
     let windows = "SELECT rule_set, offender, seen FROM windows WHERE last >= ?1 ORDER BY last";
     let trust = "SELECT offender, seen FROM trust WHERE seen >= ?1 ORDER BY seen";
     let sessions = "SELECT writer, pid, state FROM sessions WHERE last >= ?1 ORDER BY last";
+    let unbans = "SELECT prefix, at FROM unbans WHERE at >= ?1 ORDER BY at";
     let unreadable = [
         ("bans", each(connection, &bans, [], |row| ban(row, &interner), &mut sink)?),
         ("histories", each(connection, histories, [after(keep.escalation)], history, &mut sink)?),
@@ -38,6 +39,7 @@ pub(super) fn rows(
         ),
         ("trust", each(connection, trust, [after(keep.trust)], login, &mut sink)?),
         ("sessions", each(connection, sessions, [after(SESSIONS)], session, &mut sink)?),
+        ("unbans", each(connection, unbans, [after(keep.history)], unban, &mut sink)?),
     ];
     Ok(unreadable.into_iter().filter(|(_, rows)| *rows > 0).collect())
 }
@@ -96,6 +98,10 @@ fn window(row: &rusqlite::Row<'_>, interner: &Interner) -> Result<Row> {
 
 fn login(row: &rusqlite::Row<'_>) -> Result<Row> {
     Ok(Row::Trust { offender: prefix_at(row, 0)?, seen: Some(time_at(row, 1)?) })
+}
+
+fn unban(row: &rusqlite::Row<'_>) -> Result<Row> {
+    Ok(Row::Unban { prefix: prefix_at(row, 0)?, at: Some(time_at(row, 1)?) })
 }
 
 fn session(row: &rusqlite::Row<'_>) -> Result<Row> {

@@ -7,7 +7,7 @@ pub(super) const APPLICATION: u32 = 0x506f_7274;
 
 /// Each step makes the next form out of the one before, and none is ever changed once it was released;
 /// `PRAGMA user_version` counts the steps that were taken.
-pub(super) const STEPS: &[&str] = &[FIRST];
+pub(super) const STEPS: &[&str] = &[FIRST, UNBANS];
 
 /// Every column that is named elsewhere. Where one is missing, somebody else or a failing disk was at work.
 const COLUMNS: &[&str] = &[
@@ -20,6 +20,7 @@ const COLUMNS: &[&str] = &[
     "writer, pid, last, state FROM sessions",
     "source, file, position FROM positions",
     "name, value FROM meta",
+    "prefix, at FROM unbans",
 ];
 
 const FIRST: &str = "
@@ -57,6 +58,8 @@ CREATE TABLE positions (
     source TEXT NOT NULL, file TEXT NOT NULL, position TEXT NOT NULL, PRIMARY KEY (source, file)
 ) WITHOUT ROWID;
 ";
+
+const UNBANS: &str = "CREATE TABLE unbans (prefix BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;";
 
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,10 +144,25 @@ mod tests {
     fn an_older_form_becomes_the_present_one_with_what_is_in_it() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection, 0, &[OLD]).unwrap();
-        assert_eq!(form(&connection).unwrap(), Form::Broken, "one step of these is not one step of ours");
+        assert_eq!(form(&connection).unwrap(), Form::Ours(1));
         migrate(&mut connection, 1, &[OLD, SPLIT]).unwrap();
-        assert_eq!((form(&connection).unwrap(), bits(&connection).unwrap()), (Form::Ours(2), 32));
+        assert_eq!(bits(&connection).unwrap(), 32);
+        assert_eq!(form(&connection).unwrap(), Form::Broken, "two steps of these are not two steps of ours");
         migrate(&mut connection, 2, &[OLD, SPLIT]).unwrap();
+    }
+
+    #[test]
+    fn every_form_that_was_released_becomes_the_present_one_with_what_is_in_it() {
+        for released in 1..STEPS.len() {
+            let mut connection = Connection::open_in_memory().unwrap();
+            migrate(&mut connection, 0, &STEPS[..released]).unwrap();
+            connection.execute_batch("INSERT INTO trust VALUES (x'04c0000207' || x'20', 7)").unwrap();
+            assert_eq!(form(&connection).unwrap(), Form::Ours(known(&STEPS[..released])));
+            migrate(&mut connection, known(&STEPS[..released]), STEPS).unwrap();
+            assert_eq!(form(&connection).unwrap(), Form::Ours(known(STEPS)));
+            let seen: i64 = connection.query_row("SELECT seen FROM trust", [], |row| row.get(0)).unwrap();
+            assert_eq!(seen, 7);
+        }
     }
 
     #[test]
@@ -164,7 +182,7 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         assert_eq!(form(&connection).unwrap(), Form::Empty);
         migrate(&mut connection, 0, STEPS).unwrap();
-        assert_eq!(form(&connection).unwrap(), Form::Ours(1));
+        assert_eq!(form(&connection).unwrap(), Form::Ours(known(STEPS)));
         assert_eq!(program(&connection), env!("CARGO_PKG_VERSION"));
         connection.execute_batch("DROP TABLE trust").unwrap();
         assert_eq!(form(&connection).unwrap(), Form::Broken);

@@ -11,11 +11,11 @@ use crate::time::Time;
 
 /// Writes all or nothing.
 ///
-/// A batch with bans is on the disk when this returns (`synchronous=FULL`: one fsync), since they will be reported.
+/// A batch with bans or unbans is on the disk when this returns (`synchronous=FULL`: one fsync), since they will be reported.
 /// One without may be undone by a power cut, never by a crash of this process: counters and read positions then
 /// fall back together, and the logs are read again from there.
 pub(super) fn all(connection: &mut Connection, pending: &Pending) -> Result<()> {
-    let synchronous = if pending.has_bans() { "FULL" } else { "NORMAL" };
+    let synchronous = if pending.is_reported() { "FULL" } else { "NORMAL" };
     connection.execute_batch(&format!("PRAGMA synchronous = {synchronous}"))?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let into = &transaction;
@@ -117,6 +117,14 @@ fn row(into: &Transaction<'_>, row: &Row) -> Result<()> {
             "DELETE FROM sessions WHERE writer = ?1 AND pid = ?2",
             params![key.writer.cast_signed(), key.pid],
         ),
+        Row::Unban { prefix, at: Some(at) } => run(
+            into,
+            "INSERT OR REPLACE INTO unbans (prefix, at) VALUES (?1, ?2)",
+            params![encode::prefix(prefix), at.as_millis()],
+        ),
+        Row::Unban { prefix, at: None } => {
+            run(into, "DELETE FROM unbans WHERE prefix = ?1", [encode::prefix(prefix)])
+        }
         Row::Ban(ban) => active_ban(into, ban),
         Row::BanEnded { offender, at } => end_ban(into, offender, *at),
     }

@@ -130,3 +130,37 @@ fn a_log_that_is_empty_after_a_power_cut_is_read_on() {
     stand.log([failure(ATTACKER)]);
     stand.until("the fifth is one too many", |stand| stand.has(ATTACKER));
 }
+
+/// An operator's decision is about what had happened by then, however late it is read.
+#[test]
+fn lines_written_before_an_unban_never_count_for_that_address_again() {
+    for offline in [false, true] {
+        let mut stand = Stand::pf();
+        stand.start();
+        stand.log([failure(OTHER)]);
+        stand.until("it is read", |stand| counted(stand, OTHER, "sshd: 1 of 5 offences"));
+        if !offline {
+            stand.cli(&["unban", ATTACKER]);
+        }
+        stand.stop(SIGTERM);
+        if offline {
+            stand.cli(&["unban", "--offline", ATTACKER]);
+        }
+        stand.log(failures_ago(60, ATTACKER, 5));
+        stand.log([failure(OTHER)]);
+        // Remembered over any number of starts.
+        for _ in 0..2 {
+            stand.start();
+            stand.until("all is read", |stand| counted(stand, OTHER, "sshd: 2 of 5 offences"));
+            assert!(
+                !stand.has(ATTACKER) && !counted(&stand, ATTACKER, "offences"),
+                "{:?}",
+                stand.cli(&["why", ATTACKER])
+            );
+            stand.stop(SIGTERM);
+        }
+        stand.start();
+        stand.fail(ATTACKER, 5);
+        stand.until("what comes later counts", |stand| stand.has(ATTACKER));
+    }
+}

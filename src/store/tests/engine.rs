@@ -1,7 +1,9 @@
 //! The engine's memory through a restart.
 
 use super::*;
-use crate::engine::{Engine, Line, Policy, RulePolicy, SessionKey, Settings, Sighting, Speaker, Verdict};
+use crate::engine::{
+    Engine, Line, Policy, RulePolicy, SessionKey, Settings, Sighting, Speaker, Verdict, Why,
+};
 use crate::rules::{self, BanLength, Counts, Effect, Escalate, Evidence, Threshold, Thresholds, Weight};
 
 fn engine() -> Engine {
@@ -129,7 +131,8 @@ fn an_unban_while_the_daemon_is_down_is_an_unban_when_it_starts() {
     assert_eq!(offline.unban(&[prefix("192.0.2.0/24")], NOW.plus(HOUR)).freed.len(), 1);
     let mut engine = restarted(&place, offline);
     assert_eq!(engine.bans().count(), 0);
-    let again = failure(&mut engine, 10);
+    assert_eq!(failure(&mut engine, 10), Verdict::Ignored(Why::Unbanned), "it was written before");
+    let again = failure(&mut engine, 61);
     assert_eq!(
         again,
         Verdict::Counted { tenths: 10, threshold: 50, trusted: false },

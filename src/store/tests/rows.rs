@@ -77,6 +77,7 @@ fn any_row() -> impl Strategy<Value = Row> {
         }),
         (any_prefix(), proptest::option::of(any_time()))
             .prop_map(|(offender, seen)| Row::Trust { offender, seen }),
+        (any_prefix(), proptest::option::of(any_time())).prop_map(|(prefix, at)| Row::Unban { prefix, at }),
         any_session(),
     ]
 }
@@ -90,6 +91,7 @@ fn subject(row: &Row) -> (String, bool) {
         Row::Window { set, offender, seen } => (format!("window {offender} {set}"), seen.is_empty()),
         Row::Trust { offender, seen } => (format!("trust {offender}"), seen.is_none()),
         Row::Session { key, state } => (format!("session {key:?}"), state.is_none()),
+        Row::Unban { prefix, at } => (format!("unban {prefix}"), at.is_none()),
     }
 }
 
