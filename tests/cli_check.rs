@@ -98,12 +98,32 @@ fn a_warning_is_no_failure() {
     assert!(text.ends_with(": 0 errors, 1 warning\n"), "{text}");
 }
 
+/// Whoever starts from `portcullis rules sshd` and keeps the name gets no later change of the built-in set.
+#[test]
+fn a_set_with_the_name_of_a_shipped_one_is_said_to_replace_it() {
+    let dir = Dir::new();
+    let mine = rule_file(GOOD, MESSAGE);
+    dir.write("rules.d/mine.yaml", mine.replace("name: myapp", "name: sshd"));
+    dir.write("portcullis.yaml", format!("rules_dir: {}\n", dir.path().join("rules.d").display()));
+    let said =
+        "mine.yaml: where this file is in force, its `sshd` replaces the built-in rule set of that name\n";
+    for arguments in [&["check", "rules.d/mine.yaml"][..], &["check", "-c", "portcullis.yaml"]] {
+        let text = dir.portcullis(arguments).ok();
+        assert!(text.contains(said) && text.ends_with(": 0 errors, 0 warnings\n"), "{text}");
+    }
+    let report = dir.portcullis(["check", "--json", "rules.d/mine.yaml"]).json();
+    assert_eq!(report["replaces"], json!([{"rule_set": "sshd", "path": "rules.d/mine.yaml"}]));
+    dir.write("rules.d/mine.yaml", mine);
+    assert!(!dir.portcullis(["check", "rules.d/mine.yaml"]).ok().contains("replaces"));
+}
+
 #[test]
 fn json_tells_the_same() {
     let dir = Dir::new();
     dir.write("mine.yaml", rule_file(GOOD, MESSAGE));
     let report = dir.portcullis(["check", "--json", "mine.yaml"]).json();
-    let all = json!({"ok": true, "rule_sets": 1, "rules": 1, "samples": 1, "diagnostics": []});
+    let all =
+        json!({"ok": true, "rule_sets": 1, "rules": 1, "samples": 1, "replaces": [], "diagnostics": []});
     assert_eq!(report, all);
     dir.write("mine.yaml", rule_file(GOOD, MESSAGE).replace("threshold", "treshold"));
     let ran = dir.portcullis(["check", "--json", "mine.yaml"]).run();

@@ -3,11 +3,11 @@
 use std::io::Write;
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::args::Check as Arguments;
 use super::exit::{Exit, Failure};
-use super::text::{count, write_json};
+use super::text::{count, printable_path, write_json};
 use crate::config::{self, Diagnostics, FileTrust, LoadedRules, SHIPPED};
 use crate::daemon::look_here;
 use crate::rules::{self, RuleSet, Severity};
@@ -19,6 +19,8 @@ struct Checked {
     sets: u64,
     rules: u64,
     samples: u64,
+    /// Sets of the operator's own with the name of a shipped one: name, and file.
+    replacing: Vec<(String, String)>,
 }
 
 /// Runs the command: 78 when there are errors; warnings do not matter.
@@ -45,6 +47,10 @@ fn shipped() -> Vec<LoadedRules> {
     SHIPPED.iter().filter_map(|shipped| shipped.read().0).collect()
 }
 
+fn replaced((name, path): &(String, String)) -> Value {
+    json!({"rule_set": name, "path": path})
+}
+
 impl Checked {
     fn configuration(&mut self, file: Option<&Path>) -> Vec<LoadedRules> {
         let mut loaded = config::load(file, &SHIPPED, FileTrust::of_this_user());
@@ -60,6 +66,10 @@ impl Checked {
         let LoadedRules { file, custom, .. } = &known[index];
         let others: Vec<&RuleSet> = known.iter().filter(|_| *custom).map(|other| &other.file.set).collect();
         let set: &RuleSet = &file.set;
+        let is_replaced = |other: &LoadedRules| !other.custom && other.file.set.name == set.name;
+        if *custom && known.iter().any(is_replaced) {
+            self.replacing.push((set.name.clone(), printable_path(file.path())));
+        }
         self.sets += 1;
         self.rules += set.rules.len() as u64;
         self.samples += set.samples.len() as u64;
@@ -69,6 +79,12 @@ impl Checked {
     fn write(&self, out: &mut dyn Write) -> std::io::Result<()> {
         for diagnostic in &self.diagnostics {
             writeln!(out, "{diagnostic}")?;
+        }
+        for (name, path) in &self.replacing {
+            writeln!(
+                out,
+                "{path}: where this file is in force, its `{name}` replaces the built-in rule set of that name"
+            )?;
         }
         let errors = self.diagnostics.count(Severity::Error) as u64;
         let warnings = self.diagnostics.count(Severity::Warning) as u64;
@@ -92,6 +108,7 @@ impl Checked {
             "rule_sets": self.sets,
             "rules": self.rules,
             "samples": self.samples,
+            "replaces": self.replacing.iter().map(replaced).collect::<Vec<_>>(),
             "diagnostics": self.diagnostics.iter().collect::<Vec<_>>(),
         });
         write_json(out, report)
