@@ -251,3 +251,58 @@ fn match_shows_the_id_of_a_session() {
     let matched = dir.portcullis(["match", "--json", "-c", "c.yaml", "web.log"]).run().json_lines();
     assert_eq!(matched[0]["session"], "7f", "{matched:?}");
 }
+
+#[test]
+fn explain_knows_the_lines_of_sources_with_sets_or_a_layout_of_their_own() {
+    let dir = web(
+        "sources: {auth: HERE/auth.log, web: {path: HERE/web.log, rule_sets: [exampleweb]}, gentoo: {path: HERE/c, layout: metalog}}\n",
+    );
+    let told = |line: &str| dir.portcullis(["explain", "-c", "c.yaml", line]).ok().replace("\n  ", " ");
+    let web = told("2026-11-22 14:38:31 login failed from 192.0.2.7");
+    for part in [
+        "This holds for the log of the source `web`.",
+        "nobody claims that it never writes a newline",
+        "would be banned for 10m.",
+    ] {
+        assert!(web.contains(part), "{web}");
+    }
+    let metalog = told("Nov 22 14:38:31 [sshd] Failed password for root from 192.0.2.7 port 1 ssh2");
+    assert!(metalog.contains("This holds for the log of the source `gentoo`. It counts"), "{metalog}");
+    let syslog = told("Nov 22 14:38:31 gw sshd[7]: Failed password for root from 192.0.2.7 port 1 ssh2");
+    assert!(!syslog.contains("the log of the source"), "{syslog}");
+    let rules = dir.portcullis(["rules", "--json", "-c", "c.yaml", "exampleweb"]).json();
+    assert_eq!((&rules["evidence"], &rules["ban"]["for"]), (&"spoofable".into(), &600.into()));
+}
+
+/// Written by nginx 1.22 about one GET with `%0A` in its path; the line in the middle is the peer's.
+#[test]
+fn a_forged_line_in_nginxs_error_log_is_short_lived_at_most() {
+    let pattern = concat!(
+        r#"'^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[error\] \d+#\d+: \*\d+ open\(\) "<PATH>" failed \(\d+: <REASON>\), "#,
+        r#"client: <ADDR>, server: <SERVER>, request: "<REQUEST>", host: "<HOSTNAME>"$'"#
+    );
+    let failed = |path: &str, client: &str| {
+        format!(
+            "2026/11/22 14:38:31 [error] 7#7: *1 open() \"{path}\" failed (2: No such file or directory), client: {client}, \
+             server: www.example.org, request: \"GET / HTTP/1.1\", host: \"www.example.org\"\n"
+        )
+    };
+    let rules = format!(
+        "version: 1\nname: nginx\nabout: Wrong pages.\nformat: raw\nevidence: handshake\nmessage_limit: none\n\
+         threshold: {{offences: 1, within: 60s}}\nban: {{for: 4h, escalate: {{}}}}\nfields: {{PATH: '[^\"]*', REASON: '[A-Za-z ]+', SERVER: '[-.\\w]+', \
+         REQUEST: '[^\"]*', HOSTNAME: '[^\"]*'}}\n\
+         rules:\n  - {{id: missing, pattern: {pattern}, means: No such page.}}\nsamples:\n  \
+         - {{line: '{}', rule: missing, addr: 192.0.2.7}}\n",
+        failed("/x", "192.0.2.7").trim_end()
+    );
+    let dir = site("sources: {web: {path: HERE/error.log, rule_sets: [nginx]}}\n", &[("nginx.yaml", &rules)]);
+    dir.write("error.log", failed(&format!("/a\n{}x", failed("/wp", "203.0.113.66")), "192.0.2.7"));
+    let report = dir.portcullis(["scan", "--json", "-c", "c.yaml", "error.log"]).json();
+    let forged = &report["offenders"][0];
+    assert_eq!(
+        (&forged["offender"], &forged["evidence"]),
+        (&"203.0.113.66".into(), &"spoofable".into()),
+        "{report}"
+    );
+    assert_eq!(forged["bans"][0]["until"], "2026-11-22T14:48:31+00:00", "{report}");
+}

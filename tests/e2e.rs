@@ -17,6 +17,7 @@ mod reload;
 mod repeats;
 mod restart;
 mod rewritten;
+mod sources;
 mod stand;
 mod table;
 mod trouble;

@@ -14,20 +14,23 @@ use super::input::standard_input;
 use super::pasted::{self, Reading};
 use super::text::{count, printable, tenths, wrapped, write_json};
 use crate::address;
+use crate::config::Source;
 use crate::daemon::Setup;
-use crate::engine::{self, Guard, Outcome, Verdict, When, Why};
-use crate::record::{self, MAX_LINE, Record};
-use crate::rules::{AddressFrom, BanLength, Counts, Effect, Evidence, Rule, RuleSet, Threshold, Thresholds};
+use crate::engine::{self, Guard, Outcome, Terms, Verdict, When, Why};
+use crate::record::{self, Layouts, MAX_LINE, Record};
+use crate::rules::{
+    AddressFrom, BanLength, Counts, Effect, Evidence, Format, Rule, RuleSet, Threshold, Thresholds,
+};
 use crate::time::spoken;
 
 /// Runs the command; 1 when no rule knows the line.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
     let line = given(arguments.line.as_deref())?;
     let mut setup = asked::setup(&arguments.config, &arguments.trial)?;
-    let mut guard = setup.guard(&[setup.terms_of_file(Path::new("-"))]);
-    let mut told = Vec::new();
-    let now = setup.now;
-    guard.line(0, &line, When::At(now), |outcome| told.push(Told::new(&setup, &line, &outcome)));
+    let logs = logs(&setup);
+    let terms: Vec<Terms> = logs.iter().map(|log| log.terms.clone()).collect();
+    let mut guard = setup.guard(&terms);
+    let mut told = as_in(&setup, &mut guard, &logs, &line);
     let readings = pasted::readings(&line, setup.sets.iter().filter_map(|set| set.set.example_program()));
     if told.is_empty() {
         told.extend(as_pasted(&setup, &mut guard, &readings));
@@ -43,6 +46,39 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
         told.iter().try_for_each(|told| told.write(out))?;
     }
     Ok(if told.is_empty() { Exit::Nothing } else { Exit::Ok })
+}
+
+/// A log that a line may be from.
+struct Kind {
+    /// The source that has a word of its own about its lines; `None` for all others.
+    source: Option<String>,
+    terms: Terms,
+}
+
+/// The kinds of log that the line may be from: any that syslog writes, and those of sources with rule sets or a layout of
+/// their own.
+fn logs(setup: &Setup) -> Vec<Kind> {
+    let any = Kind { source: None, terms: setup.terms_of_file(Path::new("-")) };
+    let sources = setup.config.sources.iter();
+    let special = sources.filter(|source| source.rule_sets.is_some() || source.layout != Layouts::Syslog);
+    let kind = |source: &Source| {
+        let terms = setup.terms_of_source(&source.name, Path::new(&source.path));
+        Kind { source: Some(source.name.clone()), terms }
+    };
+    [any].into_iter().chain(special.map(kind)).collect()
+}
+
+/// What the line means in the first of the logs in which a rule knows it.
+fn as_in(setup: &Setup, guard: &mut Guard, logs: &[Kind], line: &[u8]) -> Vec<Told> {
+    let known = logs.iter().enumerate().map(|(number, log)| {
+        let mut told = Vec::new();
+        guard.line(number, line, When::At(setup.now), |outcome| told.push(Told::new(setup, line, &outcome)));
+        match &log.source {
+            Some(source) => told.into_iter().map(|told| told.only_in(source)).collect(),
+            None => told,
+        }
+    });
+    known.into_iter().find(|told| !told.is_empty()).unwrap_or_default()
 }
 
 fn given(line: Option<&OsStr>) -> Result<Vec<u8>, Failure> {
@@ -93,7 +129,8 @@ impl Told {
         let cut = address.is_none().then(|| cut(set, rule, line, &outcome.record)).flatten();
         let evidence = outcome.evidence();
         let whose = match address.as_deref().filter(|_| evidence != set.evidence) {
-            Some(who) => unsigned(who),
+            Some(who) if set.format == Format::Syslog => unsigned(who),
+            Some(who) => unclaimed(who),
             None => cut.unwrap_or_else(|| whose(set.evidence, rule, address.as_deref())),
         };
         Self { address, whose, evidence, verdict: verdict(setup, outcome), ..Self::of(set, rule) }
@@ -110,13 +147,19 @@ impl Told {
         Self { verdict, ..self }
     }
 
+    /// A line that is taken so in one log only.
+    fn only_in(self, source: &str) -> Self {
+        let verdict = format!("This holds for the log of the source `{source}`. {}", self.verdict);
+        Self { verdict, ..self }
+    }
+
     /// What is known without a whole line.
     fn of(set: &RuleSet, rule: &Rule) -> Self {
         Self {
             heading: set.about.clone(),
             rule: set.name_of(rule),
             effect: rule.effect,
-            evidence: set.evidence,
+            evidence: set.worth(),
             address: None,
             whose: "A part of a line names nobody for certain.".into(),
             means: rule.means.clone(),
@@ -174,6 +217,16 @@ fn unsigned(who: &str) -> String {
          stamps each line that its service writes. A service that writes newlines which a peer sent, as `sshd -e` does, \
          lets the peer write whole lines. So this counts as evidence that may be forged: a ban is short, never longer the \
          next time, and few are made at a time. Let sshd log through syslog."
+    )
+}
+
+/// Whose address stands in a line of a log that a program writes by itself.
+fn unclaimed(who: &str) -> String {
+    format!(
+        "{who}, so the line says. The program writes this log by itself, and nobody claims that it never writes a newline \
+         which a peer sent: whole lines may be a peer's. So this counts as evidence that may be forged: a ban is short, never \
+         longer the next time, and few are made at a time. If the program encodes newlines, say `newlines: encoded` in the \
+         rule file."
     )
 }
 

@@ -9,6 +9,7 @@ use super::exit::{Exit, Failure};
 use super::text::{Table, printable, printable_path, write_json};
 use crate::config::{self, FileTrust, Loaded, ResolvedSet, SHIPPED, or_near};
 use crate::daemon::Refused;
+use crate::engine::doubtful;
 use crate::rules::{Ban, BanLength, Escalate, Threshold, Thresholds};
 use crate::time::spoken;
 
@@ -71,9 +72,9 @@ fn table(loaded: &Loaded, sets: &[ResolvedSet]) -> Table {
             set.set.name.clone(),
             if set.set.programs.is_empty() { "(raw)".into() } else { set.set.programs.join(", ") },
             set.set.rules.iter().filter(|rule| rule.enabled).count().to_string(),
-            set.set.evidence.as_str().to_owned(),
+            set.set.worth().as_str().to_owned(),
             thresholds(&set.threshold),
-            length(&set.ban),
+            length(&in_force(set)),
             from(loaded, set),
         ]);
     }
@@ -87,11 +88,11 @@ fn object(loaded: &Loaded, set: &ResolvedSet) -> Value {
         "about": set.set.about,
         "programs": set.set.programs,
         "rules": rules.collect::<Vec<_>>(),
-        "evidence": set.set.evidence.as_str(),
+        "evidence": set.set.worth().as_str(),
         "offences": set.threshold.shortest().offences,
         "within": set.threshold.shortest().within.as_secs(),
         "thresholds": set.threshold.iter().map(threshold).collect::<Vec<_>>(),
-        "ban": ban(&set.ban),
+        "ban": ban(&in_force(set)),
         "from": from(loaded, set),
     })
 }
@@ -105,6 +106,11 @@ fn thresholds(thresholds: &Thresholds) -> String {
 /// `within` in seconds.
 fn threshold(threshold: Threshold) -> Value {
     json!({"offences": threshold.offences, "within": threshold.within.as_secs()})
+}
+
+/// The ban as its lines make it, which may be forged though the set says otherwise of its connections.
+fn in_force(set: &ResolvedSet) -> Ban {
+    if set.set.worth() == set.set.evidence { set.ban } else { doubtful(set.ban) }
 }
 
 /// In seconds; `for` is null where a ban lasts for ever, `escalate` where the next ones are no longer.
