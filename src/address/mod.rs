@@ -70,6 +70,31 @@ pub fn widest_free(within: &Prefix, address: IpAddr, is_free: impl Fn(&Prefix) -
     lengths.map(|bits| network(address, bits)).find(is_free)
 }
 
+/// The narrowest network that holds two prefixes of one family; of two families, the first prefix.
+pub fn holding(one: &Prefix, other: &Prefix) -> Prefix {
+    let shared = match (one.addr(), other.addr()) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => (one.to_bits() ^ other.to_bits()).leading_zeros(),
+        (IpAddr::V6(one), IpAddr::V6(other)) => (one.to_bits() ^ other.to_bits()).leading_zeros(),
+        _ => return *one,
+    };
+    let shortest = one.prefix_len().min(other.prefix_len());
+    network(one.addr(), u8::try_from(shared).unwrap_or(u8::MAX).min(shortest))
+}
+
+/// Networks inside a site or a provider: RFC 1918, RFC 6598, RFC 4193.
+const PRIVATE: [Prefix; 5] = [
+    Prefix::V4(v4([10, 0, 0, 0], 8)),
+    Prefix::V4(v4([172, 16, 0, 0], 12)),
+    Prefix::V4(v4([192, 168, 0, 0], 16)),
+    Prefix::V4(v4([100, 64, 0, 0], 10)),
+    Prefix::V6(v6(0xfc << 120, 7)),
+];
+
+/// Whether an address is one inside a site or a provider, whose neighbours are likely one's own.
+pub fn is_private(address: IpAddr) -> bool {
+    PRIVATE.iter().any(|network| network.contains(&address))
+}
+
 /// How a prefix is written for people and firewalls: a host without its `/32` or `/128`.
 pub fn display(prefix: &Prefix) -> String {
     if prefix.prefix_len() == prefix.max_prefix_len() {
@@ -182,6 +207,32 @@ mod tests {
         }
         assert_eq!(unbannable_in(&"2001:db8::/32".parse().unwrap()), None);
         assert_eq!(unbannable_in(&"192.0.2.0/24".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn the_narrowest_network_holds_both_and_no_more() {
+        for (one, other, both) in [
+            ("192.0.2.7", "192.0.2.7", "192.0.2.7/32"),
+            ("192.0.2.7", "192.0.2.6", "192.0.2.6/31"),
+            ("192.0.2.0/25", "192.0.2.1", "192.0.2.0/25"),
+            ("128.0.0.1", "1.2.3.4", "0.0.0.0/0"),
+            ("2001:db8::/64", "2001:db8:0:ff::/64", "2001:db8::/56"),
+            ("2001:db8:0:80::/64", "2001:db8:0:7f::/64", "2001:db8::/56"),
+            ("192.0.2.7", "2001:db8::1", "192.0.2.7/32"),
+        ] {
+            let prefix = |text: &str| parse_prefix(text).unwrap();
+            assert_eq!(holding(&prefix(one), &prefix(other)).to_string(), both, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn addresses_inside_a_site_are_known() {
+        for private in ["10.1.2.3", "172.31.0.1", "192.168.1.1", "100.127.0.1", "fd00::1"] {
+            assert!(is_private(private.parse().unwrap()), "{private}");
+        }
+        for public in ["11.0.0.1", "172.32.0.1", "192.0.2.1", "100.128.0.1", "2001:db8::1", "fe80::1"] {
+            assert!(!is_private(public.parse().unwrap()), "{public}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The keys of the configuration, one after the other.
 
+use std::cmp::Reverse;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use super::keys::{Entry, Keys};
@@ -10,6 +12,7 @@ use super::settings::{
 };
 use super::{firewall, policy, time_spec, zone};
 use crate::address::{self, Prefix};
+use crate::engine::{Network, Networks};
 use crate::record::Layouts;
 
 /// Watched files cost a descriptor each.
@@ -22,6 +25,12 @@ const MOST_SETS: usize = 1000;
 const MOST_NETWORKS: usize = 10_000;
 
 const MOST_TRACKED: u32 = 10_000_000;
+
+/// Each offence counts for a network of each length.
+const MOST_LENGTHS: usize = 4;
+
+/// Of more offenders than this in one network, nobody would hear.
+const MOST_OFFENDERS: u32 = 10_000;
 
 /// Reads the whole file; `None` when nothing can be made of it. Values with faults are replaced by defaults.
 pub(super) fn read(root: &Item<'_>) -> Option<Config> {
@@ -40,6 +49,7 @@ pub(super) fn read(root: &Item<'_>) -> Option<Config> {
         trust: keys.or("trust", default.trust, |item| trust(item, default.trust)),
         spoofable: keys.or("spoofable", default.spoofable, |item| spoofable(item, default.spoofable)),
         offender: keys.or("offender", default.offender, |item| offender(item, default.offender)),
+        networks: keys.or("networks", default.networks.clone(), |item| networks(item, default.networks)),
         tracked_offenders: keys
             .or("tracked_offenders", default.tracked_offenders, |item| item.whole(1000..=MOST_TRACKED)),
         firewall: keys.or("firewall", default.firewall, firewall::read),
@@ -245,6 +255,50 @@ fn offender(item: &Item<'_>, default: Offender) -> Option<Offender> {
     };
     keys.finish();
     Some(offender)
+}
+
+/// `{ipv4: [{bits: 24, offenders: 16}], ipv6: []}`
+fn networks(item: &Item<'_>, default: Networks) -> Option<Networks> {
+    let mut keys = item.keys()?;
+    let networks = Networks {
+        ipv4: keys.or("ipv4", default.ipv4, |item| Some(lengths(item, 8..=31))),
+        ipv6: keys.or("ipv6", default.ipv6, |item| Some(lengths(item, 16..=127))),
+    };
+    keys.finish();
+    Some(networks)
+}
+
+/// Lengths of networks and how many offenders each takes, the narrowest first.
+fn lengths(list: &Item<'_>, bits: RangeInclusive<u8>) -> Vec<Network> {
+    let items = list.list();
+    if items.len() > MOST_LENGTHS {
+        list.fault(format!(
+            "has {} entries, and {MOST_LENGTHS} lengths are counted at the most",
+            items.len()
+        ));
+    }
+    let mut lengths: Vec<Network> = Vec::new();
+    for (item, network) in items.iter().filter_map(|item| Some((item, network_length(item, bits.clone())?))) {
+        if lengths.iter().any(|known| known.bits == network.bits) {
+            item.fault(format!("is the second one for /{}", network.bits));
+        } else {
+            lengths.push(network);
+        }
+    }
+    lengths.truncate(MOST_LENGTHS);
+    lengths.sort_by_key(|network| Reverse(network.bits));
+    lengths
+}
+
+/// `{bits: 48, offenders: 16}`
+fn network_length(item: &Item<'_>, bits: RangeInclusive<u8>) -> Option<Network> {
+    let mut keys = item.keys()?;
+    let bits = keys.must("bits", "the length of the network's prefix, as in `bits: 48`", |i| i.whole(bits));
+    let offenders = keys.must("offenders", "how many offenders it takes, as in `offenders: 16`", |item| {
+        item.whole(2..=MOST_OFFENDERS)
+    });
+    keys.finish();
+    Some(Network { bits: bits?, offenders: offenders? })
 }
 
 fn control(item: &Item<'_>, default: Control) -> Option<Control> {

@@ -6,6 +6,7 @@ use super::document::Step;
 use super::firewall::bad_table;
 use super::policy;
 use super::settings::{Config, Firewall};
+use crate::engine::{Network, Networks};
 use crate::names;
 use crate::rules::Severity;
 
@@ -45,6 +46,14 @@ pub(super) fn check(config: &Config) -> Vec<SettingFault> {
     let mut faults = same_source_twice(config);
     faults.extend(firewall(&config.firewall));
     faults.extend(offender(config));
+    // Nobody asked for the default ones.
+    let default = Networks::default();
+    if config.networks.ipv4 != default.ipv4 {
+        faults.extend(networks("ipv4", &config.networks.ipv4, config.offender.ipv4));
+    }
+    if config.networks.ipv6 != default.ipv6 {
+        faults.extend(networks("ipv6", &config.networks.ipv6, config.offender.ipv6));
+    }
     faults.extend(times(config));
     let socket = config.control.socket.as_os_str().len();
     if socket > LONGEST_SOCKET {
@@ -94,6 +103,42 @@ fn offender(config: &Config) -> Vec<SettingFault> {
     if config.offender.ipv6 > 64 {
         let text = "an attacker with a /64 would get a new address after every ban: 64 is the usual length";
         faults.push(SettingFault::warning(keys(&["offender", "ipv6"]), text));
+    }
+    faults
+}
+
+/// What does not fit among the lengths of networks of a family, the narrowest first.
+fn networks(family: &str, lengths: &[Network], offender: u8) -> Vec<SettingFault> {
+    let warning = |text: String| SettingFault::warning(keys(&["networks", family]), text);
+    let mut faults = Vec::new();
+    for network in lengths.iter().filter(|network| network.bits >= offender) {
+        let text =
+            format!("a /{} is no wider than one offender, a /{offender}, and is not counted", network.bits);
+        faults.push(warning(text));
+    }
+    for (narrow, wide) in lengths.iter().zip(lengths.iter().skip(1)) {
+        if wide.offenders < narrow.offenders {
+            let (narrow, wide) = (narrow.bits, wide.bits);
+            let text = format!(
+                "a /{wide} holds every /{narrow} and takes fewer offenders: no /{narrow} is ever banned"
+            );
+            faults.push(warning(text));
+        }
+    }
+    if let Some(wide) = lengths.iter().find(|network| family == "ipv4" && network.bits < 20) {
+        let text = format!(
+            "a /{} of IPv4 holds {} addresses, those of many customers",
+            wide.bits,
+            1u64 << (32 - wide.bits)
+        );
+        faults.push(warning(text));
+    }
+    if let Some(wide) = lengths.iter().find(|network| family == "ipv6" && network.bits < 44) {
+        let text = format!(
+            "a /{} of IPv6 holds more than one customer is given: others would be banned too",
+            wide.bits
+        );
+        faults.push(warning(text));
     }
     faults
 }

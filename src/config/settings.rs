@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::{defaults, paths};
 use crate::address::Prefix;
+use crate::engine::Networks;
 use crate::record::{Layouts, TimeSpec};
 use crate::rules::{Ban, Thresholds};
 
@@ -31,6 +32,8 @@ pub struct Config {
     pub spoofable: Spoofable,
     /// What is counted and banned as one.
     pub offender: Offender,
+    /// Which networks wider than that are banned as one; the narrowest first.
+    pub networks: Networks,
     /// Offenders whose counters are kept; beyond them the longest unseen leaves.
     pub tracked_offenders: u32,
     /// The table and who drives it.
@@ -271,6 +274,7 @@ impl Default for Config {
                 bans_per_minute: defaults::SPOOFABLE_PER_MINUTE,
             },
             offender: Offender { ipv4: defaults::OFFENDER_V4, ipv6: defaults::OFFENDER_V6 },
+            networks: Networks::default(),
             tracked_offenders: defaults::TRACKED_OFFENDERS,
             firewall: Firewall::default(),
             state: paths::state(),

@@ -158,7 +158,7 @@ impl Daemon {
                 Verdict::Counted { .. } => evidence.note(offender, worth, seen()),
                 &Verdict::Banned { banned, since, until, .. } => {
                     evidence.note(offender, worth, seen());
-                    persist.lines(banned, since, evidence.take(&offender, worth));
+                    persist.lines(banned, since, evidence.take(&offender, &banned, worth));
                     if since == at && until.is_some_and(|until| until <= time) {
                         // Its lines were read too late: it is remembered for the next one, and blocks nobody.
                         missed.insert(banned);

@@ -70,9 +70,17 @@ impl Evidence {
         }
     }
 
-    /// The lines that led to a ban; they are forgotten here.
-    pub(super) fn take(&mut self, offender: &Prefix, worth: rules::Evidence) -> Vec<Seen> {
-        self.of(worth).remove(offender).unwrap_or_default()
+    /// The lines that led to a ban, of one offender or of several in a network that is banned; they are forgotten here.
+    pub(super) fn take(&mut self, offender: &Prefix, banned: &Prefix, worth: rules::Evidence) -> Vec<Seen> {
+        let all = self.of(worth);
+        if !banned.contains(offender) || banned == offender {
+            return all.remove(offender).unwrap_or_default();
+        }
+        let inside: Vec<Prefix> = all.keys().copied().filter(|known| banned.contains(known)).collect();
+        let mut lines: Vec<Seen> =
+            inside.iter().filter_map(|offender| all.remove(offender)).flatten().collect();
+        lines.sort_by_key(|seen| seen.at);
+        lines.split_off(lines.len().saturating_sub(LINES))
     }
 
     fn of(&mut self, worth: rules::Evidence) -> &mut Lines {
@@ -102,6 +110,30 @@ mod tests {
         lines.into_iter().map(|seen| String::from_utf8(seen.text).unwrap()).collect()
     }
 
+    fn take(evidence: &mut Evidence, n: u32, worth: rules::Evidence) -> Vec<Seen> {
+        evidence.take(&offender(n), &offender(n), worth)
+    }
+
+    #[test]
+    fn a_network_is_shown_with_the_last_lines_of_all_its_offenders() {
+        let mut evidence = Evidence::default();
+        for n in 0..8 {
+            let line = format!("line {n}");
+            evidence.note(
+                offender(n),
+                DEAR,
+                Seen::new(Time::from_secs(n.into()), &"auth".into(), line.as_bytes()),
+            );
+        }
+        let network: Prefix = "0.0.0.0/29".parse().unwrap();
+        let lines = texts(evidence.take(&offender(2), &network, DEAR));
+        assert_eq!(lines, ["line 3", "line 4", "line 5", "line 6", "line 7"]);
+        assert!(take(&mut evidence, 0, DEAR).is_empty());
+        // A part of an offender is shown with all that it did.
+        evidence.note(network, DEAR, seen(b"from the network"));
+        assert_eq!(texts(evidence.take(&network, &offender(2), DEAR)), ["from the network"]);
+    }
+
     #[test]
     fn bounded_in_every_direction() {
         for worth in [DEAR, CHEAP] {
@@ -113,10 +145,10 @@ mod tests {
                 evidence.note(offender(4999), worth, seen(format!("line {n}").as_bytes()));
             }
             assert_eq!(evidence.of(worth).len(), OFFENDERS);
-            assert!(evidence.take(&offender(0), worth).is_empty(), "the longest-unseen left");
-            let last = texts(evidence.take(&offender(4999), worth));
+            assert!(take(&mut evidence, 0, worth).is_empty(), "the longest-unseen left");
+            let last = texts(take(&mut evidence, 4999, worth));
             assert_eq!(last, ["line 15", "line 16", "line 17", "line 18", "line 19"]);
-            assert_eq!(evidence.take(&offender(4998), worth)[0].text.len(), LENGTH);
+            assert_eq!(take(&mut evidence, 4998, worth)[0].text.len(), LENGTH);
         }
     }
 
@@ -127,7 +159,7 @@ mod tests {
         (0..dear).for_each(|n| evidence.note(offender(n), DEAR, seen(b"real")));
         (0..100_001).for_each(|n| evidence.note(offender(n), CHEAP, seen(b"forged")));
         assert_eq!((evidence.handshake.len(), evidence.spoofable.len()), (OFFENDERS / 2, OFFENDERS / 2));
-        assert_eq!(texts(evidence.take(&offender(0), DEAR)), ["real"]);
+        assert_eq!(texts(take(&mut evidence, 0, DEAR)), ["real"]);
         // Real ones take what they need.
         (dear..2 * dear + 1).for_each(|n| evidence.note(offender(n), DEAR, seen(b"real")));
         assert_eq!((evidence.handshake.len(), evidence.spoofable.len()), (OFFENDERS, 0));

@@ -91,6 +91,7 @@ pub(super) fn follow_options(config: &Config) -> follow::Options {
 pub(super) fn engine(config: &Config, files: usize) -> Settings {
     Settings {
         offender: Offender { ipv4: config.offender.ipv4, ipv6: config.offender.ipv6 },
+        networks: config.networks.clone(),
         tracked_offenders: config.tracked_offenders as usize,
         trust: TrustPolicy { keep: config.trust.remember, patience: config.trust.multiplier },
         spoofable: SpoofCaps {

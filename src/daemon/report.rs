@@ -21,8 +21,11 @@ pub(super) fn ban(outcome: &Outcome<'_>, what: &str) -> After {
         return line(String::new());
     };
     let offences = f64::from(*tenths) / 10.0;
+    let is_network =
+        outcome.judgement.offender.is_some_and(|offender| offender.prefix_len() > banned.prefix_len());
+    let whose = if is_network { " of its addresses" } else { "" };
     let text = format!(
-        "{what} {} {}: {offences} offences within {}, last {} ({}), ban {nth}",
+        "{what} {} {}: {offences} offences{whose} within {}, last {} ({}), ban {nth}",
         address::display(banned),
         length(at, *until),
         spoken(*within),

@@ -222,13 +222,23 @@ impl Bans {
 
     /// Ends the bans on `prefix` and on anything inside it.
     pub(super) fn end_inside(&mut self, prefix: &Prefix, now: Time) -> Vec<Prefix> {
-        let first = prefix.trunc();
-        // In the order of the prefixes nothing inside stands behind the last host.
-        let last = Prefix::new(prefix.broadcast(), prefix.max_prefix_len()).unwrap_or(first);
-        let inside = self.active.range(first..=last).map(|(offender, _)| *offender);
-        let inside: Vec<Prefix> = inside.filter(|offender| first.contains(offender)).collect();
+        let inside: Vec<Prefix> = self.inside(prefix).collect();
         inside.iter().for_each(|offender| self.end(offender, now));
         inside
+    }
+
+    /// Whether a ban of this offender ended after a time.
+    pub(super) fn ended_after(&self, offender: &Prefix, time: Time) -> bool {
+        self.history.get(offender).is_some_and(|history| history.last_end > time)
+    }
+
+    /// Who is banned inside a network.
+    pub(super) fn inside(&self, network: &Prefix) -> impl Iterator<Item = Prefix> {
+        let first = network.trunc();
+        // In the order of the prefixes nothing inside stands behind the last host.
+        let last = Prefix::new(network.broadcast(), network.max_prefix_len()).unwrap_or(first);
+        let range = self.active.range(first..=last).map(|(offender, _)| *offender);
+        range.filter(move |offender| first.contains(offender))
     }
 
     pub(super) fn end_where(&mut self, over: impl Fn(&Ban) -> bool, now: Time) -> Vec<Prefix> {

@@ -10,6 +10,8 @@ mod by_evidence;
 mod duplicate;
 mod guard;
 mod journal;
+mod judge;
+mod network;
 mod policy;
 mod recent;
 mod session;
@@ -27,7 +29,9 @@ use std::net::IpAddr;
 pub use bans::{Ban, History, Origin, Owner};
 pub use guard::{FileId, Guard, Outcome, Reader, Source, Terms};
 pub use journal::{Row, Seen, SessionState};
-pub use policy::{Offender, Policy, RulePolicy, Settings, SpoofCaps, TrustPolicy, doubtful};
+pub use policy::{
+    Network, Networks, Offender, Policy, RulePolicy, Settings, SpoofCaps, TrustPolicy, doubtful,
+};
 pub use session::{SessionKey, Speaker};
 pub use spoof::Flood;
 pub use timing::When;
@@ -35,10 +39,9 @@ pub use unbans::Unbanned;
 pub use verdict::{Judgement, Refusal, Verdict, Why};
 pub use window::Counter;
 
-use self::target::Target;
 use self::window::Fill;
 use crate::address::Prefix;
-use crate::rules::{AddressFrom, Counts, Effect, Evidence, Threshold};
+use crate::rules::{AddressFrom, Counts, Effect, Evidence};
 use crate::time::Time;
 
 /// One match, at the time at which it counts.
@@ -87,6 +90,7 @@ pub struct Engine {
     sessions: session::Sessions,
     duplicates: duplicate::Duplicates,
     windows: window::Windows,
+    networks: network::NetworkCounters,
     trust: trust::Trust,
     bans: bans::Bans,
     unbans: unbans::Unbans,
@@ -101,6 +105,7 @@ impl Engine {
             sessions: session::Sessions::new(),
             duplicates: duplicate::Duplicates::default(),
             windows: window::Windows::new(tracked),
+            networks: network::NetworkCounters::new(tracked),
             trust: trust::Trust::new(tracked),
             bans: bans::Bans::new(tracked),
             unbans: unbans::Unbans::new(tracked),
@@ -164,79 +169,6 @@ impl Engine {
         }
         self.trust.remember(self.settings.offender.prefix(peer), sighting.time);
         Verdict::Trusted(peer)
-    }
-
-    fn judge(&mut self, sighting: &Sighting<'_>, peer: IpAddr, tenths: u32) -> Judgement {
-        if self.unbans.forgive(peer, sighting.time) {
-            return Judgement {
-                peer: Some(peer),
-                offender: None,
-                tenths,
-                verdict: Verdict::Ignored(Why::Unbanned),
-            };
-        }
-        match self.settings.target(peer, sighting.evidence) {
-            Ok(target) => {
-                let verdict = self.weigh(sighting, peer, target, tenths);
-                Judgement { peer: Some(peer), offender: Some(target.counted), tenths, verdict }
-            }
-            Err(why) => {
-                Judgement { peer: Some(peer), offender: None, tenths, verdict: Verdict::Ignored(why) }
-            }
-        }
-    }
-
-    fn weigh(&mut self, sighting: &Sighting<'_>, peer: IpAddr, target: Target, tenths: u32) -> Verdict {
-        let (policy, time) = (self.policies.of(sighting.set, sighting.evidence), sighting.time);
-        let trusted = self.is_trusted(peer, time);
-        if trusted && policy.evidence == Evidence::Spoofable {
-            return Verdict::Ignored(Why::Trusted);
-        }
-        if let Some(until) = self.bans.owned(&target.banned, &policy.name, time) {
-            return Verdict::Ignored(Why::AlreadyBanned { until });
-        }
-        let patience = self.patience(trusted);
-        let counter = (sighting.set, policy.evidence);
-        let add = if sighting.is_late { window::Windows::add_late } else { window::Windows::add };
-        let seen = add(&mut self.windows, counter, target.counted, time, tenths, &policy.threshold);
-        let threshold = policy::needed(seen.threshold, patience);
-        // How many bans rest on forgeable evidence was counted at the time of newer lines.
-        let is_too_late = sighting.is_late && policy.evidence == Evidence::Spoofable;
-        if seen.tenths < threshold || is_too_late {
-            return Verdict::Counted { tenths: seen.tenths, threshold, trusted: patience > 1 };
-        }
-        self.ban_for(sighting, target, seen)
-    }
-
-    /// How many times the threshold it takes to ban an address.
-    fn patience(&self, trusted: bool) -> u32 {
-        if trusted { self.settings.trust.patience } else { 1 }
-    }
-
-    fn ban_for(&mut self, sighting: &Sighting<'_>, target: Target, seen: Fill) -> Verdict {
-        let (policy, time) = (self.policies.of(sighting.set, sighting.evidence), sighting.time);
-        if policy.evidence == Evidence::Spoofable {
-            let banned = self.bans.spoofable_now(time);
-            if let Err(flood) = self.spoof.allow(&self.settings.spoofable, banned, time) {
-                return Verdict::Ignored(Why::Flood(flood));
-            }
-        }
-        let counter = (sighting.set, policy.evidence);
-        if target.is_whole() {
-            self.windows.forget(counter, &target.counted);
-        } else if !sighting.is_late {
-            self.windows.shorten(counter, target.counted, time, policy.threshold.shortest().within);
-        }
-        let ban = self.bans.by_rule(policy, sighting.rule, target.banned, time);
-        let Fill { tenths, threshold: Threshold { within, .. } } = seen;
-        Verdict::Banned {
-            banned: ban.offender,
-            tenths,
-            within,
-            since: ban.since,
-            until: ban.until,
-            nth: ban.nth,
-        }
     }
 
     /// Bans whose time is over at `now`; each is returned once.
@@ -316,6 +248,7 @@ impl Engine {
             .map(|old| policies.iter().position(|new| new.name == old.name && new.evidence == old.evidence))
             .collect();
         self.windows.rename(&renamed);
+        self.networks.rename(&renamed);
         self.sessions.rename(self.policies.all(), &policies);
         self.policies = policy::Policies::new(policies);
         self.settings_changed(settings, now)
@@ -324,6 +257,7 @@ impl Engine {
     /// Takes new settings into force; bans on prefixes that hold a newly allowed address end now and are returned.
     pub fn settings_changed(&mut self, settings: Settings, now: Time) -> Vec<Prefix> {
         self.windows.set_most(settings.tracked_offenders);
+        self.networks.set_most(settings.tracked_offenders);
         self.trust.set_most(settings.tracked_offenders);
         self.bans.set_most(settings.tracked_offenders);
         self.unbans.set_most(settings.tracked_offenders);
@@ -348,6 +282,7 @@ impl Engine {
         let mut rows = Vec::with_capacity(self.windows.changed() + self.sessions.changed());
         self.bans.changes(&mut rows);
         self.windows.changes(&self.policies, &mut rows);
+        self.networks.changes(&self.policies, &mut rows);
         self.trust.changes(&mut rows);
         self.sessions.changes(self.policies.all(), &mut rows);
         self.unbans.changes(&mut rows);
@@ -358,6 +293,7 @@ impl Engine {
     pub fn keep_no_journal(&mut self) {
         self.bans.keep_no_journal();
         self.windows.keep_no_journal();
+        self.networks.keep_no_journal();
         self.trust.keep_no_journal();
         self.sessions.keep_no_journal();
         self.unbans.keep_no_journal();
@@ -380,7 +316,10 @@ impl Engine {
             Row::Ban(ban) => self.bans.restore(*ban),
             Row::History { offender, history: Some(history) } => self.bans.restore_history(offender, history),
             Row::Window { set, offender, seen } => {
-                if let Some(counter) = self.policies.counted_as(&set) {
+                let Some(counter) = self.policies.counted_as(&set) else { return };
+                if self.settings.is_network(&offender) {
+                    self.networks.restore(counter, offender, seen);
+                } else {
                     self.windows.restore(counter, offender, seen);
                 }
             }

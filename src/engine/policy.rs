@@ -15,6 +15,8 @@ use crate::rules::{
 pub struct Settings {
     /// How wide an offender is.
     pub offender: Offender,
+    /// Which networks wider than that are banned as one.
+    pub networks: Networks,
     /// How many offenders are counted at a time in all sets together; the longest-unseen leaves first.
     pub tracked_offenders: usize,
     /// What a successful login is worth.
@@ -34,6 +36,24 @@ pub struct Offender {
     pub ipv4: u8,
     /// Of IPv6 addresses; 64 unless configured, what one customer gets at least.
     pub ipv6: u8,
+}
+
+/// Networks wider than an offender that are banned as one, the narrowest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Networks {
+    /// Of IPv4; none unless configured.
+    pub ipv4: Vec<Network>,
+    /// Of IPv6; those that one customer may be given, unless configured.
+    pub ipv6: Vec<Network>,
+}
+
+/// A length of networks that are banned as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// The length of their prefix.
+    pub bits: u8,
+    /// How many offenders it takes, as if each filled the threshold of its rule set; 2 at least.
+    pub offenders: u32,
 }
 
 /// What a successful login is worth.
@@ -92,6 +112,9 @@ const CUSTOMER: u8 = 64;
 /// The longest ban of a set for connections on a line that may be forged: as long as one for forged packets usually is.
 const DOUBTFUL_BAN: Duration = Duration::from_secs(600);
 
+/// The longest ban of a network that holds several offenders.
+const LONGEST_OF_NETWORK: Duration = Duration::from_secs(24 * 3600);
+
 /// The ban on a line that may be forged, in a set whose other lines cannot be.
 pub fn doubtful(ban: Ban) -> Ban {
     let length = match ban.length {
@@ -109,17 +132,20 @@ pub(super) struct Policies {
     doubtful: Vec<Policy>,
     /// Whether a rule of the set says where a session ends.
     ends_sessions: Vec<bool>,
-    /// What the database calls the counters of these lines; no rule set can have such a name.
+    /// The same for bans of networks that hold several offenders.
+    of_networks: Vec<Policy>,
+    /// What the database calls the counters of lines that may be forged; no rule set can have such a name.
     doubtful_counters: Vec<Arc<str>>,
 }
 
 impl Policies {
     pub(super) fn new(all: Vec<Policy>) -> Self {
         let doubtful = all.iter().map(Policy::doubtful).collect();
+        let of_networks = all.iter().map(Policy::of_networks).collect();
         let doubtful_counters = all.iter().map(Policy::doubtful_counter).collect();
         let ends = |policy: &Policy| policy.rules.iter().any(|rule| rule.ends_session);
         let ends_sessions = all.iter().map(ends).collect();
-        Self { all, doubtful, ends_sessions, doubtful_counters }
+        Self { all, doubtful, of_networks, ends_sessions, doubtful_counters }
     }
 
     /// The name under which offenders are counted by a set on such evidence.
@@ -147,6 +173,11 @@ impl Policies {
 
     pub(super) fn all(&self) -> &[Policy] {
         &self.all
+    }
+
+    /// The policy by which a set bans networks.
+    pub(super) fn of_networks(&self, set: usize) -> &Policy {
+        &self.of_networks[set]
     }
 
     /// The policy that decides about a line of a set on such evidence.
@@ -179,6 +210,15 @@ impl Policy {
             return self.clone();
         }
         Self { evidence: Evidence::Spoofable, ban: doubtful(self.ban), ..self.clone() }
+    }
+
+    /// The same policy for networks, where others may live too: bans do not grow, and last a day at the most.
+    fn of_networks(&self) -> Self {
+        let length = match self.ban.length {
+            BanLength::For(length) => length.min(LONGEST_OF_NETWORK),
+            BanLength::Forever => LONGEST_OF_NETWORK,
+        };
+        Self { ban: Ban { length: BanLength::For(length), escalate: None }, ..self.clone() }
     }
 
     fn doubtful_counter(&self) -> Arc<str> {
@@ -220,6 +260,38 @@ impl Default for Offender {
     }
 }
 
+impl Networks {
+    /// The networks around an offender, and how many offenders each takes.
+    ///
+    /// None around addresses that are made from an IPv4 address, whose neighbours are the internet, and around those
+    /// inside a site, whose neighbours are likely one's own.
+    pub(super) fn around(&self, offender: &Prefix) -> impl Iterator<Item = (Prefix, u32)> + use<> {
+        let address = offender.addr();
+        let lengths = if address.is_ipv4() { &self.ipv4 } else { &self.ipv6 };
+        let is_apart =
+            !lengths.is_empty() && (address::peer_bits(address).is_some() || address::is_private(address));
+        let lengths = if is_apart { Vec::new() } else { lengths.clone() };
+        let bits = offender.prefix_len();
+        let wider = lengths.into_iter().filter(move |network| network.bits < bits);
+        wider.map(move |network| (address::network(address, network.bits), network.offenders))
+    }
+
+    /// Whether a prefix is of a length that is banned as one.
+    pub(super) fn has(&self, prefix: &Prefix) -> bool {
+        let lengths = if prefix.addr().is_ipv4() { &self.ipv4 } else { &self.ipv6 };
+        lengths.iter().any(|network| network.bits == prefix.prefix_len())
+    }
+}
+
+impl Default for Networks {
+    fn default() -> Self {
+        // What an IPv6 customer may be given besides a /64: a /56 at home, a /48 at work or from a tunnel broker
+        // (RFC 6177). A /48 may also hold many customers of a hosting company, and so takes more.
+        let ipv6 = vec![Network { bits: 56, offenders: 4 }, Network { bits: 48, offenders: 16 }];
+        Self { ipv4: Vec::new(), ipv6 }
+    }
+}
+
 impl Default for TrustPolicy {
     fn default() -> Self {
         Self { keep: Duration::from_secs(7 * 24 * 3600), patience: 3 }
@@ -236,6 +308,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             offender: Offender::default(),
+            networks: Networks::default(),
             // About 150 bytes each: 15 MB when a flood fills it. What an offender did before within the longest window is
             // 16 bytes an offence besides: 34 MB where each of them has failed eleven times today.
             tracked_offenders: 100_000,

@@ -56,6 +56,12 @@ impl Settings {
         if self.allows(prefix) { Err(Refusal::Allowed) } else { Ok(()) }
     }
 
+    /// Whether a prefix is one of the networks that are banned as one, and no offender.
+    pub(super) fn is_network(&self, prefix: &Prefix) -> bool {
+        let is_wider = prefix.prefix_len() < self.offender.prefix(prefix.addr()).prefix_len();
+        is_wider && self.networks.has(prefix)
+    }
+
     /// Whether an allowed address is in a prefix, be it as the IPv4 address inside an IPv6 one.
     pub fn allows(&self, prefix: &Prefix) -> bool {
         self.allow.overlaps(prefix) || address::embedded(prefix).any(|v4| self.allow.overlaps(&v4))

@@ -9,6 +9,7 @@ mod by_hand;
 mod evidence;
 mod networks;
 mod sessions;
+mod wide;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);

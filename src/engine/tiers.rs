@@ -69,6 +69,11 @@ impl<K: Copy + Eq + Hash, V> Tiers<K, V> {
         });
     }
 
+    /// The things of a tier, the longest-unchanged first.
+    pub(super) fn iter(&self, evidence: Evidence) -> impl Iterator<Item = (&K, &V)> {
+        self.tiers.get(evidence).iter()
+    }
+
     /// The longest-unchanged thing of a tier.
     pub(super) fn front(&self, evidence: Evidence) -> Option<(K, &V)> {
         self.tiers.get(evidence).iter().next().map(|(key, value)| (*key, value))

@@ -4,7 +4,7 @@
 use super::journal::Row;
 use super::policy::Settings;
 use super::recent::Recent;
-use crate::address::Prefix;
+use crate::address::{Prefix, PrefixSet};
 use crate::time::Time;
 
 #[derive(Debug)]
@@ -31,6 +31,12 @@ impl Trust {
         let last = self.logins.get(&offender);
         // A login in the future was seen before a clock was set back: it still is one.
         last.is_some_and(|last| now.since(*last).is_none_or(|age| age < settings.trust.keep))
+    }
+
+    /// From where in a network somebody logged in within the configured time before `now`.
+    pub(super) fn inside(&self, settings: &Settings, network: &Prefix, now: Time) -> PrefixSet {
+        let inside = self.logins.iter().map(|(offender, _)| *offender).filter(|from| network.contains(from));
+        inside.filter(|from| self.holds(settings, *from, now)).collect()
     }
 
     pub(super) fn set_most(&mut self, most: usize) {

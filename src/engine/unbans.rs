@@ -48,6 +48,7 @@ impl Engine {
     /// belongs to.
     fn forget(&mut self, prefixes: &PrefixSet) {
         self.windows.forget_all(prefixes);
+        self.networks.forget_all(prefixes);
         self.sessions.forget_all(prefixes);
         self.bans.forget_history(prefixes);
     }

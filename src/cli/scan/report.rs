@@ -180,10 +180,10 @@ fn bans(setup: &Setup, whole: &Prefix, offender: &Offender) -> String {
         1 => String::new(),
         bans => format!(", {bans} times"),
     };
-    let part = if first.prefix == *whole {
-        String::new()
-    } else {
-        format!(" ({} of it)", address::display(&first.prefix))
+    let part = match first.prefix {
+        prefix if prefix == *whole => String::new(),
+        prefix if whole.contains(&prefix) => format!(" ({} of it)", address::display(&prefix)),
+        prefix => format!(" (with all of {})", address::display(&prefix)),
     };
     format!("{} {length}{more}{part}", first.at.human(&setup.zone))
 }
