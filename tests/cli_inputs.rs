@@ -345,3 +345,43 @@ fn a_file_name_cannot_drive_the_terminal() {
         assert!((ran.out + &ran.err).contains("\u{fffd}[2J"), "{arguments:?}");
     }
 }
+
+#[test]
+fn no_arguments_abort_the_command_line() {
+    let commands: [&[&str]; 12] = [
+        &[],
+        &["scan"],
+        &["match"],
+        &["explain"],
+        &["rules"],
+        &["why"],
+        &["ban"],
+        &["unban"],
+        &["bans"],
+        &["doctor"],
+        &["completions"],
+        &["help"],
+    ];
+    let ends: [&[&str]; 12] = [
+        &["--"],
+        &["--", "--"],
+        &["--", "-"],
+        &["-", "--"],
+        &["--="],
+        &["--=x"],
+        &["---"],
+        &["-="],
+        &["--json=x"],
+        &["--for", "--"],
+        &["--rules", "--"],
+        &["\u{a0}", "--"],
+    ];
+    // Nothing is there to be asked or read.
+    let dir = Dir::new();
+    dir.write("p.yaml", "state: /nonexistent/state.db\ncontrol: {socket: /nonexistent/s}\n");
+    for (command, end) in commands.iter().flat_map(|command| ends.iter().map(move |end| (command, end))) {
+        let words = [*command, *end].concat();
+        let ran = dir.portcullis(words.clone()).stdin("").run();
+        assert!([0, 1, 64, 66, 69, 78].contains(&ran.code), "{words:?}: {ran:?}");
+    }
+}

@@ -130,3 +130,15 @@ fn a_forged_address_in_the_users_name_is_not_the_address() {
     let line = Dir::new().portcullis(["match", "--json"]).stdin(log).json();
     assert_eq!(line["address"], "192.0.2.7");
 }
+
+#[test]
+fn json_of_a_hostile_name_drives_no_terminal_and_loses_nothing() {
+    let name = "a\u{9b}31m\u{202e}b\u{2066}c\u{2028}";
+    let line = format!(
+        "Nov 22 14:38:31 gw sshd[9]: Failed password for invalid user {name} from 192.0.2.7 port 4 ssh2\n"
+    );
+    let ran = Dir::new().portcullis(["match", "--json"]).stdin(line).run();
+    let drives = |c: char| c.is_control() && c != '\n' || "\u{202e}\u{2066}\u{2028}".contains(c);
+    assert!(ran.code == 0 && !ran.out.contains(drives), "{ran:?}");
+    assert_eq!(ran.json_lines()[0]["user"], name);
+}
