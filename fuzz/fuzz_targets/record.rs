@@ -3,7 +3,7 @@
 
 use jiff::tz::TimeZone;
 use libfuzzer_sys::fuzz_target;
-use portcullis::record::{self, Clock, LineBuffer, MAX_LINE, MAX_REPEATS};
+use portcullis::record::{self, Clock, LineBuffer, MAX_LINE, MAX_REPEATS, TimePlace, TimeSpec};
 use portcullis::time::Time;
 
 fn inside(line: &[u8], part: &[u8]) {
@@ -30,7 +30,9 @@ fuzz_target!(|bytes: &[u8]| {
                 assert!(repeat.count() <= MAX_REPEATS);
             }
             record::may_be_cut(line, &record);
-            clock.time(&record.stamp);
+            clock.written(line, &record, None);
+            let stated = TimeSpec { formats: vec![], place: TimePlace::Brackets };
+            clock.written_near(Time::from_secs(0), line, &record, Some(&stated));
         }
     }
 });
