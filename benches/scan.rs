@@ -19,7 +19,7 @@ use nix::sys::time::TimeVal;
 use portcullis::daemon::Setup;
 use portcullis::engine::{Terms, When};
 use portcullis::record::{Layouts, LineBuffer, parse};
-use portcullis::rules::{Binding, Scratch};
+use portcullis::rules::Binding;
 
 /// Stages are measured in memory.
 const SAMPLE: u64 = 4 << 20;
@@ -71,11 +71,10 @@ fn stages(criterion: &mut Criterion) {
         });
     });
     let binding = Binding::new(matcher.sets(), None, Layouts::Syslog);
-    let mut scratch = Scratch::default();
     group.bench_function("3 matches with addresses", |b| {
         b.iter(|| {
             each_line(&text, |line| {
-                matcher.each_match(&binding, &mut scratch, line, &parse(line), |found| {
+                matcher.each_match(&binding, line, &parse(line), |found| {
                     black_box(found);
                 });
             });

@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use portcullis::address;
 use portcullis::config::{RuleFile, SHIPPED};
 use portcullis::record::{self, Layouts};
-use portcullis::rules::{Binding, Compiled, Matcher, Scratch};
+use portcullis::rules::{Binding, Compiled, Matcher};
 
 fn shipped() -> &'static Matcher {
     static MATCHER: OnceLock<Matcher> = OnceLock::new();
@@ -25,14 +25,13 @@ fn shipped() -> &'static Matcher {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut scratch = Scratch::default();
     let binding = Binding::new(shipped().sets(), None, Layouts::Syslog);
     for line in bytes.split(|&byte| byte == b'\n') {
         // Half of the lines get a header, so that the fuzzer need not find one.
         let headed = [b"Nov 22 14:38:31 gw sshd[4711]: ", line].concat();
         for line in [line, &headed] {
             let record = record::parse(line);
-            shipped().each_match(&binding, &mut scratch, line, &record, |matched| {
+            shipped().each_match(&binding, line, &record, |matched| {
                 let Some(found) = matched.address else { return };
                 let token = |byte: &u8| byte.is_ascii_alphanumeric() || b".:%_-".contains(byte);
                 let mut tokens = record.message.split(|byte| !token(byte));

@@ -12,7 +12,7 @@ mod text;
 
 pub use embedded::{embedded, peer_bits};
 pub use set::PrefixSet;
-pub use text::parse;
+pub use text::{parse, parse_endpoint};
 
 /// Why an operator's address or CIDR was not understood.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

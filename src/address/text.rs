@@ -23,6 +23,28 @@ pub fn parse(text: &[u8]) -> Option<IpAddr> {
     Some(IpAddr::V6(v6).to_canonical())
 }
 
+/// Reads an address with or without a port: `192.0.2.7`, `192.0.2.7:22`, `[2001:db8::7]:22`, `[2001:db8::7]`.
+///
+/// An IPv6 address without brackets is all address: what stands behind its last colon is no port.
+pub fn parse_endpoint(text: &[u8]) -> Option<IpAddr> {
+    if let Some(bracketed) = text.strip_prefix(b"[") {
+        let end = memchr::memrchr(b']', bracketed)?;
+        let (address, port) = (&bracketed[..end], &bracketed[end + 1..]);
+        let address = parse(address)?;
+        return (port.is_empty() || is_port(port.strip_prefix(b":")?)).then_some(address);
+    }
+    if let Some(address) = parse(text) {
+        return Some(address);
+    }
+    let (address, port) = text.split_at(memchr::memchr(b':', text)?);
+    let address = dotted(address)?;
+    is_port(&port[1..]).then_some(address.into())
+}
+
+fn is_port(text: &[u8]) -> bool {
+    (1..=5).contains(&text.len()) && text.iter().all(u8::is_ascii_digit)
+}
+
 /// IPv6 with a zone, or with an IPv4 address at its end.
 fn unusual(text: &[u8]) -> Option<Ipv6Addr> {
     let text = std::str::from_utf8(text).ok()?;

@@ -36,7 +36,7 @@ pub(super) enum Command {
     Match(Match),
     /// Say what a log line means, what would follow from it, and what an operator should check
     Explain(Explain),
-    /// Check the configuration and rule files: syntax, samples, and an attack on every rule
+    /// Check the configuration and rule files: syntax, samples, and a proof of every rule
     Check(Check),
     /// List the rule sets in force, or print the text of one as a start for your own
     Rules(Rules),

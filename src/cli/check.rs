@@ -1,6 +1,7 @@
 //! `portcullis check`: everything that is wrong with the configuration and the rule files.
 
 use std::io::Write;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use super::exit::{Exit, Failure};
 use super::text::{count, printable_path, write_json};
 use crate::config::{self, Diagnostics, FileTrust, LoadedRules, SHIPPED};
 use crate::daemon::look_here;
-use crate::rules::{self, RuleSet, Severity};
+use crate::rules::{self, Blind, Claim, RuleSet, Severity};
 
 /// What was looked at, for the closing sentence.
 #[derive(Default)]
@@ -21,6 +22,15 @@ struct Checked {
     samples: u64,
     /// Sets of the operator's own with the name of a shipped one: name, and file.
     replacing: Vec<(String, String)>,
+    /// What the proofs of the sets rest on.
+    proofs: Vec<Proof>,
+}
+
+/// What the proof of one set rests on.
+struct Proof {
+    rule_set: String,
+    claims: Vec<Claim>,
+    blind: Option<Blind>,
 }
 
 /// Runs the command: 78 when there are errors; warnings do not matter.
@@ -73,7 +83,12 @@ impl Checked {
         self.sets += 1;
         self.rules += set.rules.len() as u64;
         self.samples += set.samples.len() as u64;
-        self.diagnostics.extend(rules::check(set, &others).iter().map(|fault| file.diagnose(fault)));
+        let faults = rules::check(set, &others);
+        if faults.iter().all(|fault| fault.severity == Severity::Warning) {
+            let rule_set = set.name.clone();
+            self.proofs.push(Proof { rule_set, claims: rules::claims(set), blind: rules::blind(set) });
+        }
+        self.diagnostics.extend(faults.iter().map(|fault| file.diagnose(fault)));
     }
 
     fn write(&self, out: &mut dyn Write) -> std::io::Result<()> {
@@ -86,20 +101,23 @@ impl Checked {
                 "{path}: where this file is in force, its `{name}` replaces the built-in rule set of that name"
             )?;
         }
+        for proof in &self.proofs {
+            proof.write(out)?;
+        }
         let errors = self.diagnostics.count(Severity::Error) as u64;
         let warnings = self.diagnostics.count(Severity::Warning) as u64;
         writeln!(out, "{}: {}, {}", self.looked_at(), count(errors, "error"), count(warnings, "warning"))
     }
 
-    /// A set with errors may not have come as far as the attack.
+    /// A set with errors may not have come as far as the proof.
     fn looked_at(&self) -> String {
         if self.sets == 0 {
             return "no rule set could be read".to_owned();
         }
         let (sets, rules) = (count(self.sets, "rule set"), count(self.rules, "rule"));
         let samples = count(self.samples, "sample");
-        let attacked = if self.diagnostics.has_errors() { "" } else { ", every rule attacked" };
-        format!("{sets}, {rules}, {samples} checked{attacked}")
+        let proven = if self.diagnostics.has_errors() { "" } else { ", every rule proven" };
+        format!("{sets}, {rules}, {samples} checked{proven}")
     }
 
     fn report(&self, out: &mut dyn Write) -> std::io::Result<()> {
@@ -109,8 +127,56 @@ impl Checked {
             "rules": self.rules,
             "samples": self.samples,
             "replaces": self.replacing.iter().map(replaced).collect::<Vec<_>>(),
+            "proofs": self.proofs.iter().map(Proof::json).collect::<Vec<_>>(),
             "diagnostics": self.diagnostics.iter().collect::<Vec<_>>(),
         });
         write_json(out, report)
     }
+}
+
+impl Proof {
+    fn write(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        if !self.claims.is_empty() {
+            writeln!(out, "{}: proven, if its program prints nothing else than", self.rule_set)?;
+            let width = self.claims.iter().map(|claim| claim.name.len()).max().unwrap_or(0);
+            for Claim { name, alphabet } in &self.claims {
+                writeln!(out, "  <{name}>{:width$}  {alphabet}", "", width = width - name.len())?;
+            }
+        }
+        if let Some(blind) = &self.blind {
+            let rules = count(blind.rules.len() as u64, "rule");
+            let name = if blind.rules.len() == 1 { "names" } else { "name" };
+            writeln!(
+                out,
+                "{}: {rules} {name} nobody in a message of {} bytes:",
+                self.rule_set,
+                lengths(blind)
+            )?;
+            writeln!(out, "  its end may be cut off, and a peer's text stands before the address")?;
+        }
+        Ok(())
+    }
+
+    fn json(&self) -> Value {
+        let claims = self.claims.iter().map(|claim| json!({"name": claim.name, "alphabet": claim.alphabet}));
+        let lengths = self.blind.iter().flat_map(|blind| &blind.lengths).map(|range| {
+            let end = Some(*range.end()).filter(|&end| end < usize::MAX);
+            json!({"from": range.start(), "to": end})
+        });
+        json!({
+            "rule_set": self.rule_set,
+            "claims": claims.collect::<Vec<_>>(),
+            "blind_rules": self.blind.as_ref().map_or(&[][..], |blind| &blind.rules),
+            "blind_lengths": lengths.collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// `220 to 224, 419 to 448, 500 and more`.
+fn lengths(blind: &Blind) -> String {
+    let range = |range: &RangeInclusive<usize>| match (range.start(), range.end()) {
+        (start, &usize::MAX) => format!("{start} or more"),
+        (start, end) => format!("{start} to {end}"),
+    };
+    blind.lengths.iter().map(range).collect::<Vec<_>>().join(", ")
 }

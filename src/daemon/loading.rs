@@ -1,5 +1,5 @@
 //! What the deciding thread cannot wait for, done in short-lived threads: reading the configuration, whose custom rules
-//! are attacked, and looking up this machine's addresses, for which route(8) may take seconds.
+//! are proven, and looking up this machine's addresses, for which route(8) may take seconds.
 
 use std::path::PathBuf;
 use std::thread;

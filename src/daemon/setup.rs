@@ -65,7 +65,7 @@ pub struct Refused(pub Diagnostics);
 impl Setup {
     /// Reads the configuration, or where none is named and none installed the defaults, with all rule files.
     ///
-    /// Custom rule sets in force are attacked as `check` does; the shipped ones were, by a test.
+    /// Custom rule sets in force are proven as `check` does; the shipped ones are, by a test.
     ///
     /// # Errors
     /// All errors of all files, if there is one.

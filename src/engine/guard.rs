@@ -9,9 +9,7 @@ use jiff::tz::TimeZone;
 use super::timing::{Timed, Timing, When};
 use super::{Engine, Judgement, Line, SessionKey, Sighting, Speaker, Verdict, Why};
 use crate::record::{self, Clock, Record, Repeat, TimeSpec};
-use crate::rules::{
-    AddressFrom, Binding, Connection, Evidence, Format, Match, Matcher, Names, Scratch, Sieve,
-};
+use crate::rules::{AddressFrom, Binding, Connection, Evidence, Format, Match, Matcher, Names, Sieve};
 use crate::time::Time;
 
 /// The rules in force and all that is remembered, asked line by line.
@@ -64,7 +62,6 @@ pub struct Terms {
 #[derive(Debug, Default)]
 pub struct Reader {
     binding: Arc<Binding>,
-    scratch: Scratch,
     previous: Vec<u8>,
     file: FileId,
     /// The last lines of files that were read before and may be read on, the longest unread first.
@@ -119,7 +116,7 @@ impl Reader {
         line: &[u8],
         mut found: impl FnMut(&Record<'_>, &Record<'_>, Match<'m>, u32),
     ) -> bool {
-        let Self { binding, scratch, previous, .. } = self;
+        let Self { binding, previous, .. } = self;
         let record = record::parse_as(line, binding.layouts());
         if record::is_turned_over(&record) {
             return false;
@@ -129,7 +126,7 @@ impl Reader {
         if let Some(repeated @ Repeat::Previous { count, .. }) = repeat {
             let original = record::parse_as(previous, binding.layouts());
             return repeated.is_of(&original)
-                && ask(matcher, binding, scratch, previous, &original, |matched| {
+                && ask(matcher, binding, previous, &original, |matched| {
                     if !matched.set.format.needs_source() {
                         found(&record, &original, matched, count);
                     }
@@ -139,8 +136,7 @@ impl Reader {
             Some(Repeat::Quoted { count, message }) => (Record { message, ..record }, count),
             _ => (record, 1),
         };
-        let any =
-            ask(matcher, binding, scratch, line, &inner, |matched| found(&record, &inner, matched, count));
+        let any = ask(matcher, binding, line, &inner, |matched| found(&record, &inner, matched, count));
         previous.clear();
         if any {
             previous.extend_from_slice(line);
@@ -152,13 +148,12 @@ impl Reader {
 fn ask<'m>(
     matcher: &'m Matcher,
     binding: &Binding,
-    scratch: &mut Scratch,
     line: &[u8],
     record: &Record<'_>,
     mut found: impl FnMut(Match<'m>),
 ) -> bool {
     let mut any = false;
-    matcher.each_match(binding, scratch, line, record, |matched| {
+    matcher.each_match(binding, line, record, |matched| {
         any = true;
         found(matched);
     });

@@ -66,7 +66,7 @@ const OWN_ABOVE: usize = 2;
 const QUOTE: usize = 32;
 
 /// Shorter messages need not be looked at: with them, a packet of 256 bytes would have a tag of more than 80.
-const SHORTEST: usize = 150;
+pub const SHORTEST: usize = 150;
 
 /// Whether the logger, or one that forwarded the message, may have cut off its end. `line` is the line that the
 /// message stands in: where it goes on behind the message, that was quoted.

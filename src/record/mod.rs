@@ -26,7 +26,7 @@ mod stamp;
 mod supervised;
 
 pub use clock::{Clock, FUTURE_SLACK, ORDER_SLACK};
-pub use cut::may_be_cut;
+pub use cut::{SHORTEST as SHORTEST_CUT, may_be_cut};
 pub use date::offset;
 pub use format::{FormatError, TimeFormat};
 pub use header::is_program_name;

@@ -1,14 +1,13 @@
-//! What `portcullis check` asks of a rule set: its patterns, its samples, and the attack.
+//! What `portcullis check` asks of a rule set: its patterns, its samples, and the proof.
 
 use std::net::IpAddr;
 
-use super::attack;
 use super::compile::{Compiled, Found};
 use super::dated::undated_samples;
-use super::locate::Scratch;
 use super::matcher;
 use super::model::{DEFAULT_MESSAGE_LIMIT, Fault, Format, Place, RuleSet, Sample};
 use super::program;
+use super::proof;
 use crate::record;
 
 /// sshd cuts its messages at 500 bytes (log.c, `%.500s`), whatever a rule file says.
@@ -25,7 +24,7 @@ pub fn check(set: &RuleSet, others: &[&RuleSet]) -> Vec<Fault> {
     faults.extend(
         set.samples.iter().enumerate().filter_map(|(index, sample)| run(set, &compiled, index, sample)),
     );
-    faults.extend(attack::attack(set, &compiled, others));
+    faults.extend(proof::prove(set, &compiled, others));
     faults.extend(rules_without_samples(set));
     faults.extend(undated_samples(set));
     faults
@@ -83,8 +82,7 @@ fn run(set: &RuleSet, compiled: &Compiled, index: usize, sample: &Sample) -> Opt
     let line = sample.line.as_bytes();
     let (_, record) = record::parse_as_any(line);
     let seen = takes(set, record.program) || record.any_program();
-    let found =
-        seen.then(|| matcher::find_in(set, compiled, &mut Scratch::default(), line, &record)).flatten();
+    let found = seen.then(|| matcher::find_in(set, compiled, line, &record)).flatten();
     if let (false, Some(rule), Some(program)) = (seen, &sample.rule, record.program) {
         let program = String::from_utf8_lossy(program);
         let text = format!(

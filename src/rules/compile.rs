@@ -3,37 +3,34 @@
 use std::net::IpAddr;
 
 use regex_automata::meta;
+use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Capture, Hir};
 
-use super::automaton::{Automaton, Hit};
-use super::ending::Candidate;
-use super::locate::{Locator, Scratch};
+use super::locate::Locator;
 use super::model::{AddressFrom, Effect, Fault, Place, Rule, RuleSet, Severity};
 use super::pattern::{self, Unreadable};
 use super::session_id;
-use super::subsets::{self, NFA_LIMIT};
 use super::veto::Vetoes;
-use crate::address;
+
+/// A pattern written by a person compiles to some kilobytes; this refuses `\w{500}{500}`.
+const NFA_LIMIT: usize = 2 << 20;
+
+/// The states of a set that are kept while lines come, in bytes. They are made as they are met: the shipped sets need
+/// half of a megabyte, and in less than this a set of 800 rules would forget them again and again.
+const STATES_LIMIT: usize = 8 << 20;
 
 /// One rule set, ready to be asked.
 #[derive(Debug)]
 pub struct Compiled {
-    which: Which,
+    /// Which rule matches; `None` where all rules are disabled.
+    which: Option<meta::Regex>,
     locators: Vec<Locator>,
     /// For each pattern of `which`, the index of its rule in the set; disabled rules are not compiled.
     rules: Vec<usize>,
     /// Of each pattern, the length from which a message is taken for cut.
     limits: Vec<usize>,
     vetoes: Vetoes,
-}
-
-#[derive(Debug)]
-enum Which {
-    Dense(Box<Automaton>),
-    General(Box<meta::Regex>),
-    /// All rules are disabled.
-    Nothing,
 }
 
 /// What was found: the rule's index in its set and the address, if the line names one for certain.
@@ -70,7 +67,7 @@ impl Compiled {
             return Err(faults);
         }
         let (hirs, locators): (Vec<Hir>, Vec<Locator>) = parts.into_iter().unzip();
-        let which = Which::new(&hirs, &locators).map_err(|error| too_large(&chosen, &hirs, &error))?;
+        let which = which(&hirs).map_err(|error| too_large(&chosen, &hirs, &error))?;
         let vetoes = Vetoes::new(set, &chosen, &hirs)?;
         let limits = chosen.iter().map(|(_, rule)| set.limit_of(rule).unwrap_or(usize::MAX)).collect();
         let rules = chosen.iter().map(|&(index, _)| index).collect();
@@ -81,45 +78,22 @@ impl Compiled {
     ///
     /// `cut` says that a part of the line may be missing at its end; a message as long as the limit of its rule or set
     /// is taken for cut in any case.
-    pub fn find(&self, scratch: &mut Scratch, message: &[u8], cut: bool) -> Option<Found> {
-        let Hit { pattern, token } = self.hit(message)?;
+    pub fn find(&self, message: &[u8], cut: bool) -> Option<Found> {
+        let pattern = self.first_match(message)?;
         let cut = cut || message.len() >= self.limits[pattern];
         if cut && self.vetoes.is_vetoable(pattern) {
             // What would have kept the rule from matching may be what is missing.
             return None;
         }
-        let token = match token {
-            // It was found from the end.
-            Some(token) => Some(token).filter(|_| !cut),
-            None => self.locators[pattern].find(scratch, message, cut),
-        };
-        let address = token.and_then(|range| address::parse(message.get(range)?));
-        Some(Found { rule: self.rules[pattern], address })
-    }
-
-    /// As [`Self::find`] of a message that was not cut, but where two readings of it disagree, with the address of the
-    /// pattern as it is written.
-    pub(super) fn find_as_written(&self, scratch: &mut Scratch, message: &[u8]) -> Option<Found> {
-        let found = self.find(scratch, message, false)?;
-        if found.address.is_some() {
-            return Some(found);
-        }
-        let Hit { pattern, .. } = self.hit(message)?;
-        if message.len() >= self.limits[pattern] {
-            return Some(found);
-        }
-        let token = self.locators[pattern].find_as_written(message);
-        Some(Found { address: token.and_then(|range| address::parse(message.get(range)?)), ..found })
+        Some(Found { rule: self.rules[pattern], address: self.locators[pattern].find(message, cut) })
     }
 
     /// The first pattern that matches and is not vetoed.
-    fn hit(&self, message: &[u8]) -> Option<Hit> {
-        let hit = self.which.of(message)?;
-        if !self.vetoes.hold(hit.pattern, message) {
-            return Some(hit);
-        }
-        let pattern = self.vetoes.next(message, hit.pattern)?;
-        Some(Hit { pattern, token: None })
+    fn first_match(&self, message: &[u8]) -> Option<usize> {
+        // All patterns are anchored at both ends, so that leftmost-first is first-listed.
+        let input = Input::new(message).anchored(Anchored::Yes);
+        let pattern = self.which.as_ref()?.search_half(&input)?.pattern().as_usize();
+        if self.vetoes.hold(pattern, message) { self.vetoes.next(message, pattern) } else { Some(pattern) }
     }
 
     /// Whether something in the message keeps a rule from matching, by the rule's index in its set.
@@ -128,50 +102,26 @@ impl Compiled {
         pattern.is_some_and(|pattern| self.vetoes.hold(pattern, message))
     }
 
-    /// Whether a byte of a message costs one step of an automaton; else it costs hundreds.
-    pub(super) fn is_fast(&self) -> bool {
-        !matches!(self.which, Which::General(_))
+    /// Whether rule `rule` names somebody in a message whose end may have been cut off.
+    pub(super) fn names_peer_when_cut(&self, rule: usize) -> bool {
+        let pattern = self.rules.iter().position(|&known| known == rule);
+        pattern
+            .is_some_and(|pattern| self.locators[pattern].survives_cut() && !self.vetoes.is_vetoable(pattern))
     }
 }
 
-impl Which {
-    fn new(hirs: &[Hir], locators: &[Locator]) -> Result<Self, String> {
-        if hirs.is_empty() {
-            return Ok(Self::Nothing);
-        }
-        let bare: Vec<Hir> = hirs.iter().map(|hir| pattern::without_captures(hir, |_| false)).collect();
-        // The table goes first: endings need examples, which are as long as the patterns are large.
-        match subsets::table(&bare).and_then(|table| Automaton::new(table, &endings(hirs, locators))) {
-            Some(automaton) => Ok(Self::Dense(Box::new(automaton))),
-            None => {
-                let regex = meta::Builder::new().configure(limits()).build_many_from_hir(&bare);
-                Ok(Self::General(Box::new(regex.map_err(|error| error.to_string())?)))
-            }
-        }
+/// Says which of the patterns matches first, in the order of the file.
+fn which(hirs: &[Hir]) -> Result<Option<meta::Regex>, String> {
+    if hirs.is_empty() {
+        return Ok(None);
     }
-
-    /// The first pattern, in the order of the file, that matches. All are anchored at both ends, so that
-    /// leftmost-first is first-listed.
-    fn of(&self, message: &[u8]) -> Option<Hit> {
-        match self {
-            Self::Dense(automaton) => automaton.which(message),
-            Self::General(regex) => {
-                let input = Input::new(message).anchored(Anchored::Yes);
-                let found = regex.search_half(&input)?;
-                Some(Hit { pattern: found.pattern().as_usize(), token: None })
-            }
-            Self::Nothing => None,
-        }
-    }
+    let bare: Vec<Hir> = hirs.iter().map(|hir| pattern::without_captures(hir, |_| false)).collect();
+    let config = limits().hybrid_cache_capacity(STATES_LIMIT);
+    let regex = meta::Builder::new().configure(config).build_many_from_hir(&bare);
+    regex.map(Some).map_err(|error| error.to_string())
 }
 
-/// The endings of those patterns whose address is found from the end.
-fn endings(hirs: &[Hir], locators: &[Locator]) -> Vec<Candidate> {
-    let from_end = hirs.iter().enumerate().filter(|(pattern, _)| locators[*pattern].is_from_end());
-    from_end.filter_map(|(pattern, hir)| Candidate::new(pattern, hir)).collect()
-}
-
-/// Bounds of the general engine, for patterns that no automaton fits.
+/// Bounds of the regex engine.
 pub(super) fn limits() -> meta::Config {
     meta::Config::new()
         .utf8_empty(false)
@@ -184,7 +134,9 @@ pub(super) fn limits() -> meta::Config {
 /// Finds what a rule's `<USER>` stands for, or the `<ACCOUNT>` of a login; `None` where it has neither.
 pub(super) fn user_finder(set: &RuleSet, rule: &Rule) -> Option<meta::Regex> {
     let hir = pattern::read(&rule.pattern, &set.alphabets()).ok()?;
-    let named = |capture: &Capture| matches!(capture.name.as_deref(), Some("USER" | "ACCOUNT"));
+    let named = |capture: &Capture| {
+        matches!(capture.name.as_deref().map(pattern::placeholder_of), Some("USER" | "ACCOUNT"))
+    };
     let bare = pattern::without_captures(&hir, named);
     meta::Builder::new()
         .configure(limits())
@@ -204,8 +156,8 @@ fn read(set: &RuleSet, rule: &Rule) -> Result<(Hir, Locator), Unreadable> {
     if let Some(at) = pattern::own_address_group(&rule.pattern) {
         return Err(Unreadable { text: OWN_ADDRESS.into(), at });
     }
-    address_fault(rule).map_or(Ok(()), |text| Err(whole(text)))?;
     let hir = pattern::read(&rule.pattern, &set.alphabets())?;
+    address_fault(rule, &hir).map_or(Ok(()), |text| Err(whole(text)))?;
     match pattern::anchored(&hir) {
         (false, _) => return Err(whole(unanchored("begin with ^"))),
         (_, false) => return Err(whole(unanchored("end with $"))),
@@ -218,7 +170,7 @@ fn read(set: &RuleSet, rule: &Rule) -> Result<(Hir, Locator), Unreadable> {
     Ok((hir, locator))
 }
 
-/// Such a group could match half an address, and the attack's lures would not fit into it.
+/// Such a group could match half an address.
 const OWN_ADDRESS: &str =
     "the address needs no group of its own: write <ADDR>, which takes every form that programs print";
 
@@ -229,8 +181,10 @@ fn unanchored(how: &str) -> String {
 }
 
 /// Whether the pattern names as many addresses as the rule needs.
-fn address_fault(rule: &Rule) -> Option<String> {
-    let named = pattern::addresses_named(&rule.pattern);
+fn address_fault(rule: &Rule, hir: &Hir) -> Option<String> {
+    let Some(named) = pattern::addresses_named(hir) else {
+        return Some("<ADDR> stands in a repetition: a message has one peer".into());
+    };
     match (rule.address, named) {
         (AddressFrom::Line | AddressFrom::Confirmed, 1) | (AddressFrom::Session, 0) => None,
         (AddressFrom::Line, 0) if rule.effect == Effect::Ignore => None,
@@ -241,7 +195,11 @@ fn address_fault(rule: &Rule) -> Option<String> {
         (AddressFrom::Session, 1) => {
             Some("`address: session` is for lines without an address: drop one of both".into())
         }
-        _ => Some("the pattern has more than one <ADDR>: only one of them can be the peer".into()),
+        _ => Some(
+            "a message can have more than one <ADDR>: only one of them can be the peer; it may stand once in each \
+             alternative"
+                .into(),
+        ),
     }
 }
 
@@ -269,7 +227,10 @@ fn large(error: &str) -> String {
 
 /// Which patterns are too large by themselves, or else that all of them are together.
 fn too_large(chosen: &[(usize, &Rule)], hirs: &[Hir], error: &str) -> Vec<Fault> {
-    let alone = |hir: &Hir| subsets::nfa(std::slice::from_ref(hir)).err();
+    let config = NFA::config().which_captures(WhichCaptures::None).nfa_size_limit(Some(NFA_LIMIT));
+    let mut compiler = thompson::Compiler::new();
+    compiler.configure(config);
+    let alone = |hir: &Hir| Some(compiler.build_from_hir(hir).err()?.to_string());
     let faults: Vec<Fault> = chosen
         .iter()
         .zip(hirs)

@@ -1,150 +1,141 @@
-//! Finding the address in a message whose rule is known: fast where the pattern is provably unambiguous.
+//! Finding the address in a message whose rule is known.
 //!
-//! Captures are where a regex engine's time goes, and an address that can be read in two ways is where an attacker's
-//! chance lies. Both have one answer. Most patterns are fixed on one side of `<ADDR>`: everything behind it up to the
-//! end (`<ADDR> port \d{1,5} ssh2$`) or everything before it from the start (`^Bad version from <ADDR> .*$`). Such a
-//! side is compiled to a *one-pass* automaton, which exists only if no text at all can be read in two ways; it is run
-//! from that side over the token of the address up to a byte that cannot belong to a token. (Where the side is a mere row
-//! of texts and runs, [`Steps`] reads it the same way faster.) Since a message that
-//! matches the whole pattern also matches this side, and this side reads in one way only, the address found is the
-//! only one that the pattern allows. Where neither side is one-pass, all [`Readings`] of the message are looked at, and
-//! an address is taken only if there is but one.
+//! A rule in force is proven to read one address only out of a message ([`super::proof`]), so that any way of
+//! looking for it finds the same. Captures are where a regex engine's time goes; most patterns need none. They are fixed on
+//! one side of `<ADDR>`: everything behind it up to the end (`<ADDR> port \d{1,5} ssh2$`) or everything before it from
+//! the start (`^Bad version from <ADDR> .*$`). Where such a side is a mere row of texts and runs, [`Steps`] strips it off
+//! the message. That each step has no choice is what a *one-pass* automaton shows: it exists only if no text at all can
+//! be read in two ways.
 
+use std::net::IpAddr;
 use std::ops::Range;
 
 use regex_automata::dfa::onepass;
+use regex_automata::meta;
 use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
-use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Capture, Class, ClassBytes, ClassBytesRange, Hir, HirKind, Look};
 
+use super::address_syntax;
 use super::pattern::{self, Parts};
-use super::readings::{Marks, Readings};
 use super::steps::{From, Steps};
+use crate::address;
 
 /// Generous for a side of a pattern that a person wrote; what does not fit is left to the general engine.
 const ONE_PASS_LIMIT: usize = 256 << 10;
 
 /// How the address of one rule is found.
 #[derive(Debug)]
-pub(super) enum Locator {
-    /// Fixed from the start up to the address: text of the peer's choosing can only follow.
-    FromStart(Side),
-    /// Fixed from the address to the end.
-    FromEnd(Side),
-    /// Neither: there must be only one reading.
-    Anywhere(Box<Readings>),
+pub(super) struct Locator {
+    way: Way,
+    /// Everything up to the address reads in one way only, whatever follows, and is what the program prints there for
+    /// certain: a message whose end was cut off still says who its peer is.
+    survives_cut: bool,
+    /// The pattern names `<ADDR_PORT>`.
+    has_port: bool,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// Text of the peer's choosing can only follow the address.
+    FromStart(Steps),
+    /// It can only stand before it.
+    FromEnd(Steps),
+    /// The group of this regex.
+    Captured(Box<meta::Regex>),
     /// The pattern names no address.
     Nowhere,
-}
-
-/// A side of a pattern that reads in one way only.
-#[derive(Debug)]
-pub(super) enum Side {
-    /// Texts and runs, as nearly all are.
-    Steps(Steps),
-    /// Anything else; from the end it is run over the reversed message.
-    OnePass(Box<onepass::DFA>),
-}
-
-/// Working memory of locators, one per thread; no search allocates once it has grown.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    one_pass: Option<onepass::Cache>,
-    reversed: Vec<u8>,
-    marks: Marks,
 }
 
 impl Locator {
     /// Chooses the way for a pattern; the message says why none could be built.
     pub(super) fn new(hir: &Hir) -> Result<Self, String> {
-        if !names_address(hir) {
-            return Ok(Self::Nowhere);
-        }
-        if let Some(parts) = pattern::parts(hir) {
-            if let Some(proven) = one_pass(from_start(&parts)) {
-                return Ok(Self::FromStart(Side::new(From::Start, parts.before, &parts, proven)));
+        let parts = pattern::parts(hir);
+        let from_start = parts.as_ref().and_then(from_start);
+        let from_end = parts.as_ref().and_then(from_end);
+        let is_fixed_from_start = from_start.as_ref().is_some_and(is_one_pass);
+        let before_is_certain =
+            parts.as_ref().is_some_and(|parts| !parts.before.iter().any(pattern::leaves_open));
+        let is_fixed_from_end = from_end.as_ref().is_some_and(is_one_pass);
+        let steps = parts.as_ref().and_then(|parts| {
+            if is_fixed_from_start {
+                return Steps::new(From::Start, parts.before, parts.address).map(Way::FromStart);
             }
-            if let Some(proven) = one_pass(from_end(&parts)) {
-                return Ok(Self::FromEnd(Side::new(From::End, parts.behind, &parts, proven)));
-            }
-        }
-        Ok(Self::Anywhere(Box::new(Readings::new(hir)?)))
+            is_fixed_from_end.then(|| Steps::new(From::End, parts.behind, parts.address).map(Way::FromEnd))?
+        });
+        let way = match steps {
+            Some(way) => way,
+            None if names_address(hir) => Way::Captured(Box::new(captured(hir)?)),
+            None => Way::Nowhere,
+        };
+        Ok(Self { way, survives_cut: is_fixed_from_start && before_is_certain, has_port: has_port(hir) })
     }
 
-    /// Where the address stands in a message that matches the whole pattern; `None` when it is not certain.
+    /// The address in a message that matches the whole pattern; `None` where a host name stands in its place, or where it
+    /// is not certain.
     ///
     /// `cut` says that the end of the message may be missing: then nothing that stands behind text of the peer's
     /// choosing is believed, nor an address that the cut may have shortened.
-    pub(super) fn find(&self, scratch: &mut Scratch, message: &[u8], cut: bool) -> Option<Range<usize>> {
-        match self {
-            Self::FromStart(side) => {
-                let found = side.find(From::Start, scratch, message)?;
-                (!cut || found.end < message.len()).then_some(found)
-            }
-            _ if cut => None,
-            Self::FromEnd(side) => side.find(From::End, scratch, message),
-            Self::Anywhere(readings) => readings.only(&mut scratch.marks, message),
-            Self::Nowhere => None,
+    pub(super) fn find(&self, message: &[u8], cut: bool) -> Option<IpAddr> {
+        if cut && !self.survives_cut {
+            return None;
         }
-    }
-
-    /// Where a regex engine that takes the pattern as it is written would find the address: the attack refuses a
-    /// pattern that is fooled so, even where the second reading would notice.
-    pub(super) fn find_as_written(&self, message: &[u8]) -> Option<Range<usize>> {
-        match self {
-            Self::Anywhere(readings) => readings.as_written(message),
-            _ => None,
-        }
-    }
-
-    /// Whether the address is found from the message's end.
-    pub(super) fn is_from_end(&self) -> bool {
-        matches!(self, Self::FromEnd(_))
-    }
-}
-
-impl Side {
-    fn new(from: From, side: &[Hir], parts: &Parts<'_>, proven: onepass::DFA) -> Self {
-        Steps::new(from, side, parts.address).map_or_else(|| Self::OnePass(Box::new(proven)), Self::Steps)
-    }
-
-    fn find(&self, from: From, scratch: &mut Scratch, message: &[u8]) -> Option<Range<usize>> {
-        match (self, from) {
-            (Self::Steps(steps), _) => steps.find(message),
-            (Self::OnePass(automaton), From::Start) => scratch.run(automaton, message),
-            (Self::OnePass(automaton), From::End) => scratch.run_back(automaton, message),
-        }
-    }
-}
-
-impl Scratch {
-    fn run_back(&mut self, automaton: &onepass::DFA, message: &[u8]) -> Option<Range<usize>> {
-        let mut text = std::mem::take(&mut self.reversed);
-        text.clear();
-        text.extend(message.iter().rev());
-        let found = self.run(automaton, &text);
-        self.reversed = text;
-        found.map(|found| message.len() - found.end..message.len() - found.start)
-    }
-
-    fn run(&mut self, automaton: &onepass::DFA, text: &[u8]) -> Option<Range<usize>> {
-        let cache = match &mut self.one_pass {
-            Some(cache) => {
-                cache.reset(automaton);
-                cache
-            }
-            none => none.insert(automaton.create_cache()),
+        let token = match &self.way {
+            Way::FromStart(steps) | Way::FromEnd(steps) => steps.find(message)?,
+            Way::Captured(regex) => captures(regex, message)?,
+            Way::Nowhere => return None,
         };
-        let mut slots: [Option<NonMaxUsize>; 4] = [None; 4];
-        let input = Input::new(text).anchored(Anchored::Yes).earliest(true);
-        automaton.try_search_slots(cache, &input, &mut slots).ok()??;
-        Some(slots[2]?.get()..slots[3]?.get())
+        if cut && token.end == message.len() {
+            return None;
+        }
+        self.read(message.get(token)?)
+    }
+
+    /// The address that a token is.
+    pub(super) fn read(&self, token: &[u8]) -> Option<IpAddr> {
+        if self.has_port { address::parse_endpoint(token) } else { address::parse(token) }
+    }
+
+    /// Whether a message that may have been cut can name somebody.
+    pub(super) fn survives_cut(&self) -> bool {
+        self.survives_cut
+    }
+}
+
+fn captures(regex: &meta::Regex, message: &[u8]) -> Option<Range<usize>> {
+    let mut slots = [None; 4];
+    regex.search_slots(&Input::new(message).anchored(Anchored::Yes), &mut slots)?;
+    Some(slots[2]?.get()..slots[3]?.get())
+}
+
+/// A regex whose only group is an address: where several tokens may stand at `<ADDR>`, one of them is an address, or none.
+fn captured(hir: &Hir) -> Result<meta::Regex, String> {
+    let hir = exact(&pattern::without_captures(hir, pattern::is_address_group));
+    let regex = meta::Builder::new().configure(super::compile::limits()).build_from_hir(&hir);
+    regex.map_err(|error| error.to_string())
+}
+
+fn exact(hir: &Hir) -> Hir {
+    match hir.kind() {
+        HirKind::Capture(capture) => {
+            let is_endpoint = pattern::is_endpoint_group(capture);
+            let text = if is_endpoint { address_syntax::endpoint() } else { address_syntax::address() };
+            let sub = pattern::read_expanded(&text).map_or_else(|| capture.sub.clone(), Box::new);
+            Hir::capture(Capture { sub, ..capture.clone() })
+        }
+        _ => pattern::map_subs(hir, &mut exact),
     }
 }
 
 fn names_address(hir: &Hir) -> bool {
     pattern::is_address(hir) || hir.kind().subs().iter().any(names_address)
+}
+
+fn has_port(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Capture(capture) if pattern::is_endpoint_group(capture) => true,
+        kind => kind.subs().iter().any(has_port),
+    }
 }
 
 /// One side of a pattern, its address, and the byte behind it that cannot belong to it.
@@ -155,7 +146,7 @@ fn side(near: &Hir, address: &Hir, far: &Hir) -> Option<Hir> {
     collect_first_bytes(far, &mut touching);
     touching.intersect(&alphabet(address));
     let side = Hir::concat(vec![near.clone(), address.clone(), boundary(address)]);
-    touching.ranges().is_empty().then(|| pattern::without_captures(&side, is_named_address))
+    touching.ranges().is_empty().then(|| pattern::without_captures(&side, pattern::is_address_group))
 }
 
 fn from_start(parts: &Parts<'_>) -> Option<Hir> {
@@ -165,10 +156,6 @@ fn from_start(parts: &Parts<'_>) -> Option<Hir> {
 fn from_end(parts: &Parts<'_>) -> Option<Hir> {
     let [near, far] = [parts.behind, parts.before].map(|hirs| pattern::reversed(&Hir::concat(hirs.to_vec())));
     side(&near, &pattern::reversed(parts.address), &far)
-}
-
-pub(super) fn is_named_address(capture: &Capture) -> bool {
-    capture.name.as_deref() == Some(pattern::ADDRESS)
 }
 
 /// Adds the bytes that texts matching `hir` can begin with; true if it can also match nothing.
@@ -216,12 +203,12 @@ fn boundary(address: &Hir) -> Hir {
     ])
 }
 
-fn one_pass(hir: Option<Hir>) -> Option<onepass::DFA> {
+fn is_one_pass(hir: &Hir) -> bool {
     let config =
         NFA::config().utf8(false).nfa_size_limit(Some(ONE_PASS_LIMIT)).which_captures(WhichCaptures::All);
-    let nfa = thompson::Compiler::new().configure(config).build_from_hir(&hir?).ok()?;
+    let Ok(nfa) = thompson::Compiler::new().configure(config).build_from_hir(hir) else { return false };
     let config = onepass::Config::new().size_limit(Some(ONE_PASS_LIMIT));
-    onepass::Builder::new().configure(config).build_from_nfa(nfa).ok()
+    onepass::Builder::new().configure(config).build_from_nfa(nfa).is_ok()
 }
 
 #[cfg(test)]
@@ -232,48 +219,52 @@ mod tests {
         Locator::new(&pattern::read(text, &[("WORD".into(), "[^:]*".into())]).unwrap()).unwrap()
     }
 
-    fn found<'m>(text: &str, message: &'m str, cut: bool) -> Option<&'m str> {
-        locator(text)
-            .find(&mut Scratch::default(), message.as_bytes(), cut)
-            .and_then(|range| message.get(range))
+    fn found(text: &str, message: &str, cut: bool) -> Option<String> {
+        locator(text).find(message.as_bytes(), cut).map(|address| address.to_string())
     }
 
     #[test]
     fn the_side_that_is_fixed_decides() {
-        assert!(matches!(locator("^From <ADDR> port .*$"), Locator::FromStart(_)));
-        assert!(matches!(locator("^<USER> from <ADDR> port \\d+$"), Locator::FromEnd(_)));
-        assert!(matches!(locator("^<ADDR>$"), Locator::FromStart(_)));
-        assert!(matches!(locator("^x <WORD> <ADDR>: y.*$"), Locator::Anywhere(_)));
-        assert!(matches!(locator("^no address$"), Locator::Nowhere));
+        assert!(matches!(locator("^From <ADDR> port .*$").way, Way::FromStart(_)));
+        assert!(matches!(locator("^<USER> from <ADDR> port \\d+$").way, Way::FromEnd(_)));
+        assert!(matches!(locator("^<ADDR>$").way, Way::FromStart(_)));
+        assert!(matches!(locator("^x <WORD> <ADDR>: y.*$").way, Way::Captured(_)));
+        assert!(matches!(locator("^no address$").way, Way::Nowhere));
     }
 
     #[test]
-    fn a_token_with_an_unsure_edge_is_never_taken() {
-        assert!(
-            matches!(locator("^x\\w*<ADDR> .*$"), Locator::Anywhere(_)),
-            "`\\w*` may swallow its beginning"
-        );
-        assert_eq!(found("^x\\w*<ADDR> .*$", "x192.0.2.7 b", false), None);
-        assert!(matches!(locator("^x <ADDR>.*$"), Locator::Anywhere(_)), "`.*` may swallow its end");
-        assert_eq!(found("^x <ADDR>.*$", "x 192.0.2.7", false), None);
+    fn a_token_with_an_unsure_edge_is_left_to_the_whole_pattern() {
+        for pattern in ["^x\\w*<ADDR> .*$", "^x <ADDR>.*$"] {
+            assert!(matches!(locator(pattern).way, Way::Captured(_)), "{pattern}");
+            assert!(!locator(pattern).survives_cut(), "{pattern}");
+        }
     }
 
     #[test]
-    fn two_readings_that_disagree_are_none() {
-        assert_eq!(found("^<USER> from <ADDR> .*$", "a from 192.0.2.7 b", false), Some("192.0.2.7"));
-        assert_eq!(found("^<USER> from <ADDR> .*$", "a from 8.8.8.8 from 192.0.2.7 b", false), None);
+    fn the_address_may_stand_in_each_alternative_and_with_a_port() {
+        let pattern = "^denied (?:to <ADDR> by us|by peer <ADDR_PORT>)$";
+        assert_eq!(found(pattern, "denied to 192.0.2.7 by us", false).as_deref(), Some("192.0.2.7"));
+        for (text, address) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("192.0.2.7:22", "192.0.2.7"),
+            ("[2001:db8::7]:22", "2001:db8::7"),
+            ("2001:db8::7:22", "2001:db8::7:22"),
+        ] {
+            let message = format!("denied by peer {text}");
+            assert_eq!(found(pattern, &message, false).as_deref(), Some(address), "{text}");
+        }
     }
 
     #[test]
     fn both_ends_of_a_message_may_be_the_boundary() {
-        assert_eq!(found("^<ADDR>$", "192.0.2.7", false), Some("192.0.2.7"));
-        assert_eq!(found("^<USER> by <ADDR>$", "x by 2001:db8::7", false), Some("2001:db8::7"));
+        assert_eq!(found("^<ADDR>$", "192.0.2.7", false).as_deref(), Some("192.0.2.7"));
+        assert_eq!(found("^<USER> by <ADDR>$", "x by 2001:db8::7", false).as_deref(), Some("2001:db8::7"));
     }
 
     #[test]
     fn a_cut_message_names_nobody_behind_text_and_no_shortened_address() {
         assert_eq!(found("^<USER> from <ADDR>$", "x from 8.8.8.8", true), None);
         assert_eq!(found("^From <ADDR>(?: .*)?$", "From 192.0.2.1", true), None);
-        assert_eq!(found("^From <ADDR>(?: .*)?$", "From 192.0.2.1 port", true), Some("192.0.2.1"));
+        assert_eq!(found("^From <ADDR>(?: .*)?$", "From 192.0.2.1 port", true).as_deref(), Some("192.0.2.1"));
     }
 }

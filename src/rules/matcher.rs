@@ -7,7 +7,6 @@ use regex_automata::meta;
 
 use super::binding::Binding;
 use super::compile::{Compiled, Found, user, user_finder};
-use super::locate::Scratch;
 use super::model::{Evidence, Format, Rule, RuleSet};
 use super::session_id::SessionId;
 use crate::record::{self, Record};
@@ -83,7 +82,6 @@ impl Matcher {
     pub fn each_match<'m>(
         &'m self,
         binding: &Binding,
-        scratch: &mut Scratch,
         line: &[u8],
         record: &Record<'_>,
         mut found: impl FnMut(Match<'m>),
@@ -91,7 +89,7 @@ impl Matcher {
         for index in binding.candidates(record) {
             // A binding made for other sets in force asks about none that is gone.
             let Some((set, compiled)) = self.sets.get(index) else { continue };
-            if let Some(Found { rule, address }) = find_in(set, compiled, scratch, line, record) {
+            if let Some(Found { rule, address }) = find_in(set, compiled, line, record) {
                 found(Match { set_index: index, set, rule_index: rule, rule: &set.rules[rule], address });
             }
         }
@@ -121,34 +119,14 @@ impl Matcher {
 }
 
 /// Asks one set about one line; whether the set takes lines of this program is the caller's to know.
-pub(super) fn find_in(
-    set: &RuleSet,
-    compiled: &Compiled,
-    scratch: &mut Scratch,
-    line: &[u8],
-    record: &Record<'_>,
-) -> Option<Found> {
-    compiled.find(scratch, message(set, line, record), may_be_cut(set, line, record))
+pub(super) fn find_in(set: &RuleSet, compiled: &Compiled, line: &[u8], record: &Record<'_>) -> Option<Found> {
+    compiled.find(message(set, line, record), may_be_cut(set, line, record))
 }
 
 /// A raw line is no syslogd's, and so cut by none: a peer that may choose the length of a request could else see to it
 /// that its lines name nobody.
 fn may_be_cut(set: &RuleSet, line: &[u8], record: &Record<'_>) -> bool {
     set.format == Format::Syslog && record::may_be_cut(line, record)
-}
-
-/// As [`find_in`], believing a pattern as it is written where the line was not cut: what the attack asks.
-pub(super) fn find_as_written(
-    set: &RuleSet,
-    compiled: &Compiled,
-    scratch: &mut Scratch,
-    line: &[u8],
-    record: &Record<'_>,
-) -> Option<Found> {
-    if may_be_cut(set, line, record) {
-        return find_in(set, compiled, scratch, line, record);
-    }
-    compiled.find_as_written(scratch, message(set, line, record))
 }
 
 /// What the set's patterns are matched against.

@@ -1,31 +1,29 @@
 //! Rule sets: what is looked for, in whose lines, and what it means.
 
-mod attack;
-mod automaton;
+mod address_syntax;
 mod binding;
 mod check;
+mod claims;
 mod compile;
 mod dated;
-mod ending;
+mod flags;
 mod locate;
+mod mapped;
 mod matcher;
 mod model;
 mod pattern;
 mod program;
-mod readings;
+mod proof;
 mod session_id;
 mod sieve;
 mod steps;
-mod subsets;
-mod table;
 mod threshold;
 mod veto;
-mod witness;
 
 pub use binding::Binding;
 pub use check::check;
+pub use claims::{Blind, Claim, blind, claims};
 pub use compile::{Compiled, Found};
-pub use locate::Scratch;
 pub use matcher::{Connection, Match, Matcher};
 pub use model::{
     AddressFrom, Ban, BanLength, Counts, Effect, Escalate, Evidence, Fault, Format, Place, Rule, RuleSet,

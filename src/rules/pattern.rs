@@ -2,21 +2,40 @@
 
 use std::ops::Range;
 
-use regex_syntax::ParserBuilder;
+use regex_syntax::ast::parse::ParserBuilder;
+use regex_syntax::ast::{self, Ast};
+use regex_syntax::hir::translate::TranslatorBuilder;
 use regex_syntax::hir::{Capture, Class, ClassBytes, ClassBytesRange, Hir, HirKind, Look, Repetition};
 
+use super::flags::KnownFlags;
+use super::mapped::without_mapped_prefix;
 use super::model::TIME;
 use crate::record::known_regex;
 
 /// The group that holds the peer: `<ADDR>`, or `<HOST>` as fail2ban's users know it.
-pub(super) const ADDRESS: &str = "ADDR";
+const ADDRESS: &str = "ADDR";
+
+/// The group that holds the peer and perhaps its port: `<ADDR_PORT>`.
+const ENDPOINT: &str = "ADDR_PORT";
 
 /// Names that stand for an address, whatever a rule set defines.
-const ADDRESS_NAMES: [&str; 2] = [ADDRESS, "HOST"];
+const ADDRESS_NAMES: [&str; 3] = [ADDRESS, "HOST", ENDPOINT];
 
 /// What can stand where a program prints its peer: an address with or without a zone, or a host name. Names are
 /// matched so that the line is understood, but only what parses strictly as an address is ever used as one.
-pub(super) const ADDRESS_TOKEN: &str = "[0-9A-Za-z.:%_-]+";
+const ADDRESS_TOKEN: &str = "[0-9A-Za-z.:%_-]+";
+
+/// The same with brackets, as in `[2001:db8::7]:22`.
+const ENDPOINT_TOKEN: &str = r"[0-9A-Za-z.:%_\[\]-]+";
+
+/// Separates the name of a placeholder from its number, since a pattern may name it again and a group's name is unique.
+const NUMBER: char = '.';
+
+/// Signs of numbers and times, and blanks.
+const NUMERIC: &[u8] = b"0123456789.:,/+- \t\n\r\x0b\x0c";
+
+/// A class of so many bytes or fewer is a choice of words: `[Ff]`.
+const FEW_BYTES: usize = 4;
 
 /// The placeholder for what tells a program's sessions apart.
 pub(super) const SESSION: &str = "SESSION";
@@ -25,7 +44,7 @@ pub(super) const SESSION: &str = "SESSION";
 const SESSION_TOKEN: &str = "[0-9A-Za-z]+";
 
 /// The alphabet of `<USER>` and its like where the rule set defines none: anything.
-const ANY_TEXT: &str = ".*";
+pub(super) const ANY_TEXT: &str = ".*";
 
 /// How deep groups may nest: a pattern is written by a person.
 pub(super) const NESTING: u32 = 50;
@@ -48,12 +67,13 @@ pub(super) struct Expanded {
 /// Reads a pattern; groups named like placeholders become captures of that name.
 pub(super) fn read(pattern: &str, fields: &[(String, String)]) -> Result<Hir, Unreadable> {
     let expanded = expand(pattern, fields)?;
-    parse(&expanded.text).map_err(|(text, at)| Unreadable { text, at: expanded.source_of(at) })
+    let hir = parse(&expanded.text).map_err(|(text, at)| Unreadable { text, at: expanded.source_of(at) })?;
+    Ok(without_mapped_prefix(&hir))
 }
 
 /// Reads a pattern whose placeholders are written out.
 pub(super) fn read_expanded(text: &str) -> Option<Hir> {
-    parse(text).ok()
+    parse(text).ok().map(|hir| without_mapped_prefix(&hir))
 }
 
 /// Reads the alphabet of a placeholder.
@@ -62,19 +82,28 @@ pub(super) fn read_field(alphabet: &str) -> Result<Hir, Unreadable> {
 }
 
 fn parse(regex: &str) -> Result<Hir, (String, usize)> {
-    let parser = ParserBuilder::new().unicode(false).utf8(false).nest_limit(NESTING).build().parse(regex);
-    parser.map_err(|error| match error {
-        regex_syntax::Error::Parse(error) => (error.kind().to_string(), error.span().start.offset),
-        regex_syntax::Error::Translate(error) => (error.kind().to_string(), error.span().start.offset),
-        other => (other.to_string(), 0),
-    })
+    let ast = parse_tree(regex)?;
+    let mut translator = TranslatorBuilder::new().unicode(false).utf8(false).build();
+    let hir = translator.translate(regex, &ast);
+    hir.map_err(|error| (error.kind().to_string(), error.span().start.offset))
+}
+
+/// The syntax tree of a regex whose flags are all known here.
+pub(super) fn parse_tree(regex: &str) -> Result<Ast, (String, usize)> {
+    let ast = ParserBuilder::new().nest_limit(NESTING).build().parse(regex);
+    let ast = ast.map_err(|error| (error.kind().to_string(), error.span().start.offset))?;
+    ast::visit(&ast, KnownFlags)?;
+    Ok(ast)
 }
 
 pub(super) fn expand(pattern: &str, fields: &[(String, String)]) -> Result<Expanded, Unreadable> {
     let mut expanded = Expanded { text: String::with_capacity(pattern.len() * 2), replaced: Vec::new() };
     let mut rest = 0;
+    let mut named: Vec<&str> = Vec::new();
     for (range, name) in placeholders(pattern) {
-        let group = group_for(name, fields).ok_or_else(|| unknown(name, range.start))?;
+        let times = named.iter().filter(|&&known| group_name(known) == group_name(name)).count();
+        let group = group_for(name, times, fields).ok_or_else(|| unknown(name, range.start))?;
+        named.push(name);
         expanded.text.push_str(pattern.get(rest..range.start).unwrap_or_default());
         let start = expanded.text.len();
         expanded.text.push_str(&group);
@@ -97,6 +126,12 @@ fn placeholders(pattern: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
     })
 }
 
+/// The placeholders of a pattern of which a rule set says what they hold, in their order.
+pub(super) fn claimed(pattern: &str) -> impl Iterator<Item = &str> {
+    let names = placeholders(pattern).map(|(_, name)| name);
+    names.filter(|name| !is_address_name(name) && !is_time_name(name))
+}
+
 /// Whether a placeholder of this name is the peer's address.
 pub fn is_address_name(name: &str) -> bool {
     ADDRESS_NAMES.contains(&name)
@@ -113,10 +148,13 @@ pub fn is_field_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
 }
 
-fn group_for(name: &str, fields: &[(String, String)]) -> Option<String> {
-    if is_address_name(name) {
-        return Some(format!("(?P<{ADDRESS}>{ADDRESS_TOKEN})"));
-    }
+/// The name of the group that a placeholder becomes.
+fn group_name(placeholder: &str) -> &str {
+    if placeholder == "HOST" { ADDRESS } else { placeholder }
+}
+
+/// The group of a placeholder that the pattern has named so many times before.
+fn group_for(name: &str, times: usize, fields: &[(String, String)]) -> Option<String> {
     let defined = fields.iter().find(|(field, _)| field == name).map(|(_, alphabet)| alphabet.as_str());
     if name == TIME {
         // The logger's own text, and so no group that a peer's text could fill.
@@ -124,13 +162,15 @@ fn group_for(name: &str, fields: &[(String, String)]) -> Option<String> {
             defined.map_or_else(|| format!("(?:{})", known_regex()), |regex| format!("(?:{regex})")),
         );
     }
-    let usual = match name {
-        "USER" => Some(ANY_TEXT),
-        SESSION => Some(SESSION_TOKEN),
-        _ => None,
+    let alphabet = match name {
+        ADDRESS | "HOST" => ADDRESS_TOKEN,
+        ENDPOINT => ENDPOINT_TOKEN,
+        "USER" => defined.unwrap_or(ANY_TEXT),
+        SESSION => defined.unwrap_or(SESSION_TOKEN),
+        _ => defined?,
     };
-    let alphabet = defined.or(usual)?;
-    Some(format!("(?P<{name}>{alphabet})"))
+    let name = group_name(name);
+    Some(format!("(?P<{name}{NUMBER}{times}>{alphabet})"))
 }
 
 fn unknown(name: &str, at: usize) -> Unreadable {
@@ -164,10 +204,7 @@ fn map(hir: &Hir, keep: &mut impl FnMut(&Capture) -> bool) -> Hir {
             Hir::capture(Capture { index: 1, name: capture.name.clone(), sub })
         }
         HirKind::Capture(capture) => map(&capture.sub, keep),
-        HirKind::Repetition(repetition) => Hir::repetition(repetition.with(map(&repetition.sub, keep))),
-        HirKind::Concat(subs) => Hir::concat(subs.iter().map(|sub| map(sub, keep)).collect()),
-        HirKind::Alternation(subs) => Hir::alternation(subs.iter().map(|sub| map(sub, keep)).collect()),
-        _ => hir.clone(),
+        _ => map_subs(hir, &mut |sub| map(sub, keep)),
     }
 }
 
@@ -203,7 +240,55 @@ pub(super) fn parts(hir: &Hir) -> Option<Parts<'_>> {
 }
 
 pub(super) fn is_address(hir: &Hir) -> bool {
-    matches!(hir.kind(), HirKind::Capture(capture) if capture.name.as_deref() == Some(ADDRESS))
+    matches!(hir.kind(), HirKind::Capture(capture) if is_address_group(capture))
+}
+
+/// Whether a group holds the peer.
+pub(super) fn is_address_group(capture: &Capture) -> bool {
+    capture.name.as_deref().is_some_and(|name| [ADDRESS, ENDPOINT].contains(&placeholder_of(name)))
+}
+
+/// Whether a group holds the peer and perhaps its port.
+pub(super) fn is_endpoint_group(capture: &Capture) -> bool {
+    capture.name.as_deref().is_some_and(|name| placeholder_of(name) == ENDPOINT)
+}
+
+/// The placeholder that a group came from.
+pub(super) fn placeholder_of(group: &str) -> &str {
+    group.split(NUMBER).next().unwrap_or(group)
+}
+
+/// Whether a class is a choice of a few bytes, or of those that make up numbers and times: what a pattern says of such is
+/// believed, see [`super::proof`].
+pub(super) fn is_word_or_number(class: &ClassBytes) -> bool {
+    let bytes: Vec<u8> = class.iter().flat_map(|range| range.start()..=range.end()).collect();
+    bytes.len() <= FEW_BYTES || bytes.iter().all(|byte| NUMERIC.contains(byte))
+}
+
+/// Whether anything may be printed in a part: it has a class of which nothing is claimed, in no placeholder.
+pub(super) fn leaves_open(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Class(class) => !is_word_or_number(&bytes_of(class)),
+        HirKind::Capture(capture) => {
+            let is_placeholder = capture.name.as_deref().is_some_and(|name| name.contains(NUMBER));
+            !is_placeholder && leaves_open(&capture.sub)
+        }
+        kind => kind.subs().iter().any(leaves_open),
+    }
+}
+
+/// The tree with each part made anew.
+pub(super) fn map_subs(hir: &Hir, change: &mut dyn FnMut(&Hir) -> Hir) -> Hir {
+    match hir.kind() {
+        HirKind::Capture(capture) => {
+            let sub = Box::new(change(&capture.sub));
+            Hir::capture(Capture { sub, ..capture.clone() })
+        }
+        HirKind::Repetition(repetition) => Hir::repetition(repetition.with(change(&repetition.sub))),
+        HirKind::Concat(subs) => Hir::concat(subs.iter().map(change).collect()),
+        HirKind::Alternation(subs) => Hir::alternation(subs.iter().map(change).collect()),
+        _ => hir.clone(),
+    }
 }
 
 /// The bytes of a class. Unicode is off, but the syntax library makes `a|b` a class of characters all the same;
@@ -237,9 +322,20 @@ pub(super) fn anchored(hir: &Hir) -> (bool, bool) {
     (start.contains(Look::Start), end.contains(Look::End))
 }
 
-/// How many times a pattern names `<ADDR>` or `<HOST>`.
-pub(super) fn addresses_named(pattern: &str) -> usize {
-    placeholders(pattern).filter(|(_, name)| is_address_name(name)).count()
+/// How many addresses a message can name in the pattern; `None` where `<ADDR>` stands in a repetition.
+pub(super) fn addresses_named(hir: &Hir) -> Option<usize> {
+    match hir.kind() {
+        HirKind::Capture(capture) if is_address_group(capture) => Some(1),
+        HirKind::Repetition(repetition) => {
+            let once = addresses_named(&repetition.sub)?;
+            (once == 0 || repetition.max.is_some_and(|max| max <= 1)).then_some(once)
+        }
+        HirKind::Concat(subs) => subs.iter().map(addresses_named).sum(),
+        kind => {
+            let each: Option<Vec<usize>> = kind.subs().iter().map(addresses_named).collect();
+            Some(each?.into_iter().max().unwrap_or(0))
+        }
+    }
 }
 
 /// Where a regex has a group of its own that is named like the address.
@@ -263,7 +359,10 @@ mod tests {
             placeholders("^<PATH> (?P<USER>a) 0x2[<]SYN> <A,B> <ADDR>$").map(|(_, n)| n).collect();
         assert_eq!(found, ["PATH", "ADDR"]);
         assert!(
-            expand("^<PATH> from <HOST>$", &fields).unwrap().text.contains("(?P<PATH>[^ ]*) from (?P<ADDR>[")
+            expand("^<PATH> from <HOST>$", &fields)
+                .unwrap()
+                .text
+                .contains("(?P<PATH.0>[^ ]*) from (?P<ADDR.0>[")
         );
     }
 
@@ -277,12 +376,19 @@ mod tests {
 
     #[test]
     fn two_addresses_are_counted() {
-        assert_eq!(addresses_named("^<ADDR> to <HOST>$"), 2);
-        assert_eq!(addresses_named("^(?P<ADDR>.*)$"), 0);
+        for (pattern, addresses) in [
+            ("^<ADDR> to <HOST>$", Some(2)),
+            ("^(?:from <ADDR>|by <ADDR_PORT>)$", Some(1)),
+            ("^a(?: from <ADDR>)?$", Some(1)),
+            ("^(?:<ADDR> )+$", None),
+            ("^(?:a<ADDR>){2,3}$", None),
+            ("^no <USER>$", Some(0)),
+        ] {
+            assert_eq!(addresses_named(&hir(pattern)), addresses, "{pattern}");
+        }
         assert_eq!(own_address_group("^a (?P<ADDR>.*)$"), Some(3));
         assert_eq!(own_address_group("^(?<HOST>.*) <ADDR>$"), Some(1));
         assert_eq!(own_address_group("^<HOST>$"), None);
-        assert_eq!(addresses_named("^no <USER>$"), 0);
     }
 
     #[test]
@@ -290,7 +396,6 @@ mod tests {
         assert_eq!(anchored(&hir("^a <ADDR>$")), (true, true));
         assert_eq!(anchored(&hir("^a <ADDR>")), (true, false));
         assert_eq!(anchored(&hir("(?:^a|b) <ADDR>$")), (false, true));
-        assert_eq!(anchored(&hir("(?m)^a <ADDR>$")), (false, false));
     }
 
     #[test]

@@ -74,7 +74,7 @@ const NESTED: &str = "<SESSION> stands in a group with `?`, `|` or a repetition:
 const TWICE: &str = "the pattern has more than one <SESSION>: a line belongs to one session only";
 
 fn is_session(hir: &Hir) -> bool {
-    matches!(hir.kind(), HirKind::Capture(capture) if capture.name.as_deref() == Some(SESSION))
+    matches!(hir.kind(), HirKind::Capture(capture) if capture.name.as_deref().map(pattern::placeholder_of) == Some(SESSION))
 }
 
 fn names_session(hir: &Hir) -> bool {

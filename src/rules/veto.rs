@@ -94,7 +94,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::rules::locate::Scratch;
     use crate::rules::{AddressFrom, Compiled, Counts, Effect, Evidence, Format, Rule, RuleSet, Weight};
 
     fn rule(pattern: &str, unless: &[&str]) -> Rule {
@@ -136,7 +135,7 @@ mod tests {
 
     fn found(set: &RuleSet, message: &str, cut: bool) -> Option<usize> {
         let compiled = Compiled::new(set).unwrap();
-        compiled.find(&mut Scratch::default(), message.as_bytes(), cut).map(|found| found.rule)
+        compiled.find(message.as_bytes(), cut).map(|found| found.rule)
     }
 
     #[test]

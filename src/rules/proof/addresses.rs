@@ -1,0 +1,208 @@
+//! The texts that are addresses, as automata that read them byte by byte.
+
+use std::sync::OnceLock;
+
+use regex_automata::Anchored;
+use regex_automata::dfa::{Automaton as _, StartKind, dense};
+use regex_automata::util::primitives::StateID;
+use regex_automata::util::start;
+
+use super::super::address_syntax::{self, HOST_NAME};
+
+/// What may stand at `<ADDR>` and at `<ADDR_PORT>` for an address to be read there.
+#[derive(Debug)]
+pub(super) struct Addresses {
+    pub(super) address: Texts,
+    pub(super) endpoint: Texts,
+}
+
+/// A set of texts as an automaton; it begins in state 0.
+#[derive(Debug)]
+pub(super) struct Texts {
+    states: Vec<TextState>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct TextState {
+    /// Whether the byte before belongs to a zone: the address is the same without it.
+    pub(super) is_zone: bool,
+    /// Whether the text may end here.
+    pub(super) is_end: bool,
+    /// Which bytes may follow, and where they lead.
+    pub(super) edges: Vec<(u8, u8, u32)>,
+}
+
+impl Addresses {
+    /// All that are read.
+    pub(super) fn read() -> &'static Self {
+        static READ: OnceLock<Addresses> = OnceLock::new();
+        READ.get_or_init(|| Self {
+            address: Texts::of(&address_syntax::address()),
+            endpoint: Texts::of(&address_syntax::endpoint()),
+        })
+    }
+
+    /// All that programs print: addresses, and host names where they look these up.
+    pub(super) fn printed() -> &'static Self {
+        static PRINTED: OnceLock<Addresses> = OnceLock::new();
+        PRINTED.get_or_init(|| Self {
+            address: Texts::of(&format!("{}|{HOST_NAME}", address_syntax::address())),
+            endpoint: Texts::of(&format!("{}|{HOST_NAME}(?::[0-9]{{1,5}})?", address_syntax::endpoint())),
+        })
+    }
+
+    /// One address, for lines that people are to read.
+    pub(super) fn only(address: &str) -> Self {
+        let text = regex_syntax::escape(address);
+        Self { address: Texts::of(&text), endpoint: Texts::of(&text) }
+    }
+}
+
+impl Texts {
+    /// The texts that a regex of our own making matches as a whole.
+    fn of(regex: &str) -> Self {
+        let config = dense::Config::new().start_kind(StartKind::Anchored).minimize(true);
+        let syntax = regex_automata::util::syntax::Config::new().unicode(false).utf8(false);
+        let dfa = dense::Builder::new().configure(config).syntax(syntax).build(&format!(r"\A(?:{regex})\z"));
+        let dfa = dfa.expect("a fixed regex without word boundaries has an automaton");
+        let start = dfa.start_state(&start::Config::new().anchored(Anchored::Yes));
+        let start = start.expect("anchored starts are built");
+        let mut known = vec![start];
+        let mut states = Vec::new();
+        while let Some(&at) = known.get(states.len()) {
+            states.push(TextState::new(&dfa, at, &mut known));
+        }
+        let mut texts = Self { states };
+        texts.mark_zones();
+        texts
+    }
+
+    fn mark_zones(&mut self) {
+        let edges = |state: &TextState| state.edges.clone();
+        let begins =
+            self.states.iter().flat_map(edges).filter(|&(low, high, _)| (low..=high).contains(&b'%'));
+        let mut waiting: Vec<u32> = begins.map(|(_, _, to)| to).collect();
+        while let Some(at) = waiting.pop() {
+            let state = &mut self.states[at as usize];
+            if !std::mem::replace(&mut state.is_zone, true) {
+                waiting.extend(state.edges.iter().filter(|(low, _, _)| *low != b']').map(|(_, _, to)| *to));
+            }
+        }
+    }
+
+    pub(super) fn state(&self, at: u32) -> &TextState {
+        &self.states[at as usize]
+    }
+}
+
+impl TextState {
+    fn new(dfa: &dense::DFA<Vec<u32>>, at: StateID, known: &mut Vec<StateID>) -> Self {
+        let mut state = Self { is_end: dfa.is_match_state(dfa.next_eoi_state(at)), ..Self::default() };
+        for byte in 0..=u8::MAX {
+            let next = dfa.next_state(at, byte);
+            if dfa.is_dead_state(next) {
+                continue;
+            }
+            let number = known.iter().position(|&one| one == next).unwrap_or_else(|| {
+                known.push(next);
+                known.len() - 1
+            });
+            let number = u32::try_from(number).expect("an automaton of addresses is small");
+            match state.edges.last_mut() {
+                Some((_, high, to)) if *to == number && *high + 1 == byte => *high = byte,
+                _ => state.edges.push((byte, byte, number)),
+            }
+        }
+        state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::address;
+
+    fn accepts(texts: &Texts, text: &[u8]) -> bool {
+        let mut at = 0;
+        for &byte in text {
+            let edges = &texts.state(at).edges;
+            let Some((_, _, to)) = edges.iter().find(|(low, high, _)| (*low..=*high).contains(&byte)) else {
+                return false;
+            };
+            at = *to;
+        }
+        texts.state(at).is_end
+    }
+
+    fn agree(text: &str) -> Result<(), TestCaseError> {
+        let known = Addresses::read();
+        let bytes = text.as_bytes();
+        prop_assert_eq!(accepts(&known.address, bytes), address::parse(bytes).is_some(), "{}", text);
+        prop_assert_eq!(
+            accepts(&known.endpoint, bytes),
+            address::parse_endpoint(bytes).is_some(),
+            "{}",
+            text
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn the_automaton_accepts_what_is_parsed_as_an_address() {
+        for text in [
+            "192.0.2.7",
+            "1.2.3",
+            "1.2.3.4.5",
+            "01.2.3.4",
+            "256.1.1.1",
+            "::",
+            ":::",
+            "::1",
+            "1::",
+            "1:2:3:4:5:6:7::",
+            "1:2:3:4:5:6:7:8",
+            "1:2:3:4:5:6:7:8:9",
+            "::1:2:3:4:5:6:7:8",
+            "1::2:3:4:5:6:7:8",
+            "::ffff:192.0.2.7",
+            "1:2:3:4:5:6:1.2.3.4",
+            "1:2:3:4:5::1.2.3.4",
+            "1:2:3:4:5:6::1.2.3.4",
+            "1:2:3:4:5:6:7:1.2.3.4",
+            "1.2.3.4::",
+            "fe80::1%em0",
+            "fe80::1%",
+            "192.0.2.7%em0",
+            "192.0.2.7:22",
+            "192.0.2.7:",
+            "192.0.2.7:123456",
+            "[::1]:22",
+            "[::1]",
+            "[::1",
+            "::1]",
+            "[192.0.2.7]:22",
+            "[fe80::1%em0]:22",
+            "[]:1",
+            "2001:db8::7:22",
+            "12345::",
+        ] {
+            agree(text).unwrap();
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_automaton_and_the_parser_agree_on_random_texts(text in r"(?:[0-9a-f]{0,5}[:.]){0,9}[0-9a-f]{0,4}") {
+            agree(&text)?;
+        }
+
+        #[test]
+        fn and_on_texts_that_are_nearly_addresses(
+            text in r"\[?(?:(?:[1-9]?[0-9]|25[0-6])\.){2,4}[0-9]{1,3}\]?(?::[0-9]{0,6})?|\[?[0-9a-f:]{2,20}(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3})?(?:%[a-z0-9]{0,3})?\]?(?::[0-9]{1,5})?"
+        ) {
+            agree(&text)?;
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Which rule of a set takes a message: the first that matches it, in the order of the file, and has no veto.
+
+use std::collections::{BTreeSet, HashMap};
+
+use foldhash::fast::RandomState;
+use regex_syntax::hir::Hir;
+
+use super::super::model::RuleSet;
+use super::super::pattern;
+use super::TooLarge;
+use super::machine::{Machine, Peer, machine};
+use super::written::any_text;
+
+/// More states than the orders of real rule sets need; beyond it the proof is given up.
+const MOST_STATES: usize = 1 << 16;
+
+/// The rules of a set, read side by side; states are made as they are met.
+pub(super) struct FirstRule {
+    machine: Machine,
+    /// Of each rule, whether it is in force.
+    enabled: Vec<bool>,
+    /// The rules that the vetoes are of; their numbers begin behind those of the rules.
+    vetoed: Vec<u32>,
+    /// The places in the machine of each state.
+    states: Vec<Box<[u32]>>,
+    numbers: HashMap<Box<[u32]>, u32, RandomState>,
+    next: HashMap<(u32, u8), u32, RandomState>,
+    /// The rules that take a message that ends in a state, as far as each by itself would, ascending; made when asked for.
+    ends: HashMap<u32, Box<[u32]>, RandomState>,
+    /// For each byte the first one that no pattern tells from it.
+    classes: [u8; 256],
+}
+
+impl FirstRule {
+    /// The state of an empty message.
+    pub(super) const START: u32 = 0;
+
+    /// `read` are the patterns of the set's rules as they are written.
+    pub(super) fn new(set: &RuleSet, read: &[Hir]) -> Result<Self, String> {
+        let mut patterns: Vec<(Hir, u32)> = read.iter().cloned().zip(0..).collect();
+        let mut vetoed = Vec::new();
+        for (rule, text) in set
+            .rules
+            .iter()
+            .zip(0..)
+            .flat_map(|(model, rule)| model.unless.iter().map(move |text| (rule, text)))
+        {
+            let Ok(veto) = pattern::read(text, &set.fields) else { continue };
+            let number = u32::try_from(read.len() + vetoed.len()).map_err(|error| error.to_string())?;
+            patterns.push((Hir::concat(vec![any_text(), veto, any_text()]), number));
+            vetoed.push(rule);
+        }
+        let enabled = set.rules.iter().map(|rule| rule.enabled).collect();
+        let machine = machine(&patterns, Peer::Untold)?;
+        let classes = classes(&machine);
+        let start: Box<[u32]> = Box::new([0]);
+        let numbers = std::iter::once((start.clone(), Self::START)).collect();
+        Ok(Self {
+            machine,
+            enabled,
+            vetoed,
+            states: vec![start],
+            numbers,
+            next: HashMap::default(),
+            ends: HashMap::default(),
+            classes,
+        })
+    }
+
+    /// For each byte the first one that no pattern tells from it.
+    pub(super) fn class_of(&self, byte: u8) -> u8 {
+        self.classes[usize::from(byte)]
+    }
+
+    pub(super) fn next(&mut self, state: u32, byte: u8) -> Result<u32, TooLarge> {
+        let class = self.class_of(byte);
+        if let Some(&known) = self.next.get(&(state, class)) {
+            return Ok(known);
+        }
+        let mut places = BTreeSet::new();
+        for &place in &self.states[state as usize] {
+            let edges = &self.machine.states[place as usize].edges;
+            places.extend(
+                edges.iter().filter(|edge| (edge.low..=edge.high).contains(&byte)).map(|edge| edge.to),
+            );
+        }
+        let places: Box<[u32]> = places.into_iter().collect();
+        let number = match self.numbers.get(&places) {
+            Some(&number) => number,
+            None => self.add(places)?,
+        };
+        self.next.insert((state, class), number);
+        Ok(number)
+    }
+
+    fn add(&mut self, places: Box<[u32]>) -> Result<u32, TooLarge> {
+        if self.states.len() >= MOST_STATES {
+            return Err(TooLarge);
+        }
+        let number = u32::try_from(self.states.len()).map_err(|_| TooLarge)?;
+        self.states.push(places.clone());
+        self.numbers.insert(places, number);
+        Ok(number)
+    }
+
+    /// Whether `rule` takes a message that ends in the state: it matches, and no rule in force before it does.
+    pub(super) fn is_taken_by(&mut self, state: u32, rule: u32) -> bool {
+        let rules = self.enabled.len();
+        let ends = self.ends.entry(state).or_insert_with(|| {
+            let places =
+                self.states[state as usize].iter().map(|&place| &self.machine.states[place as usize]);
+            let mut ends: BTreeSet<u32> =
+                places.flat_map(|place| place.ends.iter().map(|end| end.rule)).collect();
+            let vetoes: Vec<u32> = ends.iter().copied().filter(|&end| end as usize >= rules).collect();
+            for veto in vetoes {
+                ends.remove(&veto);
+                ends.remove(&self.vetoed[veto as usize - rules]);
+            }
+            ends.into_iter().collect()
+        });
+        let mut before = ends.iter().take_while(|&&one| one < rule);
+        ends.contains(&rule) && !before.any(|&one| self.enabled[one as usize])
+    }
+
+    /// Whether `rule` takes the message.
+    pub(super) fn takes(&mut self, message: &[u8], rule: u32) -> Result<bool, TooLarge> {
+        let mut state = Self::START;
+        for &byte in message {
+            state = self.next(state, byte)?;
+        }
+        Ok(self.is_taken_by(state, rule))
+    }
+}
+
+fn classes(machine: &Machine) -> [u8; 256] {
+    let mut begins = [false; 256];
+    for edge in machine.states.iter().flat_map(|state| &state.edges) {
+        begins[usize::from(edge.low)] = true;
+        if let Some(behind) = edge.high.checked_add(1) {
+            begins[usize::from(behind)] = true;
+        }
+    }
+    let mut class = 0;
+    std::array::from_fn(|byte| {
+        if begins[byte] {
+            class = byte.to_le_bytes()[0];
+        }
+        class
+    })
+}

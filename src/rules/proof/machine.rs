@@ -1,0 +1,426 @@
+//! A pattern as a machine over bytes that knows, for each byte, whether it stands before, in or behind the address.
+
+use std::collections::{HashMap, HashSet};
+
+use foldhash::fast::RandomState;
+use regex_automata::nfa::thompson::{self, NFA, State as Place, WhichCaptures};
+use regex_automata::util::look::Look;
+use regex_automata::util::primitives::StateID;
+use regex_syntax::hir::Hir;
+
+use super::addresses::{Addresses, Texts};
+use super::rows::{ADDRESS_GROUP, ENDPOINT_GROUP, FIRST_RULE_GROUP, joined};
+
+/// More than the patterns of 1,000 rules need; a set beyond it is refused.
+const NFA_LIMIT: usize = 8 << 20;
+
+/// Where a byte stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Phase {
+    Before,
+    Inside,
+    /// In the zone of an address, which is the same without it.
+    Zone,
+    Behind,
+}
+
+/// What is read at `<ADDR>`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Peer<'a> {
+    /// One of these texts.
+    Printed(&'a Addresses),
+    /// One of these addresses; or a token in which no address is found, all of whose bytes then stand before one.
+    Read(&'a Addresses),
+    /// A token that is not told from the rest.
+    Untold,
+}
+
+/// The bytes that may come next, and where they lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Edge {
+    pub(super) low: u8,
+    pub(super) high: u8,
+    /// Where these bytes stand.
+    pub(super) phase: Phase,
+    pub(super) to: u32,
+}
+
+/// A rule whose message is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct End {
+    pub(super) rule: u32,
+    /// Whether an address was passed.
+    pub(super) is_named: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) edges: Vec<Edge>,
+    pub(super) ends: Vec<End>,
+}
+
+/// It begins in state 0. Line feeds are left out: a message is one line.
+#[derive(Debug)]
+pub(super) struct Machine {
+    pub(super) states: Vec<State>,
+}
+
+/// The machine of patterns, each with the number of its rule; the error says that they are too large.
+pub(super) fn machine(patterns: &[(Hir, u32)], peer: Peer<'_>) -> Result<Machine, String> {
+    let config = NFA::config().utf8(false).which_captures(WhichCaptures::All).nfa_size_limit(Some(NFA_LIMIT));
+    let nfa = thompson::Compiler::new().configure(config).build_from_hir(&joined(patterns));
+    Ok(Builder::new(nfa.map_err(|error| error.to_string())?, peer).machine())
+}
+
+/// Where a machine is before it takes a byte.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    at: At,
+    phase: Phase,
+    previous: Previous,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum At {
+    Pattern(StateID),
+    /// In an address; behind it the pattern goes on at `back`.
+    Address {
+        is_endpoint: bool,
+        state: u32,
+        back: StateID,
+    },
+}
+
+/// The byte before, as far as `^` and `\b` ask for it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Previous {
+    Nothing,
+    Word,
+    Other,
+}
+
+/// What may come next, as far as `$` and `\b` ask for it.
+const WORD: u8 = 1;
+const OTHER: u8 = 2;
+const NOTHING: u8 = 4;
+
+struct Builder<'a> {
+    nfa: NFA,
+    peer: Peer<'a>,
+    /// Whether a pattern looks for the edges of words.
+    has_words: bool,
+    numbers: HashMap<Key, u32, RandomState>,
+    keys: Vec<Key>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(nfa: NFA, peer: Peer<'a>) -> Self {
+        let has_words = nfa.look_set_any().iter().any(|look| !matches!(look, Look::Start | Look::End));
+        Self { nfa, peer, has_words, numbers: HashMap::default(), keys: Vec::new() }
+    }
+
+    fn machine(mut self) -> Machine {
+        let start = At::Pattern(self.nfa.start_anchored());
+        self.number(Key { at: start, phase: Phase::Before, previous: Previous::Nothing });
+        let mut states = Vec::new();
+        while let Some(&key) = self.keys.get(states.len()) {
+            let mut state = self.state(key);
+            // Of several bytes that lead to the same state the search takes the first.
+            state.edges.sort_by_key(|edge| !(edge.low..=edge.high).contains(&b'x'));
+            states.push(state);
+        }
+        Machine { states }
+    }
+
+    fn number(&mut self, key: Key) -> u32 {
+        let next = u32::try_from(self.keys.len()).expect("the size of the automaton is limited");
+        *self.numbers.entry(key).or_insert_with(|| {
+            self.keys.push(key);
+            next
+        })
+    }
+
+    fn state(&mut self, key: Key) -> State {
+        let mut state = State::default();
+        match key.at {
+            At::Pattern(id) => self.follow(id, key, &mut state),
+            At::Address { is_endpoint, state: at, back } => {
+                let text = self.texts(is_endpoint).map(|texts| texts.state(at));
+                let Some(text) = text else { return state };
+                for &(low, high, to) in &text.edges {
+                    let is_zone = self.texts(is_endpoint).is_some_and(|texts| texts.state(to).is_zone);
+                    let phase = if is_zone { Phase::Zone } else { Phase::Inside };
+                    let at = At::Address { is_endpoint, state: to, back };
+                    self.add(&mut state, (low, high), phase, at, WORD | OTHER);
+                }
+                if text.is_end {
+                    self.follow(back, Key { phase: Phase::Behind, ..key }, &mut state);
+                }
+            }
+        }
+        state
+    }
+
+    fn texts(&self, is_endpoint: bool) -> Option<&'a Texts> {
+        let (Peer::Printed(addresses) | Peer::Read(addresses)) = self.peer else { return None };
+        Some(if is_endpoint { &addresses.endpoint } else { &addresses.address })
+    }
+
+    /// Goes on without a byte as far as can be, and collects the bytes that may come then.
+    fn follow(&mut self, from: StateID, key: Key, state: &mut State) {
+        let mut seen = HashSet::new();
+        let mut waiting = vec![Way { id: from, phase: key.phase, next: WORD | OTHER | NOTHING, rule: None }];
+        while let Some(way) = waiting.pop() {
+            if !seen.insert(way) {
+                continue;
+            }
+            match self.nfa.state(way.id).clone() {
+                Place::ByteRange { .. } | Place::Sparse(_) | Place::Dense(_) => {
+                    for (low, high, next) in ranges(self.nfa.state(way.id)) {
+                        self.add(state, (low, high), way.phase, At::Pattern(next), way.next);
+                    }
+                }
+                Place::Look { look, next } => {
+                    let allowed = way.next & looks(look, key.previous);
+                    if allowed != 0 {
+                        waiting.push(Way { id: next, next: allowed, ..way });
+                    }
+                }
+                Place::Union { alternates } => {
+                    waiting.extend(alternates.iter().map(|&id| Way { id, ..way }));
+                }
+                Place::BinaryUnion { alt1, alt2 } => {
+                    waiting.extend([alt1, alt2].map(|id| Way { id, ..way }));
+                }
+                Place::Capture { next, group_index, slot, .. } => {
+                    let is_start = slot.as_usize() % 2 == 0;
+                    self.pass_group(state, way, next, group_index.as_u32(), is_start, key, &mut waiting);
+                }
+                Place::Fail => {}
+                Place::Match { .. } => {
+                    let end = End { rule: way.rule.unwrap_or(0), is_named: way.phase == Phase::Behind };
+                    if way.next & NOTHING != 0 && !state.ends.contains(&end) {
+                        state.ends.push(end);
+                    }
+                }
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one step of `follow`, and nobody else's")]
+    fn pass_group(
+        &mut self,
+        state: &mut State,
+        way: Way,
+        next: StateID,
+        group: u32,
+        is_start: bool,
+        key: Key,
+        waiting: &mut Vec<Way>,
+    ) {
+        let way = Way { id: next, ..way };
+        match group {
+            0 => waiting.push(way),
+            ADDRESS_GROUP | ENDPOINT_GROUP => {
+                if is_start && !matches!(self.peer, Peer::Untold) {
+                    let is_endpoint = group == ENDPOINT_GROUP;
+                    let back = self.behind_group(next, group);
+                    let at = At::Address { is_endpoint, state: 0, back };
+                    let inner = self.state(Key { at, phase: Phase::Inside, previous: key.previous });
+                    state.edges.extend(inner.edges);
+                }
+                if !matches!(self.peer, Peer::Printed(_)) {
+                    waiting.push(way);
+                }
+            }
+            _ => waiting.push(Way { rule: Some(group - FIRST_RULE_GROUP), ..way }),
+        }
+    }
+
+    /// Where the pattern goes on behind the group that begins before `from`.
+    fn behind_group(&self, from: StateID, group: u32) -> StateID {
+        let (mut waiting, mut seen) = (vec![from], HashSet::new());
+        while let Some(id) = waiting.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            match self.nfa.state(id) {
+                Place::Capture { next, group_index, .. } if group_index.as_u32() == group => return *next,
+                place @ (Place::ByteRange { .. } | Place::Sparse(_) | Place::Dense(_)) => {
+                    waiting.extend(ranges(place).into_iter().map(|(_, _, next)| next));
+                }
+                Place::Union { alternates } => waiting.extend(alternates.iter().copied()),
+                Place::BinaryUnion { alt1, alt2 } => waiting.extend([*alt1, *alt2]),
+                Place::Look { next, .. } | Place::Capture { next, .. } => waiting.push(*next),
+                Place::Fail | Place::Match { .. } => {}
+            }
+        }
+        from
+    }
+
+    fn add(&mut self, state: &mut State, (low, high): (u8, u8), phase: Phase, at: At, next: u8) {
+        let ranges: &[(u8, u8, u8)] = if self.has_words { &WORD_RANGES } else { &LINE_RANGES };
+        for &(first, last, kind) in ranges {
+            let (low, high) = (low.max(first), high.min(last));
+            if low > high || next & kind == 0 {
+                continue;
+            }
+            let previous = if kind == WORD { Previous::Word } else { Previous::Other };
+            let to = self.number(Key { at, phase, previous });
+            state.edges.push(Edge { low, high, phase, to });
+        }
+    }
+}
+
+/// The bytes that a place takes, and where they lead.
+fn ranges(place: &Place) -> Vec<(u8, u8, StateID)> {
+    match place {
+        Place::ByteRange { trans } => vec![(trans.start, trans.end, trans.next)],
+        Place::Sparse(sparse) => {
+            sparse.transitions.iter().map(|trans| (trans.start, trans.end, trans.next)).collect()
+        }
+        Place::Dense(dense) => {
+            let known =
+                (0..=u8::MAX).zip(dense.transitions.iter()).filter(|&(_, &next)| next != StateID::ZERO);
+            known.map(|(byte, &next)| (byte, byte, next)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A way through the pattern that needs no byte.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Way {
+    id: StateID,
+    phase: Phase,
+    /// What may come next.
+    next: u8,
+    rule: Option<u32>,
+}
+
+/// All bytes but the line feed.
+const LINE_RANGES: [(u8, u8, u8); 2] = [(0, 9, OTHER), (11, 255, OTHER)];
+
+/// The same, apart by whether they are of words.
+const WORD_RANGES: [(u8, u8, u8); 10] = [
+    (0, 9, OTHER),
+    (11, b'0' - 1, OTHER),
+    (b'0', b'9', WORD),
+    (b'9' + 1, b'A' - 1, OTHER),
+    (b'A', b'Z', WORD),
+    (b'Z' + 1, b'_' - 1, OTHER),
+    (b'_', b'_', WORD),
+    (b'_' + 1, b'a' - 1, OTHER),
+    (b'a', b'z', WORD),
+    (b'z' + 1, 255, OTHER),
+];
+
+/// What may come next for the look to hold behind `previous`.
+fn looks(look: Look, previous: Previous) -> u8 {
+    let behind_word = previous == Previous::Word;
+    let all = WORD | OTHER | NOTHING;
+    let no_word = OTHER | NOTHING;
+    let when = |holds: bool, next: u8| if holds { next } else { 0 };
+    match look {
+        Look::Start => when(previous == Previous::Nothing, all),
+        Look::End => NOTHING,
+        Look::WordAscii => {
+            if behind_word {
+                no_word
+            } else {
+                WORD
+            }
+        }
+        Look::WordAsciiNegate => {
+            if behind_word {
+                WORD
+            } else {
+                no_word
+            }
+        }
+        Look::WordStartAscii => when(!behind_word, WORD),
+        Look::WordEndAscii => when(behind_word, no_word),
+        Look::WordStartHalfAscii => when(!behind_word, all),
+        Look::WordEndHalfAscii => no_word,
+        // Flags that make these are refused before; taken for true they could only make the proof refuse more.
+        _ => all,
+    }
+}
+
+impl Machine {
+    /// Makes one of states that nothing tells apart, as where many rules end alike.
+    pub(super) fn merge_equal_states(&mut self) {
+        let mut classes = vec![0; self.states.len()];
+        let mut count = 1;
+        loop {
+            let mut numbers: HashMap<(u32, Vec<Edge>, &[End]), u32, RandomState> = HashMap::default();
+            let mut refined = Vec::with_capacity(self.states.len());
+            for (state, &class) in self.states.iter().zip(&classes) {
+                let mut edges: Vec<Edge> =
+                    state.edges.iter().map(|edge| Edge { to: classes[edge.to as usize], ..*edge }).collect();
+                edges.sort_unstable();
+                edges.dedup();
+                let next = u32::try_from(numbers.len()).expect("there are no more classes than states");
+                refined.push(*numbers.entry((class, edges, &state.ends)).or_insert(next));
+            }
+            let refined_count = numbers.len();
+            classes = refined;
+            if refined_count == count {
+                break;
+            }
+            count = refined_count;
+        }
+        self.keep_one_of_each(&classes, count);
+    }
+
+    /// `classes` are numbered by their first states, so that the start stays the first.
+    fn keep_one_of_each(&mut self, classes: &[u32], count: usize) {
+        let mut kept: Vec<State> = Vec::with_capacity(count);
+        for (mut state, &class) in std::mem::take(&mut self.states).into_iter().zip(classes) {
+            if class as usize == kept.len() {
+                state.edges.iter_mut().for_each(|edge| edge.to = classes[edge.to as usize]);
+                state.edges.sort_unstable();
+                state.edges.dedup();
+                kept.push(state);
+            }
+        }
+        self.states = kept;
+    }
+
+    /// A rule whose message a message that came as far as this state may become.
+    pub(super) fn rule_ahead(&self, from: u32) -> u32 {
+        let (mut waiting, mut seen) = (vec![from], HashSet::new());
+        while let Some(at) = waiting.pop() {
+            let state = &self.states[at as usize];
+            if let Some(end) = state.ends.first() {
+                return end.rule;
+            }
+            waiting.extend(state.edges.iter().map(|edge| edge.to).filter(|&to| seen.insert(to)));
+        }
+        0
+    }
+
+    /// Lets messages also end where only blanks would follow: loggers such as journald take these off.
+    pub(super) fn trim_ends(&mut self) {
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for at in (0..self.states.len()).rev() {
+                let blanks: Vec<u32> = self.states[at]
+                    .edges
+                    .iter()
+                    .filter(|edge| (edge.low..=edge.high).contains(&b' '))
+                    .map(|edge| edge.to)
+                    .collect();
+                let ends: Vec<End> =
+                    blanks.iter().flat_map(|&to| self.states[to as usize].ends.clone()).collect();
+                for end in ends {
+                    if !self.states[at].ends.contains(&end) {
+                        self.states[at].ends.push(end);
+                        changed = true;
+                    }
+                }
+            }
+        }
+    }
+}

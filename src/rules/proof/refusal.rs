@@ -1,0 +1,266 @@
+//! What the proof found, in sentences for the author of a rule.
+
+use std::net::IpAddr;
+
+use super::super::compile::Compiled;
+use super::super::model::{Effect, Fault, Format, Place, RuleSet};
+use super::remedy::{Claim, Part, Remedy};
+use super::search::Found;
+use super::written::Stretch;
+use super::{FORGED, Fooled, Known, TRUE_PEER};
+use crate::address;
+
+/// A header of 36 bytes and a program, as FreeBSD's syslogd writes it.
+const HEADER: (&str, &str) = ("Nov 22 14:38:31 gw ", "[4711]: ");
+
+/// How much of a line is shown, in characters.
+const LONGEST_SHOWN: usize = 600;
+
+/// Words that say nothing of what follows them.
+const SMALL_WORDS: [&str; 14] =
+    ["A", "AS", "AT", "BY", "FOR", "FROM", "IN", "IS", "OF", "ON", "THE", "TO", "WAS", "WITH"];
+
+pub(super) fn begins_anywhere(rule: usize, stretch: &Stretch) -> Fault {
+    let text = if stretch.is_claimed {
+        format!(
+            "the pattern begins with `{}`, which can hold the words that follow it: each message that ends in words of a \
+             peer's choosing could match; begin with the program's own words, or state a narrower alphabet under `fields`",
+            stretch.text
+        )
+    } else {
+        format!(
+            "the pattern begins with `{}`, which takes any text: each message that ends in words of a peer's choosing could \
+             match; begin with the program's own words, or name what the program prints there under `fields`",
+            stretch.text
+        )
+    };
+    Fault { offset: stretch.at, ..Fault::error(Place::Rule(rule, "pattern"), text) }
+}
+
+pub(super) fn fooled(
+    known: &Known<'_>,
+    rule: usize,
+    fooled: &Fooled,
+    compiled: &Compiled,
+    remedy: &Remedy,
+) -> Fault {
+    let guilty = &known.rules[fooled.found.rule as usize];
+    let is_own_line = fooled.found.rule as usize == rule;
+    let (message, peer, found) = confirmed(rule, fooled, compiled, is_own_line);
+    let who = peer.map_or_else(|| "a peer".to_owned(), |peer| format!("a peer at {peer}"));
+    let line = line(known.set, &message);
+    let cut = if fooled.is_cut { ", when its end is cut off" } else { "" };
+    let whose = match (is_own_line, guilty.set.name == known.set.name) {
+        (true, _) => String::new(),
+        (false, true) => format!(" (rule `{}` describes it)", guilty.set.rules[guilty.index].id),
+        (false, false) => {
+            format!(" (rule `{}` describes it)", guilty.set.name_of(&guilty.set.rules[guilty.index]))
+        }
+    };
+    let advice: Vec<String> =
+        remedy.parts.iter().map(|part| advice(known, rule, part, &fooled.found)).collect();
+    let outcome = match remedy.is_enough {
+        true => ", and the rule is proven; these are claims about what the program prints",
+        false => "",
+    };
+    let text = format!(
+        "the pattern can be fooled: {who} can make this line appear{cut}, and the rule finds {found} in it: {line}{whose}; \
+         {}{outcome}",
+        advice.join("; ")
+    );
+    let own = remedy.parts.iter().find(|part| part.rule == rule && is_own_line);
+    let claim = own.and_then(|part| part.claims.as_ref()?.first());
+    let offset = claim.map_or(0, |claim| guilty.written.stretches[claim.stretch].at);
+    Fault { offset, ..Fault::error(Place::Rule(rule, "pattern"), text) }
+}
+
+pub(super) fn mistaken(known: &Known<'_>, rule: usize, found: &Found) -> Fault {
+    let printed = &known.rules[found.rule as usize];
+    let offence = match printed.set.name == known.set.name {
+        true => printed.set.rules[printed.index].id.clone(),
+        false => printed.set.name_of(&printed.set.rules[printed.index]),
+    };
+    let line = line(known.set, &found.message);
+    if known.set.rules[rule].effect == Effect::Trust {
+        let text = format!(
+            "a failed attempt can be read as a login: rule `{offence}` describes this line, a peer chooses its words, and this \
+             rule trusts whoever caused it: {line}; put fixed text where the pattern takes any, or claim a narrower \
+             alphabet under `fields`"
+        );
+        return Fault::error(Place::Rule(rule, "pattern"), text);
+    }
+    let text = format!(
+        "this rule hides what rule `{offence}` counts: a peer who makes this line appear is not counted: {line}; put the \
+         rule behind `{offence}`, or make its pattern narrower"
+    );
+    Fault::warning(Place::Rule(rule, "pattern"), text)
+}
+
+pub(super) fn unreachable(known: &Known<'_>, rule: usize) -> Fault {
+    let text = format!(
+        "rule `{}` is never reached: rules before it take every message that it could; move it before them, or drop it",
+        known.set.rules[rule].id
+    );
+    Fault::warning(Place::Rule(rule, "id"), text)
+}
+
+/// The message with which the set's own matcher is fooled, the true peer in it, and whom it finds.
+///
+/// Of two addresses that a rule may read in its own line the matcher takes one; either may be the true one.
+pub(super) fn confirmed(
+    rule: usize,
+    fooled: &Fooled,
+    compiled: &Compiled,
+    is_own_line: bool,
+) -> (Vec<u8>, Option<IpAddr>, IpAddr) {
+    let found = &fooled.found;
+    let text = |span: &Option<std::ops::Range<usize>>| {
+        span.clone().and_then(|span| found.message.get(span)).map(<[u8]>::to_vec)
+    };
+    let (printed, read) = (text(&found.printed), text(&found.read).unwrap_or_default());
+    let parse = |text: &[u8]| address::parse_endpoint(text);
+    let seen = |message: &[u8]| {
+        let seen = compiled.find(message, fooled.is_cut)?;
+        seen.address.filter(|_| seen.rule == rule)
+    };
+    let peer = printed.as_deref().and_then(parse);
+    let answer = seen(&found.message);
+    if answer.is_some() && answer == peer && is_own_line {
+        let message = exchanged(found).unwrap_or_default();
+        if let Some(answer) = seen(&message).filter(|answer| answer.to_string() == FORGED) {
+            return (message, parse(TRUE_PEER.as_bytes()), answer);
+        }
+        if let Some(other) = parse(&read) {
+            return (found.message.clone(), Some(other), answer.unwrap_or(other));
+        }
+    }
+    let forged = answer.filter(|_| answer != peer).or_else(|| parse(&read));
+    let forged = forged.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+    (found.message.clone(), peer, forged)
+}
+
+/// The message with the true address where the forged one stood and the other way round.
+fn exchanged(found: &Found) -> Option<Vec<u8>> {
+    let (printed, read) = (found.printed.clone()?, found.read.clone()?);
+    let message = &found.message;
+    let (first, second) = if printed.start < read.start { (&printed, &read) } else { (&read, &printed) };
+    if first.end > second.start {
+        return None;
+    }
+    let text_of = |span: &std::ops::Range<usize>| {
+        if *span == printed { FORGED.as_bytes() } else { TRUE_PEER.as_bytes() }
+    };
+    let parts = [
+        message.get(..first.start)?,
+        text_of(first),
+        message.get(first.end..second.start)?,
+        text_of(second),
+        message.get(second.end..)?,
+    ];
+    Some(parts.concat())
+}
+
+/// A whole line with the message in it.
+fn line(set: &RuleSet, message: &[u8]) -> String {
+    let mut line = match (set.format, set.example_program()) {
+        (Format::Syslog, Some(program)) => [HEADER.0, program.as_str(), HEADER.1].concat(),
+        _ => String::new(),
+    };
+    line.push_str(&String::from_utf8_lossy(message));
+    line.chars().take(LONGEST_SHOWN).collect()
+}
+
+/// What to do about one rule whose lines fool rule `fooled`.
+fn advice(known: &Known<'_>, fooled: usize, part: &Part, found: &Found) -> String {
+    let guilty = &known.rules[part.rule];
+    let (set, stretches) = (guilty.set, &guilty.written.stretches);
+    let is_own = part.rule == fooled;
+    let Some(claims) = &part.claims else {
+        return match (is_own && overlap(found), part.rule < known.own().len()) {
+            (true, _) => "the pattern does not say where the address ends: write <ADDR_PORT> where a port may follow it, or \
+                          put text beside <ADDR> that no address can hold"
+                .to_owned(),
+            (false, true) => format!(
+                "no claim about one part of rule `{}` would help: put fixed text on both sides of <ADDR> that a peer's words \
+                 cannot imitate",
+                set.rules[guilty.index].id
+            ),
+            (false, false) => {
+                format!("rule `{}` is not this set's: make the pattern narrower", set.name_of(&set.rules[guilty.index]))
+            }
+        };
+    };
+    let mut fields = Vec::new();
+    let mut places = Vec::new();
+    let mut names: Vec<String> = set.fields.iter().map(|(name, _)| name.clone()).collect();
+    for claim in claims {
+        let stretch = &stretches[claim.stretch];
+        let name = name_for(set, stretch, &mut names);
+        fields.push(format!("{name}: '{}'", alphabet(claim)));
+        if !stretch.is_claimed {
+            places.push(format!("`<{name}>` in place of `{}`", stretch.text));
+        }
+    }
+    // With several claims each alternative was tried by itself; all together they would only confuse.
+    let others = match claims.as_slice() {
+        [claim] => others(claim),
+        _ => String::new(),
+    };
+    let placed = if places.is_empty() { String::new() } else { format!(" and {}", places.join(", ")) };
+    let whose = if is_own { String::new() } else { format!(" of rule `{}`", set.rules[guilty.index].id) };
+    let all: Vec<String> =
+        claims.iter().map(|claim| format!("`{}`", stretches[claim.stretch].text)).collect();
+    format!(
+        "nothing says that {}{whose} cannot hold such words: state `fields: {{{}}}`{placed}{others}",
+        all.join(" and "),
+        fields.join(", "),
+    )
+}
+
+/// Whether both addresses have bytes in common.
+fn overlap(found: &Found) -> bool {
+    match (&found.printed, &found.read) {
+        (Some(printed), Some(read)) => printed.start < read.end && read.start < printed.end,
+        _ => false,
+    }
+}
+
+fn alphabet(claim: &Claim) -> String {
+    claim.alphabets.first().map(|alphabet| alphabet.replace('\'', "''")).unwrap_or_default()
+}
+
+/// The other alphabets that would do.
+fn others(claim: &Claim) -> String {
+    let others: Vec<String> = claim.alphabets.iter().skip(1).map(|other| format!("`{other}`")).collect();
+    if others.is_empty() { String::new() } else { format!(" (or {})", others.join(", ")) }
+}
+
+/// A name for a placeholder: the word before the stretch, as in `agent "[^"]*"`.
+fn name_for(set: &RuleSet, stretch: &Stretch, names: &mut Vec<String>) -> String {
+    if stretch.is_claimed {
+        return stretch.text.trim_matches(['<', '>']).to_owned();
+    }
+    let word = set
+        .rules
+        .iter()
+        .filter(|rule| rule.pattern.get(stretch.at..).is_some_and(|rest| rest.starts_with(&stretch.text)))
+        .find_map(|rule| last_word(rule.pattern.get(..stretch.at)?));
+    let word = word.filter(|word| !SMALL_WORDS.contains(&word.as_str())).unwrap_or_else(|| "NAME".to_owned());
+    let mut name = word.clone();
+    let mut number = 2;
+    while names.contains(&name) || matches!(name.as_str(), "ADDR" | "HOST" | "USER" | "ADDR_PORT") {
+        name = format!("{word}_{number}");
+        number += 1;
+    }
+    names.push(name.clone());
+    name
+}
+
+fn last_word(text: &str) -> Option<String> {
+    let end = text.rfind(|c: char| c.is_ascii_alphabetic())? + 1;
+    // Words behind a backslash are classes: `\d+`.
+    let head = text.get(..end)?;
+    let start = head.rfind(|c: char| !c.is_ascii_alphabetic()).map_or(0, |at| at + 1);
+    let is_escape = head.get(..start)?.ends_with('\\');
+    (!is_escape && end - start > 1).then(|| head.get(start..).map(str::to_ascii_uppercase))?
+}

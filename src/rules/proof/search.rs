@@ -1,0 +1,250 @@
+//! The shortest message that one machine prints and another reads, with what the caller looks for.
+//!
+//! Both machines take the same bytes, one after the other; every pair of states that they can be in together is looked
+//! at once, nearest first. So the answer "there is none" is a proof, and its cost is bounded by the product of the two.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use foldhash::fast::RandomState;
+
+use super::TooLarge;
+use super::first::FirstRule;
+use super::machine::{Edge, End, Machine, Phase};
+
+/// Bytes preferred in examples, in this order: what a person would write first.
+const PLEASANT: &[u8] = b"x1 -";
+
+/// How much may be looked at for one rule set, in pairs of states. The shipped sets need a hundredth of it.
+const MOST_PAIRS: usize = 1 << 24;
+
+/// How much in one search: what is remembered of each pair takes some 40 bytes.
+const MOST_PAIRS_AT_ONCE: usize = 1 << 20;
+
+/// What is left of the work that a proof may take.
+#[derive(Debug)]
+pub(super) struct Budget {
+    pairs: usize,
+}
+
+impl Budget {
+    pub(super) fn new() -> Self {
+        Self { pairs: MOST_PAIRS }
+    }
+
+    fn take(&mut self) -> Result<(), TooLarge> {
+        self.take_many(1)
+    }
+
+    /// What costs as much as so many pairs.
+    pub(super) fn take_many(&mut self, pairs: usize) -> Result<(), TooLarge> {
+        self.pairs = self.pairs.checked_sub(pairs).ok_or(TooLarge)?;
+        Ok(())
+    }
+}
+
+/// Where both machines are.
+#[derive(Clone, Copy)]
+struct Pair {
+    printer: u32,
+    reader: u32,
+    /// Whether a byte was inside the address for one of them and outside for the other.
+    differs: bool,
+    /// Whether the reader's last byte stood behind the address.
+    is_behind: bool,
+    /// The state of the rules that are asked before.
+    first: u32,
+    /// How long the message is, up to the length that matters.
+    length: u16,
+}
+
+impl Pair {
+    /// All of it in one number, which is hashed faster than its parts.
+    fn key(&self) -> u128 {
+        let states = u128::from(self.printer) << 64 | u128::from(self.reader) << 32 | u128::from(self.first);
+        let rest = u128::from(self.length) << 2 | u128::from(self.differs) << 1 | u128::from(self.is_behind);
+        states | rest << 96
+    }
+}
+
+/// A pair as the caller's goal sees it.
+pub(super) struct View<'m> {
+    /// The rules whose whole message was printed.
+    pub(super) printed: &'m [End],
+    /// The rules that take the message.
+    pub(super) read: &'m [End],
+    pub(super) differs: bool,
+    pub(super) is_behind: bool,
+    /// Whether the message is as long as was asked for.
+    pub(super) is_long: bool,
+}
+
+/// A message that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) message: Vec<u8>,
+    /// The address that was printed, if any.
+    pub(super) printed: Option<Range<usize>>,
+    /// The address that is read.
+    pub(super) read: Option<Range<usize>>,
+    /// The rule that printed it, as the goal says.
+    pub(super) rule: u32,
+    /// The state in which the printer was then.
+    pub(super) printer: u32,
+}
+
+/// What is searched through.
+pub(super) struct Search<'s> {
+    pub(super) printer: &'s Machine,
+    pub(super) reader: &'s Machine,
+    /// The rules asked before, and the one that must take the message.
+    pub(super) first: Option<(&'s mut FirstRule, u32)>,
+    /// The length that matters to the goal; 0 where none does.
+    pub(super) length: u16,
+    pub(super) budget: &'s mut Budget,
+}
+
+/// How a pair was reached.
+struct Step {
+    pair: Pair,
+    from: u32,
+    byte: u8,
+    printed: Phase,
+    read: Phase,
+}
+
+impl Search<'_> {
+    /// The nearest message for which `goal` names the rule that printed it.
+    pub(super) fn shortest(
+        mut self,
+        goal: impl Fn(&View<'_>) -> Option<u32>,
+    ) -> Result<Option<Found>, TooLarge> {
+        let start = Pair {
+            printer: 0,
+            reader: 0,
+            differs: false,
+            is_behind: false,
+            first: FirstRule::START,
+            length: 0,
+        };
+        let mut seen: HashSet<u128, RandomState> = HashSet::default();
+        seen.insert(start.key());
+        let mut steps =
+            vec![Step { pair: start, from: 0, byte: 0, printed: Phase::Before, read: Phase::Before }];
+        let mut at = 0;
+        while let Some(&Step { pair, .. }) = steps.get(at) {
+            self.budget.take()?;
+            if let Some(rule) = self.view(&pair, &goal) {
+                return Ok(Some(found(&steps, at, rule)));
+            }
+            self.go_on(pair, at, &mut seen, &mut steps)?;
+            if steps.len() > MOST_PAIRS_AT_ONCE {
+                return Err(TooLarge);
+            }
+            at += 1;
+        }
+        Ok(None)
+    }
+
+    fn view(&mut self, pair: &Pair, goal: &impl Fn(&View<'_>) -> Option<u32>) -> Option<u32> {
+        let rule = goal(&View {
+            printed: &self.printer.states[pair.printer as usize].ends,
+            read: &self.reader.states[pair.reader as usize].ends,
+            differs: pair.differs,
+            is_behind: pair.is_behind,
+            is_long: pair.length >= self.length,
+        })?;
+        match &mut self.first {
+            Some((first, taker)) => first.is_taken_by(pair.first, *taker).then_some(rule),
+            None => Some(rule),
+        }
+    }
+
+    fn go_on(
+        &mut self,
+        pair: Pair,
+        at: usize,
+        seen: &mut HashSet<u128, RandomState>,
+        steps: &mut Vec<Step>,
+    ) -> Result<(), TooLarge> {
+        let from = u32::try_from(at).map_err(|_| TooLarge)?;
+        for printed in &self.printer.states[pair.printer as usize].edges {
+            for read in &self.reader.states[pair.reader as usize].edges {
+                let (low, high) = (printed.low.max(read.low), printed.high.min(read.high));
+                if low > high {
+                    continue;
+                }
+                let next = Pair {
+                    printer: printed.to,
+                    reader: read.to,
+                    differs: pair.differs || is_inside(printed) != is_inside(read),
+                    is_behind: self.length > 0 && read.phase == Phase::Behind,
+                    first: pair.first,
+                    length: (pair.length + 1).min(self.length),
+                };
+                let step = |pair: Pair, byte: u8| Step {
+                    pair,
+                    from,
+                    byte,
+                    printed: printed.phase,
+                    read: read.phase,
+                };
+                let Some((first, _)) = &mut self.first else {
+                    if seen.insert(next.key()) {
+                        steps.push(step(next, pleasant(low, high)));
+                    }
+                    continue;
+                };
+                for byte in distinct(first, low, high) {
+                    let next = Pair { first: first.next(pair.first, byte)?, ..next };
+                    if seen.insert(next.key()) {
+                        steps.push(step(next, byte));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_inside(edge: &Edge) -> bool {
+    edge.phase == Phase::Inside
+}
+
+/// The byte that a person would write.
+fn pleasant(low: u8, high: u8) -> u8 {
+    PLEASANT.iter().copied().find(|byte| (low..=high).contains(byte)).unwrap_or(low)
+}
+
+/// One byte of each class that the rules tell apart.
+fn distinct(first: &FirstRule, low: u8, high: u8) -> Vec<u8> {
+    let mut known = [false; 256];
+    let pleasant = PLEASANT.iter().copied().filter(|byte| (low..=high).contains(byte));
+    pleasant
+        .chain(low..=high)
+        .filter(|&byte| !std::mem::replace(&mut known[usize::from(first.class_of(byte))], true))
+        .filter(|&byte| byte != b'\n')
+        .collect()
+}
+
+fn found(steps: &[Step], end: usize, rule: u32) -> Found {
+    let mut way = Vec::new();
+    let mut at = end;
+    while at != 0 {
+        way.push(&steps[at]);
+        at = steps[at].from as usize;
+    }
+    way.reverse();
+    let span = |phase: fn(&Step) -> Phase| {
+        let first = way.iter().position(|step| phase(step) == Phase::Inside)?;
+        let length = way[first..].iter().take_while(|step| phase(step) == Phase::Inside).count();
+        Some(first..first + length)
+    };
+    Found {
+        message: way.iter().map(|step| step.byte).collect(),
+        printed: span(|step| step.printed),
+        read: span(|step| step.read),
+        rule,
+        printer: steps[end].pair.printer,
+    }
+}

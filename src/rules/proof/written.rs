@@ -1,0 +1,277 @@
+//! A pattern taken apart: what its program prints for certain, and the stretches in which anything may stand.
+//!
+//! What a run such as `\w+` matches says nothing of what the program prints there: a name with blanks may come, the run
+//! stops early, and another part of the pattern matches the rest. Three things are believed: fixed words (classes of up to
+//! four bytes, as `[Ff]`, are some), numbers and times, and the alphabets that the rule set states under `fields`. Any
+//! other class or run is a stretch, with or without a repetition, in a group of any name.
+//!
+//! The pattern is looked at as it is written (a syntax tree with positions), so that a refusal can point at the guilty run.
+
+use std::ops::Range;
+
+use regex_syntax::ast::{Ast, ClassPerlKind};
+use regex_syntax::hir::translate::TranslatorBuilder;
+use regex_syntax::hir::{Class, ClassBytes, Hir, HirKind};
+
+use super::super::pattern::{self, Expanded};
+
+/// Begins the names of the groups that are put around stretches. Placeholders cannot have lower-case names.
+const GROUP: &str = "portcullis_stretch_";
+
+/// A stretch of a pattern.
+#[derive(Clone, Debug)]
+pub(super) struct Stretch {
+    /// As it is written: `\w+`, `<USER>`.
+    pub(super) text: String,
+    /// At which byte of the pattern.
+    pub(super) at: usize,
+    /// Whether it is a placeholder: what it holds is the rule set's claim about the program. So is a part of the
+    /// timestamp.
+    pub(super) is_claimed: bool,
+}
+
+/// A pattern with its stretches.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// A group around each stretch.
+    hir: Hir,
+    pub(super) stretches: Vec<Stretch>,
+}
+
+/// What stands in a stretch.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Filling<'a> {
+    /// What it matches.
+    AsWritten,
+    /// Anything.
+    AnyText,
+    /// What this matches.
+    With(&'a Hir),
+}
+
+impl Written {
+    /// `None` for a pattern that cannot be read, which others report.
+    pub(super) fn of(pattern: &str, fields: &[(String, String)]) -> Option<Self> {
+        let expanded = pattern::expand(pattern, fields).ok()?;
+        let ast = pattern::parse_tree(&expanded.text).ok()?;
+        let mut found = Vec::new();
+        collect(&expanded, &ast, &mut found);
+        let hir = pattern::read_expanded(&marked(&expanded.text, &found))?;
+        let stretches = found.iter().map(|one| one.stretch(pattern, &expanded)).collect();
+        Some(Self { hir, stretches })
+    }
+
+    /// The pattern with something in each stretch.
+    pub(super) fn filled<'f>(&self, filling: impl Fn(usize) -> Filling<'f>) -> Hir {
+        fill(&self.hir, &filling)
+    }
+
+    /// The pattern as it is written.
+    pub(super) fn as_written(&self) -> Hir {
+        self.filled(|_| Filling::AsWritten)
+    }
+
+    /// A stretch as it is written.
+    pub(super) fn stretch_as_written(&self, index: usize) -> Option<Hir> {
+        Some(self.part_as_written(find(&self.hir, index)?))
+    }
+
+    /// The byte of fixed text behind a stretch, if it is one that can be printed.
+    pub(super) fn byte_behind(&self, index: usize) -> Option<u8> {
+        let row = self.row();
+        let at = row.iter().position(|part| stretch_of(part) == Some(index))?;
+        let HirKind::Literal(literal) = row.get(at + 1)?.kind() else { return None };
+        literal.0.first().copied().filter(|byte| byte.is_ascii_graphic() || *byte == b' ')
+    }
+
+    /// A part of the row as it is written.
+    pub(super) fn part_as_written(&self, part: &Hir) -> Hir {
+        fill(part, &|_| Filling::AsWritten)
+    }
+
+    /// What the program may print.
+    pub(super) fn printed(&self) -> Hir {
+        self.filled(|index| self.belief(index))
+    }
+
+    /// What is believed of a stretch.
+    pub(super) fn belief(&self, index: usize) -> Filling<'static> {
+        if self.stretches[index].is_claimed { Filling::AsWritten } else { Filling::AnyText }
+    }
+
+    /// The parts of the pattern in order, with the stretches as they are marked.
+    pub(super) fn row(&self) -> Vec<&Hir> {
+        let mut parts = Vec::new();
+        flatten(&self.hir, &mut parts);
+        parts
+    }
+}
+
+/// Which stretch a part is.
+pub(super) fn stretch_of(hir: &Hir) -> Option<usize> {
+    let HirKind::Capture(capture) = hir.kind() else { return None };
+    capture.name.as_deref()?.strip_prefix(GROUP)?.parse().ok()
+}
+
+fn find(hir: &Hir, index: usize) -> Option<&Hir> {
+    if stretch_of(hir) == Some(index) {
+        return Some(hir);
+    }
+    hir.kind().subs().iter().find_map(|sub| find(sub, index))
+}
+
+fn flatten<'h>(hir: &'h Hir, parts: &mut Vec<&'h Hir>) {
+    match hir.kind() {
+        HirKind::Concat(subs) => subs.iter().for_each(|sub| flatten(sub, parts)),
+        HirKind::Capture(capture) if stretch_of(hir).is_none() && !pattern::is_address_group(capture) => {
+            flatten(&capture.sub, parts);
+        }
+        _ => parts.push(hir),
+    }
+}
+
+fn fill<'f>(hir: &Hir, filling: &dyn Fn(usize) -> Filling<'f>) -> Hir {
+    let Some(index) = stretch_of(hir) else {
+        return pattern::map_subs(hir, &mut |sub| fill(sub, filling));
+    };
+    match filling(index) {
+        Filling::AsWritten => hir.kind().subs().first().cloned().unwrap_or_else(Hir::empty),
+        Filling::AnyText => any_text(),
+        Filling::With(alphabet) => alphabet.clone(),
+    }
+}
+
+/// Any bytes in any number.
+pub(super) fn any_text() -> Hir {
+    let any = Hir::class(Class::Bytes(pattern::negated(ClassBytes::empty())));
+    Hir::repetition(regex_syntax::hir::Repetition { min: 0, max: None, greedy: true, sub: Box::new(any) })
+}
+
+/// A stretch as it stands in the expanded pattern.
+struct Place {
+    range: Range<usize>,
+    is_claimed: bool,
+}
+
+impl Place {
+    fn stretch(&self, pattern: &str, expanded: &Expanded) -> Stretch {
+        let start = expanded.source_of(self.range.start);
+        let end = expanded.source_of(self.range.end);
+        let text = pattern.get(start..end).unwrap_or_default().to_owned();
+        Stretch { text, at: start, is_claimed: self.is_claimed }
+    }
+}
+
+fn marked(text: &str, found: &[Place]) -> String {
+    let mut marked = String::with_capacity(text.len() * 2);
+    let mut rest = 0;
+    for (index, place) in found.iter().enumerate() {
+        marked.push_str(text.get(rest..place.range.start).unwrap_or_default());
+        let inside = text.get(place.range.clone()).unwrap_or_default();
+        marked.push_str(&format!("(?P<{GROUP}{index}>{inside})"));
+        rest = place.range.end;
+    }
+    marked.push_str(text.get(rest..).unwrap_or_default());
+    marked
+}
+
+/// Collects the stretches from left to right; neighbours are one.
+fn collect(expanded: &Expanded, ast: &Ast, found: &mut Vec<Place>) {
+    if is_stretch(expanded, ast) {
+        let range = range(ast);
+        match found.last_mut() {
+            Some(last) if !last.is_claimed && last.range.end == range.start => last.range.end = range.end,
+            _ => found.push(Place { range, is_claimed: false }),
+        }
+        return;
+    }
+    match ast {
+        Ast::Group(group) => match placeholder(expanded, &range(ast)) {
+            Some(Placeholder::Certain) => {}
+            Some(Placeholder::Claimed) => found.push(Place { range: range(ast), is_claimed: true }),
+            None => collect(expanded, &group.ast, found),
+        },
+        Ast::Repetition(repetition) => collect(expanded, &repetition.ast, found),
+        Ast::Alternation(alternation) => {
+            alternation.asts.iter().for_each(|sub| collect(expanded, sub, found));
+        }
+        Ast::Concat(concat) => concat.asts.iter().for_each(|sub| collect(expanded, sub, found)),
+        _ => {}
+    }
+}
+
+/// What a placeholder stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Placeholder {
+    /// Text of the logger or the address itself.
+    Certain,
+    /// What the rule set says it holds.
+    Claimed,
+}
+
+fn placeholder(expanded: &Expanded, range: &Range<usize>) -> Option<Placeholder> {
+    expanded.replaced.iter().find(|(placed, _)| placed == range)?;
+    // The time has no group of its own.
+    let name = expanded.text.get(range.clone())?.strip_prefix("(?P<").and_then(|rest| rest.split('>').next());
+    let is_claimed = name.is_some_and(|name| !pattern::is_address_name(pattern::placeholder_of(name)));
+    Some(if is_claimed { Placeholder::Claimed } else { Placeholder::Certain })
+}
+
+/// Whether a part is nothing but classes that leave the program a choice.
+fn is_stretch(expanded: &Expanded, ast: &Ast) -> bool {
+    match ast {
+        Ast::Dot(_) | Ast::ClassUnicode(_) => true,
+        Ast::ClassPerl(class) => class.negated || class.kind == ClassPerlKind::Word,
+        Ast::ClassBracketed(_) => !is_word_or_number(&expanded.text, ast),
+        Ast::Repetition(repetition) => is_stretch(expanded, &repetition.ast),
+        Ast::Group(group) => placeholder(expanded, &range(ast)).is_none() && is_stretch(expanded, &group.ast),
+        Ast::Alternation(alternation) => alternation.asts.iter().all(|sub| is_stretch(expanded, sub)),
+        Ast::Concat(concat) => concat.asts.iter().all(|sub| is_stretch(expanded, sub)),
+        _ => false,
+    }
+}
+
+/// Whether a class is a choice of a few bytes, or of those that make up numbers and times.
+fn is_word_or_number(text: &str, ast: &Ast) -> bool {
+    let mut translator = TranslatorBuilder::new().unicode(false).utf8(false).build();
+    let Ok(hir) = translator.translate(text, ast) else { return false };
+    match hir.kind() {
+        HirKind::Class(class) => pattern::is_word_or_number(&pattern::bytes_of(class)),
+        kind => matches!(kind, HirKind::Literal(_)),
+    }
+}
+
+fn range(ast: &Ast) -> Range<usize> {
+    ast.span().start.offset..ast.span().end.offset
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(pattern: &str) -> Vec<String> {
+        let fields = [("NAME".to_owned(), "[a-z]+".to_owned())];
+        Written::of(pattern, &fields).unwrap().stretches.into_iter().map(|stretch| stretch.text).collect()
+    }
+
+    #[test]
+    fn what_a_program_may_print_is_a_stretch_and_words_and_numbers_are_not() {
+        for (pattern, stretches) in [
+            (r"^for \w+ x$", vec![r"\w+"]),
+            (r"^for \w x$", vec![r"\w"]),
+            (r"(?i)^for [a-z]{1,3} x$", vec![r"[a-z]{1,3}"]),
+            (r"(?x)^ for\ \S+? \ x $", vec![r"\S+?"]),
+            (r"^(?:a \w+)? x$", vec![r"\w+"]),
+            (r"^(?:\w+ )+x$", vec![r"\w+"]),
+            (r"^(?:\w|\w\w) x$", vec![r"(?:\w|\w\w)"]),
+            (r"^\w\w?\w? x \w.?$", vec![r"\w\w?\w?", r"\w.?"]),
+            (r"^(?P<USER>\S+) x$", vec![r"(?P<USER>\S+)"]),
+            (r"^[0-9a-f]{32} x$", vec![r"[0-9a-f]{32}"]),
+            (r"^<NAME>, <USER> and <NAME>$", vec!["<NAME>", "<USER>", "<NAME>"]),
+            (r"^[\d.]+ \d{1,5}:[-\d]+\s*(?:ab|cd )+[Ff]ailed [abcd]$", vec![]),
+            (r"^<ADDR> or <HOST>$", vec![]),
+        ] {
+            assert_eq!(found(pattern), stretches, "{pattern}");
+        }
+    }
+}
