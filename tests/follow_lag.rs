@@ -187,3 +187,30 @@ fn a_packed_bomb_among_rotated_files_is_read_up_to_a_bound_and_holds_nobody_up()
         assert!(notes.contains("it unpacks to more than 250 times its size"), "{notes}");
     }
 }
+
+/// Two logs of one syslogd tell of the same attempts; however long they lag, they are read together.
+#[test]
+fn logs_of_one_directory_stay_in_order_when_nobody_waits_for_them_any_more() {
+    let mut scene = stopped();
+    let lines = |rest: usize| -> String {
+        (2..40_000).filter(|n| n % 2 == rest).map(|n| format!("{n} {}\n", "x".repeat(200))).collect()
+    };
+    scene.append("jail", &lines(0));
+    scene.append("host", &lines(1));
+    follow(&mut scene);
+    let (mut newest, mut count) = (0, 0);
+    let mut is_over = false;
+    while !is_over {
+        scene.now += Duration::from_millis(600);
+        let mut sink = |chunk: portcullis::follow::Chunk<'_>| {
+            for line in std::str::from_utf8(chunk.bytes).unwrap().lines() {
+                let time: u64 = line.split(' ').next().unwrap().parse().unwrap();
+                assert!(time > newest, "{time} after {newest}");
+                (newest, count) = (time, count + 1);
+            }
+            ControlFlow::Continue(())
+        };
+        is_over = !scene.follower.as_mut().unwrap().look(scene.now, &mut sink).more;
+    }
+    assert_eq!(count, 39_998);
+}

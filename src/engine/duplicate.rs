@@ -89,9 +89,12 @@ impl Memory {
         unseen
     }
 
+    /// Not while there is room: what several files told while nobody read may come in between lines of now, and its second
+    /// telling must still be known.
     fn forget_old(&mut self, now: Time) {
         let old = |seen: &Seen| now.since(seen.last).is_some_and(|age| age > APART);
-        while self.lines.front().is_some_and(|(_, seen)| old(seen)) {
+        let is_crowded = |lines: &LinkedHashMap<_, _, _>| lines.len() > self.most / 2;
+        while is_crowded(&self.lines) && self.lines.front().is_some_and(|(_, seen)| old(seen)) {
             self.lines.pop_front();
         }
         self.doubts.retain(|doubt| now <= doubt.until);
@@ -188,6 +191,16 @@ mod tests {
         // Told at one time, the leader is first.
         told.sort_by_key(|(at, _, source)| (*at, *source != leader));
         told
+    }
+
+    /// Logs are caught up on while new lines come in.
+    #[test]
+    fn a_line_of_now_between_two_tellings_of_an_older_one_does_not_make_it_two() {
+        let mut memory = Memory::default();
+        let mut unseen = |line: u8, source, second| {
+            memory.unseen(line.into(), 7, &sighting(&[line], source, second, Evidence::Handshake))
+        };
+        assert_eq!((unseen(1, 0, 0), unseen(2, 0, 10_000), unseen(1, 1, 0)), (1, 1, 0));
     }
 
     proptest! {

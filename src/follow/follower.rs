@@ -172,9 +172,11 @@ fn keep_order(inputs: &mut [Input], waiting: &mut Option<(Instant, u32)>, now: I
     }
     (*since, *expired) = (now, *expired + 1);
     for input in inputs {
-        let is_at_fault = |log: &Log| log.lags() && (log.was_waited_for || *expired > 1);
-        if input.logs().iter().any(is_at_fault) {
-            input.logs_mut().iter_mut().for_each(|log| log.is_out_of_turn = true);
+        let is_at_fault = input.logs().iter().any(|log| log.lags() && log.was_waited_for);
+        if is_at_fault || *expired > 1 {
+            let group = 2 * *expired + u32::from(!is_at_fault);
+            let lagging = input.logs_mut().iter_mut().filter(|log| log.lags());
+            lagging.for_each(|log| log.out_of_turn = log.out_of_turn.or(Some(group)));
         }
     }
     false
@@ -191,8 +193,8 @@ impl Reading<'_, '_, '_> {
     /// Reads on everywhere; true if there is more to read at once.
     fn all(&mut self, inputs: &mut [Input], is_patient: bool) -> ControlFlow<(), bool> {
         let mut logs: Vec<&mut Log> = inputs.iter_mut().flat_map(Input::logs_mut).collect();
-        logs.retain(|log| !log.is_out_of_turn);
-        let caught_up = catch_up(&mut logs, self.round, self.buf, self.sink)?;
+        logs.retain(|log| log.out_of_turn.is_none());
+        let caught_up = catch_up(&mut logs, TURN, self.round, self.buf, self.sink)?;
         let mut more = !caught_up;
         let new_lines_wait = !caught_up && is_patient;
         for input in &mut *inputs {
@@ -210,21 +212,27 @@ impl Reading<'_, '_, '_> {
     fn new_lines(&mut self, group: &mut Group) -> ControlFlow<(), bool> {
         let mut more = false;
         for log in group.logs.iter_mut().filter(|log| !log.lags()) {
-            more |= log.read(TURN, self.round, self.buf, self.sink)?;
+            more |= log.read(self.round, self.buf, self.sink)?;
         }
         group.tell(self.sink)?;
         ControlFlow::Continue(more)
     }
 
-    /// Reads what lags behind and is waited for no more, all of it together no more than one turn.
+    /// Reads what lags behind and is waited for no more, all of it together about one turn. Logs of one directory, which
+    /// one syslogd may write and which may tell of the same attempts, still come in the order of their stamps; but for
+    /// those that were at fault alone.
     fn out_of_turn(&mut self, inputs: &mut [Input]) -> ControlFlow<(), bool> {
         let mut more = false;
         let mut logs: Vec<&mut Log> = inputs.iter_mut().flat_map(Input::logs_mut).collect();
-        logs.retain(|log| log.is_out_of_turn && log.lags());
-        let turn = (TURN / logs.len().max(1)).max(SMALLEST_TURN);
+        logs.retain(|log| log.out_of_turn.is_some() && log.lags());
+        let group = |log: &Log| (log.out_of_turn, log.directory().to_owned());
+        logs.sort_by_cached_key(|log| group(log));
+        let neighbours = |one: &&mut Log, other: &&mut Log| group(one) == group(other);
+        let turn = (TURN / logs.chunk_by(neighbours).count().max(1)).max(SMALLEST_TURN);
         let reach = self.buf.len().min(turn);
-        for log in logs {
-            more |= log.read(turn, self.round, self.buf.get_mut(..reach).unwrap_or_default(), self.sink)?;
+        for logs in logs.chunk_by_mut(neighbours) {
+            let buf = self.buf.get_mut(..reach).unwrap_or_default();
+            more |= !catch_up(logs, turn, self.round, buf, self.sink)?;
         }
         ControlFlow::Continue(more)
     }

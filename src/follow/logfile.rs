@@ -13,6 +13,7 @@ use super::position::{FileKey, Mark, Position};
 use super::reading::NO_LOG;
 use super::tail::{ENDLESS, Tail};
 use super::watermark::Watermark;
+use crate::files::directory_of;
 use crate::time::Time;
 
 /// One round of looking at all paths: what it knows besides the files.
@@ -81,8 +82,8 @@ pub(super) struct Log {
     missing: Option<Instant>,
     /// It was read while it lagged behind, and others waited.
     pub(super) was_waited_for: bool,
-    /// It lagged behind for too long, and is waited for no more.
-    pub(super) is_out_of_turn: bool,
+    /// It lagged behind for too long and is waited for no more; with which others it is read.
+    pub(super) out_of_turn: Option<u32>,
     /// What was looked at while catching up.
     pub(super) ahead: Ahead,
     /// What was handed out last.
@@ -110,11 +111,16 @@ impl Log {
             tally: Tally::default(),
             missing: None,
             was_waited_for: false,
-            is_out_of_turn: false,
+            out_of_turn: None,
             ahead: Ahead::default(),
             watermark: Watermark::default(),
             has_told_end: false,
         }
+    }
+
+    /// Where it lies.
+    pub(super) fn directory(&self) -> &Path {
+        directory_of(Path::new(&*self.path))
     }
 
     /// Looks for rotated files in this directory too.

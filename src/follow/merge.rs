@@ -87,15 +87,15 @@ enum Until {
     Line(Option<Time>),
 }
 
-/// Reads the logs that lag behind, the oldest line first, until one turn's worth was handed out. True when none lags
+/// Reads the logs that lag behind, the oldest line first, until so many bytes were handed out. True when none lags
 /// behind any more, or none that does can be read.
 pub(super) fn catch_up(
     logs: &mut [&mut Log],
+    mut turn: usize,
     round: &mut Round<'_>,
     buf: &mut [u8],
     sink: &mut Sink<'_>,
 ) -> ControlFlow<(), bool> {
-    let mut turn = super::reading::TURN;
     let mut lagging: Vec<usize> = (0..logs.len()).collect();
     while turn > 0 {
         lagging.retain(|&index| logs.get_mut(index).is_some_and(|log| log.lags()));
@@ -128,7 +128,7 @@ impl Log {
 
     /// Nothing lags behind any more.
     pub(super) fn is_in_turn_again(&mut self) {
-        (self.was_waited_for, self.is_out_of_turn) = (false, false);
+        (self.was_waited_for, self.out_of_turn) = (false, None);
     }
 
     /// The file to read on in.

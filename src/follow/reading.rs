@@ -28,15 +28,14 @@ pub(super) const NO_LOG: &str =
 const CLOSED_MAX: usize = 4;
 
 impl Log {
-    /// Reads on, older files first, up to about `turn` bytes. Breaks when the sink does; otherwise says whether there is
-    /// more to do at once.
+    /// Reads on, older files first. Breaks when the sink does; otherwise says whether there is more to do at once.
     pub(super) fn read(
         &mut self,
-        mut turn: usize,
         round: &mut Round<'_>,
         buf: &mut [u8],
         sink: &mut Sink<'_>,
     ) -> ControlFlow<(), bool> {
+        let mut turn = TURN;
         for index in 0..self.tails.len() {
             self.skip_what_was_copied(index);
             while self.tails.get(index).is_some_and(|tail| !tail.drained) {
