@@ -61,8 +61,16 @@ const fn range(number: u128, bits: u8, place: Place, peer: u8) -> Range {
 /// addresses, of which networks of any length are somebody's.
 pub fn peer_bits(address: IpAddr) -> Option<u8> {
     let IpAddr::V6(address) = address else { return None };
+    if is_ordinary(address) {
+        return None;
+    }
     let known = RANGES.iter().find(|range| range.network.contains(&address));
     known.map(|range| range.peer).or_else(|| RESERVED.contains(&address).then_some(128))
+}
+
+/// A quick look, since it is asked with every offence: whether the first 16 bits are of none of the ranges.
+fn is_ordinary(address: Ipv6Addr) -> bool {
+    !matches!(address.segments()[0], 0..=0xff | 0x2001 | 0x2002)
 }
 
 /// The IPv4 networks whose addresses stand in addresses of an IPv6 prefix; none for IPv4 and ordinary IPv6.
@@ -70,8 +78,8 @@ pub fn peer_bits(address: IpAddr) -> Option<u8> {
 /// A prefix that is too short to say which gives all of IPv4.
 pub fn embedded(prefix: &Prefix) -> impl Iterator<Item = Prefix> {
     let v6 = match prefix {
-        Prefix::V6(v6) => Some(*v6),
-        Prefix::V4(_) => None,
+        Prefix::V6(v6) if v6.prefix_len() < 16 || !is_ordinary(v6.addr()) => Some(*v6),
+        _ => None,
     };
     v6.into_iter().flat_map(|prefix| RANGES.iter().flat_map(move |range| range.in_prefix(prefix)))
 }
@@ -175,6 +183,18 @@ mod tests {
         {
             assert_eq!(inside(ordinary), Vec::<String>::new(), "{ordinary}");
         }
+    }
+
+    #[test]
+    fn the_quick_look_passes_over_no_range() {
+        for range in &RANGES {
+            assert!(
+                !is_ordinary(range.network.network()) && !is_ordinary(range.network.broadcast()),
+                "{range:?}"
+            );
+        }
+        assert!(!is_ordinary(RESERVED.network()) && !is_ordinary(RESERVED.broadcast()));
+        assert!(is_ordinary("2003::1".parse().unwrap()) && is_ordinary("100::".parse().unwrap()));
     }
 
     #[test]

@@ -106,24 +106,38 @@ pub fn display(prefix: &Prefix) -> String {
 
 /// Sources that are no peers on the network, or one's own: RFC 1122 (0/8, 127/8), RFC 3927, RFC 5771, RFC 1112 (240/4),
 /// RFC 4291. Unique local addresses (RFC 4193) are ordinary peers.
-const SPECIAL_V4: [(Ipv4Net, &str); 6] = [
-    (v4([0, 0, 0, 0], 8), "unspecified"),
-    (v4([127, 0, 0, 0], 8), "loopback"),
-    (v4([169, 254, 0, 0], 16), "link-local"),
-    (v4([224, 0, 0, 0], 4), "multicast"),
-    (v4([255, 255, 255, 255], 32), "broadcast"),
-    (v4([240, 0, 0, 0], 4), "reserved"),
+const SPECIAL_V4: [(u32, u32, &str); 6] = [
+    v4_range([0, 0, 0, 0], 8, "unspecified"),
+    v4_range([127, 0, 0, 0], 8, "loopback"),
+    v4_range([169, 254, 0, 0], 16, "link-local"),
+    v4_range([224, 0, 0, 0], 4, "multicast"),
+    v4_range([255, 255, 255, 255], 32, "broadcast"),
+    v4_range([240, 0, 0, 0], 4, "reserved"),
 ];
 
 /// The same of IPv6.
-const SPECIAL_V6: [(Ipv6Net, &str); 5] = [
-    (v6(0, 128), "unspecified"),
-    (v6(1, 128), "loopback"),
-    (v6(0xfe80 << 112, 10), "link-local"),
-    (v6(0xff << 120, 8), "multicast"),
+const SPECIAL_V6: [(u128, u128, &str); 5] = [
+    v6_range(0, 128, "unspecified"),
+    v6_range(1, 128, "loopback"),
+    v6_range(0xfe80 << 112, 10, "link-local"),
+    v6_range(0xff << 120, 8, "multicast"),
     // What is read becomes IPv4 before.
-    (v6(0xffff << 32, 96), "IPv4-mapped"),
+    v6_range(0xffff << 32, 96, "IPv4-mapped"),
 ];
+
+/// The first and the last address of a network, and its name.
+const fn v4_range(address: [u8; 4], bits: u8, name: &'static str) -> (u32, u32, &'static str) {
+    let first = u32::from_be_bytes(address);
+    // Of 32 bits, none is left.
+    let hosts = if bits < 32 { u32::MAX >> bits } else { 0 };
+    (first, first | hosts, name)
+}
+
+/// The same of IPv6.
+const fn v6_range(number: u128, bits: u8, name: &'static str) -> (u128, u128, &'static str) {
+    let hosts = if bits < 128 { u128::MAX >> bits } else { 0 };
+    (number, number | hosts, name)
+}
 
 const fn v4([a, b, c, d]: [u8; 4], bits: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), bits)
@@ -140,15 +154,18 @@ pub fn unbannable(address: IpAddr) -> Option<&'static str> {
 
 /// The first special range that a prefix is in, or that is in it.
 pub fn unbannable_in(prefix: &Prefix) -> Option<&'static str> {
+    // Most addresses are in none of the ranges, and it is asked with every offence: bounds are compared, not networks.
     match prefix {
-        Prefix::V4(prefix) => SPECIAL_V4
-            .iter()
-            .find(|(range, _)| range.contains(prefix) || prefix.contains(range))
-            .map(|&(_, name)| name),
-        Prefix::V6(prefix) => SPECIAL_V6
-            .iter()
-            .find(|(range, _)| range.contains(prefix) || prefix.contains(range))
-            .map(|&(_, name)| name),
+        Prefix::V4(prefix) => {
+            let (first, last) = (prefix.network().to_bits(), prefix.broadcast().to_bits());
+            let touches = |range: &&(u32, u32, &'static str)| first <= range.1 && range.0 <= last;
+            SPECIAL_V4.iter().find(touches).map(|range| range.2)
+        }
+        Prefix::V6(prefix) => {
+            let (first, last) = (prefix.network().to_bits(), prefix.broadcast().to_bits());
+            let touches = |range: &&(u128, u128, &'static str)| first <= range.1 && range.0 <= last;
+            SPECIAL_V6.iter().find(touches).map(|range| range.2)
+        }
     }
 }
 
@@ -189,6 +206,21 @@ mod tests {
         }
         for peer in ["10.0.0.1", "192.168.1.1", "1.1.1.1", "fd00::1", "2001:db8::1"] {
             assert_eq!(unbannable(peer.parse().unwrap()), None, "{peer}");
+        }
+    }
+
+    /// The answers of the networks themselves, of which only the bounds are kept.
+    #[test]
+    fn special_ranges_end_where_their_networks_end() {
+        for (first, last, name) in SPECIAL_V4 {
+            let one =
+                Ipv4Net::new(first.into(), 32 - u8::try_from((last - first).count_ones()).unwrap()).unwrap();
+            assert_eq!((one.network().to_bits(), one.broadcast().to_bits()), (first, last), "{name}");
+        }
+        for (first, last, name) in SPECIAL_V6 {
+            let one =
+                Ipv6Net::new(first.into(), 128 - u8::try_from((last - first).count_ones()).unwrap()).unwrap();
+            assert_eq!((one.network().to_bits(), one.broadcast().to_bits()), (first, last), "{name}");
         }
     }
 
