@@ -11,7 +11,8 @@ use hashlink::LinkedHashMap;
 use super::setup::Setup;
 use crate::engine::{Guard, Source, Terms};
 use crate::follow::Batch;
-use crate::record::Clock;
+use crate::record::{Clock, Layouts};
+use crate::rules::Binding;
 use crate::time::Time;
 
 /// Files told apart at a time, four times as many as one pattern may match; the longest-quiet gives its number away.
@@ -26,6 +27,33 @@ pub(super) struct Streams {
     by_path: bool,
     /// The sources of which it was said that they have lines without a time that is read.
     undated: HashSet<Arc<str>>,
+    /// The sources whose first lines were looked at for their layout.
+    looked_at: HashSet<Arc<str>>,
+}
+
+/// So many lines of a source tell which layout it has.
+const TELLING: usize = 100;
+
+/// A layout that the first lines of a source have, and it is not said to.
+fn other_layout(binding: &Binding, lines: &[u8]) -> Option<Layouts> {
+    let mut lines = lines.split(|byte| *byte == b'\n').take(TELLING);
+    lines.find_map(|line| binding.other_layout(line))
+}
+
+/// An application may print the same, with words of its peers: so they are not read unasked.
+fn not_read(source: &str, layout: Layouts) -> String {
+    let (whose, remedy) = match layout {
+        Layouts::Metalog => ("metalog's", "if metalog writes them, say `layout: metalog`"),
+        Layouts::Supervised => (
+            "those of multilog, svlogd or socklog",
+            "if one of these writes them, say `layout: multilog`, `svlogd` or `socklog`",
+        ),
+        Layouts::Syslog => ("a syslog daemon's", "if one writes them, drop `layout`"),
+    };
+    format!(
+        "source {source}: lines look like {whose} and are not read; {remedy}; if an application writes them, name its \
+         `rule_sets`"
+    )
 }
 
 impl Streams {
@@ -43,6 +71,10 @@ impl Streams {
         now: Time,
     ) -> usize {
         let key = (Arc::clone(source), Arc::clone(&batch.path));
+        if !batch.bytes.is_empty() && self.looked_at.insert(Arc::clone(source)) {
+            let layout = other_layout(&self.terms(&key, setup).binding, &batch.bytes);
+            layout.iter().for_each(|layout| log::warn!("{}", not_read(source, *layout)));
+        }
         if let Some(number) = self.numbers.to_back(&key) {
             return *number;
         }

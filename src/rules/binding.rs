@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use super::model::{Format, RuleSet};
 use super::program;
 use super::sieve::Names;
-use crate::record::{Layouts, Record, TimeSpec};
+use crate::record::{self, Layouts, Record, TimeSpec};
 
 /// The rule sets that are asked about the lines of a source, looked up by program before any pattern runs. They are known
 /// by their places among all sets in force.
@@ -97,6 +97,13 @@ impl Binding {
     /// Whether any set is asked, about some lines at least.
     pub fn asks_any(&self) -> bool {
         !(self.raw.is_empty() && self.headed.is_empty())
+    }
+
+    /// The layout in which a set would look at this line, where the source is not said to have it.
+    pub fn other_layout(&self, line: &[u8]) -> Option<Layouts> {
+        let (layouts, record) = record::parse_as_any(line);
+        let is_asked = layouts != self.layouts && self.candidates(&record).next().is_some();
+        (self.raw.is_empty() && is_asked).then_some(layouts)
     }
 
     /// The sets that look at lines like this one.
@@ -202,6 +209,25 @@ mod tests {
                 prop_assert!(left.contains(&line.as_bytes().to_vec()), "{line}");
             }
         }
+    }
+
+    #[test]
+    fn lines_of_a_layout_that_the_source_is_not_said_to_have_are_noticed() {
+        let syslog = Binding::new(&sets(), None, Layouts::Syslog);
+        for (line, layout) in [
+            ("Nov 22 14:38:31 [sshd] x", Some(Layouts::Metalog)),
+            ("Nov 22 14:38:31 [cron] x", None),
+            ("2018-06-26 13:22:02.108781500 x", Some(Layouts::Supervised)),
+            (SSHD, None),
+            ("x", None),
+        ] {
+            assert_eq!(syslog.other_layout(line.as_bytes()), layout, "{line}");
+        }
+        let metalog = Binding::new(&sets(), None, Layouts::Metalog);
+        assert_eq!(metalog.other_layout(b"Nov 22 14:38:31 [sshd] x"), None);
+        assert_eq!(metalog.other_layout(SSHD.as_bytes()), Some(Layouts::Syslog));
+        let web = Binding::new(&sets(), Some(&["nginx".to_owned()]), Layouts::Syslog);
+        assert_eq!(web.other_layout(b"Nov 22 14:38:31 [sshd] x"), None, "an application's own log");
     }
 
     #[test]

@@ -105,3 +105,22 @@ fn the_log_of_a_set_is_followed_without_a_source() {
     let source = status["sources"].as_array().unwrap().iter().find(|source| source["name"] == "exampleweb");
     assert_eq!(source.unwrap()["path"], log.as_str(), "{status}");
 }
+
+/// Such lines were read before; who follows such a log must not lose its protection without a word.
+#[test]
+fn lines_of_a_layout_that_the_source_is_not_said_to_have_are_told_of() {
+    let mut stand = Stand::pf();
+    stand.sources = "auth: DIR/auth.log";
+    stand.start();
+    let line = |address: &str| {
+        let stamp = now().replacen(' ', "T", 1);
+        format!("{stamp} [sshd] Failed password for root from {address} port 1 ssh2")
+    };
+    stand.log((0..9).map(|_| line("192.0.2.7")));
+    let told = "source auth: lines look like metalog's and are not read; if metalog writes them, say `layout: metalog`";
+    stand.until("it is said", |stand| stand.says(told) == 1);
+    stand.fail("192.0.2.9", 5);
+    stand.until("the log is read", |stand| stand.has("192.0.2.9"));
+    assert!(!stand.has("192.0.2.7"));
+    assert_eq!(stand.says(told), 1);
+}
