@@ -6,6 +6,7 @@ mod bindings;
 mod cli_check;
 mod cli_check_here;
 mod cli_explain;
+mod cli_extends;
 mod cli_generated;
 mod cli_help;
 mod cli_inputs;

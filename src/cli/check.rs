@@ -43,6 +43,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
     known.extend(
         arguments.files.iter().filter_map(|path| config::read_rule_file(path, &mut checked.diagnostics)),
     );
+    config::extend_all(&mut known, &mut checked.diagnostics);
     (first..known.len()).for_each(|index| checked.set(&known, index));
     checked.diagnostics.sort();
     if arguments.json {
@@ -77,7 +78,7 @@ impl Checked {
         let others: Vec<&RuleSet> = known.iter().filter(|_| *custom).map(|other| &other.file.set).collect();
         let set: &RuleSet = &file.set;
         let is_replaced = |other: &LoadedRules| !other.custom && other.file.set.name == set.name;
-        if *custom && known.iter().any(is_replaced) {
+        if *custom && !file.is_extension() && known.iter().any(is_replaced) {
             self.replacing.push((set.name.clone(), printable_path(file.path())));
         }
         self.sets += 1;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::allow_file::{self, read_allow_file};
 use super::config_file::ConfigFile;
 use super::diagnostic::{Diagnostic, Diagnostics};
+use super::extension::extend_all;
 use super::feeding;
 use super::paths;
 use super::resolve::{Available, ResolvedSet, resolve};
@@ -83,6 +84,7 @@ pub fn load(file: Option<&Path>, shipped: &[Shipped], trust: FileTrust) -> Loade
         loaded.rules.extend(rules);
     }
     loaded.read_rules_dir(trust);
+    extend_all(&mut loaded.rules, &mut loaded.diagnostics);
     loaded.diagnostics.sort();
     loaded
 }
@@ -102,6 +104,7 @@ pub fn load_to_try(file: Option<&Path>, named: &[PathBuf], shipped: &[Shipped], 
         loaded.rules.extend(read_rule_file(path, &mut loaded.diagnostics));
         loaded.complain_about_name();
     }
+    extend_all(&mut loaded.rules, &mut loaded.diagnostics);
     let is_named = |name: &str| loaded.rules.iter().any(|rules| rules.custom && rules.file.set.name == name);
     loaded.config.overrides.retain(|change| is_named(&change.rule_set));
     loaded.config.rule_sets = None;

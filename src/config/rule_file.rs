@@ -16,6 +16,10 @@ pub struct RuleFile {
     pub set: RuleSet,
     /// Whether no error was found while reading; patterns and samples are for other layers to try.
     pub usable: bool,
+    /// The set that this file extends, by its name.
+    pub(super) extends: Option<String>,
+    /// What it was put together with.
+    pub(super) base: Option<Box<Self>>,
     document: Document,
     // Where the n-th field, rule and sample of the set stand in the lists of the file.
     fields: Vec<usize>,
@@ -44,9 +48,11 @@ impl RuleFile {
         let parts = rule_set::read(&document, &document.item(&faults));
         let diagnostics = document.diagnostics(faults);
         let usable = diagnostics.iter().all(|diagnostic| diagnostic.severity < Severity::Error);
-        let file = parts.map(|Parts { set, fields, rules, samples }| Self {
+        let file = parts.map(|Parts { set, extends, fields, rules, samples }| Self {
             set,
             usable,
+            extends,
+            base: None,
             document,
             fields,
             rules,
@@ -63,6 +69,32 @@ impl RuleFile {
     /// What another layer found in the set, with the place in the file; the caret goes to the byte of the pattern that
     /// is meant, if it can.
     pub fn diagnose(&self, fault: &Fault) -> Diagnostic {
+        let Some(base) = &self.base else { return self.diagnose_own(fault) };
+        let (fields, rules, samples) = (base.set.fields.len(), base.set.rules.len(), base.set.samples.len());
+        let place = match fault.place {
+            Place::Field(n) => n.checked_sub(fields).map(Place::Field),
+            Place::Rule(n, name) => n.checked_sub(rules).map(|n| Place::Rule(n, name)),
+            Place::Unless(n, veto) => n.checked_sub(rules).map(|n| Place::Unless(n, veto)),
+            Place::Sample(n, name) => n.checked_sub(samples).map(|n| Place::Sample(n, name)),
+            Place::Key(name) => self.document.has(name).then_some(Place::Key(name)),
+        };
+        match place {
+            Some(place) => self.diagnose_own(&Fault { place, ..fault.clone() }),
+            None => base.diagnose(fault),
+        }
+    }
+
+    /// Whether the file adds to another set.
+    pub fn is_extension(&self) -> bool {
+        self.extends.is_some()
+    }
+
+    /// The file put together with the one that it extends, as `set`.
+    pub(super) fn on(self, base: Self, set: RuleSet) -> Self {
+        Self { usable: self.usable && base.usable, set, base: Some(Box::new(base)), ..self }
+    }
+
+    fn diagnose_own(&self, fault: &Fault) -> Diagnostic {
         let nth = |list: &[usize], n: usize| Step::Index(list.get(n).copied().unwrap_or(usize::MAX));
         let key = |name: &'static str| Step::Key(name.into());
         let way = match fault.place {

@@ -30,6 +30,7 @@ const MOST_LOGS: usize = 20;
 /// A rule set, and where in the file its n-th field, rule and sample stand.
 pub(super) struct Parts {
     pub(super) set: RuleSet,
+    pub(super) extends: Option<String>,
     pub(super) fields: Vec<usize>,
     pub(super) rules: Vec<usize>,
     pub(super) samples: Vec<usize>,
@@ -42,17 +43,24 @@ pub(super) fn read(document: &Document, root: &Item<'_>) -> Option<Parts> {
     if version == Some(false) {
         return None;
     }
-    let head = head(&mut keys);
+    let extends = keys.maybe("extends", name);
+    let head = if extends.is_some() { addition(&mut keys) } else { head(&mut keys) };
     let (fields, field_places) = apart(keys.or("fields", Vec::new(), rule::fields));
     let head = RuleSet { fields, ..head };
-    let rules = keys.must("rules", "what is looked for", |item| Some(rule::rules(document, item, &head)));
+    let read_rules = |item: &Item<'_>| Some(rule::rules(document, item, &head));
+    let rules = match extends {
+        Some(_) => keys.maybe("rules", read_rules),
+        None => keys.must("rules", "what is looked for", read_rules),
+    };
+    // Samples of an extension may name rules of the set that it extends.
     let ids = root.peek("rules").map(|item| rule::ids(&item)).unwrap_or_default();
-    let samples = keys.or("samples", Vec::new(), |item| Some(rule::samples(item, &ids)));
+    let ids = extends.is_none().then_some(ids);
+    let samples = keys.or("samples", Vec::new(), |item| Some(rule::samples(item, ids.as_deref())));
     keys.finish();
     let (samples, sample_places) = apart(samples);
     let (rules, rule_places) = apart(rules.unwrap_or_default());
     let set = RuleSet { rules, samples, ..head };
-    Some(Parts { set, fields: field_places, rules: rule_places, samples: sample_places })
+    Some(Parts { set, extends, fields: field_places, rules: rule_places, samples: sample_places })
 }
 
 fn apart<T>(parts: Placed<T>) -> (Vec<T>, Vec<usize>) {
@@ -68,6 +76,26 @@ pub(super) fn is_known(item: &Item<'_>) -> bool {
         ));
     }
     version <= VERSION
+}
+
+/// What belongs to a set as a whole, and so not into a file that adds to one.
+const OF_THE_SET: [&str; 8] =
+    ["program", "format", "evidence", "newlines", "logs", "message_limit", "ban", "time"];
+
+/// All but fields, rules and samples of a file that adds to a set.
+fn addition(keys: &mut Keys<'_>) -> RuleSet {
+    for key in OF_THE_SET {
+        if let Some(item) = keys.get(key) {
+            item.fault("has no use with `extends`: it belongs to the set that is extended");
+        }
+    }
+    RuleSet {
+        name: keys.or("name", String::new(), name),
+        about: keys.or("about", String::new(), Item::line),
+        threshold: keys.maybe("threshold", policy::thresholds),
+        advice: keys.or("advice", Vec::new(), |item| Some(item.texts())),
+        ..RuleSet::default()
+    }
 }
 
 /// All but fields, rules and samples.
