@@ -381,3 +381,24 @@ fn a_sample_that_says_no_time_is_a_warning() {
     let told = warnings(file("time: '%d.%m.%Y %H:%M'\n", "22.11.2026 14:38 "));
     assert!(told.contains("0 warnings"), "{told}");
 }
+
+/// A rule is proven with the rules that stand before it: the proof is made of what is in force.
+#[test]
+fn a_rule_that_is_switched_off_no_longer_guards_those_behind_it() {
+    let dir = Dir::new();
+    let rules = rule_file("^login failed for guest from <ADDR>$", "login failed for guest from 192.0.2.7");
+    let guard =
+        "rules:\n  - {id: guard, pattern: '^login failed for <USER>$', effect: ignore, means: A test.}\n";
+    dir.write("rules.d/mine.yaml", rules.replace("rules:\n", guard));
+    let config = |change: &str| format!("version: 1\nrules_dir: {}/rules.d\n{change}", dir.path().display());
+    dir.write("on.yaml", config(""));
+    dir.write("off.yaml", config("override: {myapp: {disable: [guard]}}\n"));
+    let on = dir.portcullis(["check", "-c", "on.yaml"]).run();
+    assert!(!on.out.contains("can be fooled"), "{}", on.out);
+    let off = dir.portcullis(["check", "-c", "off.yaml"]).run();
+    assert_eq!(off.code, 78, "{}", off.out);
+    assert!(off.out.contains("can be fooled"), "{}", off.out);
+    dir.write("empty.log", "");
+    let scan = dir.portcullis(["scan", "-c", "off.yaml", "empty.log"]).run();
+    assert_eq!(scan.code, 78, "{}", scan.err);
+}

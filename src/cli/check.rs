@@ -67,6 +67,10 @@ impl Checked {
         let mut loaded = config::load(file, &SHIPPED, FileTrust::of_this_user());
         let sets = loaded.resolve();
         loaded.check_feeding(&sets);
+        for set in sets {
+            // Rules that are switched on or off change which rule takes a line first.
+            loaded.rules[set.origin].file.set.rules = set.set.rules;
+        }
         look_here(&mut loaded);
         self.diagnostics.extend(loaded.diagnostics.iter().cloned());
         loaded.rules

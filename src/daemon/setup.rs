@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use thiserror::Error;
 
 use super::{here, mapping};
-use crate::config::{self, Config, Diagnostics, FileTrust, Loaded, LogTo, ResolvedSet, SHIPPED};
+use crate::config::{self, Config, Diagnostics, FileTrust, Loaded, LoadedRules, LogTo, ResolvedSet, SHIPPED};
 use crate::engine::{Engine, Guard, Policy, Source, Terms};
 use crate::files::directory_of;
 use crate::follow;
@@ -65,7 +65,8 @@ pub struct Refused(pub Diagnostics);
 impl Setup {
     /// Reads the configuration, or where none is named and none installed the defaults, with all rule files.
     ///
-    /// Custom rule sets in force are proven as `check` does; the shipped ones are, by a test.
+    /// Custom rule sets in force are proven as `check` does, and shipped ones whose rules the configuration switches on or
+    /// off; as they are, the shipped ones are proven by a test.
     ///
     /// # Errors
     /// All errors of all files, if there is one.
@@ -104,8 +105,11 @@ impl Setup {
         let others: Vec<&RuleSet> = others.iter().collect();
         let mut compiled = Vec::new();
         for set in &sets {
-            let custom = loaded.rules[set.origin].custom;
-            let faults = if custom { rules::check(&set.set, &others) } else { Vec::new() };
+            let LoadedRules { file, custom, .. } = &loaded.rules[set.origin];
+            let custom = *custom;
+            // Rules that are switched on or off change which rule takes a line first.
+            let is_changed = set.set.rules != file.set.rules;
+            let faults = if custom || is_changed { rules::check(&set.set, &others) } else { Vec::new() };
             tell(&mut loaded, set.origin, &faults);
             match Compiled::new(&set.set) {
                 Ok(ready) => compiled.push((set.set.clone(), ready)),
