@@ -310,6 +310,8 @@ impl<'t> Judge<'t> {
         let tries = [
             (&Addresses::only(TRUE_PEER), &Addresses::only(FORGED)),
             (&Addresses::only(TRUE_V6_PEER), Addresses::read()),
+            (Addresses::printed(), &Addresses::only(FORGED)),
+            (&Addresses::only(TRUE_PEER), Addresses::read()),
             (Addresses::printed(), Addresses::read()),
         ];
         for (peers, addresses) in tries {

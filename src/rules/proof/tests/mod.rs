@@ -187,6 +187,16 @@ fn a_refusal_names_the_claim_with_which_the_rule_is_proven() {
     assert_eq!(errors(&stated), Vec::<String>::new());
 }
 
+/// Found by brute force: the shortest line has the same address twice.
+#[test]
+fn the_line_that_is_shown_has_two_addresses() {
+    let found = errors(&set("app", r#"^failed [^"]*"<ADDR>".?.?.?$"#));
+    assert!(
+        found[0].contains(r#"finds 203.0.113.66 in it"#) && found[0].contains("a peer at :: "),
+        "{found:?}"
+    );
+}
+
 #[test]
 fn all_claims_that_are_needed_are_named_at_once() {
     let pattern =
