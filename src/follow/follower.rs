@@ -77,7 +77,7 @@ pub struct Status {
     pub lines: u64,
     /// Bytes handed out.
     pub bytes: u64,
-    /// Lines dropped because they were longer than [`MAX_LINE`](crate::record::MAX_LINE).
+    /// Lines dropped because they were longer than [`MAX_LINE`].
     pub overlong: u64,
     /// When lines were last handed out.
     pub last_data: Option<Instant>,
