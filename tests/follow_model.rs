@@ -290,3 +290,12 @@ proptest! {
         play(Layout::Pattern, &actions);
     }
 }
+
+/// A line that is not whole yet makes its log lag again and again, so that it is waited for no more; a path that was
+/// found meanwhile was not stored, and what was rotated away from it after a stop was never read.
+#[test]
+fn a_path_that_is_read_out_of_turn_is_stored() {
+    use Action::{Append, Look, Newsyslog, Partial, PowerCut, RenameAndCreate, ReplaceByCopy, Start, Stop};
+    let found = [Partial(2), Stop, Start, Look, Look, RenameAndCreate(2), Partial(0), ReplaceByCopy(0)];
+    play(Layout::Pattern, &[found.as_slice(), &[PowerCut(0), Append(0, 0), Newsyslog(0)]].concat());
+}

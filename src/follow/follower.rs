@@ -234,6 +234,11 @@ impl Reading<'_, '_, '_> {
             let buf = self.buf.get_mut(..reach).unwrap_or_default();
             more |= !catch_up(logs, turn, self.round, buf, self.sink)?;
         }
+        // What has caught up just now is read on as the others were: its newest lines, and its position, which nobody was
+        // told where there were none.
+        for log in logs.into_iter().filter(|log| !log.lags()) {
+            more |= log.read(self.round, self.buf, self.sink)?;
+        }
         ControlFlow::Continue(more)
     }
 }
