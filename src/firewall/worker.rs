@@ -125,12 +125,7 @@ impl Handle {
         let busy = |inbox: &mut Inbox| {
             inbox.prepare || inbox.unprepared || inbox.waiting > 0 || !inbox.changes.is_empty()
         };
-        let (_inbox, timeout) = self
-            .shared
-            .settled
-            .wait_timeout_while(self.shared.lock(), at_most, busy)
-            .unwrap_or_else(PoisonError::into_inner);
-        !timeout.timed_out()
+        self.wait_while(at_most, busy)
     }
 
     /// How things stand.
@@ -145,6 +140,11 @@ impl Handle {
     /// Waits until nothing is left to do, at most this long; false when something still waits or does not work.
     pub fn settle(&self, at_most: Duration) -> bool {
         let busy = |inbox: &mut Inbox| !inbox.idle || inbox.converge || !inbox.changes.is_empty();
+        self.wait_while(at_most, busy)
+    }
+
+    /// Waits as long as the worker is busy, at most this long; false when it still is.
+    fn wait_while(&self, at_most: Duration, busy: impl FnMut(&mut Inbox) -> bool) -> bool {
         let (_inbox, timeout) = self
             .shared
             .settled

@@ -276,18 +276,13 @@ impl<'t> Judge<'t> {
         budget: &mut Budget,
     ) -> Result<Option<Fooled>, TooLarge> {
         let reader = reader(&self.texts.read[rule], rule, Peer::Read(addresses))?;
-        let whole = |view: &View<'_>| {
-            let names_another = view.differs && view.read.iter().any(|end| end.is_named);
-            view.printed.first().filter(|_| names_another).map(|end| end.rule)
-        };
+        let whole =
+            |view: &View<'_>| view.printed.first().filter(|_| names_another(view)).map(|end| end.rule);
         if let Some(found) = self.nearest(rule, printer, &reader, 0, whole, budget)? {
             return Ok(Some(Fooled { found, is_cut: false }));
         }
         let Some(length) = self.cuts[rule] else { return Ok(None) };
-        let cut = |view: &View<'_>| {
-            let names_another = view.differs && view.read.iter().any(|end| end.is_named);
-            (names_another && view.is_behind && view.is_long).then_some(0)
-        };
+        let cut = |view: &View<'_>| (names_another(view) && view.is_behind && view.is_long).then_some(0);
         // What no cut of any length does, no long one does.
         if self.nearest(rule, printer, &reader, 1, cut, budget)?.is_none() {
             return Ok(None);
@@ -358,6 +353,11 @@ fn printer(
     machine.trim_ends();
     budget.take_many(machine.states.len())?;
     Ok(machine)
+}
+
+/// Whether the reader has found another address than was printed.
+fn names_another(view: &View<'_>) -> bool {
+    view.differs && view.read.iter().any(|end| end.is_named)
 }
 
 /// What one rule reads.
