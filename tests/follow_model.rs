@@ -299,3 +299,11 @@ fn a_path_that_is_read_out_of_turn_is_stored() {
     let found = [Partial(2), Stop, Start, Look, Look, RenameAndCreate(2), Partial(0), ReplaceByCopy(0)];
     play(Layout::Pattern, &[found.as_slice(), &[PowerCut(0), Append(0, 0), Newsyslog(0)]].concat());
 }
+
+/// The logger wrote as much into the file as the power cut took, and the file was rotated, before anybody looked.
+#[test]
+fn a_rotated_file_that_regained_the_length_it_lost_is_read_where_it_was_cut() {
+    use Action::{Append, Newsyslog, PowerCut, ReplaceByCopy, Wait};
+    let cut = [Append(0, 0), ReplaceByCopy(0), Append(0, 21), Append(0, 0), Wait, PowerCut(0)];
+    play(Layout::Numbers, &[cut.as_slice(), &[Newsyslog(0), Append(0, 0)]].concat());
+}

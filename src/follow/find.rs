@@ -33,6 +33,9 @@ pub(super) struct Found {
     file: File,
     meta: Metadata,
     packed: bool,
+    /// It lost its end since it was read, so that what is left of it may be the beginning of an earlier file as well: of
+    /// a copy, or of the one that an editor replaced.
+    is_remains: bool,
     budget: Budget,
 }
 
@@ -45,7 +48,13 @@ impl Found {
 
     fn within(budget: &Budget, opened: Opened) -> io::Result<Self> {
         let packed = Packing::of(&opened.file)? != Packing::Plain;
-        Ok(Self { file: opened.file, meta: opened.meta, packed, budget: Rc::clone(budget) })
+        Ok(Self {
+            file: opened.file,
+            meta: opened.meta,
+            packed,
+            is_remains: false,
+            budget: Rc::clone(budget),
+        })
     }
 
     pub(super) fn key(&self) -> FileKey {
@@ -145,7 +154,9 @@ fn locate(mark: &Mark, found: &[Found]) -> Option<usize> {
     }
     let is_likely = |index: &usize| found.get(*index).is_some_and(|file| file.meta.mtime() >= mark.modified);
     let (likely, others): (Vec<usize>, Vec<usize>) = (0..found.len()).partition(is_likely);
-    let alike = |index: &usize| mark.offset > 0 && found.get(*index).is_some_and(|file| file.holds(mark));
+    let alike = |index: &usize| {
+        mark.offset > 0 && found.get(*index).is_some_and(|file| !file.is_remains && file.holds(mark))
+    };
     likely.into_iter().chain(others.into_iter().rev()).find(alike)
 }
 
@@ -172,6 +183,9 @@ pub(super) struct Unread {
 pub(super) fn resume(marks: &[Mark], mut found: Vec<Found>, at_path: Option<Found>) -> Resumed {
     let rotated = found.len();
     found.extend(at_path);
+    for file in &mut found {
+        file.is_remains = marks.iter().any(|mark| file.lost(mark));
+    }
     let matched = match_marks(marks, &found);
     let last_write = marks.last().map_or(i64::MIN, |mark| mark.modified);
     Resumed { lost: matched.lost, files: files_to_read(found, &matched, rotated, last_write) }
