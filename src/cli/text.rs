@@ -5,6 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use serde::Serialize;
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
 
 pub(super) use crate::daemon::count;
 use crate::printable::drives;
@@ -57,18 +59,28 @@ impl Table {
 
 /// Writes a value as one line of JSON in which nothing drives a terminal: what would is escaped, which changes no value.
 pub(super) fn write_json(out: &mut dyn Write, value: impl Serialize) -> io::Result<()> {
-    let text = serde_json::to_string(&value)?;
-    let mut line = String::with_capacity(text.len() + 1);
-    for c in text.chars() {
-        if drives(c) {
-            // Such a character stands in strings only, and none needs a pair of surrogates.
-            line.push_str(&format!("\\u{:04x}", u32::from(c)));
-        } else {
-            line.push(c);
+    value.serialize(&mut Serializer::with_formatter(&mut *out, TerminalSafe))?;
+    out.write_all(b"\n")
+}
+
+/// Compact JSON whose strings hold nothing that drives a terminal.
+struct TerminalSafe;
+
+impl Formatter for TerminalSafe {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+        if fragment.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return out.write_all(fragment.as_bytes());
         }
+        for c in fragment.chars() {
+            if drives(c) {
+                // None of them needs a pair of surrogates.
+                write!(out, "\\u{:04x}", u32::from(c))?;
+            } else {
+                write!(out, "{c}")?;
+            }
+        }
+        Ok(())
     }
-    line.push('\n');
-    out.write_all(line.as_bytes())
 }
 
 /// Tenths as people write them: `3`, `2.5`.

@@ -54,8 +54,8 @@ fn together(base: &RuleSet, added: &RuleSet) -> (RuleSet, Vec<Fault>) {
             faults.push(Fault::error(Place::Field(nth), text));
         }
     }
-    let windows = base.threshold.into_iter().chain(added.threshold).flat_map(|windows| windows.iter());
-    let windows: Vec<Threshold> = windows.collect();
+    let stated = [&base.threshold, &added.threshold].into_iter().flatten();
+    let windows: Vec<Threshold> = stated.flat_map(Thresholds::iter).collect();
     if windows.len() > MOST_WINDOWS {
         let text = format!("with those of `{}` there would be more than {MOST_WINDOWS} windows", base.name);
         faults.push(Fault::error(Place::Key("threshold"), text));

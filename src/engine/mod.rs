@@ -147,10 +147,9 @@ impl Engine {
         // Whoever chose the end of a line must not say whom its process serves.
         let named = sighting.address.filter(|_| rule.address != AddressFrom::Confirmed);
         let ends = self.policies.ends_sessions(sighting.set);
-        let Some(key) = self.sessions.of(key, named, ends, sighting.time) else {
+        let Some(session) = self.sessions.of(key, named, ends, sighting.time) else {
             return Due::new(None, tenths);
         };
-        let session = self.sessions.at(key, sighting.time);
         if rule.address == AddressFrom::Confirmed && session.peer() != sighting.address {
             return Due::new(None, tenths);
         }

@@ -265,14 +265,14 @@ impl Networks {
     ///
     /// None around addresses that are made from an IPv4 address, whose neighbours are the internet, and around those
     /// inside a site, whose neighbours are likely one's own.
-    pub(super) fn around(&self, offender: &Prefix) -> impl Iterator<Item = (Prefix, u32)> + use<> {
+    pub(super) fn around(&self, offender: &Prefix) -> impl Iterator<Item = (Prefix, u32)> + use<'_> {
         let address = offender.addr();
-        let lengths = if address.is_ipv4() { &self.ipv4 } else { &self.ipv6 };
+        let lengths: &[Network] = if address.is_ipv4() { &self.ipv4 } else { &self.ipv6 };
         let is_apart =
             !lengths.is_empty() && (address::peer_bits(address).is_some() || address::is_private(address));
-        let lengths = if is_apart { Vec::new() } else { lengths.clone() };
+        let lengths = if is_apart { &[] } else { lengths };
         let bits = offender.prefix_len();
-        let wider = lengths.into_iter().filter(move |network| network.bits < bits);
+        let wider = lengths.iter().filter(move |network| network.bits < bits);
         wider.map(move |network| (address::network(address, network.bits), network.offenders))
     }
 

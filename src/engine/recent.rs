@@ -91,6 +91,11 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
         (value, full)
     }
 
+    /// The thing that was changed last.
+    pub(super) fn last_changed(&mut self) -> Option<&mut V> {
+        self.things.iter_mut().next_back().map(|(_, (value, _))| value)
+    }
+
     /// Has everything told anew.
     pub(super) fn touch_all(&mut self) {
         self.change_all(|_| ());

@@ -152,8 +152,8 @@ impl Sessions {
         Self { open: Tiers::new(MOST) }
     }
 
-    /// The session that a line of a process belongs to, by its key; `None` where the process serves several peers and the
-    /// line names none. `ends` says whether any rule for the program tells where a connection ends.
+    /// The session that a line of a process belongs to; `None` where the process serves several peers and the line names
+    /// none. `ends` says whether any rule for the program tells where a connection ends.
     ///
     /// A process id that names two peers, and no end of a connection between them, is that of a program which serves many
     /// from one process. There, a line that names its peer is of a session with that one. A silence is an end only where
@@ -164,23 +164,31 @@ impl Sessions {
         named: Option<IpAddr>,
         ends: bool,
         time: Time,
-    ) -> Option<SessionKey> {
+    ) -> Option<&mut Session> {
+        if self.is_shared(process, named, ends, time) {
+            return named.map(|named| self.at(process.of_one(named), time));
+        }
+        self.open.last_changed(process.evidence())
+    }
+
+    /// Whether a process serves several peers; its session is the one that was changed last if not.
+    fn is_shared(&mut self, process: SessionKey, named: Option<IpAddr>, ends: bool, time: Time) -> bool {
         let session = self.at(process, time);
         session.is_open_ended = !ends && process.pid != 0;
         if session.is_shared {
-            return named.map(|named| process.of_one(named));
+            return true;
         }
-        let Some(peer) = session.another_than(named) else { return Some(process) };
+        let Some(peer) = session.another_than(named) else { return false };
         let before = std::mem::replace(session, Session { is_shared: true, ..Session::new(time) });
         if before.peer == Some(peer) {
             let key = process.of_one(peer);
             *self.open.change(key.evidence(), key, || Session::new(time)).0 = before;
         }
-        named.map(|named| process.of_one(named))
+        true
     }
 
     /// The session of a line written at `time`, a new one if the process id was used by another before.
-    pub(super) fn at(&mut self, key: SessionKey, time: Time) -> &mut Session {
+    fn at(&mut self, key: SessionKey, time: Time) -> &mut Session {
         self.forget_quiet(time);
         let (session, _) = self.open.change(key.evidence(), key, || Session::new(time));
         if session.is_over(time) {

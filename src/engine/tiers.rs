@@ -52,6 +52,11 @@ impl<K: Copy + Eq + Hash, V> Tiers<K, V> {
         (value, made_room || makes_room)
     }
 
+    /// The thing of a tier that was changed last.
+    pub(super) fn last_changed(&mut self, evidence: Evidence) -> Option<&mut V> {
+        self.tiers.of(evidence).last_changed()
+    }
+
     pub(super) fn remove(&mut self, evidence: Evidence, key: &K) {
         self.tiers.of(evidence).remove(key);
     }

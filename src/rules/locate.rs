@@ -9,6 +9,7 @@
 
 use std::net::IpAddr;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use regex_automata::dfa::onepass;
 use regex_automata::meta;
@@ -23,6 +24,11 @@ use crate::address;
 
 /// Generous for a side of a pattern that a person wrote; what does not fit is left to the general engine.
 const ONE_PASS_LIMIT: usize = 256 << 10;
+
+/// What is an address, with and without a port: the text is long, and many rules need it.
+static ADDRESS: LazyLock<Option<Hir>> = LazyLock::new(|| pattern::read_expanded(&address_syntax::address()));
+static ENDPOINT: LazyLock<Option<Hir>> =
+    LazyLock::new(|| pattern::read_expanded(&address_syntax::endpoint()));
 
 /// How the address of one rule is found.
 #[derive(Debug)]
@@ -51,17 +57,15 @@ impl Locator {
     /// Chooses the way for a pattern; the message says why none could be built.
     pub(super) fn new(hir: &Hir) -> Result<Self, String> {
         let parts = pattern::parts(hir);
-        let from_start = parts.as_ref().and_then(from_start);
-        let from_end = parts.as_ref().and_then(from_end);
-        let is_fixed_from_start = from_start.as_ref().is_some_and(is_one_pass);
+        let is_fixed_from_start = parts.as_ref().and_then(from_start).is_some_and(|side| is_one_pass(&side));
         let before_is_certain =
             parts.as_ref().is_some_and(|parts| !parts.before.iter().any(pattern::leaves_open));
-        let is_fixed_from_end = from_end.as_ref().is_some_and(is_one_pass);
         let steps = parts.as_ref().and_then(|parts| {
             if is_fixed_from_start {
                 return Steps::new(From::Start, parts.before, parts.address).map(Way::FromStart);
             }
-            is_fixed_from_end.then(|| Steps::new(From::End, parts.behind, parts.address).map(Way::FromEnd))?
+            from_end(parts).filter(is_one_pass)?;
+            Steps::new(From::End, parts.behind, parts.address).map(Way::FromEnd)
         });
         let way = match steps {
             Some(way) => way,
@@ -118,9 +122,8 @@ fn captured(hir: &Hir) -> Result<meta::Regex, String> {
 fn exact(hir: &Hir) -> Hir {
     match hir.kind() {
         HirKind::Capture(capture) => {
-            let is_endpoint = pattern::is_endpoint_group(capture);
-            let text = if is_endpoint { address_syntax::endpoint() } else { address_syntax::address() };
-            let sub = pattern::read_expanded(&text).map_or_else(|| capture.sub.clone(), Box::new);
+            let syntax = if pattern::is_endpoint_group(capture) { &ENDPOINT } else { &ADDRESS };
+            let sub = syntax.as_ref().map_or_else(|| capture.sub.clone(), |hir| Box::new(hir.clone()));
             Hir::capture(Capture { sub, ..capture.clone() })
         }
         _ => pattern::map_subs(hir, &mut exact),

@@ -44,9 +44,8 @@ impl Thresholds {
     }
 
     /// The windows, the shortest first.
-    pub fn iter(&self) -> impl Iterator<Item = Threshold> + use<> {
-        let others = self.others;
-        std::iter::once(self.first).chain(others.into_iter().flatten())
+    pub fn iter(&self) -> impl Iterator<Item = Threshold> {
+        std::iter::once(&self.first).chain(self.others.iter().flatten()).copied()
     }
 
     /// The shortest window.
@@ -56,7 +55,7 @@ impl Thresholds {
 
     /// The length of the longest window: so long an offence matters.
     pub fn reach(&self) -> Duration {
-        self.iter().map(|threshold| threshold.within).max().unwrap_or(self.first.within)
+        self.others.iter().flatten().last().unwrap_or(&self.first).within
     }
 }
 

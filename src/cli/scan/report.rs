@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::spared;
@@ -21,41 +22,76 @@ const COLUMNS: usize = 64;
 /// More logs than this are not named one by one.
 const MOST_NAMES: usize = 6;
 
+/// An offender as programs read it. Keys are in the order of the alphabet, as everywhere in our JSON.
+#[derive(Serialize)]
+struct OffenderReport<'a> {
+    bans: Vec<BanReport>,
+    evidence: &'static str,
+    first: String,
+    last: String,
+    offences: Value,
+    offender: String,
+    rule_set: &'a str,
+    spared: Option<String>,
+}
+
+#[derive(Serialize)]
+struct BanReport {
+    at: String,
+    prefix: String,
+    until: Option<String>,
+    /// In seconds.
+    within: u64,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    bans: u64,
+    bans_prevented_by_cap: u64,
+    exempt: Vec<OffenderReport<'a>>,
+    first: Option<String>,
+    last: Option<String>,
+    lines: u64,
+    matched: u64,
+    offenders: Vec<OffenderReport<'a>>,
+    too_long: u64,
+    undated: u64,
+    unlisted_offences: Value,
+}
+
 pub(super) fn json(out: &mut dyn Write, setup: &Setup, guard: &Guard, tally: &Tally) -> io::Result<()> {
     let time = |time: Time| time.rfc3339(&setup.zone);
-    let offender = |(&(set, prefix), found): (&(usize, Prefix), &Offender)| -> Value {
-        let policy = &guard.engine.policies()[set];
-        let ban = |ban: &Ban| {
-            let (prefix, within) = (address::display(&ban.prefix), ban.within.as_secs());
-            json!({"prefix": prefix, "at": time(ban.at), "until": ban.until.map(time), "within": within})
-        };
-        let bans = found.bans.iter().map(ban);
-        json!({
-            "offender": address::display(&prefix),
-            "rule_set": &*policy.name,
-            "evidence": found.evidence.as_str(),
-            "offences": offences(found.tenths),
-            "first": time(found.first),
-            "last": time(found.last),
-            "bans": bans.collect::<Vec<_>>(),
-            "spared": spared::sentence(found),
-        })
+    let ban = |ban: &Ban| BanReport {
+        at: time(ban.at),
+        prefix: address::display(&ban.prefix),
+        until: ban.until.map(time),
+        within: ban.within.as_secs(),
+    };
+    let offender = |(&(set, prefix), found): (&(usize, Prefix), &Offender)| OffenderReport {
+        bans: found.bans.iter().map(ban).collect(),
+        evidence: found.evidence.as_str(),
+        first: time(found.first),
+        last: time(found.last),
+        offences: offences(found.tenths),
+        offender: address::display(&prefix),
+        rule_set: &guard.engine.policies()[set].name,
+        spared: spared::sentence(found),
     };
     let (exempt, offenders): (Vec<_>, Vec<_>) =
         tally.ranked().into_iter().partition(|(_, found)| found.is_exempt());
-    let report = json!({
-        "lines": tally.lines,
-        "matched": tally.matched,
-        "too_long": tally.too_long,
-        "undated": tally.undated,
-        "first": tally.first.map(time),
-        "last": tally.last.map(time),
-        "offenders": offenders.into_iter().map(offender).collect::<Vec<_>>(),
-        "exempt": exempt.into_iter().map(offender).collect::<Vec<_>>(),
-        "unlisted_offences": offences(tally.unlisted),
-        "bans": tally.bans,
-        "bans_prevented_by_cap": tally.capped,
-    });
+    let report = Report {
+        bans: tally.bans,
+        bans_prevented_by_cap: tally.capped,
+        exempt: exempt.into_iter().map(offender).collect(),
+        first: tally.first.map(time),
+        last: tally.last.map(time),
+        lines: tally.lines,
+        matched: tally.matched,
+        offenders: offenders.into_iter().map(offender).collect(),
+        too_long: tally.too_long,
+        undated: tally.undated,
+        unlisted_offences: offences(tally.unlisted),
+    };
     write_json(out, report)
 }
 

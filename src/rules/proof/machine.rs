@@ -163,7 +163,7 @@ impl<'a> Builder<'a> {
 
     fn texts(&self, is_endpoint: bool) -> Option<&'a Texts> {
         let (Peer::Printed(addresses) | Peer::Read(addresses)) = self.peer else { return None };
-        Some(if is_endpoint { &addresses.endpoint } else { &addresses.address })
+        Some(if is_endpoint { addresses.endpoint() } else { addresses.address() })
     }
 
     /// Goes on without a byte as far as can be, and collects the bytes that may come then.
