@@ -1,6 +1,6 @@
 //! The texts that are addresses, as automata that read them byte by byte.
 
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
 use regex_automata::Anchored;
 use regex_automata::dfa::{Automaton as _, StartKind, dense};
@@ -9,27 +9,25 @@ use regex_automata::util::start;
 
 use super::super::address_syntax::{self, HOST_NAME};
 
-/// What may stand at `<ADDR>` and at `<ADDR_PORT>` for an address to be read there.
+/// What may stand at `<ADDR>` and at `<ADDR_PORT>` for an address to be read there. To make such an automaton takes 10 ms,
+/// and few rule sets name endpoints: each is made when it is asked for.
 #[derive(Debug)]
 pub(super) struct Addresses {
     address: LazyTexts,
     endpoint: LazyTexts,
 }
 
-/// The texts that a regex matches as a whole. To make the automaton takes 10 ms, and few rule sets name endpoints.
-#[derive(Debug)]
-struct LazyTexts {
-    regex: String,
-    texts: OnceLock<Texts>,
-}
+type LazyTexts = LazyLock<Texts, Box<dyn FnOnce() -> Texts + Send>>;
 
-/// A set of texts as an automaton; it begins in state 0.
-#[derive(Debug)]
+/// A set of texts as an automaton.
+#[derive(Clone, Debug)]
 pub(super) struct Texts {
+    /// It begins in any of these.
+    starts: Vec<u32>,
     states: Vec<TextState>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct TextState {
     /// Whether the byte before belongs to a zone: the address is the same without it.
     pub(super) is_zone: bool,
@@ -40,49 +38,50 @@ pub(super) struct TextState {
 }
 
 impl Addresses {
-    fn new(address: String, endpoint: String) -> Self {
-        let [address, endpoint] =
-            [address, endpoint].map(|regex| LazyTexts { regex, texts: OnceLock::new() });
-        Self { address, endpoint }
+    fn new(
+        address: impl FnOnce() -> Texts + Send + 'static,
+        endpoint: impl FnOnce() -> Texts + Send + 'static,
+    ) -> Self {
+        Self { address: LazyLock::new(Box::new(address)), endpoint: LazyLock::new(Box::new(endpoint)) }
     }
 
     /// All that are read.
     pub(super) fn read() -> &'static Self {
-        static READ: OnceLock<Addresses> = OnceLock::new();
-        READ.get_or_init(|| Self::new(address_syntax::address(), address_syntax::endpoint()))
+        static READ: LazyLock<Addresses> = LazyLock::new(|| {
+            Addresses::new(
+                || Texts::of(&address_syntax::address()),
+                || Texts::of(&address_syntax::endpoint()),
+            )
+        });
+        &READ
     }
 
     /// All that programs print: addresses, and host names where they look these up.
     pub(super) fn printed() -> &'static Self {
-        static PRINTED: OnceLock<Addresses> = OnceLock::new();
-        PRINTED.get_or_init(|| {
-            Self::new(
-                format!("{}|{HOST_NAME}", address_syntax::address()),
-                format!("{}|{HOST_NAME}(?::[0-9]{{1,5}})?", address_syntax::endpoint()),
+        static PRINTED: LazyLock<Addresses> = LazyLock::new(|| {
+            Addresses::new(
+                || Addresses::read().address().or(&Texts::of(HOST_NAME)),
+                || Addresses::read().endpoint().or(&Texts::of(&format!("{HOST_NAME}(?::[0-9]{{1,5}})?"))),
             )
-        })
+        });
+        &PRINTED
     }
 
     /// One address, for lines that people are to read.
     pub(super) fn only(address: &str) -> Self {
-        let text = regex_syntax::escape(address);
-        Self::new(text.clone(), text)
+        let texts = Texts::of(&regex_syntax::escape(address));
+        let same = texts.clone();
+        Self::new(|| texts, || same)
     }
 
     /// What may stand at `<ADDR>`.
     pub(super) fn address(&self) -> &Texts {
-        self.address.texts()
+        &self.address
     }
 
     /// What may stand at `<ADDR_PORT>`.
     pub(super) fn endpoint(&self) -> &Texts {
-        self.endpoint.texts()
-    }
-}
-
-impl LazyTexts {
-    fn texts(&self) -> &Texts {
-        self.texts.get_or_init(|| Texts::of(&self.regex))
+        &self.endpoint
     }
 }
 
@@ -100,9 +99,21 @@ impl Texts {
         while let Some(&at) = known.get(states.len()) {
             states.push(TextState::new(&dfa, at, &mut known));
         }
-        let mut texts = Self { states };
+        let mut texts = Self { starts: vec![0], states };
         texts.mark_zones();
         texts
+    }
+
+    /// The texts of both.
+    fn or(&self, other: &Self) -> Self {
+        let first = u32::try_from(self.states.len()).expect("an automaton of addresses is small");
+        let mut both = self.clone();
+        both.starts.extend(other.starts.iter().map(|start| start + first));
+        both.states.extend(other.states.iter().map(|state| {
+            let edges = state.edges.iter().map(|&(low, high, to)| (low, high, to + first)).collect();
+            TextState { edges, ..state.clone() }
+        }));
+        both
     }
 
     fn mark_zones(&mut self) {
@@ -116,6 +127,11 @@ impl Texts {
                 waiting.extend(state.edges.iter().filter(|(low, _, _)| *low != b']').map(|(_, _, to)| *to));
             }
         }
+    }
+
+    /// The states in which a text begins.
+    pub(super) fn starts(&self) -> &[u32] {
+        &self.starts
     }
 
     pub(super) fn state(&self, at: u32) -> &TextState {
@@ -153,15 +169,16 @@ mod tests {
     use crate::address;
 
     fn accepts(texts: &Texts, text: &[u8]) -> bool {
-        let mut at = 0;
-        for &byte in text {
-            let edges = &texts.state(at).edges;
-            let Some((_, _, to)) = edges.iter().find(|(low, high, _)| (*low..=*high).contains(&byte)) else {
-                return false;
-            };
-            at = *to;
-        }
-        texts.state(at).is_end
+        texts.starts().iter().any(|&start| {
+            let mut at = Some(start);
+            for &byte in text {
+                at = at.and_then(|at| {
+                    let mut edges = texts.state(at).edges.iter();
+                    edges.find(|(low, high, _)| (*low..=*high).contains(&byte)).map(|(_, _, to)| *to)
+                });
+            }
+            at.is_some_and(|at| texts.state(at).is_end)
+        })
     }
 
     fn agree(text: &str) -> Result<(), TestCaseError> {

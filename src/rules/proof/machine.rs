@@ -225,9 +225,11 @@ impl<'a> Builder<'a> {
                 if is_start && !matches!(self.peer, Peer::Untold) {
                     let is_endpoint = group == ENDPOINT_GROUP;
                     let back = self.behind_group(next, group);
-                    let at = At::Address { is_endpoint, state: 0, back };
-                    let inner = self.state(Key { at, phase: Phase::Inside, previous: key.previous });
-                    state.edges.extend(inner.edges);
+                    for &start in self.texts(is_endpoint).map_or(&[][..], Texts::starts) {
+                        let at = At::Address { is_endpoint, state: start, back };
+                        let inner = self.state(Key { at, phase: Phase::Inside, previous: key.previous });
+                        state.edges.extend(inner.edges);
+                    }
                 }
                 if !matches!(self.peer, Peer::Printed(_)) {
                     waiting.push(way);
