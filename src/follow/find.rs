@@ -9,11 +9,12 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::compressed::{Packing, unpack_bounded};
-use super::ends::{plain_holds, stream_holds};
+use super::ends::{plain_holds, read_up_to, stream_holds};
 use super::open::{Opened, open_regular};
 use super::position::{FileKey, Mark, Reread, born};
 use super::rotations::rotations;
 use super::tail::Tail;
+use crate::record::MAX_LINE;
 
 /// How many rotated files of one log are looked at, the newest ones.
 const FILES_MAX: usize = 64;
@@ -33,9 +34,6 @@ pub(super) struct Found {
     file: File,
     meta: Metadata,
     packed: bool,
-    /// It lost its end since it was read, so that what is left of it may be the beginning of an earlier file as well: of
-    /// a copy, or of the one that an editor replaced.
-    is_remains: bool,
     budget: Budget,
 }
 
@@ -48,13 +46,7 @@ impl Found {
 
     fn within(budget: &Budget, opened: Opened) -> io::Result<Self> {
         let packed = Packing::of(&opened.file)? != Packing::Plain;
-        Ok(Self {
-            file: opened.file,
-            meta: opened.meta,
-            packed,
-            is_remains: false,
-            budget: Rc::clone(budget),
-        })
+        Ok(Self { file: opened.file, meta: opened.meta, packed, budget: Rc::clone(budget) })
     }
 
     pub(super) fn key(&self) -> FileKey {
@@ -63,17 +55,31 @@ impl Found {
 
     /// Whether the bytes before a mark are in this file.
     pub(super) fn holds(&self, mark: &Mark) -> bool {
+        self.behind(mark, 0).is_some()
+    }
+
+    /// Whether they are, and no line behind them.
+    fn ends_at(&self, mark: &Mark) -> bool {
+        self.behind(mark, MAX_LINE as u64).is_some_and(|rest| !rest.contains(&b'\n'))
+    }
+
+    /// Up to `length` bytes behind a mark; `None` where the bytes before it are not in this file.
+    fn behind(&self, mark: &Mark, length: u64) -> Option<Vec<u8>> {
         if !self.packed {
-            return plain_holds(&self.file, mark);
+            return plain_holds(&self.file, mark)
+                .then(|| read_up_to(&self.file, mark.offset, length).unwrap_or_default());
         }
-        let Some(left) = self.budget.get().checked_sub(mark.offset) else { return false };
-        let stream = self.file.try_clone().and_then(unpack_bounded);
-        stream.is_ok_and(|stream| {
-            let mut stream = stream.take(mark.offset);
-            let is_held = stream_holds(&mut stream, mark);
-            self.budget.set(left + stream.limit());
-            is_held
-        })
+        let reach = mark.offset.saturating_add(length);
+        let left = self.budget.get().checked_sub(reach)?;
+        let mut stream = self.file.try_clone().and_then(unpack_bounded).ok()?.take(reach);
+        let is_held = stream_holds(&mut stream, mark);
+        let mut rest = Vec::new();
+        if is_held {
+            // What cannot be unpacked holds no line.
+            let _ = stream.read_to_end(&mut rest);
+        }
+        self.budget.set(left + stream.limit());
+        is_held.then_some(rest)
     }
 
     /// Whether this is the very file that a mark was made in, as far as the file system tells, and does not hold any more
@@ -155,7 +161,10 @@ fn locate(mark: &Mark, found: &[Found]) -> Option<usize> {
     let is_likely = |index: &usize| found.get(*index).is_some_and(|file| file.meta.mtime() >= mark.modified);
     let (likely, others): (Vec<usize>, Vec<usize>) = (0..found.len()).partition(is_likely);
     let alike = |index: &usize| {
-        mark.offset > 0 && found.get(*index).is_some_and(|file| !file.is_remains && file.holds(mark))
+        let file = found.get(*index).filter(|_| mark.offset > 0);
+        // A closed file was read to its end. One that goes on there only began like it: an editor's copy of it did, or
+        // what a power cut left of another.
+        file.is_some_and(|file| if mark.closed { file.ends_at(mark) } else { file.holds(mark) })
     };
     likely.into_iter().chain(others.into_iter().rev()).find(alike)
 }
@@ -183,9 +192,6 @@ pub(super) struct Unread {
 pub(super) fn resume(marks: &[Mark], mut found: Vec<Found>, at_path: Option<Found>) -> Resumed {
     let rotated = found.len();
     found.extend(at_path);
-    for file in &mut found {
-        file.is_remains = marks.iter().any(|mark| file.lost(mark));
-    }
     let matched = match_marks(marks, &found);
     let last_write = marks.last().map_or(i64::MIN, |mark| mark.modified);
     Resumed { lost: matched.lost, files: files_to_read(found, &matched, rotated, last_write) }
