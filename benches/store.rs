@@ -89,7 +89,30 @@ fn commit(store: &mut Store, batch: Batch) {
     store.commit(batch).expect("the disk has room");
 }
 
+/// How large the file becomes, with its log, while attackers come and go for four months: nothing that is over stays.
+fn growth() {
+    const QUARTERS: u32 = 120 * 4;
+    const ATTACKERS: u32 = 700;
+    let (hour, dir) = (Duration::from_secs(3600), tempfile::tempdir().expect("a directory"));
+    let path = dir.path().join("state.db");
+    let keep = Keep { history: hour * 24 * 7, windows: hour, trust: hour, escalation: hour * 24 };
+    let mut store =
+        Store::open(Lock::acquire(&path).expect("nobody else uses it"), keep, NOW).expect("it is new");
+    let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |found| found.len());
+    let mut largest = 0;
+    for quarter in 0..QUARTERS {
+        let now = NOW.plus(hour * 6 * quarter);
+        let attackers = quarter * ATTACKERS..(quarter + 1) * ATTACKERS;
+        let ended = |n: u32| Row::BanEnded { offender: offender(n.wrapping_sub(ATTACKERS)), at: now };
+        let rows = attackers.flat_map(|n| [window(n), ban(n), ended(n)]).collect();
+        commit(&mut store, Batch { now, rows, ..Batch::default() });
+        largest = largest.max(size(&path) + size(&dir.path().join("state.db-wal")));
+    }
+    println!("growth: {} changes, {largest} bytes at the most", 3 * ATTACKERS * QUARTERS);
+}
+
 fn main() {
+    growth();
     let mut c = Criterion::default().configure_from_args();
     let bans = |store: &mut Store| commit(store, batch(BANS, ban));
     large(&mut c, "store bans", |_| (), bans);

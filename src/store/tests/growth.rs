@@ -4,7 +4,7 @@ use super::*;
 use crate::engine::{History, SessionKey};
 
 #[test]
-fn a_million_changes_in_four_months_stay_in_a_small_file() {
+fn a_hundred_thousand_changes_in_four_months_stay_in_a_small_file() {
     let place = Place::new();
     let keep = Keep { history: HOUR * 24 * 7, windows: HOUR, trust: HOUR, escalation: HOUR * 24 };
     let mut store = Store::open(Lock::acquire(&place.path).unwrap(), keep, NOW).unwrap();
@@ -26,15 +26,15 @@ fn a_million_changes_in_four_months_stay_in_a_small_file() {
             .unwrap();
         largest = largest.max(size(&place.path) + size(&suffixed(&place.path, "-wal")));
     }
-    assert!(changes > 1_000_000, "{changes}");
-    assert!(largest < 40 << 20, "{largest} bytes");
+    assert!(changes > 100_000, "{changes}");
+    assert!(largest < 6 << 20, "{largest} bytes");
     let first = store.why(&numbered(0).offender, 10, NOW).unwrap();
     assert!(first.is_empty(), "four months ago is forgotten");
     assert!(store.notices().is_empty());
 }
 
-/// Attackers in six hours.
-const CROWD: u32 = 440;
+/// Attackers in six hours; `cargo bench --bench store` has ten times as many.
+const CROWD: u32 = 44;
 
 /// An attacker comes, is banned, and another one's ban of six hours before is over.
 fn attack(n: u32, now: Time) -> Vec<Row> {
