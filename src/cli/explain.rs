@@ -237,7 +237,7 @@ fn cut(set: &RuleSet, rule: &Rule, line: &[u8], record: &Record<'_>) -> Option<S
         Some(limit) => {
             format!("This message has reached {limit} bytes, from which on the program may have cut it.")
         }
-        None if record::may_be_cut(line, record) => {
+        None if set.format == Format::Syslog && record::may_be_cut(line, record) => {
             "This message has a length at which loggers cut messages on their way.".to_owned()
         }
         None => return None,
