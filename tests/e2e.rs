@@ -10,6 +10,7 @@ mod commands;
 mod dry_run;
 mod gate;
 mod json;
+mod json_logs;
 mod kills;
 mod lag;
 mod network;

@@ -42,12 +42,15 @@ fn assert_shown(printed: &str) {
 #[test]
 fn every_yaml_of_the_readme_says_which_file_it_is() {
     let names: Vec<&str> = blocks("yaml").iter().filter_map(|text| text.lines().next()).collect();
-    assert_eq!(names, ["# file: naive.yaml", "# file: exampleftpd.yaml", "# file: portcullis.yaml"]);
+    assert_eq!(
+        names,
+        ["# file: naive.yaml", "# file: exampleftpd.yaml", "# file: caddy.yaml", "# file: portcullis.yaml"]
+    );
 }
 
 #[test]
 fn the_rule_files_of_the_readme_get_the_answers_that_it_shows() {
-    for (name, code) in [(REFUSED, 78), ("exampleftpd.yaml", 0)] {
+    for (name, code) in [(REFUSED, 78), ("exampleftpd.yaml", 0), ("caddy.yaml", 0)] {
         let dir = Dir::new();
         dir.write(name, example(name));
         let ran = dir.portcullis(["check", name]).run();

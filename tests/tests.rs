@@ -10,6 +10,7 @@ mod cli_extends;
 mod cli_generated;
 mod cli_help;
 mod cli_inputs;
+mod cli_json;
 mod cli_match;
 mod cli_rules;
 mod cli_scan;

@@ -11,7 +11,7 @@ use super::exit::{Exit, Failure};
 use super::text::{count, printable_path, write_json};
 use crate::config::{self, Diagnostics, FileTrust, LoadedRules, SHIPPED};
 use crate::daemon::look_here;
-use crate::rules::{self, Blind, Claim, RuleSet, Severity};
+use crate::rules::{self, Blind, Claim, Format, RuleSet, Severity};
 
 /// What was looked at, for the closing sentence.
 #[derive(Default)]
@@ -29,7 +29,10 @@ struct Checked {
 /// What the proof of one set rests on.
 struct Proof {
     rule_set: String,
+    format: Format,
     claims: Vec<Claim>,
+    /// The keys under which peers' addresses stand, of a set for JSON.
+    address_keys: Vec<String>,
     blind: Option<Blind>,
 }
 
@@ -90,8 +93,7 @@ impl Checked {
         self.samples += set.samples.len() as u64;
         let faults = rules::check(set, &others);
         if faults.iter().all(|fault| fault.severity == Severity::Warning) {
-            let rule_set = set.name.clone();
-            self.proofs.push(Proof { rule_set, claims: rules::claims(set), blind: rules::blind(set) });
+            self.proofs.push(Proof::of(set));
         }
         self.diagnostics.extend(faults.iter().map(|fault| file.diagnose(fault)));
     }
@@ -121,7 +123,13 @@ impl Checked {
         }
         let (sets, rules) = (count(self.sets, "rule set"), count(self.rules, "rule"));
         let samples = count(self.samples, "sample");
-        let proven = if self.diagnostics.has_errors() { "" } else { ", every rule proven" };
+        let is_json = |proof: &Proof| proof.format == Format::Json;
+        let proven = match self.diagnostics.has_errors() {
+            true => "",
+            false if self.proofs.iter().all(is_json) => "",
+            false if self.proofs.iter().any(is_json) => ", every pattern proven",
+            false => ", every rule proven",
+        };
         format!("{sets}, {rules}, {samples} checked{proven}")
     }
 
@@ -140,7 +148,20 @@ impl Checked {
 }
 
 impl Proof {
+    fn of(set: &RuleSet) -> Self {
+        Self {
+            rule_set: set.name.clone(),
+            format: set.format,
+            claims: rules::claims(set),
+            address_keys: rules::address_keys(set),
+            blind: rules::blind(set),
+        }
+    }
+
     fn write(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        if self.format == Format::Json {
+            self.write_keys(out)?;
+        }
         if !self.claims.is_empty() {
             writeln!(out, "{}: proven, if its program prints nothing else than", self.rule_set)?;
             let width = self.claims.iter().map(|claim| claim.name.len()).max().unwrap_or(0);
@@ -162,6 +183,15 @@ impl Proof {
         Ok(())
     }
 
+    /// That a peer's text is in no place of another value needs no proof; whose the address is, only the author knows.
+    fn write_keys(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        write!(out, "{}: reads JSON by keys: nothing to prove", self.rule_set)?;
+        match self.address_keys.as_slice() {
+            [] => writeln!(out),
+            keys => writeln!(out, ", if the peer's address stands under\n  {}", keys.join(", ")),
+        }
+    }
+
     fn json(&self) -> Value {
         let claims = self.claims.iter().map(|claim| json!({"name": claim.name, "alphabet": claim.alphabet}));
         let lengths = self.blind.iter().flat_map(|blind| &blind.lengths).map(|range| {
@@ -170,7 +200,9 @@ impl Proof {
         });
         json!({
             "rule_set": self.rule_set,
+            "format": self.format.as_str(),
             "claims": claims.collect::<Vec<_>>(),
+            "address_keys": self.address_keys,
             "blind_rules": self.blind.as_ref().map_or(&[][..], |blind| &blind.rules),
             "blind_lengths": lengths.collect::<Vec<_>>(),
         })

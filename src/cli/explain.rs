@@ -348,6 +348,9 @@ fn unknown(out: &mut dyn Write, setup: &Setup, record: &Record<'_>) -> io::Resul
     }
     writeln!(out, "No rule knows this line, so nothing follows from it.")?;
     let Some(program) = record.program else {
+        if record.message.starts_with(b"{") {
+            return writeln!(out, "{}", wrapped(&unknown_object(setup), ""));
+        }
         return writeln!(
             out,
             "It has no syslog header that names a program; rules look at lines of their programs only."
@@ -365,4 +368,18 @@ fn unknown(out: &mut dyn Write, setup: &Setup, record: &Record<'_>) -> io::Resul
         )?,
     }
     writeln!(out, "If it should count, README's \"Write a custom rule file\" leads from a line to a rule.")
+}
+
+/// What is said of a line that may be an object in JSON.
+fn unknown_object(setup: &Setup) -> String {
+    let sets = setup.sets.iter().filter(|set| set.set.format == Format::Json);
+    let sets: Vec<String> = sets.map(|set| format!("`{}`", set.set.name)).collect();
+    match sets.as_slice() {
+        [] => "It looks like JSON, and no rule set in force has `format: json`.".to_owned(),
+        sets => format!(
+            "It looks like JSON, which is looked at by {}, but no rule there matches: a key or a value is another one, a key \
+             is there twice, or it is no JSON to its end. As a sample of the rule file, `portcullis check` says which.",
+            sets.join(", ")
+        ),
+    }
 }

@@ -1,5 +1,6 @@
 //! `portcullis match`: line by line, which rule matches and which address it finds.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::Path;
 
@@ -129,16 +130,16 @@ impl<'l> Listing<'l> {
         let user = found.and_then(|found| self.matcher.user(found.matched, line, record));
         self.result = if self.arguments.json {
             let session = found.and_then(|found| self.session(found.matched, line, record));
-            let object = self.object(record, found, user, session);
+            let object = self.object(record, found, user.as_deref(), session.as_deref());
             write_json(self.out, object)
         } else {
-            let what = found.map_or_else(|| "-".to_owned(), |found| sentence(&found, user));
+            let what = found.map_or_else(|| "-".to_owned(), |found| sentence(&found, user.as_deref()));
             writeln!(self.out, "{}:{}: {what}", printable(self.source.as_bytes()), self.number)
         };
     }
 
-    /// The id of the session, where the pattern has one.
-    fn session<'t>(&self, matched: &Match<'_>, line: &'t [u8], record: &Record<'t>) -> Option<&'t [u8]> {
+    /// The id of the session, where the rule finds one.
+    fn session<'t>(&self, matched: &Match<'_>, line: &'t [u8], record: &Record<'t>) -> Option<Cow<'t, [u8]>> {
         match self.matcher.connection(matched, line, record) {
             Connection::Id(id) => Some(id),
             Connection::Process(_) | Connection::Doubtful | Connection::Unnamed => None,

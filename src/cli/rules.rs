@@ -10,7 +10,7 @@ use super::text::{Table, printable, printable_path, write_json};
 use crate::config::{self, FileTrust, Loaded, ResolvedSet, SHIPPED, or_near};
 use crate::daemon::Refused;
 use crate::engine::doubtful;
-use crate::rules::{Ban, BanLength, Escalate, Threshold, Thresholds};
+use crate::rules::{Ban, BanLength, Escalate, Format, RuleSet, Threshold, Thresholds};
 use crate::time::spoken;
 
 /// Runs the command; 1 when there is no set of that name.
@@ -70,7 +70,7 @@ fn table(loaded: &Loaded, sets: &[ResolvedSet]) -> Table {
     for set in sets {
         table.row(vec![
             set.set.name.clone(),
-            if set.set.programs.is_empty() { "(raw)".into() } else { set.set.programs.join(", ") },
+            programs(&set.set),
             set.set.rules.iter().filter(|rule| rule.enabled).count().to_string(),
             set.set.worth().as_str().to_owned(),
             thresholds(&set.threshold),
@@ -79,6 +79,14 @@ fn table(loaded: &Loaded, sets: &[ResolvedSet]) -> Table {
         ]);
     }
     table
+}
+
+/// The programs whose lines are looked at, or in brackets the format of sets that look at whole logs.
+fn programs(set: &RuleSet) -> String {
+    match set.format {
+        Format::Syslog => set.programs.join(", "),
+        Format::Raw | Format::Json => format!("({})", set.format.as_str()),
+    }
 }
 
 fn object(loaded: &Loaded, set: &ResolvedSet) -> Value {

@@ -6,7 +6,7 @@
 use super::diagnostic::Diagnostics;
 use super::load::LoadedRules;
 use super::suggest::or_near;
-use crate::rules::{Fault, MOST_WINDOWS, Place, RuleSet, Threshold, Thresholds};
+use crate::rules::{Fault, Format, MOST_WINDOWS, Place, RuleSet, Threshold, Thresholds};
 
 /// Puts each extension together with the set that it extends, in whose place it is from then on.
 ///
@@ -43,7 +43,13 @@ pub fn extend_all(rules: &mut Vec<LoadedRules>, told: &mut Diagnostics) {
 fn together(base: &RuleSet, added: &RuleSet) -> (RuleSet, Vec<Fault>) {
     let mut faults = Vec::new();
     for (nth, rule) in added.rules.iter().enumerate() {
-        if base.rules.iter().any(|known| known.id == rule.id) {
+        let (is_json, word) = if rule.json.is_some() { (true, "where") } else { (false, "pattern") };
+        if is_json != (base.format == Format::Json) {
+            let (name, format) = (&base.name, base.format.as_str());
+            let text =
+                format!("`{word}` has no use here: `{name}`, which is extended, has `format: {format}`");
+            faults.push(Fault::error(Place::Rule(nth, word), text));
+        } else if base.rules.iter().any(|known| known.id == rule.id && !is_json) {
             let text = format!("`{}` has a rule `{}` already: give this one another id", base.name, rule.id);
             faults.push(Fault::error(Place::Rule(nth, "id"), text));
         }

@@ -19,11 +19,13 @@ pub(super) struct Keys<'a> {
     entries: Vec<Entry<'a>>,
     asked: Vec<&'static str>,
     missing: Vec<(&'static str, &'static str)>,
+    /// Keys in whose place a word was written that belongs elsewhere: they are not also missing.
+    meant: Vec<&'static str>,
 }
 
 impl<'a> Keys<'a> {
     pub(super) fn new(item: Item<'a>, entries: Vec<Entry<'a>>) -> Self {
-        Self { item, entries, asked: Vec::new(), missing: Vec::new() }
+        Self { item, entries, asked: Vec::new(), missing: Vec::new(), meant: Vec::new() }
     }
 
     /// The value of a key, if given.
@@ -65,10 +67,20 @@ impl<'a> Keys<'a> {
         found.and_then(|item| read(&item))
     }
 
+    /// Complains about a key, if it is given, that belongs elsewhere; `ours` is the one in whose place it was written.
+    pub(super) fn misplaced(&mut self, key: &str, sentence: &str, ours: Option<&'static str>) -> bool {
+        let given = self.entries.iter().position(|entry| entry.name == key);
+        if let Some(at) = given {
+            self.entries.remove(at).key.fault_plainly(sentence);
+            self.meant.extend(ours);
+        }
+        given.is_some()
+    }
+
     /// Complains about unknown and missing keys; a misspelt key is not also missing.
     pub(super) fn finish(self) {
         let unknown = |entry: &&Entry<'_>| !self.asked.contains(&entry.name);
-        let mut meant = Vec::new();
+        let mut meant = self.meant.clone();
         for Entry { name, key, .. } in self.entries.iter().filter(unknown) {
             let of_fail2ban = fail2ban::key(name);
             match of_fail2ban {

@@ -11,6 +11,7 @@ mod extension;
 mod fail2ban;
 mod feeding;
 mod firewall;
+mod json_rule;
 mod keys;
 mod kind;
 mod load;

@@ -144,16 +144,17 @@ fn switch(set: &mut RuleSet, change: &Override, faults: &mut Vec<SettingFault>) 
         for (n, id) in ids.iter().enumerate() {
             let mut way = keys(&["override", &change.rule_set, key]);
             way.push(Step::Index(n));
-            let known: Vec<&str> = set.rules.iter().map(|rule| rule.id.as_str()).collect();
+            let mut known: Vec<&str> = set.rules.iter().map(|rule| rule.id.as_str()).collect();
+            known.dedup();
             let text = format!("`{}` has no rule `{id}`{}", change.rule_set, or_near(id, &known));
-            match set.rules.iter_mut().find(|rule| rule.id == *id) {
-                None => faults.push(SettingFault::error(way, text)),
-                Some(_) if !enabled && change.enable.contains(id) => {
-                    let text =
-                        format!("the rule `{id}` is enabled and disabled: remove it from one of the lists");
-                    faults.push(SettingFault::error(way, text));
-                }
-                Some(rule) => rule.enabled = enabled,
+            if !known.contains(&id.as_str()) {
+                faults.push(SettingFault::error(way, text));
+            } else if !enabled && change.enable.contains(id) {
+                let text =
+                    format!("the rule `{id}` is enabled and disabled: remove it from one of the lists");
+                faults.push(SettingFault::error(way, text));
+            } else {
+                set.rules.iter_mut().filter(|rule| rule.id == *id).for_each(|rule| rule.enabled = enabled);
             }
         }
     }

@@ -1,10 +1,11 @@
 //! Rules, fields and samples of a rule file.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::document::Document;
 use super::fail2ban;
+use super::json_rule;
 use super::keys::Keys;
 use super::reader::Item;
 use super::rule_set::{message_limit, name};
@@ -12,8 +13,8 @@ use super::suggest::or_near;
 use super::yaml::Value;
 use crate::address;
 use crate::rules::{
-    AddressFrom, Counts, Effect, Evidence, Rule, RuleSet, Sample, Weight, is_address_name, is_field_name,
-    is_time_name,
+    AddressFrom, Counts, Effect, Evidence, Format, Rule, RuleSet, Sample, Weight, is_address_name,
+    is_field_name, is_time_name,
 };
 
 /// Parts of a list with their index in the file; those with faults are left out.
@@ -35,6 +36,9 @@ const MOST_SAMPLES: usize = 5000;
 /// Each is looked for in every message that the rule's pattern matches.
 const MOST_VETOES: usize = 100;
 
+const ID: &str = "every rule has a name of its own";
+const MEANS: &str = "a sentence that tells an operator what such a line means";
+
 /// Placeholders and their alphabets.
 pub(super) fn fields(item: &Item<'_>) -> Option<Placed<(String, String)>> {
     let mut fields = Vec::new();
@@ -53,20 +57,50 @@ pub(super) fn fields(item: &Item<'_>) -> Option<Placed<(String, String)>> {
     Some(fields)
 }
 
-/// The rules of a set, of which all else is read already.
-pub(super) fn rules(document: &Document, list: &Item<'_>, set: &RuleSet) -> Placed<Rule> {
+/// The rules of a set, of which all else is read already; which form they have, a set that `adds` to another leaves open.
+pub(super) fn rules(document: &Document, list: &Item<'_>, set: &RuleSet, adds: bool) -> Placed<Rule> {
     let items = list.filled_list("a rule set needs a rule", MOST_RULES);
+    let commented = document.any_line(|line| pattern_with_comment(line).is_some());
+    let is_json =
+        |item: &Item<'_>| if adds { item.peek("where").is_some() } else { set.format == Format::Json };
+    let read = |item: &Item<'_>| match is_json(item) {
+        true => for_json(item, set),
+        false => for_text(item, set, |pattern| commented && cut_by_comment(document, pattern)),
+    };
+    let rules: Placed<Rule> =
+        items.iter().enumerate().filter_map(|(place, item)| Some((place, read(item)?))).collect();
+    ids_given_twice(&items, |item| is_json(item));
+    one_effect_each(&items, &rules);
+    rules
+}
+
+/// Rules for JSON may share an id, as where a program says the same in two ways.
+fn ids_given_twice(items: &[Item<'_>], may_share: impl Fn(&Item<'_>) -> bool) {
     let mut seen = HashSet::new();
-    for id in items.iter().filter_map(|item| item.peek("id")) {
+    for item in items {
+        let Some(id) = item.peek("id") else { continue };
         if let Value::Text(text) = &id.node.value
             && !seen.insert(text)
+            && !may_share(item)
         {
             id.fault_plainly(format!("another rule has the id `{text}` already"));
         }
     }
-    let commented = document.any_line(|line| pattern_with_comment(line).is_some());
-    let read = |item| rule(item, set, |pattern| commented && cut_by_comment(document, pattern));
-    items.iter().enumerate().filter_map(|(place, item)| Some((place, read(item)?))).collect()
+}
+
+/// Rules that share an id are one to people, and so have one effect.
+fn one_effect_each(items: &[Item<'_>], rules: &Placed<Rule>) {
+    let mut effects: HashMap<&str, Effect> = HashMap::new();
+    for (place, rule) in rules.iter().filter(|(_, rule)| rule.json.is_some()) {
+        let first = *effects.entry(&rule.id).or_insert(rule.effect);
+        if first != rule.effect {
+            items[*place].fault_plainly(format!(
+                "another rule with the id `{}` has `effect: {}`: give this one the same effect, or another id",
+                rule.id,
+                first.as_str()
+            ));
+        }
+    }
 }
 
 /// The ids of all rules, of those with faults too: a sample may name them.
@@ -85,9 +119,22 @@ fn cut_by_comment(document: &Document, pattern: &Item<'_>) -> bool {
     document.behind_unquoted(pattern.node).is_some_and(|behind| behind.trim_start().starts_with('#'))
 }
 
-fn rule(item: &Item<'_>, set: &RuleSet, is_cut: impl Fn(&Item<'_>) -> bool) -> Option<Rule> {
+/// A rule of a set with `format: json`.
+fn for_json(item: &Item<'_>, set: &RuleSet) -> Option<Rule> {
     let mut keys = item.keys()?;
-    let id = keys.must("id", "every rule has a name of its own", id);
+    let id = keys.must("id", ID, id);
+    let effect = keys.or("effect", Effect::Offence, |item| effect(item, set.evidence));
+    let json = json_rule::read(&mut keys, effect);
+    let means = keys.must("means", MEANS, Item::line);
+    let rest = rest(&mut keys, effect, None);
+    keys.finish();
+    Some(Rule { id: id?, json: Some(json?), means: means.unwrap_or_default(), ..rest })
+}
+
+fn for_text(item: &Item<'_>, set: &RuleSet, is_cut: impl Fn(&Item<'_>) -> bool) -> Option<Rule> {
+    let mut keys = item.keys()?;
+    json_rule::refuse(&mut keys)?;
+    let id = keys.must("id", ID, id);
     let pattern = keys.must("pattern", "what a line must look like, in single quotes", |pattern| {
         if is_cut(pattern) {
             pattern
@@ -97,8 +144,8 @@ fn rule(item: &Item<'_>, set: &RuleSet, is_cut: impl Fn(&Item<'_>) -> bool) -> O
     });
     let unless = keys.or("unless", Vec::new(), |item| Some(vetoes(item, set)));
     let effect = keys.or("effect", Effect::Offence, |item| effect(item, set.evidence));
-    let means = keys.must("means", "a sentence that tells an operator what such a line means", Item::line);
-    let rest = rest(&mut keys, set, effect);
+    let means = keys.must("means", MEANS, Item::line);
+    let rest = rest(&mut keys, effect, Some(set));
     keys.finish();
     Some(Rule { id: id?, pattern: pattern?, unless, means: means.unwrap_or_default(), ..rest })
 }
@@ -120,20 +167,28 @@ fn vetoes(item: &Item<'_>, set: &RuleSet) -> Vec<String> {
     list.iter().filter_map(|veto| text_of_pattern(veto, set)).collect()
 }
 
-/// What has a default.
-fn rest(keys: &mut Keys<'_>, set: &RuleSet, effect: Effect) -> Rule {
+/// What has a default; some of it only in rules for lines of text, as those of `text` are.
+fn rest(keys: &mut Keys<'_>, effect: Effect, text: Option<&RuleSet>) -> Rule {
     let weight = keys.or("weight", Weight::ONE, |item| weight(item, effect));
     let counts = keys.or("counts", Counts::Session, |item| item.word(&COUNTS));
+    let (address, message_limit) = match text {
+        Some(set) => (
+            keys.or("address", AddressFrom::Line, |item| address_from(item, effect, counts)),
+            keys.maybe("message_limit", |item| limit(item, set)),
+        ),
+        None => (AddressFrom::Line, None),
+    };
     Rule {
         id: String::new(),
         pattern: String::new(),
+        json: None,
         unless: Vec::new(),
         means: String::new(),
         effect,
         weight,
         counts,
-        address: keys.or("address", AddressFrom::Line, |item| address_from(item, effect, counts)),
-        message_limit: keys.maybe("message_limit", |item| limit(item, set)),
+        address,
+        message_limit,
         ends_session: keys.or("ends_session", false, |item| ends_session(item, counts)),
         enabled: keys.or("enabled", true, Item::boolean),
         advice: keys.or("advice", Vec::new(), |item| Some(item.texts())),

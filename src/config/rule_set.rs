@@ -17,6 +17,9 @@ const MESSAGE_LIMITS: std::ops::RangeInclusive<u32> = 16..=16_384;
 /// The longest name of a set or a rule: it stands in log lines and in the database.
 const LONGEST_NAME: usize = 64;
 
+const FORMATS: [(&str, Format); 3] =
+    [("syslog", Format::Syslog), ("raw", Format::Raw), ("json", Format::Json)];
+
 const PROGRAM: &str = "name the program whose lines are looked at, as in `program: sshd`";
 
 /// Every line's program is looked up among them.
@@ -45,9 +48,9 @@ pub(super) fn read(document: &Document, root: &Item<'_>) -> Option<Parts> {
     }
     let extends = keys.maybe("extends", name);
     let head = if extends.is_some() { addition(&mut keys) } else { head(&mut keys) };
-    let (fields, field_places) = apart(keys.or("fields", Vec::new(), rule::fields));
+    let (fields, field_places) = apart(keys.or("fields", Vec::new(), |item| fields(item, head.format)));
     let head = RuleSet { fields, ..head };
-    let read_rules = |item: &Item<'_>| Some(rule::rules(document, item, &head));
+    let read_rules = |item: &Item<'_>| Some(rule::rules(document, item, &head, extends.is_some()));
     let rules = match extends {
         Some(_) => keys.maybe("rules", read_rules),
         None => keys.must("rules", "what is looked for", read_rules),
@@ -102,8 +105,7 @@ fn addition(keys: &mut Keys<'_>) -> RuleSet {
 fn head(keys: &mut Keys<'_>) -> RuleSet {
     let name = keys.must("name", "a short name for the set, such as `sshd`", name);
     let about = keys.must("about", "one sentence for operators", Item::line);
-    let format = keys
-        .or("format", Format::Syslog, |item| item.word(&[("syslog", Format::Syslog), ("raw", Format::Raw)]));
+    let format = keys.or("format", Format::Syslog, |item| item.word(&FORMATS));
     let programs = programs(keys, format);
     let evidence = keys.or("evidence", Evidence::Handshake, |item| {
         item.word(&[("handshake", Evidence::Handshake), ("spoofable", Evidence::Spoofable)])
@@ -136,11 +138,23 @@ fn head(keys: &mut Keys<'_>) -> RuleSet {
 /// A syslog line is stamped in its header, by the logger.
 fn time(keys: &mut Keys<'_>, format: Format) -> Option<TimeSpec> {
     let item = keys.get("time")?;
-    if format == Format::Syslog {
-        item.fault("has no use with `format: syslog`: the stamp in the line's header counts");
+    match format {
+        Format::Syslog => {
+            item.fault("has no use with `format: syslog`: the stamp in the line's header counts");
+            None
+        }
+        Format::Raw => time_spec::read(&item),
+        Format::Json => time_spec::read_json(&item),
+    }
+}
+
+/// Alphabets of placeholders, which only patterns have.
+fn fields(item: &Item<'_>, format: Format) -> Option<Placed<(String, String)>> {
+    if format == Format::Json {
+        item.fault("has no use with `format: json`: alphabets are for placeholders of patterns");
         return None;
     }
-    time_spec::read(&item)
+    rule::fields(item)
 }
 
 /// The files of which the first that exists is followed.
@@ -152,8 +166,12 @@ fn logs(item: &Item<'_>) -> Option<Vec<String>> {
 /// What the author claims of newlines that peers send.
 fn newlines(item: &Item<'_>, format: Format) -> Option<bool> {
     item.word(&[("encoded", ())])?;
-    if format == Format::Syslog {
-        item.warn("this has no use with `format: syslog`: syslog encodes newlines by itself");
+    match format {
+        Format::Syslog => {
+            item.warn("this has no use with `format: syslog`: syslog encodes newlines by itself");
+        }
+        Format::Json => item.warn("this has no use with `format: json`: JSON encodes newlines by itself"),
+        Format::Raw => {}
     }
     Some(true)
 }
@@ -181,6 +199,10 @@ fn remark_on_raw(keys: &mut Keys<'_>, evidence: Evidence, newlines_encoded: bool
 /// The limit of a set. What cuts a program's own log is the program, so that only its author can say.
 fn limit(keys: &mut Keys<'_>, format: Format) -> Option<usize> {
     keys.maybe("message_limit", |item| {
+        if format == Format::Json {
+            item.fault("has no use with `format: json`: a line that was cut is no JSON, and matches nothing");
+            return None;
+        }
         if item.is_word("none") && format == Format::Raw { None } else { message_limit(item) }
     })
 }
@@ -204,11 +226,12 @@ pub(super) fn name(item: &Item<'_>) -> Option<String> {
     good.then(|| name.to_owned())
 }
 
-/// A raw line has no program; every other line is looked up by it.
+/// A syslog line is looked up by its program; no other names one.
 fn programs(keys: &mut Keys<'_>, format: Format) -> Vec<String> {
-    if format == Format::Raw {
+    if format.needs_source() {
         if let Some(item) = keys.get("program") {
-            item.fault("has no use with `format: raw`: such a line names no program");
+            let format = format.as_str();
+            item.fault(format!("has no use with `format: {format}`: such a line names no program"));
         }
         return Vec::new();
     }

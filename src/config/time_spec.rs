@@ -6,18 +6,37 @@
 //! time: {formats: '%d/%b/%Y:%H:%M:%S %z', at: brackets}    # in brackets
 //! time: {formats: '%s.%f', key: ts}                        # a value in JSON; `log.ts` for one within another
 //! time: {key: ts}                                          # the same, of any form that is known
+//! time: ts                                                 # the same, in a set with `format: json`
 //! ```
 
+use super::json_rule::key_path;
 use super::reader::Item;
+use super::yaml::Value;
 use crate::record::{TimeFormat, TimePlace, TimeSpec};
 
 /// All of them are tried on a line until one fits.
 const MOST_FORMATS: usize = 20;
 
-/// How deep a key may lie: a path is written by a person.
-const DEEPEST: usize = 8;
-
 const FORMAT: &str = "a format is needed, such as `time: '%Y-%m-%d %H:%M:%S'`";
+
+/// Reads the value of the key for lines that are objects in JSON: the stamp is the value of a key of theirs.
+pub(super) fn read_json(item: &Item<'_>) -> Option<TimeSpec> {
+    let spec = match &item.node.value {
+        Value::Map(_) => read(item)?,
+        Value::Text(text) if !text.contains('%') => {
+            TimeSpec { formats: Vec::new(), place: TimePlace::Key(key_path(item)?.into_keys()) }
+        }
+        _ => TimeSpec { formats: Vec::new(), place: TimePlace::Start },
+    };
+    let has_key = matches!(spec.place, TimePlace::Key(_));
+    if !has_key {
+        item.fault(
+            "must name a key: with `format: json` the stamp is the value of one, as in `time: ts` or `time: {key: ts, \
+             formats: '%s'}`",
+        );
+    }
+    has_key.then_some(spec)
+}
 
 /// Reads the value of the key; what is wrong with a part of it has been said.
 pub(super) fn read(item: &Item<'_>) -> Option<TimeSpec> {
@@ -38,7 +57,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<TimeSpec> {
     }
     let formats = stated.as_ref().map_or_else(|| Some(Vec::new()), formats);
     let place = match key {
-        Some(key) => path(&key)?,
+        Some(key) => TimePlace::Key(key_path(&key)?.into_keys()),
         None if in_brackets => TimePlace::Brackets,
         None => TimePlace::Start,
     };
@@ -54,16 +73,4 @@ fn formats(item: &Item<'_>) -> Option<Vec<TimeFormat>> {
 fn format(item: &Item<'_>) -> Option<TimeFormat> {
     let text = item.line()?;
     TimeFormat::new(&text).map_err(|error| item.fault_inside(error.at, error.text)).ok()
-}
-
-/// `ts`, or `log.ts` for a key within another.
-fn path(item: &Item<'_>) -> Option<TimePlace> {
-    let path: Vec<String> = item.line()?.split('.').map(str::to_owned).collect();
-    if path.len() > DEEPEST || path.iter().any(String::is_empty) {
-        item.fault(format!(
-            "must be a key of the JSON object, or keys with a dot between them, {DEEPEST} at most"
-        ));
-        return None;
-    }
-    Some(TimePlace::Key(path))
 }

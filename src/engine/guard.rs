@@ -367,9 +367,9 @@ impl<'a> Read<'a> {
         match self.matcher.connection(matched, self.line, self.record) {
             Connection::Process(pid) => Some(SessionKey::new(speaker, pid)),
             Connection::Id(id) if matched.set.format.needs_source() => {
-                Some(SessionKey::of_id(Speaker { host: b"", ..service }, id))
+                Some(SessionKey::of_id(Speaker { host: b"", ..service }, &id))
             }
-            Connection::Id(id) => Some(SessionKey::of_id(service, id)),
+            Connection::Id(id) => Some(SessionKey::of_id(service, &id)),
             Connection::Doubtful => None,
             Connection::Unnamed => matched
                 .address

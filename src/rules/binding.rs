@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::model::{Format, RuleSet};
+use super::model::RuleSet;
 use super::program;
 use super::sieve::Names;
 use crate::record::{self, Layouts, Record, TimeSpec};
@@ -17,12 +17,12 @@ pub struct Binding {
     by_program: HashMap<Box<[u8]>, Vec<usize>, RandomState>,
     /// The beginnings of programs' names, and the sets that look at all programs whose names begin so.
     by_beginning: Vec<(Box<[u8]>, usize)>,
-    /// Sets that take every line as a message.
-    raw: Vec<usize>,
+    /// Sets that look at whole lines, and so at every one.
+    whole: Vec<usize>,
     /// Sets asked where the layout has no room for a program's name.
     headed: Vec<usize>,
     names: Option<Names>,
-    /// What the first of the raw sets that say it says of the stamps of lines.
+    /// What the first of these sets that say it says of the stamps of lines.
     time: Option<TimeSpec>,
 }
 
@@ -50,12 +50,11 @@ impl Binding {
     fn of<'s>(asked: impl Iterator<Item = (usize, &'s RuleSet)>, layouts: Layouts) -> Self {
         let mut binding = Self { layouts, ..Self::default() };
         for (index, set) in asked {
-            match set.format {
-                Format::Raw => {
-                    binding.raw.push(index);
-                    binding.time = binding.time.or_else(|| set.time.clone());
-                }
-                Format::Syslog => binding.headed.push(index),
+            if set.format.needs_source() {
+                binding.whole.push(index);
+                binding.time = binding.time.or_else(|| set.time.clone());
+            } else {
+                binding.headed.push(index);
             }
             for named in &set.programs {
                 match program::beginning(named) {
@@ -71,7 +70,7 @@ impl Binding {
     fn find_names(&self) -> Option<Names> {
         let beginnings = self.by_beginning.iter().map(|(beginning, _)| &**beginning);
         let programs = self.by_program.keys().map(|name| &**name).chain(beginnings);
-        self.raw.is_empty().then(|| Names::new(programs)).flatten()
+        self.whole.is_empty().then(|| Names::new(programs)).flatten()
     }
 
     /// What lines of interest hold; `None` where a set looks at lines of any kind.
@@ -96,14 +95,14 @@ impl Binding {
 
     /// Whether any set is asked, about some lines at least.
     pub fn asks_any(&self) -> bool {
-        !(self.raw.is_empty() && self.headed.is_empty())
+        !(self.whole.is_empty() && self.headed.is_empty())
     }
 
     /// The layout in which a set would look at this line, where the source is not said to have it.
     pub fn other_layout(&self, line: &[u8]) -> Option<Layouts> {
         let (layouts, record) = record::parse_as_any(line);
         let is_asked = layouts != self.layouts && self.candidates(&record).next().is_some();
-        (self.raw.is_empty() && is_asked).then_some(layouts)
+        (self.whole.is_empty() && is_asked).then_some(layouts)
     }
 
     /// The sets that look at lines like this one.
@@ -114,7 +113,7 @@ impl Binding {
             None => &[],
         };
         let begun = record.program.into_iter().flat_map(|program| self.begun(by_program, program));
-        by_program.iter().chain(&self.raw).copied().chain(begun)
+        by_program.iter().chain(&self.whole).copied().chain(begun)
     }
 
     /// The sets that look at a program by the beginning of its name, each once; those in `known` do so by its whole name.
@@ -133,7 +132,7 @@ mod tests {
 
     use super::*;
     use crate::record::parse;
-    use crate::rules::Sieve;
+    use crate::rules::{Format, Sieve};
 
     fn set(name: &str, format: Format, program: &str) -> RuleSet {
         let programs = if program.is_empty() { Vec::new() } else { vec![program.to_owned()] };
@@ -145,6 +144,7 @@ mod tests {
             set("sshd", Format::Syslog, "sshd"),
             set("nginx", Format::Raw, ""),
             set("ftpd", Format::Syslog, "ftpd"),
+            set("app", Format::Json, ""),
         ]
     }
 
@@ -239,8 +239,10 @@ mod tests {
         assert_eq!(asked(&named(&["nginx"]), SSHD), [1], "a web log may hold a line like sshd's");
         assert!(asked(&named(&["ftpd"]), SSHD).is_empty());
         assert_eq!(asked(&named(&["sshd", "nginx"]), SSHD), [0, 1]);
+        assert_eq!(asked(&named(&["app"]), SSHD), [3], "whether it is an object is to be seen");
         assert!(named(&["nginx"]).names().is_none(), "every line is looked at");
+        assert!(named(&["app", "sshd"]).names().is_none(), "a key may be written with escapes");
         assert!(!named(&[]).asks_any());
-        assert_eq!(asked(&Binding::to_all(&sets(), Layouts::Syslog), "x"), [1]);
+        assert_eq!(asked(&Binding::to_all(&sets(), Layouts::Syslog), "x"), [1, 3]);
     }
 }

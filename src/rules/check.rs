@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::compile::{Compiled, Found};
 use super::dated::undated_samples;
+use super::json;
 use super::matcher;
 use super::model::{DEFAULT_MESSAGE_LIMIT, Fault, Format, Place, RuleSet, Sample};
 use super::program;
@@ -24,8 +25,12 @@ pub fn check(set: &RuleSet, others: &[&RuleSet]) -> Vec<Fault> {
     faults.extend(
         set.samples.iter().enumerate().filter_map(|(index, sample)| run(set, &compiled, index, sample)),
     );
-    faults.extend(proof::prove(set, &compiled, others));
-    faults.extend(rules_without_samples(set));
+    // Objects are read by their keys, and there is nothing to prove.
+    faults.extend(match set.format {
+        Format::Json => json::unreachable(set),
+        Format::Syslog | Format::Raw => proof::prove(set, &compiled, others),
+    });
+    faults.extend(rules_without_samples(set, &compiled));
     faults.extend(undated_samples(set));
     faults
 }
@@ -48,6 +53,7 @@ fn is_for_openssh(set: &RuleSet) -> bool {
     match set.format {
         Format::Syslog => set.programs.iter().any(|program| is_of_openssh(program)),
         Format::Raw => set.samples.iter().any(sampled),
+        Format::Json => false,
     }
 }
 
@@ -68,14 +74,28 @@ fn message_limit_fault(set: &RuleSet) -> Option<Fault> {
     Some(Fault::error(Place::Key(place), text))
 }
 
-fn rules_without_samples(set: &RuleSet) -> impl Iterator<Item = Fault> + '_ {
-    let unsampled = |id: &str| !set.samples.iter().any(|sample| sample.rule.as_deref() == Some(id));
-    let rules = set.rules.iter().enumerate().filter(move |(_, rule)| unsampled(&rule.id));
+fn rules_without_samples<'s>(set: &'s RuleSet, compiled: &'s Compiled) -> impl Iterator<Item = Fault> + 's {
+    let is_sampled = is_sampled(set, compiled);
+    let rules = set.rules.iter().enumerate().filter(move |(index, _)| !is_sampled(*index));
     rules.map(|(index, rule)| {
         let text =
             format!("rule `{}` has no sample: add a real line under `samples` that it must match", rule.id);
         Fault::warning(Place::Rule(index, "id"), text)
     })
+}
+
+/// Says of the rule of an index whether a sample is meant for it. Of rules that share an id each needs one that it matches.
+fn is_sampled<'s>(set: &'s RuleSet, compiled: &Compiled) -> impl Fn(usize) -> bool + 's {
+    let find = |sample: &Sample| compiled.json.as_ref()?.find(sample.line.as_bytes());
+    let matched: Vec<Option<usize>> =
+        set.samples.iter().map(|sample| find(sample).map(|found| found.rule)).collect();
+    move |index| {
+        let id = &set.rules[index].id;
+        let is_other = |found: usize| found != index && set.rules[found].id == *id;
+        let mut samples =
+            set.samples.iter().zip(&matched).filter(|(sample, _)| sample.rule.as_ref() == Some(id));
+        samples.any(|(_, matched)| !matched.is_some_and(is_other))
+    }
 }
 
 fn run(set: &RuleSet, compiled: &Compiled, index: usize, sample: &Sample) -> Option<Fault> {
@@ -93,20 +113,29 @@ fn run(set: &RuleSet, compiled: &Compiled, index: usize, sample: &Sample) -> Opt
     let id = found.map(|found| set.rules[found.rule].id.as_str());
     if id != sample.rule.as_deref() {
         let message = matcher::message(set, line, &record);
-        let expected = set.rules.iter().position(|rule| Some(&rule.id) == sample.rule.as_ref());
-        let is_vetoed = expected.is_some_and(|rule| compiled.is_vetoed(rule, message));
-        let hint = if is_vetoed { VETOED } else { "" };
-        return Some(Fault::error(Place::Sample(index, "rule"), wrong_rule(sample, id) + hint));
+        let hint = why_not(set, compiled, sample, message).unwrap_or_default();
+        return Some(Fault::error(Place::Sample(index, "rule"), wrong_rule(sample, id) + &hint));
     }
     let address = found.and_then(|found| found.address);
     (address != sample.address)
-        .then(|| Fault::error(Place::Sample(index, "addr"), wrong_address(sample, found, address)))
+        .then(|| Fault::error(Place::Sample(index, "addr"), wrong_address(set, sample, found)))
 }
 
-const VETOED: &str = ": an `unless` of that rule keeps it from matching";
+/// What keeps the rule that a sample names from matching it, as far as that can be told.
+fn why_not(set: &RuleSet, compiled: &Compiled, sample: &Sample, message: &[u8]) -> Option<String> {
+    let rules = set.rules.iter().enumerate().filter(|(_, rule)| Some(&rule.id) == sample.rule.as_ref());
+    let mut rules = rules.map(|(index, _)| index);
+    if set.format == Format::Json {
+        let mut reasons: Vec<String> = rules.filter_map(|rule| json::why_not(set, rule, message)).collect();
+        reasons.dedup();
+        return (!reasons.is_empty()).then(|| format!(": {}", reasons.join("; ")));
+    }
+    let is_vetoed = rules.any(|rule| compiled.is_vetoed(rule, message));
+    is_vetoed.then(|| ": an `unless` of that rule keeps it from matching".to_owned())
+}
 
 fn takes(set: &RuleSet, program: Option<&[u8]>) -> bool {
-    set.format == Format::Raw || program.is_some_and(|program| set.names_program(program))
+    set.format.needs_source() || program.is_some_and(|program| set.names_program(program))
 }
 
 fn wrong_rule(sample: &Sample, found: Option<&str>) -> String {
@@ -119,10 +148,12 @@ fn wrong_rule(sample: &Sample, found: Option<&str>) -> String {
     }
 }
 
-fn wrong_address(sample: &Sample, found: Option<Found>, address: Option<IpAddr>) -> String {
+fn wrong_address(set: &RuleSet, sample: &Sample, found: Option<Found>) -> String {
+    let address = found.and_then(|found| found.address);
     let name = |address: Option<IpAddr>| address.map_or_else(|| "no address".to_owned(), |a| a.to_string());
     let lost = found.is_some() && address.is_none();
     let hint = match lost {
+        true if set.format == Format::Json => "; that rule names no `address`",
         true if sample.line.len() > DEFAULT_MESSAGE_LIMIT => {
             "; the line is so long that its end may have been cut"
         }

@@ -41,6 +41,18 @@ pub fn claims(set: &RuleSet) -> Vec<Claim> {
     claims
 }
 
+/// The keys under which a set for JSON takes what stands there for the peer's address.
+pub fn address_keys(set: &RuleSet) -> Vec<String> {
+    let mut keys: Vec<String> = Vec::new();
+    for path in set.rules.iter().filter_map(|rule| rule.json.as_ref()?.address.as_ref()) {
+        let path = path.to_string();
+        if !keys.contains(&path) {
+            keys.push(path);
+        }
+    }
+    keys
+}
+
 /// The rules that name nobody in long messages, and how long these are; `None` where there are none.
 pub fn blind(set: &RuleSet) -> Option<Blind> {
     let compiled = Compiled::with(set, |_| true).ok()?;

@@ -7,8 +7,9 @@ use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Capture, Hir};
 
+use super::json::JsonRules;
 use super::locate::Locator;
-use super::model::{AddressFrom, Effect, Fault, Place, Rule, RuleSet, Severity};
+use super::model::{AddressFrom, Effect, Fault, Format, Place, Rule, RuleSet, Severity};
 use super::pattern::{self, Unreadable};
 use super::session_id;
 use super::veto::Vetoes;
@@ -21,7 +22,7 @@ const NFA_LIMIT: usize = 2 << 20;
 const STATES_LIMIT: usize = 8 << 20;
 
 /// One rule set, ready to be asked.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Compiled {
     /// Which rule matches; `None` where all rules are disabled.
     which: Option<meta::Regex>,
@@ -31,6 +32,8 @@ pub struct Compiled {
     /// Of each pattern, the length from which a message is taken for cut.
     limits: Vec<usize>,
     vetoes: Vetoes,
+    /// What is asked in place of all that, with [`Format::Json`].
+    pub(super) json: Option<JsonRules>,
 }
 
 /// What was found: the rule's index in its set and the address, if the line names one for certain.
@@ -55,6 +58,9 @@ impl Compiled {
     pub(super) fn with(set: &RuleSet, wanted: fn(&Rule) -> bool) -> Result<Self, Vec<Fault>> {
         let chosen: Vec<(usize, &Rule)> =
             set.rules.iter().enumerate().filter(|(_, rule)| wanted(rule)).collect();
+        if set.format == Format::Json {
+            return Ok(Self { json: Some(JsonRules::new(set, &chosen)), ..Self::default() });
+        }
         let mut faults = field_faults(set);
         let mut parts = Vec::new();
         for &(index, rule) in &chosen {
@@ -71,7 +77,7 @@ impl Compiled {
         let vetoes = Vetoes::new(set, &chosen, &hirs)?;
         let limits = chosen.iter().map(|(_, rule)| set.limit_of(rule).unwrap_or(usize::MAX)).collect();
         let rules = chosen.iter().map(|&(index, _)| index).collect();
-        Ok(Self { which, locators, rules, limits, vetoes })
+        Ok(Self { which, locators, rules, limits, vetoes, json: None })
     }
 
     /// The first rule that matches the message, and its address.
@@ -79,6 +85,9 @@ impl Compiled {
     /// `cut` says that a part of the line may be missing at its end; a message as long as the limit of its rule or set
     /// is taken for cut in any case.
     pub fn find(&self, message: &[u8], cut: bool) -> Option<Found> {
+        if let Some(json) = &self.json {
+            return json.find(message);
+        }
         let pattern = self.first_match(message)?;
         let cut = cut || message.len() >= self.limits[pattern];
         if cut && self.vetoes.is_vetoable(pattern) {

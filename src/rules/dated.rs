@@ -9,7 +9,7 @@ use crate::time::Time;
 /// Samples have years or none, and a leap day is in one of the last nine.
 const SOME_TIME: Time = Time::from_secs(1_800_000_000);
 
-/// A warning at the first sample of a raw set that a rule knows and that says no time that is read; a syslog line has its
+/// A warning at the first sample of a set for whole lines that a rule knows and that says no time that is read; a syslog line has its
 /// stamp in the header.
 pub(super) fn undated_samples(set: &RuleSet) -> Option<Fault> {
     let is_undated = |sample: &Sample| {
@@ -18,14 +18,23 @@ pub(super) fn undated_samples(set: &RuleSet) -> Option<Fault> {
         let mut clock = Clock::new(TimeZone::UTC, SOME_TIME);
         sample.rule.is_some() && clock.written(line, &record, set.time.as_ref()).is_none()
     };
-    let undated = set.samples.iter().position(is_undated).filter(|_| set.format == Format::Raw)?;
+    let undated = set.samples.iter().position(is_undated).filter(|_| set.format.needs_source())?;
     let text = match set.time {
         None => {
-            "this line says no time in a form that is known: such lines count when they are seen to arrive, and not at \
-             all after a restart and in `scan`; state the form of their stamps, as in `time: '%d.%m.%Y %H:%M:%S'`"
+            let example = match set.format {
+                Format::Json => "name the key under which the time stands, as in `time: ts`",
+                Format::Syslog | Format::Raw => {
+                    "state the form of their stamps, as in `time: '%d.%m.%Y %H:%M:%S'`"
+                }
+            };
+            format!(
+                "this line says no time in a form that is known: such lines count when they are seen to arrive, and not at all \
+                 after a restart and in `scan`; {example}"
+            )
         }
         Some(_) => {
             "this line has no stamp as `time` describes it, and so counts only when it is seen to arrive"
+                .to_owned()
         }
     };
     Some(Fault::warning(Place::Sample(undated, "line"), text))

@@ -1,5 +1,6 @@
 //! All rule sets in force, asked about one record.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
@@ -37,12 +38,12 @@ pub struct Match<'m> {
 }
 
 /// What a line says of the connection that it is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Connection<'l> {
     /// It is that of this process. The lines of a program's own log name none that could be believed.
     Process(u32),
     /// It has this id among all connections of the program, in place of the process id.
-    Id(&'l [u8]),
+    Id(Cow<'l, [u8]>),
     /// The pattern names an id, but the line could be read in two ways, or its end may be lost.
     Doubtful,
     /// Nothing.
@@ -95,15 +96,26 @@ impl Matcher {
         }
     }
 
-    /// The name of the user in a matching line, where the pattern has `<USER>` or `<ACCOUNT>`.
-    pub fn user<'l>(&self, matched: &Match<'_>, line: &'l [u8], record: &Record<'l>) -> Option<&'l [u8]> {
+    /// The name of the user in a matching line, where the pattern has `<USER>` or `<ACCOUNT>`, or the rule names its key.
+    pub fn user<'l>(
+        &self,
+        matched: &Match<'_>,
+        line: &'l [u8],
+        record: &Record<'l>,
+    ) -> Option<Cow<'l, [u8]>> {
+        if let Some(json) = &self.sets[matched.set_index].1.json {
+            return json.user(matched.rule_index, line);
+        }
         let finder = &self.users[matched.set_index][matched.rule_index];
         let finder = finder.get_or_init(|| user_finder(matched.set, matched.rule));
-        user(finder.as_ref()?, message(matched.set, line, record))
+        user(finder.as_ref()?, message(matched.set, line, record)).map(Cow::Borrowed)
     }
 
     /// What a matching line says of the connection that it is about.
     pub fn connection<'l>(&self, matched: &Match<'_>, line: &'l [u8], record: &Record<'l>) -> Connection<'l> {
+        if let Some(json) = &self.sets[matched.set_index].1.json {
+            return json.session(matched.rule_index, line).map_or(Connection::Unnamed, Connection::Id);
+        }
         let Some(finder) = &self.session_ids[matched.set_index][matched.rule_index] else {
             return record
                 .pid
@@ -114,7 +126,7 @@ impl Matcher {
         let is_cut = may_be_cut(matched.set, line, record)
             || matched.set.limit_of(matched.rule).is_some_and(|limit| message.len() >= limit);
         let id = if is_cut { None } else { finder.find(message) };
-        id.map_or(Connection::Doubtful, Connection::Id)
+        id.map_or(Connection::Doubtful, |id| Connection::Id(id.into()))
     }
 }
 
@@ -133,6 +145,6 @@ fn may_be_cut(set: &RuleSet, line: &[u8], record: &Record<'_>) -> bool {
 pub(super) fn message<'l>(set: &RuleSet, line: &'l [u8], record: &Record<'l>) -> &'l [u8] {
     match set.format {
         Format::Syslog => record.message,
-        Format::Raw => line,
+        Format::Raw | Format::Json => line,
     }
 }

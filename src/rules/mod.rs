@@ -7,10 +7,12 @@ mod claims;
 mod compile;
 mod dated;
 mod flags;
+mod json;
 mod locate;
 mod mapped;
 mod matcher;
 mod model;
+mod object;
 mod pattern;
 mod program;
 mod proof;
@@ -22,13 +24,15 @@ mod veto;
 
 pub use binding::Binding;
 pub use check::check;
-pub use claims::{Blind, Claim, blind, claims};
+pub use claims::{Blind, Claim, address_keys, blind, claims};
 pub use compile::{Compiled, Found};
+pub use json::JsonRule;
 pub use matcher::{Connection, Match, Matcher};
 pub use model::{
     AddressFrom, Ban, BanLength, Counts, Effect, Escalate, Evidence, Fault, Format, Place, Rule, RuleSet,
     Sample, Severity, Weight,
 };
+pub use object::{JsonValue, KeyPath};
 pub use pattern::{is_address_name, is_field_name, is_time_name};
 pub use sieve::{Names, Sieve};
 pub use threshold::{MOST_WINDOWS, Threshold, Thresholds};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::json::JsonRule;
 use super::threshold::Thresholds;
 use crate::record::TimeSpec;
 
@@ -21,26 +22,26 @@ pub struct RuleSet {
     pub name: String,
     /// One sentence for operators.
     pub about: String,
-    /// The syslog tags whose lines are looked at, compared exactly; empty only with [`Format::Raw`].
+    /// The syslog tags whose lines are looked at, compared exactly; empty only where [`Format::needs_source`].
     pub programs: Vec<String>,
     /// How a line's message is found.
     pub format: Format,
     /// Whether the source address may be forged, as the author says; see [`RuleSet::worth`].
     pub evidence: Evidence,
     /// The claim `newlines: encoded`: the program never writes a newline that a peer sent as such, so that each line of
-    /// its log is its own. Only [`Format::Raw`] needs it; syslog(3) encodes them.
+    /// its log is its own. Only [`Format::Raw`] needs it; syslog(3) and JSON encode them.
     pub newlines_encoded: bool,
     /// Where the program's log is usually: absolute paths or patterns of file names, of which the first that exists is
     /// followed for the set. Empty where the operator has to name a source.
     pub logs: Vec<String>,
     /// The program cuts its messages at this many bytes: in one that long, an address that stands after text of
-    /// the peer's choosing may be forged and is not taken. Absent: 500, or none with [`Format::Raw`] (`none` in its file).
+    /// the peer's choosing may be forged and is not taken. Absent: 500, or none where [`Format::needs_source`] (`none` in its file).
     pub message_limit: Option<usize>,
     /// When offences become a ban; the configuration's default where absent.
     pub threshold: Option<Thresholds>,
     /// For how long; the configuration's default where absent.
     pub ban: Option<Ban>,
-    /// How its lines say when they were written; with [`Format::Raw`] only. Absent: by a form that is known.
+    /// How its lines say when they were written; only where [`Format::needs_source`]. Absent: by a form that is known.
     pub time: Option<TimeSpec>,
     /// Alphabets of the placeholders for text of the peer's choosing: name and regex, `USER` and `[^:]*`.
     pub fields: Vec<(String, String)>,
@@ -55,10 +56,13 @@ pub struct RuleSet {
 /// One kind of line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
-    /// `failed-password`: unique in its set.
+    /// `failed-password`: unique in its set, but for a set with [`Format::Json`], where several rules may be one to people.
     pub id: String,
-    /// A byte regex with placeholders: `^Failed password for <USER> from <ADDR> port \d{1,5} ssh2$`.
+    /// A byte regex with placeholders: `^Failed password for <USER> from <ADDR> port \d{1,5} ssh2$`. Empty with
+    /// [`Format::Json`].
     pub pattern: String,
+    /// What is asked of a line in place of a pattern; with [`Format::Json`] only.
+    pub json: Option<JsonRule>,
     /// Patterns that keep the rule from matching a message in which one of them is found: vetoes. They are anchored only
     /// where they say so.
     pub unless: Vec<String>,
@@ -68,7 +72,7 @@ pub struct Rule {
     pub weight: Weight,
     /// Whether lines of one session corroborate each other.
     pub counts: Counts,
-    /// Where the peer's address comes from.
+    /// Where the peer's address comes from; with [`Format::Json`] always the line.
     pub address: AddressFrom,
     /// The length from which messages of this rule are taken for cut, if that is less than what holds for the set.
     pub message_limit: Option<usize>,
@@ -101,6 +105,8 @@ pub enum Format {
     Syslog,
     /// The whole line is the message.
     Raw,
+    /// The whole line is an object, whose values are asked for by their keys.
+    Json,
 }
 
 impl Format {
@@ -109,7 +115,7 @@ impl Format {
     pub const fn needs_source(self) -> bool {
         match self {
             Self::Syslog => false,
-            Self::Raw => true,
+            Self::Raw | Self::Json => true,
         }
     }
 
@@ -118,6 +124,7 @@ impl Format {
         match self {
             Self::Syslog => "syslog",
             Self::Raw => "raw",
+            Self::Json => "json",
         }
     }
 }
@@ -198,14 +205,15 @@ impl RuleSet {
     }
 
     /// What its lines are worth at the most. In a log that a program writes by itself, a newline that a peer sent begins
-    /// a line of the peer's own, whatever the set says of the program's connections; unless it claims otherwise.
+    /// a line of the peer's own, whatever the set says of the program's connections; unless it claims otherwise. JSON has no
+    /// newline in a string.
     pub fn worth(&self) -> Evidence {
         let may_be_forged = self.format == Format::Raw && !self.newlines_encoded;
         if may_be_forged { Evidence::Spoofable } else { self.evidence }
     }
 
     /// The length at which messages for the set are taken for cut. Raw lines hold what peers may make long, such as
-    /// requests, and no syslog function shortens them: there is no limit unless the set says so.
+    /// requests, and no syslog function shortens them: there is no limit unless the set says so. What was cut is no JSON.
     pub fn limit(&self) -> Option<usize> {
         self.message_limit.or_else(|| (self.format == Format::Syslog).then_some(DEFAULT_MESSAGE_LIMIT))
     }

@@ -100,6 +100,7 @@ mod tests {
         Rule {
             id: pattern.to_owned(),
             pattern: pattern.to_owned(),
+            json: None,
             unless: unless.iter().map(|&text| text.to_owned()).collect(),
             effect: Effect::Ignore,
             weight: Weight::ONE,

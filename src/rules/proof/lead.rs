@@ -35,7 +35,7 @@ pub(super) fn stretch_before_words(
 ) -> Result<Option<usize>, TooLarge> {
     let is_word = match format {
         Format::Syslog => is_sign_or_letter,
-        Format::Raw => is_letter,
+        Format::Raw | Format::Json => is_letter,
     };
     Lead { written, is_word, budget }.before_words(&written.row())
 }

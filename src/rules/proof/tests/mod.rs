@@ -11,6 +11,7 @@ pub(in crate::rules) fn set(program: &str, pattern: &str) -> RuleSet {
     let rule = Rule {
         id: "tried".into(),
         pattern: pattern.into(),
+        json: None,
         effect: Effect::Offence,
         weight: Weight::ONE,
         counts: Counts::Session,

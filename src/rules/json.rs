@@ -1,0 +1,201 @@
+//! Rules for logs of which each line is a JSON object: keys and the values that they must have, in place of a pattern.
+//!
+//! What a peer writes stays inside the string in which its program wrote it, so that no text can be taken for another key and
+//! there is nothing to prove. A line that is no JSON, or that has one of the keys twice, matches no rule ([`object`](super::object)).
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use super::compile::Found;
+use super::model::{Fault, Place, Rule, RuleSet};
+use super::object::{JsonValue, KeyPath, KeyTree, NoValues, Values};
+use crate::address;
+use crate::record::TimePlace;
+
+/// A longer id is none, as with `<SESSION>`.
+const LONGEST_SESSION: usize = 128;
+
+/// What a rule of a set for JSON asks of the object that a line is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JsonRule {
+    /// Keys, and the values of which each of them must have one.
+    pub wanted: Vec<(KeyPath, Vec<JsonValue<'static>>)>,
+    /// The key under which the peer's address stands; absent only in rules for lines that do not count.
+    pub address: Option<KeyPath>,
+    /// Whether a port may follow the address.
+    pub has_port: bool,
+    /// The key under which the user's name stands.
+    pub user: Option<KeyPath>,
+    /// The key under which an id of the connection stands, in place of a process id.
+    pub session: Option<KeyPath>,
+}
+
+/// The rules of a set for JSON, ready to be asked.
+#[derive(Debug)]
+pub(super) struct JsonRules {
+    keys: KeyTree,
+    rules: Vec<Asked>,
+}
+
+/// A rule whose keys are known by the places of their values.
+#[derive(Debug)]
+struct Asked {
+    /// Its index in its set.
+    rule: usize,
+    wanted: Vec<(usize, Vec<JsonValue<'static>>)>,
+    address: Option<usize>,
+    has_port: bool,
+    user: Option<usize>,
+    session: Option<usize>,
+}
+
+impl JsonRules {
+    /// These rules of the set, each with its index there.
+    pub(super) fn new(set: &RuleSet, rules: &[(usize, &Rule)]) -> Self {
+        let mut keys = KeyTree::default();
+        let asked = |&(index, rule): &(usize, &Rule)| Some(Asked::new(index, rule.json.as_ref()?, &mut keys));
+        let rules = rules.iter().filter_map(asked).collect();
+        // Not to be taken from here; but where it is there twice, programs differ in which of both is the time.
+        if let Some(TimePlace::Key(path)) = set.time.as_ref().map(|time| &time.place) {
+            keys.add(&KeyPath::from_keys(path));
+        }
+        Self { keys, rules }
+    }
+
+    /// The first rule that matches the line, and its address.
+    pub(super) fn find(&self, line: &[u8]) -> Option<Found> {
+        let values = self.keys.read(line).ok()?;
+        self.rules.iter().find_map(|asked| asked.find(&values))
+    }
+
+    /// The name of the user in a line that this rule matches.
+    pub(super) fn user<'l>(&self, rule: usize, line: &'l [u8]) -> Option<Cow<'l, [u8]>> {
+        self.text(line, self.rule(rule)?.user?)
+    }
+
+    /// The id of the connection in a line that this rule matches.
+    pub(super) fn session<'l>(&self, rule: usize, line: &'l [u8]) -> Option<Cow<'l, [u8]>> {
+        let id = self.text(line, self.rule(rule)?.session?)?;
+        (1..=LONGEST_SESSION).contains(&id.len()).then_some(id)
+    }
+
+    fn rule(&self, rule: usize) -> Option<&Asked> {
+        self.rules.iter().find(|asked| asked.rule == rule)
+    }
+
+    /// A text or a number.
+    fn text<'l>(&self, line: &'l [u8], place: usize) -> Option<Cow<'l, [u8]>> {
+        match self.keys.read(line).ok()?.swap_remove(place)? {
+            JsonValue::Text(Cow::Borrowed(text)) => Some(text.as_bytes().into()),
+            JsonValue::Text(Cow::Owned(text)) => Some(text.into_bytes().into()),
+            number @ (JsonValue::Integer(_) | JsonValue::Float(_)) => {
+                Some(number.to_string().into_bytes().into())
+            }
+            JsonValue::Null | JsonValue::Bool(_) | JsonValue::Nested => None,
+        }
+    }
+}
+
+impl Asked {
+    fn new(rule: usize, json: &JsonRule, keys: &mut KeyTree) -> Self {
+        let wanted = json.wanted.iter().map(|(path, values)| (keys.add(path), values.clone())).collect();
+        let mut place = |path: &Option<KeyPath>| path.as_ref().map(|path| keys.add(path));
+        let (address, user, session) = (place(&json.address), place(&json.user), place(&json.session));
+        Self { rule, wanted, address, has_port: json.has_port, user, session }
+    }
+
+    /// The rule, if it matches an object with these values.
+    fn find(&self, values: &Values<'_>) -> Option<Found> {
+        let is_met = |(place, wanted): &(usize, Vec<JsonValue<'_>>)| {
+            values[*place].as_ref().is_some_and(|value| wanted.contains(value))
+        };
+        if !self.wanted.iter().all(is_met) {
+            return None;
+        }
+        let Some(place) = self.address else { return Some(Found { rule: self.rule, address: None }) };
+        let address = read_address(values[place].as_ref()?, self.has_port)?;
+        Some(Found { rule: self.rule, address: Some(address) })
+    }
+}
+
+fn read_address(value: &JsonValue<'_>, has_port: bool) -> Option<IpAddr> {
+    let JsonValue::Text(text) = value else { return None };
+    if has_port { address::parse_endpoint(text.as_bytes()) } else { address::parse(text.as_bytes()) }
+}
+
+/// Why a rule does not match a line, for whoever wrote both: the end of a sentence. `None` where it does.
+pub(super) fn why_not(set: &RuleSet, rule: usize, line: &[u8]) -> Option<String> {
+    let index = rule;
+    let rule = set.rules.get(index)?;
+    let (json, asked) = (rule.json.as_ref()?, JsonRules::new(set, &[(index, rule)]));
+    let values = match asked.keys.read(line) {
+        Ok(values) => values,
+        Err(NoValues::NoObject) => return Some("the line is no JSON object".into()),
+        Err(NoValues::NoJson(error)) => return Some(format!("the line is no JSON: {error}")),
+        Err(NoValues::Twice(key)) => return Some(format!("the line has the key `{key}` twice")),
+    };
+    let asked = asked.rules.first()?;
+    let wanted = json.wanted.iter().zip(&asked.wanted);
+    let unmet = wanted.map(|((path, wanted), (place, _))| unmet(path, values[*place].as_ref(), wanted));
+    unmet.chain([no_address(json, asked, &values)]).flatten().next()
+}
+
+fn unmet(path: &KeyPath, value: Option<&JsonValue<'_>>, wanted: &[JsonValue<'_>]) -> Option<String> {
+    match value {
+        None => Some(absent(path)),
+        Some(value) if wanted.contains(value) => None,
+        Some(value) => Some(format!("its `{path}` is {value}")),
+    }
+}
+
+fn no_address(json: &JsonRule, asked: &Asked, values: &Values<'_>) -> Option<String> {
+    let (path, place) = (json.address.as_ref()?, asked.address?);
+    let Some(value) = &values[place] else { return Some(absent(path)) };
+    if read_address(value, json.has_port).is_some() {
+        return None;
+    }
+    let hint = match read_address(value, true) {
+        Some(_) => format!("; where a port may follow it, write `address_port: {path}`"),
+        None => String::new(),
+    };
+    Some(format!("its `{path}` is no address but {value}{hint}"))
+}
+
+/// Warnings about rules that no line reaches, since one before them takes all that they could. Only one rule at a time is
+/// looked at, not what several take together.
+pub(super) fn unreachable(set: &RuleSet) -> Vec<Fault> {
+    let rules: Vec<(usize, &Rule, &JsonRule)> =
+        set.rules.iter().enumerate().filter_map(|(n, rule)| Some((n, rule, rule.json.as_ref()?))).collect();
+    let mut faults = Vec::new();
+    for &(index, rule, json) in rules.iter().filter(|(_, rule, _)| rule.enabled) {
+        let before =
+            rules.iter().take_while(|(other, ..)| *other < index).filter(|(_, other, _)| other.enabled);
+        if let Some((_, first, _)) = before.into_iter().find(|(_, _, first)| takes_all_of(first, json)) {
+            let text = format!(
+                "rule `{}` is never reached: `{}` before it takes every line that it could; move it before that one, or \
+                 drop it",
+                rule.id, first.id
+            );
+            faults.push(Fault::warning(Place::Rule(index, "id"), text));
+        }
+    }
+    faults
+}
+
+/// Whether a rule matches each line that another one does.
+fn takes_all_of(first: &JsonRule, other: &JsonRule) -> bool {
+    let is_implied = |(path, values): &(KeyPath, Vec<JsonValue<'_>>)| {
+        let same = other.wanted.iter().filter(|(known, _)| known == path);
+        same.into_iter().any(|(_, known)| known.iter().all(|value| values.contains(value)))
+    };
+    let has_address =
+        first.address.is_none() || (first.address == other.address && (first.has_port || !other.has_port));
+    has_address && first.wanted.iter().all(is_implied)
+}
+
+fn absent(path: &KeyPath) -> String {
+    format!("it has no `{path}`")
+}
+
+#[cfg(test)]
+mod tests;
