@@ -259,8 +259,9 @@ fn verdict(setup: &Setup, outcome: &Outcome<'_>) -> String {
     let offender = outcome.judgement.offender.map(|offender| address::display(&offender)).unwrap_or_default();
     match &outcome.judgement.verdict {
         Verdict::Counted { tenths: seen, .. } => format!(
-            "It counts as {}. After {}, {offender} would be banned {length}{}.{}",
+            "It counts as {}{}. After {}, {offender} would be banned {length}{}.{}",
             offences(*seen),
+            unless_counted(outcome.matched.rule.counts),
             windows(&policy.threshold),
             escalation(ban.escalate.is_some()),
             caution(policy.set.evidence)
@@ -279,6 +280,13 @@ fn verdict(setup: &Setup, outcome: &Outcome<'_>) -> String {
             "Nothing by itself: it counts when another line of the same session names the peer.".to_owned()
         }
         Verdict::Ignored(why) => format!("Nothing: {why}."),
+    }
+}
+
+fn unless_counted(counts: Counts) -> &'static str {
+    match counts {
+        Counts::Summary => ", unless another line counted for the same peer in the three minutes before",
+        Counts::Session | Counts::Line => "",
     }
 }
 

@@ -22,7 +22,8 @@ pub(super) type Placed<T> = Vec<(usize, T)>;
 
 const EFFECTS: [(&str, Effect); 3] =
     [("offence", Effect::Offence), ("trust", Effect::Trust), ("ignore", Effect::Ignore)];
-const COUNTS: [(&str, Counts); 2] = [("session", Counts::Session), ("line", Counts::Line)];
+const COUNTS: [(&str, Counts); 3] =
+    [("session", Counts::Session), ("line", Counts::Line), ("summary", Counts::Summary)];
 const ADDRESSES: [(&str, AddressFrom); 3] =
     [("line", AddressFrom::Line), ("confirmed", AddressFrom::Confirmed), ("session", AddressFrom::Session)];
 
@@ -209,11 +210,12 @@ fn address_from(item: &Item<'_>, effect: Effect, counts: Counts) -> Option<Addre
     if from != AddressFrom::Line && effect == Effect::Trust {
         item.fault_plainly("a login makes only the address in its own line trusted: drop `address`");
     }
-    if from != AddressFrom::Line && counts == Counts::Line {
-        item.fault_plainly(
-            "the address is to come from another line of the session, and with `counts: line` there is no session: the \
+    if from != AddressFrom::Line && counts != Counts::Session {
+        item.fault_plainly(format!(
+            "the address is to come from another line of the session, and with `counts: {}` there is no session: the \
              rule could never count for anybody; say `counts: session`",
-        );
+            counts.as_str()
+        ));
     }
     Some(from)
 }
@@ -231,8 +233,11 @@ fn limit(item: &Item<'_>, set: &RuleSet) -> Option<usize> {
 
 fn ends_session(item: &Item<'_>, counts: Counts) -> Option<bool> {
     let ends = item.boolean()?;
-    if ends && counts == Counts::Line {
-        item.warn("with `counts: line` the line is of no session: that it ends one has no effect");
+    if ends && counts != Counts::Session {
+        let counts = counts.as_str();
+        item.warn(format!(
+            "with `counts: {counts}` the line is of no session: that it ends one has no effect"
+        ));
     }
     Some(ends)
 }

@@ -142,7 +142,9 @@ impl Engine {
         let counts = rule.effect == Effect::Offence;
         let tenths = if counts { rule.weight.tenths().saturating_mul(count) } else { 0 };
         let Some(key) = sighting.session.filter(|_| rule.counts == Counts::Session) else {
-            return Due::new(sighting.address.filter(|_| rule.address != AddressFrom::Confirmed), tenths);
+            let peer = sighting.address.filter(|_| rule.address != AddressFrom::Confirmed);
+            let is_known = rule.counts == Counts::Summary && self.counted_of_late(sighting);
+            return Due::new(peer, if is_known { 0 } else { tenths });
         };
         // Whoever chose the end of a line must not say whom its process serves.
         let named = sighting.address.filter(|_| rule.address != AddressFrom::Confirmed);
@@ -160,6 +162,15 @@ impl Engine {
         }
         let Some(peer) = session.peer() else { return Due::new(None, tenths) };
         Due::new(Some(peer), session.take_due(sighting.set))
+    }
+
+    /// Whether the set counted anything for the peer shortly before, which a summary would count again.
+    fn counted_of_late(&self, sighting: &Sighting<'_>) -> bool {
+        let target = sighting.address.and_then(|peer| self.settings.target(peer, sighting.evidence).ok());
+        let counter = (sighting.set, self.policies.of(sighting.set, sighting.evidence).evidence);
+        target.is_some_and(|target| {
+            self.windows.counted_within(counter, &target.counted, sighting.time, session::QUIET)
+        })
     }
 
     fn trust(&mut self, sighting: &Sighting<'_>, peer: IpAddr) -> Verdict {

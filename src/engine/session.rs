@@ -19,7 +19,7 @@ use crate::rules::Evidence;
 use crate::time::Time;
 
 /// sshd gives a login two minutes (`LoginGraceTime`); a pid seen after a longer silence is another process.
-const QUIET: Duration = Duration::from_secs(180);
+pub(super) const QUIET: Duration = Duration::from_secs(180);
 
 /// And no login takes longer than this in all, however busy.
 const LONGEST: Duration = Duration::from_secs(600);

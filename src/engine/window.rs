@@ -91,6 +91,19 @@ impl Windows {
         seen.map(|seen| Fill::all(thresholds, |part| part.held(seen, now)).collect()).unwrap_or_default()
     }
 
+    /// Whether anything counted for an offender within the time up to `now`.
+    pub(super) fn counted_within(
+        &self,
+        (set, evidence): (usize, Evidence),
+        offender: &Prefix,
+        now: Time,
+        within: Duration,
+    ) -> bool {
+        let span = Span::until(now, within);
+        let seen = self.seen.get(evidence, &(index(set), *offender));
+        seen.is_some_and(|seen| seen.iter().any(|(time, _)| span.holds(*time)))
+    }
+
     /// Whether nothing that an offender did still matters.
     pub(super) fn is_quiet(
         &self,

@@ -159,6 +159,8 @@ pub enum Counts {
     Session,
     /// Every line is an event of its own, as those of a listener that serves all peers.
     Line,
+    /// The line sums up what lines of other processes said of the peer before: it counts where none of late did.
+    Summary,
 }
 
 /// Where the peer's address comes from.
@@ -171,6 +173,17 @@ pub enum AddressFrom {
     Confirmed,
     /// The line names none: it is the one that the same session named in another line.
     Session,
+}
+
+impl Counts {
+    /// The word used in rule files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Line => "line",
+            Self::Summary => "summary",
+        }
+    }
 }
 
 /// How much a match counts, in tenths: one wrong password is 10.

@@ -84,6 +84,48 @@ fn a_pid_whose_connection_ended_serves_the_next_one_alone() {
     }
 }
 
+/// Rule 4 as that of a listener which tells again what the lines of the connections said.
+fn summing() -> Bench {
+    let mut policies = vec![policy("sshd", Evidence::Handshake, 3), policy("ftpd", Evidence::Handshake, 3)];
+    policies[0].rules[4].counts = Counts::Summary;
+    Bench::with(Settings::default(), policies)
+}
+
+#[test]
+fn a_summary_counts_only_where_no_line_of_its_peer_counted_of_late() {
+    let mut bench = summing();
+    bench.see(0, 0, "192.0.2.7", 9);
+    bench.pass(Duration::from_secs(179));
+    assert_eq!(bench.see(0, 4, "192.0.2.7", 811), Verdict::Ignored(Why::SameAttempt));
+    assert!(matches!(bench.see(0, 4, "192.0.2.8", 811), Verdict::Counted { tenths: 10, .. }), "another peer");
+    bench.see(1, 0, "192.0.2.9", 10);
+    assert!(matches!(bench.see(0, 4, "192.0.2.9", 811), Verdict::Counted { tenths: 10, .. }), "another set");
+    bench.pass(Duration::from_secs(1));
+    assert!(matches!(bench.see(0, 4, "192.0.2.7", 811), Verdict::Counted { tenths: 20, .. }), "long ago");
+}
+
+#[test]
+fn a_summary_that_counted_is_not_counted_again_by_the_next() {
+    let mut bench = summing();
+    assert!(matches!(bench.see(0, 4, "2001:db8::7", 811), Verdict::Counted { tenths: 10, .. }));
+    assert_eq!(bench.see(0, 4, "2001:db8::8", 811), Verdict::Ignored(Why::SameAttempt), "in the same /64");
+    assert!(matches!(bench.see(0, 0, "2001:db8::7", 9), Verdict::Counted { tenths: 20, .. }));
+    assert_eq!(
+        bench.see(0, 4, "evil.example", 811),
+        Verdict::Ignored(Why::NoAddress),
+        "it learns of no session"
+    );
+}
+
+#[test]
+fn what_a_summary_would_count_again_is_known_after_a_restart() {
+    let mut before = summing();
+    before.see(0, 0, "192.0.2.7", 9);
+    let mut after = summing();
+    before.engine.changes().into_iter().for_each(|row| after.engine.restore(row));
+    assert_eq!(after.see(0, 4, "192.0.2.7", 811), Verdict::Ignored(Why::SameAttempt));
+}
+
 #[test]
 fn that_a_pid_serves_many_is_known_after_a_restart() {
     let mut bench = bench();
