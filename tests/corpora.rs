@@ -88,7 +88,10 @@ fn a_day_of_auth_log_bans_whom_it_should_and_nobody_else() {
         // Connects every five minutes without a word, as monitoring does.
         ("192.0.2.200", 0.6, &[]),
         ("198.51.100.140", 0.5, &[]),
+        // Turned away by hosts.allow.
+        ("198.51.100.201", 0.5, &[]),
         ("192.0.2.41", 0.2, &[]),
+        ("198.51.100.200", 0.2, &[]),
     ];
     assert_eq!(offenders("auth-mixed.log"), as_found(expected));
 }

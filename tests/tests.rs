@@ -42,5 +42,6 @@ mod golden;
 mod lines;
 mod readme;
 mod scenarios;
+mod sshd_lines;
 mod store;
 mod util;
