@@ -188,6 +188,49 @@ fn a_packed_bomb_among_rotated_files_is_read_up_to_a_bound_and_holds_nobody_up()
     }
 }
 
+/// Of two megabytes, and not packed at all, which is quick to unpack: it begins as a log does that was read so far.
+fn alike(head: &str, fill: u8) -> Vec<u8> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    packer.write_all(head.as_bytes()).unwrap();
+    packer.write_all(&vec![fill; 2 << 20]).unwrap();
+    packer.finish().unwrap()
+}
+
+#[test]
+fn files_that_look_like_rotated_ones_are_looked_through_in_several_looks() {
+    let head = format!("1 begin {}\n", "x".repeat(300));
+    let mut scene = Scene::new();
+    let names = ["jail1", "jail2", "host"];
+    for name in names {
+        scene.append(name, &head);
+        scene.append(name, &"2 more\n".repeat((2 << 20) / 7));
+    }
+    let start = |scene: &mut Scene| {
+        for stored in &mut scene.stored {
+            stored.source = stored.path.rsplit('/').next().unwrap().to_owned();
+        }
+        let sources = names.map(|name| scene.source(name));
+        scene.follow(&sources);
+    };
+    start(&mut scene);
+    scene.look();
+    // None of them is the one that was read, which is gone: 17 times 2 MB must be unpacked to know it, for each log.
+    for name in &names[..2] {
+        fs::remove_file(scene.path(name)).unwrap();
+        (0..17).for_each(|n| fs::write(scene.path(&format!("{name}.{n}.gz")), alike(&head, b'y')).unwrap());
+        scene.append(name, "3 new\n");
+    }
+    start(&mut scene);
+    let is_found = |status: &Status| status.path.contains("jail") && status.offset + status.behind > 0;
+    let found =
+        |scene: &Scene| scene.follower.as_ref().unwrap().status().iter().filter(|s| is_found(s)).count();
+    assert_eq!(found(&scene), 1, "the other one has to wait for the next look");
+    scene.append("host", "3 live\n");
+    host_says(&mut scene, Duration::ZERO);
+    assert_eq!(found(&scene), 2);
+    assert_eq!(host_says(&mut scene, Duration::from_millis(1100)), "3 live\n");
+}
+
 /// Two logs of one syslogd tell of the same attempts; however long they lag, they are read together.
 #[test]
 fn logs_of_one_directory_stay_in_order_when_nobody_waits_for_them_any_more() {

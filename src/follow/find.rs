@@ -26,8 +26,54 @@ const LISTINGS_MAX: usize = 5;
 /// that begin as it does and have any length.
 const UNPACKED_MAX: u64 = 64 << 20;
 
-/// What may still be unpacked to find files again.
-type Budget = Rc<Cell<u64>>;
+/// When so many bytes were unpacked in one look, logs that need more wait for the next one.
+const LOOK_MAX: u64 = UNPACKED_MAX / 2;
+
+/// What may be unpacked to find one log's files again.
+#[derive(Clone)]
+pub(super) struct Budget {
+    /// In bytes; none where the look's are used up.
+    granted: u64,
+    left: Rc<Cell<u64>>,
+    is_overdrawn: Rc<Cell<bool>>,
+}
+
+impl Budget {
+    fn new(granted: u64) -> Self {
+        Self { granted, left: Rc::new(Cell::new(granted)), is_overdrawn: Rc::default() }
+    }
+
+    /// What is left after so many bytes; `None` where these are too many.
+    fn after(&self, bytes: u64) -> Option<u64> {
+        let left = self.left.get().checked_sub(bytes);
+        self.is_overdrawn.set(self.is_overdrawn.get() || left.is_none());
+        left
+    }
+}
+
+/// What was unpacked in one look, of all logs. Between two looks lines are read, so that whoever makes packed files for a
+/// hundred logs holds up nobody else's.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Unpacked {
+    bytes: u64,
+    /// A log waits for the next look.
+    pub(super) has_put_off: bool,
+}
+
+impl Unpacked {
+    /// For one log.
+    pub(super) fn budget(self) -> Budget {
+        Budget::new(if self.bytes < LOOK_MAX { UNPACKED_MAX } else { 0 })
+    }
+
+    /// Whether what was found within the budget counts; otherwise the log must wait for the next look.
+    pub(super) fn settle(&mut self, budget: &Budget) -> bool {
+        self.bytes += budget.granted - budget.left.get();
+        let waits = budget.granted == 0 && budget.is_overdrawn.get();
+        self.has_put_off |= waits;
+        !waits
+    }
+}
 
 /// A file that may carry lines of a followed log, held open so that no rename can change what it is.
 pub(super) struct Found {
@@ -40,13 +86,9 @@ pub(super) struct Found {
 impl Found {
     /// # Errors
     /// What reading its first bytes gives.
-    pub(super) fn new(opened: Opened) -> io::Result<Self> {
-        Self::within(&Rc::new(Cell::new(UNPACKED_MAX)), opened)
-    }
-
-    fn within(budget: &Budget, opened: Opened) -> io::Result<Self> {
+    pub(super) fn new(opened: Opened, budget: &Budget) -> io::Result<Self> {
         let packed = Packing::of(&opened.file)? != Packing::Plain;
-        Ok(Self { file: opened.file, meta: opened.meta, packed, budget: Rc::clone(budget) })
+        Ok(Self { file: opened.file, meta: opened.meta, packed, budget: budget.clone() })
     }
 
     pub(super) fn key(&self) -> FileKey {
@@ -70,7 +112,7 @@ impl Found {
                 .then(|| read_up_to(&self.file, mark.offset, length).unwrap_or_default());
         }
         let reach = mark.offset.saturating_add(length);
-        let left = self.budget.get().checked_sub(reach)?;
+        let left = self.budget.after(reach)?;
         let mut stream = self.file.try_clone().and_then(unpack_bounded).ok()?.take(reach);
         let is_held = stream_holds(&mut stream, mark);
         let mut rest = Vec::new();
@@ -78,7 +120,7 @@ impl Found {
             // What cannot be unpacked holds no line.
             let _ = stream.read_to_end(&mut rest);
         }
-        self.budget.set(left + stream.limit());
+        self.budget.left.set(left + stream.limit());
         is_held.then_some(rest)
     }
 
@@ -121,14 +163,14 @@ impl Found {
 }
 
 /// The rotated files of a log, oldest first, and then the log itself where it is there.
-pub(super) fn survey(log: &Path, through_links: bool) -> Vec<Found> {
-    let (mut found, budget) = (Vec::new(), Rc::new(Cell::new(UNPACKED_MAX)));
+pub(super) fn survey(log: &Path, through_links: bool, budget: &Budget) -> Vec<Found> {
+    let mut found = Vec::new();
     for _ in 0..LISTINGS_MAX {
         let names = rotations(log);
         let newest = names.len().saturating_sub(FILES_MAX);
         let names: Vec<PathBuf> = names.into_iter().skip(newest).collect();
         let complete;
-        (found, complete) = open_all(log, &names, through_links, &budget);
+        (found, complete) = open_all(log, &names, through_links, budget);
         if complete && rotations(log).ends_with(&names) {
             break;
         }
@@ -140,7 +182,7 @@ pub(super) fn survey(log: &Path, through_links: bool) -> Vec<Found> {
 fn open_all(log: &Path, names: &[PathBuf], through_links: bool, budget: &Budget) -> (Vec<Found>, bool) {
     let (mut found, mut complete): (Vec<Found>, _) = (Vec::new(), true);
     for path in std::iter::once(log).chain(names.iter().rev().map(PathBuf::as_path)) {
-        match open_regular(path, through_links).and_then(|opened| Found::within(budget, opened)) {
+        match open_regular(path, through_links).and_then(|opened| Found::new(opened, budget)) {
             Ok(file) => {
                 found.retain(|other| other.key() != file.key());
                 found.push(file);

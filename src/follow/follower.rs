@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::find::Unpacked;
 use super::group::Group;
 use super::logfile::{Log, Round, Tally};
 use super::merge::{Stamps, catch_up};
@@ -96,7 +97,9 @@ impl Follower {
         }
         let mut stamps: Box<Stamps> = Box::new(|_, _| None);
         let wall = Timestamp::now().into();
-        let mut round = Round { now, quiet, away: false, wall, stamps: &mut *stamps, notes: &mut notes };
+        let unpacked = Unpacked::default();
+        let mut round =
+            Round { now, quiet, away: false, wall, stamps: &mut *stamps, notes: &mut notes, unpacked };
         observe_all(&mut inputs, &mut round);
         Self { inputs, quiet, looked: now, waiting: None, buf: vec![0; BUFFER].into(), notes, stamps }
     }
@@ -114,7 +117,8 @@ impl Follower {
         self.looked = now;
         let wall = Timestamp::now().into();
         let (stamps, notes) = (&mut *self.stamps, &mut self.notes);
-        let mut round = Round { now, quiet: self.quiet, away, wall, stamps, notes };
+        let unpacked = Unpacked::default();
+        let mut round = Round { now, quiet: self.quiet, away, wall, stamps, notes, unpacked };
         let mut looked = Looked::default();
         observe_all(&mut self.inputs, &mut round);
         let is_patient = keep_order(&mut self.inputs, &mut self.waiting, now);
@@ -123,6 +127,7 @@ impl Follower {
             ControlFlow::Continue(more) => looked.more = more,
             ControlFlow::Break(()) => return Looked { stopped: true, ended: false, ..looked },
         }
+        looked.more |= round.unpacked.has_put_off;
         let mut logs = self.inputs.iter().flat_map(Input::logs);
         looked.draining = logs.any(|log| log.is_draining(&round));
         looked.ended = self.inputs.iter().all(|input| matches!(input, Input::Pipe(pipe) if pipe.ended));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::SourceId;
+use super::find::Unpacked;
 use super::merge::{Ahead, Stamps};
 use super::open::{Sight, sight};
 use super::position::{FileKey, Mark, Position};
@@ -29,6 +30,8 @@ pub(super) struct Round<'a> {
     pub(super) stamps: &'a mut Stamps,
     /// Sentences for the operator.
     pub(super) notes: &'a mut Vec<String>,
+    /// What was unpacked to find files again.
+    pub(super) unpacked: Unpacked,
 }
 
 /// Where to begin in the first file that is seen at the path.
@@ -207,7 +210,7 @@ impl Log {
 
     /// What was rotated away up to now is not read: what is newer than that will be.
     pub(super) fn remember_rotated(&mut self, round: &Round<'_>) {
-        let newest = self.neighbours(None).pop();
+        let newest = self.neighbours(None, &round.unpacked.budget()).pop();
         let mark = newest.and_then(|file| file.into_tail(0, round.now).ok()).map(|tail| tail.identity());
         self.closed.extend(mark.map(|mark| Mark { closed: true, ..mark }));
     }
@@ -217,9 +220,7 @@ impl Log {
         if !self.began {
             self.begin_without_a_file(round);
         }
-        if let Some(position) = self.stored.take() {
-            self.resume(&position, None, round);
-        }
+        self.resume(None, &round.unpacked.budget(), round);
         self.at_path = false;
     }
 

@@ -3,10 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::find::{self, Found, Known, Unread, survey};
+use super::find::{self, Budget, Found, Known, Unread, survey};
 use super::logfile::{Log, Round, Start};
 use super::open::{Opened, open_regular, reason};
-use super::position::{FileKey, Position};
+use super::position::FileKey;
 use super::watermark::Watermark;
 use crate::time::Time;
 
@@ -35,15 +35,19 @@ impl Log {
             self.adopt(tail);
             return Ok(());
         }
-        let found = Found::new(opened)?;
-        if let Some(position) = self.stored.take() {
-            self.resume(&position, Some(found), round);
+        let budget = round.unpacked.budget();
+        let found = Found::new(opened, &budget)?;
+        let is_settled = if self.stored.is_some() {
+            self.resume(Some(found), &budget, round)
         } else if self.began {
-            self.rotated(found, round)?;
+            self.rotated(found, &budget, round)?
         } else {
             self.first(found, round)?;
+            true
+        };
+        if is_settled {
+            self.arrived();
         }
-        self.arrived();
         Ok(())
     }
 
@@ -66,12 +70,16 @@ impl Log {
         Ok(())
     }
 
-    /// Another file is at the path: the one before is read to its end, then those that came and went unseen.
-    fn rotated(&mut self, new: Found, round: &mut Round<'_>) -> io::Result<()> {
+    /// Another file is at the path: the one before is read to its end, then those that came and went unseen. False where
+    /// all that must wait for the next look.
+    fn rotated(&mut self, new: Found, budget: &Budget, round: &mut Round<'_>) -> io::Result<bool> {
         let key = new.key();
-        let (known, rotated) = (self.known(), self.neighbours(Some(key)));
+        let (known, rotated) = (self.known(), self.neighbours(Some(key), budget));
         let was_rotated = find::was_rotated(&known, &rotated);
         let between = find::between(&known, rotated);
+        if !round.unpacked.settle(budget) {
+            return Ok(false);
+        }
         let mut tails = Vec::new();
         for file in between.into_iter().chain([new]) {
             let mut tail = file.into_tail(0, round.now)?;
@@ -88,7 +96,7 @@ impl Log {
                 self.path
             ));
         }
-        Ok(())
+        Ok(true)
     }
 
     /// What was read of this path and may be met again, oldest first.
@@ -101,11 +109,11 @@ impl Log {
     }
 
     /// The rotated files, those in an archive first, and, where a symlink led elsewhere meanwhile, the file that it led to; oldest first.
-    pub(super) fn neighbours(&self, but_not: Option<FileKey>) -> Vec<Found> {
+    pub(super) fn neighbours(&self, but_not: Option<FileKey>, budget: &Budget) -> Vec<Found> {
         let mut found: Vec<Found> = Vec::new();
         let homes = self.homes.iter().rev().take(HOMES_MAX).rev();
         for home in self.archive.iter().chain(homes) {
-            for file in survey(home, self.through_links) {
+            for file in survey(home, self.through_links, budget) {
                 found.retain(|other| other.key() != file.key());
                 found.push(file);
             }
@@ -114,16 +122,24 @@ impl Log {
         found
     }
 
-    pub(super) fn resume(&mut self, position: &Position, at_path: Option<Found>, round: &mut Round<'_>) {
-        self.homes.extend(position.homes.iter().map(PathBuf::from));
+    /// Goes on where an earlier run stood. False where that must wait for the next look.
+    pub(super) fn resume(&mut self, at_path: Option<Found>, budget: &Budget, round: &mut Round<'_>) -> bool {
+        let Some(position) = self.stored.take() else { return true };
+        let homes = position.homes.iter().map(PathBuf::from);
+        let unknown: Vec<PathBuf> = homes.filter(|home| !self.homes.contains(home)).collect();
+        self.homes.extend(unknown);
         let key = at_path.as_ref().map(Found::key);
-        let others = self.neighbours(key);
-        self.watermark = Watermark::restored(position.newest);
+        let others = self.neighbours(key, budget);
         let remains = at_path.as_ref().and_then(|found| {
             let mark = position.files.iter().find(|mark| found.lost(mark))?;
             Some((mark.offset, found.size()))
         });
         let resumed = find::resume(&position.files, others, at_path);
+        if !round.unpacked.settle(budget) {
+            self.stored = Some(position);
+            return false;
+        }
+        self.watermark = Watermark::restored(position.newest);
         for Unread { file, offset, reread, is_same } in resumed.files {
             self.at_path = Some(file.key()) == key;
             match file.into_tail(offset, round.now) {
@@ -150,6 +166,7 @@ impl Log {
             let what = lost(remains, self.watermark.newest);
             round.notes.push(format!("{}{what}", self.path));
         }
+        true
     }
 }
 

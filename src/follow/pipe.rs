@@ -253,7 +253,15 @@ mod tests {
     fn read(pipe: &mut Pipe) -> String {
         let (mut notes, mut text) = (Vec::new(), Vec::new());
         let (now, quiet, wall) = (Instant::now(), Duration::ZERO, crate::time::Time::from_secs(0));
-        let mut round = Round { now, quiet, away: false, wall, stamps: &mut |_, _| None, notes: &mut notes };
+        let mut round = Round {
+            now,
+            quiet,
+            away: false,
+            wall,
+            stamps: &mut |_, _| None,
+            notes: &mut notes,
+            unpacked: Default::default(),
+        };
         let mut sink = |chunk: Chunk<'_>| {
             assert!(chunk.position.is_none());
             text.extend_from_slice(chunk.bytes);

@@ -7,7 +7,7 @@ use memchr::memchr_iter;
 use nix::errno::Errno;
 
 use super::FileEnd;
-use super::find;
+use super::find::{self, Budget};
 use super::logfile::{Log, Round};
 use super::open::reason;
 use super::position::Mark;
@@ -187,8 +187,13 @@ impl Log {
             self.moved = true;
             return;
         }
+        let budget = round.unpacked.budget();
+        let rest = self.rest_of_truncated(index, &budget, round);
+        if !round.unpacked.settle(&budget) {
+            return;
+        }
         round.notes.push(format!("{} was truncated; reading it from its beginning", self.path));
-        let rest = self.rest_of_truncated(index, round).unwrap_or_else(|error| {
+        let rest = rest.unwrap_or_else(|error| {
             let note =
                 format!("{}: a copy of it {}; what was not read before is lost", self.path, reason(&error));
             round.notes.push(note);
@@ -204,11 +209,11 @@ impl Log {
         self.moved = true;
     }
 
-    fn rest_of_truncated(&self, index: usize, round: &Round<'_>) -> io::Result<Vec<Tail>> {
+    fn rest_of_truncated(&self, index: usize, budget: &Budget, round: &Round<'_>) -> io::Result<Vec<Tail>> {
         let Some(tail) = self.tails.get(index) else { return Ok(Vec::new()) };
         let mark = tail.mark();
         let mut rest = Vec::new();
-        for (file, offset) in find::copied(&mark, &self.known(), self.neighbours(None)) {
+        for (file, offset) in find::copied(&mark, &self.known(), self.neighbours(None, budget)) {
             let mut copy = file.into_tail(offset, round.now)?;
             copy.backlog_until = if round.away { copy.backlog_until } else { 0 };
             copy.may_be_copy = true;
