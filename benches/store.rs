@@ -3,6 +3,8 @@
 //! The large figures are CPU time (user and system), since disks differ; `commit/*` is real time, and for a ban it is
 //! the disk's fsync.
 
+#![expect(clippy::disallowed_macros, reason = "a bench may end when nobody reads its numbers")]
+
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion};
