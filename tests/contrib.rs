@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 mod installing;
+mod measure;
 mod rc_script;
 mod samples;
 
