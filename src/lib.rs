@@ -12,8 +12,8 @@
 //! | [`firewall`] | prefixes to add and remove | a table in step |
 //! | [`config`], [`control`], [`daemon`], [`cli`] | the operator | all of the above, running |
 //!
-//! [`address`] and [`time`] are the two words everything is said in; `names`, `printable` and `files` are what several
-//! parts need: names that firewalls take, text made harmless, what is done with files. `record`, `rules` and `engine` are pure:
+//! [`address`] and [`time`] are the two words everything is said in; `names`, `printable`, `fnv` and `files` are what several
+//! parts need: names that firewalls take, text made harmless, a hash for what is stored, what is done with files. `record`, `rules` and `engine` are pure:
 //! no clock, file, thread or environment inside, so that days of attack replay in milliseconds in a test.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::disallowed_macros, reason = "a test may end when nobody reads what it says"))]
@@ -26,6 +26,7 @@ pub mod daemon;
 pub mod engine;
 mod files;
 pub mod firewall;
+mod fnv;
 pub mod follow;
 mod names;
 mod printable;

@@ -8,12 +8,13 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PURE: &[&str] = &["address", "names", "printable", "time", "record", "rules", "engine"];
+const PURE: &[&str] = &["address", "fnv", "names", "printable", "time", "record", "rules", "engine"];
 const SHELL: &[&str] = &["follow", "firewall", "store", "control", "config"];
 
 /// A module's rank: it may name itself and what has a lower one. Two exceptions make it exact, see [`may_use`].
 const RANKS: &[(&str, u8)] = &[
     ("address", 0),
+    ("fnv", 0),
     ("names", 0),
     ("printable", 0),
     ("time", 0),

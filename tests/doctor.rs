@@ -2,14 +2,16 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::thread;
 
 use portcullis::daemon::doctor::{Finding, Grade, Surroundings, examine};
 use tempfile::TempDir;
+
+use crate::fakes_support::put;
 
 /// A machine with a configuration, a log and a fake firewall.
 struct Machine {
@@ -20,21 +22,18 @@ struct Machine {
 impl Machine {
     fn new(tool: &str, firewall: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let fake = Path::new(env!("CARGO_BIN_EXE_portcullis"))
-            .with_file_name("examples")
-            .join(format!("fake-{tool}"));
-        let link = dir.path().join(tool);
-        symlink(fake, &link).expect("link the fake");
+        let program = dir.path().join(tool);
+        put(tool, &program);
         let at = dir.path().display();
         let config = format!(
             "sources: {{auth: '{at}/auth.log'}}\nrules_dir: '{at}/rules.d'\nstate: '{at}/state.db'\n\
              control: {{socket: '{at}/sock'}}\nallow: [192.0.2.0/24]\n\
              firewall: {{{firewall}, table: bl, tool: '{}'}}\n",
-            link.display()
+            program.display()
         );
         fs::write(dir.path().join("portcullis.yaml"), config).expect("a configuration");
         fs::write(dir.path().join("auth.log"), "").expect("a log");
-        Self { dir, tool: link }
+        Self { dir, tool: program }
     }
 
     fn file(&self, name: &str, text: &str) -> PathBuf {

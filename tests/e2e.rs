@@ -14,6 +14,7 @@ mod json_logs;
 mod kills;
 mod lag;
 mod network;
+mod ownership;
 mod reload;
 mod repeats;
 mod restart;

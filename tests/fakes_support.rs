@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use nix::unistd::geteuid;
 
 /// A fake in its directory; the files around it are described in `tests/fakes/common/mod.rs`.
 pub(crate) struct Fake {
@@ -43,7 +45,7 @@ impl Fake {
     fn place(dir: &Path, tool: &'static str) -> Self {
         let fake = Self { dir: dir.to_path_buf(), tool };
         let _ = fs::remove_file(fake.path());
-        symlink(built(tool), fake.path()).expect("a link in the test's own directory");
+        put(tool, &fake.path());
         fake
     }
 
@@ -103,6 +105,19 @@ fn read_call(line: &str) -> Call {
     let words = json["argv"].as_array().expect("argv is an array").iter();
     let argv = words.map(|word| word.as_str().expect("of strings").to_owned()).collect();
     Call { argv, stdin: json["stdin"].as_u64() }
+}
+
+/// Puts a fake at a path, as a file of this user's: the way to where cargo built it may be somebody else's, as under sudo,
+/// and root runs nothing that others may replace.
+pub(crate) fn put(tool: &str, at: &Path) {
+    let built = built(tool);
+    let is_ours = built.metadata().expect("it exists").uid() == geteuid().as_raw();
+    if is_ours && fs::hard_link(&built, at).is_ok() {
+        return;
+    }
+    // By another process: one that another test is just starting may inherit what we write to, and then it cannot be run.
+    let copied = Command::new("cp").args([&built, at]).status().expect("cp starts");
+    assert!(copied.success(), "{} is not copied to {}", built.display(), at.display());
 }
 
 /// Where cargo puts the example, from where it put this test.

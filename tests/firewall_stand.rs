@@ -2,14 +2,16 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use portcullis::firewall::{Backend, DryRun, Listing, Settings, open};
 use tempfile::TempDir;
+
+use crate::fakes_support::put;
 
 /// One firewall, fresh and on its own.
 pub(crate) struct Stand {
@@ -56,12 +58,8 @@ impl Stand {
 
     fn fake(name: &'static str, backend: &str, tool: &str) -> Self {
         let mut stand = Self::new(name, backend);
-        let program = Path::new(env!("CARGO_BIN_EXE_portcullis"))
-            .with_file_name("examples")
-            .join(format!("fake-{tool}"));
-        assert!(program.exists(), "{} is missing: `cargo build --examples` makes it", program.display());
         let path = stand.dir.path().join(tool);
-        symlink(program, &path).expect("link the fake");
+        put(tool, &path);
         stand.tool = Some(path);
         stand
     }

@@ -136,6 +136,7 @@ impl From<NotDone> for Failure {
 fn store_exit(error: &StoreError) -> Exit {
     match error {
         StoreError::Held { .. } => Exit::Temporary,
+        StoreError::Exposed(_) => Exit::Config,
         StoreError::Io { error, .. } => permission(error).unwrap_or(Exit::Io),
         _ => Exit::Io,
     }
@@ -145,9 +146,7 @@ fn control_exit(error: &BindError) -> Exit {
     match error {
         BindError::Taken(_) => Exit::Temporary,
         BindError::System { error, .. } => permission(error).unwrap_or(Exit::Io),
-        BindError::NoDirectory(_) | BindError::UnsafeDirectory { .. } | BindError::InTheWay(_) => {
-            Exit::Config
-        }
+        BindError::NoDirectory(_) | BindError::Exposed(_) | BindError::InTheWay(_) => Exit::Config,
     }
 }
 

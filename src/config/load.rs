@@ -217,7 +217,7 @@ impl Loaded {
             );
             return;
         }
-        let paths: Vec<PathBuf> = rule_files(&directory, &mut self.diagnostics);
+        let paths: Vec<PathBuf> = rule_files(&directory, trust, &mut self.diagnostics);
         for path in paths {
             let Some(bytes) = read_trusted(&path, LONGEST_FILE, trust, &mut self.diagnostics) else {
                 continue;

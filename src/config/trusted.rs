@@ -1,23 +1,17 @@
-//! Files that root will act upon: nobody else may be able to change them.
+//! Files that root will act upon: nobody else may be able to replace them, by the rule of `files::ownership`.
 //!
 //! A file is opened first, and what was opened is looked at, so that it cannot be exchanged in between.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
-use nix::unistd::geteuid;
 
 use super::diagnostic::{Diagnostic, Diagnostics};
-use crate::files::{directory_of, identity};
+use crate::files::{Exposure, exposure, identity, is_enforced};
 use crate::rules::Severity;
-
-const OTHERS_MAY_WRITE: u32 = 0o022;
-const ALL_MAY_WRITE: u32 = 0o002;
-/// In a directory with this bit, such as /tmp, a file can be exchanged by its owner only.
-const STICKY: u32 = 0o1000;
 
 /// How much depends on who can change a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +25,11 @@ pub enum FileTrust {
 impl FileTrust {
     /// Root may always act; other users only look.
     pub fn of_this_user() -> Self {
-        if geteuid().is_root() { Self::Required } else { Self::Advised }
+        if is_enforced() { Self::Required } else { Self::Advised }
     }
 
-    fn severity(self) -> Severity {
+    /// How bad it is that somebody else can.
+    pub fn severity(self) -> Severity {
         if self == Self::Required { Severity::Error } else { Severity::Warning }
     }
 }
@@ -46,13 +41,14 @@ pub fn read_trusted(
     trust: FileTrust,
     told: &mut Diagnostics,
 ) -> Option<Vec<u8>> {
-    let before = told.count(Severity::Error);
     let read = open(path).and_then(|file| {
-        for (path, doubt) in doubts(path, &file.metadata()?)? {
-            told.push(Diagnostic::whole(&path, trust.severity(), doubt));
+        if let Some(exposure) = doubt(path, &file.metadata()?)? {
+            told.push(exposed(&exposure, trust));
+            if trust == FileTrust::Required {
+                return Ok(None);
+            }
         }
-        let trusted = told.count(Severity::Error) == before;
-        if trusted { content(file, longest).map(Some) } else { Ok(None) }
+        content(file, longest).map(Some)
     });
     read.unwrap_or_else(|error| {
         told.push(Diagnostic::whole(path, Severity::Error, explained(&error)));
@@ -60,10 +56,20 @@ pub fn read_trusted(
     })
 }
 
+/// What is said about a path that somebody else may replace.
+fn exposed(Exposure { path, why, remedy }: &Exposure, trust: FileTrust) -> Diagnostic {
+    Diagnostic::whole(path, trust.severity(), format!("{why}: {remedy}"))
+}
+
 /// The rule files of a directory in the order of their names: `*.yaml`, without hidden ones.
 ///
-/// A directory that does not exist has none. One that cannot be read is told about.
-pub fn rule_files(directory: &Path, told: &mut Diagnostics) -> Vec<PathBuf> {
+/// A directory that does not exist has none. One that cannot be read is told about, and so is one into which others may put
+/// files, or from which they may take some.
+pub fn rule_files(directory: &Path, trust: FileTrust, told: &mut Diagnostics) -> Vec<PathBuf> {
+    // Of what cannot be looked at, the reading below tells.
+    if let Ok(Some(exposure)) = exposure(directory) {
+        told.push(exposed(&exposure, trust));
+    }
     let names = fs::read_dir(directory).and_then(|entries| {
         entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()
     });
@@ -109,48 +115,13 @@ fn content(file: File, longest: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Who else could change what this path leads to: the file, its directory, and that of a link to it.
-fn doubts(path: &Path, opened: &Metadata) -> io::Result<Vec<(PathBuf, String)>> {
-    let me = geteuid().as_raw();
-    let real = fs::canonicalize(path)?;
-    let now = fs::metadata(&real)?;
-    if identity(&now) != identity(opened) {
+/// Why somebody else may replace what this path leads to, which is open.
+fn doubt(path: &Path, opened: &Metadata) -> io::Result<Option<Exposure>> {
+    let exposure = exposure(path)?;
+    if exposure.is_none() && identity(&fs::metadata(path)?) != identity(opened) {
         return Err(io::Error::other("this file was exchanged while it was read: try again"));
     }
-    let mut doubts = Vec::new();
-    doubts
-        .extend(doubt_of_file(&real, opened.uid(), opened.mode(), me).map(|doubt| (path.to_owned(), doubt)));
-    for directory in [directory_of(path), directory_of(&real)] {
-        let metadata = fs::metadata(directory)?;
-        let doubt = doubt_of_directory(directory, metadata.uid(), metadata.mode(), me);
-        doubts.extend(doubt.map(|doubt| (directory.to_owned(), doubt)));
-    }
-    Ok(doubts)
-}
-
-/// `me` is the effective user, in whose name the file will be acted upon.
-fn doubt_of_file(path: &Path, owner: u32, mode: u32, me: u32) -> Option<String> {
-    let path = path.display();
-    if owner != 0 && owner != me {
-        return Some(format!(
-            "belongs to user {owner}, who could change what is done as root: `chown root {path}`"
-        ));
-    }
-    let mode = mode & 0o7777;
-    (mode & OTHERS_MAY_WRITE != 0)
-        .then(|| format!("can be written by others than its owner (mode {mode:04o}): `chmod go-w {path}`"))
-}
-
-fn doubt_of_directory(path: &Path, owner: u32, mode: u32, me: u32) -> Option<String> {
-    let path = path.display();
-    if owner != 0 && owner != me {
-        return Some(format!(
-            "belongs to user {owner}, who could exchange the files in it: `chown root {path}`"
-        ));
-    }
-    let mode = mode & 0o7777;
-    (mode & ALL_MAY_WRITE != 0 && mode & STICKY == 0)
-        .then(|| format!("everybody could exchange the files in it (mode {mode:04o}): `chmod o-w {path}`"))
+    Ok(exposure)
 }
 
 fn explained(error: &io::Error) -> String {
@@ -222,7 +193,7 @@ mod tests {
         assert!(
             read(&path, FileTrust::Required)
                 .1
-                .contains("everybody could exchange the files in it (mode 0777)")
+                .contains("can be written by everybody (mode 0777), who could replace what is in it")
         );
         chmod(directory.path(), 0o1777);
         assert!(read(&path, FileTrust::Required).0.is_some());
@@ -239,15 +210,6 @@ mod tests {
         let link = bad.path().join("link.yaml");
         symlink(file(&good, "a.yaml", 0o644), &link).unwrap();
         assert_eq!(read(&link, FileTrust::Required).0, None, "the link can be exchanged");
-    }
-
-    #[test]
-    fn strangers_files_and_directories_are_not_trusted() {
-        let path = Path::new("/x");
-        assert_eq!(doubt_of_file(path, 0, 0o644, 1001), None, "root's files are everybody's");
-        assert_eq!(doubt_of_file(path, 1001, 0o600, 1001), None);
-        assert!(doubt_of_file(path, 1001, 0o600, 0).unwrap().contains("`chown root /x`"));
-        assert!(doubt_of_directory(path, 1001, 0o755, 0).unwrap().contains("user 1001"));
     }
 
     #[test]
@@ -270,9 +232,12 @@ mod tests {
             file(&directory, name, 0o644);
         }
         let mut told = Diagnostics::default();
-        let names: Vec<PathBuf> = rule_files(directory.path(), &mut told);
+        let names: Vec<PathBuf> = rule_files(directory.path(), FileTrust::Required, &mut told);
         assert_eq!(names, ["a.yaml", "b.yaml"].map(|name| directory.path().join(name)));
         assert!(told.count(Severity::Warning) == 1 && told.to_string().contains("c.yml: warning: not read"));
-        assert!(rule_files(Path::new("/no/such/directory"), &mut told).is_empty() && !told.has_errors());
+        assert!(
+            rule_files(Path::new("/no/such/directory"), FileTrust::Required, &mut told).is_empty()
+                && !told.has_errors()
+        );
     }
 }

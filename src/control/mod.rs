@@ -15,7 +15,6 @@
 //! | `stream` | lines in and out of a socket, bounded in bytes and time |
 //! | `peer` | who is at the other end, and what they may do |
 //! | `socket` | the place in the file system: one daemon, one socket, the right mode from the first moment |
-//! | `directory` | whether nobody else could put a socket there |
 //! | `seats` | how many connections there are, and whose |
 //! | `call` | a request on its way to the daemon, and the answer on its way back |
 //! | `server`, `client` | the two ends |
@@ -26,7 +25,6 @@
 
 mod call;
 mod client;
-mod directory;
 mod peer;
 pub mod reply;
 mod request;
@@ -43,6 +41,6 @@ pub use peer::{Access, Peer, Rights};
 pub use reply::{Answer, Code, Refusal, Reply};
 pub use request::{Length, Request, Unban};
 pub use server::{Limits, Server};
-pub use socket::{BindError, Listener};
+pub use socket::{BindError, Listener, check_place};
 pub use text::check_reason;
 pub use wire::VERSION;

@@ -1,6 +1,6 @@
 //! The socket's place in the file system: one daemon, one socket, the right mode from the first moment.
 
-use std::fs::{self, File, Permissions, TryLockError};
+use std::fs::{self, Permissions};
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, chown};
@@ -12,10 +12,9 @@ use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
 use thiserror::Error;
 
-use super::directory;
 use super::peer::Access;
 use super::stream::dial;
-use crate::files;
+use crate::files::{self, Exposure, LockFailure, LockFile, directory_of, exposure};
 
 /// Connections that wait to be accepted; a server with all seats taken still accepts, to say so.
 const BACKLOG: i32 = 64;
@@ -32,17 +31,9 @@ pub enum BindError {
          script does, or name another place in `control: {{socket: PATH}}`"
     )]
     NoDirectory(PathBuf),
-    /// Its directory is open to others.
-    #[error(
-        "the control socket's directory {path} {why}, who could put a socket of their own there: `chown root {path}` \
-         and `chmod 755 {path}`, or name another place in `control: {{socket: PATH}}`"
-    )]
-    UnsafeDirectory {
-        /// The directory.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: &'static str,
-    },
+    /// Somebody else may put a socket there and play the daemon to root.
+    #[error("{0}; or name another place in `control: {{socket: PATH}}`")]
+    Exposed(Exposure),
     /// Somebody answers there.
     #[error(
         "another daemon runs and has the control socket {0}: stop it first, or give this one a `control: {{socket: PATH}}` \
@@ -65,7 +56,7 @@ pub enum BindError {
     },
 }
 
-pub(super) fn failed<E: Into<io::Error>>(doing: &str, path: &Path) -> impl FnOnce(E) -> BindError {
+fn failed<E: Into<io::Error>>(doing: &str, path: &Path) -> impl FnOnce(E) -> BindError {
     let doing = format!("{doing} {}", path.display());
     move |error| BindError::System { doing, error: error.into() }
 }
@@ -88,7 +79,10 @@ impl Listener {
     /// Where another daemon has it, where something else is in the way (which is left alone), where the directory is
     /// missing or open to others, and where the system refuses.
     pub fn bind(path: &Path, access: Access) -> Result<Self, BindError> {
-        directory::check(path)?;
+        match directory_of(path) {
+            directory if directory.is_dir() => check_place(path)?,
+            directory => return Err(BindError::NoDirectory(directory.to_owned())),
+        }
         let lock = lock(path)?;
         clear(path)?;
         let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
@@ -106,8 +100,7 @@ impl Listener {
 
     /// Whether a daemon has the socket at `path`, whether it listens there or not.
     pub fn is_taken(path: &Path) -> bool {
-        File::open(beside(path))
-            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        LockFile::is_held(&beside(path))
     }
 
     /// Where it is.
@@ -127,21 +120,32 @@ fn close_to_others(path: &Path, group: Option<u32>) -> Result<(), BindError> {
     mode(0o660)
 }
 
-/// The lock beside the socket, held as long as the daemon lives and freed by the kernel whichever way it dies.
+/// Whether nobody else may replace the socket's directory or the lock in it. The socket's own mode may let a group in.
+///
+/// # Errors
+/// [`BindError::Exposed`], or what the system says of a path that it does not let us look at.
+pub fn check_place(socket: &Path) -> Result<(), BindError> {
+    for path in [directory_of(socket), &beside(socket)] {
+        if let Some(exposure) = exposure(path).map_err(failed("look at", path))? {
+            return Err(BindError::Exposed(exposure));
+        }
+    }
+    Ok(())
+}
+
+/// The lock beside the socket, held as long as the daemon lives.
 ///
 /// Whether somebody answers is not enough to go by: two daemons that start at once would both find nobody, and a
 /// stopped one with a full queue looks dead on FreeBSD.
-fn lock(socket: &Path) -> Result<File, BindError> {
+fn lock(socket: &Path) -> Result<LockFile, BindError> {
     let path = beside(socket);
-    let file = files::open_lock(&path).map_err(failed("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(BindError::Taken(socket.to_owned())),
-        Err(TryLockError::Error(error)) => Err(failed("lock", &path)(error)),
-    }
+    LockFile::take(&path).map_err(|failure| match failure {
+        LockFailure::Held(_) => BindError::Taken(socket.to_owned()),
+        LockFailure::Io(error) => failed("lock", &path)(error),
+    })
 }
 
-/// `portcullis.sock.lock`. It is never removed, since a daemon that starts may have opened it already.
+/// `portcullis.sock.lock`.
 fn beside(socket: &Path) -> PathBuf {
     files::suffixed(socket, ".lock")
 }
@@ -169,14 +173,14 @@ fn clear(path: &Path) -> Result<(), BindError> {
 struct Place {
     path: PathBuf,
     identity: (u64, u64),
-    /// Held until the socket is gone.
-    lock: File,
+    /// Dropped behind the rest: until the socket is gone.
+    _lock: LockFile,
 }
 
 impl Place {
-    fn here(path: &Path, lock: File) -> Result<Self, BindError> {
+    fn here(path: &Path, lock: LockFile) -> Result<Self, BindError> {
         let identity = identity(path).map_err(failed("look at", path))?;
-        Ok(Self { path: path.to_owned(), identity, lock })
+        Ok(Self { path: path.to_owned(), identity, _lock: lock })
     }
 }
 
@@ -190,8 +194,6 @@ impl Drop for Place {
             // A socket that stays is found to be dead by the next start.
             let _ = fs::remove_file(&self.path);
         }
-        // Closing is not enough: a child that was just forked has the same lock until it runs its program.
-        let _ = self.lock.unlock();
     }
 }
 
@@ -303,6 +305,28 @@ mod tests {
         std::os::unix::fs::symlink(dir.path().join("target"), beside(&path)).unwrap();
         assert!(matches!(Listener::bind(&path, access()), Err(BindError::System { .. })));
         assert!(!dir.path().join("target").exists());
+    }
+
+    #[test]
+    fn a_missing_directory_is_named_with_the_command_that_makes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = Listener::bind(&dir.path().join("run/control.sock"), access()).unwrap_err().to_string();
+        assert!(error.contains("run for the control socket: make it with `install -d"), "{error}");
+    }
+
+    #[test]
+    fn a_directory_in_which_others_can_rename_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.sock");
+        for (mode, who) in [(0o777, "everybody (mode 0777)"), (0o775, "its group ")] {
+            fs::set_permissions(dir.path(), Permissions::from_mode(mode)).unwrap();
+            let error = Listener::bind(&path, access()).unwrap_err().to_string();
+            assert!(error.contains(&format!("can be written by {who}")), "{error}");
+        }
+        for mode in [0o755, 0o1777] {
+            fs::set_permissions(dir.path(), Permissions::from_mode(mode)).unwrap();
+            Listener::bind(&path, access()).unwrap();
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What a configuration names and this machine must have: the group that may ask, places for database and socket.
+//! What a configuration names and this machine must have: the group that may ask, places for database and socket, programs;
+//! nobody else may be able to replace what is written to and run.
 //!
 //! Only what runs here is refused for it: `scan` may read a configuration that is written for another machine.
 
@@ -9,9 +10,14 @@ use std::path::Path;
 
 use nix::unistd::Group;
 
-use crate::config::{Config, SettingFault, Source, keys, paths};
-use crate::files::directory_of;
+use super::mapping;
+use crate::config::{Config, FileTrust, SettingFault, Source, Step, keys, paths};
+use crate::control::{self, BindError};
+use crate::files::{Exposure, directory_of, exposure};
+use crate::firewall::{self, TableFile};
 use crate::follow;
+use crate::rules::Severity;
+use crate::store::{self, StoreError};
 
 const STATE: &[&str] = &["state"];
 const SOCKET: &[&str] = &["control", "socket"];
@@ -26,7 +32,69 @@ pub(super) fn faults(config: &Config) -> Vec<SettingFault> {
         homeless_state(state),
         homeless_socket(socket),
     ];
-    faults.into_iter().flatten().collect()
+    let places = exposed_places(config).into_iter().map(|found| found.fault(Severity::Error));
+    // Others than root run a program all the same.
+    let severity = FileTrust::of_this_user().severity();
+    let programs = exposed_programs(config).into_iter().map(|found| found.fault(severity));
+    faults.into_iter().flatten().chain(places).chain(programs).collect()
+}
+
+/// What somebody else may replace, and the key that names it.
+pub(super) struct Exposed {
+    way: Vec<Step>,
+    pub(super) exposure: Exposure,
+}
+
+impl Exposed {
+    fn at(way: &[&str], exposure: Exposure) -> Self {
+        Self { way: keys(way), exposure }
+    }
+
+    fn fault(self, severity: Severity) -> SettingFault {
+        SettingFault { severity, way: self.way, text: self.exposure.to_string() }
+    }
+}
+
+/// Of what the daemon writes to: database, table's file and socket, with what lies beside them.
+pub(super) fn exposed_places(config: &Config) -> Vec<Exposed> {
+    let (state, socket) = (&config.state, &config.control.socket);
+    let file = TableFile::of(&mapping::firewall(config, false));
+    let table = file.map(|file| directory_of(state).join(file.name()));
+    let beside = table.and_then(|path| path_exposure(&path));
+    // Their common directory is told of once.
+    let beside = beside.filter(|found| store_exposure(state).as_ref() != Some(found));
+    let state = store_exposure(state).into_iter().chain(beside).map(|found| Exposed::at(STATE, found));
+    state.chain(socket_exposure(socket).map(|found| Exposed::at(SOCKET, found))).collect()
+}
+
+/// Of the programs that drive the firewall.
+pub(super) fn exposed_programs(config: &Config) -> Vec<Exposed> {
+    // Settings that no backend can work with are told of elsewhere.
+    let Ok(backend) = firewall::open(&mapping::firewall(config, false)) else { return Vec::new() };
+    let mut programs = backend.programs();
+    programs.dedup();
+    let key = if config.firewall.command.is_some() { "command" } else { "tool" };
+    let exposures = programs.into_iter().filter_map(path_exposure);
+    exposures.map(|found| Exposed::at(&["firewall", key], found)).collect()
+}
+
+fn store_exposure(state: &Path) -> Option<Exposure> {
+    match store::check_place(state) {
+        Err(StoreError::Exposed(exposure)) => Some(exposure),
+        _ => None,
+    }
+}
+
+fn socket_exposure(socket: &Path) -> Option<Exposure> {
+    match control::check_place(socket) {
+        Err(BindError::Exposed(exposure)) => Some(exposure),
+        _ => None,
+    }
+}
+
+/// Of a path that this user may look at.
+fn path_exposure(path: &Path) -> Option<Exposure> {
+    exposure(path).ok().flatten()
 }
 
 /// Warnings about the logs that the configuration names.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::address::Prefix;
 use crate::engine::Ban;
-use crate::files::write_whole;
+use crate::files::{exposure, write_whole};
 use crate::firewall::TableFile;
 
 /// Changes gather this long,
@@ -160,7 +160,12 @@ fn write(directory: &Path, format: Option<&TableFile>, prefixes: &[Prefix]) -> i
 }
 
 fn put(path: &Path, text: &str) -> io::Result<()> {
-    write_whole(path, text).map_err(|error| named(path, &error))
+    let written = match exposure(path) {
+        Ok(Some(exposure)) => Err(io::Error::other(exposure)),
+        Ok(None) => write_whole(path, text),
+        Err(error) => Err(error),
+    };
+    written.map_err(|error| named(path, &error))
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {

@@ -15,6 +15,7 @@ use super::policy::Policy;
 use super::tiers::Tiers;
 use super::window::index;
 use crate::address::PrefixSet;
+use crate::fnv;
 use crate::rules::Evidence;
 use crate::time::Time;
 
@@ -65,12 +66,12 @@ pub struct SessionKey {
 impl SessionKey {
     /// The session of a line with a process id.
     pub fn new(speaker: Speaker<'_>, pid: u32) -> Self {
-        Self { writer: hash(speaker.bytes()), pid }
+        Self { writer: fnv::hash(speaker.bytes()), pid }
     }
 
     /// The session of a line that names it by an id of its program's own, such as that of a job in a queue.
     pub fn of_id(speaker: Speaker<'_>, id: &[u8]) -> Self {
-        Self { writer: hash(speaker.bytes().chain(b"\0id\0").chain(id)), pid: 0 }
+        Self { writer: fnv::hash(speaker.bytes().chain(b"\0id\0").chain(id)), pid: 0 }
     }
 
     /// The session of a line about this address, in a layout that hides process ids.
@@ -80,7 +81,7 @@ impl SessionKey {
             IpAddr::V6(v6) => v6,
         }
         .octets();
-        Self { writer: hash(speaker.bytes().chain(b"\0").chain(&address)), pid: 0 }
+        Self { writer: fnv::hash(speaker.bytes().chain(b"\0").chain(&address)), pid: 0 }
     }
 
     /// Of all that a process says which serves many peers, what it says about this one.
@@ -113,13 +114,6 @@ impl SessionKey {
     fn evidence(self) -> Evidence {
         if self.writer & 1 == 0 { Evidence::Handshake } else { Evidence::Spoofable }
     }
-}
-
-/// FNV-1a, which is the same in every run, since keys are stored.
-fn hash<'b>(bytes: impl Iterator<Item = &'b u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 /// One connection.

@@ -3,6 +3,8 @@
 //! Every argument vector comes from the configuration; `{prefix}` is filled in with a printed prefix, never with text
 //! from a log. A program that succeeds exits 0, also when there was nothing to do.
 
+use std::path::Path;
+
 use super::runner::{Finished, Tool};
 use super::{Backend, Change, CommandTemplates, Failure, Limits, Listing, Settings, Unusable, split};
 use crate::address::{self, Prefix};
@@ -73,6 +75,11 @@ fn lines(prefixes: &[Prefix]) -> Vec<u8> {
 impl Backend for Programs {
     fn name(&self) -> &'static str {
         "command"
+    }
+
+    fn programs(&self) -> Vec<&Path> {
+        let CommandTemplates { add, remove, list, replace } = &self.templates;
+        [add, remove, list, replace].into_iter().filter_map(|words| words.first()).map(Path::new).collect()
     }
 
     fn prepare(&mut self) -> Result<Vec<String>, Failure> {

@@ -14,6 +14,7 @@
 //! CONTRIBUTING.md lists what a new backend takes.
 
 use std::fmt;
+use std::path::Path;
 
 use thiserror::Error;
 
@@ -155,6 +156,11 @@ pub struct Limits {
 pub trait Backend: Send {
     /// The name in [`BACKENDS`].
     fn name(&self) -> &'static str;
+
+    /// The programs that it runs: nobody else may be able to replace them.
+    fn programs(&self) -> Vec<&Path> {
+        Vec::new()
+    }
 
     /// Looks whether everything is there, makes the table where that is the backend's business, and can be repeated.
     /// Gives what the operator should know, as sentences.

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -165,6 +165,10 @@ fn by_kind(prefixes: &[Prefix]) -> BTreeMap<Kind, Vec<IpAddr>> {
 impl Backend for Nftables {
     fn name(&self) -> &'static str {
         "nftables"
+    }
+
+    fn programs(&self) -> Vec<&Path> {
+        vec![self.tool.path()]
     }
 
     fn prepare(&mut self) -> Result<Vec<String>, Failure> {

@@ -9,6 +9,7 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::path::Path;
 
 use super::runner::{Finished, Tool};
 use super::settings::check_name;
@@ -175,6 +176,10 @@ impl Pf {
 impl Backend for Pf {
     fn name(&self) -> &'static str {
         "pf"
+    }
+
+    fn programs(&self) -> Vec<&Path> {
+        vec![self.tool.path(), self.sysctl.path()]
     }
 
     fn prepare(&mut self) -> Result<Vec<String>, Failure> {

@@ -1,4 +1,5 @@
-//! Runs a firewall's tool: absolute path, argument vector, empty environment, no shell.
+//! Runs a firewall's tool: absolute path, argument vector, empty environment, no shell. Root runs none that somebody else may
+//! replace.
 //!
 //! Standard input comes from memory while both outputs are drained, by one poll(2) loop, so neither side can block the
 //! other. What is kept of the outputs is bounded. A tool that takes too long is killed with its whole process group; a
@@ -19,7 +20,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::Failure;
-use crate::files::is_passing;
+use crate::files::{exposure, is_enforced, is_passing};
 
 /// What is kept of standard error: enough for every message, too little for a flood.
 const STDERR_BOUND: usize = 64 * 1024;
@@ -84,7 +85,7 @@ impl Tool {
     /// Runs it to its end.
     ///
     /// # Errors
-    /// `Broken` when it cannot be started, takes too long, is killed by a signal, or prints more than can be read.
+    /// `Broken` when it cannot be started or somebody else may replace it, takes too long, is killed by a signal, or prints more than can be read.
     pub fn run<S: AsRef<OsStr>>(&self, args: &[S], input: &[u8]) -> Result<Finished, Failure> {
         let name = self.program.display();
         let mut child = self.spawn(args).map_err(|error| self.not_started(&error))?;
@@ -111,6 +112,12 @@ impl Tool {
     fn spawn<S: AsRef<OsStr>>(&self, args: &[S]) -> io::Result<Child> {
         if !self.program.is_absolute() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "its path is not absolute"));
+        }
+        // At each run: the program of a daemon that runs for a year may be given away meanwhile.
+        if is_enforced()
+            && let Some(exposure) = exposure(&self.program)?
+        {
+            return Err(io::Error::other(exposure));
         }
         Command::new(&self.program)
             .args(args)

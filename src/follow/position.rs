@@ -6,6 +6,8 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fnv;
+
 /// What makes a file the same file, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FileKey {
@@ -30,7 +32,7 @@ impl FileKey {
 pub struct Fingerprint {
     /// How many bytes it covers, at most [`Fingerprint::REACH`].
     pub length: u16,
-    /// FNV-1a, 64 bit, over them: short, and the same in every version of this program.
+    /// FNV-1a over them: short, and the same in every version of this program.
     pub hash: u64,
 }
 
@@ -41,10 +43,7 @@ impl Fingerprint {
     /// Of the last [`Fingerprint::REACH`] of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         let bytes = last(bytes, Self::REACH);
-        let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-        Self { length: u16::try_from(bytes.len()).unwrap_or(u16::MAX), hash }
+        Self { length: u16::try_from(bytes.len()).unwrap_or(u16::MAX), hash: fnv::hash(bytes) }
     }
 }
 

@@ -70,6 +70,7 @@ impl Database {
     /// Opens the database to read it where nothing can be written; `None` unless it was closed in order, since a
     /// log beside it could then not be taken into account.
     pub(super) fn glance(path: &Path) -> Option<Self> {
+        inspect::check_place(path).ok()?;
         inspect::file(path, &path.metadata().ok()?).ok()?;
         if has_log(path) {
             return None;
@@ -97,6 +98,8 @@ impl Database {
 /// Whether something was there.
 fn make_or_inspect(path: &Path) -> Result<bool, StoreError> {
     let failed = |error| StoreError::io(path, error);
+    // Also of one that was ours when the lock was taken.
+    inspect::check_place(path)?;
     match path.metadata() {
         Ok(found) => inspect::file(path, &found).map(|()| true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
+use crate::files::Exposure;
+
 /// Why the database was not opened, read or written.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -43,6 +45,9 @@ pub enum StoreError {
         /// What else can be done.
         mend: &'static str,
     },
+    /// Somebody else may replace it.
+    #[error("{0}; or name another place as `state` in the configuration")]
+    Exposed(Exposure),
     /// Its pages contradict each other, and it could not be moved out of the way either.
     #[error("{} is damaged ({cause}): it is to be moved out of the way, and cannot be for now", path.display())]
     Damaged {
@@ -91,7 +96,7 @@ impl StoreError {
     /// Whether it may pass by itself, so that going on and trying again makes sense.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Held { .. } | Self::Newer { .. } | Self::Unfit { .. } => false,
+            Self::Held { .. } | Self::Newer { .. } | Self::Unfit { .. } | Self::Exposed(_) => false,
             Self::Damaged { .. } | Self::Full { .. } | Self::ReadOnly { .. } | Self::Busy { .. } => true,
             Self::Io { error, .. } => !is_operators(error),
             // The daemon does more without a database than not at all.

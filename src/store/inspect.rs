@@ -2,41 +2,43 @@
 //! them there.
 
 use std::fs::{self, Metadata, Permissions};
+use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
-use crate::files::suffixed;
+use crate::files::{directory_of, exposure, suffixed};
 
 /// What lies beside the database: SQLite believes a log whoever wrote it, and the lock is written to.
 const BESIDE: [&str; 4] = ["-wal", "-journal", "-shm", ".lock"];
 
-/// The directory of a database: in one where anybody may rename files, nothing is anybody's. In one like /tmp, where
-/// only owners may, what is there already has to be ours.
-pub(super) fn directory(database: &Path, directory: &Path) -> Result<(), StoreError> {
-    let Ok(found) = directory.metadata() else { return Ok(()) };
-    if found.mode() & 0o002 == 0 {
-        return Ok(());
-    }
-    if found.mode() & 0o1000 == 0 {
-        let what = format!("in a directory where others may replace it (mode {:o})", found.mode() & 0o7777);
-        return unfit(database, what, "chmod the directory to 700");
-    }
-    std::iter::once("").chain(BESIDE).try_for_each(|suffix| {
-        let path = suffixed(database, suffix);
-        match path.symlink_metadata() {
-            Ok(found) if !is_only_ours(&found) => unfit(
-                &path,
-                "a link or another user's file, in a directory for everybody".to_owned(),
-                "remove it",
-            ),
-            _ => Ok(()),
-        }
-    })
+/// Whether nobody else may replace the database at `path` or what lies beside it, whether they are there yet or not.
+///
+/// # Errors
+/// [`StoreError::Exposed`], or what the system says of a path that it does not let us look at.
+pub fn check_place(path: &Path) -> Result<(), StoreError> {
+    ours(path)?;
+    let database = resolved(path).map_err(|error| StoreError::io(path, error))?;
+    BESIDE.iter().try_for_each(|suffix| ours(&suffixed(&database, suffix)))
 }
 
-fn is_only_ours(found: &Metadata) -> bool {
-    found.is_file() && found.nlink() == 1 && found.uid() == me()
+/// Whether nobody else may replace one path.
+pub(super) fn ours(path: &Path) -> Result<(), StoreError> {
+    match exposure(path).map_err(|error| StoreError::io(path, error))? {
+        Some(exposure) => Err(StoreError::Exposed(exposure)),
+        None => Ok(()),
+    }
+}
+
+/// The same database under whatever name, without symbolic links.
+pub(super) fn resolved(path: &Path) -> io::Result<PathBuf> {
+    match path.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let name = path.file_name().ok_or(error)?;
+            Ok(directory_of(path).canonicalize()?.join(name))
+        }
+        other => other,
+    }
 }
 
 /// The database itself.
@@ -44,14 +46,6 @@ pub(super) fn file(path: &Path, found: &Metadata) -> Result<(), StoreError> {
     let mode = found.mode();
     if !found.is_file() {
         return unfit(path, kind(found).to_owned(), "move it away");
-    }
-    if found.uid() != me() {
-        let what = format!("owned by user {}, while this runs as user {}", found.uid(), me());
-        return unfit(path, what, "give it to that user with chown");
-    }
-    if mode & 0o022 != 0 {
-        let what = format!("writable for others (mode {:o})", mode & 0o777);
-        return unfit(path, what, "look at who may have changed it and chmod it to 600");
     }
     if found.len() == 0 && has_log(path) {
         // SQLite would throw the log away, and all that was committed with it.
@@ -74,10 +68,6 @@ fn unfit(path: &Path, what: String, mend: &'static str) -> Result<(), StoreError
     Err(StoreError::Unfit { path: path.to_owned(), what, mend })
 }
 
-fn me() -> u32 {
-    nix::unistd::geteuid().as_raw()
-}
-
 fn kind(found: &Metadata) -> &'static str {
     match found.file_type() {
         kind if kind.is_dir() => "a directory",
@@ -89,8 +79,6 @@ fn kind(found: &Metadata) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::super::Lock;
     use super::*;
 
@@ -105,7 +93,7 @@ mod tests {
     fn a_directory_where_others_may_replace_files_is_refused() {
         let (_dir, path) = open_to_all(0o777);
         let said = Lock::acquire(&path).unwrap_err().to_string();
-        assert!(said.contains("others may replace it (mode 777)") && said.contains("chmod"), "{said}");
+        assert!(said.contains("can be written by everybody (mode 0777)") && said.contains("chmod"), "{said}");
         let (_dir, path) = open_to_all(0o1777);
         assert!(Lock::acquire(&path).is_ok());
     }

@@ -1,27 +1,19 @@
 //! One writer at a time: a lock beside the database, held by the daemon as long as it runs.
 
-use std::fs::{DirBuilder, File, TryLockError};
-use std::io::{self, Read, Write};
+use std::fs::DirBuilder;
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
-
 use super::error::StoreError;
-use super::inspect;
-use crate::files::{self, directory_of, suffixed};
+use super::inspect::{check_place, ours, resolved};
+use crate::files::{LockFailure, LockFile, directory_of, suffixed};
 
-/// The right to write one database; the system takes it back when the process ends, however it ends.
-///
-/// It is flock(2) on `state.db.lock`, a file of its own: FreeBSD does not tell flock from the locks that SQLite
-/// takes on the database. The file holds the owner's process id for the message to others, and is never removed,
-/// since two processes could then lock two files of the same name.
+/// The right to write one database: a lock on `state.db.lock`, which the system takes back however the process ends.
 #[derive(Debug)]
 pub struct Lock {
     database: PathBuf,
-    file: Option<File>,
+    file: Option<LockFile>,
 }
 
 impl Lock {
@@ -31,15 +23,15 @@ impl Lock {
     /// the first attempt to write.
     ///
     /// # Errors
-    /// [`StoreError::Held`] when another process has it; [`StoreError::Io`] when the path is wrong or forbidden.
+    /// [`StoreError::Held`] when another process has it; [`StoreError::Exposed`] when somebody else may replace the
+    /// database; [`StoreError::Io`] when the path is wrong or forbidden.
     pub fn acquire(path: &Path) -> Result<Self, StoreError> {
         let failed = |error| StoreError::io(path, error);
+        // Before anything is made or a link is followed there.
+        ours(path)?;
         make_directory(path).map_err(failed)?;
-        // Before a link is followed: in /tmp it could be another user's.
-        inspect::directory(path, directory_of(path))?;
-        let database = resolved(path).map_err(failed)?;
-        inspect::directory(&database, directory_of(&database))?;
-        let mut lock = Self { database, file: None };
+        check_place(path)?;
+        let mut lock = Self { database: resolved(path).map_err(failed)?, file: None };
         match lock.ensure() {
             Err(error) if !error.is_temporary() => Err(error),
             _ => Ok(lock),
@@ -48,12 +40,7 @@ impl Lock {
 
     /// The process that has the database at `path`, where it can be known: for those who found nobody at the socket.
     pub fn holder(path: &Path) -> Option<u32> {
-        let mut file = File::open(suffixed(&resolved(path).ok()?, ".lock")).ok()?;
-        let pid = owner(&mut file)?;
-        // Locked to try it, the file would stop a daemon that is just starting; so only where its owner lives.
-        let lives = kill(Pid::from_raw(i32::try_from(pid).ok()?), None) != Err(Errno::ESRCH);
-        let is_held = lives && matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
-        is_held.then_some(pid)
+        LockFile::holder(&beside(&resolved(path).ok()?))
     }
 
     /// The database this is the lock of, symbolic links resolved.
@@ -65,47 +52,18 @@ impl Lock {
         if self.file.is_some() {
             return Ok(());
         }
-        let path = suffixed(&self.database, ".lock");
-        let failed = |error| StoreError::io(&path, error);
-        let mut file = open(&path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => sign(&mut file),
-            Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::Held { path: self.database.clone(), pid: owner(&mut file) });
-            }
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
-        }
+        let path = beside(&self.database);
+        let file = LockFile::take(&path).map_err(|failure| match failure {
+            LockFailure::Held(pid) => StoreError::Held { path: self.database.clone(), pid },
+            LockFailure::Io(error) => StoreError::io(&path, error),
+        })?;
         self.file = Some(file);
         Ok(())
     }
 }
 
-impl Drop for Lock {
-    /// Closing is not enough: a process that another thread is just starting has a copy until it runs its program.
-    fn drop(&mut self) {
-        if let Some(file) = &self.file {
-            let _ = file.unlock();
-        }
-    }
-}
-
-/// For reading where the file system is read-only: that is enough to lock it.
-fn open(path: &Path) -> io::Result<File> {
-    files::open_lock(path).or_else(|error| match error.kind() {
-        io::ErrorKind::ReadOnlyFilesystem => File::open(path).map_err(|_| error),
-        _ => Err(error),
-    })
-}
-
-/// A disk may be too full for a process id; the lock holds without it, only the message to others is poorer.
-fn sign(file: &mut File) {
-    let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-}
-
-fn owner(file: &mut File) -> Option<u32> {
-    let mut text = String::new();
-    file.take(16).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
+fn beside(database: &Path) -> PathBuf {
+    suffixed(database, ".lock")
 }
 
 /// Only the last directory: a missing `/var/db` is a mistake in the path or a mount that is not there yet.
@@ -113,17 +71,6 @@ fn make_directory(path: &Path) -> io::Result<()> {
     match directory_of(path) {
         parent if parent.is_dir() => Ok(()),
         parent => DirBuilder::new().mode(0o700).create(parent),
-    }
-}
-
-/// The same database has the same lock under whatever name.
-fn resolved(path: &Path) -> io::Result<PathBuf> {
-    match path.canonicalize() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let name = path.file_name().ok_or(error)?;
-            Ok(directory_of(path).canonicalize()?.join(name))
-        }
-        other => other,
     }
 }
 

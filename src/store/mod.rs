@@ -31,6 +31,7 @@ mod write;
 
 pub use batch::{BanLine, BanLines, Batch, FilePosition, LONGEST_LINE, MOST_LINES, PositionChange};
 pub use error::StoreError;
+pub use inspect::check_place;
 pub use lock::Lock;
 pub use notice::{Answer, Notice};
 pub use purge::Keep;

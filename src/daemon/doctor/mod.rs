@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 pub use self::finding::{Finding, Grade};
 
 use super::setup::{Refused, Setup};
-use super::{asking, mapping, own};
+use super::{asking, here, mapping, own};
 use crate::address;
 use crate::config::Config;
 use crate::control::reply::{Status, Why};
@@ -76,6 +76,12 @@ pub fn examine(file: Option<&Path>, at: &Surroundings) -> Result<Vec<Finding>, R
     findings.push(lockout(&setup, at));
     findings.push(running::directory(&config.state, "the database", "0700"));
     findings.push(running::directory(&config.control.socket, "the control socket", "0755"));
+    for exposed in here::exposed_places(config).into_iter().chain(here::exposed_programs(config)) {
+        let finding = running::exposed(exposed.exposure);
+        if !findings.contains(&finding) {
+            findings.push(finding);
+        }
+    }
     Ok(findings)
 }
 

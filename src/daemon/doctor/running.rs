@@ -1,13 +1,12 @@
 //! Whether the daemon runs and the table is in step, and whether the directories it needs are fit.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::finding::Finding;
 use crate::control::reply::{Source, Status};
 use crate::control::{Failure, FailureKind};
-use crate::files::directory_of;
+use crate::files::{Exposure, directory_of, exposure};
 
 const DAEMON: &str = "daemon";
 const FILES: &str = "files";
@@ -84,13 +83,19 @@ pub(super) fn directory(file: &Path, of: &str, mode: &str) -> Finding {
             Finding::problem(FILES, format!("{name}, the directory of {of}, cannot be used: {error}"), make)
         }
         Ok(about) if !about.is_dir() => Finding::problem(FILES, format!("{name} is no directory"), make),
-        Ok(about) if about.mode() & 0o022 != 0 && about.mode() & 0o1000 == 0 => Finding::problem(
-            FILES,
-            format!("others may write into {name}, the directory of {of}"),
-            format!("`chmod go-w {name}`"),
-        ),
-        Ok(_) => Finding::ok(FILES, format!("{name}, the directory of {of}, is fit")),
+        Ok(_) => match exposure(parent) {
+            Ok(Some(exposure)) => exposed(exposure),
+            Ok(None) => Finding::ok(FILES, format!("{name}, the directory of {of}, is fit")),
+            Err(error) => {
+                Finding::note(FILES, format!("{name} cannot be looked at: {error}"), "run it as root")
+            }
+        },
     }
+}
+
+/// What somebody else may replace.
+pub(super) fn exposed(Exposure { path, why, remedy }: Exposure) -> Finding {
+    Finding::problem(FILES, format!("{} {why}", path.display()), remedy)
 }
 
 #[cfg(test)]

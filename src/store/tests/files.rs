@@ -155,7 +155,7 @@ fn what_is_not_ours_is_refused_and_left_alone() {
     let place = Place::new();
     place.fill();
     fs::set_permissions(&place.path, fs::Permissions::from_mode(0o666)).unwrap();
-    refused(&place, "is writable for others (mode 666)");
+    refused(&place, "can be written by everybody (mode 0666), who could change it: `chmod go-w /");
     fs::set_permissions(&place.path, fs::Permissions::from_mode(0o644)).unwrap();
     place.open();
     assert_eq!(fs::metadata(&place.path).unwrap().permissions().mode() & 0o777, 0o600);

@@ -1,12 +1,18 @@
 //! What several parts of the shell do with files and descriptors, each thing in one way.
+//!
+//! `ownership` says who may replace a path, `lock_file` who is at work.
+
+mod lock_file;
+mod ownership;
 
 use std::ffi::OsString;
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
+pub(crate) use lock_file::{LockFailure, LockFile};
+pub(crate) use ownership::{Exposure, exposure, is_enforced};
 
 /// The directory that a path's last name is in; `.` for a name alone, whose parent is the empty path.
 pub(crate) fn directory_of(path: &Path) -> &Path {
@@ -26,17 +32,6 @@ pub(crate) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
 /// Device and inode: the same for all names of a file, another one for a file that took its place.
 pub(crate) fn identity(about: &Metadata) -> (u64, u64) {
     (about.dev(), about.ino())
-}
-
-/// Opens a file to be locked, and makes it where it is missing: for us alone, and never through a link, which somebody
-/// else may have put there.
-///
-/// # Errors
-/// What the system says.
-pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    options.custom_flags(OFlag::O_NOFOLLOW.bits()).open(path)
 }
 
 /// Puts a file in place as a whole, for us alone: whoever opens it sees the old text or the new one, also after a power
@@ -97,8 +92,8 @@ mod tests {
     fn a_file_has_one_identity_under_all_its_names() {
         let dir = tempfile::tempdir().unwrap();
         let [one, link, other] = ["one", "link", "other"].map(|name| dir.path().join(name));
-        open_lock(&one).unwrap();
-        open_lock(&other).unwrap();
+        std::fs::write(&one, "").unwrap();
+        std::fs::write(&other, "").unwrap();
         std::fs::hard_link(&one, &link).unwrap();
         let of = |path: &Path| identity(&path.metadata().unwrap());
         assert_eq!(of(&one), of(&link));
