@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::{here, mapping};
 use crate::config::{self, Config, Diagnostics, FileTrust, Loaded, LoadedRules, LogTo, ResolvedSet, SHIPPED};
 use crate::engine::{Engine, Guard, Policy, Source, Terms};
-use crate::files::directory_of;
+use crate::files::{self, directory_of};
 use crate::follow;
 use crate::record::{self, Clock, Layouts, TimeSpec};
 use crate::rules::{self, Binding, Compiled, Fault, Matcher, RuleSet, Severity};
@@ -274,13 +274,8 @@ fn absolute(path: &Path) -> PathBuf {
 
 /// Without symbolic links, as far as there is something; a log that was rotated away may have left none of its name.
 fn resolved(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| {
-        let directory = absolute(directory_of(path)).canonicalize();
-        directory
-            .ok()
-            .zip(path.file_name())
-            .map_or_else(|| absolute(path), |(parent, name)| parent.join(name))
-    })
+    let path = absolute(path);
+    files::resolved(&path).unwrap_or(path)
 }
 
 /// Files of one directory are one writer's unless their sources say otherwise: a syslogd writes its logs side by side,

@@ -22,6 +22,17 @@ pub(crate) fn directory_of(path: &Path) -> &Path {
     }
 }
 
+/// The same file under whatever name: without symbolic links. Its last name need not be there.
+///
+/// # Errors
+/// When its directory is not there or cannot be looked at.
+pub(crate) fn resolved(path: &Path) -> io::Result<PathBuf> {
+    path.canonicalize().or_else(|error| match path.file_name() {
+        Some(name) => Ok(directory_of(path).canonicalize()?.join(name)),
+        None => Err(error),
+    })
+}
+
 /// The file beside another one: `state.db` and `.lock` give `state.db.lock`.
 pub(crate) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     let mut name: OsString = path.into();

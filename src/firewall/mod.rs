@@ -40,7 +40,6 @@ mod trouble;
 mod worker;
 
 pub use dry_run::{DRY_RUN, DryRun};
-pub use plan::{Difference, difference};
 pub use settings::{CommandTemplates, Foreign, Settings, Tools};
 pub use status::Status;
 pub use table_file::TableFile;

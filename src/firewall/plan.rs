@@ -7,15 +7,15 @@ use crate::address::{self, Prefix};
 
 /// How a table differs from what it should hold; both lists are sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Difference {
+pub(super) struct Difference {
     /// Wanted and not there.
-    pub missing: Vec<Prefix>,
+    pub(super) missing: Vec<Prefix>,
     /// There and not wanted.
-    pub foreign: Vec<Prefix>,
+    pub(super) foreign: Vec<Prefix>,
 }
 
 /// Compares what the table should hold with what it holds (each prefix once or more).
-pub fn difference(desired: &HashSet<Prefix>, listed: &[Prefix]) -> Difference {
+pub(super) fn difference(desired: &HashSet<Prefix>, listed: &[Prefix]) -> Difference {
     let listed: HashSet<Prefix> = listed.iter().copied().collect();
     let mut missing: Vec<Prefix> = desired.difference(&listed).copied().collect();
     let mut foreign: Vec<Prefix> = listed.difference(desired).copied().collect();

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use memchr::memchr_iter;
+
 use super::SourceId;
 use super::find::Unpacked;
 use super::merge::{Ahead, Stamps};
@@ -53,6 +55,15 @@ pub(super) struct Tally {
     pub(super) bytes: u64,
     pub(super) overlong: u64,
     pub(super) last_data: Option<Instant>,
+}
+
+impl Tally {
+    /// Counts lines that are handed out.
+    pub(super) fn add(&mut self, lines: &[u8], now: Instant) {
+        self.bytes += lines.len() as u64;
+        self.lines += memchr_iter(b'\n', lines).count() as u64;
+        self.last_data = Some(now);
+    }
 }
 
 /// One followed path.

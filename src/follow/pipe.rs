@@ -7,7 +7,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use memchr::memchr_iter;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::logfile::{Round, Tally};
@@ -205,9 +204,7 @@ impl Pipe {
             open.gap |= overlong > 0;
             let Some(lines) = lines else { break };
             let bytes = filled.get(lines).unwrap_or_default();
-            self.tally.bytes += bytes.len() as u64;
-            self.tally.lines += memchr_iter(b'\n', bytes).count() as u64;
-            self.tally.last_data = Some(round.now);
+            self.tally.add(bytes, round.now);
             let first = std::mem::take(&mut open.untouched);
             let gap = std::mem::take(&mut open.gap);
             let (source, path, file, backlog) = (self.source, &self.path, open.key, self.backlog);

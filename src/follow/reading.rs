@@ -3,7 +3,6 @@
 use std::io;
 use std::ops::ControlFlow;
 
-use memchr::memchr_iter;
 use nix::errno::Errno;
 
 use super::FileEnd;
@@ -138,9 +137,7 @@ impl Log {
         // What stands before a gap is not what stands before these lines.
         let before = if gap { Vec::new() } else { before };
         self.tally.overlong += overlong;
-        self.tally.bytes += bytes.len() as u64;
-        self.tally.lines += memchr_iter(b'\n', bytes).count() as u64;
-        self.tally.last_data = Some(round.now);
+        self.tally.add(bytes, round.now);
         let (source, file) = (self.source, tail.key);
         let file_end = self.end_of_backlog(backlog);
         let (position, file_end) = (self.position(), file_end.as_ref());

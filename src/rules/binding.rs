@@ -93,11 +93,6 @@ impl Binding {
         !self.headed.is_empty()
     }
 
-    /// Whether any set is asked, about some lines at least.
-    pub fn asks_any(&self) -> bool {
-        !(self.whole.is_empty() && self.headed.is_empty())
-    }
-
     /// The layout in which a set would look at this line, where the source is not said to have it.
     pub fn other_layout(&self, line: &[u8]) -> Option<Layouts> {
         let (layouts, record) = record::parse_as_any(line);
@@ -242,7 +237,7 @@ mod tests {
         assert_eq!(asked(&named(&["app"]), SSHD), [3], "whether it is an object is to be seen");
         assert!(named(&["nginx"]).names().is_none(), "every line is looked at");
         assert!(named(&["app", "sshd"]).names().is_none(), "a key may be written with escapes");
-        assert!(!named(&[]).asks_any());
+        assert!(asked(&named(&[]), SSHD).is_empty());
         assert_eq!(asked(&Binding::to_all(&sets(), Layouts::Syslog), "x"), [1, 3]);
     }
 }

@@ -37,13 +37,6 @@ pub enum PositionChange {
         /// The file.
         file: String,
     },
-    /// In all files of a source: what was stored of others is dropped.
-    All {
-        /// The source's name.
-        source: String,
-        /// File and position.
-        files: Vec<(String, String)>,
-    },
 }
 
 /// Where reading stands in one file.

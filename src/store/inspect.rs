@@ -2,12 +2,11 @@
 //! them there.
 
 use std::fs::{self, Metadata, Permissions};
-use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::error::StoreError;
-use crate::files::{directory_of, exposure, suffixed};
+use crate::files::{exposure, resolved, suffixed};
 
 /// What lies beside the database: SQLite believes a log whoever wrote it, and the lock is written to.
 const BESIDE: [&str; 4] = ["-wal", "-journal", "-shm", ".lock"];
@@ -27,17 +26,6 @@ pub(super) fn ours(path: &Path) -> Result<(), StoreError> {
     match exposure(path).map_err(|error| StoreError::io(path, error))? {
         Some(exposure) => Err(StoreError::Exposed(exposure)),
         None => Ok(()),
-    }
-}
-
-/// The same database under whatever name, without symbolic links.
-pub(super) fn resolved(path: &Path) -> io::Result<PathBuf> {
-    match path.canonicalize() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let name = path.file_name().ok_or(error)?;
-            Ok(directory_of(path).canonicalize()?.join(name))
-        }
-        other => other,
     }
 }
 
@@ -79,6 +67,8 @@ fn kind(found: &Metadata) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::super::Lock;
     use super::*;
 

@@ -27,7 +27,8 @@ pub(super) struct Pending {
     pub(super) emptied: BTreeSet<Table>,
     /// The last word on each thing in the other tables, sorted by table and key.
     pub(super) rows: Vec<Row>,
-    pub(super) positions: BTreeMap<String, SourceChange>,
+    /// By source, the position in each file, or none where it is followed no more.
+    pub(super) positions: BTreeMap<String, BTreeMap<String, Option<String>>>,
 }
 
 /// The tables in which only the last word on each thing counts.
@@ -59,15 +60,6 @@ pub(super) struct BanChange {
     pub(super) active: Option<Ban>,
     /// It ended at its own time: if it is stored, its row says so.
     by_itself: bool,
-}
-
-/// The changed positions of one source.
-#[derive(Debug, Default)]
-pub(super) struct SourceChange {
-    /// What is stored of the source is dropped first.
-    pub(super) replaced: bool,
-    /// The position in each file, or none.
-    pub(super) files: BTreeMap<String, Option<String>>,
 }
 
 impl Table {
@@ -165,18 +157,11 @@ impl Pending {
     }
 
     fn position(&mut self, change: PositionChange) {
-        match change {
-            PositionChange::At(FilePosition { source, file, position }) => {
-                self.positions.entry(source).or_default().files.insert(file, Some(position));
-            }
-            PositionChange::Gone { source, file } => {
-                self.positions.entry(source).or_default().files.insert(file, None);
-            }
-            PositionChange::All { source, files } => {
-                let files = files.into_iter().map(|(file, position)| (file, Some(position))).collect();
-                self.positions.insert(source, SourceChange { replaced: true, files });
-            }
-        }
+        let (source, file, position) = match change {
+            PositionChange::At(FilePosition { source, file, position }) => (source, file, Some(position)),
+            PositionChange::Gone { source, file } => (source, file, None),
+        };
+        self.positions.entry(source).or_default().insert(file, position);
     }
 
     /// How many things wait to be written.
@@ -281,22 +266,19 @@ mod tests {
 
     #[test]
     fn the_last_word_on_a_position_counts() {
-        let at = |file: &str| {
+        let at = |file: &str, position: &str| {
             PositionChange::At(FilePosition {
                 source: "auth".to_owned(),
                 file: file.to_owned(),
-                position: "1".to_owned(),
+                position: position.to_owned(),
             })
         };
         let mut pending = Pending::default();
-        let all =
-            PositionChange::All { source: "auth".to_owned(), files: vec![("b".to_owned(), "2".to_owned())] };
         let gone = PositionChange::Gone { source: "auth".to_owned(), file: "c".to_owned() };
-        let positions = vec![at("a"), all, at("c"), gone];
+        let positions = vec![at("b", "1"), at("b", "2"), at("c", "1"), gone];
         pending.absorb(Batch { positions, ..Batch::default() });
         let auth = &pending.positions["auth"];
-        assert!(auth.replaced);
-        let files: Vec<_> = auth.files.iter().map(|(file, at)| (file.as_str(), at.as_deref())).collect();
+        let files: Vec<_> = auth.iter().map(|(file, at)| (file.as_str(), at.as_deref())).collect();
         assert_eq!(files, [("b", Some("2")), ("c", None)]);
     }
 }

@@ -1,10 +1,12 @@
 //! Changes into tables, in one transaction.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, Result, Transaction, TransactionBehavior, params, params_from_iter};
 
 use super::batch::{BanLine, BanLines, MOST_LINES};
 use super::encode::{self, BAN};
-use super::pending::{BanChange, Pending, SourceChange, Table};
+use super::pending::{BanChange, Pending, Table};
 use crate::address::Prefix;
 use crate::engine::{Ban, Row};
 use crate::time::Time;
@@ -29,7 +31,7 @@ pub(super) fn all(connection: &mut Connection, pending: &Pending) -> Result<()> 
     pending.lines.iter().try_for_each(|lines| ban_lines(into, lines))?;
     pending.emptied.iter().try_for_each(|table| empty(into, *table))?;
     pending.rows.iter().try_for_each(|change| row(into, change))?;
-    pending.positions.iter().try_for_each(|(source, change)| positions(into, source, change))?;
+    pending.positions.iter().try_for_each(|(source, files)| positions(into, source, files))?;
     transaction.commit()
 }
 
@@ -142,11 +144,8 @@ fn window(into: &Transaction<'_>, set: &str, offender: &Prefix, seen: &[(Time, u
     )
 }
 
-fn positions(into: &Transaction<'_>, source: &str, change: &SourceChange) -> Result<()> {
-    if change.replaced {
-        run(into, "DELETE FROM positions WHERE source = ?1", [source])?;
-    }
-    change.files.iter().try_for_each(|(file, position)| match position {
+fn positions(into: &Transaction<'_>, source: &str, files: &BTreeMap<String, Option<String>>) -> Result<()> {
+    files.iter().try_for_each(|(file, position)| match position {
         Some(position) => run(
             into,
             "INSERT OR REPLACE INTO positions (source, file, position) VALUES (?1, ?2, ?3)",

@@ -113,12 +113,13 @@ fn positions_follow_the_counters_in_the_same_transaction() {
     let positions = [("auth", "1", "{}"), ("auth", "2", "x"), ("messages", "1", "y")]
         .map(|(source, file, position)| PositionChange::At(at(source, file, position)));
     store.commit(Batch { positions: positions.to_vec(), ..batch(vec![]) }).unwrap();
-    let replaced =
-        PositionChange::All { source: "auth".to_owned(), files: vec![("3".to_owned(), "z".to_owned())] };
-    let gone = PositionChange::Gone { source: "messages".to_owned(), file: "1".to_owned() };
-    store.commit(Batch { positions: vec![replaced, gone], ..batch(vec![]) }).unwrap();
+    let moved = PositionChange::At(at("auth", "2", "z"));
+    let gone = [("auth", "1"), ("messages", "1")]
+        .map(|(source, file)| PositionChange::Gone { source: source.to_owned(), file: file.to_owned() });
+    let positions = gone.into_iter().chain([moved]).collect();
+    store.commit(Batch { positions, ..batch(vec![]) }).unwrap();
     drop(store);
-    assert_eq!(place.open().positions(NOW).unwrap(), [at("auth", "3", "z")]);
+    assert_eq!(place.open().positions(NOW).unwrap(), [at("auth", "2", "z")]);
 }
 
 #[test]
