@@ -134,6 +134,25 @@ fn a_set_in_force_that_no_source_would_feed_is_an_error_that_says_what_to_write(
     assert!(ran.err.contains("the rule set `exampleweb` would be asked about no log"), "{ran:?}");
 }
 
+/// An operator who followed the log, and did not say whose it is, is told the whole line.
+#[test]
+fn the_source_that_follows_a_log_of_the_sets_name_is_shown_as_it_must_be() {
+    let dir = site("sources: {auth: HERE/auth.log, ftp: HERE/log/exampleweb.log}\n", &[("web.yaml", WEB)]);
+    let told = told(&dir, 78);
+    let line = "ftp: {path: log/exampleweb.log, rule_sets: [exampleweb]}";
+    let errors: Vec<&str> = told.lines().filter(|line| line.contains(": error: ")).collect();
+    let expected = format!(
+        "it looks only at sources that name it; write `{line}` under `sources` if that is its log, or name"
+    );
+    assert!(errors.len() == 1 && errors[0].starts_with("c.yaml:4:"), "{told}");
+    assert!(errors[0].contains(&expected), "{told}");
+    let home = dir.path().display();
+    let line = line.replace("path: ", &format!("path: {home}/"));
+    let config = std::fs::read_to_string(dir.path().join("c.yaml")).unwrap();
+    dir.write("c.yaml", config.replace(&format!("ftp: {home}/log/exampleweb.log"), &line));
+    dir.portcullis(["check", "-c", "c.yaml"]).run().assert(0, "");
+}
+
 #[test]
 fn a_source_cannot_name_a_set_that_is_not_there_or_not_in_force() {
     let dir = web(

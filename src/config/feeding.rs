@@ -133,21 +133,41 @@ fn not_asked(config: &Config, set: &RuleSet) -> Option<(Vec<Step>, String)> {
 
 fn unfed(config: &Config, set: &RuleSet) -> (Vec<Step>, String) {
     let name = &set.name;
-    let text = if set.format.needs_source() {
-        format!(
-            "the rule set `{name}` would be asked about no log: with `format: {}` it looks only at sources that name it; \
-             write `{name}: {{path: /path/of/its.log, rule_sets: [{name}]}}` under `sources`{}, or name its `logs` in the \
-             rule file",
-            set.format.as_str(),
-            beside_the_usual(config)
-        )
-    } else {
-        format!(
+    if !set.format.needs_source() {
+        let text = format!(
             "the rule set `{name}` would be asked about no log: every source names its rule sets, and none names this one; \
              add it to those of the log that syslog writes, or leave `rule_sets` out there"
-        )
+        );
+        return (way_to(config, set), text);
+    }
+    let (way, line) = match likely_source(config, set) {
+        Some(Source { name: source, path, .. }) => (
+            keys(&["sources", source]),
+            format!("`{source}: {{path: {path}, rule_sets: [{name}]}}` under `sources` if that is its log"),
+        ),
+        None => (
+            way_to(config, set),
+            format!(
+                "`{name}: {{path: /path/of/its.log, rule_sets: [{name}]}}` under `sources`{}",
+                beside_the_usual(config)
+            ),
+        ),
     };
-    (way_to(config, set), text)
+    let text = format!(
+        "the rule set `{name}` would be asked about no log: with `format: {}` it looks only at sources that name it; write \
+         {line}, or name its `logs` in the rule file",
+        set.format.as_str()
+    );
+    (way, text)
+}
+
+/// The source that names no rule sets, and that bears this one's name or follows a file of that name.
+fn likely_source<'c>(config: &'c Config, set: &RuleSet) -> Option<&'c Source> {
+    let is_alike = |source: &&Source| {
+        let file = source.path.rsplit('/').next().unwrap_or_default();
+        source.rule_sets.is_none() && (source.name == set.name || file.contains(&set.name))
+    };
+    config.sources.iter().find(is_alike)
 }
 
 /// Whoever writes `sources` has those alone.
