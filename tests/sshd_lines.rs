@@ -154,6 +154,17 @@ fn a_goodbye_to_sshd_7_1_counts_as_the_two_lines_of_7_5_do() {
 }
 
 #[test]
+fn what_jsch_says_of_its_failed_login_adds_nothing_to_what_sshd_said() {
+    let said = "sshd[7]: Received disconnect from 192.0.2.7: 3: com.jcraft.jsch.JSchException: Auth fail\n";
+    // Up to 5.8 the two lines are of two processes.
+    let failed = "Nov 22 14:38:31 gw sshd[6]: Failed password for root from 192.0.2.7 port 4711 ssh2\n";
+    let beside = format!("{failed}Nov 22 14:38:32 gw {said}");
+    assert_eq!(offences(&beside), only("192.0.2.7", 1.0));
+    let alone = format!("Nov 22 14:38:32 gw {said}Nov 22 14:42:32 gw {said}");
+    assert_eq!(offences(&alone), only("192.0.2.7", 0.4));
+}
+
+#[test]
 fn a_key_exchange_that_failed_is_that_of_the_peer_which_connected() {
     for failure in [
         "fatal: Unable to negotiate a key exchange method [preauth]",
