@@ -154,18 +154,18 @@ fn write(directory: &Path, format: Option<&TableFile>, prefixes: &[Prefix]) -> i
         put(&at(plain), &TableFile::nobody())?;
     }
     if is_other(nft) {
-        fs::remove_file(at(nft)).map_err(|error| named(&at(nft), &error))?;
+        ours(&at(nft)).and_then(|()| fs::remove_file(at(nft))).map_err(|error| named(&at(nft), &error))?;
     }
     Ok(())
 }
 
 fn put(path: &Path, text: &str) -> io::Result<()> {
-    let written = match exposure(path) {
-        Ok(Some(exposure)) => Err(io::Error::other(exposure)),
-        Ok(None) => write_whole(path, text),
-        Err(error) => Err(error),
-    };
-    written.map_err(|error| named(path, &error))
+    ours(path).and_then(|()| write_whole(path, text)).map_err(|error| named(path, &error))
+}
+
+/// Fails where somebody else may replace the file.
+fn ours(path: &Path) -> io::Result<()> {
+    exposure(path)?.map_or(Ok(()), |exposure| Err(io::Error::other(exposure)))
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {

@@ -121,7 +121,7 @@ impl Setup {
         if loaded.diagnostics.has_errors() {
             return Err(Refused(loaded.diagnostics));
         }
-        let file = loaded.file().map(|file| path::absolute(file).unwrap_or_else(|_| file.to_owned()));
+        let file = loaded.file().map(absolute);
         let own = sets.iter().filter(|set| loaded.rules[set.origin].custom);
         let own = own.map(|set| set.set.name.clone()).collect();
         let (zone, now) = (TimeZone::system(), Timestamp::now().into());

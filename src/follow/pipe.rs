@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::logfile::{Round, Tally};
 use super::open::{open_fifo, reason};
 use super::place::Place;
-use super::position::FileKey;
+use super::position::{FileKey, Position};
 use super::{Chunk, Sink, SourceId};
 
 /// Bytes that one pipe may hand out in one look; then the others have their turn.
@@ -207,22 +207,15 @@ impl Pipe {
             self.tally.add(bytes, round.now);
             let first = std::mem::take(&mut open.untouched);
             let gap = std::mem::take(&mut open.gap);
-            let (source, path, file, backlog) = (self.source, &self.path, open.key, self.backlog);
-            let (position, gone, before): (_, _, &[u8]) = (None, false, &[]);
-            let (written_by, file_end) = (None, None);
+            let nowhere = Position::default();
             sink(Chunk {
-                source,
-                path,
-                file,
+                file: open.key,
                 bytes,
-                position,
-                gone,
-                before,
+                position: None,
                 first,
                 gap,
-                backlog,
-                written_by,
-                file_end,
+                backlog: self.backlog,
+                ..Chunk::of_position(self.source, &self.path, &nowhere)
             })?;
         }
         open.carry.clear();

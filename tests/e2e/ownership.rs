@@ -183,6 +183,35 @@ fn a_link_in_another_users_state_directory_makes_root_move_nothing() {
 }
 
 #[test]
+fn a_running_daemon_follows_no_link_in_place_of_its_database() {
+    if !is_root() {
+        return;
+    }
+    let mut stand = Stand::pf();
+    stand.start();
+    let (state, precious) = (stand.file("state"), stand.file("precious"));
+    fs::write(&precious, "root:x:0:0").unwrap();
+    give_away(&state);
+    fs::remove_file(state.join("state.db")).unwrap();
+    symlink(&precious, state.join("state.db")).unwrap();
+    stand.fail(ATTACKER, 5);
+    stand.until("it is banned and a problem is told", |stand| {
+        stand.has(ATTACKER) && stand.status()["problems"].to_string().contains(GIVEN_AWAY)
+    });
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "root:x:0:0");
+    chown(&state, Some(0), None).unwrap();
+    fs::remove_file(state.join("state.db")).unwrap();
+    stand.fail("198.18.0.1", 5);
+    stand.until("all is stored again", |stand| {
+        stand.has("198.18.0.1") && !stand.status()["problems"].to_string().contains(GIVEN_AWAY)
+    });
+    stand.stop(SIGTERM);
+    stand.start();
+    stand.until("nothing was lost", |stand| stand.bans().len() == 2);
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "root:x:0:0");
+}
+
+#[test]
 fn a_link_on_the_way_is_as_good_as_the_directory_it_lies_in() {
     if !is_root() {
         return;
