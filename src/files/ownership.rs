@@ -3,17 +3,17 @@
 //!
 //! *We* are root and the user who runs this (the effective user id). From `/` to the last name of a path:
 //!
-//! 1. A directory, and whatever the path leads to, must belong to us, and neither its group nor others may write to it. No
-//!    group is excepted: members of `wheel` become root by a password only, and would not need it.
-//! 2. A symbolic link is followed step by step. Nobody can change a link, so neither its owner nor its mode matters;
-//!    whoever may write to its directory can replace it, so that directory counts like any other. So do all on its way.
+//! 1. Every directory on the way, and whatever the path leads to, must belong to us, and neither its group nor others may
+//!    write to it. No group is excepted, not even `wheel`: its members need a password to become root.
+//! 2. A symbolic link is followed step by step. A link cannot be changed, so neither its owner nor its mode matters. It can
+//!    be replaced by whoever may write to its directory, so that directory, and each one on the link's way, is held to 1.
 //! 3. A directory with the sticky bit, such as `/tmp`, may be open to others: they can replace only what is theirs. A name in
 //!    it must belong to us, and be no symbolic link and no second name of a file, which others can make of files of ours.
-//! 4. What is not there yet is fine. Whoever makes it where others may be faster looks at what was opened, as
-//!    [`super::LockFile`] does.
+//! 4. What does not exist yet is fine. Whoever creates it in a sticky directory, where somebody else may be faster, creates it
+//!    exclusively or checks what was opened, as [`super::LockFile`] does.
 //!
-//! The first step that breaks the rule is told and nothing behind it is looked at: what is there is for somebody else to
-//! say, and an advice to change its owner would be a trap.
+//! Only the first step that breaks the rule is reported. What lies beyond it is under somebody else's control, and advice to
+//! change its owner could be a trap.
 //!
 //! Access control lists (`NFSv4`, as of ZFS) may let others write without a bit of the mode that shows it; they are not read.
 //! Those of POSIX.1e show in the group's bits.
@@ -165,7 +165,7 @@ impl Walk {
             return None;
         };
         let why = format!("{what}, in a directory where others may put files ({})", self.at.display());
-        let remedy = "look at what it is and remove it, or use a directory that only root can write to";
+        let remedy = "look at what it is and remove it, or use a directory that only root may write to";
         Some(Exposure::new(path, why, remedy.to_owned()))
     }
 
@@ -255,7 +255,7 @@ mod tests {
             assert!(said.contains(&named) && said.ends_with(&command), "{said}");
             assert!(said.contains("who could replace what is in it"), "{said}");
         }
-        for mode in [0o664, 0o646, 0o1666] {
+        for mode in [0o664, 0o646, 0o666] {
             let said = told(&file(&directory(0o755), mode));
             assert!(said.contains(&format!("(mode {mode:04o}), who could change it")), "{said}");
         }
