@@ -9,11 +9,9 @@ use std::net::IpAddr;
 use super::compile::Found;
 use super::model::{Fault, Place, Rule, RuleSet};
 use super::object::{JsonValue, KeyPath, KeyTree, NoValues, Values};
+use super::session_id;
 use crate::address;
 use crate::record::TimePlace;
-
-/// A longer id is none, as with `<SESSION>`.
-const LONGEST_SESSION: usize = 128;
 
 /// What a rule of a set for JSON asks of the object that a line is.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -76,7 +74,7 @@ impl JsonRules {
     /// The id of the connection in a line that this rule matches.
     pub(super) fn session<'l>(&self, rule: usize, line: &'l [u8]) -> Option<Cow<'l, [u8]>> {
         let id = self.text(line, self.rule(rule)?.session?)?;
-        (1..=LONGEST_SESSION).contains(&id.len()).then_some(id)
+        (1..=session_id::LONGEST).contains(&id.len()).then_some(id)
     }
 
     fn rule(&self, rule: usize) -> Option<&Asked> {

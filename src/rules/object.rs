@@ -37,14 +37,14 @@ pub enum JsonValue<'l> {
 /// The keys that are asked for, as a tree.
 #[derive(Debug, Default)]
 pub(super) struct KeyTree {
-    root: Node,
+    root: Branch,
     /// How many keys there are below the root.
     keys: usize,
 }
 
 /// A key that is asked for, or that lies on the way to one.
 #[derive(Debug, Default)]
-struct Node {
+struct Branch {
     /// The place of its value among those of the line.
     place: usize,
     below: HashMap<Box<str>, Self, RandomState>,
@@ -141,7 +141,7 @@ impl KeyTree {
         for key in &path.0 {
             node = node.below.entry(key.as_str().into()).or_insert_with(|| {
                 self.keys += 1;
-                Node { place: self.keys, ..Node::default() }
+                Branch { place: self.keys, ..Branch::default() }
             });
         }
         node.place
@@ -152,7 +152,7 @@ impl KeyTree {
         if line.trim_ascii_start().first() != Some(&b'{') {
             return Err(NoValues::NoObject);
         }
-        let mut found = Found { values: vec![None; self.keys + 1], twice: None };
+        let mut found = SoFar { values: vec![None; self.keys + 1], twice: None };
         let mut reader = serde_json::Deserializer::from_slice(line);
         let read = Under { node: &self.root, found: &mut found }.deserialize(&mut reader);
         match (read.and_then(|()| reader.end()), found.twice) {
@@ -164,15 +164,15 @@ impl KeyTree {
 }
 
 /// What was met in a line so far.
-struct Found<'l> {
+struct SoFar<'l> {
     values: Values<'l>,
     twice: Option<String>,
 }
 
 /// Reads the value of a key that is asked for, or that lies on the way to one.
 struct Under<'n, 'f, 'l> {
-    node: &'n Node,
-    found: &'f mut Found<'l>,
+    node: &'n Branch,
+    found: &'f mut SoFar<'l>,
 }
 
 impl<'l> Under<'_, '_, 'l> {
@@ -255,10 +255,10 @@ impl<'l> Visitor<'l> for Under<'_, '_, 'l> {
 }
 
 /// Reads a key, and tells whether it is one of those below this node.
-struct KeyOf<'n>(&'n Node);
+struct KeyOf<'n>(&'n Branch);
 
 impl<'l, 'n> DeserializeSeed<'l> for KeyOf<'n> {
-    type Value = Option<(&'n str, &'n Node)>;
+    type Value = Option<(&'n str, &'n Branch)>;
 
     fn deserialize<D: Deserializer<'l>>(self, reader: D) -> Result<Self::Value, D::Error> {
         reader.deserialize_str(self)
@@ -266,7 +266,7 @@ impl<'l, 'n> DeserializeSeed<'l> for KeyOf<'n> {
 }
 
 impl<'n> Visitor<'_> for KeyOf<'n> {
-    type Value = Option<(&'n str, &'n Node)>;
+    type Value = Option<(&'n str, &'n Branch)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")

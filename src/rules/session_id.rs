@@ -14,7 +14,7 @@ use super::model::{Rule, RuleSet};
 use super::pattern::{self, SESSION};
 
 /// A longer id is none: keys of sessions are made of it, and readings of it are tried one by one.
-const LONGEST: usize = 128;
+pub(super) const LONGEST: usize = 128;
 
 /// For the automaton of one part; a person's pattern needs some kilobytes.
 const PART_LIMIT: usize = 1 << 20;
