@@ -137,9 +137,9 @@ fn a_set_in_force_that_no_source_would_feed_is_an_error_that_says_what_to_write(
 /// An operator who followed the log, and did not say whose it is, is told the whole line.
 #[test]
 fn the_source_that_follows_a_log_of_the_sets_name_is_shown_as_it_must_be() {
-    let dir = site("sources: {auth: HERE/auth.log, ftp: HERE/log/exampleweb.log}\n", &[("web.yaml", WEB)]);
+    let dir = site("sources: {auth: HERE/auth.log, ftp: HERE/log/my-exampleweb.log}\n", &[("web.yaml", WEB)]);
     let told = told(&dir, 78);
-    let line = "ftp: {path: log/exampleweb.log, rule_sets: [exampleweb]}";
+    let line = "ftp: {path: log/my-exampleweb.log, rule_sets: [exampleweb]}";
     let errors: Vec<&str> = told.lines().filter(|line| line.contains(": error: ")).collect();
     let expected = format!(
         "it looks only at sources that name it; write `{line}` under `sources` if that is its log, or name"
@@ -149,8 +149,27 @@ fn the_source_that_follows_a_log_of_the_sets_name_is_shown_as_it_must_be() {
     let home = dir.path().display();
     let line = line.replace("path: ", &format!("path: {home}/"));
     let config = std::fs::read_to_string(dir.path().join("c.yaml")).unwrap();
-    dir.write("c.yaml", config.replace(&format!("ftp: {home}/log/exampleweb.log"), &line));
+    dir.write("c.yaml", config.replace(&format!("ftp: {home}/log/my-exampleweb.log"), &line));
     dir.portcullis(["check", "-c", "c.yaml"]).run().assert(0, "");
+}
+
+/// A log that is called as the set is, is an application's own: the set is asked about it, and no other.
+#[test]
+fn a_source_that_follows_a_log_called_as_a_set_is_taken_for_that_sets_log() {
+    let config = "sources: {auth: HERE/auth.log, ftp: HERE/exampleweb.log}\n";
+    let dir = site(config, &[("web.yaml", WEB)]);
+    let told = told(&dir, 0);
+    let expected = ": warning: this source names no rule sets, and follows a log that is called as `exampleweb` is: \
+                    `exampleweb` alone is asked about it; write `ftp: {path: exampleweb.log, rule_sets: [exampleweb]}`";
+    assert!(told.contains(expected), "{told}");
+    let forged = "Nov 22 14:38:31 gw sshd[1]: Failed password for root from 203.0.113.66 port 1 ssh2\n";
+    let own = "2026-11-22 14:38:31 login failed from 192.0.2.7\n";
+    dir.write("exampleweb.log", forged.repeat(9) + &own.repeat(9));
+    assert_eq!(banned(&dir, "exampleweb.log"), ["192.0.2.7 by exampleweb"]);
+    // Not where the sources are the usual ones: a set that somebody calls `auth` takes sshd's log from nobody.
+    let auth = WEB.replace("name: exampleweb", "name: auth");
+    let dir = site("rule_sets: [sshd, auth]\n", &[("auth.yaml", &auth)]);
+    assert!(self::told(&dir, 78).contains("the rule set `auth` would be asked about no log"));
 }
 
 #[test]

@@ -353,9 +353,9 @@ fn a_set_for_json_looks_only_at_a_source_that_names_it_or_at_its_own_logs() {
         let ran = dir.portcullis(["check", "-c", "c.yaml"]).run();
         (ran.code, ran.out.replace(&format!("{home}/"), ""))
     };
-    let (code, told) = check("app: HERE/app.log");
+    let (code, told) = check("app: HERE/my-app.log");
     let remedy = "the rule set `app` would be asked about no log: with `format: json` it looks only at sources that name it; \
-                  write `app: {path: app.log, rule_sets: [app]}` under `sources` if that is its log";
+                  write `app: {path: my-app.log, rule_sets: [app]}` under `sources` if that is its log";
     assert!(code == 78 && told.contains(remedy), "{told}");
     assert!(dir.portcullis(["match", "-c", "c.yaml", "app.log"]).run().code == 1);
     let (code, told) = check("app: {path: HERE/app.log, rule_sets: [app]}, auth: HERE/auth.log");

@@ -1,4 +1,5 @@
-//! Which logs feed which rule sets: sources made of the `logs` of sets, and sets that no source would ever feed.
+//! Which logs feed which rule sets: sources that follow a log of a set's name, sources made of the `logs` of sets, and sets
+//! that no source would ever feed.
 
 use std::path::Path;
 
@@ -9,6 +10,38 @@ use super::resolve::ResolvedSet;
 use super::sense::{SettingFault, keys};
 use super::settings::{Config, Source};
 use crate::rules::{RuleSet, Severity};
+
+/// Takes a source that the operator wrote, and that names no rule sets, for the log of a set for raw lines or JSON whose name
+/// its file bears: `vsftpd.log` and `vsftpd`. Such a log is an application's own, so that no other set is asked about it.
+pub(super) fn adopt_logs_of_the_same_name(config: &mut Config, sets: &[ResolvedSet]) -> Vec<SettingFault> {
+    let mut told = Vec::new();
+    if config.sources == Config::default().sources {
+        return told;
+    }
+    for set in sets.iter().map(|set| &set.set).filter(|set| set.format.needs_source() && set.logs.is_empty())
+    {
+        if is_named(config, set) {
+            continue;
+        }
+        let bears_name =
+            |source: &&mut Source| source.rule_sets.is_none() && is_called(&source.path, &set.name);
+        let Some(source) = config.sources.iter_mut().find(bears_name) else { continue };
+        source.rule_sets = Some(vec![set.name.clone()]);
+        let text = format!(
+            "this source names no rule sets, and follows a log that is called as `{0}` is: `{0}` alone is asked about it; \
+             write `{1}: {{path: {2}, rule_sets: [{0}]}}`",
+            set.name, source.name, source.path
+        );
+        told.push(SettingFault::warning(keys(&["sources", &source.name]), text));
+    }
+    told
+}
+
+/// Whether a file is called so, whatever its ending.
+fn is_called(path: &str, name: &str) -> bool {
+    let file = path.rsplit('/').next().unwrap_or_default();
+    file.strip_prefix(name).is_some_and(|ending| ending.is_empty() || ending.starts_with('.'))
+}
 
 /// Makes a source for each set in force that has `logs` and that no source names: of the first log that `is_there`, or of
 /// the very first, which may appear later. Sets that share a log share the source.

@@ -146,12 +146,14 @@ impl Loaded {
     }
 
     /// The sets in force; `origin` of each is its place in `rules`. What is wrong with the choice of sets and the
-    /// changes to them goes to the diagnostics. Sources that are made of the `logs` of sets are added to the configured
-    /// ones.
+    /// changes to them goes to the diagnostics. Sources that follow a log of a set's name are bound to it, and those that are
+    /// made of the `logs` of sets are added to the configured ones.
     pub fn resolve(&mut self) -> Vec<ResolvedSet> {
         let available: Vec<Available<'_>> = self.rules.iter().map(LoadedRules::available).collect();
         let (sets, faults) = resolve(&self.config, &available);
         self.diagnose(&faults);
+        let adopted = feeding::adopt_logs_of_the_same_name(&mut self.config, &sets);
+        self.diagnose(&adopted);
         let made = feeding::sources_of_sets(&self.config, &sets, is_there);
         self.config.sources.extend(made);
         sets
