@@ -33,13 +33,13 @@ pub(super) fn faults(config: &Config) -> Vec<SettingFault> {
         homeless_socket(socket),
     ];
     let places = exposed_places(config).into_iter().map(|found| found.fault(Severity::Error));
-    // Others than root run a program all the same.
+    // Only root refuses to run such a program.
     let severity = FileTrust::of_this_user().severity();
     let programs = exposed_programs(config).into_iter().map(|found| found.fault(severity));
     faults.into_iter().flatten().chain(places).chain(programs).collect()
 }
 
-/// What somebody else may replace, and the key that names it.
+/// A path that somebody else may replace, and the key that names it.
 pub(super) struct Exposed {
     way: Vec<Step>,
     pub(super) exposure: Exposure,
@@ -55,19 +55,17 @@ impl Exposed {
     }
 }
 
-/// Of what the daemon writes to: database, table's file and socket, with what lies beside them.
+/// What the daemon writes to and somebody else may replace: database, table's file and socket, with what lies beside them.
 pub(super) fn exposed_places(config: &Config) -> Vec<Exposed> {
     let (state, socket) = (&config.state, &config.control.socket);
-    let file = TableFile::of(&mapping::firewall(config, false));
-    let table = file.map(|file| directory_of(state).join(file.name()));
-    let beside = table.and_then(|path| path_exposure(&path));
-    // Their common directory is told of once.
-    let beside = beside.filter(|found| store_exposure(state).as_ref() != Some(found));
-    let state = store_exposure(state).into_iter().chain(beside).map(|found| Exposed::at(STATE, found));
-    state.chain(socket_exposure(socket).map(|found| Exposed::at(SOCKET, found))).collect()
+    // The table's file lies beside the database: what is wrong with their directory is told once.
+    let state = store_exposure(state).or_else(|| table_exposure(config));
+    let state = state.map(|found| Exposed::at(STATE, found));
+    let socket = socket_exposure(socket).map(|found| Exposed::at(SOCKET, found));
+    state.into_iter().chain(socket).collect()
 }
 
-/// Of the programs that drive the firewall.
+/// The programs that drive the firewall and that somebody else may replace.
 pub(super) fn exposed_programs(config: &Config) -> Vec<Exposed> {
     // Settings that no backend can work with are told of elsewhere.
     let Ok(backend) = firewall::open(&mapping::firewall(config, false)) else { return Vec::new() };
@@ -85,6 +83,11 @@ fn store_exposure(state: &Path) -> Option<Exposure> {
     }
 }
 
+fn table_exposure(config: &Config) -> Option<Exposure> {
+    let file = TableFile::of(&mapping::firewall(config, false))?;
+    path_exposure(&directory_of(&config.state).join(file.name()))
+}
+
 fn socket_exposure(socket: &Path) -> Option<Exposure> {
     match control::check_place(socket) {
         Err(BindError::Exposed(exposure)) => Some(exposure),
@@ -92,7 +95,7 @@ fn socket_exposure(socket: &Path) -> Option<Exposure> {
     }
 }
 
-/// Of a path that this user may look at.
+/// Why somebody else may replace a path; `None` also where this user may not look at it.
 fn path_exposure(path: &Path) -> Option<Exposure> {
     exposure(path).ok().flatten()
 }
