@@ -169,6 +169,19 @@ fn a_line_is_known_in_all_the_ways_in_which_people_paste_it() {
 }
 
 #[test]
+fn a_host_in_brackets_is_said_to_be_doubtful() {
+    let text = explain(&PASSWORD.replace(" gw ", " [gw] "));
+    assert_says(
+        &text,
+        &[
+            "192.0.2.7, so the line says, and it is not certain that its program wrote it",
+            "Let the logger write the host without brackets",
+            "192.0.2.7 would be banned for 10m",
+        ],
+    );
+}
+
+#[test]
 fn a_message_at_the_cut_is_said_to_be_cut() {
     let (head, lure) = ("Failed password for invalid user ", " from 8.8.8.8 port 22 ssh2");
     for (length, says) in [

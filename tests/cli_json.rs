@@ -166,9 +166,7 @@ fn no_text_of_a_peers_and_no_damage_names_anybody() {
         r#"{"at":1,"event":"login_failed","account":"\ud800","client":{"ip":"203.0.113.66"}}"#,
         r#"{"at":1,"event":"login_failed","conn":1e999,"client":{"ip":"203.0.113.66"}}"#,
         r#"{"at":1,"event":"login_failed","client":{"ip":3405803842}}"#,
-        "\u{feff}{\"at\":1,\"event\":\"login_failed\",\"client\":{\"ip\":\"203.0.113.66\"}}",
         "{\"at\":1,\"event\":\"login_failed\",\0\"client\":{\"ip\":\"203.0.113.66\"}}",
-        "\0{\"at\":1,\"event\":\"login_failed\",\"client\":{\"ip\":\"203.0.113.66\"}}",
         "{\"at\":1,\"event\":\"login_failed\",\"account\":\"\u{1}\",\"client\":{\"ip\":\"203.0.113.66\"}}",
     ]
     .iter()
@@ -196,6 +194,15 @@ fn no_text_of_a_peers_and_no_damage_names_anybody() {
     assert_eq!(addresses(&dir, "app.yaml"), [(1, "192.0.2.7".to_owned()), (last, "2001:db8::7".to_owned())]);
     let report = dir.portcullis(["scan", "--json", "--rules", "app.yaml", "app.log"]).json();
     assert_eq!(report["too_long"], 1, "{report}");
+}
+
+/// What a truncation left before a line, and the mark with which some programs begin a file, are no part of an object.
+#[test]
+fn nuls_and_a_byte_order_mark_before_an_object_hide_nothing() {
+    let log = ["\u{feff}", "\0\0\0", ""].map(|before| format!("{before}{}\n", failed("192.0.2.7"))).concat();
+    let dir = dir("app.yaml", APP, log);
+    let expected = [1, 2, 3].map(|line| (line, "192.0.2.7".to_owned()));
+    assert_eq!(addresses(&dir, "app.yaml"), expected);
 }
 
 /// Else a peer could hide behind what it sends: a header with one odd byte, or text that is nested deeply.

@@ -39,6 +39,7 @@ mod follow_stop;
 mod follow_thread;
 mod follow_world;
 mod golden;
+mod layouts;
 mod lines;
 mod readme;
 mod scenarios;

@@ -17,7 +17,7 @@ use crate::address;
 use crate::config::Source;
 use crate::daemon::Setup;
 use crate::engine::{self, Guard, Outcome, Terms, Verdict, When, Why};
-use crate::record::{self, Layouts, MAX_LINE, Record};
+use crate::record::{self, Layout, Layouts, MAX_LINE, Record};
 use crate::rules::{
     AddressFrom, BanLength, Counts, Effect, Evidence, Format, Rule, RuleSet, Threshold, Thresholds,
 };
@@ -129,8 +129,9 @@ impl Told {
         let cut = address.is_none().then(|| cut(set, rule, line, &outcome.record)).flatten();
         let evidence = outcome.evidence();
         let whose = match address.as_deref().filter(|_| evidence != set.evidence) {
-            Some(who) if set.format == Format::Syslog => unsigned(who),
-            Some(who) => unclaimed(who),
+            Some(who) if set.format != Format::Syslog => unclaimed(who),
+            Some(who) if outcome.record.layout == Layout::BracketedHost => bracketed(who),
+            Some(who) => unsigned(who),
             None => cut.unwrap_or_else(|| whose(set.evidence, rule, address.as_deref())),
         };
         Self { address, whose, evidence, verdict: verdict(setup, outcome), ..Self::of(set, rule) }
@@ -215,17 +216,27 @@ fn unsigned(who: &str) -> String {
     format!(
         "{who}, so the line says, and nobody vouches for the line: its stamp is that of a supervisor such as multilog, which \
          stamps each line that its service writes. A service that writes newlines which a peer sent, as `sshd -e` does, \
-         lets the peer write whole lines. So this counts as evidence that may be forged: a ban is short, never longer the \
-         next time, and few are made at a time. Let sshd log through syslog."
+         lets the peer write whole lines. {AS_FORGEABLE} Let sshd log through syslog."
     )
 }
+
+/// Whose address stands in a line whose header has the host in brackets.
+fn bracketed(who: &str) -> String {
+    format!(
+        "{who}, so the line says, and it is not certain that its program wrote it: metalog puts the name of a program into \
+         such brackets, and behind them stands that program's text, which a peer may have chosen. {AS_FORGEABLE} Let the \
+         logger write the host without brackets."
+    )
+}
+
+const AS_FORGEABLE: &str = "So this counts as evidence that may be forged: a ban is short, never longer the next time, and few are \
+                            made at a time.";
 
 /// Whose address stands in a line of a log that a program writes by itself.
 fn unclaimed(who: &str) -> String {
     format!(
         "{who}, so the line says. The program writes this log by itself, and nobody claims that it never writes a newline \
-         which a peer sent: whole lines may be a peer's. So this counts as evidence that may be forged: a ban is short, never \
-         longer the next time, and few are made at a time. If the program encodes newlines, say `newlines: encoded` in the \
+         which a peer sent: whole lines may be a peer's. {AS_FORGEABLE} If the program encodes newlines, say `newlines: encoded` in the \
          rule file."
     )
 }

@@ -96,8 +96,8 @@ pub(super) enum Part<'l> {
     Line(u64, &'l [u8]),
     /// This many lines, one at least, that are certainly of no interest.
     Foreign(u64),
-    /// One or more lines that were too long, and so were dropped.
-    TooLong,
+    /// One or more lines that were too long, and so were dropped; or NULs, in whose place others may have been lost.
+    Gap,
 }
 
 /// One file being read, chunk by chunk.
@@ -159,7 +159,7 @@ impl Input {
         let chunk = &self.chunk[..length];
         if let Some(tail) = last_line(chunk) {
             self.tail.clear();
-            self.tail.extend_from_slice(tail);
+            self.tail.extend_from_slice(record::text(tail));
         }
         if self.blank {
             self.blank = chunk.iter().all(|byte| *byte == 0);
@@ -178,11 +178,14 @@ impl Input {
                 part(Part::Foreign(passed));
             }
             let before = sieve.rest;
+            if self.lines.pending() == 0 && before.first() == Some(&0) {
+                part(Part::Gap);
+            }
             let Some(line) = self.lines.next_line(&mut sieve.rest) else {
                 let dropped = newlines(before);
                 self.number += dropped;
                 if dropped > 0 {
-                    part(Part::TooLong);
+                    part(Part::Gap);
                 }
                 return;
             };
@@ -191,7 +194,7 @@ impl Input {
             let ended = if taken.len() == line.len() + 1 { 1 } else { newlines(taken) };
             self.number += ended;
             if ended > 1 {
-                part(Part::TooLong);
+                part(Part::Gap);
             }
             part(Part::Line(self.number, line));
         }

@@ -104,7 +104,7 @@ impl<'l> Listing<'l> {
     fn part(&mut self, part: &Part<'_>) {
         match *part {
             Part::Line(number, line) => self.line(number, line),
-            Part::Foreign(_) | Part::TooLong => self.reader.turn_over(),
+            Part::Foreign(_) | Part::Gap => self.reader.turn_over(),
         }
     }
 

@@ -52,6 +52,7 @@ pub(super) struct StampReader {
 impl StampReader {
     /// When a line was written, if it says so; lines are asked for in their order.
     pub(super) fn read(&mut self, line: &[u8]) -> Option<Time> {
+        let line = record::text(line);
         let record = record::parse_as(line, self.layouts);
         self.clock.written(line, &record, self.time.as_ref()).map(|written| written.time)
     }

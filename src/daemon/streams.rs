@@ -11,7 +11,7 @@ use hashlink::LinkedHashMap;
 use super::setup::Setup;
 use crate::engine::{Guard, Source, Terms};
 use crate::follow::Batch;
-use crate::record::{Clock, Layouts};
+use crate::record::{self, Clock, Layouts};
 use crate::rules::Binding;
 use crate::time::Time;
 
@@ -36,8 +36,7 @@ const TELLING: usize = 100;
 
 /// A layout that the first lines of a source have, and it is not said to.
 fn other_layout(binding: &Binding, lines: &[u8]) -> Option<Layouts> {
-    let mut lines = lines.split(|byte| *byte == b'\n').take(TELLING);
-    lines.find_map(|line| binding.other_layout(line))
+    record::lines(lines).take(TELLING).find_map(|line| binding.other_layout(line))
 }
 
 /// An application may print the same, with words of its peers: so they are not read unasked.

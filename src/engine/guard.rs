@@ -102,7 +102,7 @@ impl Reader {
 
     /// Takes note of lines that were judged before a stop, for a repeat of the last one.
     pub fn recall(&mut self, matcher: &Matcher, lines: &[u8]) {
-        for line in lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+        for line in record::lines(lines) {
             self.each_match(matcher, line, |_, _, _, _| {});
         }
     }
@@ -213,7 +213,7 @@ impl Guard {
     /// lines are stamped that nobody saw arrive.
     pub fn learn_from_end(&mut self, source: usize, lines: &[u8], modified: Time) {
         let Source { timing, reader, .. } = &mut self.sources[source];
-        let lines = lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+        let lines = record::lines(lines);
         let records = lines.map(|line| (line, record::parse_as(line, reader.binding.layouts())));
         timing.learn_from_end(records, modified, reader.binding.time());
     }
@@ -224,6 +224,7 @@ impl Guard {
         if let When::Arrived(arrived) = when {
             let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
             let last = memchr::memrchr(b'\n', lines).map_or(lines, |newline| &lines[newline + 1..]);
+            let last = record::text(last);
             let record = record::parse_as(last, reader.binding.layouts());
             timing.learn_from_newest(arrived, last, &record, reader.binding.time());
         }
@@ -277,7 +278,8 @@ impl Guard {
         self.begin(source, bytes, when);
         let mut sieve = Sieve::new(self.names(source), bytes);
         loop {
-            if sieve.pass_foreign() > 0 {
+            // In the place of NULs lines may have been lost.
+            if sieve.pass_foreign() > 0 || sieve.rest.first() == Some(&0) {
                 self.turn_over(source);
             }
             let Some(line) = sieve.next_line() else { return };

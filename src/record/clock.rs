@@ -59,7 +59,7 @@ struct Minute {
     form: Form,
     key: [u8; KEY],
     minute_length: usize,
-    zone_length: usize,
+    tail_length: usize,
     begins: Moment,
 }
 
@@ -196,17 +196,17 @@ fn is_zoned(stamp: &Stamp<'_>) -> bool {
 impl Minute {
     /// `None` where a stamp is longer than the cache has room for; none is.
     fn new(stamp: &Stamp<'_>, begins: Moment) -> Option<Self> {
-        let (minute, zone) = (stamp.minute(), stamp.zone());
+        let (minute, tail) = (stamp.minute(), stamp.tail());
         let mut key = [0; KEY];
         key.get_mut(..minute.len())?.copy_from_slice(minute);
-        key.get_mut(minute.len()..minute.len() + zone.len())?.copy_from_slice(zone);
-        let (minute_length, zone_length) = (minute.len(), zone.len());
-        Some(Self { form: stamp.form(), key, minute_length, zone_length, begins })
+        key.get_mut(minute.len()..minute.len() + tail.len())?.copy_from_slice(tail);
+        let (minute_length, tail_length) = (minute.len(), tail.len());
+        Some(Self { form: stamp.form(), key, minute_length, tail_length, begins })
     }
 
     fn is_of(&self, stamp: &Stamp<'_>) -> bool {
-        let (minute, zone) = self.key.split_at(self.minute_length);
-        self.form == stamp.form() && minute == stamp.minute() && &zone[..self.zone_length] == stamp.zone()
+        let (minute, tail) = self.key.split_at(self.minute_length);
+        self.form == stamp.form() && minute == stamp.minute() && &tail[..self.tail_length] == stamp.tail()
     }
 }
 
@@ -252,6 +252,9 @@ mod tests {
             "Nov 22 14:38:31",
             "2026 Nov 22 14:38:31",
             "Nov 22 2026 14:38:31",
+            "Sun Nov 22 14:38:31",
+            "Sun Nov 22 14:38:31 2026 auth.info",
+            "Sun 2026-11-22 14:38:31 CET",
             "Nov 22 13:38:31 UTC",
             "Nov 22 14:38:31 CET",
             "Nov 22 08:38:31 EST",

@@ -146,7 +146,7 @@ mod tests {
     ];
 
     /// Headers as they are written, of the packet's or another host.
-    const WRITTEN: [&str; 12] = [
+    const WRITTEN: [&str; 19] = [
         "Nov 22 14:38:31 H T",
         "Nov 22 14:38:31 <4.6> H T",
         "Nov 22 14:38:31 <authpriv.warning> H T",
@@ -157,6 +157,13 @@ mod tests {
         "Nov 22 14:38:31 [sshd] ",
         "Nov 22 14:38:31 H T[ID 800047 auth.info] ",
         "Nov 22 14:38:31 H auth.info T",
+        "Nov 22 14:38:31 H auth|security:info T",
+        "Nov 22 14:38:31 [web-1] T",
+        "<38>Nov 22 14:38:31 H T",
+        "Sun Nov 22 14:38:31 H T",
+        "Sun Nov 22 14:38:31 2026 authpriv.warn T",
+        "Nov 22 14:38:31 H 1 2026-11-22T14:38:31.123456+01:00 H U",
+        "2026-11-22 06:07:50.998187-0700  H T",
         "2026-11-22_13:38:31.12345 auth.info: Nov 22 14:38:31 T",
         "@400000006740000012345678 auth.info: T",
     ];
@@ -167,7 +174,7 @@ mod tests {
     }
 
     fn host() -> impl Strategy<Value = String> {
-        "[a-z0-9]{1,20}|[a-z0-9-]{1,40}\\.example\\.org|[a-z0-9.]{60,64}|2001:db8::7"
+        "[a-z][a-z0-9]{0,19}|[a-z0-9-]{1,40}\\.example\\.org|[a-z0-9.]{60,64}|2001:db8::7"
     }
 
     proptest! {

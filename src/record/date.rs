@@ -33,6 +33,10 @@ impl Date {
                 let (day, years) = date.split_at(date.len().checked_sub(5)?);
                 (Some(year(years)?), name(day)?, day.get(4..)?)
             }
+            Form::YearLast => {
+                let years = stamp.tail().trim_ascii_start();
+                (Some(year(years)?), name(date)?, date.get(4..)?)
+            }
             _ => (Some(year(date)?), two_digits(date.get(5..)?)?, date.get(8..10)?),
         };
         Some(Self { year, month, day: small(day)?, hour, minute })

@@ -2,7 +2,8 @@
 
 use memchr::memchr;
 
-use super::{Layout, Record, Stamp, priority};
+use super::lines::without_bom;
+use super::{Layout, Record, Stamp, priority, rfc5424};
 
 /// A program as it signs its messages.
 #[derive(Clone, Copy)]
@@ -11,9 +12,9 @@ pub(super) struct Tag<'a> {
     pid: Option<u32>,
 }
 
-/// Reads what follows a stamp: `[<auth.info> ][HOST ][auth.info ]TAG MESSAGE`.
+/// Reads what follows a stamp: `[<auth.info> ][HOST ][auth.info ]TAG MESSAGE`, or RFC 5424 in place of the tag.
 ///
-/// The tag is the first or the second word, or the third behind busybox's priority; anything else is raw text.
+/// The tag is the first or the second word, or the third behind a priority in words; anything else is raw text.
 pub(super) fn read<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
     let (priority, rest) = priority::bracketed(rest);
     Record { priority, ..behind_priority(stamp, rest) }
@@ -26,14 +27,64 @@ fn behind_priority<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
         return signed(stamp, nobody, tag, after);
     }
     if !is_host(first) {
-        return raw(stamp, nobody, rest);
+        return behind_odd_word(stamp, first, after).unwrap_or_else(|| raw(stamp, nobody, rest));
     }
     let (second, message) = word(after);
     match tag(second) {
         Some(tag) => signed(stamp, first, tag, message),
-        None if priority::is_named(second) => busybox(stamp, first, message),
-        None => raw(stamp, first, after),
+        None => behind_host(stamp, first, after).unwrap_or_else(|| raw(stamp, first, after)),
     }
+}
+
+/// What may stand at the place of tag or host that is neither: a host in brackets, or a tag behind a byte order mark.
+fn behind_odd_word<'a>(stamp: Stamp<'a>, first: &'a [u8], after: &'a [u8]) -> Option<Record<'a>> {
+    match marked_tag(first) {
+        Some(tag) => Some(signed(stamp, &first[..0], tag, after)),
+        None => bracketed_host(stamp, first, after),
+    }
+}
+
+/// What may follow a host that is no tag.
+fn behind_host<'a>(stamp: Stamp<'a>, host: &'a [u8], rest: &'a [u8]) -> Option<Record<'a>> {
+    let (first, message) = word(rest);
+    if host.is_empty() && stamp.is_macos() {
+        // Two blanks stood behind the stamp.
+        let (second, message) = word(message);
+        return is_host(first).then(|| Some(signed(stamp, first, tag(second)?, message)))?;
+    }
+    match marked_tag(first) {
+        Some(tag) => Some(signed(stamp, host, tag, message)),
+        None if first == b"1" => rfc5424::embedded(stamp, host, message),
+        None if priority::is_named(first) || priority::is_aix(first) => Some(busybox(stamp, host, message)),
+        None => None,
+    }
+}
+
+/// Reads `[HOST] TAG MESSAGE` behind a BSD stamp; see [`Layout::BracketedHost`] for what it is worth.
+///
+/// Behind an ISO stamp and with a severity in the brackets it is what applications print.
+fn bracketed_host<'a>(stamp: Stamp<'a>, first: &'a [u8], after: &'a [u8]) -> Option<Record<'a>> {
+    let [b'[', host @ .., b']'] = first else { return None };
+    if !stamp.is_bsd() || host.is_empty() || !is_host(host) || priority::is_severity(host) {
+        return None;
+    }
+    let (second, message) = word(after);
+    Some(Record { layout: Layout::BracketedHost, ..signed(stamp, host, tag(second)?, message) })
+}
+
+/// Reads what the `logread` of `OpenWrt` writes behind `Sun Nov 22 14:38:31 2026 `: `[[1795354711.123] ]authpriv.warn TAG MESSAGE`.
+///
+/// Many programs stamp their own lines so; the priority in words tells that logread did.
+pub(super) fn openwrt<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Option<Record<'a>> {
+    let (priority, rest) = word(behind_uptime(rest));
+    if !priority::is_named(priority) {
+        return None;
+    }
+    let (first, message) = word(rest);
+    let nobody = &rest[..0];
+    let record =
+        tag(first).map_or_else(|| raw(stamp, nobody, rest), |tag| signed(stamp, nobody, tag, message));
+    Some(Record { priority, ..record })
 }
 
 /// Reads what follows a stamp in metalog's layout: `[TAG] MESSAGE`. Applications write the same into their own logs, with
@@ -74,7 +125,7 @@ pub(super) fn signed<'a>(stamp: Stamp<'a>, host: &'a [u8], tag: Tag<'a>, text: &
 
 /// The program's one name, and its text without what the system put before it.
 fn said<'a>(tag: Tag<'a>, text: &'a [u8]) -> (&'a [u8], &'a [u8]) {
-    let text = text.trim_ascii_start();
+    let text = without_bom(text.trim_ascii_start());
     match kernel(tag) {
         Some(kernel) => (kernel, behind_uptime(text)),
         None => (tag.program, behind_solaris_id(text)),
@@ -104,6 +155,11 @@ pub(super) fn tag(word: &[u8]) -> Option<Tag<'_>> {
         _ => return None,
     };
     (length > 0).then_some(Tag { program, pid })
+}
+
+/// A tag behind a byte order mark, which its sender put before all of its text.
+fn marked_tag(word: &[u8]) -> Option<Tag<'_>> {
+    tag(without_bom(word)).filter(|_| word.first() == Some(&0xef))
 }
 
 fn metalog_tag(word: &[u8]) -> Option<&[u8]> {
@@ -138,9 +194,11 @@ const fn alphabet(others: &[u8]) -> [bool; 256] {
 }
 
 /// Whether a word may be a host: what ends in a colon or holds brackets is somebody's odd tag, and what follows an
-/// odd tag is that program's text, never a tag. Empty where the logger knew none.
+/// odd tag is that program's text, never a tag. Empty where the logger knew none; Linux calls itself `(none)` until it is
+/// given a name.
 fn is_host(word: &[u8]) -> bool {
-    word.last() != Some(&b':') && word.iter().all(|&byte| HOST_BYTES[usize::from(byte)])
+    let is_name = word.last() != Some(&b':') && word.iter().all(|&byte| HOST_BYTES[usize::from(byte)]);
+    is_name || word == b"(none)"
 }
 
 /// The first word and what stands behind the one blank after it.

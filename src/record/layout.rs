@@ -22,8 +22,11 @@ pub enum Layout {
     Syslog,
     /// metalog's `Nov 22 14:38:31 [sshd] text`.
     Metalog,
-    /// busybox syslogd's `Nov 22 14:38:31 host auth.info sshd[1]: text`.
+    /// busybox syslogd's `Nov 22 14:38:31 host auth.info sshd[1]: text`, and AIX's, where it is `auth|security:info`.
     Busybox,
+    /// `Nov 22 14:38:31 [host] sshd[1]: text`, as loggers with a template of their own write it. metalog's line of the program
+    /// `host` looks the same, and there the tag is that program's text, which a peer may have written.
+    BracketedHost,
     /// A stamp, perhaps a facility, and no place for a program (multilog, svlogd, socklog without a tag). The file
     /// belongs to one service, so rule sets of any program may try the message.
     Bare,

@@ -42,7 +42,7 @@ impl LineBuffer {
         Self::default()
     }
 
-    /// The next whole line, without its `\n` or `\r\n`; takes it off the chunk. `None` when the chunk is used up, what
+    /// The next whole line as [`text`] has it, without its `\n`; takes it off the chunk. `None` when the chunk is used up, what
     /// is left of it being kept as the beginning of the next line.
     pub fn next_line<'l, 'c: 'l>(&'l mut self, chunk: &mut &'c [u8]) -> Option<&'l [u8]> {
         self.forget_handed_out();
@@ -52,7 +52,7 @@ impl LineBuffer {
             if self.too_long_with(part) {
                 self.drop_line();
             } else if self.start.is_empty() {
-                return Some(without_return(part));
+                return Some(text(part));
             } else {
                 return Some(self.hand_out(part));
             }
@@ -104,7 +104,7 @@ impl LineBuffer {
     fn hand_out(&mut self, part: &[u8]) -> &[u8] {
         self.start.extend_from_slice(part);
         self.handed_out = true;
-        without_return(&self.start)
+        text(&self.start)
     }
 
     fn keep(&mut self, part: &[u8]) {
@@ -117,8 +117,34 @@ impl LineBuffer {
     }
 }
 
-fn without_return(line: &[u8]) -> &[u8] {
-    line.strip_suffix(b"\r").unwrap_or(line)
+/// A line without what no program wrote: a return at its end, and NULs and a byte order mark at its beginning.
+///
+/// A crash leaves blocks of NUL where a file had been made longer but not yet written, and so does a writer that goes on at
+/// its old place in a file which was truncated; the next line follows without a newline. With NULs it may have
+/// [`MAX_LINE`] bytes, as any line. NULs behind other bytes stay: what stands before them is a line that was lost half-way, and
+/// whose what follows is nobody knows.
+pub fn text(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    match line.first() {
+        Some(0 | 0xef) => without_bom(behind_nuls(line)),
+        _ => line,
+    }
+}
+
+/// The lines of a text, as [`text`] has them, empty ones left out.
+pub fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|&byte| byte == b'\n').map(text).filter(|line| !line.is_empty())
+}
+
+fn behind_nuls(bytes: &[u8]) -> &[u8] {
+    let length = bytes.iter().take_while(|&&byte| byte == 0).count();
+    &bytes[length..]
+}
+
+/// Without the byte order mark of UTF-8, which some programs put before a text.
+#[inline]
+pub(super) fn without_bom(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -149,7 +175,7 @@ mod tests {
         let last = lines.pop().expect("split gives at least one");
         let fits = |line: &&[u8]| line.len() <= MAX_LINE;
         let dropped = lines.iter().chain([&last]).filter(|line| !fits(line)).count();
-        let owned = |line: &[u8]| without_return(line).to_vec();
+        let owned = |line: &[u8]| super::text(line).to_vec();
         let whole = lines.into_iter().filter(fits).map(owned).collect();
         let end = Some(last).filter(fits).filter(|line| !line.is_empty()).map(owned);
         (whole, last.len() as u64, end, dropped as u64)
@@ -188,8 +214,31 @@ mod tests {
     #[test]
     fn returns_and_nuls_are_handled() {
         let (lines, _, last, _) = read([&b"a\r"[..], b"\n\r\n\0\n\r"]);
-        assert_eq!(lines, [&b"a"[..], b"", b"\0"]);
+        assert_eq!(lines, [&b"a"[..], b"", b""]);
         assert_eq!(last, Some(Vec::new()), "the return may be the first half of a line end");
+    }
+
+    /// The line before them was lost half-way, and whose text it is cannot be known.
+    #[test]
+    fn nuls_within_a_line_begin_no_other() {
+        let torn = b"Nov 22 14:38:31 gw httpd[1]: lo\0\0Nov 22 14:38:31 gw sshd[1]: x";
+        assert_eq!(super::text(torn), torn);
+        assert_eq!(super::text(b"x\0"), b"x\0", "a filled-up message is not made shorter than it was");
+    }
+
+    #[test]
+    fn one_byte_order_mark_and_one_return_are_taken_off() {
+        for (line, text) in [
+            (&b"\xef\xbb\xbfx"[..], &b"x"[..]),
+            (b"\0\0\xef\xbb\xbfx\r", b"x"),
+            (b"\xef\xbb\xbf\xef\xbb\xbfx", b"\xef\xbb\xbfx"),
+            (b"\xef\xbbx", b"\xef\xbbx"),
+            (b"x\r\r", b"x\r"),
+            (b"x ", b"x "),
+            (b"\0", b""),
+        ] {
+            assert_eq!(super::text(line), text, "{line:?}");
+        }
     }
 
     #[test]
@@ -208,6 +257,7 @@ mod tests {
             6 => prop::collection::vec(any::<u8>(), 0..20),
             6 => prop::sample::select(vec![b"\n".to_vec(), b"\r\n".to_vec(), b"\n\n".to_vec()]),
             1 => (MAX_LINE - 3..MAX_LINE + 3).prop_map(|length| vec![b'x'; length]),
+            1 => prop_oneof![1..9_usize, MAX_LINE - 3..MAX_LINE + 3].prop_map(|length| vec![0; length]),
         ];
         prop::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat())
     }

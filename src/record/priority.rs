@@ -1,4 +1,6 @@
-//! Facility and severity as words: `auth.info`. They stand inside headers, so the list is closed.
+//! Facility and severity: `auth.info`, `<38>`. As words they stand inside headers, so the list is closed.
+
+use super::header::number;
 
 const FACILITIES: [&[u8]; 26] = [
     b"kern",
@@ -42,6 +44,32 @@ pub(super) fn is_named(word: &[u8]) -> bool {
     FACILITIES.contains(&&word[..dot]) && SEVERITIES.contains(&&word[dot + 1..])
 }
 
+/// Whether the word is what AIX's syslogd writes between host and tag: `auth|security:info`, `daemon:err|error`, with all names
+/// that a number has.
+pub(super) fn is_aix(word: &[u8]) -> bool {
+    let Some(colon) = word.iter().take(14).position(|&byte| byte == b':') else { return false };
+    let are_known =
+        |names: &[u8], known: &[&[u8]]| names.split(|&byte| byte == b'|').all(|name| known.contains(&name));
+    are_known(&word[..colon], &FACILITIES) && are_known(&word[colon + 1..], &SEVERITIES)
+}
+
+/// Whether the word is the name of a severity.
+pub(super) fn is_severity(word: &[u8]) -> bool {
+    SEVERITIES.contains(&word)
+}
+
+/// The highest priority there is: facility 23, severity 7 (RFC 5424 §6.2.1).
+const MAX_PRIORITY: u32 = 191;
+
+/// `38` out of `<38>`, with which packets of syslog begin, and what stands behind it.
+pub(super) fn numbered(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let inside = line.strip_prefix(b"<")?;
+    let length = inside.iter().take(4).position(|&byte| byte == b'>')?;
+    let (priority, rest) = inside.split_at(length);
+    number(priority).filter(|&number| number <= MAX_PRIORITY)?;
+    Some((priority, &rest[1..]))
+}
+
 /// `auth.info` out of `<auth.info> `, or `10.5` out of `<10.5> `, as FreeBSD's `syslogd -v` writes it between time and
 /// host, and the text behind it; nothing where there is none.
 ///
@@ -80,6 +108,36 @@ mod tests {
             "local8.info",
         ] {
             assert!(!is_named(word.as_bytes()), "{word}");
+        }
+    }
+
+    #[test]
+    fn aix_gives_all_names_of_facility_and_severity() {
+        for word in ["auth|security:info", "daemon:err|error", "kern:emerg|panic", "user:warn|warning"] {
+            assert!(is_aix(word.as_bytes()), "{word}");
+        }
+        for word in [
+            "",
+            ":",
+            "auth",
+            "auth:",
+            ":info",
+            "auth.info",
+            "auth|:info",
+            "auth:info:",
+            "auth:foo",
+            "sshd:info",
+        ] {
+            assert!(!is_aix(word.as_bytes()), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_number_in_brackets_is_a_priority_up_to_191() {
+        assert_eq!(numbered(b"<38>Nov"), Some((&b"38"[..], &b"Nov"[..])));
+        assert_eq!(numbered(b"<191>"), Some((&b"191"[..], &b""[..])));
+        for other in ["<192>x", "<>x", "<-1>x", "<3 >x", "<38", "<0038>x", "38>x", ""] {
+            assert_eq!(numbered(other.as_bytes()), None, "{other}");
         }
     }
 

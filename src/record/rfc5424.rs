@@ -1,28 +1,38 @@
 //! RFC 5424: `<PRI>1 STAMP HOST APP PROCID MSGID STRUCTURED-DATA MESSAGE`, what FreeBSD's `syslogd -O rfc5424` writes.
 
-use super::header::{self, Tag, number, word};
-use super::{Record, Stamp, stamp};
-
-/// The highest priority there is: facility 23, severity 7 (RFC 5424 §6.2.1).
-const MAX_PRIORITY: u32 = 191;
+use super::header::{self, Tag, number};
+use super::lines::without_bom;
+use super::{Record, Stamp, priority, stamp};
 
 /// Reads a whole line; `None` where it is not exactly of this layout.
 pub(super) fn read(line: &[u8]) -> Option<Record<'_>> {
-    let (priority, rest) = word(line.strip_prefix(b"<")?);
-    let priority = priority.strip_suffix(b">1")?;
-    number(priority).filter(|&number| number <= MAX_PRIORITY)?;
+    let (priority, rest) = priority::numbered(line)?;
+    let record = behind_version(rest.strip_prefix(b"1 ")?)?;
+    Some(Record { priority, ..record })
+}
+
+/// Reads what a syslogd that does not know this layout wrote behind a header of its own, from behind the version on:
+/// `Nov 22 14:38:31 gw 1 2026-11-22T14:38:31.123456+01:00 gw.example.org sshd 29842 - - MESSAGE`.
+///
+/// syslog(3) of FreeBSD since 12 sends RFC 5424; FreeBSD's syslogd up to 11, syslog-ng before 3.19 and others only take off
+/// the priority. The outer stamp and host count: the inner ones are the sender's word. The kernel does not log through
+/// syslog(3).
+pub(super) fn embedded<'a>(stamp: Stamp<'a>, host: &'a [u8], rest: &'a [u8]) -> Option<Record<'a>> {
+    let record = behind_version(rest).filter(|record| record.program != Some(b"kernel"))?;
+    Some(Record { stamp, host, ..record })
+}
+
+fn behind_version(rest: &[u8]) -> Option<Record<'_>> {
     let (stamp, rest) = read_stamp(rest)?;
     let (host, rest) = field(rest)?;
     let (program, rest) = field(rest)?;
     let (pid, rest) = field(rest)?;
     let (_, rest) = field(rest)?;
     let message = behind_structured_data(rest)?;
-    let message = message.strip_prefix(b"\xef\xbb\xbf").unwrap_or(message);
-    let record = match program {
-        [] => header::raw(stamp, host, message),
+    Some(match program {
+        [] => header::raw(stamp, host, without_bom(message)),
         _ => header::signed(stamp, host, Tag::new(program, number(pid)), message),
-    };
-    Some(Record { priority, ..record })
+    })
 }
 
 fn read_stamp(rest: &[u8]) -> Option<(Stamp<'_>, &[u8])> {

@@ -55,7 +55,7 @@ static KNOWN_FORMATS: LazyLock<Vec<TimeFormat>> =
 const TAI64N: &str = "@[0-9a-f]{24}";
 
 /// What may stand before a stamp at the beginning of a line: brackets and the keys of `key=value` lines.
-const PREFIXES: [&[u8]; 7] = [b"", b"[", b"ISO:", b"time=\"", b"time=", b"ts=", b"t="];
+const PREFIXES: [&str; 7] = ["", "[", "ISO:", "time=\"", "time=", "ts=", "t="];
 
 /// Keys under which loggers that write JSON put the time.
 const KEYS: [&[&str]; 6] =
@@ -82,6 +82,12 @@ pub fn known_regex() -> String {
     format!("{}|{TAI64N}", alternatives(&KNOWN_FORMATS))
 }
 
+/// A regex of how lines begin that begin with a stamp of a known form, without groups that capture.
+pub fn known_beginning_regex() -> String {
+    let prefixes = PREFIXES.map(regex_syntax::escape).join("|");
+    format!("(?:{prefixes})(?:{})", known_regex())
+}
+
 fn alternatives(formats: &[TimeFormat]) -> String {
     formats.iter().map(TimeFormat::regex).collect::<Vec<_>>().join("|")
 }
@@ -92,7 +98,7 @@ pub(super) fn read(line: &[u8]) -> Option<Said> {
     if line.first() == Some(&b'{') {
         return KEYS.iter().find_map(|path| whole(formats, json::value(line, path)?));
     }
-    let mut texts = PREFIXES.iter().filter_map(|prefix| line.strip_prefix(*prefix));
+    let mut texts = PREFIXES.iter().filter_map(|prefix| line.strip_prefix(prefix.as_bytes()));
     let at_start = texts.find_map(|text| first(formats, text));
     at_start.or_else(|| audit(line)).or_else(|| in_brackets(formats, line))
 }

@@ -9,8 +9,8 @@ pub struct Stamp<'a> {
     form: Form,
     /// Length of the part that changes once a minute; a colon and the seconds follow it.
     minute: u8,
-    /// Where the zone begins; the end of the text where none is printed.
-    zone: u8,
+    /// Where the seconds end; the zone or the year follows, if either is printed there.
+    tail: u8,
 }
 
 /// What stands where in a stamp.
@@ -25,6 +25,8 @@ pub(super) enum Form {
     YearFirst,
     /// `Nov 22 2026 14:38:31`
     YearThird,
+    /// `Nov 22 14:38:31 2026`
+    YearLast,
     /// `2026-11-22T14:38:31.123456+01:00`; without zone it is local time.
     Iso,
     /// `2018-06-26 13:22:02.108781500`: what daemontools' tai64nlocal prints, local time.
@@ -52,19 +54,33 @@ impl<'a> Stamp<'a> {
 
     /// Seconds with their fraction.
     pub(super) fn second(&self) -> &'a [u8] {
-        self.text.get(usize::from(self.minute) + 1..usize::from(self.zone)).unwrap_or_default()
+        self.text.get(usize::from(self.minute) + 1..usize::from(self.tail)).unwrap_or_default()
+    }
+
+    /// What stands behind the seconds: the zone, or the year of [`Form::YearLast`]; with a blank before it if there was one.
+    pub(super) fn tail(&self) -> &'a [u8] {
+        self.text.get(usize::from(self.tail)..).unwrap_or_default()
     }
 
     /// The zone as printed, with a blank before it if there was one.
     pub(super) fn zone(&self) -> &'a [u8] {
-        self.text.get(usize::from(self.zone)..).unwrap_or_default()
+        if self.form == Form::YearLast { b"" } else { self.tail() }
+    }
+
+    /// Whether it has the name of a month, as most syslog files do.
+    pub(super) fn is_bsd(&self) -> bool {
+        matches!(self.form, Form::Bsd | Form::YearFirst | Form::YearThird)
+    }
+
+    /// Whether it is of the form in which macOS prints its log, which has two blanks behind it:
+    /// `2026-11-22 06:07:50.998187-0700`.
+    pub(super) fn is_macos(&self) -> bool {
+        shaped(self.text, b"dddd-dd-dd dd:dd:dd.dddddd")
+            && matches!(self.zone(), [b'+' | b'-', zone @ ..] if zone.len() == 4)
     }
 
     /// Whether a service supervisor's logger wrote it, in whose layouts there is neither host nor tag.
-    ///
-    /// It stamps each line of what its service writes. Where the service writes newlines that a peer sent, as `sshd -e`
-    /// does, a whole line may be the peer's; through syslog(3) sshd encodes them.
-    pub fn is_supervisors(&self) -> bool {
+    pub(super) fn is_supervisors(&self) -> bool {
         matches!(self.form, Form::Tai64nLocal | Form::Svlogd | Form::Tai64n)
     }
 }
@@ -94,6 +110,27 @@ pub(super) fn month(name: &[u8]) -> Option<i8> {
 /// `Nov 22 14:38:31`, `May 9 11:11:17` or `Nov 22 2026 14:38:31`, with fraction and zone if they follow.
 pub(super) fn bsd(line: &[u8]) -> Read<'_> {
     bsd_at(line, 0, Form::Bsd)
+}
+
+/// What stands behind the day of the week, as in `Sun Nov 22 …`.
+///
+/// The day says nothing that the date does not say, so it is no part of a stamp.
+pub(super) fn behind_weekday(line: &[u8]) -> Option<&[u8]> {
+    let (b"Mon" | b"Tue" | b"Wed" | b"Thu" | b"Fri" | b"Sat" | b"Sun", rest) = line.split_at_checked(3)?
+    else {
+        return None;
+    };
+    rest.strip_prefix(b" ")
+}
+
+/// `Nov 22 14:38:31 2026`, which is what ctime(3) prints behind the day of the week.
+pub(super) fn bsd_before_year(text: &[u8]) -> Read<'_> {
+    let (stamp, rest) = bsd(text)?;
+    if stamp.form != Form::Bsd || !stamp.zone().is_empty() || !shaped(rest, b"dddd") {
+        return None;
+    }
+    let (text, rest) = text.split_at_checked(stamp.text.len() + " 2026".len())?;
+    Some((Stamp { text, form: Form::YearLast, ..stamp }, behind_blank(rest)?))
 }
 
 /// `2026 Nov 22 14:38:31`
@@ -136,11 +173,24 @@ pub(super) fn iso(line: &[u8]) -> Read<'_> {
     Some((Stamp { form, ..stamp }, rest))
 }
 
+/// `2026-11-22 14:38:31 CET`, which is what `journalctl -o short-full` prints behind the day of the week. No supervisor does,
+/// so that a word behind it is its zone.
+pub(super) fn iso_before_zone(text: &[u8]) -> Read<'_> {
+    let (stamp, _) = iso(text)?;
+    let length = stamp.text.len();
+    let zone = worded_zone(&text[length..]);
+    if zone == 0 || stamp.form != Form::Iso || !stamp.zone().is_empty() {
+        return None;
+    }
+    let (text, rest) = text.split_at(length + zone);
+    Some((Stamp { text, ..stamp }, behind_blank(rest)?))
+}
+
 /// `@4000000067…`: 16 digits of seconds, 8 of nanoseconds.
 pub(super) fn tai64n(line: &[u8]) -> Read<'_> {
     let (text, rest) = line.split_at_checked(25)?;
     let fits = text[0] == b'@' && text[1..].iter().all(u8::is_ascii_hexdigit);
-    let stamp = Stamp { text, form: Form::Tai64n, minute: 0, zone: 0 };
+    let stamp = Stamp { text, form: Form::Tai64n, minute: 0, tail: 0 };
     fits.then_some((stamp, behind_blank(rest)?))
 }
 
@@ -162,8 +212,8 @@ fn ending(line: &[u8], form: Form, minute: usize) -> Read<'_> {
         _ => attached_zone(&line[zone..]).max(worded_zone(&line[zone..])),
     };
     let (text, rest) = line.split_at(zone + zone_length);
-    let (minute, zone) = (u8::try_from(minute).ok()?, u8::try_from(zone).ok()?);
-    Some((Stamp { text, form, minute, zone }, behind_blank(rest)?))
+    let (minute, tail) = (u8::try_from(minute).ok()?, u8::try_from(zone).ok()?);
+    Some((Stamp { text, form, minute, tail }, behind_blank(rest)?))
 }
 
 /// How many bytes of a zone begin here: `Z`, `+01:00`, `+0100`, `+01`.

@@ -84,17 +84,44 @@ impl Compiled {
     ///
     /// `cut` says that a part of the line may be missing at its end; a message as long as the limit of its rule or set
     /// is taken for cut in any case.
+    ///
+    /// Some loggers add blanks to the end of a message: where no rule takes a whole one as it stands, it is read without
+    /// them. One that may be cut is not: its blanks may be a peer's, put there to fill it up.
     pub fn find(&self, message: &[u8], cut: bool) -> Option<Found> {
         if let Some(json) = &self.json {
             return json.find(message);
         }
-        let pattern = self.first_match(message)?;
+        let (text, pattern) = match self.first_match(message) {
+            Some(pattern) => (message, pattern),
+            None => self.first_match_without_blanks(message)?,
+        };
         let cut = cut || message.len() >= self.limits[pattern];
+        if cut && text.len() < message.len() {
+            return None;
+        }
         if cut && self.vetoes.is_vetoable(pattern) {
             // What would have kept the rule from matching may be what is missing.
             return None;
         }
-        Some(Found { rule: self.rules[pattern], address: self.locators[pattern].find(message, cut) })
+        Some(Found { rule: self.rules[pattern], address: self.locators[pattern].find(text, cut) })
+    }
+
+    /// What the rule that takes a message matched: all of it, or all but the blanks at its end.
+    pub(super) fn as_read<'m>(&self, message: &'m [u8]) -> &'m [u8] {
+        if message.last() != Some(&b' ') || self.first_match(message).is_some() {
+            return message;
+        }
+        self.first_match_without_blanks(message).map_or(message, |(text, _)| text)
+    }
+
+    /// The message without the blanks at its end, where it has some, and the first pattern that takes it so.
+    fn first_match_without_blanks<'m>(&self, message: &'m [u8]) -> Option<(&'m [u8], usize)> {
+        let blanks = message.iter().rev().take_while(|&&byte| byte == b' ').count();
+        if blanks == 0 {
+            return None;
+        }
+        let text = &message[..message.len() - blanks];
+        Some((text, self.first_match(text)?))
     }
 
     /// The first pattern that matches and is not vetoed.

@@ -56,11 +56,11 @@ impl Match<'_> {
         self.set.name_of(self.rule)
     }
 
-    /// What the line is worth: what its rule set says, and less where a peer may have written the whole line: under a
-    /// supervisor's stamp ([`record::Stamp::is_supervisors`]), and in a log of whose writer nobody claims that it never
-    /// writes a newline of a peer's ([`RuleSet::worth`]).
+    /// What the line is worth: what its rule set says, and less where a peer may have written its header too
+    /// ([`Record::may_be_forged`]), and in a log of whose writer nobody claims that it never writes a newline of a peer's
+    /// ([`RuleSet::worth`]).
     pub fn evidence(&self, record: &Record<'_>) -> Evidence {
-        let may_be_forged = self.set.format == Format::Syslog && record.stamp.is_supervisors();
+        let may_be_forged = self.set.format == Format::Syslog && record.may_be_forged();
         if may_be_forged { Evidence::Spoofable } else { self.set.worth() }
     }
 }
@@ -107,8 +107,8 @@ impl Matcher {
             return json.user(matched.rule_index, line);
         }
         let finder = &self.users[matched.set_index][matched.rule_index];
-        let finder = finder.get_or_init(|| user_finder(matched.set, matched.rule));
-        user(finder.as_ref()?, message(matched.set, line, record)).map(Cow::Borrowed)
+        let finder = finder.get_or_init(|| user_finder(matched.set, matched.rule)).as_ref()?;
+        user(finder, self.as_read(matched, line, record)).map(Cow::Borrowed)
     }
 
     /// What a matching line says of the connection that it is about.
@@ -125,8 +125,17 @@ impl Matcher {
         let message = message(matched.set, line, record);
         let is_cut = may_be_cut(matched.set, line, record)
             || matched.set.limit_of(matched.rule).is_some_and(|limit| message.len() >= limit);
-        let id = if is_cut { None } else { finder.find(message) };
+        if is_cut {
+            return Connection::Doubtful;
+        }
+        let id = finder.find(self.as_read(matched, line, record));
         id.map_or(Connection::Doubtful, |id| Connection::Id(id.into()))
+    }
+
+    /// The text that the rule matched.
+    fn as_read<'l>(&self, matched: &Match<'_>, line: &'l [u8], record: &Record<'l>) -> &'l [u8] {
+        let (set, compiled) = &self.sets[matched.set_index];
+        compiled.as_read(message(set, line, record))
     }
 }
 

@@ -5,7 +5,7 @@ use memchr::memchr;
 use regex_automata::util::prefilter::Prefilter;
 use regex_automata::{MatchKind, Span};
 
-use crate::record::MAX_LINE;
+use crate::record::{self, MAX_LINE};
 
 /// Part of all lines that say that another came again.
 const REPEATED: &[u8] = b"repeated";
@@ -59,13 +59,13 @@ impl<'c> Sieve<'c> {
         passed
     }
 
-    /// Takes the next line off the chunk, without its end; the last one may have none.
+    /// Takes the next line off the chunk, as [`record::text`] has it; the last one may have no newline.
     pub fn next_line(&mut self) -> Option<&'c [u8]> {
         let end = memchr(b'\n', self.rest).unwrap_or(self.rest.len());
         let (line, behind) = (&self.rest[..end], self.rest.get(end + 1..).unwrap_or_default());
         let is_over = self.rest.is_empty();
         self.rest = behind;
-        (!is_over).then(|| line.strip_suffix(b"\r").unwrap_or(line))
+        (!is_over).then(|| record::text(line))
     }
 
     /// The length of the next line, if it is a foreign one. Not where it begins with a number, as layouts do that name no

@@ -183,7 +183,7 @@ impl<'l> Replay<'l> {
                 self.tally.lines += lines;
                 self.guard.turn_over(source);
             }
-            Part::TooLong => self.guard.turn_over(source),
+            Part::Gap => self.guard.turn_over(source),
         }
     }
 

@@ -9,9 +9,6 @@ use super::search::{Budget, Search};
 use super::written::{Written, stretch_of};
 use crate::record;
 
-/// What may stand before a timestamp, see `record`'s known places.
-const BEFORE: &str = r#"(?:\[|ISO:|time="?|ts=|t=)?"#;
-
 /// Hours, minutes and seconds have at least so many digits. A row of words without them is no time.
 const FEWEST_DIGITS: u32 = 3;
 
@@ -69,7 +66,7 @@ fn fewest_digits(hir: &Hir) -> u32 {
 }
 
 fn takes_a_timestamp(written: &Written, parts: &[&Hir], budget: &mut Budget) -> Result<bool, TooLarge> {
-    let Some(timestamps) = pattern::read_expanded(&format!("{BEFORE}(?:{})", record::known_regex())) else {
+    let Some(timestamps) = pattern::read_expanded(&record::known_beginning_regex()) else {
         return Ok(false);
     };
     let parts = parts.iter().map(|part| written.part_as_written(part)).collect();
