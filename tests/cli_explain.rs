@@ -147,8 +147,27 @@ fn a_message_without_its_header_is_known() {
 
 #[test]
 fn a_line_is_known_in_all_the_ways_in_which_people_paste_it() {
-    for before in ["auth.log:12:", "> ", "/var/log/auth.log:"] {
-        let text = explain(&format!("{before}{PASSWORD}"));
+    for pasted in [
+        "auth.log:12:LINE",
+        "> LINE",
+        "/var/log/auth.log:LINE",
+        "\"LINE\"",
+        "'LINE'",
+        "`LINE`",
+        "```\nLINE\n```",
+        "```text\nLINE\n```",
+        "<pre>\n<code>LINE</code>\n</pre>",
+        "- LINE",
+        "* LINE",
+        "1. LINE",
+        "> - `LINE`",
+        "| LINE |",
+        "“LINE”",
+        "  - \"LINE\",",
+        "> \"auth.log:3:LINE\"",
+        "\u{feff}LINE",
+    ] {
+        let text = explain(&pasted.replace("LINE", PASSWORD));
         assert_says(&text, &["sshd/failed-password", "192.0.2.7 would be banned for 1h"]);
         assert!(!text.contains("would match nothing"), "a whole line stood there: {text}");
     }
@@ -166,6 +185,30 @@ fn a_line_is_known_in_all_the_ways_in_which_people_paste_it() {
     }
     let ran = run("postfix/smtpd[2]: connect from unknown[192.0.2.7]");
     assert_says(&ran.out, &["It is from `postfix/smtpd`, and no rule set in force is for that program."]);
+}
+
+#[test]
+fn a_line_is_known_with_the_entities_of_a_page() {
+    for pasted in [
+        "&lt;38&gt;Nov 22 14:38:31 gw sshd[1]: Failed password for root from 192.0.2.7 port 5 ssh2",
+        "&amp;lt;38&amp;gt;Nov 22 14:38:31 gw sshd[1]: Failed password for root from 192.0.2.7 port 5 ssh2",
+        "<code>&lt;38&gt;Nov 22 14:38:31 gw sshd&#91;1&#93;: Failed password for root from 192.0.2.7 port 5 ssh2</code>",
+        "&quot;Nov 22 14:38:31 gw sshd[1]: Failed password for root from 192.0.2.7 port 5 ssh2&quot;",
+        "&gt; Nov 22 14:38:31 gw sshd[1]: Failed password for root from 192.0.2.7 port 5 ssh2",
+        "Nov&nbsp;22 14:38:31 gw sshd[1]: Failed password for root from 192.0.2.7 port 5 ssh2",
+        "Nov\u{a0}22 14:38:31 gw sshd[1]: Failed password for root from 192.0.2.7 port 5 ssh2",
+        "Nov 22 14:38:31 gw sshd[1]: Invalid user &#39;x&#39; &amp; y from 192.0.2.7 port 5",
+    ] {
+        let text = explain(pasted);
+        assert_says(&text, &["192.0.2.7 would be banned for 1h"]);
+        assert!(!text.contains("would match nothing"), "a whole line stood there: {text}");
+    }
+    // A line that is known as it stands is not decoded: `&lt;` may be a part of a name.
+    let text = Dir::new()
+        .portcullis(["match", "--json", "-"])
+        .stdin("Nov 22 14:38:31 gw sshd[1]: Invalid user &lt;x from 192.0.2.7 port 5\n")
+        .json();
+    assert_eq!(text["user"], "&lt;x");
 }
 
 #[test]

@@ -30,18 +30,20 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
     let logs = logs(&setup);
     let terms: Vec<Terms> = logs.iter().map(|log| log.terms.clone()).collect();
     let mut guard = setup.guard(&terms);
-    let mut told = as_in(&setup, &mut guard, &logs, &line);
-    let readings = pasted::readings(&line, setup.sets.iter().filter_map(|set| set.set.example_program()));
+    let texts = pasted::texts(&line);
+    let told = texts.iter().map(|text| as_in(&setup, &mut guard, &logs, text));
+    let mut told = told.into_iter().find(|told| !told.is_empty()).unwrap_or_default();
+    let readings = pasted::readings(&texts, setup.sets.iter().filter_map(|set| set.set.example_program()));
     if told.is_empty() {
         told.extend(as_pasted(&setup, &mut guard, &readings));
     }
     if told.is_empty() {
-        told.extend(sample_with(&setup, line.trim_ascii_start()));
+        told.extend(texts.iter().find_map(|text| sample_with(&setup, text.trim_ascii_start())));
     }
     if arguments.json {
         write_json(out, told.iter().map(Told::json).collect::<Vec<_>>())?;
     } else if told.is_empty() {
-        unknown(out, &setup, &pasted::record(&line, &readings))?;
+        unknown(out, &setup, &pasted::record(&texts, &readings))?;
     } else {
         told.iter().try_for_each(|told| told.write(out))?;
     }
@@ -86,9 +88,9 @@ fn given(line: Option<&OsStr>) -> Result<Vec<u8>, Failure> {
         Some(line) if line != "-" => line.as_bytes().to_vec(),
         _ => first_of_standard_input()?,
     };
-    // Whoever pastes a line brings blank lines and spaces along.
-    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
-    let line = lines.into_iter().find(|line| !line.is_empty()).map(<[u8]>::to_vec);
+    // Whoever pastes a line brings blank lines and spaces along, and what marks code.
+    let mut lines = record::lines(&bytes).map(<[u8]>::trim_ascii_end);
+    let line = lines.find(|line| pasted::is_text(line)).map(<[u8]>::to_vec);
     line.ok_or_else(|| {
         Failure::new(Exit::Usage, "there is no line to explain: give it in quotes, or on standard input")
     })
@@ -98,7 +100,7 @@ fn given(line: Option<&OsStr>) -> Result<Vec<u8>, Failure> {
 fn first_of_standard_input() -> Result<Vec<u8>, Failure> {
     let mut input = BufReader::new(standard_input().take(MAX_LINE as u64));
     let mut bytes = Vec::new();
-    while bytes.trim_ascii().is_empty() {
+    while !record::lines(&bytes).any(pasted::is_text) {
         let read = input.read_until(b'\n', &mut bytes);
         let read =
             read.map_err(|error| Failure::new(Exit::Io, format!("cannot read standard input: {error}")))?;
@@ -331,7 +333,7 @@ fn caution(evidence: Evidence) -> &'static str {
 
 /// The first rule that knows one of the readings of a pasted line.
 fn as_pasted(setup: &Setup, guard: &mut Guard, readings: &[Reading]) -> Option<Told> {
-    readings.iter().find_map(|Reading { line, is_completed }| {
+    readings.iter().find_map(|Reading { line, is_completed, .. }| {
         let mut found = None;
         guard.line(0, line, When::At(setup.now), |outcome| {
             found.get_or_insert_with(|| {

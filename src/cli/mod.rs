@@ -28,7 +28,7 @@ use crate::daemon::{self, RunOptions};
 
 /// Parses the arguments, runs the command, and says how it went.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::try_parse_from(pasted::arguments(std::env::args_os())) {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };

@@ -1,6 +1,24 @@
 //! Log lines as people paste them: out of grep, a mail, a chat, with half a header or none.
 
+mod markup;
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+pub(super) use self::markup::is_text;
 use crate::record::{self, Record};
+
+/// The arguments of the program, in which an item of a list that `explain` is given is no option: it gets a blank before its
+/// dash.
+pub(super) fn arguments(given: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = given.into_iter().collect();
+    if arguments.get(1).is_some_and(|command| command == "explain") {
+        for item in arguments.iter_mut().filter(|argument| argument.as_bytes().starts_with(b"- ")) {
+            *item = OsString::from_vec([b" ", item.as_bytes()].concat());
+        }
+    }
+    arguments
+}
 
 /// What a pasted line may have been in a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,6 +27,8 @@ pub(super) struct Reading {
     pub(super) line: Vec<u8>,
     /// Whether a part of the header was missing.
     pub(super) is_completed: bool,
+    /// Whether even the program was.
+    is_bare: bool,
 }
 
 /// A stamp for lines that have none; what counts is when they arrive.
@@ -17,54 +37,59 @@ const STAMP: &[u8] = b"Jan  1 00:00:00 ";
 /// How far into a line grep's file name may reach.
 const LONGEST_NAME: usize = 256;
 
-/// All readings of the text, the likeliest first; the text as it stands is not among them. `programs` are those whose
-/// messages are looked at.
-pub(super) fn readings(text: &[u8], programs: impl Iterator<Item = String>) -> Vec<Reading> {
-    let text = unquoted(text);
-    let whole = |line: &[u8]| Reading { line: line.to_vec(), is_completed: false };
-    let completed = |header: &[u8]| Reading { line: [header, text].concat(), is_completed: true };
-    let found = std::iter::once(text).chain(behind_names(text)).filter(|line| has_program(line)).map(whole);
-    let tagged = [STAMP.to_vec(), [STAMP, b"gw "].concat()].into_iter().map(|header| completed(&header));
-    let tagged = tagged.filter(|reading| has_program(&reading.line));
-    let bare = programs.map(|program| completed(&[STAMP, b"gw ", program.as_bytes(), b": "].concat()));
-    found.chain(tagged).chain(bare).collect()
+/// How often entities are decoded: a tracker encodes what it is given, and what it was given may be a copy of a page.
+const MOST_DECODINGS: usize = 2;
+
+/// The line as it was pasted, and as it may have been before it was quoted, listed, or put on a web page.
+pub(super) fn texts(pasted: &[u8]) -> Vec<Vec<u8>> {
+    let mut texts = vec![pasted.to_vec()];
+    let mut encoded = pasted.to_vec();
+    for _ in 0..=MOST_DECODINGS {
+        let text = markup::with_our_blanks(markup::unwrapped(&encoded)).into_owned();
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+        let Some(decoded) = markup::decoded(&encoded) else { break };
+        encoded = decoded;
+    }
+    texts
 }
 
-/// Without the marks of mail and chat (`> `), and of the daily security mail (`+`).
-fn unquoted(text: &[u8]) -> &[u8] {
-    let mut text = text.trim_ascii();
-    while let [b'>' | b'|' | b'+', rest @ ..] = text {
-        text = rest.trim_ascii_start();
-    }
-    text
+/// All readings of the texts, the likeliest first. `programs` are those whose messages are looked at.
+pub(super) fn readings(texts: &[Vec<u8>], programs: impl Iterator<Item = String>) -> Vec<Reading> {
+    let programs: Vec<String> = programs.collect();
+    let texts = || texts.iter().map(|text| markup::unwrapped(text));
+    let found = texts()
+        .flat_map(|text| std::iter::once(text).chain(behind_names(text)))
+        .filter(|line| has_program(line));
+    let tagged = texts().flat_map(|text| [[STAMP, text].concat(), [STAMP, b"gw ", text].concat()]);
+    let tagged = tagged.filter(|line| has_program(line));
+    let bare = texts().flat_map(|text| {
+        programs.iter().map(move |program| [STAMP, b"gw ", program.as_bytes(), b": ", text].concat())
+    });
+    let found = found.map(|line| Reading { line: line.to_vec(), is_completed: false, is_bare: false });
+    let tagged = tagged.map(|line| Reading { line, is_completed: true, is_bare: false });
+    let bare = bare.map(|line| Reading { line, is_completed: true, is_bare: true });
+    found.chain(tagged).chain(bare).collect()
 }
 
 /// What stands behind `auth.log:`, `auth.log:12:` or `auth.log-12-`, as grep prints it.
 fn behind_names(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let reach = text.len().min(LONGEST_NAME);
     let ends = text[..reach].iter().enumerate().filter(|(_, byte)| matches!(byte, b':' | b'-'));
-    ends.map(|(at, _)| text[at + 1..].trim_ascii_start())
+    ends.map(|(at, _)| markup::unwrapped(&text[at + 1..]))
 }
 
 fn has_program(line: &[u8]) -> bool {
     record::parse(line).program.is_some()
 }
 
-/// The record of the text, or of the first reading that has a program.
-pub(super) fn record<'r>(text: &'r [u8], readings: &'r [Reading]) -> Record<'r> {
-    let records =
-        std::iter::once(text).chain(readings.iter().filter(|reading| !is_bare(text, reading)).map(line));
-    let mut records = records.map(record::parse);
-    records.find(|record| record.program.is_some()).unwrap_or_else(|| record::parse(text))
-}
-
-fn line(reading: &Reading) -> &[u8] {
-    &reading.line
-}
-
-/// Whether even the program was made up.
-fn is_bare(text: &[u8], reading: &Reading) -> bool {
-    reading.is_completed && record::parse(&reading.line).message == unquoted(text)
+/// The record of the first text or reading that has a program, or that speaks of the line before it; or else of the text.
+pub(super) fn record<'r>(texts: &'r [Vec<u8>], readings: &'r [Reading]) -> Record<'r> {
+    let known = readings.iter().filter(|reading| !reading.is_bare).map(|reading| &reading.line);
+    let mut records = texts.iter().chain(known).map(|line| record::parse(line));
+    let found = records.find(|record| record.program.is_some() || record::repeat(record).is_some());
+    found.unwrap_or_else(|| record::parse(texts.first().map_or(b"", Vec::as_slice)))
 }
 
 #[cfg(test)]
@@ -72,7 +97,7 @@ mod tests {
     use super::*;
 
     fn first(text: &str) -> (String, bool) {
-        let readings = readings(text.as_bytes(), ["sshd".to_owned()].into_iter());
+        let readings = readings(&texts(text.as_bytes()), ["sshd".to_owned()].into_iter());
         let first = readings.into_iter().next().unwrap();
         (String::from_utf8(first.line).unwrap(), first.is_completed)
     }
@@ -107,8 +132,9 @@ mod tests {
         for (text, program) in
             [("httpd[1]: x", Some(&b"httpd"[..])), ("> gw httpd: x", Some(b"httpd")), ("x", None)]
         {
-            let readings = readings(text.as_bytes(), ["sshd".to_owned()].into_iter());
-            assert_eq!(record(text.as_bytes(), &readings).program, program, "{text}");
+            let texts = texts(text.as_bytes());
+            let readings = readings(&texts, ["sshd".to_owned()].into_iter());
+            assert_eq!(record(&texts, &readings).program, program, "{text}");
         }
     }
 }
