@@ -94,12 +94,34 @@ pub(super) fn record<'r>(texts: &'r [Vec<u8>], readings: &'r [Reading]) -> Recor
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn first(text: &str) -> (String, bool) {
         let readings = readings(&texts(text.as_bytes()), ["sshd".to_owned()].into_iter());
         let first = readings.into_iter().next().unwrap();
         (String::from_utf8(first.line).unwrap(), first.is_completed)
+    }
+
+    proptest! {
+        /// Whatever is pasted: no reading is longer than the text and a made-up header, and there are not too many.
+        #[test]
+        fn nothing_that_is_pasted_does_harm(
+            pieces in prop::collection::vec(prop::sample::select(vec![
+                "<", ">", "<code>", "</code>", "&", "&lt;", "&amp;", "&#39;", ";", "\"", "`", "```", "- ", "1. ", "|", "{code}",
+                "Nov 22 14:38:31 gw sshd[1]: ", "<38>", " ", "\u{a0}", "x", ":", "\u{feff}", "\0",
+            ]), 0..30),
+            noise in prop::collection::vec(any::<u8>(), 0..8),
+        ) {
+            let pasted = [pieces.concat().as_bytes(), &noise].concat();
+            let texts = texts(&pasted);
+            prop_assert!(texts.len() <= MOST_DECODINGS + 2);
+            for reading in readings(&texts, ["sshd".to_owned()].into_iter()) {
+                prop_assert!(reading.line.len() <= STAMP.len() + "gw sshd: ".len() + pasted.len());
+            }
+            is_text(&pasted);
+        }
     }
 
     const LINE: &str = "Nov 22 14:38:31 gw sshd[1]: Failed password for root from 192.0.2.7 port 1 ssh2";

@@ -1,7 +1,8 @@
 //! The kinds of header that a line may have, and those that an operator names for a log.
 
-/// Which layouts the lines of a source have. Those that are told apart by the line alone are what syslogd, rsyslog,
-/// syslog-ng and journald write; the others look like the own words of any application, so an operator has to name them.
+/// Which layouts the lines of a source have. Those that are told apart by the line alone are what the syslog daemons of
+/// systems write, rsyslog, syslog-ng and journald; the others look like the own words of any application, so an operator has
+/// to name them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Layouts {
     /// Any header of a syslog daemon; each line is looked at anew, so all of them may be mixed in one file.

@@ -131,6 +131,13 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_before_and_behind_a_line_is_taken_off() {
+        let mut sieve = Sieve::new(names(), b"\xef\xbb\xbfone\n\0\0two\r\nthree ");
+        let lines: Vec<&[u8]> = std::iter::from_fn(|| sieve.next_line()).collect();
+        assert_eq!(lines, [&b"one"[..], b"two", b"three "]);
+    }
+
+    #[test]
     fn without_names_every_line_is_looked_at() {
         assert_eq!(Sieve::new(None, b"Nov 22 cron\n").pass_foreign(), 0);
     }

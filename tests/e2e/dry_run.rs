@@ -60,6 +60,23 @@ fn a_dry_run_on_standard_input_ends_with_it() {
     assert!(empty.code == 0 && !empty.err.contains("would ban"), "{empty:?}");
 }
 
+/// The daemon reads such lines as `match` and `scan` do.
+#[test]
+fn a_dry_run_reads_lines_behind_nuls_and_byte_order_marks_and_with_blanks_at_their_ends() {
+    let line = failure(ATTACKER);
+    let lines = format!("\u{feff}{line}\n\0\0\0{line}\n{line}  \n{line}\r\nSun {line}\n");
+    let ended = run(as_nobody().args(["run", "--dry-run", "-"]), &lines);
+    assert!(ended.code == 0 && ended.err.contains("would ban 203.0.113.7"), "{ended:?}");
+    // Behind NULs nobody knows what is repeated.
+    let header = line.split(" sshd").next().unwrap();
+    let repeated =
+        |before: &str| format!("{line}\n{before}{header} syslogd: last message repeated 9 times\n");
+    for (before, is_banned) in [("", true), ("\0\0\0", false)] {
+        let ended = run(as_nobody().args(["run", "--dry-run", "-"]), &repeated(before));
+        assert_eq!((ended.code, ended.err.contains("would ban")), (0, is_banned), "{ended:?}");
+    }
+}
+
 /// `cat old.log |`: six failures, one an hour, are no attack, though they arrive together.
 #[test]
 fn a_dry_run_on_standard_input_counts_lines_when_they_were_written() {
