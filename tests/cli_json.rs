@@ -257,6 +257,19 @@ fn told(rules: &str) -> Vec<String> {
     ran.out.lines().filter(|line| line.starts_with("app.yaml:")).map(str::to_owned).collect()
 }
 
+/// The first rule that matches is the only one that reads a line: a login must not come before what says that it failed.
+#[test]
+fn a_line_that_may_be_a_failed_login_is_not_read_as_a_login() {
+    let login = "  - {id: login, where: {event: login, ok: true}, address: client.ip, effect: trust, means: Somebody logged in.}\n";
+    let first = APP.replace(login, "").replace("rules:\n", &format!("rules:\n{login}"));
+    let told = told(&first);
+    let expected = "error: a line may say all that `login` looks for and all that the offence `login-failed` does, and would be read \
+                    as a login: put `login-failed` before `login`, or have `login` look for a value that such a line cannot have";
+    assert!(told.len() == 1 && told[0].ends_with(expected), "{told:?}");
+    let contradicted = first.replace("{message: Login failed}", "{message: Login failed, ok: false}");
+    assert!(self::told(&contradicted).iter().all(|line| !line.contains("read as a login")));
+}
+
 #[test]
 fn a_sample_that_does_not_match_says_why() {
     for (from, to, said) in [

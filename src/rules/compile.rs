@@ -203,6 +203,8 @@ fn read(set: &RuleSet, rule: &Rule) -> Result<(Hir, Locator), Unreadable> {
         return Err(whole(text));
     }
     let locator = Locator::new(&hir).map_err(|error| whole(large(&error)))?;
+    // What is missing of a login may be that it was refused.
+    let locator = if rule.effect == Effect::Trust { locator.of_whole_messages() } else { locator };
     Ok((hir, locator))
 }
 

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::compile::Found;
-use super::model::{Fault, Place, Rule, RuleSet};
+use super::model::{Effect, Fault, Place, Rule, RuleSet};
 use super::object::{JsonValue, KeyPath, KeyTree, NoValues, Values};
 use super::session_id;
 use crate::address;
@@ -178,6 +178,37 @@ pub(super) fn unreachable(set: &RuleSet) -> Vec<Fault> {
         }
     }
     faults
+}
+
+/// Errors about logins that may be failed ones: a line may say all that the rule for logins looks for, and all that an
+/// offence behind it does. An offence that is disabled takes no line, wherever it stands.
+pub(super) fn mistaken(set: &RuleSet) -> Vec<Fault> {
+    let rules: Vec<(usize, &Rule, &JsonRule)> =
+        set.rules.iter().enumerate().filter_map(|(n, rule)| Some((n, rule, rule.json.as_ref()?))).collect();
+    let mut faults = Vec::new();
+    for &(index, trust, login) in rules.iter().filter(|(_, rule, _)| rule.effect == Effect::Trust) {
+        let is_mistaken = |(other, rule, json): &&(usize, &Rule, &JsonRule)| {
+            let is_late = *other > index || !rule.enabled;
+            rule.effect == Effect::Offence && is_late && !contradict(login, json)
+        };
+        if let Some((_, offence, _)) = rules.iter().find(is_mistaken) {
+            let text = format!(
+                "a line may say all that `{0}` looks for and all that the offence `{1}` does, and would be read as a login: put \
+                 `{1}` before `{0}`, or have `{0}` look for a value that such a line cannot have",
+                trust.id, offence.id
+            );
+            faults.push(Fault::error(Place::Rule(index, "where"), text));
+        }
+    }
+    faults
+}
+
+/// Whether no line has what both look for.
+fn contradict(one: &JsonRule, other: &JsonRule) -> bool {
+    one.wanted.iter().any(|(path, values)| {
+        let mut same = other.wanted.iter().filter(|(known, _)| known == path);
+        same.any(|(_, known)| known.iter().all(|value| !values.contains(value)))
+    })
 }
 
 /// Whether a rule matches each line that another one does.

@@ -75,6 +75,11 @@ impl Locator {
         Ok(Self { way, survives_cut: is_fixed_from_start && before_is_certain, has_port: has_port(hir) })
     }
 
+    /// The same for a rule that must not be read out of a message whose end may be missing.
+    pub(super) fn of_whole_messages(self) -> Self {
+        Self { survives_cut: false, ..self }
+    }
+
     /// The address in a message that matches the whole pattern; `None` where a host name stands in its place, or where it
     /// is not certain.
     ///

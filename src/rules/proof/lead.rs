@@ -7,7 +7,6 @@
 
 use regex_syntax::hir::{Hir, HirKind};
 
-use super::super::model::Format;
 use super::super::pattern;
 use super::TooLarge;
 use super::machine::{Peer, machine};
@@ -27,22 +26,16 @@ enum Beginning {
 
 /// The stretch before all words with which the pattern begins, if it may hold any text.
 ///
-/// All lines of a raw log may begin with the same signs, such as the bracket before a time: there words have letters.
+/// Words have letters: all lines of a program may begin with the same signs, such as a number in brackets.
 pub(super) fn stretch_before_words(
     written: &Written,
-    format: Format,
     budget: &mut Budget,
 ) -> Result<Option<usize>, TooLarge> {
-    let is_word = match format {
-        Format::Syslog => is_sign_or_letter,
-        Format::Raw | Format::Json => is_letter,
-    };
-    Lead { written, is_word, budget }.before_words(&written.row())
+    Lead { written, budget }.before_words(&written.row())
 }
 
 struct Lead<'l> {
     written: &'l Written,
-    is_word: fn(u8) -> bool,
     budget: &'l mut Budget,
 }
 
@@ -59,8 +52,13 @@ impl Lead<'_> {
                 Beginning::Words => return Ok(None),
                 Beginning::Open => {}
                 Beginning::Stretch(index) => {
-                    let is_claimed = self.written.stretches[index].is_claimed;
-                    if !is_claimed || self.may_hold_what_follows(part, &row[at + 1..])? {
+                    let mut inside = Vec::new();
+                    collect_stretches(part, &mut inside);
+                    let open = inside.into_iter().find(|&inner| !self.written.stretches[inner].is_claimed);
+                    if open.is_some() {
+                        return Ok(open);
+                    }
+                    if self.may_hold_what_follows(part, &row[at + 1..])? {
                         return Ok(Some(index));
                     }
                 }
@@ -88,13 +86,11 @@ impl Lead<'_> {
             return Beginning::Stretch(index);
         }
         match part.kind() {
-            HirKind::Literal(literal) if literal.0.iter().any(|&byte| (self.is_word)(byte)) => {
-                Beginning::Words
-            }
+            HirKind::Literal(literal) if literal.0.iter().any(|&byte| is_letter(byte)) => Beginning::Words,
             HirKind::Class(class) => {
                 let bytes = pattern::bytes_of(class);
                 let mut all = bytes.iter().flat_map(|range| range.start()..=range.end());
-                if all.all(self.is_word) { Beginning::Words } else { Beginning::Open }
+                if all.all(is_letter) { Beginning::Words } else { Beginning::Open }
             }
             HirKind::Repetition(repetition) => match self.beginning(&repetition.sub) {
                 Beginning::Words if repetition.min == 0 => Beginning::Open,
@@ -151,6 +147,7 @@ fn is_letter(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || !byte.is_ascii()
 }
 
-fn is_sign_or_letter(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !byte.is_ascii_digit() || !byte.is_ascii()
+fn collect_stretches(part: &Hir, found: &mut Vec<usize>) {
+    found.extend(stretch_of(part));
+    part.kind().subs().iter().for_each(|sub| collect_stretches(sub, found));
 }

@@ -51,7 +51,8 @@ const MOST_GUILTY: usize = 4;
 /// What follows from the lines of a rule, in place of its number.
 const OTHER: u32 = 0;
 const OWN_OFFENCE: u32 = 1;
-const OFFENCE_ELSEWHERE: u32 = 2;
+/// One of another set, or one that does not count here; it is no login all the same.
+const OTHER_OFFENCE: u32 = 2;
 
 /// The work that a proof may take is not enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +118,7 @@ impl<'a> Known<'a> {
         for set in std::iter::once(set).chain(others) {
             for (index, rule) in set.rules.iter().enumerate() {
                 let Some(mut written) = Written::of(&rule.pattern, &set.alphabets()) else { continue };
-                for stretch in stamp::stretches(&written, budget)? {
+                for stretch in stamp::stretches(&written, set.format, budget)? {
                     written.stretches[stretch].is_claimed = true;
                 }
                 rules.push(Described { set, index, written });
@@ -171,9 +172,8 @@ impl<'a> Known<'a> {
         let known = &self.rules[rule];
         let model = &known.set.rules[known.index];
         match model.effect {
-            Effect::Offence if !model.enabled => OTHER,
-            Effect::Offence if rule < self.own().len() => OWN_OFFENCE,
-            Effect::Offence => OFFENCE_ELSEWHERE,
+            Effect::Offence if model.enabled && rule < self.own().len() => OWN_OFFENCE,
+            Effect::Offence => OTHER_OFFENCE,
             Effect::Trust | Effect::Ignore => OTHER,
         }
     }
@@ -184,7 +184,7 @@ impl<'a> Known<'a> {
         if model.address == AddressFrom::Session || names_nobody(known) {
             return Ok(None);
         }
-        let stretch = lead::stretch_before_words(&known.written, self.set.format, budget)?;
+        let stretch = lead::stretch_before_words(&known.written, budget)?;
         Ok(stretch.map(|stretch| refusal::begins_anywhere(rule, &known.written.stretches[stretch])))
     }
 

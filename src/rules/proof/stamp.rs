@@ -2,6 +2,7 @@
 
 use regex_syntax::hir::{Hir, HirKind};
 
+use super::super::model::Format;
 use super::super::pattern;
 use super::TooLarge;
 use super::machine::{Peer, machine};
@@ -12,15 +13,25 @@ use crate::record;
 /// Hours, minutes and seconds have at least so many digits. A row of words without them is no time.
 const FEWEST_DIGITS: u32 = 3;
 
+/// And so many colons or digits in a message of syslog, which has its timestamp before it: a zone alone is none there.
+const COLONS_IN_MESSAGE: u32 = 2;
+const DIGITS_IN_MESSAGE: u32 = 6;
+
 /// The stretches of a pattern that are parts of the timestamp with which its lines begin.
-pub(super) fn stretches(written: &Written, budget: &mut Budget) -> Result<Vec<usize>, TooLarge> {
+pub(super) fn stretches(
+    written: &Written,
+    format: Format,
+    budget: &mut Budget,
+) -> Result<Vec<usize>, TooLarge> {
     let row = written.row();
     let rigid = row.iter().take_while(|part| is_rigid(written, part)).count();
     for length in (1..=rigid).rev() {
         let parts = &row[..length];
         let stretches: Vec<usize> = parts.iter().filter_map(|part| stretch_of(part)).collect();
         let digits: u32 = parts.iter().map(|part| fewest_digits(part)).sum();
-        if stretches.is_empty() || digits < FEWEST_DIGITS {
+        let colons: u32 = parts.iter().map(|part| fewest_colons(part)).sum();
+        let is_vague = format == Format::Syslog && digits < DIGITS_IN_MESSAGE && colons < COLONS_IN_MESSAGE;
+        if stretches.is_empty() || digits < FEWEST_DIGITS || is_vague {
             break;
         }
         if takes_a_timestamp(written, parts, budget)? {
@@ -51,17 +62,32 @@ fn may_be_blank(hir: &Hir) -> bool {
 }
 
 fn fewest_digits(hir: &Hir) -> u32 {
-    match hir.kind() {
+    fewest(hir, &|hir| match hir.kind() {
         HirKind::Class(class) => {
             let bytes = pattern::bytes_of(class);
-            let is_digits = bytes.iter().all(|range| range.start() >= b'0' && range.end() <= b'9');
-            u32::from(is_digits)
+            u32::from(bytes.iter().all(|range| range.start() >= b'0' && range.end() <= b'9'))
         }
-        HirKind::Repetition(repetition) => repetition.min.saturating_mul(fewest_digits(&repetition.sub)),
-        HirKind::Capture(capture) if stretch_of(hir).is_none() => fewest_digits(&capture.sub),
-        HirKind::Concat(subs) => subs.iter().map(fewest_digits).fold(0, u32::saturating_add),
-        HirKind::Alternation(subs) => subs.iter().map(fewest_digits).min().unwrap_or(0),
         _ => 0,
+    })
+}
+
+fn fewest_colons(hir: &Hir) -> u32 {
+    fewest(hir, &|hir| match hir.kind() {
+        HirKind::Literal(literal) => u32::from(literal.0.contains(&b':')),
+        _ => 0,
+    })
+}
+
+/// How often something is in each text that matches, outside of stretches; `of_part` counts it in a part without parts.
+fn fewest(hir: &Hir, of_part: &dyn Fn(&Hir) -> u32) -> u32 {
+    let of = |sub: &Hir| fewest(sub, of_part);
+    match hir.kind() {
+        HirKind::Repetition(repetition) => repetition.min.saturating_mul(of(&repetition.sub)),
+        HirKind::Capture(capture) if stretch_of(hir).is_none() => of(&capture.sub),
+        HirKind::Capture(_) => 0,
+        HirKind::Concat(subs) => subs.iter().map(of).fold(0, u32::saturating_add),
+        HirKind::Alternation(subs) => subs.iter().map(of).min().unwrap_or(0),
+        _ => of_part(hir),
     }
 }
 

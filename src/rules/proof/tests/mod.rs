@@ -304,6 +304,56 @@ fn a_failed_login_that_can_be_read_as_a_login_is_an_error() {
     assert_eq!(errors(&sound), Vec::<String>::new());
 }
 
+/// What is missing at its end may say that it failed; and who is refused is not trusted because refusals do not count here.
+#[test]
+fn a_login_is_not_read_out_of_a_cut_message_nor_out_of_an_offence_that_is_disabled() {
+    let mut cut = pair(
+        (r"^login ok from <ADDR> for <NAME>$", Effect::Trust),
+        (r"^login ok from <ADDR> for <USER> denied by policy$", Effect::Offence),
+    );
+    cut.fields.push(("NAME".into(), r"\S+".into()));
+    assert_eq!(errors(&cut), Vec::<String>::new());
+    let compiled = Compiled::new(&cut).unwrap();
+    let login = format!("login ok from 192.0.2.7 for {}", "x".repeat(80));
+    let found = |is_cut| compiled.find(login.as_bytes(), is_cut).unwrap();
+    assert_eq!((found(false).rule, found(false).address), (0, Some("192.0.2.7".parse().unwrap())));
+    assert_eq!((found(true).rule, found(true).address), (0, None));
+
+    let mut disabled =
+        pair((r"^refused <ADDR> .*$", Effect::Offence), (r"^refused <ADDR> ok$", Effect::Trust));
+    assert_eq!(errors(&disabled), Vec::<String>::new());
+    disabled.rules[0].enabled = false;
+    assert!(errors(&disabled)[0].contains("a failed attempt can be read as a login"));
+}
+
+/// Many programs begin each of their lines with the same signs, and no part of one alternative says how another begins.
+#[test]
+fn words_of_its_own_are_letters_in_each_alternative() {
+    let named = |pattern, alphabet: &str| {
+        let mut named = set("ftpd", pattern);
+        named.fields.push(("NAME".into(), alphabet.into()));
+        errors(&named)
+    };
+    for (pattern, alphabet) in [
+        (r"^\[\d+\] .* from <ADDR>$", "[a-z]*"),
+        (r"^<NAME>: .* from <ADDR>$", "[^:]*"),
+        (r"^(?:<NAME>|\S+): failed from <ADDR>$", "[a-z]*"),
+        (r"^(?:<NAME> \S+|x): failed from <ADDR>$", "[a-z]*"),
+        (r"^\S+ \+\d{4} from <ADDR> .*$", "[a-z]*"),
+    ] {
+        let found = named(pattern, alphabet);
+        assert!(found.iter().any(|text| text.contains("begins with")), "{pattern}: {found:?}");
+    }
+    for (pattern, alphabet) in [
+        (r"^\[\d+\] refused .* from <ADDR>$", "[a-z]*"),
+        (r"^<NAME>: login failed from <ADDR>$", "[a-z]*"),
+        (r"^(?:<NAME>|\d+): login failed from <ADDR>$", "[a-z]*"),
+        (r"^\[\S+ \d\d:\d\d:\d\d \+\d{4}\] refused <ADDR> .*$", "[a-z]*"),
+    ] {
+        assert_eq!(named(pattern, alphabet), Vec::<String>::new(), "{pattern}");
+    }
+}
+
 #[test]
 fn what_hides_an_offence_or_is_never_reached_gets_a_warning() {
     let hidden = pair(
