@@ -40,6 +40,7 @@ pub(super) struct JsonRules {
 struct Asked {
     /// Its index in its set.
     rule: usize,
+    effect: Effect,
     wanted: Vec<(usize, Vec<JsonValue<'static>>)>,
     address: Option<usize>,
     has_port: bool,
@@ -51,7 +52,7 @@ impl JsonRules {
     /// These rules of the set, each with its index there.
     pub(super) fn new(set: &RuleSet, rules: &[(usize, &Rule)]) -> Self {
         let mut keys = KeyTree::default();
-        let asked = |&(index, rule): &(usize, &Rule)| Some(Asked::new(index, rule.json.as_ref()?, &mut keys));
+        let asked = |&(index, rule): &(usize, &Rule)| Some(Asked::new(index, rule, &mut keys)?);
         let rules = rules.iter().filter_map(asked).collect();
         // Not to be taken from here; but where it is there twice, programs differ in which of both is the time.
         if let Some(TimePlace::Key(path)) = set.time.as_ref().map(|time| &time.place) {
@@ -60,10 +61,16 @@ impl JsonRules {
         Self { keys, rules }
     }
 
-    /// The first rule that matches the line, and its address.
+    /// The first rule that matches the line, and its address. A line that says what any offence looks for is no login,
+    /// whatever else it says.
     pub(super) fn find(&self, line: &[u8]) -> Option<Found> {
         let values = self.keys.read(line).ok()?;
-        self.rules.iter().find_map(|asked| asked.find(&values))
+        let (asked, found) = self.rules.iter().find_map(|asked| Some((asked, asked.find(&values)?)))?;
+        let is_failed = |other: &&Asked| other.effect == Effect::Offence && other.is_met(&values);
+        match self.rules.iter().find(is_failed).filter(|_| asked.effect == Effect::Trust) {
+            Some(offence) => offence.find(&values),
+            None => Some(found),
+        }
     }
 
     /// The name of the user in a line that this rule matches.
@@ -95,19 +102,25 @@ impl JsonRules {
 }
 
 impl Asked {
-    fn new(rule: usize, json: &JsonRule, keys: &mut KeyTree) -> Self {
+    fn new(index: usize, rule: &Rule, keys: &mut KeyTree) -> Option<Self> {
+        let json = rule.json.as_ref()?;
         let wanted = json.wanted.iter().map(|(path, values)| (keys.add(path), values.clone())).collect();
         let mut place = |path: &Option<KeyPath>| path.as_ref().map(|path| keys.add(path));
         let (address, user, session) = (place(&json.address), place(&json.user), place(&json.session));
-        Self { rule, wanted, address, has_port: json.has_port, user, session }
+        let has_port = json.has_port;
+        Some(Self { rule: index, effect: rule.effect, wanted, address, has_port, user, session })
+    }
+
+    /// Whether an object with these values says what the rule looks for.
+    fn is_met(&self, values: &Values<'_>) -> bool {
+        self.wanted
+            .iter()
+            .all(|(place, wanted)| values[*place].as_ref().is_some_and(|value| wanted.contains(value)))
     }
 
     /// The rule, if it matches an object with these values.
     fn find(&self, values: &Values<'_>) -> Option<Found> {
-        let is_met = |(place, wanted): &(usize, Vec<JsonValue<'_>>)| {
-            values[*place].as_ref().is_some_and(|value| wanted.contains(value))
-        };
-        if !self.wanted.iter().all(is_met) {
+        if !self.is_met(values) {
             return None;
         }
         let Some(place) = self.address else { return Some(Found { rule: self.rule, address: None }) };
@@ -166,8 +179,12 @@ pub(super) fn unreachable(set: &RuleSet) -> Vec<Fault> {
         set.rules.iter().enumerate().filter_map(|(n, rule)| Some((n, rule, rule.json.as_ref()?))).collect();
     let mut faults = Vec::new();
     for &(index, rule, json) in rules.iter().filter(|(_, rule, _)| rule.enabled) {
-        let before =
-            rules.iter().take_while(|(other, ..)| *other < index).filter(|(_, other, _)| other.enabled);
+        // A login gives way to an offence.
+        let gives_way = |other: &Rule| other.effect == Effect::Trust && rule.effect == Effect::Offence;
+        let before = rules
+            .iter()
+            .take_while(|(other, ..)| *other < index)
+            .filter(|(_, other, _)| other.enabled && !gives_way(other));
         if let Some((_, first, _)) = before.into_iter().find(|(_, _, first)| takes_all_of(first, json)) {
             let text = format!(
                 "rule `{}` is never reached: `{}` before it takes every line that it could; move it before that one, or \
@@ -178,37 +195,6 @@ pub(super) fn unreachable(set: &RuleSet) -> Vec<Fault> {
         }
     }
     faults
-}
-
-/// Errors about logins that may be failed ones: a line may say all that the rule for logins looks for, and all that an
-/// offence behind it does. An offence that is disabled takes no line, wherever it stands.
-pub(super) fn mistaken(set: &RuleSet) -> Vec<Fault> {
-    let rules: Vec<(usize, &Rule, &JsonRule)> =
-        set.rules.iter().enumerate().filter_map(|(n, rule)| Some((n, rule, rule.json.as_ref()?))).collect();
-    let mut faults = Vec::new();
-    for &(index, trust, login) in rules.iter().filter(|(_, rule, _)| rule.effect == Effect::Trust) {
-        let is_mistaken = |(other, rule, json): &&(usize, &Rule, &JsonRule)| {
-            let is_late = *other > index || !rule.enabled;
-            rule.effect == Effect::Offence && is_late && !contradict(login, json)
-        };
-        if let Some((_, offence, _)) = rules.iter().find(is_mistaken) {
-            let text = format!(
-                "a line may say all that `{0}` looks for and all that the offence `{1}` does, and would be read as a login: put \
-                 `{1}` before `{0}`, or have `{0}` look for a value that such a line cannot have",
-                trust.id, offence.id
-            );
-            faults.push(Fault::error(Place::Rule(index, "where"), text));
-        }
-    }
-    faults
-}
-
-/// Whether no line has what both look for.
-fn contradict(one: &JsonRule, other: &JsonRule) -> bool {
-    one.wanted.iter().any(|(path, values)| {
-        let mut same = other.wanted.iter().filter(|(known, _)| known == path);
-        same.any(|(_, known)| known.iter().all(|value| !values.contains(value)))
-    })
 }
 
 /// Whether a rule matches each line that another one does.
