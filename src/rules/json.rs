@@ -52,7 +52,7 @@ impl JsonRules {
     /// These rules of the set, each with its index there.
     pub(super) fn new(set: &RuleSet, rules: &[(usize, &Rule)]) -> Self {
         let mut keys = KeyTree::default();
-        let asked = |&(index, rule): &(usize, &Rule)| Some(Asked::new(index, rule, &mut keys)?);
+        let asked = |&(index, rule): &(usize, &Rule)| Asked::new(index, rule, &mut keys);
         let rules = rules.iter().filter_map(asked).collect();
         // Not to be taken from here; but where it is there twice, programs differ in which of both is the time.
         if let Some(TimePlace::Key(path)) = set.time.as_ref().map(|time| &time.place) {
