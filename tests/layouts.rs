@@ -80,6 +80,19 @@ fn a_header_in_another_programs_message_names_nobody() {
 
 /// metalog's own log, which nobody said to be metalog's: in it a program's text stands behind the brackets. What is found
 /// there bans for minutes, and nobody who logged in of late.
+/// What Solaris' syslogd puts before a message may be the words of a peer that a program puts into brackets.
+#[test]
+fn a_message_behind_an_id_of_solaris_bans_for_minutes_only() {
+    let dir = Dir::new();
+    let line = |pid: u32| format!("Nov 22 14:38:31 gw sshd[{pid}]: [ID 800047 auth.info] {MESSAGE}\n");
+    dir.write("auth.log", (7..20).map(line).collect::<String>());
+    let report = dir.portcullis(["scan", "--json", "auth.log"]).json();
+    assert_eq!(report["offenders"][0]["evidence"], "spoofable", "{report}");
+    assert_eq!(report["offenders"][0]["bans"][0]["until"], "2026-11-22T14:48:31+00:00", "{report}");
+    let told = dir.portcullis(["explain", line(7).trim_end()]).ok();
+    assert!(told.contains("msgid=0"), "{told}");
+}
+
 #[test]
 fn a_line_with_a_host_in_brackets_bans_for_minutes_only() {
     let dir = Dir::new();

@@ -132,8 +132,11 @@ impl Told {
         let evidence = outcome.evidence();
         let whose = match address.as_deref().filter(|_| evidence != set.evidence) {
             Some(who) if set.format != Format::Syslog => unclaimed(who),
-            Some(who) if outcome.record.layout == Layout::BracketedHost => bracketed(who),
-            Some(who) => unsigned(who),
+            Some(who) => match outcome.record.layout {
+                Layout::BracketedHost => bracketed(who),
+                Layout::MessageId => behind_message_id(who),
+                _ => unsigned(who),
+            },
             None => cut.unwrap_or_else(|| whose(set.evidence, rule, address.as_deref())),
         };
         Self { address, whose, evidence, verdict: verdict(setup, outcome), ..Self::of(set, rule) }
@@ -228,6 +231,15 @@ fn bracketed(who: &str) -> String {
         "{who}, so the line says, and it is not certain that its program wrote it: metalog puts the name of a program into \
          such brackets, and behind them stands that program's text, which a peer may have chosen. {AS_FORGEABLE} Let the \
          logger write the host without brackets."
+    )
+}
+
+/// Whose address stands in a message that Solaris' syslogd numbered, as it seems.
+fn behind_message_id(who: &str) -> String {
+    format!(
+        "{who}, so the line says, and it is not certain that the message begins there: a program that puts a peer's words into \
+         brackets may print `[ID 1 auth.info]` as well, and then the rest is the peer's. {AS_FORGEABLE} Switch such ids off \
+         in the kernel's log.conf (`msgid=0`)."
     )
 }
 

@@ -69,7 +69,7 @@ fn bracketed_host<'a>(stamp: Stamp<'a>, first: &'a [u8], after: &'a [u8]) -> Opt
         return None;
     }
     let (second, message) = word(after);
-    Some(Record { layout: Layout::BracketedHost, ..signed(stamp, host, tag(second)?, message) })
+    Some(signed(stamp, host, tag(second)?, message).in_layout(Layout::BracketedHost))
 }
 
 /// Reads what the `logread` of `OpenWrt` writes behind `Sun Nov 22 14:38:31 2026 `: `[[1795354711.123] ]authpriv.warn TAG MESSAGE`.
@@ -95,7 +95,7 @@ pub(super) fn metalog<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
     match metalog_tag(first) {
         Some(program) => {
             let tag = Tag { program, pid: None };
-            Record { layout: Layout::Metalog, ..signed(stamp, nobody, tag, after) }
+            signed(stamp, nobody, tag, after).in_layout(Layout::Metalog)
         }
         None => Record { layout: Layout::Foreign, ..raw(stamp, nobody, rest) },
     }
@@ -104,7 +104,7 @@ pub(super) fn metalog<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
 fn busybox<'a>(stamp: Stamp<'a>, host: &'a [u8], rest: &'a [u8]) -> Record<'a> {
     let (word, message) = word(rest);
     let record = tag(word).map_or_else(|| raw(stamp, host, rest), |tag| signed(stamp, host, tag, message));
-    Record { layout: Layout::Busybox, ..record }
+    record.in_layout(Layout::Busybox)
 }
 
 /// A syslog line whose writer gave no name.
@@ -118,18 +118,13 @@ pub(super) fn signed<'a>(stamp: Stamp<'a>, host: &'a [u8], tag: Tag<'a>, text: &
         // `logger -i -t kernel`: no kernel has a pid.
         return raw(stamp, host, text);
     }
-    let (program, message) = said(tag, text);
-    let (program, pid) = (Some(program), tag.pid);
-    Record { stamp, priority: b"", host, program, pid, message, layout: Layout::Syslog }
-}
-
-/// The program's one name, and its text without what the system put before it.
-fn said<'a>(tag: Tag<'a>, text: &'a [u8]) -> (&'a [u8], &'a [u8]) {
     let text = without_bom(text.trim_ascii_start());
-    match kernel(tag) {
-        Some(kernel) => (kernel, behind_uptime(text)),
-        None => (tag.program, behind_solaris_id(text)),
-    }
+    let (program, message, layout) = match (kernel(tag), cut_solaris_id(text)) {
+        (Some(kernel), _) => (kernel, behind_uptime(text), Layout::Syslog),
+        (None, Some(message)) => (tag.program, message, Layout::MessageId),
+        (None, None) => (tag.program, text, Layout::Syslog),
+    };
+    Record { stamp, priority: b"", host, program: Some(program), pid: tag.pid, message, layout }
 }
 
 impl<'a> Tag<'a> {
@@ -224,11 +219,7 @@ fn behind_uptime(text: &[u8]) -> &[u8] {
     inside[length..].strip_prefix(b"] ").filter(|_| uptime).unwrap_or(text)
 }
 
-/// Cuts Solaris' `[ID 800047 auth.info] `.
-fn behind_solaris_id(text: &[u8]) -> &[u8] {
-    cut_solaris_id(text).unwrap_or(text)
-}
-
+/// What follows Solaris' `[ID 800047 auth.info] `.
 fn cut_solaris_id(text: &[u8]) -> Option<&[u8]> {
     let (id, rest) = word(text.strip_prefix(b"[ID ")?);
     let (bracketed, rest) = word(rest);
@@ -284,11 +275,11 @@ mod tests {
 
     #[test]
     fn solaris_ids_and_uptimes_are_cut_only_when_exact() {
-        assert_eq!(behind_solaris_id(b"[ID 800047 auth.info] x"), b"x");
+        assert_eq!(cut_solaris_id(b"[ID 800047 auth.info] x"), Some(&b"x"[..]));
         for text in
             ["[ID x auth.info] x", "[ID 1 auth.foo] x", "[ID 1 auth.info x", "[ID 1", "ID 1 auth.info] x"]
         {
-            assert_eq!(behind_solaris_id(text.as_bytes()), text.as_bytes());
+            assert_eq!(cut_solaris_id(text.as_bytes()), None);
         }
         assert_eq!(behind_uptime(b"[1] [2] x"), b"[2] x", "once");
         for text in ["[] x", "[ ] x", "[1 ] x", "[1]x", "[1", "[1.2.3.4]:80 x", "[1a] x"] {

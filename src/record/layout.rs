@@ -28,6 +28,9 @@ pub enum Layout {
     /// `Nov 22 14:38:31 [host] sshd[1]: text`, as loggers with a template of their own write it. metalog's line of the program
     /// `host` looks the same, and there the tag is that program's text, which a peer may have written.
     BracketedHost,
+    /// A syslog header with `[ID 800047 auth.info] ` before the message, as Solaris' syslogd writes it, which is not part of the
+    /// message. A program may begin a message with a peer's words in brackets, and then the rest is the peer's.
+    MessageId,
     /// A stamp, perhaps a facility, and no place for a program (multilog, svlogd, socklog without a tag). The file
     /// belongs to one service, so rule sets of any program may try the message.
     Bare,

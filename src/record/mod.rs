@@ -68,6 +68,12 @@ impl<'a> Record<'a> {
         self.program.is_some() || self.any_program()
     }
 
+    /// The same in another layout; what is worth less stays so.
+    fn in_layout(self, layout: Layout) -> Self {
+        let layout = if self.layout == Layout::MessageId { self.layout } else { layout };
+        Self { layout, ..self }
+    }
+
     /// Whether the line's layout shows no process ids, whatever the program gave.
     pub fn hides_pids(&self) -> bool {
         matches!(self.layout, Layout::Metalog | Layout::Bare)
@@ -76,10 +82,10 @@ impl<'a> Record<'a> {
     /// Whether the line, header included, may be text of a peer's, as far as its layout tells.
     ///
     /// A supervisor stamps each line of what its service writes. Where the service writes newlines that a peer sent, as
-    /// `sshd -e` does, a whole line may be the peer's; through syslog(3) sshd encodes them. For the other layout see
-    /// [`Layout::BracketedHost`].
+    /// `sshd -e` does, a whole line may be the peer's; through syslog(3) sshd encodes them. For the other layouts see
+    /// [`Layout::BracketedHost`] and [`Layout::MessageId`].
     pub fn may_be_forged(&self) -> bool {
-        self.stamp.is_supervisors() || self.layout == Layout::BracketedHost
+        self.stamp.is_supervisors() || matches!(self.layout, Layout::BracketedHost | Layout::MessageId)
     }
 
     /// Whether the line's layout has no place for a program, so that a rule set of any program may try the message.
