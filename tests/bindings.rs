@@ -281,6 +281,47 @@ fn a_process_id_in_a_raw_line_is_no_session() {
     assert_eq!(banned(&dir, "web.log"), ["192.0.2.7 by exampleweb", "192.0.2.8 by exampleweb"]);
 }
 
+/// One process serves all peers; a peer's name may look like the id of another's connection.
+#[test]
+fn no_words_of_a_peers_put_its_failures_into_anothers_session() {
+    let rules = |name: &str| {
+        format!(
+            "version: 1
+name: app
+about: An application whose one process serves all peers.
+program: app
+threshold: {{offences: 5, within: 10m}}
+fields: {{NAME: '[^ ]*'}}
+rules:
+  - {{id: accept, pattern: '^conn=<SESSION> accept from <ADDR>$', effect: ignore, means: Somebody connected.}}
+  - {{id: failed, pattern: '^login {name} conn=<SESSION> failed(?:, .*)?$', address: session, means: A wrong password.}}
+samples:
+  - {{line: 'Nov 22 14:38:31 gw app[7]: conn=1 accept from 192.0.2.7', rule: accept, addr: 192.0.2.7}}
+  - {{line: 'Nov 22 14:38:31 gw app[7]: login root conn=1 failed', rule: failed}}
+"
+        )
+    };
+    let dir = Dir::new();
+    dir.write("app.yaml", rules(r"\S+"));
+    let refused = dir.portcullis(["scan", "--rules", "app.yaml", "app.log"]).run();
+    let line = "login x conn=1002 failed, conn=1001 failed";
+    assert!(refused.code == 78 && refused.err.contains(line), "{refused:?}");
+
+    dir.write("app.yaml", rules("<NAME>"));
+    let record = |message: &str| format!("Nov 22 14:38:31 gw app[7]: {message}\n");
+    let hostile = record("login conn=1002 conn=1001 failed, conn=1002 failed");
+    let log = [
+        record("conn=1001 accept from 192.0.2.7"),
+        record("conn=1002 accept from 198.51.100.9"),
+        hostile.repeat(6),
+    ];
+    dir.write("app.log", log.concat());
+    let report = dir.portcullis(["scan", "--json", "--rules", "app.yaml", "app.log"]).json();
+    let offenders: Vec<&str> =
+        report["offenders"].as_array().unwrap().iter().filter_map(|one| one["offender"].as_str()).collect();
+    assert_eq!(offenders, ["192.0.2.7"], "{report}");
+}
+
 #[test]
 fn match_shows_the_id_of_a_session() {
     let rules = WEB

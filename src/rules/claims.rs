@@ -35,7 +35,8 @@ pub fn claims(set: &RuleSet) -> Vec<Claim> {
         }
         let stated =
             set.fields.iter().find(|(field, _)| field == name).map(|(_, alphabet)| alphabet.as_str());
-        let alphabet = stated.unwrap_or(pattern::ANY_TEXT).to_owned();
+        let usual = if name == pattern::SESSION { pattern::SESSION_TOKEN } else { pattern::ANY_TEXT };
+        let alphabet = stated.unwrap_or(usual).to_owned();
         claims.push(Claim { name: name.to_owned(), alphabet });
     }
     claims
@@ -96,11 +97,11 @@ mod tests {
 
     #[test]
     fn what_is_claimed_is_told_once() {
-        let mut known = set("app", "^<USER> and <NAME> of <USER> from <ADDR>$");
+        let mut known = set("app", "^<USER> and <NAME> of <USER> in <SESSION> from <ADDR>$");
         known.fields = vec![("NAME".into(), "[a-z]+".into()), ("UNUSED".into(), "x".into())];
         let told: Vec<String> =
             claims(&known).into_iter().map(|claim| format!("{} {}", claim.name, claim.alphabet)).collect();
-        assert_eq!(told, ["USER .*", "NAME [a-z]+"]);
+        assert_eq!(told, ["USER .*", "NAME [a-z]+", "SESSION [0-9A-Za-z]+"]);
     }
 
     #[test]

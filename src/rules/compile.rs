@@ -167,12 +167,9 @@ pub(super) fn limits() -> meta::Config {
         .dfa(false)
 }
 
-/// Finds what a rule's `<USER>` stands for, or the `<ACCOUNT>` of a login; `None` where it has neither.
-pub(super) fn user_finder(set: &RuleSet, rule: &Rule) -> Option<meta::Regex> {
+/// Finds what the first of the groups of a rule that are `named` so stands for; `None` where it has none.
+pub(super) fn finder(set: &RuleSet, rule: &Rule, named: fn(&Capture) -> bool) -> Option<meta::Regex> {
     let hir = pattern::read(&rule.pattern, &set.alphabets()).ok()?;
-    let named = |capture: &Capture| {
-        matches!(capture.name.as_deref().map(pattern::placeholder_of), Some("USER" | "ACCOUNT"))
-    };
     let bare = pattern::without_captures(&hir, named);
     meta::Builder::new()
         .configure(limits())
@@ -181,7 +178,8 @@ pub(super) fn user_finder(set: &RuleSet, rule: &Rule) -> Option<meta::Regex> {
         .filter(|regex| regex.captures_len() > 1)
 }
 
-pub(super) fn user<'m>(finder: &meta::Regex, message: &'m [u8]) -> Option<&'m [u8]> {
+/// The text of that group in a message that the rule matches.
+pub(super) fn group<'m>(finder: &meta::Regex, message: &'m [u8]) -> Option<&'m [u8]> {
     let mut captures = finder.create_captures();
     finder.search_captures(&Input::new(message), &mut captures);
     captures.get_group(1).and_then(|span| message.get(span.range()))
@@ -200,7 +198,7 @@ fn read(set: &RuleSet, rule: &Rule) -> Result<(Hir, Locator), Unreadable> {
         (true, true) => {}
     }
     if let Some(text) = session_id::fault(&hir) {
-        return Err(whole(text));
+        return Err(whole(text.into()));
     }
     let locator = Locator::new(&hir).map_err(|error| whole(large(&error)))?;
     // What is missing of a login may be that it was refused.

@@ -7,9 +7,10 @@ use std::sync::OnceLock;
 use regex_automata::meta;
 
 use super::binding::Binding;
-use super::compile::{Compiled, Found, user, user_finder};
+use super::compile::{self, Compiled, Found};
 use super::model::{Evidence, Format, Rule, RuleSet};
-use super::session_id::SessionId;
+use super::pattern;
+use super::session_id;
 use crate::record::{self, Record};
 
 /// Rule sets in force, compiled.
@@ -19,7 +20,7 @@ pub struct Matcher {
     /// By set and rule, what finds the user; compiled when it is first asked for.
     users: Vec<Vec<OnceLock<Option<meta::Regex>>>>,
     /// By set and rule, what finds the id of the session.
-    session_ids: Vec<Vec<Option<SessionId>>>,
+    session_ids: Vec<Vec<Option<meta::Regex>>>,
 }
 
 /// A rule applied to a record.
@@ -44,7 +45,7 @@ pub enum Connection<'l> {
     Process(u32),
     /// It has this id among all connections of the program, in place of the process id.
     Id(Cow<'l, [u8]>),
-    /// The pattern names an id, but the line could be read in two ways, or its end may be lost.
+    /// The pattern names an id, but what stands there is too long for one, or the end of the line may be lost.
     Doubtful,
     /// Nothing.
     Unnamed,
@@ -69,7 +70,7 @@ impl Matcher {
     /// Takes compiled sets into force; the order decides which is reported first.
     pub fn new(sets: Vec<(RuleSet, Compiled)>) -> Self {
         let users = sets.iter().map(|(set, _)| set.rules.iter().map(|_| OnceLock::new()).collect()).collect();
-        let ids = |set: &RuleSet| set.rules.iter().map(|rule| SessionId::new(set, rule)).collect();
+        let ids = |set: &RuleSet| set.rules.iter().map(|rule| session_id::finder(set, rule)).collect();
         let session_ids = sets.iter().map(|(set, _)| ids(set)).collect();
         Self { sets, users, session_ids }
     }
@@ -107,8 +108,9 @@ impl Matcher {
             return json.user(matched.rule_index, line);
         }
         let finder = &self.users[matched.set_index][matched.rule_index];
-        let finder = finder.get_or_init(|| user_finder(matched.set, matched.rule)).as_ref()?;
-        user(finder, self.as_read(matched, line, record)).map(Cow::Borrowed)
+        let named = pattern::is_user_group;
+        let finder = finder.get_or_init(|| compile::finder(matched.set, matched.rule, named)).as_ref()?;
+        compile::group(finder, self.as_read(matched, line, record)).map(Cow::Borrowed)
     }
 
     /// What a matching line says of the connection that it is about.
@@ -128,7 +130,7 @@ impl Matcher {
         if is_cut {
             return Connection::Doubtful;
         }
-        let id = finder.find(self.as_read(matched, line, record));
+        let id = session_id::find(finder, self.as_read(matched, line, record));
         id.map_or(Connection::Doubtful, |id| Connection::Id(id.into()))
     }
 

@@ -41,7 +41,7 @@ const FEW_BYTES: usize = 4;
 pub(super) const SESSION: &str = "SESSION";
 
 /// Its alphabet where the rule set defines none: queue ids and numbers of connections.
-const SESSION_TOKEN: &str = "[0-9A-Za-z]+";
+pub(super) const SESSION_TOKEN: &str = "[0-9A-Za-z]+";
 
 /// The alphabet of `<USER>` and its like where the rule set defines none: anything.
 pub(super) const ANY_TEXT: &str = ".*";
@@ -251,6 +251,20 @@ pub(super) fn is_address_group(capture: &Capture) -> bool {
 /// Whether a group holds the peer and perhaps its port.
 pub(super) fn is_endpoint_group(capture: &Capture) -> bool {
     capture.name.as_deref().is_some_and(|name| placeholder_of(name) == ENDPOINT)
+}
+
+pub(super) fn is_session(hir: &Hir) -> bool {
+    matches!(hir.kind(), HirKind::Capture(capture) if is_session_group(capture))
+}
+
+/// Whether a group holds the id of a session; no group of the pattern's own does.
+pub(super) fn is_session_group(capture: &Capture) -> bool {
+    capture.name.as_deref().and_then(|name| name.strip_prefix(SESSION)?.strip_prefix(NUMBER)).is_some()
+}
+
+/// Whether a group holds the name of a user: `<USER>`, or the `<ACCOUNT>` of a login.
+pub(super) fn is_user_group(capture: &Capture) -> bool {
+    matches!(capture.name.as_deref().map(placeholder_of), Some("USER" | "ACCOUNT"))
 }
 
 /// The placeholder that a group came from.

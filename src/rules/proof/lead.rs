@@ -2,16 +2,17 @@
 //!
 //! A program also prints lines that no rule describes, and many end in a peer's words. Nothing can be proven of those but
 //! that they begin with words of the program. So a pattern must have words of its own before the first stretch in which
-//! anything may stand, as far as that is before the address. A claimed alphabet may come first, if it ends for certain where
+//! anything may stand, as far as that is before the address, or before the id of the session where the
+//! line belongs to one. A claimed alphabet may come first, if it ends for certain where
 //! the fixed text behind it begins.
 
 use regex_syntax::hir::{Hir, HirKind};
 
 use super::super::pattern;
-use super::TooLarge;
 use super::machine::{Peer, machine};
 use super::search::{Budget, Search};
-use super::written::{Written, any_text, stretch_of};
+use super::written::{Written, any_text, is_session, stretch_of};
+use super::{Mark, TooLarge};
 
 /// What a part of a pattern means for its beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,23 +30,26 @@ enum Beginning {
 /// Words have letters: all lines of a program may begin with the same signs, such as a number in brackets.
 pub(super) fn stretch_before_words(
     written: &Written,
+    mark: Mark,
     budget: &mut Budget,
 ) -> Result<Option<usize>, TooLarge> {
-    Lead { written, budget }.before_words(&written.row())
+    Lead { written, mark, budget }.before_words(&written.row())
 }
 
 struct Lead<'l> {
     written: &'l Written,
+    /// What must not come before the words.
+    mark: Mark,
     budget: &'l mut Budget,
 }
 
 impl Lead<'_> {
     fn before_words(&mut self, row: &[&Hir]) -> Result<Option<usize>, TooLarge> {
         for (at, part) in row.iter().enumerate() {
-            if pattern::is_address(part) {
+            if self.is_marked(part) {
                 return Ok(None);
             }
-            if pattern::addresses_named(part) != Some(0) {
+            if self.mark == Mark::Address && pattern::addresses_named(part) != Some(0) {
                 return self.before_words_in_branches(part);
             }
             match self.beginning(part) {
@@ -65,6 +69,13 @@ impl Lead<'_> {
             }
         }
         Ok(None)
+    }
+
+    fn is_marked(&self, part: &Hir) -> bool {
+        match self.mark {
+            Mark::Address => pattern::is_address(part),
+            Mark::Session => is_session(part),
+        }
     }
 
     /// The same for a part in which the address stands in one alternative or another.

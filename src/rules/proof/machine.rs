@@ -1,4 +1,5 @@
-//! A pattern as a machine over bytes that knows, for each byte, whether it stands before, in or behind the address.
+//! A pattern as a machine over bytes that knows, for each byte, whether it stands before, in or behind the address, or the id
+//! of the session.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +10,7 @@ use regex_automata::util::primitives::StateID;
 use regex_syntax::hir::Hir;
 
 use super::addresses::{Addresses, Texts};
-use super::rows::{ADDRESS_GROUP, ENDPOINT_GROUP, FIRST_RULE_GROUP, joined};
+use super::rows::{ADDRESS_GROUP, ENDPOINT_GROUP, FIRST_RULE_GROUP, SESSION_GROUP, joined};
 
 /// More than the patterns of 1,000 rules need; a set beyond it is refused.
 const NFA_LIMIT: usize = 8 << 20;
@@ -31,8 +32,10 @@ pub(super) enum Peer<'a> {
     Printed(&'a Addresses),
     /// One of these addresses; or a token in which no address is found, all of whose bytes then stand before one.
     Read(&'a Addresses),
-    /// A token that is not told from the rest.
+    /// A token that is not told from the rest, and neither is the id at `<SESSION>`.
     Untold,
+    /// As with [`Self::Untold`]; what stands at `<SESSION>` is told from the rest in its place.
+    Session,
 }
 
 /// The bytes that may come next, and where they lead.
@@ -222,7 +225,7 @@ impl<'a> Builder<'a> {
         match group {
             0 => waiting.push(way),
             ADDRESS_GROUP | ENDPOINT_GROUP => {
-                if is_start && !matches!(self.peer, Peer::Untold) {
+                if is_start {
                     let is_endpoint = group == ENDPOINT_GROUP;
                     let back = self.behind_group(next, group);
                     for &start in self.texts(is_endpoint).map_or(&[][..], Texts::starts) {
@@ -234,6 +237,14 @@ impl<'a> Builder<'a> {
                 if !matches!(self.peer, Peer::Printed(_)) {
                     waiting.push(way);
                 }
+            }
+            SESSION_GROUP => {
+                let phase = match self.peer {
+                    Peer::Session if is_start => Phase::Inside,
+                    Peer::Session => Phase::Behind,
+                    _ => way.phase,
+                };
+                waiting.push(Way { phase, ..way });
             }
             _ => waiting.push(Way { rule: Some(group - FIRST_RULE_GROUP), ..way }),
         }

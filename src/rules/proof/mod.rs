@@ -1,11 +1,12 @@
-//! The proof that no line makes a rule name another address than its peer's.
+//! The proof that no line makes a rule name another address than its peer's, or another session.
 //!
 //! Two machines read one text. The *printer* of a rule prints what its program may print: fixed words, numbers, claimed
 //! alphabets, and anything in each stretch of which nothing is claimed ([`written`]). The *reader* of a rule takes what
 //! its pattern matches as it is written, if no rule before it does ([`first`]). Both know where the address begins and
 //! ends ([`mod@machine`]), and a reader's address is one that parses ([`addresses`]). A set is safe if no text exists that some
 //! rule's printer prints and some rule's reader takes with *another* address. Whether there is one, a [`search`] through
-//! the pairs of their states decides, and what it finds is the line to show.
+//! the pairs of their states decides, and what it finds is the line to show. Where a rule has `<SESSION>`, the same is asked
+//! of the id that stands there: a peer that could choose it would have its failures counted against somebody else.
 //!
 //! The same search answers whether a failed login can be read as a successful one, whether what counts can be hidden, whether
 //! a rule is ever reached, and what remains true of messages whose end was cut off: then the printer may stop anywhere.
@@ -16,6 +17,8 @@
 
 mod addresses;
 mod first;
+mod ids;
+mod judge;
 mod lead;
 mod machine;
 mod refusal;
@@ -31,14 +34,13 @@ pub(super) mod tests;
 use regex_syntax::hir::Hir;
 
 use self::addresses::Addresses;
-use self::first::FirstRule;
+use self::judge::{Judge, reader};
 use self::machine::{Machine, Peer, machine};
-use self::search::{Budget, Found, Search, View};
+use self::search::{Budget, View};
 use self::written::Written;
 use super::compile::Compiled;
 use super::model::{AddressFrom, Effect, Fault, Format, Place, RuleSet};
 use super::pattern;
-use crate::record;
 
 /// The peer of messages that are shown; RFC 5737 documentation space, as is the address that nobody sent.
 const TRUE_PEER: &str = "192.0.2.7";
@@ -53,6 +55,33 @@ const OTHER: u32 = 0;
 const OWN_OFFENCE: u32 = 1;
 /// One of another set, or one that does not count here; it is no login all the same.
 const OTHER_OFFENCE: u32 = 2;
+
+/// What no words of a peer's may be taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    /// The peer's address, at `<ADDR>`.
+    Address,
+    /// The id of its session, at `<SESSION>`.
+    Session,
+}
+
+impl Mark {
+    /// As programs print it.
+    fn printed(self) -> Peer<'static> {
+        match self {
+            Self::Address => Peer::Printed(Addresses::printed()),
+            Self::Session => Peer::Session,
+        }
+    }
+
+    /// As rules read it.
+    fn read(self) -> Peer<'static> {
+        match self {
+            Self::Address => Peer::Read(Addresses::read()),
+            Self::Session => Peer::Session,
+        }
+    }
+}
 
 /// The work that a proof may take is not enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,20 +126,6 @@ struct Texts {
     read: Vec<Hir>,
 }
 
-/// What the rules of a set are judged by.
-struct Judge<'t> {
-    texts: &'t Texts,
-    first: FirstRule,
-    cuts: Vec<Option<u16>>,
-}
-
-/// A message that fools a rule.
-struct Fooled {
-    found: Found,
-    /// Whether its end was cut off.
-    is_cut: bool,
-}
-
 impl<'a> Known<'a> {
     fn of(set: &'a RuleSet, others: &[&'a RuleSet], budget: &mut Budget) -> Result<Self, TooLarge> {
         let others = others.iter().copied().filter(|other| share_lines(set, other));
@@ -141,15 +156,20 @@ impl<'a> Known<'a> {
 
     fn faults(&self, compiled: &Compiled, budget: &mut Budget) -> Result<Vec<Fault>, TooLarge> {
         let texts = self.texts();
-        let printer = self.printer(&texts, budget)?;
+        let printer = self.printer(&texts, Mark::Address, budget)?;
+        let has_sessions = self.own().iter().any(|rule| rule.written.names_session());
+        let of_sessions = has_sessions.then(|| self.printer(&texts, Mark::Session, budget)).transpose()?;
         let mut judge = Judge::new(self.set, compiled, &texts)?;
         let mut faults = Vec::new();
         for rule in 0..self.own().len() {
-            let fault = match self.beginning(rule, budget)? {
-                Some(fault) => Some(fault),
-                None => self.fooled(rule, &printer, &mut judge, compiled, budget)?,
-            };
-            faults.extend(fault);
+            if let Some(fault) = self.beginning(rule, budget)? {
+                faults.push(fault);
+            } else {
+                faults.extend(self.fooled(rule, Mark::Address, &printer, &mut judge, compiled, budget)?);
+                if let Some(printer) = &of_sessions {
+                    faults.extend(self.fooled(rule, Mark::Session, printer, &mut judge, compiled, budget)?);
+                }
+            }
             faults.extend(self.effects(rule, &printer, &mut judge, budget)?);
             faults.extend(self.unreachable(rule, &mut judge, budget)?);
         }
@@ -158,10 +178,10 @@ impl<'a> Known<'a> {
 
     /// What all rules' programs print. Rules are not told from each other, but for what follows from their lines: so
     /// those that end alike need but one look.
-    fn printer(&self, texts: &Texts, budget: &mut Budget) -> Result<Machine, TooLarge> {
+    fn printer(&self, texts: &Texts, mark: Mark, budget: &mut Budget) -> Result<Machine, TooLarge> {
         let classes = (0..self.rules.len()).map(|rule| self.class_of(rule));
         let numbered: Vec<(Hir, u32)> = texts.printed.iter().cloned().zip(classes).collect();
-        let mut machine = machine(&numbered, Peer::Printed(Addresses::printed())).map_err(|_| TooLarge)?;
+        let mut machine = machine(&numbered, mark.printed()).map_err(|_| TooLarge)?;
         machine.trim_ends();
         machine.merge_equal_states();
         budget.take_many(machine.states.len())?;
@@ -181,31 +201,36 @@ impl<'a> Known<'a> {
     fn beginning(&self, rule: usize, budget: &mut Budget) -> Result<Option<Fault>, TooLarge> {
         let known = &self.rules[rule];
         let model = &self.set.rules[rule];
-        if model.address == AddressFrom::Session || names_nobody(known) {
-            return Ok(None);
+        let is_of_session = model.address == AddressFrom::Session || known.written.names_session();
+        let marks = [(Mark::Address, !names_nobody(known)), (Mark::Session, is_of_session)];
+        for (mark, _) in marks.into_iter().filter(|(_, is_sought)| *is_sought) {
+            let stretch = lead::stretch_before_words(&known.written, mark, budget)?;
+            if let Some(stretch) = stretch {
+                return Ok(Some(refusal::begins_anywhere(rule, &known.written.stretches[stretch])));
+            }
         }
-        let stretch = lead::stretch_before_words(&known.written, budget)?;
-        Ok(stretch.map(|stretch| refusal::begins_anywhere(rule, &known.written.stretches[stretch])))
+        Ok(None)
     }
 
     fn fooled(
         &self,
         rule: usize,
+        mark: Mark,
         printer: &Machine,
         judge: &mut Judge<'_>,
         compiled: &Compiled,
         budget: &mut Budget,
     ) -> Result<Option<Fault>, TooLarge> {
-        if judge.fooled(rule, printer, Addresses::read(), budget)?.is_none() {
+        if judge.fooled(rule, mark, printer, budget)?.is_none() {
             return Ok(None);
         }
-        let shown = judge.shown(rule, &[], budget)?.ok_or(TooLarge)?;
+        let shown = judge.shown(rule, mark, &[], budget)?.ok_or(TooLarge)?;
         let mut guilty = vec![shown.found.rule as usize];
         while guilty.len() < MOST_GUILTY {
-            let Some(other) = judge.shown(rule, &guilty, budget)? else { break };
+            let Some(other) = judge.shown(rule, mark, &guilty, budget)? else { break };
             guilty.push(other.found.rule as usize);
         }
-        let remedy = remedy::remedy(self, &guilty, rule, compiled, budget);
+        let remedy = remedy::remedy(self, mark, &guilty, rule, compiled, budget);
         Ok(Some(refusal::fooled(self, rule, &shown, compiled, &remedy)))
     }
 
@@ -234,7 +259,8 @@ impl<'a> Known<'a> {
             return Ok(None);
         }
         let all = 0..self.rules.len();
-        let printer = self::printer(&judge.texts.printed, all, &Addresses::only(TRUE_PEER), budget)?;
+        let peer = Addresses::only(TRUE_PEER);
+        let printer = judge::printer(&judge.texts.printed, all, Peer::Printed(&peer), budget)?;
         let goal = |view: &View<'_>| {
             let printed = view.printed.iter().map(|end| end.rule);
             let printed = printed.into_iter().find(|&printed| counts(self.class_of(printed as usize)))?;
@@ -260,112 +286,6 @@ impl<'a> Known<'a> {
     }
 }
 
-impl<'t> Judge<'t> {
-    fn new(set: &RuleSet, compiled: &Compiled, texts: &'t Texts) -> Result<Self, TooLarge> {
-        let first = FirstRule::new(set, &texts.read).map_err(|_| TooLarge)?;
-        let cuts = (0..set.rules.len()).map(|rule| cut_from(set, rule, compiled)).collect();
-        Ok(Self { texts, first, cuts })
-    }
-
-    /// The nearest message that fools the rule, whole or cut.
-    fn fooled(
-        &mut self,
-        rule: usize,
-        printer: &Machine,
-        addresses: &Addresses,
-        budget: &mut Budget,
-    ) -> Result<Option<Fooled>, TooLarge> {
-        let reader = reader(&self.texts.read[rule], rule, Peer::Read(addresses))?;
-        let whole =
-            |view: &View<'_>| view.printed.first().filter(|_| names_another(view)).map(|end| end.rule);
-        if let Some(found) = self.nearest(rule, printer, &reader, 0, whole, budget)? {
-            return Ok(Some(Fooled { found, is_cut: false }));
-        }
-        let Some(length) = self.cuts[rule] else { return Ok(None) };
-        let cut = |view: &View<'_>| (names_another(view) && view.is_behind && view.is_long).then_some(0);
-        // What no cut of any length does, no long one does.
-        if self.nearest(rule, printer, &reader, 1, cut, budget)?.is_none() {
-            return Ok(None);
-        }
-        let found = self.nearest(rule, printer, &reader, length, cut, budget)?;
-        Ok(found.map(|mut found| {
-            found.rule = printer.rule_ahead(found.printer);
-            Fooled { found, is_cut: true }
-        }))
-    }
-
-    /// The message to show for a rule that is fooled by others than `without`, with the rule that printed it; with
-    /// addresses that a person recognises, where there is such a message.
-    fn shown(
-        &mut self,
-        rule: usize,
-        without: &[usize],
-        budget: &mut Budget,
-    ) -> Result<Option<Fooled>, TooLarge> {
-        let tries = [
-            (&Addresses::only(TRUE_PEER), &Addresses::only(FORGED)),
-            (&Addresses::only(TRUE_V6_PEER), Addresses::read()),
-            (Addresses::printed(), &Addresses::only(FORGED)),
-            (&Addresses::only(TRUE_PEER), Addresses::read()),
-            (Addresses::printed(), Addresses::read()),
-        ];
-        for (peers, addresses) in tries {
-            let rules = (0..self.texts.printed.len()).filter(|rule| !without.contains(rule));
-            let printer = printer(&self.texts.printed, rules, peers, budget)?;
-            if let Some(fooled) = self.fooled(rule, &printer, addresses, budget)? {
-                return Ok(Some(fooled));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The nearest message of which the goal is true and that the rule takes, as no rule before it does.
-    fn nearest(
-        &mut self,
-        rule: usize,
-        printer: &Machine,
-        reader: &Machine,
-        length: u16,
-        goal: impl Fn(&View<'_>) -> Option<u32>,
-        budget: &mut Budget,
-    ) -> Result<Option<Found>, TooLarge> {
-        let search = Search { printer, reader, first: None, length, budget };
-        let Some(found) = search.shortest(&goal)? else { return Ok(None) };
-        let number = u32::try_from(rule).map_err(|_| TooLarge)?;
-        if self.first.takes(&found.message, number)? {
-            return Ok(Some(found));
-        }
-        let first = Some((&mut self.first, number));
-        Search { printer, reader, first, length, budget }.shortest(&goal)
-    }
-}
-
-/// What some rules' programs print, each told from the others.
-fn printer(
-    printed: &[Hir],
-    rules: impl Iterator<Item = usize>,
-    peers: &Addresses,
-    budget: &mut Budget,
-) -> Result<Machine, TooLarge> {
-    let numbered = rules.map(|rule| Ok((printed[rule].clone(), u32::try_from(rule).map_err(|_| TooLarge)?)));
-    let numbered = numbered.collect::<Result<Vec<_>, TooLarge>>()?;
-    let mut machine = machine(&numbered, Peer::Printed(peers)).map_err(|_| TooLarge)?;
-    machine.trim_ends();
-    budget.take_many(machine.states.len())?;
-    Ok(machine)
-}
-
-/// Whether the reader has found another address than was printed.
-fn names_another(view: &View<'_>) -> bool {
-    view.differs && view.read.iter().any(|end| end.is_named)
-}
-
-/// What one rule reads.
-fn reader(read: &Hir, rule: usize, peer: Peer<'_>) -> Result<Machine, TooLarge> {
-    let number = u32::try_from(rule).map_err(|_| TooLarge)?;
-    machine(&[(read.clone(), number)], peer).map_err(|_| TooLarge)
-}
-
 /// Whether lines of one set may be seen by the other. Which logs raw sets look at is the configuration's to say.
 fn share_lines(set: &RuleSet, other: &RuleSet) -> bool {
     let both_raw = set.format == Format::Raw && other.format == Format::Raw;
@@ -374,15 +294,4 @@ fn share_lines(set: &RuleSet, other: &RuleSet) -> bool {
 
 fn names_nobody(rule: &Described<'_>) -> bool {
     pattern::addresses_named(&rule.written.as_written()) == Some(0)
-}
-
-/// The shortest message of the rule that may have been cut off and still names somebody; `None` where there is none.
-fn cut_from(set: &RuleSet, rule: usize, compiled: &Compiled) -> Option<u16> {
-    if !compiled.names_peer_when_cut(rule) {
-        return None;
-    }
-    let own = set.limit_of(&set.rules[rule]);
-    let loggers = (set.format == Format::Syslog).then_some(record::SHORTEST_CUT);
-    let shortest = own.into_iter().chain(loggers).min()?;
-    Some(u16::try_from(shortest).unwrap_or(u16::MAX))
 }

@@ -1,13 +1,16 @@
 //! What the proof found, in sentences for the author of a rule.
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 use super::super::compile::Compiled;
 use super::super::model::{Effect, Fault, Format, Place, RuleSet};
+use super::super::session_id;
+use super::judge::Fooled;
 use super::remedy::{Claim, Part, Remedy};
 use super::search::Found;
 use super::written::Stretch;
-use super::{FORGED, Fooled, Known, TRUE_PEER};
+use super::{FORGED, Known, Mark, TRUE_PEER};
 use crate::address;
 
 /// A header of 36 bytes and a program, as FreeBSD's syslogd writes it.
@@ -46,10 +49,11 @@ pub(super) fn fooled(
 ) -> Fault {
     let guilty = &known.rules[fooled.found.rule as usize];
     let is_own_line = fooled.found.rule as usize == rule;
-    let (message, peer, found) = confirmed(rule, fooled, compiled, is_own_line);
-    let who = peer.map_or_else(|| "a peer".to_owned(), |peer| format!("a peer at {peer}"));
+    let (message, deed) = match fooled.mark {
+        Mark::Address => finds_another_address(rule, fooled, compiled, is_own_line),
+        Mark::Session => joins_another_session(known.set, rule, fooled, compiled),
+    };
     let line = line(known.set, &message);
-    let cut = if fooled.is_cut { ", when its end is cut off" } else { "" };
     let whose = match (is_own_line, guilty.set.name == known.set.name) {
         (true, _) => String::new(),
         (false, true) => format!(" (rule `{}` describes it)", guilty.set.rules[guilty.index].id),
@@ -57,17 +61,12 @@ pub(super) fn fooled(
             format!(" (rule `{}` describes it)", guilty.set.name_of(&guilty.set.rules[guilty.index]))
         }
     };
-    let advice: Vec<String> =
-        remedy.parts.iter().map(|part| advice(known, rule, part, &fooled.found)).collect();
+    let advice: Vec<String> = remedy.parts.iter().map(|part| advice(known, rule, part, fooled)).collect();
     let outcome = match remedy.is_enough {
         true => ", and the rule is proven; these are claims about what the program prints",
         false => "",
     };
-    let text = format!(
-        "the pattern can be fooled: {who} can make this line appear{cut}, and the rule finds {found} in it: {line}{whose}; \
-         {}{outcome}",
-        advice.join("; ")
-    );
+    let text = format!("the pattern can be fooled: {deed}: {line}{whose}; {}{outcome}", advice.join("; "));
     let own = remedy.parts.iter().find(|part| part.rule == rule && is_own_line);
     let claim = own.and_then(|part| part.claims.as_ref()?.first());
     let offset = claim.map_or(0, |claim| guilty.written.stretches[claim.stretch].at);
@@ -104,6 +103,57 @@ pub(super) fn unreachable(known: &Known<'_>, rule: usize) -> Fault {
     Fault::warning(Place::Rule(rule, "id"), text)
 }
 
+fn finds_another_address(
+    rule: usize,
+    fooled: &Fooled,
+    compiled: &Compiled,
+    is_own_line: bool,
+) -> (Vec<u8>, String) {
+    let (message, peer, found) = confirmed(rule, fooled, compiled, is_own_line);
+    let who = peer.map_or_else(|| "a peer".to_owned(), |peer| format!("a peer at {peer}"));
+    let cut = if fooled.is_cut { ", when its end is cut off" } else { "" };
+    (message, format!("{who} can make this line appear{cut}, and the rule finds {found} in it"))
+}
+
+fn joins_another_session(
+    set: &RuleSet,
+    rule: usize,
+    fooled: &Fooled,
+    compiled: &Compiled,
+) -> (Vec<u8>, String) {
+    let (printed, read) = confirmed_ids(set, rule, fooled, compiled);
+    let read = String::from_utf8_lossy(read);
+    let whose = printed.map_or_else(
+        || "in which the program names none".to_owned(),
+        |id| format!("which is of session `{}`", String::from_utf8_lossy(id)),
+    );
+    let deed = format!(
+        "a peer can make this line appear, {whose}, and the rule takes it for one of session `{read}`"
+    );
+    (fooled.found.message.clone(), deed)
+}
+
+/// The id that was printed, and the one that the set's own matcher finds; of two that a rule may read in its own line, either
+/// may be the true one.
+pub(super) fn confirmed_ids<'f>(
+    set: &RuleSet,
+    rule: usize,
+    fooled: &'f Fooled,
+    compiled: &Compiled,
+) -> (Option<&'f [u8]>, &'f [u8]) {
+    let Found { message, printed, read, .. } = &fooled.found;
+    let text = |span: &Option<Range<usize>>| span.clone().and_then(|span| message.get(span));
+    let (printed, read) = (text(printed), text(read).unwrap_or_default());
+    let is_taken = compiled.find(message, false).is_some_and(|found| found.rule == rule);
+    let finder = session_id::finder(set, &set.rules[rule]);
+    let seen = finder.filter(|_| is_taken).and_then(|finder| session_id::find(&finder, message));
+    match seen {
+        Some(seen) if printed == Some(seen) => (Some(read), seen),
+        Some(seen) => (printed, seen),
+        None => (printed, read),
+    }
+}
+
 /// The message with which the set's own matcher is fooled, the true peer in it, and whom it finds.
 ///
 /// Of two addresses that a rule may read in its own line the matcher takes one; either may be the true one.
@@ -114,7 +164,7 @@ pub(super) fn confirmed(
     is_own_line: bool,
 ) -> (Vec<u8>, Option<IpAddr>, IpAddr) {
     let found = &fooled.found;
-    let text = |span: &Option<std::ops::Range<usize>>| {
+    let text = |span: &Option<Range<usize>>| {
         span.clone().and_then(|span| found.message.get(span)).map(<[u8]>::to_vec)
     };
     let (printed, read) = (text(&found.printed), text(&found.read).unwrap_or_default());
@@ -147,7 +197,7 @@ fn exchanged(found: &Found) -> Option<Vec<u8>> {
     if first.end > second.start {
         return None;
     }
-    let text_of = |span: &std::ops::Range<usize>| {
+    let text_of = |span: &Range<usize>| {
         if *span == printed { FORGED.as_bytes() } else { TRUE_PEER.as_bytes() }
     };
     let parts = [
@@ -171,17 +221,24 @@ fn line(set: &RuleSet, message: &[u8]) -> String {
 }
 
 /// What to do about one rule whose lines fool rule `fooled`.
-fn advice(known: &Known<'_>, fooled: usize, part: &Part, found: &Found) -> String {
+fn advice(known: &Known<'_>, rule: usize, part: &Part, fooled: &Fooled) -> String {
     let guilty = &known.rules[part.rule];
     let (set, stretches) = (guilty.set, &guilty.written.stretches);
-    let is_own = part.rule == fooled;
+    let is_own = part.rule == rule;
     let Some(claims) = &part.claims else {
-        return match (is_own && overlap(found), part.rule < known.own().len()) {
+        let mark = match fooled.mark {
+            Mark::Address => "<ADDR>",
+            Mark::Session => "<SESSION>",
+        };
+        return match (is_own && overlap(&fooled.found), part.rule < known.own().len()) {
+            (true, _) if fooled.mark == Mark::Session => "the pattern does not say where the id begins and ends: put text \
+                                                         beside <SESSION> that no id can hold"
+                .to_owned(),
             (true, _) => "the pattern does not say where the address ends: write <ADDR_PORT> where a port may follow it, or \
                           put text beside <ADDR> that no address can hold"
                 .to_owned(),
             (false, true) => format!(
-                "no claim about one part of rule `{}` would help: put fixed text on both sides of <ADDR> that a peer's words \
+                "no claim about one part of rule `{}` would help: put fixed text on both sides of {mark} that a peer's words \
                  cannot imitate",
                 set.rules[guilty.index].id
             ),

@@ -6,10 +6,10 @@ use regex_syntax::hir::Hir;
 use super::super::compile::{Compiled, limits};
 use super::super::matcher;
 use super::super::pattern;
-use super::addresses::Addresses;
+use super::judge::{Judge, printer};
 use super::search::Budget;
 use super::written::{Filling, Written};
-use super::{Judge, Known, Texts, TooLarge, printer};
+use super::{Known, Mark, Texts, TooLarge};
 use crate::record;
 
 /// Alphabets that people write, tried in this order.
@@ -42,6 +42,7 @@ pub(super) struct Claim {
 /// What an author may state about the rules `guilty`, whose lines fool rule `fooled`.
 pub(super) fn remedy(
     known: &Known<'_>,
+    mark: Mark,
     guilty: &[usize],
     fooled: usize,
     compiled: &Compiled,
@@ -49,17 +50,18 @@ pub(super) fn remedy(
 ) -> Remedy {
     let mut parts = Vec::new();
     for &rule in guilty {
-        let mut trial = Trial { known, guilty: rule, fooled, compiled, budget };
+        let mut trial = Trial { known, mark, guilty: rule, fooled, compiled, budget };
         // What would take too long to try is not recommended; other sets' rules are not this one's to change.
         let claims = if rule < known.own().len() { trial.claims().unwrap_or(None) } else { None };
         parts.push(Part { rule, claims });
     }
-    let is_enough = is_enough(known, &parts, fooled, compiled, budget).unwrap_or(false);
+    let is_enough = is_enough(known, mark, &parts, fooled, compiled, budget).unwrap_or(false);
     Remedy { parts, is_enough }
 }
 
 fn is_enough(
     known: &Known<'_>,
+    mark: Mark,
     parts: &[Part],
     fooled: usize,
     compiled: &Compiled,
@@ -75,9 +77,9 @@ fn is_enough(
         }
         apply(known, part.rule, &choice, &mut texts);
     }
-    let printer = known.printer(&texts, budget)?;
+    let printer = known.printer(&texts, mark, budget)?;
     let mut judge = Judge::new(known.set, compiled, &texts)?;
-    Ok(judge.fooled(fooled, &printer, Addresses::read(), budget)?.is_none())
+    Ok(judge.fooled(fooled, mark, &printer, budget)?.is_none())
 }
 
 /// Puts a choice into what a rule's program prints and what the rule reads.
@@ -96,6 +98,7 @@ fn apply(known: &Known<'_>, rule: usize, choice: &Choice, texts: &mut Texts) {
 /// The search for claims about one rule.
 struct Trial<'t, 'k> {
     known: &'t Known<'k>,
+    mark: Mark,
     guilty: usize,
     fooled: usize,
     compiled: &'t Compiled,
@@ -221,9 +224,9 @@ impl Trial<'_, '_> {
         let mut texts = self.known.texts();
         apply(self.known, self.guilty, choice, &mut texts);
         let own = std::iter::once(self.guilty);
-        let printer = printer(&texts.printed, own, Addresses::printed(), self.budget)?;
+        let printer = printer(&texts.printed, own, self.mark.printed(), self.budget)?;
         let mut judge = Judge::new(self.known.set, self.compiled, &texts)?;
-        Ok(judge.fooled(self.fooled, &printer, Addresses::read(), self.budget)?.is_none())
+        Ok(judge.fooled(self.fooled, self.mark, &printer, self.budget)?.is_none())
     }
 }
 

@@ -7,9 +7,10 @@ use super::super::pattern;
 /// Group numbers: the syntax library's own are not unique across patterns.
 pub(super) const ADDRESS_GROUP: u32 = 1;
 pub(super) const ENDPOINT_GROUP: u32 = 2;
-pub(super) const FIRST_RULE_GROUP: u32 = 3;
+pub(super) const SESSION_GROUP: u32 = 3;
+pub(super) const FIRST_RULE_GROUP: u32 = 4;
 
-/// A pattern as a row of parts, down to single bytes, with no groups but those of addresses.
+/// A pattern as a row of parts, down to single bytes, with no groups but those of addresses and sessions.
 fn row(hir: &Hir) -> Vec<Hir> {
     let mut parts = Vec::new();
     add_parts(&numbered(hir), &mut parts);
@@ -31,6 +32,9 @@ fn numbered(hir: &Hir) -> Hir {
             let is_endpoint = pattern::is_endpoint_group(capture);
             let index = if is_endpoint { ENDPOINT_GROUP } else { ADDRESS_GROUP };
             Hir::capture(Capture { index, name: None, sub: Box::new(numbered(&capture.sub)) })
+        }
+        HirKind::Capture(capture) if pattern::is_session_group(capture) => {
+            Hir::capture(Capture { index: SESSION_GROUP, name: None, sub: Box::new(numbered(&capture.sub)) })
         }
         HirKind::Capture(capture) => numbered(&capture.sub),
         _ => pattern::map_subs(hir, &mut numbered),

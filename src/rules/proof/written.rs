@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use regex_syntax::ast::{Ast, ClassPerlKind};
 use regex_syntax::hir::translate::TranslatorBuilder;
-use regex_syntax::hir::{Class, ClassBytes, Hir, HirKind};
+use regex_syntax::hir::{Capture, Class, ClassBytes, Hir, HirKind};
 
 use super::super::pattern::{self, Expanded};
 
@@ -99,6 +99,11 @@ impl Written {
         if self.stretches[index].is_claimed { Filling::AsWritten } else { Filling::AnyText }
     }
 
+    /// Whether the pattern has `<SESSION>`.
+    pub(super) fn names_session(&self) -> bool {
+        self.row().into_iter().any(is_session)
+    }
+
     /// The parts of the pattern in order, with the stretches as they are marked.
     pub(super) fn row(&self) -> Vec<&Hir> {
         let mut parts = Vec::new();
@@ -111,6 +116,11 @@ impl Written {
 pub(super) fn stretch_of(hir: &Hir) -> Option<usize> {
     let HirKind::Capture(capture) = hir.kind() else { return None };
     capture.name.as_deref()?.strip_prefix(GROUP)?.parse().ok()
+}
+
+/// Whether a part of the row is `<SESSION>`.
+pub(super) fn is_session(part: &Hir) -> bool {
+    stretch_of(part).is_some() && part.kind().subs().first().is_some_and(pattern::is_session)
 }
 
 fn find(hir: &Hir, index: usize) -> Option<&Hir> {
@@ -137,7 +147,13 @@ fn fill<'f>(hir: &Hir, filling: &dyn Fn(usize) -> Filling<'f>) -> Hir {
     match filling(index) {
         Filling::AsWritten => hir.kind().subs().first().cloned().unwrap_or_else(Hir::empty),
         Filling::AnyText => any_text(),
-        Filling::With(alphabet) => alphabet.clone(),
+        Filling::With(alphabet) => match hir.kind().subs().first().map(Hir::kind) {
+            // It remains a placeholder.
+            Some(HirKind::Capture(capture)) if pattern::is_session_group(capture) => {
+                Hir::capture(Capture { sub: Box::new(alphabet.clone()), ..capture.clone() })
+            }
+            _ => alphabet.clone(),
+        },
     }
 }
 

@@ -8,13 +8,17 @@ use std::net::IpAddr;
 use proptest::prelude::*;
 use regex_automata::meta::Regex;
 
-use super::super::addresses::Addresses;
+use super::super::judge::Judge;
 use super::super::refusal;
 use super::super::search::Budget;
-use super::super::{Judge, Known, TRUE_PEER};
+use super::super::{Known, Mark, TRUE_PEER};
 use super::set;
 use crate::rules::Compiled;
-use crate::rules::model::RuleSet;
+use crate::rules::model::{AddressFrom, RuleSet};
+use crate::rules::session_id;
+
+/// The id of the session of all lines.
+const TRUE_ID: &str = "1001";
 
 /// A part of a pattern.
 #[derive(Clone, Debug)]
@@ -33,6 +37,7 @@ enum Part {
     Repeated(Vec<Self>, &'static str, usize),
     Address,
     Endpoint,
+    Session,
 }
 
 const WORDS: [&str; 14] = [
@@ -83,7 +88,9 @@ const FIELDS: [(&str, &str); 5] =
     [("ANY", ".*"), ("WORD", "[^ ]+"), ("LABEL", "[^:]*"), ("QUOTED", r#"[^"]*"#), ("NAME", r"[-a-z0-9.]+")];
 
 /// What an attacker's text is made of.
-const PIECES: [&str; 18] = [
+const PIECES: [&str; 20] = [
+    "1001",
+    "1002",
     "203.0.113.66",
     "2001:db8:bad::66",
     "192.0.2.7",
@@ -125,6 +132,14 @@ fn parts(depth: u32) -> BoxedStrategy<Vec<Part>> {
     prop::collection::vec(part, 0..5).boxed()
 }
 
+/// A pattern that begins with words of its own, so that the proof comes to its id.
+fn pattern_of_session() -> impl Strategy<Value = (bool, Vec<Part>)> {
+    (any::<bool>(), parts(2), parts(2)).prop_map(|(any_case, before, behind)| {
+        let parts = [vec![Part::Words("failed ")], before, vec![Part::Session], behind];
+        (any_case, parts.concat())
+    })
+}
+
 /// A pattern that begins with words of its own, so that the proof comes to its address.
 fn pattern() -> impl Strategy<Value = (bool, Vec<Part>)> {
     let address = prop_oneof![4 => Just(Part::Address), 1 => Just(Part::Endpoint)];
@@ -162,6 +177,7 @@ fn text(part: &Part) -> String {
         Part::Repeated(parts, often, _) => format!("(?:{}){often}", row(parts)),
         Part::Address => "<ADDR>".to_owned(),
         Part::Endpoint => "<ADDR_PORT>".to_owned(),
+        Part::Session => "<SESSION>".to_owned(),
     }
 }
 
@@ -226,6 +242,7 @@ impl Program<'_> {
                         self.print(parts);
                     }
                 }
+                Part::Session => self.line.push_str(TRUE_ID),
                 Part::Address | Part::Endpoint => self.print_address(matches!(part, Part::Endpoint)),
             }
         }
@@ -245,6 +262,20 @@ fn rules(pattern: &str) -> RuleSet {
     let mut set = set("app", pattern);
     set.fields = FIELDS.iter().map(|(name, alphabet)| ((*name).to_owned(), (*alphabet).to_owned())).collect();
     set
+}
+
+/// The same for a pattern whose lines belong to a session.
+fn rules_of_session(pattern: &str) -> RuleSet {
+    let mut set = rules(pattern);
+    set.rules[0].address = AddressFrom::Session;
+    set
+}
+
+/// The id that is found in a line of the set's rule.
+fn seen_id(set: &RuleSet, compiled: &Compiled, line: &[u8]) -> Option<String> {
+    compiled.find(line, false)?;
+    let id = session_id::find(&session_id::finder(set, &set.rules[0])?, line)?.to_vec();
+    Some(String::from_utf8(id).unwrap())
 }
 
 fn alphabets() -> Vec<Regex> {
@@ -270,7 +301,7 @@ enum Verdict {
 }
 
 /// The verdict alone, without the search for a remedy that a refusal names.
-fn verdict(set: &RuleSet) -> Verdict {
+fn verdict(set: &RuleSet, mark: Mark) -> Verdict {
     let Ok(compiled) = Compiled::new(set) else { return Verdict::Unreadable };
     let mut budget = Budget::new();
     let known = Known::of(set, &[], &mut budget).unwrap();
@@ -278,9 +309,9 @@ fn verdict(set: &RuleSet) -> Verdict {
         return Verdict::BeginsAnywhere;
     }
     let texts = known.texts();
-    let printer = known.printer(&texts, &mut budget).unwrap();
+    let printer = known.printer(&texts, mark, &mut budget).unwrap();
     let mut judge = Judge::new(set, &compiled, &texts).unwrap();
-    match judge.fooled(0, &printer, Addresses::read(), &mut budget).unwrap() {
+    match judge.fooled(0, mark, &printer, &mut budget).unwrap() {
         Some(_) => Verdict::Fooled,
         None => Verdict::Proven,
     }
@@ -293,9 +324,21 @@ fn counterexample(set: &RuleSet) -> Option<(Vec<u8>, bool, Option<IpAddr>, IpAdd
     let known = Known::of(set, &[], &mut budget).ok()?;
     let texts = known.texts();
     let mut judge = Judge::new(set, &compiled, &texts).ok()?;
-    let fooled = judge.shown(0, &[], &mut budget).ok()??;
+    let fooled = judge.shown(0, Mark::Address, &[], &mut budget).ok()??;
     let (message, peer, found) = refusal::confirmed(0, &fooled, &compiled, true);
     Some((message, fooled.is_cut, peer, found))
+}
+
+/// The line with which a refused rule is fooled, the id that its program printed, and the one that is found.
+fn counterexample_of_session(set: &RuleSet) -> Option<(Vec<u8>, Vec<u8>, Vec<u8>)> {
+    let compiled = Compiled::new(set).ok()?;
+    let mut budget = Budget::new();
+    let known = Known::of(set, &[], &mut budget).ok()?;
+    let texts = known.texts();
+    let mut judge = Judge::new(set, &compiled, &texts).ok()?;
+    let fooled = judge.shown(0, Mark::Session, &[], &mut budget).ok()??;
+    let (printed, found) = refusal::confirmed_ids(set, 0, &fooled, &compiled);
+    Some((fooled.found.message.clone(), printed?.to_vec(), found.to_vec()))
 }
 
 /// The same language in other words.
@@ -329,7 +372,7 @@ proptest! {
     #[test]
     fn no_accepted_pattern_is_fooled_and_every_refused_one_is((any_case, parts) in pattern(), seed: u64) {
         let set = rules(&written(any_case, &parts));
-        let verdict = verdict(&set);
+        let verdict = verdict(&set, Mark::Address);
         let Ok(compiled) = Compiled::new(&set) else { return Ok(()) };
         if verdict == Verdict::Proven {
             let alphabets = alphabets();
@@ -348,13 +391,34 @@ proptest! {
     }
 
     #[test]
+    fn no_line_of_an_accepted_pattern_joins_another_session_and_of_every_refused_one_does(
+        (any_case, parts) in pattern_of_session(), seed: u64
+    ) {
+        let set = rules_of_session(&written(any_case, &parts));
+        let verdict = verdict(&set, Mark::Session);
+        let Ok(compiled) = Compiled::new(&set) else { return Ok(()) };
+        if verdict == Verdict::Proven {
+            for line in lines(&parts, seed, &alphabets()) {
+                let seen = seen_id(&set, &compiled, line.as_bytes());
+                prop_assert!(seen.as_deref().is_none_or(|seen| seen == TRUE_ID), "{}: {line}: {seen:?}", set.rules[0].pattern);
+            }
+        } else if verdict == Verdict::Fooled {
+            let (message, printed, found) = counterexample_of_session(&set).expect("a refusal has its line");
+            let shown = String::from_utf8_lossy(&message);
+            let seen = seen_id(&set, &compiled, &message);
+            prop_assert_eq!(seen.map(String::into_bytes), Some(found.clone()), "{}: {}", &set.rules[0].pattern, &shown);
+            prop_assert_ne!(printed, found, "{}: {}", &set.rules[0].pattern, &shown);
+        }
+    }
+
+    #[test]
     fn patterns_that_say_the_same_get_the_same_verdict((any_case, parts) in pattern()) {
-        let first = verdict(&rules(&written(any_case, &parts)));
+        let first = verdict(&rules(&written(any_case, &parts)), Mark::Address);
         let others: Vec<Part> = parts.iter().map(rewritten).collect();
-        let second = verdict(&rules(&written(any_case, &others)));
+        let second = verdict(&rules(&written(any_case, &others)), Mark::Address);
         prop_assert_eq!(&first, &second, "{} {}", row(&parts), row(&others));
         if !any_case {
-            let third = verdict(&rules(&crowded(&parts)));
+            let third = verdict(&rules(&crowded(&parts)), Mark::Address);
             prop_assert_eq!(&first, &third, "{}", row(&parts));
         }
     }

@@ -1,6 +1,7 @@
 //! The classic mistakes of log blockers, each one refused by the proof, and the good forms that pass it.
 
 mod brute_force;
+mod sessions;
 
 use super::super::check::check;
 use super::super::compile::Compiled;

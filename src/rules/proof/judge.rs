@@ -1,0 +1,195 @@
+//! What fools a rule: the search for a message that makes it find another address or id than was printed.
+
+use regex_syntax::hir::Hir;
+
+use super::super::compile::Compiled;
+use super::super::model::{Format, RuleSet};
+use super::addresses::Addresses;
+use super::first::FirstRule;
+use super::ids;
+use super::machine::{Machine, Peer, machine};
+use super::search::{Budget, Found, Search, View};
+use super::{FORGED, Mark, TRUE_PEER, TRUE_V6_PEER, Texts, TooLarge};
+use crate::record;
+
+/// What the rules of a set are judged by.
+pub(super) struct Judge<'t> {
+    pub(super) texts: &'t Texts,
+    first: FirstRule,
+    cuts: Vec<Option<u16>>,
+}
+
+/// A message that fools a rule.
+pub(super) struct Fooled {
+    pub(super) mark: Mark,
+    pub(super) found: Found,
+    /// Whether its end was cut off.
+    pub(super) is_cut: bool,
+}
+
+impl<'t> Judge<'t> {
+    pub(super) fn new(set: &RuleSet, compiled: &Compiled, texts: &'t Texts) -> Result<Self, TooLarge> {
+        let first = FirstRule::new(set, &texts.read).map_err(|_| TooLarge)?;
+        let cuts = (0..set.rules.len()).map(|rule| cut_from(set, rule, compiled)).collect();
+        Ok(Self { texts, first, cuts })
+    }
+
+    /// The nearest message that fools the rule, whole or cut.
+    pub(super) fn fooled(
+        &mut self,
+        rule: usize,
+        mark: Mark,
+        printer: &Machine,
+        budget: &mut Budget,
+    ) -> Result<Option<Fooled>, TooLarge> {
+        let reader = reader(&self.texts.read[rule], rule, mark.read())?;
+        self.fooled_by(rule, mark, printer, &reader, budget)
+    }
+
+    /// The same for some of what is printed and read.
+    fn fooled_by(
+        &mut self,
+        rule: usize,
+        mark: Mark,
+        printer: &Machine,
+        reader: &Machine,
+        budget: &mut Budget,
+    ) -> Result<Option<Fooled>, TooLarge> {
+        let whole =
+            |view: &View<'_>| view.printed.first().filter(|_| names_another(view)).map(|end| end.rule);
+        if let Some(found) = self.nearest(rule, printer, reader, 0, whole, budget)? {
+            return Ok(Some(Fooled { mark, found, is_cut: false }));
+        }
+        // No id is taken from a message that may be cut.
+        let Some(length) = self.cuts[rule].filter(|_| mark == Mark::Address) else { return Ok(None) };
+        let cut = |view: &View<'_>| (names_another(view) && view.is_behind && view.is_long).then_some(0);
+        // What no cut of any length does, no long one does.
+        if self.nearest(rule, printer, reader, 1, cut, budget)?.is_none() {
+            return Ok(None);
+        }
+        let found = self.nearest(rule, printer, reader, length, cut, budget)?;
+        Ok(found.map(|mut found| {
+            found.rule = printer.rule_ahead(found.printer);
+            Fooled { mark, found, is_cut: true }
+        }))
+    }
+
+    /// The message to show for a rule that is fooled by others than `without`, with the rule that printed it; with
+    /// addresses or ids that a person recognises, where there is such a message.
+    pub(super) fn shown(
+        &mut self,
+        rule: usize,
+        mark: Mark,
+        without: &[usize],
+        budget: &mut Budget,
+    ) -> Result<Option<Fooled>, TooLarge> {
+        match mark {
+            Mark::Address => self.shown_with_addresses(rule, without, budget),
+            Mark::Session => self.shown_with_ids(rule, without, budget),
+        }
+    }
+
+    fn shown_with_addresses(
+        &mut self,
+        rule: usize,
+        without: &[usize],
+        budget: &mut Budget,
+    ) -> Result<Option<Fooled>, TooLarge> {
+        let tries = [
+            (&Addresses::only(TRUE_PEER), &Addresses::only(FORGED)),
+            (&Addresses::only(TRUE_V6_PEER), Addresses::read()),
+            (Addresses::printed(), &Addresses::only(FORGED)),
+            (&Addresses::only(TRUE_PEER), Addresses::read()),
+            (Addresses::printed(), Addresses::read()),
+        ];
+        for (peers, addresses) in tries {
+            let rules = (0..self.texts.printed.len()).filter(|rule| !without.contains(rule));
+            let printer = printer(&self.texts.printed, rules, Peer::Printed(peers), budget)?;
+            let reader = reader(&self.texts.read[rule], rule, Peer::Read(addresses))?;
+            if let Some(fooled) = self.fooled_by(rule, Mark::Address, &printer, &reader, budget)? {
+                return Ok(Some(fooled));
+            }
+        }
+        Ok(None)
+    }
+
+    fn shown_with_ids(
+        &mut self,
+        rule: usize,
+        without: &[usize],
+        budget: &mut Budget,
+    ) -> Result<Option<Fooled>, TooLarge> {
+        let examples = ids::examples(&self.texts.read[rule], budget)?;
+        let [own, other] = [0, 1].map(|at| examples.as_ref().map(|ids| ids[at].as_str()));
+        let peer = Some(TRUE_PEER);
+        for (peer, own, other) in
+            [(peer, own, other), (peer, own, None), (peer, None, None), (None, None, None)]
+        {
+            let printed = self.texts.printed.iter().map(|hir| ids::with_texts(hir, peer, own));
+            let rules = (0..self.texts.printed.len()).filter(|rule| !without.contains(rule));
+            let printer = printer(&printed.collect::<Vec<_>>(), rules, Peer::Session, budget)?;
+            let reader = reader(&ids::with_texts(&self.texts.read[rule], None, other), rule, Peer::Session)?;
+            if let Some(fooled) = self.fooled_by(rule, Mark::Session, &printer, &reader, budget)? {
+                return Ok(Some(fooled));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The nearest message of which the goal is true and that the rule takes, as no rule before it does.
+    pub(super) fn nearest(
+        &mut self,
+        rule: usize,
+        printer: &Machine,
+        reader: &Machine,
+        length: u16,
+        goal: impl Fn(&View<'_>) -> Option<u32>,
+        budget: &mut Budget,
+    ) -> Result<Option<Found>, TooLarge> {
+        let search = Search { printer, reader, first: None, length, budget };
+        let Some(found) = search.shortest(&goal)? else { return Ok(None) };
+        let number = u32::try_from(rule).map_err(|_| TooLarge)?;
+        if self.first.takes(&found.message, number)? {
+            return Ok(Some(found));
+        }
+        let first = Some((&mut self.first, number));
+        Search { printer, reader, first, length, budget }.shortest(&goal)
+    }
+}
+
+/// What some rules' programs print, each told from the others.
+pub(super) fn printer(
+    printed: &[Hir],
+    rules: impl Iterator<Item = usize>,
+    peer: Peer<'_>,
+    budget: &mut Budget,
+) -> Result<Machine, TooLarge> {
+    let numbered = rules.map(|rule| Ok((printed[rule].clone(), u32::try_from(rule).map_err(|_| TooLarge)?)));
+    let numbered = numbered.collect::<Result<Vec<_>, TooLarge>>()?;
+    let mut machine = machine(&numbered, peer).map_err(|_| TooLarge)?;
+    machine.trim_ends();
+    budget.take_many(machine.states.len())?;
+    Ok(machine)
+}
+
+/// Whether the reader has found another address or id than was printed.
+fn names_another(view: &View<'_>) -> bool {
+    view.differs && view.read.iter().any(|end| end.is_named)
+}
+
+/// What one rule reads.
+pub(super) fn reader(read: &Hir, rule: usize, peer: Peer<'_>) -> Result<Machine, TooLarge> {
+    let number = u32::try_from(rule).map_err(|_| TooLarge)?;
+    machine(&[(read.clone(), number)], peer).map_err(|_| TooLarge)
+}
+
+/// The shortest message of the rule that may have been cut off and still names somebody; `None` where there is none.
+fn cut_from(set: &RuleSet, rule: usize, compiled: &Compiled) -> Option<u16> {
+    if !compiled.names_peer_when_cut(rule) {
+        return None;
+    }
+    let own = set.limit_of(&set.rules[rule]);
+    let loggers = (set.format == Format::Syslog).then_some(record::SHORTEST_CUT);
+    let shortest = own.into_iter().chain(loggers).min()?;
+    Some(u16::try_from(shortest).unwrap_or(u16::MAX))
+}
