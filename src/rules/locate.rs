@@ -9,7 +9,7 @@
 
 use std::net::IpAddr;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use regex_automata::dfa::onepass;
 use regex_automata::meta;
@@ -47,8 +47,8 @@ enum Way {
     FromStart(Steps),
     /// It can only stand before it.
     FromEnd(Steps),
-    /// The group of this regex.
-    Captured(Box<meta::Regex>),
+    /// The group of a regex.
+    Captured(Box<Captured>),
     /// The pattern names no address.
     Nowhere,
 }
@@ -69,7 +69,7 @@ impl Locator {
         });
         let way = match steps {
             Some(way) => way,
-            None if names_address(hir) => Way::Captured(Box::new(captured(hir)?)),
+            None if names_address(hir) => Way::Captured(Box::new(Captured::new(hir)?)),
             None => Way::Nowhere,
         };
         Ok(Self { way, survives_cut: is_fixed_from_start && before_is_certain, has_port: has_port(hir) })
@@ -91,7 +91,7 @@ impl Locator {
         }
         let token = match &self.way {
             Way::FromStart(steps) | Way::FromEnd(steps) => steps.find(message)?,
-            Way::Captured(regex) => captures(regex, message)?,
+            Way::Captured(captured) => captured.find(message, |token| self.read(token).is_some())?,
             Way::Nowhere => return None,
         };
         if cut && token.end == message.len() {
@@ -111,17 +111,43 @@ impl Locator {
     }
 }
 
+/// A pattern whose only group is its address. Where several tokens may stand at `<ADDR>`, one of them is an address, or none;
+/// nearly always it is the first that is found.
+#[derive(Debug)]
+struct Captured {
+    hir: Hir,
+    /// Its group takes any token.
+    token: meta::Regex,
+    /// Its group takes addresses alone, which makes it fifty times as large. `None` where it cannot be built.
+    address: OnceLock<Option<meta::Regex>>,
+}
+
+impl Captured {
+    fn new(hir: &Hir) -> Result<Self, String> {
+        let hir = pattern::without_captures(hir, pattern::is_address_group);
+        let token = build(&hir)?;
+        Ok(Self { hir, token, address: OnceLock::new() })
+    }
+
+    fn find(&self, message: &[u8], is_address: impl Fn(&[u8]) -> bool) -> Option<Range<usize>> {
+        let token = captures(&self.token, message)?;
+        if message.get(token.clone()).is_some_and(is_address) {
+            return Some(token);
+        }
+        let address = self.address.get_or_init(|| build(&exact(&self.hir)).ok());
+        captures(address.as_ref()?, message)
+    }
+}
+
+fn build(hir: &Hir) -> Result<meta::Regex, String> {
+    let regex = meta::Builder::new().configure(super::compile::limits()).build_from_hir(hir);
+    regex.map_err(|error| error.to_string())
+}
+
 fn captures(regex: &meta::Regex, message: &[u8]) -> Option<Range<usize>> {
     let mut slots = [None; 4];
     regex.search_slots(&Input::new(message).anchored(Anchored::Yes), &mut slots)?;
     Some(slots[2]?.get()..slots[3]?.get())
-}
-
-/// A regex whose only group is an address: where several tokens may stand at `<ADDR>`, one of them is an address, or none.
-fn captured(hir: &Hir) -> Result<meta::Regex, String> {
-    let hir = exact(&pattern::without_captures(hir, pattern::is_address_group));
-    let regex = meta::Builder::new().configure(super::compile::limits()).build_from_hir(&hir);
-    regex.map_err(|error| error.to_string())
 }
 
 fn exact(hir: &Hir) -> Hir {
