@@ -5,9 +5,6 @@ use regex_syntax::hir::{Hir, HirKind, Look};
 
 use super::super::compile::limits;
 use super::super::pattern;
-use super::TooLarge;
-use super::machine::{Peer, machine};
-use super::search::{Budget, Search};
 
 /// Ids as many programs print them.
 const USUAL: [[&str; 2]; 4] = [
@@ -17,19 +14,22 @@ const USUAL: [[&str; 2]; 4] = [
     ["1tHxYz-000Abc-1D", "1tHxYz-000Abd-2E"],
 ];
 
-/// Two ids that may stand at the `<SESSION>` of a pattern; `None` where there are not two that are so easily found.
-pub(super) fn examples(pattern: &Hir, budget: &mut Budget) -> Result<Option<[String; 2]>, TooLarge> {
-    let Some(alphabet) = alphabet(pattern) else { return Ok(None) };
-    let whole =
-        [Hir::look(Look::Start), pattern::without_captures(alphabet, |_| false), Hir::look(Look::End)];
-    let regex = meta::Builder::new().configure(limits()).build_from_hir(&Hir::concat(whole.to_vec()));
-    let regex = regex.map_err(|_| TooLarge)?;
-    if let Some(usual) = USUAL.iter().find(|ids| ids.iter().all(|id| regex.is_match(id))) {
-        return Ok(Some(usual.map(str::to_owned)));
-    }
-    let shortest = shortest(alphabet, budget)?;
-    let near = shortest.as_deref().and_then(|id| neighbour(id, &regex));
-    Ok(shortest.zip(near).map(|(first, second)| [first, second]))
+/// Two ids that may stand at the `<SESSION>` of a pattern, as people know them.
+pub(super) fn usual(pattern: &Hir) -> Option<[&'static str; 2]> {
+    let ids = all(pattern)?;
+    USUAL.into_iter().find(|usual| usual.iter().all(|id| ids.is_match(id)))
+}
+
+/// An id that is as long as this one, and another.
+pub(super) fn neighbour(pattern: &Hir, id: &str) -> Option<String> {
+    let ids = all(pattern)?;
+    let visible = (b'0'..=b'9').chain(b'A'..=b'Z').chain(b'a'..=b'z');
+    (0..id.len()).rev().flat_map(|at| visible.clone().map(move |byte| (at, byte))).find_map(|(at, byte)| {
+        let mut other = id.as_bytes().to_vec();
+        other[at] = byte;
+        let other = String::from_utf8(other).ok()?;
+        (other != id && ids.is_match(&other)).then_some(other)
+    })
 }
 
 /// The pattern with this text in each place of an address and, where one is given, of the id.
@@ -58,20 +58,9 @@ fn alphabet(hir: &Hir) -> Option<&Hir> {
     }
 }
 
-fn shortest(alphabet: &Hir, budget: &mut Budget) -> Result<Option<String>, TooLarge> {
-    let ids = machine(&[(alphabet.clone(), 0)], Peer::Untold).map_err(|_| TooLarge)?;
-    let search = Search { printer: &ids, reader: &ids, first: None, length: 0, budget };
-    let found = search.shortest(|view| (!view.read.is_empty()).then_some(0))?;
-    Ok(found.and_then(|found| String::from_utf8(found.message).ok()))
-}
-
-/// Another id, with one byte that is not the same.
-fn neighbour(id: &str, ids: &meta::Regex) -> Option<String> {
-    let visible = (b'0'..=b'9').chain(b'A'..=b'Z').chain(b'a'..=b'z');
-    (0..id.len()).rev().flat_map(|at| visible.clone().map(move |byte| (at, byte))).find_map(|(at, byte)| {
-        let mut other = id.as_bytes().to_vec();
-        other[at] = byte;
-        let other = String::from_utf8(other).ok()?;
-        (other != id && ids.is_match(&other)).then_some(other)
-    })
+/// All that may stand there, and nothing else.
+fn all(pattern: &Hir) -> Option<meta::Regex> {
+    let alphabet = pattern::without_captures(alphabet(pattern)?, |_| false);
+    let whole = Hir::concat(vec![Hir::look(Look::Start), alphabet, Hir::look(Look::End)]);
+    meta::Builder::new().configure(limits()).build_from_hir(&whole).ok()
 }

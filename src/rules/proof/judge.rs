@@ -1,5 +1,7 @@
 //! What fools a rule: the search for a message that makes it find another address or id than was printed.
 
+use std::ops::Range;
+
 use regex_syntax::hir::Hir;
 
 use super::super::compile::Compiled;
@@ -25,6 +27,16 @@ pub(super) struct Fooled {
     pub(super) found: Found,
     /// Whether its end was cut off.
     pub(super) is_cut: bool,
+}
+
+impl Fooled {
+    /// What was printed and is read, where that is one text.
+    fn only_id(&self) -> Option<String> {
+        let text = |span: &Option<Range<usize>>| self.found.message.get(span.clone()?);
+        let printed = text(&self.found.printed)?;
+        let is_same = text(&self.found.read) == Some(printed);
+        is_same.then(|| String::from_utf8(printed.to_vec()).ok())?
+    }
 }
 
 impl<'t> Judge<'t> {
@@ -119,21 +131,45 @@ impl<'t> Judge<'t> {
         without: &[usize],
         budget: &mut Budget,
     ) -> Result<Option<Fooled>, TooLarge> {
-        let examples = ids::examples(&self.texts.read[rule], budget)?;
-        let [own, other] = [0, 1].map(|at| examples.as_ref().map(|ids| ids[at].as_str()));
         let peer = Some(TRUE_PEER);
-        for (peer, own, other) in
-            [(peer, own, other), (peer, own, None), (peer, None, None), (None, None, None)]
-        {
-            let printed = self.texts.printed.iter().map(|hir| ids::with_texts(hir, peer, own));
-            let rules = (0..self.texts.printed.len()).filter(|rule| !without.contains(rule));
-            let printer = printer(&printed.collect::<Vec<_>>(), rules, Peer::Session, budget)?;
-            let reader = reader(&ids::with_texts(&self.texts.read[rule], None, other), rule, Peer::Session)?;
-            if let Some(fooled) = self.fooled_by(rule, Mark::Session, &printer, &reader, budget)? {
-                return Ok(Some(fooled));
+        if let Some(usual) = ids::usual(&self.texts.read[rule]) {
+            let fooled = self.shown_with(rule, without, peer, Some(usual), budget)?;
+            if fooled.is_some() {
+                return Ok(fooled);
             }
         }
-        Ok(None)
+        let fooled = match self.shown_with(rule, without, peer, None, budget)? {
+            Some(fooled) => Some(fooled),
+            None => self.shown_with(rule, without, None, None, budget)?,
+        };
+        // The shortest message may have one id in both places; a person needs two.
+        let same = fooled.as_ref().and_then(Fooled::only_id);
+        let other = same.as_ref().and_then(|id| ids::neighbour(&self.texts.read[rule], id));
+        let Some((same, other)) = same.zip(other) else { return Ok(fooled) };
+        for two in [[&same, &other], [&other, &same]] {
+            let told = self.shown_with(rule, without, peer, Some(two.map(String::as_str)), budget)?;
+            if told.is_some() {
+                return Ok(told);
+            }
+        }
+        Ok(fooled)
+    }
+
+    /// The message in which this peer, if one is given, is named, and the first id is printed and the second one read.
+    fn shown_with(
+        &mut self,
+        rule: usize,
+        without: &[usize],
+        peer: Option<&str>,
+        ids: Option<[&str; 2]>,
+        budget: &mut Budget,
+    ) -> Result<Option<Fooled>, TooLarge> {
+        let [own, other] = [0, 1].map(|at| ids.map(|ids| ids[at]));
+        let printed = self.texts.printed.iter().map(|hir| ids::with_texts(hir, peer, own));
+        let rules = (0..self.texts.printed.len()).filter(|rule| !without.contains(rule));
+        let printer = printer(&printed.collect::<Vec<_>>(), rules, Peer::Session, budget)?;
+        let reader = reader(&ids::with_texts(&self.texts.read[rule], None, other), rule, Peer::Session)?;
+        self.fooled_by(rule, Mark::Session, &printer, &reader, budget)
     }
 
     /// The nearest message of which the goal is true and that the rule takes, as no rule before it does.
