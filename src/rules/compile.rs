@@ -10,6 +10,7 @@ use regex_syntax::hir::{Capture, Hir};
 use super::json::JsonRules;
 use super::locate::Locator;
 use super::model::{AddressFrom, Effect, Fault, Format, Place, Rule, RuleSet, Severity};
+use super::own_groups;
 use super::pattern::{self, Unreadable};
 use super::session_id;
 use super::veto::Vetoes;
@@ -187,9 +188,6 @@ pub(super) fn group<'m>(finder: &meta::Regex, message: &'m [u8]) -> Option<&'m [
 
 fn read(set: &RuleSet, rule: &Rule) -> Result<(Hir, Locator), Unreadable> {
     let whole = |text: String| Unreadable { text, at: 0 };
-    if let Some(at) = pattern::own_address_group(&rule.pattern) {
-        return Err(Unreadable { text: OWN_ADDRESS.into(), at });
-    }
     let hir = pattern::read(&rule.pattern, &set.alphabets())?;
     address_fault(rule, &hir).map_or(Ok(()), |text| Err(whole(text)))?;
     match pattern::anchored(&hir) {
@@ -205,10 +203,6 @@ fn read(set: &RuleSet, rule: &Rule) -> Result<(Hir, Locator), Unreadable> {
     let locator = if rule.effect == Effect::Trust { locator.of_whole_messages() } else { locator };
     Ok((hir, locator))
 }
-
-/// Such a group could match half an address.
-const OWN_ADDRESS: &str =
-    "the address needs no group of its own: write <ADDR>, which takes every form that programs print";
 
 fn unanchored(how: &str) -> String {
     format!(
@@ -242,7 +236,7 @@ fn address_fault(rule: &Rule, hir: &Hir) -> Option<String> {
 fn field_faults(set: &RuleSet) -> Vec<Fault> {
     let fault = |alphabet: &str| match pattern::read_field(alphabet) {
         Err(error) => Some(format!("not a regex: {}", error.text)),
-        Ok(_) => pattern::own_address_group(alphabet).map(|_| OWN_ADDRESS.to_owned()),
+        Ok(_) => own_groups::fault_of_alphabet(alphabet),
     };
     let faults = set.fields.iter().enumerate().filter_map(|(index, field)| Some((index, fault(&field.1)?)));
     faults.map(|(index, text)| Fault::error(Place::Field(index), text)).collect()

@@ -13,6 +13,7 @@ mod mapped;
 mod matcher;
 mod model;
 mod object;
+mod own_groups;
 mod pattern;
 mod program;
 mod proof;

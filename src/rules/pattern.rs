@@ -10,6 +10,7 @@ use regex_syntax::hir::{Capture, Class, ClassBytes, ClassBytesRange, Hir, HirKin
 use super::flags::KnownFlags;
 use super::mapped::without_mapped_prefix;
 use super::model::TIME;
+use super::own_groups;
 use crate::record::known_regex;
 
 /// The group that holds the peer: `<ADDR>`, or `<HOST>` as fail2ban's users know it.
@@ -67,8 +68,14 @@ pub(super) struct Expanded {
 /// Reads a pattern; groups named like placeholders become captures of that name.
 pub(super) fn read(pattern: &str, fields: &[(String, String)]) -> Result<Hir, Unreadable> {
     let expanded = expand(pattern, fields)?;
-    let hir = parse(&expanded.text).map_err(|(text, at)| Unreadable { text, at: expanded.source_of(at) })?;
-    Ok(without_mapped_prefix(&hir))
+    let hir = read_with_own_groups(&expanded);
+    hir.map_err(|(text, at)| Unreadable { text, at: expanded.source_of(at) })
+}
+
+fn read_with_own_groups(expanded: &Expanded) -> Result<Hir, (String, usize)> {
+    let ast = parse_tree(&expanded.text)?;
+    own_groups::check(&ast, expanded)?;
+    Ok(without_mapped_prefix(&translate(&expanded.text, &ast)?))
 }
 
 /// Reads a pattern whose placeholders are written out.
@@ -82,9 +89,12 @@ pub(super) fn read_field(alphabet: &str) -> Result<Hir, Unreadable> {
 }
 
 fn parse(regex: &str) -> Result<Hir, (String, usize)> {
-    let ast = parse_tree(regex)?;
+    translate(regex, &parse_tree(regex)?)
+}
+
+fn translate(regex: &str, ast: &Ast) -> Result<Hir, (String, usize)> {
     let mut translator = TranslatorBuilder::new().unicode(false).utf8(false).build();
-    let hir = translator.translate(regex, &ast);
+    let hir = translator.translate(regex, ast);
     hir.map_err(|error| (error.kind().to_string(), error.span().start.offset))
 }
 
@@ -352,12 +362,6 @@ pub(super) fn addresses_named(hir: &Hir) -> Option<usize> {
     }
 }
 
-/// Where a regex has a group of its own that is named like the address.
-pub(super) fn own_address_group(regex: &str) -> Option<usize> {
-    let groups = ADDRESS_NAMES.iter().flat_map(|name| [format!("(?P<{name}>"), format!("(?<{name}>")]);
-    groups.filter_map(|group| regex.find(&group)).min()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -400,9 +404,6 @@ mod tests {
         ] {
             assert_eq!(addresses_named(&hir(pattern)), addresses, "{pattern}");
         }
-        assert_eq!(own_address_group("^a (?P<ADDR>.*)$"), Some(3));
-        assert_eq!(own_address_group("^(?<HOST>.*) <ADDR>$"), Some(1));
-        assert_eq!(own_address_group("^<HOST>$"), None);
     }
 
     #[test]

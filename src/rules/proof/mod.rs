@@ -87,14 +87,30 @@ impl Mark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct TooLarge;
 
+/// Why nothing is said of a rule set.
+#[derive(Debug)]
+enum Undecided {
+    TooLarge,
+    /// A pattern that cannot be read.
+    Unreadable(Fault),
+}
+
+impl From<TooLarge> for Undecided {
+    fn from(_: TooLarge) -> Self {
+        Self::TooLarge
+    }
+}
+
 /// All that the proof finds wrong with a rule set. `others` are in force besides it: what they know of its programs, it must
 /// not take for its own.
 pub(super) fn prove(set: &RuleSet, compiled: &Compiled, others: &[&RuleSet]) -> Vec<Fault> {
     let mut budget = Budget::new();
-    let faults = Known::of(set, others, &mut budget).and_then(|known| known.faults(compiled, &mut budget));
+    let faults =
+        Known::of(set, others, &mut budget).and_then(|known| Ok(known.faults(compiled, &mut budget)?));
     match faults {
         Ok(faults) => faults,
-        Err(TooLarge) => {
+        Err(Undecided::Unreadable(fault)) => vec![fault],
+        Err(Undecided::TooLarge) => {
             let text = format!(
                 "whether these {} rules can be fooled takes too much work to decide: make several rule sets of them, or \
                  name the alphabets of long runs under `fields`",
@@ -127,16 +143,18 @@ struct Texts {
 }
 
 impl<'a> Known<'a> {
-    fn of(set: &'a RuleSet, others: &[&'a RuleSet], budget: &mut Budget) -> Result<Self, TooLarge> {
+    fn of(set: &'a RuleSet, others: &[&'a RuleSet], budget: &mut Budget) -> Result<Self, Undecided> {
         let others = others.iter().copied().filter(|other| share_lines(set, other));
         let mut rules = Vec::new();
-        for set in std::iter::once(set).chain(others) {
-            for (index, rule) in set.rules.iter().enumerate() {
-                let Some(mut written) = Written::of(&rule.pattern, &set.alphabets()) else { continue };
-                for stretch in stamp::stretches(&written, set.format, budget)? {
+        for known in std::iter::once(set).chain(others) {
+            for (index, rule) in known.rules.iter().enumerate() {
+                let written = Written::of(&rule.pattern, &known.alphabets());
+                let mut written = written
+                    .map_err(|error| Undecided::Unreadable(refusal::unreadable(set, known, index, error)))?;
+                for stretch in stamp::stretches(&written, known.format, budget)? {
                     written.stretches[stretch].is_claimed = true;
                 }
-                rules.push(Described { set, index, written });
+                rules.push(Described { set: known, index, written });
             }
         }
         Ok(Self { set, rules })

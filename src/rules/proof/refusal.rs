@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::super::compile::Compiled;
 use super::super::model::{Effect, Fault, Format, Place, RuleSet};
+use super::super::pattern::Unreadable;
 use super::super::session_id;
 use super::judge::Fooled;
 use super::remedy::{Claim, Part, Remedy};
@@ -22,6 +23,17 @@ const LONGEST_SHOWN: usize = 600;
 /// Words that say nothing of what follows them.
 const SMALL_WORDS: [&str; 14] =
     ["A", "AS", "AT", "BY", "FOR", "FROM", "IN", "IS", "OF", "ON", "THE", "TO", "WAS", "WITH"];
+
+/// A pattern of the set's, or of another set that sees the same lines, of which nothing can be said.
+pub(super) fn unreadable(set: &RuleSet, owner: &RuleSet, rule: usize, error: Unreadable) -> Fault {
+    if owner.name == set.name {
+        let fault = Fault::error(Place::Rule(rule, "pattern"), error.text);
+        return Fault { offset: error.at, ..fault };
+    }
+    let name = owner.name_of(&owner.rules[rule]);
+    let text = format!("rule `{name}` sees the same lines, and its pattern cannot be read: {}", error.text);
+    Fault::error(Place::Key("rules"), text)
+}
 
 pub(super) fn begins_anywhere(rule: usize, stretch: &Stretch) -> Fault {
     let text = if stretch.is_claimed {

@@ -13,10 +13,14 @@ use regex_syntax::ast::{Ast, ClassPerlKind};
 use regex_syntax::hir::translate::TranslatorBuilder;
 use regex_syntax::hir::{Capture, Class, ClassBytes, Hir, HirKind};
 
-use super::super::pattern::{self, Expanded};
+use super::super::pattern::{self, Expanded, Unreadable};
 
-/// Begins the names of the groups that are put around stretches. Placeholders cannot have lower-case names.
+/// Begins the names of the groups that are put around stretches, see [`super::super::own_groups::RESERVED`].
 const GROUP: &str = "portcullis_stretch_";
+
+/// A pattern that can be read, but not with a group around each stretch.
+const UNMARKABLE: &str =
+    "the parts in which anything may stand cannot be told from the rest: write the pattern in simpler words";
 
 /// A stretch of a pattern.
 #[derive(Clone, Debug)]
@@ -50,15 +54,20 @@ pub(super) enum Filling<'a> {
 }
 
 impl Written {
-    /// `None` for a pattern that cannot be read, which others report.
-    pub(super) fn of(pattern: &str, fields: &[(String, String)]) -> Option<Self> {
-        let expanded = pattern::expand(pattern, fields).ok()?;
-        let ast = pattern::parse_tree(&expanded.text).ok()?;
+    /// Takes a pattern apart.
+    ///
+    /// # Errors
+    /// What keeps the pattern from being read.
+    pub(super) fn of(pattern: &str, fields: &[(String, String)]) -> Result<Self, Unreadable> {
+        let expanded = pattern::expand(pattern, fields)?;
+        let unreadable = |(text, at): (String, usize)| Unreadable { text, at: expanded.source_of(at) };
+        let ast = pattern::parse_tree(&expanded.text).map_err(unreadable)?;
         let mut found = Vec::new();
         collect(&expanded, &ast, &mut found);
-        let hir = pattern::read_expanded(&marked(&expanded.text, &found))?;
+        let hir = pattern::read_expanded(&marked(&expanded.text, &found));
+        let hir = hir.ok_or_else(|| unreadable((UNMARKABLE.to_owned(), 0)))?;
         let stretches = found.iter().map(|one| one.stretch(pattern, &expanded)).collect();
-        Some(Self { hir, stretches })
+        Ok(Self { hir, stretches })
     }
 
     /// The pattern with something in each stretch.
