@@ -32,6 +32,9 @@ const ENDPOINT_TOKEN: &str = r"[0-9A-Za-z.:%_\[\]-]+";
 /// Separates the name of a placeholder from its number, since a pattern may name it again and a group's name is unique.
 const NUMBER: char = '.';
 
+/// Begins a group in which no flag of the pattern around it is in force: an alphabet is what is written under `fields`.
+const PLAIN: &str = "?-isUx";
+
 /// Signs of numbers and times, and blanks.
 const NUMERIC: &[u8] = b"0123456789.:,/+- \t\n\r\x0b\x0c";
 
@@ -168,9 +171,8 @@ fn group_for(name: &str, times: usize, fields: &[(String, String)]) -> Option<St
     let defined = fields.iter().find(|(field, _)| field == name).map(|(_, alphabet)| alphabet.as_str());
     if name == TIME {
         // The logger's own text, and so no group that a peer's text could fill.
-        return Some(
-            defined.map_or_else(|| format!("(?:{})", known_regex()), |regex| format!("(?:{regex})")),
-        );
+        let regex = defined.map_or_else(known_regex, str::to_owned);
+        return Some(format!("({PLAIN}:{regex})"));
     }
     let alphabet = match name {
         ADDRESS | "HOST" => ADDRESS_TOKEN,
@@ -180,7 +182,7 @@ fn group_for(name: &str, times: usize, fields: &[(String, String)]) -> Option<St
         _ => defined?,
     };
     let name = group_name(name);
-    Some(format!("(?P<{name}{NUMBER}{times}>{alphabet})"))
+    Some(format!("(?P<{name}{NUMBER}{times}>({PLAIN}:{alphabet}))"))
 }
 
 fn unknown(name: &str, at: usize) -> Unreadable {
@@ -380,8 +382,25 @@ mod tests {
             expand("^<PATH> from <HOST>$", &fields)
                 .unwrap()
                 .text
-                .contains("(?P<PATH.0>[^ ]*) from (?P<ADDR.0>[")
+                .contains("(?P<PATH.0>(?-isUx:[^ ]*)) from (?P<ADDR.0>(?-isUx:[")
         );
+    }
+
+    #[test]
+    fn no_flag_of_a_pattern_changes_an_alphabet() {
+        let fields = [("NAME".to_owned(), "[^a-z]* .".to_owned()), ("TIME".to_owned(), "Nov 7".to_owned())];
+        for (pattern, taken, not_taken) in [
+            ("(?i)^for <NAME>$", "FOR A b", "for a b"),
+            ("(?x)^for\\ (?s-i:<NAME>)$", "for A b", "for Ab"),
+            ("(?sU)^for <NAME>$", "for A b", "for A \n"),
+            ("^for (?i:<NAME>)$", "for A b", "for aa b"),
+            ("(?ix) ^at\\ <TIME> $", "AT Nov 7", "at nov 7"),
+            ("(?x)^at\\ <TIME>$", "at Nov 7", "at Nov7"),
+        ] {
+            let hir = read(pattern, &fields).unwrap();
+            let regex = regex_automata::meta::Builder::new().build_from_hir(&hir).unwrap();
+            assert!(regex.is_match(taken) && !regex.is_match(not_taken), "{pattern}");
+        }
     }
 
     #[test]
