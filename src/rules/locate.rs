@@ -18,6 +18,7 @@ use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Capture, Class, ClassBytes, ClassBytesRange, Hir, HirKind, Look};
 
 use super::address_syntax;
+use super::choice;
 use super::pattern::{self, Parts};
 use super::steps::{From, Steps};
 use crate::address;
@@ -58,8 +59,7 @@ impl Locator {
     pub(super) fn new(hir: &Hir) -> Result<Self, String> {
         let parts = pattern::parts(hir);
         let is_fixed_from_start = parts.as_ref().and_then(from_start).is_some_and(|side| is_one_pass(&side));
-        let before_is_certain =
-            parts.as_ref().is_some_and(|parts| !parts.before.iter().any(pattern::leaves_open));
+        let before_is_certain = parts.as_ref().is_some_and(|parts| !choice::leaves_open(parts.before));
         let steps = parts.as_ref().and_then(|parts| {
             if is_fixed_from_start {
                 return Steps::new(From::Start, parts.before, parts.address).map(Way::FromStart);

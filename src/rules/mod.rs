@@ -3,6 +3,7 @@
 mod address_syntax;
 mod binding;
 mod check;
+mod choice;
 mod claims;
 mod compile;
 mod dated;

@@ -35,12 +35,6 @@ const NUMBER: char = '.';
 /// Begins a group in which no flag of the pattern around it is in force: an alphabet is what is written under `fields`.
 const PLAIN: &str = "?-isUx";
 
-/// Signs of numbers and times, and blanks.
-const NUMERIC: &[u8] = b"0123456789.:,/+- \t\n\r\x0b\x0c";
-
-/// A class of so many bytes or fewer is a choice of words: `[Ff]`.
-const FEW_BYTES: usize = 4;
-
 /// The placeholder for what tells a program's sessions apart.
 pub(super) const SESSION: &str = "SESSION";
 
@@ -284,23 +278,10 @@ pub(super) fn placeholder_of(group: &str) -> &str {
     group.split(NUMBER).next().unwrap_or(group)
 }
 
-/// Whether a class is a choice of a few bytes, or of those that make up numbers and times: what a pattern says of such is
-/// believed, see [`super::proof`].
-pub(super) fn is_word_or_number(class: &ClassBytes) -> bool {
-    let bytes: Vec<u8> = class.iter().flat_map(|range| range.start()..=range.end()).collect();
-    bytes.len() <= FEW_BYTES || bytes.iter().all(|byte| NUMERIC.contains(byte))
-}
-
-/// Whether anything may be printed in a part: it has a class of which nothing is claimed, in no placeholder.
-pub(super) fn leaves_open(hir: &Hir) -> bool {
-    match hir.kind() {
-        HirKind::Class(class) => !is_word_or_number(&bytes_of(class)),
-        HirKind::Capture(capture) => {
-            let is_placeholder = capture.name.as_deref().is_some_and(|name| name.contains(NUMBER));
-            !is_placeholder && leaves_open(&capture.sub)
-        }
-        kind => kind.subs().iter().any(leaves_open),
-    }
+/// Whether a part is a placeholder that has a name.
+pub(super) fn is_placeholder(hir: &Hir) -> bool {
+    let HirKind::Capture(capture) = hir.kind() else { return false };
+    capture.name.as_deref().is_some_and(|name| name.contains(NUMBER))
 }
 
 /// The tree with each part made anew.

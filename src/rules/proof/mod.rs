@@ -24,6 +24,7 @@ mod machine;
 mod refusal;
 mod remedy;
 mod rows;
+mod runs;
 mod search;
 mod stamp;
 mod written;

@@ -1,22 +1,19 @@
 //! A pattern taken apart: what its program prints for certain, and the stretches in which anything may stand.
 //!
 //! What a run such as `\w+` matches says nothing of what the program prints there: a name with blanks may come, the run
-//! stops early, and another part of the pattern matches the rest. Three things are believed: fixed words (classes of up to
-//! four bytes, as `[Ff]`, are some), numbers and times, and the alphabets that the rule set states under `fields`. Any
-//! other class or run is a stretch, with or without a repetition, in a group of any name.
+//! stops early, and another part of the pattern matches the rest. Three things are believed: fixed words, numbers and times, and the
+//! alphabets that the rule set states under `fields`. Whatever leaves more choice than words and numbers do
+//! ([`super::super::choice`]) is a stretch.
 //!
 //! The pattern is looked at as it is written (a syntax tree with positions), so that a refusal can point at the guilty run.
 
-use std::ops::Range;
-
-use regex_syntax::ast::{Ast, ClassPerlKind};
-use regex_syntax::hir::translate::TranslatorBuilder;
 use regex_syntax::hir::{Capture, Class, ClassBytes, Hir, HirKind};
 
-use super::super::pattern::{self, Expanded, Unreadable};
+use super::super::pattern::{self, Unreadable};
+use super::runs;
 
 /// Begins the names of the groups that are put around stretches, see [`super::super::own_groups::RESERVED`].
-const GROUP: &str = "portcullis_stretch_";
+pub(super) const GROUP: &str = "portcullis_stretch_";
 
 /// A pattern that can be read, but not with a group around each stretch.
 const UNMARKABLE: &str =
@@ -62,9 +59,8 @@ impl Written {
         let expanded = pattern::expand(pattern, fields)?;
         let unreadable = |(text, at): (String, usize)| Unreadable { text, at: expanded.source_of(at) };
         let ast = pattern::parse_tree(&expanded.text).map_err(unreadable)?;
-        let mut found = Vec::new();
-        collect(&expanded, &ast, &mut found);
-        let hir = pattern::read_expanded(&marked(&expanded.text, &found));
+        let found = runs::places(&expanded, &ast);
+        let hir = pattern::read_expanded(&runs::marked(&expanded.text, &found));
         let hir = hir.ok_or_else(|| unreadable((UNMARKABLE.to_owned(), 0)))?;
         let stretches = found.iter().map(|one| one.stretch(pattern, &expanded)).collect();
         Ok(Self { hir, stretches })
@@ -172,104 +168,6 @@ pub(super) fn any_text() -> Hir {
     Hir::repetition(regex_syntax::hir::Repetition { min: 0, max: None, greedy: true, sub: Box::new(any) })
 }
 
-/// A stretch as it stands in the expanded pattern.
-struct Place {
-    range: Range<usize>,
-    is_claimed: bool,
-}
-
-impl Place {
-    fn stretch(&self, pattern: &str, expanded: &Expanded) -> Stretch {
-        let start = expanded.source_of(self.range.start);
-        let end = expanded.source_of(self.range.end);
-        let text = pattern.get(start..end).unwrap_or_default().to_owned();
-        Stretch { text, at: start, is_claimed: self.is_claimed }
-    }
-}
-
-fn marked(text: &str, found: &[Place]) -> String {
-    let mut marked = String::with_capacity(text.len() * 2);
-    let mut rest = 0;
-    for (index, place) in found.iter().enumerate() {
-        marked.push_str(text.get(rest..place.range.start).unwrap_or_default());
-        let inside = text.get(place.range.clone()).unwrap_or_default();
-        marked.push_str(&format!("(?P<{GROUP}{index}>{inside})"));
-        rest = place.range.end;
-    }
-    marked.push_str(text.get(rest..).unwrap_or_default());
-    marked
-}
-
-/// Collects the stretches from left to right; neighbours are one.
-fn collect(expanded: &Expanded, ast: &Ast, found: &mut Vec<Place>) {
-    if is_stretch(expanded, ast) {
-        let range = range(ast);
-        match found.last_mut() {
-            Some(last) if !last.is_claimed && last.range.end == range.start => last.range.end = range.end,
-            _ => found.push(Place { range, is_claimed: false }),
-        }
-        return;
-    }
-    match ast {
-        Ast::Group(group) => match placeholder(expanded, &range(ast)) {
-            Some(Placeholder::Certain) => {}
-            Some(Placeholder::Claimed) => found.push(Place { range: range(ast), is_claimed: true }),
-            None => collect(expanded, &group.ast, found),
-        },
-        Ast::Repetition(repetition) => collect(expanded, &repetition.ast, found),
-        Ast::Alternation(alternation) => {
-            alternation.asts.iter().for_each(|sub| collect(expanded, sub, found));
-        }
-        Ast::Concat(concat) => concat.asts.iter().for_each(|sub| collect(expanded, sub, found)),
-        _ => {}
-    }
-}
-
-/// What a placeholder stands for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Placeholder {
-    /// Text of the logger or the address itself.
-    Certain,
-    /// What the rule set says it holds.
-    Claimed,
-}
-
-fn placeholder(expanded: &Expanded, range: &Range<usize>) -> Option<Placeholder> {
-    expanded.replaced.iter().find(|(placed, _)| placed == range)?;
-    // The time has no group of its own.
-    let name = expanded.text.get(range.clone())?.strip_prefix("(?P<").and_then(|rest| rest.split('>').next());
-    let is_claimed = name.is_some_and(|name| !pattern::is_address_name(pattern::placeholder_of(name)));
-    Some(if is_claimed { Placeholder::Claimed } else { Placeholder::Certain })
-}
-
-/// Whether a part is nothing but classes that leave the program a choice.
-fn is_stretch(expanded: &Expanded, ast: &Ast) -> bool {
-    match ast {
-        Ast::Dot(_) | Ast::ClassUnicode(_) => true,
-        Ast::ClassPerl(class) => class.negated || class.kind == ClassPerlKind::Word,
-        Ast::ClassBracketed(_) => !is_word_or_number(&expanded.text, ast),
-        Ast::Repetition(repetition) => is_stretch(expanded, &repetition.ast),
-        Ast::Group(group) => placeholder(expanded, &range(ast)).is_none() && is_stretch(expanded, &group.ast),
-        Ast::Alternation(alternation) => alternation.asts.iter().all(|sub| is_stretch(expanded, sub)),
-        Ast::Concat(concat) => concat.asts.iter().all(|sub| is_stretch(expanded, sub)),
-        _ => false,
-    }
-}
-
-/// Whether a class is a choice of a few bytes, or of those that make up numbers and times.
-fn is_word_or_number(text: &str, ast: &Ast) -> bool {
-    let mut translator = TranslatorBuilder::new().unicode(false).utf8(false).build();
-    let Ok(hir) = translator.translate(text, ast) else { return false };
-    match hir.kind() {
-        HirKind::Class(class) => pattern::is_word_or_number(&pattern::bytes_of(class)),
-        kind => matches!(kind, HirKind::Literal(_)),
-    }
-}
-
-fn range(ast: &Ast) -> Range<usize> {
-    ast.span().start.offset..ast.span().end.offset
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -293,10 +191,33 @@ mod tests {
             (r"^(?P<USER>\S+) x$", vec![r"(?P<USER>\S+)"]),
             (r"^[0-9a-f]{32} x$", vec![r"[0-9a-f]{32}"]),
             (r"^<NAME>, <USER> and <NAME>$", vec!["<NAME>", "<USER>", "<NAME>"]),
+            (r"(?i)^for [abcd]+ (?-i)[abcd]$", vec![r"[abcd]+"]),
+            (r"^for (?i:x[ab]|[abc]) [abc]$", vec!["[abc]"]),
+            (r"^for (?:[a-d]|[e-h])+ x$", vec!["(?:[a-d]|[e-h])+"]),
+            (r"^for (?:[a-d]|[e-h]|<NAME>)+ x$", vec!["(?:[a-d]|[e-h]|<NAME>)+"]),
+            (r"^for (?:[a-d]|Q\w|[e-h])+ x$", vec![r"(?:[a-d]|Q\w|[e-h])+"]),
+            (r"^(?:[a-d]|by <ADDR>|[e-h]) x$", vec!["[a-d]", "[e-h]"]),
             (r"^[\d.]+ \d{1,5}:[-\d]+\s*(?:ab|cd )+[Ff]ailed [abcd]$", vec![]),
+            (
+                r"^x(?:[a-d]?[e-h]?){4}<SESSION>(?:[a-d]?[e-h]?){4}$",
+                vec!["(?:[a-d]?[e-h]?){4}", "<SESSION>", "(?:[a-d]?[e-h]?){4}"],
+            ),
             (r"^<ADDR> or <HOST>$", vec![]),
         ] {
             assert_eq!(found(pattern), stretches, "{pattern}");
         }
+    }
+
+    /// What a flag in a run says of the rest of the pattern stays as it is.
+    #[test]
+    fn flags_in_a_run_are_in_force_behind_it() {
+        let run = "[abcd]?[efgh]?".repeat(4) + "(?i)[ab]?[cd]?";
+        let written = Written::of(&format!("^X{run}Y$"), &[]).unwrap();
+        let [stretch] = &written.stretches[..] else { panic!("{:?}", written.stretches) };
+        assert!(run.ends_with(&stretch.text) && stretch.text.contains("(?i)"), "{}", stretch.text);
+        let regex = |hir: &Hir| regex_automata::meta::Builder::new().build_from_hir(hir).unwrap();
+        let (as_written, printed) = (regex(&written.as_written()), regex(&written.printed()));
+        assert!(as_written.is_match("XaAy") && !as_written.is_match("xaAy") && !as_written.is_match("X!y"));
+        assert!(printed.is_match("X!y") && !printed.is_match("x!y"));
     }
 }

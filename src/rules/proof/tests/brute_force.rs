@@ -65,7 +65,7 @@ const BELIEVED: [(&str, &[&str]); 5] = [
     (r"\s+", &[" ", "  "]),
 ];
 
-const RUNS: [&str; 16] = [
+const RUNS: [&str; 24] = [
     r"\S+",
     r".*",
     r".*?",
@@ -82,6 +82,14 @@ const RUNS: [&str; 16] = [
     r".?.?.?",
     r"[^,)]*",
     r"\W?",
+    r"(?:[0-4]|[5-9]|[a-d]|[e-h]|[ .:])+",
+    r"(?:x|f|o|r|m| )+",
+    r"(?:[form]?[x ]?[by ]?[user]?)*",
+    r"(?:(?:[form]|(?:[x ]|[by:])?)?){1,9}",
+    r"(?:\d+|[form]|[.: ])+",
+    r"(?i:[form]+)",
+    r"(?i)[form]?[xby ](?-i)",
+    r"(?:([form])|(?P<own>[xby ])|(?:[:.])){1,20}",
 ];
 
 const FIELDS: [(&str, &str); 5] =
@@ -347,6 +355,10 @@ fn rewritten(part: &Part) -> Part {
     match part {
         Part::Run(r"\w+") => Part::Run(r"\w\w*"),
         Part::Run(r"\S+") => Part::Run(r"(?:\S|\S\S+)"),
+        Part::Run(r"[a-z]{1,8}") => Part::Run(r"(?:[a-d]|[e-h]|(?:[i-l]|[m-p])|[q-t]|[u-x]|y|z){1,8}"),
+        Part::Run(r"[0-9a-f]{8}") => Part::Run(r"(?:\d|[ab]|(?:[cd]|e)|f){8}"),
+        Part::Run(r"(?:x|f|o|r|m| )+") => Part::Run(r"(?:x?[form]? ?)*(?:[fx]| |[orm])"),
+        Part::Run(r"(?i:[form]+)") => Part::Run(r"(?:[form]|[FORM])+"),
         Part::Run(r".*") => Part::Run(r"(?:|.+)"),
         Part::Believed(r"\d+", prints) => Part::Believed(r"\d\d*", prints),
         Part::Optional(parts) => Part::Either(vec![parts.iter().map(rewritten).collect(), Vec::new()]),

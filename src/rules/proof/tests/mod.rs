@@ -2,12 +2,11 @@
 
 mod brute_force;
 mod sessions;
+mod spellings;
 
 use super::super::check::check;
 use super::super::compile::Compiled;
-use super::super::model::{
-    AddressFrom, Counts, Effect, Fault, Format, Place, Rule, RuleSet, Severity, Weight,
-};
+use super::super::model::{AddressFrom, Counts, Effect, Fault, Format, Rule, RuleSet, Severity, Weight};
 
 /// A set of one rule.
 pub(in crate::rules) fn set(program: &str, pattern: &str) -> RuleSet {
@@ -105,9 +104,6 @@ fn patterns_that_cannot_be_trusted_by_their_form_are_refused() {
         (r"^<USER>: login failed from <ADDR>$", "begins with `<USER>`"),
         (r"^Failed for \S+ from (?P<ADDR>::ffff:[0-9.]+) .*$", "write <ADDR>"),
         (r"^Failed for \S+ from (?<HOST>[0-9a-f:]{39}) .*$", "write <ADDR>"),
-        (r"^Failed for (?P<ADDR.4>[0-9.]+) from <USER>$", "write <ADDR>"),
-        (r"^Failed (?P<portcullis_stretch_0>a) \S+ from <ADDR> .*$", "do not begin with `portcullis_`"),
-        (r"^Failed (?P<USER.0>a) \S+ from <ADDR> .*$", "cannot be named `USER.0`"),
     ] {
         let found = errors(&set("ftpd", pattern));
         assert!(found.len() == 1 && found[0].contains(why), "{pattern}: {found:?}");
@@ -236,20 +232,6 @@ fn a_field_may_not_hold_the_address() {
     let mut hidden = set("ftpd", "^<X>$");
     hidden.fields = vec![("X".into(), ".*from (?P<ADDR>[0-9.]+)(?: .*)?".into())];
     assert!(errors(&hidden)[0].contains("write <ADDR>"), "{:?}", errors(&hidden));
-}
-
-/// A rule of which the proof knows nothing would be believed, and rules behind it would be taken for others.
-#[test]
-fn a_pattern_that_the_proof_cannot_read_is_an_error() {
-    let sound = set("ftpd", r"^login failed from <ADDR>$");
-    let mut broken = RuleSet { name: "other".into(), ..set("ftpd", r"^quit (by <USER>$") };
-    let compiled = Compiled::new(&sound).unwrap();
-    let found = super::prove(&sound, &compiled, &[&broken]);
-    let text = "rule `other/tried` sees the same lines, and its pattern cannot be read: unclosed group";
-    assert_eq!(found.iter().map(|fault| fault.text.as_str()).collect::<Vec<_>>(), [text]);
-    broken.name.clone_from(&sound.name);
-    let found = super::prove(&broken, &compiled, &[]);
-    assert_eq!((found[0].place.clone(), found[0].offset), (Place::Rule(0, "pattern"), 6), "{found:?}");
 }
 
 /// A raw line may be as long as its peer likes; only a cut that somebody stated is a reason to doubt it.

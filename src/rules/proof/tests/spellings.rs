@@ -1,0 +1,82 @@
+//! The same run in other words is the same run, and a pattern that cannot be read is none.
+
+use super::super::prove;
+use super::{errors, set};
+use crate::rules::Compiled;
+use crate::rules::model::{Place, RuleSet};
+
+#[test]
+fn a_run_is_refused_however_it_is_written() {
+    for (spelling, pattern) in [
+        (
+            "small classes side by side",
+            r"^failed for (?:[a-d]|[e-h]|[i-l]|[m-p]|[q-t]|[u-x]|[yz])+ from <ADDR> .*$",
+        ),
+        (
+            "letters one by one",
+            r"^failed for (?:a|b|c|d|e|f|g|h|i|j|k|l|m|n|o|p|q|r|s|t|u|v|w|x|y|z)+ from <ADDR> .*$",
+        ),
+        (
+            "small classes that may be missing",
+            r"^failed for (?:[abcd]?[efgh]?[ijkl]?[mnop]?[qrst]?[uvwx]?[yz]?)+ from <ADDR> .*$",
+        ),
+        (
+            "the same without a repetition",
+            r"^failed for [abcd]?[efgh]?[ijkl]?[mnop]?[qrst]?[uvwx]?[yz]?[abcd]?[efgh]?[ijkl]?[mnop]?[qrst]? from <ADDR> .*$",
+        ),
+        ("hexadecimal digits in alternatives", r"^failed for (?:\d|[abcd]|[ef])+ from <ADDR> .*$"),
+        ("letters and whole numbers", r"^failed for (?:\d+|[abc])+ from <ADDR> .*$"),
+        ("small classes without case", r"(?i)^failed for (?:[abcd]|[efgh])+ from <ADDR> .*$"),
+        ("one small class without case", r"(?i)^failed for [abcd]+ from <ADDR> .*$"),
+        (
+            "groups around small classes",
+            r"^failed for (?:([a-d])|(?P<more>[e-h])|(?i:[xy]))+ from <ADDR> .*$",
+        ),
+        ("an option in an option", r"^failed for (?:(?:[a-d]?(?:[e-h]?[x-z]?)?)?)* from <ADDR> .*$"),
+        (
+            "pairs of letters",
+            r"^failed for (?:[ab][ab]|[ab][cd]|[ab][ef]|[cd][ab]|[cd][cd]|[cd][ef]|[ef][ab]|[ef][cd]|[ef][ef])+ from <ADDR> .*$",
+        ),
+    ] {
+        let found = errors(&set("app", pattern));
+        assert!(found.len() == 1 && found[0].contains("can be fooled"), "{spelling}: {pattern}: {found:?}");
+    }
+}
+
+#[test]
+fn words_and_numbers_are_believed_in_every_form() {
+    for pattern in [
+        r"^(?:TLSv1\.[0-3]|SSLv3) (?:error: |fatal: |warning: )*[Ff]ailed (?:ssh2|ssh1)? from <ADDR> .*$",
+        r"(?i)^failed (?:password|publickey|keyboard-interactive|none) from <ADDR> .*$",
+        r"^failed (?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE) after (?:\d+[smhd] ?)+ from <ADDR> .*$",
+        r"^failed (?:\d+|[?]|none) times? (?:19|20)\d\d-(?:0[1-9]|1[0-2])-[0-3]\d from <ADDR> .*$",
+    ] {
+        assert_eq!(errors(&set("ftpd", pattern)), Vec::<String>::new(), "{pattern}");
+    }
+}
+
+#[test]
+fn a_group_that_is_named_like_one_of_the_proofs_is_refused() {
+    for (pattern, why) in [
+        (r"^Failed for (?P<ADDR.4>[0-9.]+) from <USER>$", "write <ADDR>"),
+        (r"^Failed (?P<portcullis_stretch_0>a) \S+ from <ADDR> .*$", "do not begin with `portcullis_`"),
+        (r"^Failed (?P<USER.0>a) \S+ from <ADDR> .*$", "cannot be named `USER.0`"),
+    ] {
+        let found = errors(&set("ftpd", pattern));
+        assert!(found.len() == 1 && found[0].contains(why), "{pattern}: {found:?}");
+    }
+}
+
+/// A rule of which the proof knows nothing would be believed, and rules behind it would be taken for others.
+#[test]
+fn a_pattern_that_the_proof_cannot_read_is_an_error() {
+    let sound = set("ftpd", r"^login failed from <ADDR>$");
+    let mut broken = RuleSet { name: "other".into(), ..set("ftpd", r"^quit (by <USER>$") };
+    let compiled = Compiled::new(&sound).unwrap();
+    let found = prove(&sound, &compiled, &[&broken]);
+    let text = "rule `other/tried` sees the same lines, and its pattern cannot be read: unclosed group";
+    assert_eq!(found.iter().map(|fault| fault.text.as_str()).collect::<Vec<_>>(), [text]);
+    broken.name.clone_from(&sound.name);
+    let found = prove(&broken, &compiled, &[]);
+    assert_eq!((found[0].place.clone(), found[0].offset), (Place::Rule(0, "pattern"), 6), "{found:?}");
+}
