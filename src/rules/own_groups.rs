@@ -14,8 +14,7 @@ pub(super) const RESERVED: &str = "portcullis_";
 const ADDRESS: &str =
     "the address needs no group of its own: write <ADDR>, which takes every form that programs print";
 
-const SESSION: &str =
-    "a session's id needs no group of its own: write <SESSION>, and state its alphabet under `fields`";
+const SESSION: &str = "the id needs no group of its own: write <SESSION>, and state what it holds under `fields`, as in `SESSION: '[0-9A-F]{10}'`";
 
 /// Refuses an expanded pattern in which a group that no placeholder became has a name that means something here; the error
 /// says why, and at which byte.

@@ -16,8 +16,6 @@ pub(super) const LONGEST: usize = 128;
 const NESTED: &str = "<SESSION> stands in a group with `?`, `|` or a repetition: write it in the pattern's own row, as in `^conn=<SESSION> `";
 const TWICE: &str = "the pattern has more than one <SESSION>: a line belongs to one session only";
 
-const OWN: &str = "the id needs no group of its own: write <SESSION>, and state what it holds under `fields`, as in `SESSION: '[0-9A-F]{10}'`";
-
 /// Finds the id in messages that the rule matches; `None` where its pattern has no `<SESSION>`.
 pub(super) fn finder(set: &RuleSet, rule: &Rule) -> Option<meta::Regex> {
     let is_named = rule.enabled && rule.pattern.contains(pattern::SESSION);
@@ -31,9 +29,6 @@ pub(super) fn find<'m>(finder: &meta::Regex, message: &'m [u8]) -> Option<&'m [u
 
 /// Why the pattern of a rule can have no id; `None` also where it names none.
 pub(super) fn fault(hir: &Hir) -> Option<&'static str> {
-    if has_own_group(hir) {
-        return Some(OWN);
-    }
     let row =
         if let HirKind::Concat(subs) = hir.kind() { subs.as_slice() } else { std::slice::from_ref(hir) };
     match row.iter().filter(|part| names_session(part)).collect::<Vec<_>>().as_slice() {
@@ -42,12 +37,6 @@ pub(super) fn fault(hir: &Hir) -> Option<&'static str> {
         [_] => Some(NESTED),
         _ => Some(TWICE),
     }
-}
-
-fn has_own_group(hir: &Hir) -> bool {
-    let is_own =
-        matches!(hir.kind(), HirKind::Capture(capture) if capture.name.as_deref() == Some(pattern::SESSION));
-    is_own || hir.kind().subs().iter().any(has_own_group)
 }
 
 fn names_session(hir: &Hir) -> bool {
@@ -102,6 +91,7 @@ mod tests {
             assert_eq!(fault(nested), Some(NESTED), "{nested}");
         }
         assert_eq!(fault("^<SESSION> and <SESSION>$"), Some(TWICE));
-        assert_eq!(fault("^conn=(?P<SESSION>[0-9]+) <ADDR>$"), Some(OWN));
+        let own = pattern::read("^conn=(?P<SESSION>[0-9]+) <ADDR>$", &[]).unwrap_err();
+        assert!(own.text.contains("write <SESSION>") && own.at == 6, "{own:?}");
     }
 }
