@@ -5,7 +5,7 @@ use std::ops::Range;
 use regex_syntax::hir::Hir;
 
 use super::super::compile::Compiled;
-use super::super::model::{Format, RuleSet};
+use super::super::model::{Format, Rule, RuleSet};
 use super::addresses::Addresses;
 use super::first::FirstRule;
 use super::ids;
@@ -18,7 +18,7 @@ use crate::record;
 pub(super) struct Judge<'t> {
     pub(super) texts: &'t Texts,
     first: FirstRule,
-    cuts: Vec<Option<u16>>,
+    pub(super) cuts: Vec<Option<u16>>,
 }
 
 /// A message that fools a rule.
@@ -220,7 +220,7 @@ pub(super) fn reader(read: &Hir, rule: usize, peer: Peer<'_>) -> Result<Machine,
 }
 
 /// The shortest message of the rule that may have been cut off and still names somebody; `None` where there is none.
-fn cut_from(set: &RuleSet, rule: usize, compiled: &Compiled) -> Option<u16> {
+pub(super) fn cut_from(set: &RuleSet, rule: usize, compiled: &Compiled) -> Option<u16> {
     if !compiled.names_peer_when_cut(rule) {
         return None;
     }
@@ -228,4 +228,24 @@ fn cut_from(set: &RuleSet, rule: usize, compiled: &Compiled) -> Option<u16> {
     let loggers = (set.format == Format::Syslog).then_some(record::SHORTEST_CUT);
     let shortest = own.into_iter().chain(loggers).min()?;
     Some(u16::try_from(shortest).unwrap_or(u16::MAX))
+}
+
+/// The same for a rule if its pattern were another, with these placeholders; `None` where that cannot be compiled.
+pub(super) fn cut_if(
+    set: &RuleSet,
+    rule: usize,
+    pattern: &str,
+    fields: Vec<(String, String)>,
+) -> Option<Option<u16>> {
+    let rule = Rule { pattern: pattern.to_owned(), enabled: true, ..set.rules[rule].clone() };
+    let alone = RuleSet {
+        programs: set.programs.clone(),
+        format: set.format,
+        message_limit: set.message_limit,
+        fields,
+        rules: vec![rule],
+        ..RuleSet::default()
+    };
+    let compiled = Compiled::new(&alone).ok()?;
+    Some(cut_from(&alone, 0, &compiled))
 }

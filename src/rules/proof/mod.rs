@@ -21,8 +21,10 @@ mod ids;
 mod judge;
 mod lead;
 mod machine;
+mod places;
 mod refusal;
 mod remedy;
+mod revision;
 mod rows;
 mod runs;
 mod search;
@@ -37,11 +39,12 @@ use regex_syntax::hir::Hir;
 use self::addresses::Addresses;
 use self::judge::{Judge, reader};
 use self::machine::{Machine, Peer, machine};
+use self::revision::Names;
 use self::search::{Budget, View};
 use self::written::Written;
 use super::compile::Compiled;
 use super::model::{AddressFrom, Effect, Fault, Format, Place, RuleSet};
-use super::pattern;
+use super::pattern::{self, Unreadable};
 
 /// The peer of messages that are shown; RFC 5737 documentation space, as is the address that nobody sent.
 const TRUE_PEER: &str = "192.0.2.7";
@@ -137,7 +140,27 @@ struct Known<'a> {
     rules: Vec<Described<'a>>,
 }
 
+impl Written {
+    /// A pattern whose timestamp, if it begins with one, is the logger's.
+    fn stamped(
+        set: &RuleSet,
+        pattern: &str,
+        alphabets: &[(String, String)],
+        budget: &mut Budget,
+    ) -> Result<Result<Self, Unreadable>, TooLarge> {
+        let mut written = match Self::of(pattern, alphabets) {
+            Ok(written) => written,
+            Err(unreadable) => return Ok(Err(unreadable)),
+        };
+        for stretch in stamp::stretches(&written, set.format, budget)? {
+            written.stretches[stretch].is_claimed = true;
+        }
+        Ok(Ok(written))
+    }
+}
+
 /// What each rule's program prints and what each rule of the set reads, by number.
+#[derive(Clone)]
 struct Texts {
     printed: Vec<Hir>,
     read: Vec<Hir>,
@@ -149,12 +172,9 @@ impl<'a> Known<'a> {
         let mut rules = Vec::new();
         for known in std::iter::once(set).chain(others) {
             for (index, rule) in known.rules.iter().enumerate() {
-                let written = Written::of(&rule.pattern, &known.alphabets());
-                let mut written = written
+                let written = Written::stamped(known, &rule.pattern, &known.alphabets(), budget)?;
+                let written = written
                     .map_err(|error| Undecided::Unreadable(refusal::unreadable(set, known, index, error)))?;
-                for stretch in stamp::stretches(&written, known.format, budget)? {
-                    written.stretches[stretch].is_claimed = true;
-                }
                 rules.push(Described { set: known, index, written });
             }
         }
@@ -179,15 +199,23 @@ impl<'a> Known<'a> {
         let has_sessions = self.own().iter().any(|rule| rule.written.names_session());
         let of_sessions = has_sessions.then(|| self.printer(&texts, Mark::Session, budget)).transpose()?;
         let mut judge = Judge::new(self.set, compiled, &texts)?;
+        let mut names = Names::of(self.set);
         let mut faults = Vec::new();
         for rule in 0..self.own().len() {
-            if let Some(fault) = self.beginning(rule, budget)? {
-                faults.push(fault);
-            } else {
-                faults.extend(self.fooled(rule, Mark::Address, &printer, &mut judge, compiled, budget)?);
-                if let Some(printer) = &of_sessions {
-                    faults.extend(self.fooled(rule, Mark::Session, printer, &mut judge, compiled, budget)?);
-                }
+            let of_address =
+                self.fooled((rule, Mark::Address), &printer, &mut judge, compiled, &mut names, budget)?;
+            let begins_anywhere = self.beginning(rule, &self.rules[rule].written, budget)?.is_some();
+            faults.extend(of_address);
+            if let Some(printer) = of_sessions.as_ref().filter(|_| !begins_anywhere) {
+                let mark = Mark::Session;
+                faults.extend(self.fooled(
+                    (rule, mark),
+                    printer,
+                    &mut judge,
+                    compiled,
+                    &mut names,
+                    budget,
+                )?);
             }
             faults.extend(self.effects(rule, &printer, &mut judge, budget)?);
             faults.extend(self.unreachable(rule, &mut judge, budget)?);
@@ -217,15 +245,19 @@ impl<'a> Known<'a> {
         }
     }
 
-    fn beginning(&self, rule: usize, budget: &mut Budget) -> Result<Option<Fault>, TooLarge> {
-        let known = &self.rules[rule];
-        let model = &self.set.rules[rule];
-        let is_of_session = model.address == AddressFrom::Session || known.written.names_session();
-        let marks = [(Mark::Address, !names_nobody(known)), (Mark::Session, is_of_session)];
+    /// The stretch that may hold the words with which a rule of the set begins, if its pattern were `written` so.
+    fn beginning(
+        &self,
+        rule: usize,
+        written: &Written,
+        budget: &mut Budget,
+    ) -> Result<Option<usize>, TooLarge> {
+        let is_of_session = self.set.rules[rule].address == AddressFrom::Session || written.names_session();
+        let marks = [(Mark::Address, !names_nobody(written)), (Mark::Session, is_of_session)];
         for (mark, _) in marks.into_iter().filter(|(_, is_sought)| *is_sought) {
-            let stretch = lead::stretch_before_words(&known.written, mark, budget)?;
-            if let Some(stretch) = stretch {
-                return Ok(Some(refusal::begins_anywhere(rule, &known.written.stretches[stretch])));
+            let stretch = lead::stretch_before_words(written, mark, budget)?;
+            if stretch.is_some() {
+                return Ok(stretch);
             }
         }
         Ok(None)
@@ -233,23 +265,32 @@ impl<'a> Known<'a> {
 
     fn fooled(
         &self,
-        rule: usize,
-        mark: Mark,
+        (rule, mark): (usize, Mark),
         printer: &Machine,
         judge: &mut Judge<'_>,
         compiled: &Compiled,
+        names: &mut Names,
         budget: &mut Budget,
     ) -> Result<Option<Fault>, TooLarge> {
-        if judge.fooled(rule, mark, printer, budget)?.is_none() {
+        let written = &self.rules[rule].written;
+        let beginning = self.beginning(rule, written, budget)?;
+        let is_fooled = judge.fooled(rule, mark, printer, budget)?.is_some();
+        if beginning.is_none() && !is_fooled {
             return Ok(None);
         }
-        let shown = judge.shown(rule, mark, &[], budget)?.ok_or(TooLarge)?;
-        let mut guilty = vec![shown.found.rule as usize];
-        while guilty.len() < MOST_GUILTY {
-            let Some(other) = judge.shown(rule, mark, &guilty, budget)? else { break };
-            guilty.push(other.found.rule as usize);
+        let mut shown = None;
+        let mut guilty: Vec<usize> = beginning.map(|_| rule).into_iter().collect();
+        while is_fooled && guilty.len() < MOST_GUILTY {
+            let Some(found) = judge.shown(rule, mark, &guilty, budget)? else { break };
+            guilty.push(found.found.rule as usize);
+            shown.get_or_insert(found);
         }
-        let remedy = remedy::remedy(self, mark, &guilty, rule, compiled, budget);
+        let fooled = (rule, mark);
+        let remedy = budget.with_a_part(|part| remedy::remedy(self, &guilty, fooled, compiled, names, part));
+        if let Some(stretch) = beginning {
+            return Ok(Some(refusal::begins_anywhere(self, rule, stretch, &remedy)));
+        }
+        let shown = shown.ok_or(TooLarge)?;
         Ok(Some(refusal::fooled(self, rule, &shown, compiled, &remedy)))
     }
 
@@ -311,6 +352,6 @@ fn share_lines(set: &RuleSet, other: &RuleSet) -> bool {
     set.name != other.name && (set.shares_program(other) || both_raw)
 }
 
-fn names_nobody(rule: &Described<'_>) -> bool {
-    pattern::addresses_named(&rule.written.as_written()) == Some(0)
+fn names_nobody(written: &Written) -> bool {
+    pattern::addresses_named(&written.as_written()) == Some(0)
 }

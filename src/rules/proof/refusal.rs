@@ -8,9 +8,8 @@ use super::super::model::{Effect, Fault, Format, Place, RuleSet};
 use super::super::pattern::Unreadable;
 use super::super::session_id;
 use super::judge::Fooled;
-use super::remedy::{Claim, Part, Remedy};
+use super::remedy::{Claims, Part, Remedy};
 use super::search::Found;
-use super::written::Stretch;
 use super::{FORGED, Known, Mark, TRUE_PEER};
 use crate::address;
 
@@ -19,10 +18,6 @@ const HEADER: (&str, &str) = ("Nov 22 14:38:31 gw ", "[4711]: ");
 
 /// How much of a line is shown, in characters.
 const LONGEST_SHOWN: usize = 600;
-
-/// Words that say nothing of what follows them.
-const SMALL_WORDS: [&str; 14] =
-    ["A", "AS", "AT", "BY", "FOR", "FROM", "IN", "IS", "OF", "ON", "THE", "TO", "WAS", "WITH"];
 
 /// A pattern of the set's, or of another set that sees the same lines, of which nothing can be said.
 pub(super) fn unreadable(set: &RuleSet, owner: &RuleSet, rule: usize, error: Unreadable) -> Fault {
@@ -35,20 +30,20 @@ pub(super) fn unreadable(set: &RuleSet, owner: &RuleSet, rule: usize, error: Unr
     Fault::error(Place::Key("rules"), text)
 }
 
-pub(super) fn begins_anywhere(rule: usize, stretch: &Stretch) -> Fault {
-    let text = if stretch.is_claimed {
-        format!(
-            "the pattern begins with `{}`, which can hold the words that follow it: each message that ends in words of a \
-             peer's choosing could match; begin with the program's own words, or state a narrower alphabet under `fields`",
-            stretch.text
-        )
-    } else {
-        format!(
-            "the pattern begins with `{}`, which takes any text: each message that ends in words of a peer's choosing could \
-             match; begin with the program's own words, or name what the program prints there under `fields`",
-            stretch.text
-        )
+pub(super) fn begins_anywhere(known: &Known<'_>, rule: usize, stretch: usize, remedy: &Remedy) -> Fault {
+    let stretch = &known.rules[rule].written.stretches[stretch];
+    let holds = match stretch.is_claimed {
+        true => "can hold the words that follow it",
+        false => "takes any text",
     };
+    let advice = match remedy.is_enough {
+        true => all_advice(known, rule, remedy, Shown::Beginning),
+        false => "begin with the program's own words".to_owned(),
+    };
+    let text = format!(
+        "the pattern begins with `{}`, which {holds}: each message that ends in words of a peer's choosing could match; {advice}",
+        stretch.text
+    );
     Fault { offset: stretch.at, ..Fault::error(Place::Rule(rule, "pattern"), text) }
 }
 
@@ -73,15 +68,18 @@ pub(super) fn fooled(
             format!(" (rule `{}` describes it)", guilty.set.name_of(&guilty.set.rules[guilty.index]))
         }
     };
-    let advice: Vec<String> = remedy.parts.iter().map(|part| advice(known, rule, part, fooled)).collect();
-    let outcome = match remedy.is_enough {
-        true => ", and the rule is proven; these are claims about what the program prints",
-        false => "",
+    let shown = match (is_own_line && overlap(&fooled.found), fooled.mark) {
+        (false, _) => Shown::Line,
+        (true, Mark::Address) => Shown::Overlap,
+        (true, Mark::Session) => Shown::OverlapOfIds,
     };
-    let text = format!("the pattern can be fooled: {deed}: {line}{whose}; {}{outcome}", advice.join("; "));
-    let own = remedy.parts.iter().find(|part| part.rule == rule && is_own_line);
-    let claim = own.and_then(|part| part.claims.as_ref()?.first());
-    let offset = claim.map_or(0, |claim| guilty.written.stretches[claim.stretch].at);
+    let advice = all_advice(known, rule, remedy, shown);
+    let text = format!("the pattern can be fooled: {deed}: {line}{whose}; {advice}");
+    let own = remedy.parts.iter().find_map(|part| match part {
+        Part::Claims(claims) if claims.revision.rule == rule => claims.stretches.first(),
+        _ => None,
+    });
+    let offset = own.map_or(0, |&stretch| known.rules[rule].written.stretches[stretch].at);
     Fault { offset, ..Fault::error(Place::Rule(rule, "pattern"), text) }
 }
 
@@ -232,58 +230,105 @@ fn line(set: &RuleSet, message: &[u8]) -> String {
     line.chars().take(LONGEST_SHOWN).collect()
 }
 
-/// What to do about one rule whose lines fool rule `fooled`.
-fn advice(known: &Known<'_>, rule: usize, part: &Part, fooled: &Fooled) -> String {
-    let guilty = &known.rules[part.rule];
-    let (set, stretches) = (guilty.set, &guilty.written.stretches);
-    let is_own = part.rule == rule;
-    let Some(claims) = &part.claims else {
-        let mark = match fooled.mark {
-            Mark::Address => "<ADDR>",
-            Mark::Session => "<SESSION>",
-        };
-        return match (is_own && overlap(&fooled.found), part.rule < known.own().len()) {
-            (true, _) if fooled.mark == Mark::Session => "the pattern does not say where the id begins and ends: put text \
-                                                         beside <SESSION> that no id can hold"
-                .to_owned(),
-            (true, _) => "the pattern does not say where the address ends: write <ADDR_PORT> where a port may follow it, or \
-                          put text beside <ADDR> that no address can hold"
-                .to_owned(),
-            (false, true) => format!(
-                "no claim about one part of rule `{}` would help: put fixed text on both sides of {mark} that a peer's words \
-                 cannot imitate",
-                set.rules[guilty.index].id
-            ),
-            (false, false) => {
-                format!("rule `{}` is not this set's: make the pattern narrower", set.name_of(&set.rules[guilty.index]))
-            }
-        };
+/// What the author has been shown before the advice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// That the pattern begins with any text.
+    Beginning,
+    /// A line with two addresses.
+    Line,
+    /// A line with two addresses that have bytes in common.
+    Overlap,
+    /// The same with two ids.
+    OverlapOfIds,
+}
+
+/// What to do about all rules that fool rule `fooled`.
+fn all_advice(known: &Known<'_>, fooled: usize, remedy: &Remedy, shown: Shown) -> String {
+    let parts = remedy.parts.iter().map(|part| match part {
+        Part::Claims(claims) => claims_of(known, fooled, claims, shown, remedy.parts.len() == 1),
+        Part::Nothing { guilty } if *guilty == fooled && shown == Shown::Overlap => {
+            "the pattern does not say where the address ends: write <ADDR_PORT> where a port may follow it, or put text \
+             beside <ADDR> that no address can hold"
+                .to_owned()
+        }
+        Part::Nothing { guilty } if *guilty == fooled && shown == Shown::OverlapOfIds => {
+            "the pattern does not say where the id begins and ends: put text beside <SESSION> that no id can hold".to_owned()
+        }
+        Part::Nothing { guilty } => nothing_helps(known, *guilty, remedy.mark),
+    });
+    let outcome = match remedy.is_enough {
+        true => ", and the rule is proven; these are claims about what the program prints",
+        false => "",
     };
-    let mut fields = Vec::new();
-    let mut places = Vec::new();
-    let mut names: Vec<String> = set.fields.iter().map(|(name, _)| name.clone()).collect();
-    for claim in claims {
-        let stretch = &stretches[claim.stretch];
-        let name = name_for(set, stretch, &mut names);
-        fields.push(format!("{name}: '{}'", alphabet(claim)));
-        if !stretch.is_claimed {
-            places.push(format!("`<{name}>` in place of `{}`", stretch.text));
+    parts.collect::<Vec<_>>().join("; ") + outcome
+}
+
+fn nothing_helps(known: &Known<'_>, guilty: usize, mark: Mark) -> String {
+    let mark = match mark {
+        Mark::Address => "<ADDR>",
+        Mark::Session => "<SESSION>",
+    };
+    let rule = &known.rules[guilty];
+    let id = &rule.set.rules[rule.index].id;
+    if guilty < known.own().len() {
+        return format!(
+            "no claim about the parts of rule `{id}` would help: put fixed text on both sides of {mark} that a peer's words \
+             cannot imitate"
+        );
+    }
+    format!(
+        "both sets read this program, and no claim about rule `{id}` of rule set `{}` would help: put fixed text into this \
+         pattern that those lines cannot have, or take one of both sets out of force",
+        rule.set.name
+    )
+}
+
+/// What to state about one rule, and the pattern as it stands then in its file.
+fn claims_of(known: &Known<'_>, fooled: usize, claims: &Claims, shown: Shown, is_only: bool) -> String {
+    let revision = &claims.revision;
+    let described = &known.rules[revision.rule];
+    let rule = &described.set.rules[described.index];
+    let whose = match (revision.rule == fooled, revision.rule < known.own().len()) {
+        (true, _) => String::new(),
+        (false, true) => format!(" of rule `{}`", rule.id),
+        (false, false) => format!(" of rule `{}` in rule set `{}`", rule.id, described.set.name),
+    };
+    let stretches = claims.stretches.iter().map(|&one| described.written.stretches[one].text.as_str());
+    let mut texts: Vec<String> = Vec::new();
+    for text in stretches.map(|text| format!("`{text}`")) {
+        if !texts.contains(&text) {
+            texts.push(text);
         }
     }
-    // With several claims each alternative was tried by itself; all together they would only confuse.
-    let others = match claims.as_slice() {
-        [claim] => others(claim),
-        _ => String::new(),
+    let fields = revision.claims.iter().map(|(name, alphabet)| format!("{name}: {}", quoted(alphabet)));
+    let fields: Vec<String> = fields.collect();
+    let pattern = match revision.pattern == rule.pattern {
+        true => String::new(),
+        false => format!(" and `pattern: {}`", quoted(&revision.pattern)),
     };
-    let placed = if places.is_empty() { String::new() } else { format!(" and {}", places.join(", ")) };
-    let whose = if is_own { String::new() } else { format!(" of rule `{}`", set.rules[guilty.index].id) };
-    let all: Vec<String> =
-        claims.iter().map(|claim| format!("`{}`", stretches[claim.stretch].text)).collect();
-    format!(
-        "nothing says that {}{whose} cannot hold such words: state `fields: {{{}}}`{placed}{others}",
-        all.join(" and "),
-        fields.join(", "),
-    )
+    let place = if revision.rule < known.own().len() { "" } else { " in that set" };
+    let why = match (shown, revision.rule == fooled) {
+        (Shown::Beginning, true) => String::new(),
+        _ => format!("nothing says that {}{whose} cannot hold such words: ", listed(&texts)),
+    };
+    // With several claims each alternative was tried by itself; all together they would only confuse.
+    let others = if is_only && revision.claims.len() == 1 { others(&claims.others) } else { String::new() };
+    format!("{why}state{place} `fields: {{{}}}`{others}{pattern}", fields.join(", "))
+}
+
+/// Text as YAML has it in single quotes.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// `a`, `b` and `c`.
+fn listed(texts: &[String]) -> String {
+    match texts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [before @ .., last] => format!("{} and {last}", before.join(", ")),
+    }
 }
 
 /// Whether both addresses have bytes in common.
@@ -294,42 +339,8 @@ fn overlap(found: &Found) -> bool {
     }
 }
 
-fn alphabet(claim: &Claim) -> String {
-    claim.alphabets.first().map(|alphabet| alphabet.replace('\'', "''")).unwrap_or_default()
-}
-
 /// The other alphabets that would do.
-fn others(claim: &Claim) -> String {
-    let others: Vec<String> = claim.alphabets.iter().skip(1).map(|other| format!("`{other}`")).collect();
+fn others(others: &[String]) -> String {
+    let others: Vec<String> = others.iter().map(|other| format!("`{other}`")).collect();
     if others.is_empty() { String::new() } else { format!(" (or {})", others.join(", ")) }
-}
-
-/// A name for a placeholder: the word before the stretch, as in `agent "[^"]*"`.
-fn name_for(set: &RuleSet, stretch: &Stretch, names: &mut Vec<String>) -> String {
-    if stretch.is_claimed {
-        return stretch.text.trim_matches(['<', '>']).to_owned();
-    }
-    let word = set
-        .rules
-        .iter()
-        .filter(|rule| rule.pattern.get(stretch.at..).is_some_and(|rest| rest.starts_with(&stretch.text)))
-        .find_map(|rule| last_word(rule.pattern.get(..stretch.at)?));
-    let word = word.filter(|word| !SMALL_WORDS.contains(&word.as_str())).unwrap_or_else(|| "NAME".to_owned());
-    let mut name = word.clone();
-    let mut number = 2;
-    while names.contains(&name) || matches!(name.as_str(), "ADDR" | "HOST" | "USER" | "ADDR_PORT") {
-        name = format!("{word}_{number}");
-        number += 1;
-    }
-    names.push(name.clone());
-    name
-}
-
-fn last_word(text: &str) -> Option<String> {
-    let end = text.rfind(|c: char| c.is_ascii_alphabetic())? + 1;
-    // Words behind a backslash are classes: `\d+`.
-    let head = text.get(..end)?;
-    let start = head.rfind(|c: char| !c.is_ascii_alphabetic()).map_or(0, |at| at + 1);
-    let is_escape = head.get(..start)?.ends_with('\\');
-    (!is_escape && end - start > 1).then(|| head.get(start..).map(str::to_ascii_uppercase))?
 }

@@ -1,239 +1,350 @@
-//! What would make a refused rule sound: claims about its program, each tried in the proof before it is named.
+//! What would make a refused rule sound: claims about programs, each tried in the proof before it is named.
 
-use regex_automata::meta;
-use regex_syntax::hir::Hir;
-
-use super::super::compile::{Compiled, limits};
-use super::super::matcher;
-use super::super::pattern;
-use super::judge::{Judge, printer};
+use super::super::compile::Compiled;
+use super::judge::{Judge, cut_from, cut_if, printer};
+use super::places::{Place, places, takes_samples};
+use super::revision::{Names, Revision};
 use super::search::Budget;
-use super::written::{Filling, Written};
-use super::{Known, Mark, Texts, TooLarge};
-use crate::record;
-
-/// Alphabets that people write, tried in this order.
-const USUAL: [&str; 7] = [r"[^ ]*", r#"[^"]*"#, r"[^:]*", r"[-\w.]+", r"\d+", r"[0-9a-f]+", r"[^,]*"];
+use super::written::Written;
+use super::{Described, Known, Mark, Texts, TooLarge};
 
 /// What would keep a rule from being fooled.
 pub(super) struct Remedy {
-    /// For each rule whose lines fool it.
+    /// What the rule could be fooled about.
+    pub(super) mark: Mark,
     pub(super) parts: Vec<Part>,
     /// Whether the rule is proven with all of them.
     pub(super) is_enough: bool,
 }
 
-/// What an author may state about one rule; nothing where no claim about a single stretch is enough.
-pub(super) struct Part {
-    pub(super) rule: usize,
-    pub(super) claims: Option<Vec<Claim>>,
+/// What an author may do about one rule.
+pub(super) enum Part {
+    /// Claims in this rule.
+    Claims(Claims),
+    /// No claim keeps the lines of this rule from fooling.
+    Nothing { guilty: usize },
 }
 
-/// A stretch that lets a rule be fooled, and alphabets with which its lines no longer do.
-pub(super) struct Claim {
-    /// The index of the stretch.
-    pub(super) stretch: usize,
-    /// The first is the one to recommend.
-    pub(super) alphabets: Vec<String>,
-    /// That one.
-    alphabet: Hir,
+/// Claims about one rule.
+pub(super) struct Claims {
+    pub(super) revision: Revision,
+    /// The stretches that are claimed.
+    pub(super) stretches: Vec<usize>,
+    /// Where there is one claim, the other alphabets that would do.
+    pub(super) others: Vec<String>,
 }
 
-/// What an author may state about the rules `guilty`, whose lines fool rule `fooled`.
+/// What an author may state so that rule `fooled` is proven, which lines of the rules `guilty` fool, or whose own beginning
+/// takes any text.
 pub(super) fn remedy(
     known: &Known<'_>,
-    mark: Mark,
     guilty: &[usize],
-    fooled: usize,
+    (fooled, mark): (usize, Mark),
     compiled: &Compiled,
+    names: &mut Names,
     budget: &mut Budget,
 ) -> Remedy {
-    let mut parts = Vec::new();
-    for &rule in guilty {
-        let mut trial = Trial { known, mark, guilty: rule, fooled, compiled, budget };
-        // What would take too long to try is not recommended; other sets' rules are not this one's to change.
-        let claims = if rule < known.own().len() { trial.claims().unwrap_or(None) } else { None };
-        parts.push(Part { rule, claims });
+    let mut best = None;
+    // A claim that agrees with those of other refusals comes first.
+    for names_before in [names.next(), names.alone()] {
+        let texts = known.texts();
+        let cut = cut_from(known.set, fooled, compiled);
+        let mut healing = Healing { known, fooled, mark, compiled, names: names_before, texts, cut, budget };
+        // What would take too long to try is not recommended.
+        let Ok(parts) = healing.parts(guilty) else { break };
+        let is_enough = healing.is_enough(&parts).unwrap_or(false);
+        if is_enough {
+            *names = healing.names;
+            return Remedy { mark, parts, is_enough };
+        }
+        best.get_or_insert(parts);
     }
-    let is_enough = is_enough(known, mark, &parts, fooled, compiled, budget).unwrap_or(false);
-    Remedy { parts, is_enough }
+    let nothing = || guilty.iter().map(|&guilty| Part::Nothing { guilty }).collect();
+    Remedy { mark, parts: best.unwrap_or_else(nothing), is_enough: false }
 }
 
-fn is_enough(
-    known: &Known<'_>,
-    mark: Mark,
-    parts: &[Part],
+/// The search for what heals one rule.
+struct Healing<'h, 'k> {
+    known: &'h Known<'k>,
     fooled: usize,
+    mark: Mark,
+    compiled: &'h Compiled,
+    /// The placeholders of the set with those of the parts so far.
+    names: Names,
+    /// What is printed and read with the parts so far.
+    texts: Texts,
+    /// The same of the length from which messages of the fooled rule may have been cut.
+    cut: Option<u16>,
+    budget: &'h mut Budget,
+}
+
+impl Healing<'_, '_> {
+    /// Claims about each guilty rule; where those do not help, or the rule is another set's, about the fooled one.
+    fn parts(&mut self, guilty: &[usize]) -> Result<Vec<Part>, TooLarge> {
+        let (original, fooled) = (self.names.clone(), self.fooled);
+        let (mut parts, mut left) = (Vec::new(), Vec::new());
+        for &rule in guilty {
+            let is_own = rule < self.known.own().len();
+            if rule != fooled && self.is_proven(&[rule])? {
+                continue;
+            }
+            match if is_own { self.claims(rule, &[rule])? } else { None } {
+                Some(claims) => parts.push(Part::Claims(claims)),
+                None => left.push(rule),
+            }
+        }
+        if left.is_empty() {
+            self.add_parts_of_others(&mut parts)?;
+            return Ok(parts);
+        }
+        if left == [fooled] {
+            parts.extend(left.into_iter().map(|guilty| Part::Nothing { guilty }));
+            return Ok(parts);
+        }
+        let about_fooled =
+            |part: &Part| matches!(part, Part::Claims(claims) if claims.revision.rule == fooled);
+        if parts.iter().all(about_fooled) {
+            self.names = original;
+            self.texts = self.known.texts();
+            self.cut = cut_from(self.known.set, fooled, self.compiled);
+            let all: Vec<usize> = left.iter().copied().chain([fooled]).collect();
+            if let Some(claims) = self.claims(fooled, &all)? {
+                return Ok(vec![Part::Claims(claims)]);
+            }
+        }
+        for guilty in left {
+            let is_other_sets = guilty >= self.known.own().len();
+            let claims = if is_other_sets { self.claims(guilty, &[guilty])? } else { None };
+            parts.push(claims.map_or(Part::Nothing { guilty }, Part::Claims));
+        }
+        Ok(parts)
+    }
+
+    /// Claims about rules whose lines fool once the others do not, such as by the words that a claim makes certain.
+    fn add_parts_of_others(&mut self, parts: &mut Vec<Part>) -> Result<(), TooLarge> {
+        let all: Vec<usize> = (0..self.known.rules.len()).collect();
+        if self.is_proven(&all)? {
+            return Ok(());
+        }
+        for guilty in all {
+            if guilty != self.fooled && !self.is_proven(&[guilty])? {
+                let claims = self.claims(guilty, &[guilty])?;
+                parts.push(claims.map_or(Part::Nothing { guilty }, Part::Claims));
+            }
+        }
+        Ok(())
+    }
+
+    /// Claims about `rule` with which no line of `guilty` fools; they are in force from then on.
+    fn claims(&mut self, rule: usize, guilty: &[usize]) -> Result<Option<Claims>, TooLarge> {
+        let mut trial = Trial::new(self, rule, guilty);
+        let Some(choice) = trial.enough()? else { return Ok(None) };
+        let choice = trial.weakest(choice)?;
+        let others = trial.others(&choice)?;
+        let alphabets = trial.alphabets(&choice);
+        // What an earlier refusal has proposed for this rule stands in the pattern too, so that the last one has all.
+        let shown = trial.names.with_proposed(rule, &alphabets);
+        let Some((mut revision, written)) = trial.written(&shown)? else { return Ok(None) };
+        let stretches = (0..alphabets.len()).filter(|&index| alphabets[index].is_some()).collect();
+        if rule < self.known.own().len() {
+            revision.names.propose(rule, shown);
+            self.names = revision.names.clone();
+        }
+        self.texts = self.with(rule, &written);
+        self.cut = self.cut_with(&revision).unwrap_or(self.cut);
+        Ok(Some(Claims { revision, stretches, others }))
+    }
+
+    fn with(&self, rule: usize, written: &Written) -> Texts {
+        let mut texts = self.texts.clone();
+        texts.printed[rule] = written.printed();
+        if let Some(read) = texts.read.get_mut(rule) {
+            *read = written.as_written();
+        }
+        texts
+    }
+
+    /// `None` where the revised pattern cannot be compiled.
+    fn cut_with(&self, revision: &Revision) -> Option<Option<u16>> {
+        if revision.rule != self.fooled {
+            return Some(self.cut);
+        }
+        let fields = revision.names.alphabets(self.known.set);
+        cut_if(self.known.set, self.fooled, &revision.pattern, fields)
+    }
+
+    fn is_proven(&mut self, guilty: &[usize]) -> Result<bool, TooLarge> {
+        let fooled = (self.fooled, self.mark, self.cut);
+        is_proven(self.known, &self.texts, fooled, guilty, self.compiled, self.budget)
+    }
+
+    /// Whether the rule is proven once all parts are followed to the letter: with what their alphabets mean for the other
+    /// rules that name the same placeholders, and against the lines of all rules.
+    fn is_enough(&mut self, parts: &[Part]) -> Result<bool, TooLarge> {
+        let mut revisions = Vec::new();
+        for part in parts {
+            let Part::Claims(claims) = part else { return Ok(false) };
+            revisions.push(&claims.revision);
+        }
+        let (mut texts, mut cut) = (self.known.texts(), None);
+        for (rule, described) in self.known.rules.iter().enumerate() {
+            let names = match revisions
+                .iter()
+                .find(|one| self.known.rules[one.rule].set.name == described.set.name)
+            {
+                _ if described.set.name == self.known.set.name => &self.names,
+                Some(revision) => &revision.names,
+                None => continue,
+            };
+            let own = &described.set.rules[described.index].pattern;
+            let pattern = revisions.iter().find(|one| one.rule == rule).map_or(own, |one| &one.pattern);
+            let alphabets = names.alphabets(described.set);
+            let Ok(written) = Written::stamped(described.set, pattern, &alphabets, self.budget)? else {
+                return Ok(false);
+            };
+            if rule == self.fooled {
+                if self.known.beginning(rule, &written, self.budget)?.is_some() {
+                    return Ok(false);
+                }
+                let Some(length) = cut_if(self.known.set, rule, pattern, alphabets) else { return Ok(false) };
+                cut = length;
+            }
+            let is_tested = takes_samples(described, &described.written.as_written());
+            if is_tested && !takes_samples(described, &written.as_written()) {
+                return Ok(false);
+            }
+            texts.printed[rule] = written.printed();
+            if let Some(read) = texts.read.get_mut(rule) {
+                *read = written.as_written();
+            }
+        }
+        let all: Vec<usize> = (0..self.known.rules.len()).collect();
+        is_proven(self.known, &texts, (self.fooled, self.mark, cut), &all, self.compiled, self.budget)
+    }
+}
+
+/// Whether no line of the guilty rules fools the other, whose messages may have been cut from a length on.
+fn is_proven(
+    known: &Known<'_>,
+    texts: &Texts,
+    (fooled, mark, cut): (usize, Mark, Option<u16>),
+    guilty: &[usize],
     compiled: &Compiled,
     budget: &mut Budget,
 ) -> Result<bool, TooLarge> {
-    let mut texts = known.texts();
-    for part in parts {
-        let written = &known.rules[part.rule].written;
-        let Some(claims) = &part.claims else { return Ok(false) };
-        let mut choice: Choice = vec![None; written.stretches.len()];
-        for claim in claims {
-            choice[claim.stretch] = Some(claim.alphabet.clone());
-        }
-        apply(known, part.rule, &choice, &mut texts);
-    }
-    let printer = known.printer(&texts, mark, budget)?;
-    let mut judge = Judge::new(known.set, compiled, &texts)?;
+    let printer = printer(&texts.printed, guilty.iter().copied(), mark.printed(), budget)?;
+    let mut judge = Judge::new(known.set, compiled, texts)?;
+    judge.cuts[fooled] = cut;
     Ok(judge.fooled(fooled, mark, &printer, budget)?.is_none())
 }
 
-/// Puts a choice into what a rule's program prints and what the rule reads.
-fn apply(known: &Known<'_>, rule: usize, choice: &Choice, texts: &mut Texts) {
-    let written = &known.rules[rule].written;
-    texts.printed[rule] = written.filled(|index| match &choice[index] {
-        Some(alphabet) => Filling::With(alphabet),
-        None => written.belief(index),
-    });
-    texts.read[rule] = written.filled(|index| match &choice[index] {
-        Some(alphabet) => Filling::With(alphabet),
-        None => Filling::AsWritten,
-    });
-}
+/// Which alphabet is claimed for each place; nothing where it is as believed.
+type Choice = Vec<Option<usize>>;
 
 /// The search for claims about one rule.
-struct Trial<'t, 'k> {
-    known: &'t Known<'k>,
-    mark: Mark,
-    guilty: usize,
-    fooled: usize,
-    compiled: &'t Compiled,
-    budget: &'t mut Budget,
+struct Trial<'t, 'h, 'k> {
+    healing: &'t mut Healing<'h, 'k>,
+    rule: usize,
+    guilty: &'t [usize],
+    places: Vec<Place>,
+    names: Names,
 }
 
-/// What stands in each stretch of a trial; nothing where it is as believed.
-type Choice = Vec<Option<Hir>>;
-
-impl Trial<'_, '_> {
-    fn written(&self) -> &Written {
-        &self.known.rules[self.guilty].written
+impl<'t, 'h, 'k> Trial<'t, 'h, 'k> {
+    fn new(healing: &'t mut Healing<'h, 'k>, rule: usize, guilty: &'t [usize]) -> Self {
+        let described = &healing.known.rules[rule];
+        let is_own = rule < healing.known.own().len();
+        let names = if is_own { healing.names.clone() } else { Names::of(described.set) };
+        Self { rule, guilty, places: places(described, rule, &names), names, healing }
     }
 
-    fn claims(&mut self) -> Result<Option<Vec<Claim>>, TooLarge> {
-        let Some(needed) = self.needed()? else { return self.narrower_claims() };
-        let mut claims = Vec::new();
-        for &stretch in &needed {
-            let Some(mut claim) = self.own_claim(stretch) else { return Ok(None) };
-            for (text, alphabet) in self.candidates(stretch) {
-                let mut choice = self.as_written(&needed);
-                choice[stretch] = Some(alphabet);
-                if self.is_proven(&choice)? {
-                    claim.alphabets.push(text);
-                }
-            }
-            claims.push(claim);
-        }
-        Ok(Some(claims))
+    fn described(&self) -> &'h Described<'k> {
+        let known: &'h Known<'k> = self.healing.known;
+        &known.rules[self.rule]
     }
 
-    /// The stretches that have to be claimed as they are written, as few as can be; `None` where all are not enough.
-    fn needed(&mut self) -> Result<Option<Vec<usize>>, TooLarge> {
-        let stretches = &self.written().stretches;
-        let mut needed: Vec<usize> =
-            (0..stretches.len()).filter(|&index| !stretches[index].is_claimed).collect();
-        let all = self.as_written(&needed);
-        if needed.is_empty() || !self.is_proven(&all)? {
-            return Ok(None);
-        }
-        for stretch in needed.clone() {
-            let without: Vec<usize> = needed.iter().copied().filter(|&one| one != stretch).collect();
-            let choice = self.as_written(&without);
+    /// The first choice that is enough: all runs as they are written, or everything as narrow as samples let it be.
+    fn enough(&mut self) -> Result<Option<Choice>, TooLarge> {
+        let written = self.places.iter().map(|place| place.is_as_written.then_some(0)).collect();
+        let strict = self.places.iter().map(|place| place.strict).collect();
+        let last = self.places.iter().map(|place| place.alphabets.len().checked_sub(1)).collect();
+        for choice in [written, strict, last] {
             if self.is_proven(&choice)? {
-                needed = without;
-            }
-        }
-        Ok(Some(needed))
-    }
-
-    /// Where what is written is too wide: the first stretch of which a narrower alphabet is enough, all others as they are
-    /// written.
-    fn narrower_claims(&mut self) -> Result<Option<Vec<Claim>>, TooLarge> {
-        let stretches = &self.written().stretches;
-        let unclaimed: Vec<usize> = (0..stretches.len()).filter(|&one| !stretches[one].is_claimed).collect();
-        for stretch in 0..self.written().stretches.len() {
-            let others: Vec<usize> = unclaimed.iter().copied().filter(|&one| one != stretch).collect();
-            let mut found: Option<Claim> = None;
-            for (text, alphabet) in self.candidates(stretch) {
-                let mut choice = self.as_written(&others);
-                choice[stretch] = Some(alphabet.clone());
-                if !self.is_proven(&choice)? {
-                    continue;
-                }
-                match &mut found {
-                    Some(claim) => claim.alphabets.push(text),
-                    None => found = Some(Claim { stretch, alphabets: vec![text], alphabet }),
-                }
-            }
-            if let Some(claim) = found {
-                let mut claims: Vec<Claim> = others.iter().filter_map(|&one| self.own_claim(one)).collect();
-                claims.push(claim);
-                return Ok(Some(claims));
+                return Ok(Some(choice));
             }
         }
         Ok(None)
     }
 
-    fn own_claim(&self, stretch: usize) -> Option<Claim> {
-        let written = self.written();
-        let alphabets = vec![written.stretches[stretch].text.clone()];
-        Some(Claim { stretch, alphabets, alphabet: written.stretch_as_written(stretch)? })
-    }
-
-    /// A choice with some stretches as they are written.
-    fn as_written(&self, stretches: &[usize]) -> Choice {
-        let hir = |index: usize| self.written().stretch_as_written(index);
-        (0..self.written().stretches.len())
-            .map(|index| stretches.contains(&index).then(|| hir(index)).flatten())
-            .collect()
-    }
-
-    /// Alphabets for a stretch with which the rule still takes its samples.
-    fn candidates(&self, stretch: usize) -> Vec<(String, Hir)> {
-        let mut texts: Vec<String> = USUAL.map(str::to_owned).to_vec();
-        texts.extend(self.written().byte_behind(stretch).map(until));
-        let own = self.written().stretches[stretch].text.clone();
-        let mut candidates: Vec<(String, Hir)> = Vec::new();
-        for text in texts {
-            let is_new = text != own && candidates.iter().all(|(known, _)| *known != text);
-            let Some(hir) = pattern::read_expanded(&text).filter(|_| is_new) else { continue };
-            if self.takes_samples(stretch, &hir) {
-                candidates.push((text, hir));
+    /// The same with as few claims as can be, and those as weak as can be.
+    fn weakest(&mut self, mut choice: Choice) -> Result<Choice, TooLarge> {
+        for place in (0..choice.len()).rev() {
+            if choice[place].is_some() {
+                let mut fewer = choice.clone();
+                fewer[place] = None;
+                if self.is_proven(&fewer)? {
+                    choice = fewer;
+                }
             }
         }
-        candidates
+        for place in 0..choice.len() {
+            for alphabet in 0..choice[place].unwrap_or(0) {
+                let mut weaker = choice.clone();
+                weaker[place] = Some(alphabet);
+                if self.is_proven(&weaker)? {
+                    choice = weaker;
+                    break;
+                }
+            }
+        }
+        Ok(choice)
     }
 
-    fn takes_samples(&self, stretch: usize, alphabet: &Hir) -> bool {
-        let set = self.known.set;
-        let filling = |index| if index == stretch { Filling::With(alphabet) } else { Filling::AsWritten };
-        let bare = pattern::without_captures(&self.written().filled(filling), |_| false);
-        let Ok(regex) = meta::Builder::new().configure(limits()).build_from_hir(&bare) else { return false };
-        let id = &set.rules[self.guilty].id;
-        set.samples.iter().filter(|sample| sample.rule.as_ref() == Some(id)).all(|sample| {
-            let line = sample.line.as_bytes();
-            regex.is_match(matcher::message(set, line, &record::parse(line)))
-        })
+    /// Other alphabets for a single claim. With several each would be tried by itself; all together they would only
+    /// confuse.
+    fn others(&mut self, choice: &Choice) -> Result<Vec<String>, TooLarge> {
+        let mut claimed = (0..choice.len()).filter(|&place| choice[place].is_some());
+        let (Some(place), None) = (claimed.next(), claimed.next()) else { return Ok(Vec::new()) };
+        let mut others = Vec::new();
+        for alphabet in choice[place].map_or(0, |own| own + 1)..self.places[place].alphabets.len() {
+            let mut other = choice.clone();
+            other[place] = Some(alphabet);
+            if self.places[place].strict != Some(alphabet) && self.is_proven(&other)? {
+                others.push(self.places[place].alphabets[alphabet].clone());
+            }
+        }
+        Ok(others)
     }
 
-    /// Whether no line of the guilty rule fools the other.
+    /// The alphabets of a choice by stretch.
+    fn alphabets(&self, choice: &Choice) -> Vec<Option<String>> {
+        let mut alphabets = vec![None; self.described().written.stretches.len()];
+        for (place, alphabet) in self.places.iter().zip(choice) {
+            for &stretch in &place.stretches {
+                alphabets[stretch] = alphabet.map(|alphabet| place.alphabets[alphabet].clone());
+            }
+        }
+        alphabets
+    }
+
+    fn written(&mut self, alphabets: &[Option<String>]) -> Result<Option<(Revision, Written)>, TooLarge> {
+        let described = self.described();
+        let Some(revision) = Revision::of(described, self.rule, alphabets, self.names.clone()) else {
+            return Ok(None);
+        };
+        let fields = revision.names.alphabets(described.set);
+        let written = Written::stamped(described.set, &revision.pattern, &fields, self.healing.budget)?;
+        Ok(written.ok().map(|written| (revision, written)))
+    }
+
     fn is_proven(&mut self, choice: &Choice) -> Result<bool, TooLarge> {
-        let mut texts = self.known.texts();
-        apply(self.known, self.guilty, choice, &mut texts);
-        let own = std::iter::once(self.guilty);
-        let printer = printer(&texts.printed, own, self.mark.printed(), self.budget)?;
-        let mut judge = Judge::new(self.known.set, self.compiled, &texts)?;
-        Ok(judge.fooled(self.fooled, self.mark, &printer, self.budget)?.is_none())
-    }
-}
-
-/// Text that ends where the byte that follows it comes.
-fn until(byte: u8) -> String {
-    match byte {
-        b']' | b'\\' | b'^' | b'-' => format!(r"[^\{}]*", char::from(byte)),
-        _ => format!("[^{}]*", char::from(byte)),
+        let Some((revision, written)) = self.written(&self.alphabets(choice))? else { return Ok(false) };
+        let Some(cut) = self.healing.cut_with(&revision) else { return Ok(false) };
+        let Healing { known, fooled, mark, compiled, .. } = *self.healing;
+        if self.rule == fooled && known.beginning(fooled, &written, self.healing.budget)?.is_some() {
+            return Ok(false);
+        }
+        let texts = self.healing.with(self.rule, &written);
+        is_proven(known, &texts, (fooled, mark, cut), self.guilty, compiled, self.healing.budget)
     }
 }

@@ -36,6 +36,15 @@ impl Budget {
         self.take_many(1)
     }
 
+    /// Gives a quarter of what is left to work that may be given up, and takes back what it did not need.
+    pub(super) fn with_a_part<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let mut part = Self { pairs: self.pairs / 4 };
+        self.pairs -= part.pairs;
+        let result = work(&mut part);
+        self.pairs += part.pairs;
+        result
+    }
+
     /// What costs as much as so many pairs.
     pub(super) fn take_many(&mut self, pairs: usize) -> Result<(), TooLarge> {
         self.pairs = self.pairs.checked_sub(pairs).ok_or(TooLarge)?;

@@ -66,6 +66,11 @@ impl Written {
         Ok(Self { hir, stretches })
     }
 
+    /// The pattern as it is written, with another alphabet in one stretch.
+    pub(super) fn with(&self, stretch: usize, alphabet: &Hir) -> Hir {
+        self.filled(|index| if index == stretch { Filling::With(alphabet) } else { Filling::AsWritten })
+    }
+
     /// The pattern with something in each stretch.
     pub(super) fn filled<'f>(&self, filling: impl Fn(usize) -> Filling<'f>) -> Hir {
         fill(&self.hir, &filling)

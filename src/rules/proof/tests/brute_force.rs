@@ -313,7 +313,7 @@ fn verdict(set: &RuleSet, mark: Mark) -> Verdict {
     let Ok(compiled) = Compiled::new(set) else { return Verdict::Unreadable };
     let mut budget = Budget::new();
     let known = Known::of(set, &[], &mut budget).unwrap();
-    if known.beginning(0, &mut budget).unwrap().is_some() {
+    if known.beginning(0, &known.rules[0].written, &mut budget).unwrap().is_some() {
         return Verdict::BeginsAnywhere;
     }
     let texts = known.texts();

@@ -1,6 +1,7 @@
 //! The classic mistakes of log blockers, each one refused by the proof, and the good forms that pass it.
 
 mod brute_force;
+mod remedies;
 mod sessions;
 mod spellings;
 
@@ -174,19 +175,19 @@ fn a_refusal_names_the_claim_with_which_the_rule_is_proven() {
     let bare = set("app", r#"^user "<USER>" failed, client <ADDR>, agent "[^"]*"$"#);
     let faults = check(&bare, &[]);
     let fault = faults.iter().find(|fault| fault.severity == Severity::Error).unwrap();
-    assert_eq!(
-        bare.rules[0].pattern.get(fault.offset..fault.offset + 5),
-        Some(r#"[^"]*"#),
-        "the caret stands below the run"
-    );
-    for part in
-        [r#"`[^"]*`"#, r#"state `fields: {AGENT: '[^"]*'}` and `<AGENT>` in place of"#, "these are claims"]
-    {
+    let under_the_caret = bare.rules[0].pattern.get(fault.offset..fault.offset + 5);
+    assert_eq!(under_the_caret, Some(r#"[^"]*"#));
+    for part in [
+        r#"`[^"]*` cannot hold"#,
+        r#"state `fields: {TEXT: '[^"]*'}`"#,
+        r#"and `pattern: '^user "<USER>" failed, client <ADDR>, agent "<TEXT>"$'`"#,
+        "these are claims",
+    ] {
         assert!(fault.text.contains(part), "{}", fault.text);
     }
     let mut stated = bare;
-    stated.fields = vec![("AGENT".into(), r#"[^"]*"#.into())];
-    stated.rules[0].pattern = stated.rules[0].pattern.replace(r#"[^"]*"#, "<AGENT>");
+    stated.fields = vec![("TEXT".into(), r#"[^"]*"#.into())];
+    stated.rules[0].pattern = stated.rules[0].pattern.replace(r#"[^"]*"#, "<TEXT>");
     assert_eq!(errors(&stated), Vec::<String>::new());
 }
 
@@ -205,9 +206,9 @@ fn all_claims_that_are_needed_are_named_at_once() {
     let pattern =
         r#"^user "<USER>": mismatch, client: <ADDR>, server: \S*, request: "[^"]*"(?:, referrer: "[^"]*")?$"#;
     let found = errors(&set("app", pattern));
-    for claim in ["`<SERVER>`", "`<REQUEST>`", "`<REFERRER>`"] {
-        assert!(found[0].contains(claim), "{claim}: {}", found[0]);
-    }
+    let claims = r#"{SERVER: '\S*', REQUEST: '[^"]*', REFERRER: '[^"]*'}"#;
+    let pattern = r#"server: <SERVER>, request: "<REQUEST>"(?:, referrer: "<REFERRER>")?$'`"#;
+    assert!(found[0].contains(claims) && found[0].contains(pattern), "{}", found[0]);
 }
 
 #[test]
