@@ -46,7 +46,7 @@ impl Windows {
     /// Counts `tenths` more at `time`, and says how full the window is that is nearest to its threshold.
     pub(super) fn add(
         &mut self,
-        (set, evidence): (usize, Evidence),
+        counter: (usize, Evidence),
         offender: Prefix,
         time: Time,
         tenths: u32,
@@ -55,8 +55,7 @@ impl Windows {
         let spans = Spans::until(time, thresholds);
         self.longest = self.longest.max(thresholds.reach());
         self.forget_quiet(time);
-        let (seen, made_room) = self.seen.change(evidence, (index(set), offender), Seen::new);
-        self.evicted += u64::from(made_room);
+        let seen = self.of(counter, offender);
         drop_outside(seen, spans);
         insert(seen, time, tenths);
         Fill::nearest(thresholds, |part| part.held(seen, time))
@@ -66,17 +65,23 @@ impl Windows {
     /// stays, so that nobody loses count of an offender who sees to it that one of its lines comes late.
     pub(super) fn add_late(
         &mut self,
-        (set, evidence): (usize, Evidence),
+        counter: (usize, Evidence),
         offender: Prefix,
         time: Time,
         tenths: u32,
         thresholds: &Thresholds,
     ) -> Fill {
         self.longest = self.longest.max(thresholds.reach());
-        let (seen, made_room) = self.seen.change(evidence, (index(set), offender), Seen::new);
-        self.evicted += u64::from(made_room);
+        let seen = self.of(counter, offender);
         insert(seen, time, tenths);
         Fill::nearest(thresholds, |part| part.fullest_around(seen, time))
+    }
+
+    /// What an offender did of late; another makes room for one that was not seen.
+    fn of(&mut self, (set, evidence): (usize, Evidence), offender: Prefix) -> &mut Seen {
+        let (seen, made_room) = self.seen.change(evidence, (index(set), offender), Seen::new);
+        self.evicted += u64::from(made_room);
+        seen
     }
 
     /// How full each window of an offender is.
