@@ -18,6 +18,9 @@ const PLEASANT: &[u8] = b"x1 -";
 /// How much may be looked at for one rule set, in pairs of states. The shipped sets need a hundredth of it.
 const MOST_PAIRS: usize = 1 << 24;
 
+/// How much for advice on one refusal: a second or two.
+const MOST_PAIRS_OF_A_PART: usize = 1 << 21;
+
 /// How much in one search: what is remembered of each pair takes some 40 bytes.
 const MOST_PAIRS_AT_ONCE: usize = 1 << 20;
 
@@ -36,9 +39,9 @@ impl Budget {
         self.take_many(1)
     }
 
-    /// Gives a quarter of what is left to work that may be given up, and takes back what it did not need.
+    /// Gives a small part of what is left to work that may be given up, and takes back what it did not need.
     pub(super) fn with_a_part<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
-        let mut part = Self { pairs: self.pairs / 4 };
+        let mut part = Self { pairs: (self.pairs / 4).min(MOST_PAIRS_OF_A_PART) };
         self.pairs -= part.pairs;
         let result = work(&mut part);
         self.pairs += part.pairs;
