@@ -7,7 +7,7 @@
 //!
 //! The pattern is looked at as it is written (a syntax tree with positions), so that a refusal can point at the guilty run.
 
-use regex_syntax::hir::{Capture, Class, ClassBytes, Hir, HirKind};
+use regex_syntax::hir::{Capture, Class, ClassBytes, Hir, HirKind, Look};
 
 use super::super::pattern::{self, Unreadable};
 use super::runs;
@@ -99,9 +99,9 @@ impl Written {
         fill(part, &|_| Filling::AsWritten)
     }
 
-    /// What the program may print.
+    /// What the program may print. Where a word ends says the pattern and not the program, whose peer may have written it.
     pub(super) fn printed(&self) -> Hir {
-        self.filled(|index| self.belief(index))
+        without_word_edges(&self.filled(|index| self.belief(index)))
     }
 
     /// What is believed of a stretch.
@@ -164,6 +164,14 @@ fn fill<'f>(hir: &Hir, filling: &dyn Fn(usize) -> Filling<'f>) -> Hir {
             }
             _ => alphabet.clone(),
         },
+    }
+}
+
+fn without_word_edges(hir: &Hir) -> Hir {
+    match hir.kind() {
+        HirKind::Look(Look::Start | Look::End) => hir.clone(),
+        HirKind::Look(_) => Hir::empty(),
+        _ => pattern::map_subs(hir, &mut without_word_edges),
     }
 }
 

@@ -80,3 +80,16 @@ fn a_pattern_that_the_proof_cannot_read_is_an_error() {
     let found = prove(&broken, &compiled, &[]);
     assert_eq!((found[0].place.clone(), found[0].offset), (Place::Rule(0, "pattern"), 6), "{found:?}");
 }
+
+/// A peer may write what stands before the edge of a word.
+#[test]
+fn the_edge_of_a_word_is_no_claim() {
+    for pattern in [
+        r"^failed for .*\b from <ADDR>(?:! from [\d.]+)?$",
+        r"^login failed: .*\b \[<ADDR>\](?:\. \[[\d.]+\])?$",
+        r"^failed for .*\b{end} from <ADDR>(?:! from [\d.]+)?$",
+    ] {
+        let found = errors(&set("app", pattern));
+        assert!(found[0].contains("can be fooled"), "{pattern}: {found:?}");
+    }
+}
