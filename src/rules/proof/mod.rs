@@ -202,23 +202,26 @@ impl<'a> Known<'a> {
         let mut names = Names::of(self.set);
         let mut faults = Vec::new();
         for rule in 0..self.own().len() {
-            let of_address =
-                self.fooled((rule, Mark::Address), &printer, &mut judge, compiled, &mut names, budget)?;
-            let begins_anywhere = self.beginning(rule, &self.rules[rule].written, budget)?.is_some();
-            faults.extend(of_address);
-            if let Some(printer) = of_sessions.as_ref().filter(|_| !begins_anywhere) {
-                let mark = Mark::Session;
+            let beginning = self.beginning(rule, &self.rules[rule].written, budget)?;
+            let mut asked = vec![(Mark::Address, &printer)];
+            if beginning.is_none() {
+                asked.extend(of_sessions.as_ref().map(|printer| (Mark::Session, printer)));
+            }
+            for (mark, printer) in asked {
+                let names = &mut names;
                 faults.extend(self.fooled(
                     (rule, mark),
+                    beginning,
                     printer,
                     &mut judge,
                     compiled,
-                    &mut names,
+                    names,
                     budget,
                 )?);
             }
-            faults.extend(self.effects(rule, &printer, &mut judge, budget)?);
-            faults.extend(self.unreachable(rule, &mut judge, budget)?);
+            let reader = reader(&texts.read[rule], rule, Peer::Untold)?;
+            faults.extend(self.effects(rule, &printer, &reader, &mut judge, budget)?);
+            faults.extend(self.unreachable(rule, &reader, &mut judge, budget)?);
         }
         Ok(faults)
     }
@@ -263,17 +266,17 @@ impl<'a> Known<'a> {
         Ok(None)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "one step of `faults`, and nobody else's")]
     fn fooled(
         &self,
         (rule, mark): (usize, Mark),
+        beginning: Option<usize>,
         printer: &Machine,
         judge: &mut Judge<'_>,
         compiled: &Compiled,
         names: &mut Names,
         budget: &mut Budget,
     ) -> Result<Option<Fault>, TooLarge> {
-        let written = &self.rules[rule].written;
-        let beginning = self.beginning(rule, written, budget)?;
         let is_fooled = judge.fooled(rule, mark, printer, budget)?.is_some();
         if beginning.is_none() && !is_fooled {
             return Ok(None);
@@ -299,6 +302,7 @@ impl<'a> Known<'a> {
         &self,
         rule: usize,
         printer: &Machine,
+        reader: &Machine,
         judge: &mut Judge<'_>,
         budget: &mut Budget,
     ) -> Result<Option<Fault>, TooLarge> {
@@ -306,7 +310,6 @@ impl<'a> Known<'a> {
         if effect == Effect::Offence {
             return Ok(None);
         }
-        let reader = reader(&judge.texts.read[rule], rule, Peer::Untold)?;
         let counts = |class: u32| match effect {
             Effect::Trust => class != OTHER,
             _ => class == OWN_OFFENCE,
@@ -315,7 +318,7 @@ impl<'a> Known<'a> {
             let printed = view.printed.iter().map(|end| end.rule).find(|&class| counts(class))?;
             (!view.read.is_empty()).then_some(printed)
         };
-        if judge.nearest(rule, printer, &reader, 0, goal, budget)?.is_none() {
+        if judge.nearest(rule, printer, reader, 0, goal, budget)?.is_none() {
             return Ok(None);
         }
         let all = 0..self.rules.len();
@@ -326,22 +329,22 @@ impl<'a> Known<'a> {
             let printed = printed.into_iter().find(|&printed| counts(self.class_of(printed as usize)))?;
             (!view.read.is_empty()).then_some(printed)
         };
-        let shown = judge.nearest(rule, &printer, &reader, 0, goal, budget)?;
+        let shown = judge.nearest(rule, &printer, reader, 0, goal, budget)?;
         Ok(shown.map(|found| refusal::mistaken(self, rule, &found)))
     }
 
     fn unreachable(
         &self,
         rule: usize,
+        reader: &Machine,
         judge: &mut Judge<'_>,
         budget: &mut Budget,
     ) -> Result<Option<Fault>, TooLarge> {
         if !self.set.rules[rule].enabled {
             return Ok(None);
         }
-        let reader = reader(&judge.texts.read[rule], rule, Peer::Untold)?;
         let goal = |view: &View<'_>| (!view.read.is_empty()).then_some(0);
-        let found = judge.nearest(rule, &reader, &reader, 0, goal, budget)?;
+        let found = judge.nearest(rule, reader, reader, 0, goal, budget)?;
         Ok(found.is_none().then(|| refusal::unreachable(self, rule)))
     }
 }
