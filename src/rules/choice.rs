@@ -137,7 +137,7 @@ fn most_texts(hir: &Hir) -> u64 {
 }
 
 fn automaton(hir: &Hir) -> Option<dense::DFA<Vec<u32>>> {
-    let whole = Hir::concat(vec![without_looks(hir), Hir::look(Look::End)]);
+    let whole = Hir::concat(vec![pattern::without_looks(hir, &|_| false), Hir::look(Look::End)]);
     let config = thompson::Config::new()
         .which_captures(WhichCaptures::None)
         .utf8(false)
@@ -148,14 +148,6 @@ fn automaton(hir: &Hir) -> Option<dense::DFA<Vec<u32>>> {
         .dfa_size_limit(Some(AUTOMATON_LIMIT))
         .determinize_size_limit(Some(AUTOMATON_LIMIT));
     dense::Builder::new().configure(config).build_from_nfa(&nfa).ok()
-}
-
-/// A part with the texts of this one and perhaps more.
-fn without_looks(hir: &Hir) -> Hir {
-    match hir.kind() {
-        HirKind::Look(_) => Hir::empty(),
-        _ => pattern::map_subs(hir, &mut without_looks),
-    }
 }
 
 /// Where a state leads to.

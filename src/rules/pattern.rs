@@ -284,6 +284,14 @@ pub(super) fn is_placeholder(hir: &Hir) -> bool {
     capture.name.as_deref().is_some_and(|name| name.contains(NUMBER))
 }
 
+/// The pattern without its looks at edges, but for those that are kept: it has the same texts and perhaps more.
+pub(super) fn without_looks(hir: &Hir, is_kept: &dyn Fn(Look) -> bool) -> Hir {
+    match hir.kind() {
+        HirKind::Look(look) if !is_kept(*look) => Hir::empty(),
+        _ => map_subs(hir, &mut |sub| without_looks(sub, is_kept)),
+    }
+}
+
 /// The tree with each part made anew.
 pub(super) fn map_subs(hir: &Hir, change: &mut dyn FnMut(&Hir) -> Hir) -> Hir {
     match hir.kind() {

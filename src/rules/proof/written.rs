@@ -101,7 +101,8 @@ impl Written {
 
     /// What the program may print. Where a word ends says the pattern and not the program, whose peer may have written it.
     pub(super) fn printed(&self) -> Hir {
-        without_word_edges(&self.filled(|index| self.belief(index)))
+        let is_edge_of_message = |look| matches!(look, Look::Start | Look::End);
+        pattern::without_looks(&self.filled(|index| self.belief(index)), &is_edge_of_message)
     }
 
     /// What is believed of a stretch.
@@ -164,14 +165,6 @@ fn fill<'f>(hir: &Hir, filling: &dyn Fn(usize) -> Filling<'f>) -> Hir {
             }
             _ => alphabet.clone(),
         },
-    }
-}
-
-fn without_word_edges(hir: &Hir) -> Hir {
-    match hir.kind() {
-        HirKind::Look(Look::Start | Look::End) => hir.clone(),
-        HirKind::Look(_) => Hir::empty(),
-        _ => pattern::map_subs(hir, &mut without_word_edges),
     }
 }
 
