@@ -80,8 +80,7 @@ impl JsonRules {
 
     /// The id of the connection in a line that this rule matches.
     pub(super) fn session<'l>(&self, rule: usize, line: &'l [u8]) -> Option<Cow<'l, [u8]>> {
-        let id = self.text(line, self.rule(rule)?.session?)?;
-        (1..=session_id::LONGEST).contains(&id.len()).then_some(id)
+        self.text(line, self.rule(rule)?.session?).filter(|id| session_id::is_id(id))
     }
 
     fn rule(&self, rule: usize) -> Option<&Asked> {
@@ -181,11 +180,11 @@ pub(super) fn unreachable(set: &RuleSet) -> Vec<Fault> {
     for &(index, rule, json) in rules.iter().filter(|(_, rule, _)| rule.enabled) {
         // A login gives way to an offence.
         let gives_way = |other: &Rule| other.effect == Effect::Trust && rule.effect == Effect::Offence;
-        let before = rules
+        let mut before = rules
             .iter()
             .take_while(|(other, ..)| *other < index)
             .filter(|(_, other, _)| other.enabled && !gives_way(other));
-        if let Some((_, first, _)) = before.into_iter().find(|(_, _, first)| takes_all_of(first, json)) {
+        if let Some((_, first, _)) = before.find(|(_, _, first)| takes_all_of(first, json)) {
             let text = format!(
                 "rule `{}` is never reached: `{}` before it takes every line that it could; move it before that one, or \
                  drop it",
@@ -200,8 +199,8 @@ pub(super) fn unreachable(set: &RuleSet) -> Vec<Fault> {
 /// Whether a rule matches each line that another one does.
 fn takes_all_of(first: &JsonRule, other: &JsonRule) -> bool {
     let is_implied = |(path, values): &(KeyPath, Vec<JsonValue<'_>>)| {
-        let same = other.wanted.iter().filter(|(known, _)| known == path);
-        same.into_iter().any(|(_, known)| known.iter().all(|value| values.contains(value)))
+        let mut same = other.wanted.iter().filter(|(known, _)| known == path);
+        same.any(|(_, known)| known.iter().all(|value| values.contains(value)))
     };
     let has_address =
         first.address.is_none() || (first.address == other.address && (first.has_port || !other.has_port));

@@ -22,9 +22,14 @@ pub(super) fn finder(set: &RuleSet, rule: &Rule) -> Option<meta::Regex> {
     is_named.then(|| compile::finder(set, rule, pattern::is_session_group))?
 }
 
+/// Whether a text can be an id.
+pub(super) fn is_id(text: &[u8]) -> bool {
+    (1..=LONGEST).contains(&text.len())
+}
+
 /// The id in a whole message that the rule of this finder matches.
 pub(super) fn find<'m>(finder: &meta::Regex, message: &'m [u8]) -> Option<&'m [u8]> {
-    compile::group(finder, message).filter(|id| (1..=LONGEST).contains(&id.len()))
+    compile::group(finder, message).filter(|id| is_id(id))
 }
 
 /// Why the pattern of a rule can have no id; `None` also where it names none.
