@@ -3,7 +3,7 @@
 use crate::util::{Dir, failures};
 
 /// A rule set for an application's own log.
-const WEB: &str = "version: 1
+pub(crate) const WEB: &str = "version: 1
 name: exampleweb
 about: An application with a log of its own.
 format: raw

@@ -94,23 +94,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::rules::{AddressFrom, Compiled, Counts, Effect, Evidence, Format, Rule, RuleSet, Weight};
+    use crate::rules::proof::tests as tried;
+    use crate::rules::{Compiled, Effect, Evidence, Format, Rule, RuleSet};
 
     fn rule(pattern: &str, unless: &[&str]) -> Rule {
         Rule {
             id: pattern.to_owned(),
-            pattern: pattern.to_owned(),
-            json: None,
             unless: unless.iter().map(|&text| text.to_owned()).collect(),
             effect: Effect::Ignore,
-            weight: Weight::ONE,
-            counts: Counts::Session,
-            address: AddressFrom::Line,
-            message_limit: None,
-            ends_session: false,
-            enabled: true,
-            means: String::new(),
-            advice: Vec::new(),
+            ..tried::set("app", pattern).rules.remove(0)
         }
     }
 

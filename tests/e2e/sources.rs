@@ -6,24 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::stand::{Stand, append, failure};
-
-/// An application that prints a visitor's words, newlines and all.
-const WEB: &str = "version: 1
-name: exampleweb
-about: An application with a log of its own.
-format: raw
-message_limit: none
-evidence: handshake
-threshold: {offences: 5, within: 10m}
-ban: {for: 1h}
-fields: {STAMP: '[0-9: -]{19}'}
-rules:
-  - id: login
-    pattern: '^<STAMP> login failed from <ADDR>$'
-    means: A password was wrong.
-samples:
-  - {line: '2026-11-22 14:38:31 login failed from 192.0.2.7', rule: login, addr: 192.0.2.7}
-";
+use crate::bindings::WEB;
 
 fn with_web(sources: &'static str) -> Stand {
     let mut stand = Stand::pf();

@@ -1,6 +1,7 @@
 use super::*;
 use crate::record::TimeSpec;
-use crate::rules::{AddressFrom, Compiled, Counts, Effect, Format, Weight};
+use crate::rules::proof::tests as tried;
+use crate::rules::{Compiled, Format};
 
 fn wanted(path: &str, values: &[JsonValue<'static>]) -> (KeyPath, Vec<JsonValue<'static>>) {
     (KeyPath::parse(path).unwrap(), values.to_vec())
@@ -14,7 +15,6 @@ fn rule(id: &str, wanted: Vec<(KeyPath, Vec<JsonValue<'static>>)>, address: Opti
     let address = address.and_then(KeyPath::parse);
     Rule {
         id: id.into(),
-        pattern: String::new(),
         json: Some(JsonRule {
             wanted,
             address,
@@ -22,16 +22,7 @@ fn rule(id: &str, wanted: Vec<(KeyPath, Vec<JsonValue<'static>>)>, address: Opti
             user: KeyPath::parse("user"),
             session: KeyPath::parse("conn.id"),
         }),
-        unless: Vec::new(),
-        effect: Effect::Offence,
-        weight: Weight::ONE,
-        counts: Counts::Session,
-        address: AddressFrom::Line,
-        message_limit: None,
-        ends_session: false,
-        enabled: true,
-        means: "A test.".into(),
-        advice: Vec::new(),
+        ..tried::set("app", "").rules.remove(0)
     }
 }
 
