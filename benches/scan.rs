@@ -17,7 +17,7 @@ use criterion::{Criterion, Throughput};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use portcullis::daemon::Setup;
-use portcullis::engine::{Terms, When};
+use portcullis::pipeline::{Terms, When};
 use portcullis::record::{Layouts, LineBuffer, parse};
 use portcullis::rules::Binding;
 
@@ -81,12 +81,12 @@ fn stages(criterion: &mut Criterion) {
         });
     });
     let mut setup = setup(directory.path());
-    let mut guard = setup.guard(&[Terms { binding: binding.into(), ..Terms::default() }]);
-    guard.engine.keep_no_journal();
+    let mut pipeline = setup.pipeline(&[Terms { binding: binding.into(), ..Terms::default() }]);
+    pipeline.engine.keep_no_journal();
     group.bench_function("4 verdicts", |b| {
         b.iter(|| {
             each_line(&text, |line| {
-                guard.line(0, line, When::Stamped(None), |outcome| {
+                pipeline.line(0, line, When::Stamped(None), |outcome| {
                     black_box(outcome);
                 });
             });

@@ -8,12 +8,13 @@
 //! | [`record`] | a line | a [`record::Record`]: time, host, program, pid, message |
 //! | [`rules`] | a record | a [`rules::Match`]: rule and address |
 //! | [`engine`] | a match and the time | a [`engine::Verdict`]: ignored, counted, banned |
+//! | [`pipeline`] | the bytes of a log | what became of its lines, by way of the three above |
 //! | [`store`] | what changed | a database that survives a crash |
 //! | [`firewall`] | prefixes to add and remove | a table in step |
 //! | [`config`], [`control`], [`daemon`], [`cli`] | the operator | all of the above, running |
 //!
 //! [`address`] and [`time`] are the two words everything is said in; `names`, `printable`, `fnv` and `files` are what several
-//! parts need: names that firewalls take, text made harmless, a hash for what is stored, what is done with files. `record`, `rules` and `engine` are pure:
+//! parts need: names that firewalls take, text made harmless, a hash for what is stored, what is done with files. `record`, `rules`, `engine` and `pipeline` are pure:
 //! no clock, file, thread or environment inside, so that days of attack replay in milliseconds in a test.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::disallowed_macros, reason = "a test may end when nobody reads what it says"))]
@@ -29,6 +30,7 @@ pub mod firewall;
 mod fnv;
 pub mod follow;
 mod names;
+pub mod pipeline;
 mod printable;
 pub mod record;
 pub mod rules;

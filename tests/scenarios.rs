@@ -32,7 +32,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use portcullis::address::display;
 use portcullis::daemon::Setup;
-use portcullis::engine::{Engine, Guard, Outcome, Row, Terms, Verdict, When, Why};
+use portcullis::engine::{Engine, Row, Verdict, Why};
+use portcullis::pipeline::{Outcome, Pipeline, Terms, When};
 use portcullis::time::Time;
 use serde::Deserialize;
 
@@ -154,7 +155,7 @@ struct Simulator<'s> {
     story: &'s Story,
     zone: TimeZone,
     setup: Setup,
-    guard: Guard,
+    pipeline: Pipeline,
     rows: HashMap<String, Row>,
     transcript: Vec<String>,
 }
@@ -165,8 +166,15 @@ impl<'s> Simulator<'s> {
         let end = story.steps.last().map(|step| step.at).unwrap();
         setup.zone = TimeZone::get(&story.zone).unwrap();
         setup.now = story.now.or(story.until).unwrap_or(end).into();
-        let guard = setup.guard(&terms(&setup, story));
-        Self { story, zone: setup.zone.clone(), setup, guard, rows: HashMap::new(), transcript: Vec::new() }
+        let pipeline = setup.pipeline(&terms(&setup, story));
+        Self {
+            story,
+            zone: setup.zone.clone(),
+            setup,
+            pipeline,
+            rows: HashMap::new(),
+            transcript: Vec::new(),
+        }
     }
 
     fn tell(mut self) -> Vec<String> {
@@ -174,7 +182,7 @@ impl<'s> Simulator<'s> {
             self.expire(event.at);
             match event.what {
                 What::Line(template, n) => self.line(&event, template, n),
-                What::Act(Act::TurnOver) => self.guard.turn_over(event.source),
+                What::Act(Act::TurnOver) => self.pipeline.turn_over(event.source),
                 What::Act(Act::Restart) => self.restart(),
             }
         }
@@ -192,8 +200,8 @@ impl<'s> Simulator<'s> {
         };
         let mut told = Vec::new();
         let zone = self.zone.clone();
-        self.guard.set_now(event.source, self.setup.now.max(event.at));
-        self.guard.lines(event.source, line.as_bytes(), when, |_, outcome| {
+        self.pipeline.set_now(event.source, self.setup.now.max(event.at));
+        self.pipeline.lines(event.source, line.as_bytes(), when, |_, outcome| {
             told.extend(sentence(&outcome, &zone));
         });
         self.transcript.extend(told);
@@ -220,8 +228,8 @@ impl<'s> Simulator<'s> {
 
     /// Lets bans end at their times, up to now.
     fn expire(&mut self, now: Time) {
-        while let Some(end) = self.guard.engine.next_expiry().filter(|end| *end <= now) {
-            for offender in self.guard.engine.expire(end) {
+        while let Some(end) = self.pipeline.engine.next_expiry().filter(|end| *end <= now) {
+            for offender in self.pipeline.engine.expire(end) {
                 self.transcript.push(format!("{} free {}", end.human(&self.zone), display(&offender)));
             }
         }
@@ -229,16 +237,16 @@ impl<'s> Simulator<'s> {
 
     /// A new engine that knows what the journal of the old one said.
     fn restart(&mut self) {
-        for row in self.guard.engine.changes() {
+        for row in self.pipeline.engine.changes() {
             match &row {
                 Row::BanEnded { offender, .. } => drop(self.rows.remove(&format!("ban {offender}"))),
                 _ => drop(self.rows.insert(key(&row), row)),
             }
         }
-        let engine = Engine::new(self.guard.engine.settings().clone(), self.setup.policies());
-        let sources = self.setup.sources(&terms(&self.setup, self.story));
-        self.guard = Guard::new(std::mem::take(&mut self.guard.matcher), engine, sources);
-        self.rows.values().for_each(|row| self.guard.engine.restore(row.clone()));
+        let engine = Engine::new(self.pipeline.engine.settings().clone(), self.setup.policies());
+        let streams = self.setup.streams(&terms(&self.setup, self.story));
+        self.pipeline = Pipeline::new(std::mem::take(&mut self.pipeline.matcher), engine, streams);
+        self.rows.values().for_each(|row| self.pipeline.engine.restore(row.clone()));
     }
 }
 

@@ -16,7 +16,8 @@ use super::text::{count, printable, tenths, wrapped, write_json};
 use crate::address;
 use crate::config::Source;
 use crate::daemon::Setup;
-use crate::engine::{self, Guard, Outcome, Terms, Verdict, When, Why};
+use crate::engine::{self, Verdict, Why};
+use crate::pipeline::{Outcome, Pipeline, Terms, When};
 use crate::record::{self, Layout, Layouts, MAX_LINE, Record};
 use crate::rules::{
     AddressFrom, BanLength, Counts, Effect, Evidence, Format, Rule, RuleSet, Threshold, Thresholds,
@@ -29,13 +30,13 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
     let mut setup = asked::setup(&arguments.config, &arguments.trial)?;
     let logs = logs(&setup);
     let terms: Vec<Terms> = logs.iter().map(|log| log.terms.clone()).collect();
-    let mut guard = setup.guard(&terms);
+    let mut pipeline = setup.pipeline(&terms);
     let texts = pasted::texts(&line);
-    let told = texts.iter().map(|text| as_in(&setup, &mut guard, &logs, text));
+    let told = texts.iter().map(|text| as_in(&setup, &mut pipeline, &logs, text));
     let mut told = told.into_iter().find(|told| !told.is_empty()).unwrap_or_default();
     let readings = pasted::readings(&texts, setup.sets.iter().filter_map(|set| set.set.example_program()));
     if told.is_empty() {
-        told.extend(as_pasted(&setup, &mut guard, &readings));
+        told.extend(as_pasted(&setup, &mut pipeline, &readings));
     }
     if told.is_empty() {
         told.extend(texts.iter().find_map(|text| sample_with(&setup, text.trim_ascii_start())));
@@ -71,10 +72,11 @@ fn logs(setup: &Setup) -> Vec<Kind> {
 }
 
 /// What the line means in the first of the logs in which a rule knows it.
-fn as_in(setup: &Setup, guard: &mut Guard, logs: &[Kind], line: &[u8]) -> Vec<Told> {
+fn as_in(setup: &Setup, pipeline: &mut Pipeline, logs: &[Kind], line: &[u8]) -> Vec<Told> {
     let known = logs.iter().enumerate().map(|(number, log)| {
         let mut told = Vec::new();
-        guard.line(number, line, When::At(setup.now), |outcome| told.push(Told::new(setup, line, &outcome)));
+        pipeline
+            .line(number, line, When::At(setup.now), |outcome| told.push(Told::new(setup, line, &outcome)));
         match &log.source {
             Some(source) => told.into_iter().map(|told| told.only_in(source)).collect(),
             None => told,
@@ -344,10 +346,10 @@ fn caution(evidence: Evidence) -> &'static str {
 }
 
 /// The first rule that knows one of the readings of a pasted line.
-fn as_pasted(setup: &Setup, guard: &mut Guard, readings: &[Reading]) -> Option<Told> {
+fn as_pasted(setup: &Setup, pipeline: &mut Pipeline, readings: &[Reading]) -> Option<Told> {
     readings.iter().find_map(|Reading { line, is_completed, .. }| {
         let mut found = None;
-        guard.line(0, line, When::At(setup.now), |outcome| {
+        pipeline.line(0, line, When::At(setup.now), |outcome| {
             found.get_or_insert_with(|| {
                 let told = Told::new(setup, line, &outcome);
                 if *is_completed { told.completed(outcome.record.program) } else { told }

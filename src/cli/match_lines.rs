@@ -12,7 +12,7 @@ use super::asked;
 use super::exit::{Exit, Failure, complain};
 use super::input::{Input, Part, logs};
 use super::text::{printable, write_json};
-use crate::engine::{Reader, Terms};
+use crate::pipeline::{Reader, Terms};
 use crate::record::{self, Clock, Layouts, Record, TimeSpec};
 use crate::rules::{Connection, Match, Matcher};
 use crate::time::Time;

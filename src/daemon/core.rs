@@ -21,9 +21,10 @@ use super::tally::Tallies;
 use super::{feed, mapping};
 use crate::address::{self, Prefix};
 use crate::control::Call;
-use crate::engine::{Guard, Settings, Verdict, When, Why};
+use crate::engine::{Settings, Verdict, Why};
 use crate::firewall::{self, Change};
 use crate::follow::Batch;
+use crate::pipeline::{Pipeline, When};
 use crate::store::Store;
 use crate::time::Time;
 
@@ -48,7 +49,7 @@ pub struct RunOptions {
 pub(super) struct Daemon {
     pub(super) options: RunOptions,
     pub(super) setup: Setup,
-    pub(super) guard: Guard,
+    pub(super) pipeline: Pipeline,
     pub(super) firewall: Gate,
     pub(super) saved: SavedTable,
     pub(super) follower: feed::Follower,
@@ -126,7 +127,7 @@ impl Daemon {
 
     /// Until the next ban ends or the next rows are due, but never long enough to miss a clock that was set.
     fn sleep(&self) -> Duration {
-        let expiry = self.guard.engine.next_expiry().map(|at| at.since(now()).unwrap_or_default());
+        let expiry = self.pipeline.engine.next_expiry().map(|at| at.since(now()).unwrap_or_default());
         let (rows, tables) = (self.persist.due_in(), self.firewall.due_in());
         let sleeps = [expiry, rows, tables, self.saved.due_in(), Some(LONGEST_SLEEP)];
         sleeps.into_iter().flatten().min().unwrap_or(LONGEST_SLEEP)
@@ -137,20 +138,20 @@ impl Daemon {
         // Who is still banned now is in the table, and nobody else.
         self.expire();
         let (time, name) = (now(), self.follower.name(batch.source));
-        let source = self.streams.number(&mut self.guard, &name, batch, &self.setup, time);
-        self.guard.turn_to(source, (batch.file.dev, batch.file.ino));
+        let source = self.streams.number(&mut self.pipeline, &name, batch, &self.setup, time);
+        self.pipeline.turn_to(source, (batch.file.dev, batch.file.ino));
         if batch.first || batch.gap {
-            self.guard.turn_over(source);
+            self.pipeline.turn_over(source);
         }
-        self.guard.recall(source, &batch.before);
+        self.pipeline.recall(source, &batch.before);
         // We may have run for months: the year of a stamp is guessed from now, not from our start.
-        self.guard.set_now(source, time);
+        self.pipeline.set_now(source, time);
         if let Some(end) = &batch.file_end {
-            self.guard.learn_from_end(source, &end.lines, end.modified);
+            self.pipeline.learn_from_end(source, &end.lines, end.modified);
         }
         let when = when(batch, time);
-        let Self { guard, firewall, evidence, tallies, persist, missed, .. } = self;
-        guard.lines(source, &batch.bytes, when, |line, outcome| {
+        let Self { pipeline, firewall, evidence, tallies, persist, missed, .. } = self;
+        pipeline.lines(source, &batch.bytes, when, |line, outcome| {
             tallies.add(&name, &outcome);
             let (Some(offender), Some(at)) = (outcome.judgement.offender, outcome.time) else { return };
             let (worth, seen) = (outcome.evidence(), || Seen::new(at, &name, line));
@@ -172,7 +173,7 @@ impl Daemon {
                 Verdict::Ignored(_) | Verdict::Trusted(_) => {}
             }
         });
-        if self.guard.undated(source) > 0 && self.streams.is_first_undated(&name) {
+        if self.pipeline.undated(source) > 0 && self.streams.is_first_undated(&name) {
             log::warn!("{}: {}", batch.path, report::UNDATED);
         }
         let is_new = self.positions.note(&name, batch);
@@ -186,7 +187,7 @@ impl Daemon {
 
     /// Frees those whose ban is over.
     pub(super) fn expire(&mut self) {
-        let mut over = self.guard.engine.expire(now());
+        let mut over = self.pipeline.engine.expire(now());
         let missed = std::mem::take(&mut self.missed);
         over.retain(|over| !missed.contains(over));
         self.free(&over, "its time is over");
@@ -210,12 +211,12 @@ impl Daemon {
     fn stored(&mut self, stored: Stored) {
         self.persist.stored(&stored);
         if stored.lost {
-            self.guard.engine.touch_all();
+            self.pipeline.engine.touch_all();
             self.positions.touch_all();
         }
         if !stored.found.is_empty() {
-            stored.found.into_iter().for_each(|row| self.guard.engine.restore(row));
-            self.firewall.change(self.guard.engine.bans().map(|ban| Change::Add(ban.offender)));
+            stored.found.into_iter().for_each(|row| self.pipeline.engine.restore(row));
+            self.firewall.change(self.pipeline.engine.bans().map(|ban| Change::Add(ban.offender)));
             // They were stored when the allow list was another.
             self.free_the_allowed("it is on the allow list now");
         }
@@ -244,13 +245,13 @@ impl Daemon {
         }
         self.saved.set_format(self.firewall.file());
         if self.saved.due_in() == Some(Duration::ZERO) {
-            self.saved.save(self.guard.engine.bans());
+            self.saved.save(self.pipeline.engine.bans());
         }
     }
 
     fn persist_if_due(&mut self) {
         if self.persist.is_due() {
-            let rows = self.guard.engine.changes();
+            let rows = self.pipeline.engine.changes();
             self.persist.send(rows, self.positions.take(), now());
         }
     }
@@ -258,7 +259,7 @@ impl Daemon {
 
 /// Sends the last rows and waits for them. The store that comes back still holds the lock.
 pub(super) fn finish(daemon: &mut Daemon) -> Option<Store> {
-    let rows = daemon.guard.engine.changes();
+    let rows = daemon.pipeline.engine.changes();
     let positions = daemon.positions.take();
     daemon.persist.finish(rows, positions, now())
 }

@@ -178,7 +178,7 @@ impl Daemon {
     /// Frees whoever may not be banned, as the allow list stands.
     pub(super) fn free_the_allowed(&mut self, why: &str) {
         let settings = self.engine_settings(&self.setup);
-        let freed = self.guard.engine.settings_changed(settings, now());
+        let freed = self.pipeline.engine.settings_changed(settings, now());
         self.free(&freed, why);
     }
 }

@@ -1,4 +1,4 @@
-//! The parts put together: configuration, rules and engine as one guard, and the daemon that feeds it.
+//! The parts put together: configuration, rules and engine as one pipeline, and the daemon that feeds it.
 //!
 //! ```text
 //! setup ── mapping, own    the configuration in the words of the parts that do it

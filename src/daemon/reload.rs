@@ -13,8 +13,8 @@ impl Daemon {
         self.change_firewall(&setup);
         self.change_sources(&setup);
         let settings = self.engine_settings(&setup);
-        let freed = self.guard.engine.reload(settings, setup.policies(), now());
-        self.guard.set_rules(setup.take_matcher(), |number| self.streams.terms_of(number, &setup));
+        let freed = self.pipeline.engine.reload(settings, setup.policies(), now());
+        self.pipeline.set_rules(setup.take_matcher(), |number| self.streams.terms_of(number, &setup));
         self.persist.set_keep(start::keep(&setup));
         self.setup = setup;
         self.free(&freed, "it is on the allow list now");
@@ -26,7 +26,7 @@ impl Daemon {
     /// Another table or tool: the gate sees to it that it never opens.
     fn change_firewall(&mut self, setup: &Setup) {
         let settings = mapping::firewall(&setup.config, self.options.dry_run);
-        let desired: Vec<Prefix> = self.guard.engine.bans().map(|ban| ban.offender).collect();
+        let desired: Vec<Prefix> = self.pipeline.engine.bans().map(|ban| ban.offender).collect();
         if let Err(why) = self.firewall.replace(settings, desired, &self.sender) {
             log::error!("the firewall's new settings are not used: {why}");
         }

@@ -5,7 +5,8 @@ use log::Level;
 use super::persist::After;
 use crate::address;
 use crate::config::Diagnostics;
-use crate::engine::{Outcome, Verdict};
+use crate::engine::Verdict;
+use crate::pipeline::Outcome;
 use crate::rules::Severity;
 use crate::time::{Time, spoken};
 

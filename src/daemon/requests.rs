@@ -92,7 +92,7 @@ impl Daemon {
         for &offender in prefixes {
             let offender = offender.trunc();
             let ban = self.named(by_hand(offender), reason);
-            match self.guard.engine.ban(ban, force) {
+            match self.pipeline.engine.ban(ban, force) {
                 Ok(()) => {
                     answer.banned.push(offender);
                     answer.longer.extend(self.longer(offender, until));
@@ -121,7 +121,7 @@ impl Daemon {
     /// Gives a ban the operator's reason; where there is none, that of the ban that it prolongs.
     fn named(&self, ban: Ban, reason: &str) -> Ban {
         let earlier =
-            self.guard.engine.covering(&ban.offender).filter(|known| known.offender == ban.offender);
+            self.pipeline.engine.covering(&ban.offender).filter(|known| known.offender == ban.offender);
         let reason = match (reason, earlier) {
             ("", Some(earlier)) => Arc::clone(&earlier.reason),
             ("", None) => Arc::from("by hand"),
@@ -132,7 +132,7 @@ impl Daemon {
 
     /// The end of a ban that lasts longer than asked for.
     fn longer(&self, offender: Prefix, until: Option<Time>) -> Option<Longer> {
-        let ban = self.guard.engine.covering(&offender).filter(|ban| ban.until != until)?;
+        let ban = self.pipeline.engine.covering(&offender).filter(|ban| ban.until != until)?;
         Some(Longer { prefix: offender, until: ban.until.map(|until| self.rfc3339(until)) })
     }
 
@@ -149,7 +149,7 @@ impl Daemon {
     }
 
     fn unban(&mut self, whom: &Unban, peer: &Peer) -> Answer {
-        let answer = unbanned(whom, self.guard.engine.unban(&whom.prefixes(), now()));
+        let answer = unbanned(whom, self.pipeline.engine.unban(&whom.prefixes(), now()));
         self.firewall.change(answer.unbanned.iter().copied().map(Change::Remove));
         self.tallies.unbans += answer.unbanned.len() as u64;
         self.say(&answer.unbanned, &format!("by hand (uid {})", peer.uid), self.firewall.unbanned());

@@ -1,4 +1,4 @@
-//! From the configuration to a guard that can be asked: the same for `scan`, `check` and the daemon.
+//! From the configuration to a pipeline that can be asked: the same for `scan`, `check` and the daemon.
 
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
@@ -9,9 +9,10 @@ use thiserror::Error;
 
 use super::{here, mapping};
 use crate::config::{self, Config, Diagnostics, FileTrust, Loaded, LoadedRules, LogTo, ResolvedSet, SHIPPED};
-use crate::engine::{Engine, Guard, Policy, Source, Terms};
+use crate::engine::{Engine, Policy};
 use crate::files::{self, directory_of};
 use crate::follow;
+use crate::pipeline::{Pipeline, Stream, Terms};
 use crate::record::{self, Clock, Layouts, TimeSpec};
 use crate::rules::{self, Binding, Compiled, Fault, Matcher, RuleSet, Severity};
 use crate::time::Time;
@@ -220,16 +221,16 @@ impl Setup {
         (0..self.config.sources.len()).all(|at| said(self, at) == said(other, at))
     }
 
-    /// Sources of which nothing was read, one for each of the terms.
-    pub fn sources(&self, terms: &[Terms]) -> Vec<Source> {
-        let source = |terms: &Terms| Source::new(Clock::new(self.zone.clone(), self.now), terms.clone());
-        terms.iter().map(source).collect()
+    /// Streams of which nothing was read, one for each of the terms.
+    pub fn streams(&self, terms: &[Terms]) -> Vec<Stream> {
+        let stream = |terms: &Terms| Stream::new(Clock::new(self.zone.clone(), self.now), terms.clone());
+        terms.iter().map(stream).collect()
     }
 
-    /// A guard that reads logs on these terms; the compiled sets move into it.
-    pub fn guard(&mut self, terms: &[Terms]) -> Guard {
+    /// A pipeline that reads logs on these terms; the compiled sets move into it.
+    pub fn pipeline(&mut self, terms: &[Terms]) -> Pipeline {
         let engine = Engine::new(mapping::engine(&self.config, terms.len()), self.policies());
-        Guard::new(self.take_matcher(), engine, self.sources(terms))
+        Pipeline::new(self.take_matcher(), engine, self.streams(terms))
     }
 
     /// The engine's policies, one for each rule set in force.

@@ -25,7 +25,8 @@ use super::{logger, mapping, own};
 use crate::address::Prefix;
 use crate::config::ResolvedSet;
 use crate::control::{Access, BindError, Call, Limits, Listener, Server};
-use crate::engine::{Engine, Guard};
+use crate::engine::Engine;
+use crate::pipeline::Pipeline;
 use crate::store::{Keep, Lock, Store, StoreError};
 use crate::{files, firewall};
 
@@ -97,7 +98,7 @@ fn assemble(
     let sources = mapping::sources(&setup.config, &options.files);
     let Taken { own, engine, store, positions, listener, firewall } =
         take(&options, &setup, mapping::files(&sources), &sender)?;
-    let guard = Guard::new(setup.take_matcher(), engine, Vec::new());
+    let pipeline = Pipeline::new(setup.take_matcher(), engine, Vec::new());
     let loading = Loading::new(&setup.config);
     let how = mapping::follow_options(&setup.config);
     let follower = Follower::start(0, sources, &positions.all(), how, setup.stamp_readers(), &sender)?;
@@ -107,7 +108,7 @@ fn assemble(
         persist: Persist::start(store, sender.clone())?,
         options,
         setup,
-        guard,
+        pipeline,
         firewall,
         saved,
         follower,
@@ -252,7 +253,7 @@ fn stop(mut daemon: Daemon, end: End) {
     let store = finish(&mut daemon);
     let flush = daemon.setup.config.flush_on_exit && !daemon.options.dry_run;
     let status = daemon.firewall.stop(flush);
-    daemon.saved.finish(daemon.guard.engine.bans().filter(|_| !flush));
+    daemon.saved.finish(daemon.pipeline.engine.bans().filter(|_| !flush));
     if let Some(problem) = &status.last_error {
         log::error!("the firewall is not in step at the end: {problem}");
     }

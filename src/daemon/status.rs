@@ -27,14 +27,14 @@ impl Daemon {
         let firewall = self.firewall.status();
         let sources = self.sources();
         let (matches, bans) = self.tallies.all();
-        let (tracked, evicted) = self.guard.engine.tracked();
+        let (tracked, evicted) = self.pipeline.engine.tracked();
         let counters = Counters {
             lines: sources.iter().map(|source| source.lines).sum(),
             matches,
             offences: self.tallies.offences,
             bans,
             unbans: self.tallies.unbans,
-            active: self.guard.engine.bans().count() as u64,
+            active: self.pipeline.engine.bans().count() as u64,
             tracked: tracked as u64,
             evicted,
             spared: self.tallies.spared,
@@ -66,8 +66,8 @@ impl Daemon {
                 files: paths.iter().map(|path| path.path.to_string()).collect(),
                 lines: paths.iter().map(|path| path.lines).sum(),
                 matches: tally.matched,
-                undated: self.streams.of(name).map(|number| self.guard.undated(number)).sum(),
-                stamps_behind: self.streams.of(name).find_map(|number| self.guard.zone_minutes(number)),
+                undated: self.streams.of(name).map(|number| self.pipeline.undated(number)).sum(),
+                stamps_behind: self.streams.of(name).find_map(|number| self.pipeline.zone_minutes(number)),
                 too_long: paths.iter().map(|path| path.overlong).sum(),
                 last_line: last_line.map(|time| self.rfc3339(time)),
                 last_match: tally.last.map(|time| self.rfc3339(time)),
@@ -126,12 +126,12 @@ impl Daemon {
 
     pub(super) fn bans(&self) -> Vec<reply::Ban> {
         let tell = self.tell();
-        self.guard.engine.bans().map(|ban| tell.ban(ban)).collect()
+        self.pipeline.engine.bans().map(|ban| tell.ban(ban)).collect()
     }
 
     /// What is known of an address but for its past, which the database knows.
     pub(super) fn why(&self, address: Prefix) -> Why {
-        let engine = &self.guard.engine;
+        let engine = &self.pipeline.engine;
         let windows = engine.counters(address.addr(), now()).into_iter();
         let window = |counter: Counter<'_>| Window {
             rule_set: counter.set.to_owned(),

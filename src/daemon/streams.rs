@@ -1,4 +1,4 @@
-//! Followed files as the guard knows them: each has a number of its own, under which its clock, its rule sets and its last
+//! Followed files as the pipeline knows them: each has a number of its own, under which its clock, its rule sets and its last
 //! line are kept, and by which a line that stands in two files is known to be one.
 
 use std::collections::HashSet;
@@ -9,8 +9,8 @@ use foldhash::fast::RandomState;
 use hashlink::LinkedHashMap;
 
 use super::setup::Setup;
-use crate::engine::{Guard, Source, Terms};
 use crate::follow::Batch;
+use crate::pipeline::{Pipeline, Stream, Terms};
 use crate::record::{self, Clock, Layouts};
 use crate::rules::Binding;
 use crate::time::Time;
@@ -60,10 +60,10 @@ impl Streams {
         Self { by_path, ..Self::default() }
     }
 
-    /// The number of the file that the lines are from; the guard is told of a file that is new to it.
+    /// The number of the file that the lines are from; the pipeline is told of a file that is new to it.
     pub(super) fn number(
         &mut self,
-        guard: &mut Guard,
+        pipeline: &mut Pipeline,
         source: &Arc<str>,
         batch: &Batch,
         setup: &Setup,
@@ -78,8 +78,8 @@ impl Streams {
             return *number;
         }
         let oldest = (self.numbers.len() >= MOST).then(|| self.numbers.pop_front()).flatten();
-        let source = Source::new(Clock::new(setup.zone.clone(), now), self.terms(&key, setup));
-        let number = guard.read(source, oldest.map(|(_, number)| number));
+        let stream = Stream::new(Clock::new(setup.zone.clone(), now), self.terms(&key, setup));
+        let number = pipeline.read(stream, oldest.map(|(_, number)| number));
         self.numbers.insert(key, number);
         number
     }

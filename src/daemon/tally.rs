@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::{Outcome, Verdict, Why};
+use crate::engine::{Verdict, Why};
+use crate::pipeline::Outcome;
 use crate::time::Time;
 
 /// Counters of one rule set or one source.

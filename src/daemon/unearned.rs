@@ -43,10 +43,10 @@ impl Daemon {
         let foreign = unearned(Origin::Foreign, "found in the firewall's table", since, until, false);
         for &offender in found {
             // Banned while the firewall was being asked: its own ban says more.
-            if self.guard.engine.covering(&offender).is_some_and(|ban| ban.offender == offender) {
+            if self.pipeline.engine.covering(&offender).is_some_and(|ban| ban.offender == offender) {
                 continue;
             }
-            match self.guard.engine.ban(foreign(offender), false) {
+            match self.pipeline.engine.ban(foreign(offender), false) {
                 Ok(()) => self.adopted(offender),
                 Err(why) => self.not_adopted(offender, &why),
             }

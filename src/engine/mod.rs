@@ -8,7 +8,6 @@
 mod bans;
 mod by_evidence;
 mod duplicate;
-mod guard;
 mod journal;
 mod judge;
 mod network;
@@ -18,7 +17,6 @@ mod session;
 mod spoof;
 mod target;
 mod tiers;
-mod timing;
 mod trust;
 mod unbans;
 mod verdict;
@@ -27,14 +25,12 @@ mod window;
 use std::net::IpAddr;
 
 pub use bans::{Ban, History, Origin, Owner};
-pub use guard::{FileId, Guard, Outcome, Reader, Source, Terms};
 pub use journal::{Row, Seen, SessionState};
 pub use policy::{
     Network, Networks, Offender, Policy, RulePolicy, Settings, SpoofCaps, TrustPolicy, doubtful,
 };
 pub use session::{SessionKey, Speaker};
 pub use spoof::Flood;
-pub use timing::When;
 pub use unbans::Unbanned;
 pub use verdict::{Judgement, Refusal, Verdict, Why};
 pub use window::Counter;

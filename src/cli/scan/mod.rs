@@ -1,4 +1,4 @@
-//! `portcullis scan`: logs replayed on their own clock through the same guard that the daemon asks.
+//! `portcullis scan`: logs replayed on their own clock through the same pipeline that the daemon asks.
 
 mod report;
 mod spared;
@@ -18,7 +18,7 @@ use super::args::Scan;
 use super::asked;
 use super::exit::{Exit, Failure, complain};
 use super::input::{Input, Log, Part, logs};
-use crate::engine::{Guard, Terms, When};
+use crate::pipeline::{Pipeline, Terms, When};
 use crate::rules::Names;
 use crate::time::Time;
 
@@ -33,22 +33,22 @@ pub(super) fn run(arguments: &Scan, out: &mut dyn Write) -> Result<Exit, Failure
     let logs = logs(&arguments.files)?;
     let mut setup = asked::setup(&arguments.config, &arguments.trial)?;
     let terms: Vec<Terms> = logs.iter().map(|log| setup.terms_of_file(log.newest())).collect();
-    let mut guard = setup.guard(&terms);
-    guard.engine.keep_no_journal();
-    let scan = Replay::new(guard, &logs);
-    let (tally, guard, failures) = scan.run();
+    let mut pipeline = setup.pipeline(&terms);
+    pipeline.engine.keep_no_journal();
+    let scan = Replay::new(pipeline, &logs);
+    let (tally, pipeline, failures) = scan.run();
     failures.iter().for_each(complain);
     if arguments.json {
-        report::json(out, &setup, &guard, &tally)?;
+        report::json(out, &setup, &pipeline, &tally)?;
     } else {
-        report::text(out, &setup, &guard, &tally, &logs, arguments.top)?;
+        report::text(out, &setup, &pipeline, &tally, &logs, arguments.top)?;
     }
     Ok(failures.first().map_or(Exit::Ok, |failure| failure.exit))
 }
 
 /// Logs being replayed: several are merged in the order of their lines' times, as the daemon would have read them.
 struct Replay<'l> {
-    guard: Guard,
+    pipeline: Pipeline,
     tally: Tally,
     streams: Vec<Stream<'l>>,
     failures: Vec<Failure>,
@@ -75,19 +75,19 @@ struct Queue {
 }
 
 impl<'l> Replay<'l> {
-    fn new(guard: Guard, logs: &'l [Log]) -> Self {
+    fn new(pipeline: Pipeline, logs: &'l [Log]) -> Self {
         let streams = logs.iter().map(|log| Stream::new(&log.files)).collect();
-        Self { guard, tally: Tally::new(), streams, failures: Vec::new(), bar: bar(logs) }
+        Self { pipeline, tally: Tally::new(), streams, failures: Vec::new(), bar: bar(logs) }
     }
 
-    fn run(mut self) -> (Tally, Guard, Vec<Failure>) {
+    fn run(mut self) -> (Tally, Pipeline, Vec<Failure>) {
         match self.streams.len() {
             1 => while self.read(0, Self::judge_part) {},
             _ => self.merge(),
         }
         self.bar.finish_and_clear();
         self.tally.unread = !self.failures.is_empty();
-        (self.tally, self.guard, self.failures)
+        (self.tally, self.pipeline, self.failures)
     }
 
     /// Judges the lines of all logs in the order of their times.
@@ -107,7 +107,7 @@ impl<'l> Replay<'l> {
                     // Its stamp is not read again: after later ones it could mean another pass of a doubled hour.
                     self.judge(source, &queue.bytes[line], time.map_or(When::Stamped(None), When::At));
                 }
-                Some((_, None)) => self.guard.turn_over(source),
+                Some((_, None)) => self.pipeline.turn_over(source),
                 None => {}
             }
             self.streams[source].queue = queue;
@@ -120,7 +120,7 @@ impl<'l> Replay<'l> {
         self.streams[source].queue.bytes.clear();
         let names = self.names(source);
         let read = input.each_line(path, names, |part| each(self, source, &part));
-        self.tally.saw(self.guard.stamp(source, input.tail()));
+        self.tally.saw(self.pipeline.stamp(source, input.tail()));
         if let Ok(Some(length)) = read {
             self.bar.inc(length as u64);
             self.streams[source].open = Some((input, path));
@@ -134,7 +134,7 @@ impl<'l> Replay<'l> {
     /// What lines of interest hold. Where a log begins, its first stamp is of interest, and where several are merged, all.
     fn names(&self, source: usize) -> Option<Names> {
         let is_merged = self.streams.len() > 1;
-        (!is_merged && self.streams[source].begun).then(|| self.guard.names(source)).flatten()
+        (!is_merged && self.streams[source].begun).then(|| self.pipeline.names(source)).flatten()
     }
 
     /// The file being read, or the next one that can be opened.
@@ -142,7 +142,7 @@ impl<'l> Replay<'l> {
         if let Some(open) = self.streams[source].open.take() {
             return Some(open);
         }
-        self.guard.turn_over(source);
+        self.pipeline.turn_over(source);
         loop {
             let path = self.streams[source].files.next()?;
             match Input::open(path) {
@@ -167,7 +167,7 @@ impl<'l> Replay<'l> {
 
     /// The time in a line's stamp; the first of a log is where it begins.
     fn stamp(&mut self, source: usize, line: &[u8]) -> Option<Time> {
-        let stamp = self.guard.stamp(source, line);
+        let stamp = self.pipeline.stamp(source, line);
         let begun = &mut self.streams[source].begun;
         if !*begun && stamp.is_some() {
             *begun = true;
@@ -181,9 +181,9 @@ impl<'l> Replay<'l> {
             Part::Line(_, line) => self.judge_stamped(source, line),
             Part::Foreign(lines) => {
                 self.tally.lines += lines;
-                self.guard.turn_over(source);
+                self.pipeline.turn_over(source);
             }
-            Part::Gap => self.guard.turn_over(source),
+            Part::Gap => self.pipeline.turn_over(source),
         }
     }
 
@@ -200,7 +200,7 @@ impl<'l> Replay<'l> {
     fn judge(&mut self, source: usize, line: &[u8], when: When) -> Option<Time> {
         self.tally.lines += 1;
         let (tally, mut time) = (&mut self.tally, None);
-        let is_known = self.guard.line(source, line, when, |outcome| {
+        let is_known = self.pipeline.line(source, line, when, |outcome| {
             time = outcome.time;
             tally.add(&outcome);
         });
@@ -209,7 +209,7 @@ impl<'l> Replay<'l> {
             self.tally.undated += u64::from(time.is_none());
         }
         if let Some(time) = time {
-            self.guard.engine.expire(time.minus(DISORDER));
+            self.pipeline.engine.expire(time.minus(DISORDER));
         }
         time
     }

@@ -12,7 +12,7 @@ use crate::address::{self, Prefix};
 use crate::cli::input::Log;
 use crate::cli::text::{Table, count, tenths, write_json};
 use crate::daemon::Setup;
-use crate::engine::Guard;
+use crate::pipeline::Pipeline;
 use crate::rules::Evidence;
 use crate::time::{Time, spoken};
 
@@ -59,7 +59,7 @@ struct Report<'a> {
     unlisted_offences: Value,
 }
 
-pub(super) fn json(out: &mut dyn Write, setup: &Setup, guard: &Guard, tally: &Tally) -> io::Result<()> {
+pub(super) fn json(out: &mut dyn Write, setup: &Setup, pipeline: &Pipeline, tally: &Tally) -> io::Result<()> {
     let time = |time: Time| time.rfc3339(&setup.zone);
     let ban = |ban: &Ban| BanReport {
         at: time(ban.at),
@@ -74,7 +74,7 @@ pub(super) fn json(out: &mut dyn Write, setup: &Setup, guard: &Guard, tally: &Ta
         last: time(found.last),
         offences: offences(found.tenths),
         offender: address::display(&prefix),
-        rule_set: &guard.engine.policies()[set].name,
+        rule_set: &pipeline.engine.policies()[set].name,
         spared: spared::sentence(found),
     };
     let (exempt, offenders): (Vec<_>, Vec<_>) =
@@ -103,7 +103,7 @@ fn offences(tenths: u64) -> Value {
 pub(super) fn text(
     out: &mut dyn Write,
     setup: &Setup,
-    guard: &Guard,
+    pipeline: &Pipeline,
     tally: &Tally,
     logs: &[Log],
     top: usize,
@@ -113,7 +113,7 @@ pub(super) fn text(
         return nobody(out, tally);
     }
     writeln!(out)?;
-    table(setup, guard, tally, top).write(out)?;
+    table(setup, pipeline, tally, top).write(out)?;
     rest(out, tally, top)?;
     notes(out, tally)?;
     spared::notes(out, tally, setup.config.trust.multiplier)?;
@@ -188,11 +188,11 @@ fn names(logs: &[Log]) -> String {
     logs.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
-fn table(setup: &Setup, guard: &Guard, tally: &Tally, top: usize) -> Table {
+fn table(setup: &Setup, pipeline: &Pipeline, tally: &Tally, top: usize) -> Table {
     let mut table =
         Table::new(&["OFFENDER", "RULE SET", "EVIDENCE", ">OFFENCES", "FIRST", "LAST", "WOULD BE BANNED"]);
     for (&(set, prefix), offender) in tally.ranked().into_iter().take(top) {
-        let policy = &guard.engine.policies()[set];
+        let policy = &pipeline.engine.policies()[set];
         table.row(vec![
             address::display(&prefix),
             policy.name.to_string(),

@@ -7,7 +7,8 @@ use foldhash::fast::RandomState;
 
 use super::timeline::Timeline;
 use crate::address::{self, Prefix};
-use crate::engine::{Judgement, Outcome, Verdict, Why};
+use crate::engine::{Judgement, Verdict, Why};
+use crate::pipeline::Outcome;
 use crate::rules::{Effect, Evidence};
 use crate::time::Time;
 

@@ -1,25 +1,29 @@
-//! From a line to a verdict: record, match, sighting, judgement, for all sources. `scan`, `explain` and the daemon ask
-//! the same guard, so that they cannot decide differently.
+//! From a line to a verdict: record, match, sighting, judgement, for all sources. `scan`, `explain` and the daemon feed
+//! the same pipeline, so that they cannot decide differently.
+
+mod timing;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use super::timing::{Timed, Timing, When};
-use super::{Engine, Judgement, Line, SessionKey, Sighting, Speaker, Verdict, Why};
+pub use timing::When;
+
+use self::timing::{Timed, Timing};
+use crate::engine::{Engine, Judgement, Line, SessionKey, Sighting, Speaker, Verdict, Why};
 use crate::record::{self, Clock, Record, Repeat, TimeSpec};
 use crate::rules::{AddressFrom, Binding, Connection, Evidence, Format, Match, Matcher, Names, Sieve};
 use crate::time::Time;
 
 /// The rules in force and all that is remembered, asked line by line.
 #[derive(Debug)]
-pub struct Guard {
+pub struct Pipeline {
     /// What is looked for.
     pub matcher: Matcher,
     /// What is remembered.
     pub engine: Engine,
-    sources: Vec<Source>,
+    streams: Vec<Stream>,
 }
 
 /// What became of a line in one rule set.
@@ -37,9 +41,9 @@ pub struct Outcome<'a> {
     pub judgement: Judgement,
 }
 
-/// One source, which is one file to the guard: how its stamps are read, whose it is, and what its last line was.
+/// One source, which is one file to the pipeline: how its stamps are read, whose it is, and what its last line was.
 #[derive(Debug)]
-pub struct Source {
+pub struct Stream {
     timing: Timing,
     writer: Arc<str>,
     reader: Reader,
@@ -160,7 +164,7 @@ fn ask<'m>(
     any
 }
 
-impl Source {
+impl Stream {
     /// A source of which nothing was read.
     pub fn new(clock: Clock, terms: Terms) -> Self {
         let mut timing = Timing::new(clock);
@@ -175,44 +179,44 @@ impl Source {
     }
 }
 
-impl Guard {
-    /// A guard that reads these sources, which are known by their numbers from 0.
-    pub fn new(matcher: Matcher, engine: Engine, sources: Vec<Source>) -> Self {
-        Self { matcher, engine, sources }
+impl Pipeline {
+    /// A pipeline that reads these sources, which are known by their numbers from 0.
+    pub fn new(matcher: Matcher, engine: Engine, streams: Vec<Stream>) -> Self {
+        Self { matcher, engine, streams }
     }
 
     /// Takes other rules into force, and for each source by its number what holds for it under them. What is remembered
     /// stays, the last line of each source too.
     pub fn set_rules(&mut self, matcher: Matcher, terms: impl Fn(usize) -> Terms) {
         self.matcher = matcher;
-        for (number, source) in self.sources.iter_mut().enumerate() {
-            source.set_terms(terms(number));
+        for (number, stream) in self.streams.iter_mut().enumerate() {
+            stream.set_terms(terms(number));
         }
     }
 
     /// Reads one more source, or another in the place of one, and says by which number.
-    pub fn read(&mut self, source: Source, instead: Option<usize>) -> usize {
-        match instead.and_then(|number| Some((number, self.sources.get_mut(number)?))) {
+    pub fn read(&mut self, source: Stream, instead: Option<usize>) -> usize {
+        match instead.and_then(|number| Some((number, self.streams.get_mut(number)?))) {
             Some((number, place)) => {
                 *place = source;
                 number
             }
             None => {
-                self.sources.push(source);
-                self.sources.len() - 1
+                self.streams.push(source);
+                self.streams.len() - 1
             }
         }
     }
 
     /// Tells the clocks how late it is, for the years of stamps.
     pub fn set_now(&mut self, source: usize, now: Time) {
-        self.sources[source].timing.set_now(now);
+        self.streams[source].timing.set_now(now);
     }
 
     /// Takes note of the last lines of a source's file, which was last written to at `modified`: they tell in which zone
     /// lines are stamped that nobody saw arrive.
     pub fn learn_from_end(&mut self, source: usize, lines: &[u8], modified: Time) {
-        let Source { timing, reader, .. } = &mut self.sources[source];
+        let Stream { timing, reader, .. } = &mut self.streams[source];
         let lines = record::lines(lines);
         let records = lines.map(|line| (line, record::parse_as(line, reader.binding.layouts())));
         timing.learn_from_end(records, modified, reader.binding.time());
@@ -220,7 +224,7 @@ impl Guard {
 
     /// Takes note of lines before they are judged: of those that were seen to arrive the last one was written just now.
     fn begin(&mut self, source: usize, lines: &[u8], when: When) {
-        let Source { timing, reader, .. } = &mut self.sources[source];
+        let Stream { timing, reader, .. } = &mut self.streams[source];
         if let When::Arrived(arrived) = when {
             let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
             let last = memchr::memrchr(b'\n', lines).map_or(lines, |newline| &lines[newline + 1..]);
@@ -232,39 +236,39 @@ impl Guard {
 
     /// How many lines of a source matched and say no time that is read.
     pub fn undated(&self, source: usize) -> u64 {
-        self.sources[source].timing.undated()
+        self.streams[source].timing.undated()
     }
 
     /// The zone, in minutes, by which the stamps of a source are behind the clock; negative where they are ahead.
     pub fn zone_minutes(&self, source: usize) -> Option<i64> {
-        self.sources[source].timing.zone_minutes()
+        self.streams[source].timing.zone_minutes()
     }
 
     /// The time in a line's stamp, if it has one; lines of a source are asked in their order.
     pub fn stamp(&mut self, source: usize, line: &[u8]) -> Option<Time> {
-        let Source { timing, reader, .. } = &mut self.sources[source];
+        let Stream { timing, reader, .. } = &mut self.streams[source];
         let record = record::parse_as(line, reader.binding.layouts());
         timing.stamp(line, &record, reader.binding.time())
     }
 
     /// What the lines of interest of a source hold; `None` where any line may be one.
     pub fn names(&self, source: usize) -> Option<Names> {
-        self.sources[source].reader.binding.names()
+        self.streams[source].reader.binding.names()
     }
 
     /// What follows is from this file of the source: a repeat in it is of its own last line.
     pub fn turn_to(&mut self, source: usize, file: FileId) {
-        self.sources[source].reader.turn_to(file);
+        self.streams[source].reader.turn_to(file);
     }
 
     /// A file of the source begins, or lines were passed over: what follows is not a repeat of the last line.
     pub fn turn_over(&mut self, source: usize) {
-        self.sources[source].reader.turn_over();
+        self.streams[source].reader.turn_over();
     }
 
     /// Takes note of lines of a source that were judged before a stop, for a repeat of the last one.
     pub fn recall(&mut self, source: usize, lines: &[u8]) {
-        self.sources[source].reader.recall(&self.matcher, lines);
+        self.streams[source].reader.recall(&self.matcher, lines);
     }
 
     /// Judges the lines of a source one by one, as [`Self::line`] does, and reports with each outcome its line.
@@ -297,7 +301,7 @@ impl Guard {
         when: When,
         mut report: impl FnMut(Outcome<'_>),
     ) -> bool {
-        let Source { timing, writer, reader } = &mut self.sources[source];
+        let Stream { timing, writer, reader } = &mut self.streams[source];
         let (engine, matcher) = (&mut self.engine, &self.matcher);
         reader.each_match(matcher, line, |written, record, matched, count| {
             let timed = timing.of(when, line, written, matched.set.time.as_ref());
