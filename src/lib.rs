@@ -13,9 +13,10 @@
 //! | [`firewall`] | prefixes to add and remove | a table in step |
 //! | [`config`], [`control`], [`daemon`], [`cli`] | the operator | all of the above, running |
 //!
-//! [`address`] and [`time`] are the two words everything is said in; `names`, `printable`, `fnv` and `files` are what several
-//! parts need: names that firewalls take, text made harmless, a hash for what is stored, what is done with files. `record`, `rules`, `engine` and `pipeline` are pure:
-//! no clock, file, thread or environment inside, so that days of attack replay in milliseconds in a test.
+//! [`address`] and [`time`] are the two words everything is said in. `names`, `printable`, `fnv`, `files` and [`settings`] are
+//! what several parts need: names that firewalls take, text made harmless, a hash for what is stored, what is done with files,
+//! and what the configuration says to the firewall. `record`, `rules`, `engine` and `pipeline` are pure: no clock, file, thread or
+//! environment inside, so that days of attack replay in milliseconds in a test.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::disallowed_macros, reason = "a test may end when nobody reads what it says"))]
 
@@ -34,5 +35,6 @@ pub mod pipeline;
 mod printable;
 pub mod record;
 pub mod rules;
+pub mod settings;
 pub mod store;
 pub mod time;

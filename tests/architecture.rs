@@ -1,7 +1,7 @@
 //! The direction of dependencies and what the pure core may not do, read from the sources.
 //!
 //! `main → cli → daemon → {follow, firewall, store, control, config} → pipeline → engine → rules → {record, address, time}`;
-//! the shell has `files` in common.
+//! the shell has `files` and `settings` in common.
 #![allow(clippy::string_slice, reason = "offsets come from searching the same text")]
 
 use std::fmt::Write as _;
@@ -25,6 +25,7 @@ const RANKS: &[(&str, u8)] = &[
     ("pipeline", 4),
     // What parts of the shell have in common: they may name it, and nothing pure can, since it is not below any of that.
     ("files", 4),
+    ("settings", 4),
     ("follow", 5),
     ("firewall", 5),
     ("store", 5),
@@ -209,7 +210,7 @@ fn may_use(from: &str, to: &str) -> Option<String> {
     match (allowed, siblings) {
         (true, _) => None,
         (false, true) => Some(format!(
-            "`{from}` and `{to}` are siblings and do not know each other: map the values in daemon"
+            "`{from}` and `{to}` are siblings and do not know each other: put what both need below them, or connect them in daemon"
         )),
         (false, false) => {
             Some(format!("`{from}` may not depend on `{to}`, which stands above or beside it: turn it round"))

@@ -1,6 +1,7 @@
 //! What every firewall backend promises, tested on every firewall there is; then what only one of them does.
 
-use portcullis::firewall::{BACKENDS, Change, Failure, Listing, TableFile};
+use portcullis::firewall::{Change, Failure, Listing, TableFile};
+use portcullis::settings::BackendKind;
 
 use crate::firewall_stand::{Stand, listed};
 
@@ -14,8 +15,8 @@ fn remove(prefix: &str) -> Change {
 
 #[test]
 fn every_backend_has_a_stand() {
-    for row in BACKENDS.iter().filter(|row| row.name != "nftables") {
-        assert!(Stand::all().iter().any(|stand| stand.settings.backend == row.name), "{}", row.name);
+    for (name, backend) in BackendKind::ALL.into_iter().filter(|(name, _)| *name != "nftables") {
+        assert!(Stand::all().iter().any(|stand| stand.settings.backend == backend), "{name}");
     }
 }
 

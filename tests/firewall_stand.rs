@@ -8,7 +8,8 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use portcullis::firewall::{Backend, DryRun, Listing, Settings, open};
+use portcullis::firewall::{Backend, DryRun, Listing, open};
+use portcullis::settings::{BackendKind, FirewallSettings};
 use tempfile::TempDir;
 
 use crate::fakes_support::put;
@@ -16,7 +17,7 @@ use crate::fakes_support::put;
 /// One firewall, fresh and on its own.
 pub(crate) struct Stand {
     pub(crate) name: &'static str,
-    pub(crate) settings: Settings,
+    pub(crate) settings: FirewallSettings,
     tool: Option<PathBuf>,
     dir: TempDir,
     namespace: Option<String>,
@@ -38,7 +39,8 @@ impl Stand {
 
     /// The fake pfctl of a release.
     pub(crate) fn pf(version: &'static str) -> Self {
-        let mut stand = Self::fake(if version == "13.2" { "pf 13.2" } else { "pf 15.1" }, "pf", "pfctl");
+        let mut stand =
+            Self::fake(if version == "13.2" { "pf 13.2" } else { "pf 15.1" }, BackendKind::Pf, "pfctl");
         stand.settings.tools.pfctl = stand.tool.clone().expect("a fake is a tool");
         let mode = stand.file("pfctl.mode").display().to_string();
         let sysctl =
@@ -51,12 +53,12 @@ impl Stand {
 
     /// The fake ipfw.
     pub(crate) fn ipfw() -> Self {
-        let mut stand = Self::fake("ipfw", "ipfw", "ipfw");
+        let mut stand = Self::fake("ipfw", BackendKind::Ipfw, "ipfw");
         stand.settings.tools.ipfw = stand.tool.clone().expect("a fake is a tool");
         stand
     }
 
-    fn fake(name: &'static str, backend: &str, tool: &str) -> Self {
+    fn fake(name: &'static str, backend: BackendKind, tool: &str) -> Self {
         let mut stand = Self::new(name, backend);
         let path = stand.dir.path().join(tool);
         put(tool, &path);
@@ -73,7 +75,7 @@ impl Stand {
             eprintln!("skipped: nftables, since `ip netns add` needs root and iproute2");
             return None;
         }
-        let mut stand = Self::new("nftables", "nftables");
+        let mut stand = Self::new("nftables", BackendKind::Nftables);
         stand.namespace = Some(namespace.clone());
         let log = stand.dir.path().join("nft.log");
         let path = stand.script(
@@ -91,7 +93,7 @@ impl Stand {
 
     /// The operator's own programs: shell scripts on a file.
     pub(crate) fn command() -> Self {
-        let mut stand = Self::new("command", "command");
+        let mut stand = Self::new("command", BackendKind::Command);
         let table = stand.dir.path().join("table").display().to_string();
         fs::write(&table, "").expect("an empty table");
         let words = |path: PathBuf, more: &[&str]| -> Vec<String> {
@@ -109,16 +111,16 @@ impl Stand {
 
     /// No firewall at all.
     pub(crate) fn dry_run() -> Self {
-        Self::new("dry-run", "dry-run")
+        Self::new("dry-run", BackendKind::DryRun)
     }
 
-    fn new(name: &'static str, backend: &str) -> Self {
-        let settings = Settings {
-            backend: backend.to_owned(),
+    fn new(name: &'static str, backend: BackendKind) -> Self {
+        let settings = FirewallSettings {
+            backend,
             table: "bl".to_owned(),
             timeout: Duration::from_secs(60),
-            converge_every: Duration::from_secs(3600),
-            ..Settings::default()
+            converge: Duration::from_secs(3600),
+            ..FirewallSettings::default()
         };
         let dir = tempfile::tempdir().expect("a directory");
         Self { name, settings, tool: None, dir, namespace: None }
@@ -193,12 +195,12 @@ impl Stand {
 
     /// Adds an entry behind the back of the backend; false where nobody else can.
     pub(crate) fn add_by_hand(&self, prefix: &str) -> bool {
-        match self.settings.backend.as_str() {
-            "pf" => self.run(&["-t", "bl", "-T", "add", prefix], "add by hand"),
-            "ipfw" => self.run(&["-q", "table", "bl", "add", prefix, "7"], "add by hand"),
-            "nftables" => self
+        match self.settings.backend {
+            BackendKind::Pf => self.run(&["-t", "bl", "-T", "add", prefix], "add by hand"),
+            BackendKind::Ipfw => self.run(&["-q", "table", "bl", "add", prefix, "7"], "add by hand"),
+            BackendKind::Nftables => self
                 .run(&["add", "element", "inet", "bl", "v4_32", &format!("{{ {prefix} }}")], "add by hand"),
-            "command" => {
+            BackendKind::Command => {
                 let table = self.file("table");
                 let text = fs::read_to_string(&table).expect("the table");
                 fs::write(table, format!("{text}{prefix}\n")).expect("the table");
@@ -211,11 +213,13 @@ impl Stand {
 
     /// Empties or destroys the table, in the way that really happens to it; false where nobody can.
     pub(crate) fn flush_by_hand(&self) -> bool {
-        match self.settings.backend.as_str() {
-            "pf" => self.run(&["-F", "all"], "service pf restart"),
-            "ipfw" => self.run(&["-q", "table", "bl", "flush"], "flush"),
-            "nftables" => self.run(&["flush", "ruleset"], "systemctl restart nftables"),
-            "command" => fs::write(self.file("table"), "").map(|()| String::new()).expect("the table"),
+        match self.settings.backend {
+            BackendKind::Pf => self.run(&["-F", "all"], "service pf restart"),
+            BackendKind::Ipfw => self.run(&["-q", "table", "bl", "flush"], "flush"),
+            BackendKind::Nftables => self.run(&["flush", "ruleset"], "systemctl restart nftables"),
+            BackendKind::Command => {
+                fs::write(self.file("table"), "").map(|()| String::new()).expect("the table")
+            }
             _ => return false,
         };
         true

@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use portcullis::address::{Prefix, host, network};
-use portcullis::firewall::{Change, Event, Foreign, Handle, spawn};
+use portcullis::firewall::{Change, Event, Handle, spawn};
+use portcullis::settings::{BackendKind, Foreign};
 
 use crate::firewall_stand::Stand;
 
@@ -48,11 +49,11 @@ fn count(texts: &[String], words: &str) -> usize {
 /// How many entries the kernel holds, asked in a way that works for tables that pfctl does not list.
 fn entries(stand: &Stand) -> usize {
     let is_entry = |line: &&str| line.starts_with(' ');
-    match stand.settings.backend.as_str() {
-        "pf" => {
+    match stand.settings.backend {
+        BackendKind::Pf => {
             fs::read_to_string(stand.file("pfctl.state")).expect("state").lines().filter(is_entry).count()
         }
-        "ipfw" => {
+        BackendKind::Ipfw => {
             fs::read_to_string(stand.file("ipfw.state")).expect("state").lines().filter(is_entry).count()
         }
         _ => stand.table().len(),

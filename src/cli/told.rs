@@ -8,7 +8,7 @@ use crate::address;
 use crate::control::reply::{
     Ban, Banned, Effect, Firewall, Kept, Origin, Past, Reloaded, Source, Status, Unbanned, Why,
 };
-use crate::firewall::DRY_RUN;
+use crate::settings::BackendKind;
 use crate::time::spoken;
 
 pub(super) fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
@@ -68,7 +68,7 @@ fn stamps(out: &mut dyn Write, source: &Source) -> io::Result<()> {
 
 /// What is decided is told, and that is all.
 fn blocks_nobody(backend: &str) -> bool {
-    backend == DRY_RUN
+    backend == BackendKind::DryRun.as_str()
 }
 
 fn firewall(out: &mut dyn Write, firewall: &Firewall) -> io::Result<()> {

@@ -77,7 +77,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::settings::{Backend, Follow};
+    use crate::config::settings::Follow;
+    use crate::settings::{BackendKind, FirewallSettings};
 
     fn read(text: &str) -> (Config, String) {
         let (file, diagnostics) = ConfigFile::read(Path::new("p.yaml"), text.as_bytes());
@@ -105,11 +106,14 @@ control: {socket: /var/run/portcullis/portcullis.sock}
         let (config, told) = read(PROMISED);
         assert_eq!(told, "");
         assert_eq!(config.rule_sets.as_deref(), Some(&["sshd".to_owned(), "freebsd-tcp".to_owned()][..]));
-        assert_eq!((config.firewall.backend, config.firewall.table.as_str()), (Backend::Pf, "portcullis"));
+        assert_eq!(
+            (config.firewall.backend, config.firewall.table.as_str()),
+            (BackendKind::Pf, "portcullis")
+        );
         assert_eq!((config.allow.networks.len(), config.overrides[0].rule_set.as_str()), (2, "sshd"));
         let same = Config { rule_sets: None, overrides: Vec::new(), ..config };
         let allow = crate::config::Allow::default();
-        let firewall = crate::config::Firewall { backend: Backend::DryRun, ..same.firewall.clone() };
+        let firewall = FirewallSettings { backend: BackendKind::DryRun, ..same.firewall.clone() };
         assert_eq!(
             Config { allow, firewall, ..same },
             Config::default(),
@@ -120,7 +124,7 @@ control: {socket: /var/run/portcullis/portcullis.sock}
     #[test]
     fn without_a_file_nothing_is_blocked() {
         let config = Config::default();
-        assert_eq!(config.firewall.backend, Backend::DryRun);
+        assert_eq!(config.firewall.backend, BackendKind::DryRun);
         let paths: Vec<&str> = config.sources.iter().map(|source| source.path.as_str()).collect();
         assert_eq!(paths, ["/var/log/auth.log", "/var/log/messages"]);
     }

@@ -32,30 +32,5 @@ pub const SPOOFABLE_THRESHOLD: Thresholds = Thresholds::one(Threshold { offences
 /// Short, and always as short: the address may be a bystander's.
 pub const SPOOFABLE_BAN: Ban = Ban { length: BanLength::For(MINUTE.saturating_mul(10)), escalate: None };
 
-/// With more bans than these, somebody forges addresses: a real scan comes from a few.
-pub const SPOOFABLE_AT_ONCE: u32 = 100;
-/// The same, per minute.
-pub const SPOOFABLE_PER_MINUTE: u32 = 10;
-
-/// A user who logs in once a week stays known.
-pub const TRUST_FOR: Duration = DAY.saturating_mul(7);
-/// Three bad days of typing, in one window; a stolen machine behind the same address is still stopped.
-pub const TRUST_MULTIPLIER: u32 = 3;
-
-/// One host; a shorter prefix would ban neighbours.
-pub const OFFENDER_V4: u8 = 32;
-/// What one customer is given at least (RFC 6177): its host can choose any address in it.
-pub const OFFENDER_V6: u8 = 64;
-
-/// A flood of more addresses than this pushes out those that were unseen longest.
-pub const TRACKED_OFFENDERS: u32 = 100_000;
-
-/// The name that the samples of pf.conf and ipfw rules use.
-pub const TABLE: &str = "portcullis";
-/// A table that somebody flushed is full again after this long; a look at it costs one command.
-pub const CONVERGE: Duration = MINUTE;
-/// A batch takes the tools well under a second; one that has not ended after this long hangs.
-pub const TIMEOUT: Duration = Duration::from_secs(10);
-
 /// A quarter: long enough for "who was that last month?", and the database stays small.
 pub const HISTORY: Duration = DAY.saturating_mul(90);

@@ -2,27 +2,20 @@
 
 use super::reader::Item;
 use super::sections::absolute;
-use super::settings::{Backend, Commands, Firewall, Foreign};
 use super::suggest::nearest;
 use super::yaml::Value;
 use crate::names;
+use crate::settings::{BackendKind, CommandTemplates, FirewallSettings, Foreign, Tools};
 
-const BACKENDS: [(&str, Backend); 5] = [
-    ("pf", Backend::Pf),
-    ("ipfw", Backend::Ipfw),
-    ("nftables", Backend::Nftables),
-    ("command", Backend::Command),
-    ("dry-run", Backend::DryRun),
-];
 const FOREIGN: [(&str, Foreign); 3] =
     [("adopt", Foreign::Adopt), ("keep", Foreign::Keep), ("remove", Foreign::Remove)];
 
 /// Keys that only these backends look at, and why the others do not.
-const USED_BY: [(&str, &[Backend], &str); 4] = [
-    ("anchor", &[Backend::Pf], "only pf has anchors"),
-    ("kill_states", &[Backend::Pf], "only pf ends open connections"),
-    ("tool", &[Backend::Pf, Backend::Ipfw, Backend::Nftables], "no tool of a firewall is run"),
-    ("command", &[Backend::Command], "no commands of your own are run"),
+const USED_BY: [(&str, &[BackendKind], &str); 4] = [
+    ("anchor", &[BackendKind::Pf], "only pf has anchors"),
+    ("kill_states", &[BackendKind::Pf], "only pf ends open connections"),
+    ("tool", &[BackendKind::Pf, BackendKind::Ipfw, BackendKind::Nftables], "no tool of a firewall is run"),
+    ("command", &[BackendKind::Command], "no commands of your own are run"),
 ];
 
 /// The one thing a command's argument can stand for.
@@ -31,19 +24,13 @@ const PREFIX: &str = "{prefix}";
 /// Arguments of a command; the rest of a script belongs into a script.
 const MOST_ARGUMENTS: usize = 64;
 
-impl Backend {
-    /// The word used in the configuration and JSON.
-    pub fn as_str(self) -> &'static str {
-        BACKENDS.iter().find(|row| row.1 == self).map_or("dry-run", |row| row.0)
-    }
-}
-
-pub(super) fn read(item: &Item<'_>) -> Option<Firewall> {
-    let default = Firewall::default();
+pub(super) fn read(item: &Item<'_>) -> Option<FirewallSettings> {
+    let default = FirewallSettings::default();
     let mut keys = item.keys()?;
-    let backend =
-        keys.must("backend", "which firewall is to block, as in `backend: pf`", |item| item.word(&BACKENDS));
-    let firewall = Firewall {
+    let backend = keys.must("backend", "which firewall is to block, as in `backend: pf`", |item| {
+        item.word(&BackendKind::ALL)
+    });
+    let firewall = FirewallSettings {
         backend: backend.unwrap_or_default(),
         table: keys.or("table", default.table, table),
         anchor: keys.maybe("anchor", Item::line),
@@ -51,8 +38,8 @@ pub(super) fn read(item: &Item<'_>) -> Option<Firewall> {
         foreign: keys.or("foreign", default.foreign, |item| item.word(&FOREIGN)),
         converge: keys.or("converge", default.converge, Item::span),
         timeout: keys.or("timeout", default.timeout, Item::span),
-        tool: keys.maybe("tool", absolute),
-        command: keys.maybe("command", commands),
+        tools: keys.or("tool", default.tools, |item| absolute(item).as_deref().map(Tools::at)),
+        command: keys.or("command", default.command, commands),
     };
     keys.finish();
     if let Some(backend) = backend {
@@ -62,8 +49,8 @@ pub(super) fn read(item: &Item<'_>) -> Option<Firewall> {
 }
 
 /// Whether the keys are those that the backend looks at.
-fn fits(item: &Item<'_>, backend: Backend) {
-    if backend == Backend::Command && item.peek("command").is_none() {
+fn fits(item: &Item<'_>, backend: BackendKind) {
+    if backend == BackendKind::Command && item.peek("command").is_none() {
         item.fault_plainly("the backend `command` needs the key `command` with `add` and `remove`");
     }
     for (key, users, why) in USED_BY {
@@ -78,20 +65,20 @@ fn table(item: &Item<'_>) -> Option<String> {
     item.number_as_text().or_else(|| item.line())
 }
 
-fn commands(item: &Item<'_>) -> Option<Commands> {
+fn commands(item: &Item<'_>) -> Option<CommandTemplates> {
     let mut keys = item.keys()?;
     let batch = keys.or("batch", false, Item::boolean);
     let add = keys.must("add", "the program that blocks, with its arguments", arguments);
     let remove = keys.must("remove", "the program that frees, with its arguments", arguments);
-    let list = keys.maybe("list", without_prefix);
-    let replace = keys.maybe("replace", without_prefix);
+    let list = keys.or("list", Vec::new(), without_prefix);
+    let replace = keys.or("replace", Vec::new(), without_prefix);
     keys.finish();
     for (key, command) in [("add", &add), ("remove", &remove)] {
         if let (Some(item), Some(command)) = (item.peek(key), command) {
             learns_whom(&item, command, batch);
         }
     }
-    Some(Commands { add: add?, remove: remove?, list, replace })
+    Some(CommandTemplates { add: add?, remove: remove?, list, replace })
 }
 
 /// A program that is told nobody blocks nobody, or everybody.
@@ -158,14 +145,14 @@ fn without_prefix(item: &Item<'_>) -> Option<Vec<String>> {
 }
 
 /// What is wrong with a table's name for this backend, if anything is.
-pub(super) fn bad_table(backend: Backend, name: &str) -> Option<&'static str> {
+pub(super) fn bad_table(backend: BackendKind, name: &str) -> Option<&'static str> {
     match backend {
-        Backend::Pf => names::bad_pf_table(name),
-        Backend::Ipfw => names::bad_ipfw_table(name),
-        Backend::Nftables => names::bad_nftables_table(name),
-        Backend::DryRun => names::bad_table_everywhere(name),
+        BackendKind::Pf => names::bad_pf_table(name),
+        BackendKind::Ipfw => names::bad_ipfw_table(name),
+        BackendKind::Nftables => names::bad_nftables_table(name),
+        BackendKind::DryRun => names::bad_table_everywhere(name),
         // Nobody is told of the name.
-        Backend::Command => None,
+        BackendKind::Command => None,
     }
 }
 

@@ -44,10 +44,7 @@ pub use reader::LONGEST_SPAN;
 pub use resolve::{Available, ResolvedSet, resolve};
 pub use rule_file::RuleFile;
 pub use sense::{SettingFault, keys};
-pub use settings::{
-    Allow, Backend, Commands, Config, Control, Firewall, Follow, Foreign, Log, LogTo, Offender, Override,
-    Policy, Source, Spoofable, Trust,
-};
+pub use settings::{Allow, Config, Control, Follow, Log, LogTo, Override, Policy, Source};
 pub use shipped::SHIPPED;
 pub use suggest::or_near;
 pub use text::LONGEST_FILE;

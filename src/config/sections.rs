@@ -7,12 +7,10 @@ use std::path::PathBuf;
 use super::keys::{Entry, Keys};
 use super::reader::Item;
 use super::rule_set::{self, is_known};
-use super::settings::{
-    Allow, Config, Control, Follow, Log, LogTo, Offender, Override, Policy, Source, Spoofable, Trust,
-};
+use super::settings::{Allow, Config, Control, Follow, Log, LogTo, Override, Policy, Source};
 use super::{firewall, policy, time_spec, zone};
 use crate::address::{self, Prefix};
-use crate::engine::{Network, Networks};
+use crate::engine::{Network, Networks, PrefixLengths, SpoofCaps, TrustPolicy};
 use crate::record::Layouts;
 
 /// Watched files cost a descriptor each.
@@ -227,9 +225,9 @@ fn network(item: &Item<'_>) -> Option<Prefix> {
     }
 }
 
-fn trust(item: &Item<'_>, default: Trust) -> Option<Trust> {
+fn trust(item: &Item<'_>, default: TrustPolicy) -> Option<TrustPolicy> {
     let mut keys = item.keys()?;
-    let trust = Trust {
+    let trust = TrustPolicy {
         remember: keys.or("for", default.remember, Item::span),
         multiplier: keys.or("multiplier", default.multiplier, |item| item.whole(1..=1000)),
     };
@@ -237,9 +235,9 @@ fn trust(item: &Item<'_>, default: Trust) -> Option<Trust> {
     Some(trust)
 }
 
-fn spoofable(item: &Item<'_>, default: Spoofable) -> Option<Spoofable> {
+fn spoofable(item: &Item<'_>, default: SpoofCaps) -> Option<SpoofCaps> {
     let mut keys = item.keys()?;
-    let spoofable = Spoofable {
+    let spoofable = SpoofCaps {
         bans_at_once: keys.or("bans_at_once", default.bans_at_once, |item| item.whole(0..=100_000)),
         bans_per_minute: keys.or("bans_per_minute", default.bans_per_minute, |item| item.whole(0..=10_000)),
     };
@@ -247,9 +245,9 @@ fn spoofable(item: &Item<'_>, default: Spoofable) -> Option<Spoofable> {
     Some(spoofable)
 }
 
-fn offender(item: &Item<'_>, default: Offender) -> Option<Offender> {
+fn offender(item: &Item<'_>, default: PrefixLengths) -> Option<PrefixLengths> {
     let mut keys = item.keys()?;
-    let offender = Offender {
+    let offender = PrefixLengths {
         ipv4: keys.or("ipv4", default.ipv4, |item| item.whole(8..=32)),
         ipv6: keys.or("ipv6", default.ipv6, |item| item.whole(16..=128)),
     };

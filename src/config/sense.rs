@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use super::document::Step;
 use super::firewall::bad_table;
 use super::policy;
-use super::settings::{Config, Firewall};
+use super::settings::Config;
 use crate::engine::{Network, Networks};
 use crate::names;
 use crate::rules::Severity;
+use crate::settings::FirewallSettings;
 
 /// The path of a Unix socket with its closing zero: `sun_path` has 104 bytes on FreeBSD, 108 on Linux.
 const LONGEST_SOCKET: usize = 103;
@@ -75,7 +76,7 @@ fn same_source_twice(config: &Config) -> Vec<SettingFault> {
     twice.collect()
 }
 
-fn firewall(firewall: &Firewall) -> Vec<SettingFault> {
+fn firewall(firewall: &FirewallSettings) -> Vec<SettingFault> {
     let bad_table = bad_table(firewall.backend, &firewall.table);
     let mut faults: Vec<SettingFault> =
         bad_table.map(|text| SettingFault::error(keys(&["firewall", "table"]), text)).into_iter().collect();

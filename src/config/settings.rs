@@ -7,9 +7,10 @@ use jiff::tz::TimeZone;
 
 use super::{defaults, paths};
 use crate::address::Prefix;
-use crate::engine::Networks;
+use crate::engine::{DEFAULT_TRACKED_OFFENDERS, Networks, PrefixLengths, SpoofCaps, TrustPolicy};
 use crate::record::{Layouts, TimeSpec};
 use crate::rules::{Ban, Thresholds};
+use crate::settings::FirewallSettings;
 
 /// Everything that the configuration says, with the defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,18 +27,18 @@ pub struct Config {
     pub overrides: Vec<Override>,
     /// Who is never banned.
     pub allow: Allow,
-    /// Patience with those who logged in.
-    pub trust: Trust,
+    /// Patience with offenders from which somebody logged in.
+    pub trust: TrustPolicy,
     /// Caution where addresses may be forged.
-    pub spoofable: Spoofable,
+    pub spoofable: SpoofCaps,
     /// What is counted and banned as one.
-    pub offender: Offender,
+    pub offender: PrefixLengths,
     /// Which networks wider than that are banned as one; the narrowest first.
     pub networks: Networks,
     /// Offenders whose counters are kept; beyond them the longest unseen leaves.
     pub tracked_offenders: u32,
     /// The table and who drives it.
-    pub firewall: Firewall,
+    pub firewall: FirewallSettings,
     /// The database.
     pub state: PathBuf,
     /// The control socket.
@@ -139,98 +140,6 @@ pub struct Allow {
     pub resolvers: bool,
 }
 
-/// Patience with those who logged in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trust {
-    /// How long a login is remembered.
-    pub remember: Duration,
-    /// Their threshold is this many times the usual one; at least 1.
-    pub multiplier: u32,
-}
-
-/// Limits for bans on spoofable evidence, all sets together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spoofable {
-    /// At a time.
-    pub bans_at_once: u32,
-    /// In any minute.
-    pub bans_per_minute: u32,
-}
-
-/// Prefix lengths of what is counted and banned as one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Offender {
-    /// 8 to 32.
-    pub ipv4: u8,
-    /// 16 to 128.
-    pub ipv6: u8,
-}
-
-/// The table and who drives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Firewall {
-    /// Which tool.
-    pub backend: Backend,
-    /// The name (ipfw: or number) of the table.
-    pub table: String,
-    /// pf only: the anchor that holds the table.
-    pub anchor: Option<String>,
-    /// pf only: whether existing connections end with the ban.
-    pub kill_states: bool,
-    /// What becomes of entries that somebody else put into the table.
-    pub foreign: Foreign,
-    /// How often table and database are compared.
-    pub converge: Duration,
-    /// After this long without an end, a tool is killed.
-    pub timeout: Duration,
-    /// The backend's tool, where it is not in its usual place.
-    pub tool: Option<PathBuf>,
-    /// The operator's own programs; given exactly when the backend is [`Backend::Command`].
-    pub command: Option<Commands>,
-}
-
-/// Which tool changes the table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Backend {
-    /// FreeBSD's and OpenBSD's pf, by pfctl.
-    Pf,
-    /// FreeBSD's ipfw.
-    Ipfw,
-    /// Linux, by nft.
-    Nftables,
-    /// The operator's own programs.
-    Command,
-    /// None: what would be done is printed.
-    #[default]
-    DryRun,
-}
-
-/// What becomes of entries that somebody else put into the table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Foreign {
-    /// They get a record and an end.
-    #[default]
-    Adopt,
-    /// They are left alone.
-    Keep,
-    /// They are taken out.
-    Remove,
-}
-
-/// Argument vectors; the first is an absolute path. `{prefix}` stands for the address or network; where it is
-/// absent, which only `batch: true` allows, a batch comes on standard input.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Commands {
-    /// Blocks.
-    pub add: Vec<String>,
-    /// Frees.
-    pub remove: Vec<String>,
-    /// Prints what is blocked, one a line; without it nothing can be compared.
-    pub list: Option<Vec<String>>,
-    /// Blocks what comes on standard input and nothing else.
-    pub replace: Option<Vec<String>>,
-}
-
 /// The control socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
@@ -268,15 +177,12 @@ impl Default for Config {
             defaults: Policy { threshold: defaults::THRESHOLD, ban: defaults::BAN },
             overrides: Vec::new(),
             allow: Allow::default(),
-            trust: Trust { remember: defaults::TRUST_FOR, multiplier: defaults::TRUST_MULTIPLIER },
-            spoofable: Spoofable {
-                bans_at_once: defaults::SPOOFABLE_AT_ONCE,
-                bans_per_minute: defaults::SPOOFABLE_PER_MINUTE,
-            },
-            offender: Offender { ipv4: defaults::OFFENDER_V4, ipv6: defaults::OFFENDER_V6 },
+            trust: TrustPolicy::default(),
+            spoofable: SpoofCaps::default(),
+            offender: PrefixLengths::default(),
             networks: Networks::default(),
-            tracked_offenders: defaults::TRACKED_OFFENDERS,
-            firewall: Firewall::default(),
+            tracked_offenders: DEFAULT_TRACKED_OFFENDERS,
+            firewall: FirewallSettings::default(),
             state: paths::state(),
             control: Control { socket: paths::socket(), group: None },
             log: Log { to: LogTo::Syslog, level: log::LevelFilter::Info },
@@ -290,21 +196,5 @@ impl Default for Allow {
     /// A machine that bans its own gateway or resolver is off the network.
     fn default() -> Self {
         Self { networks: Vec::new(), files: Vec::new(), own_addresses: true, gateways: true, resolvers: true }
-    }
-}
-
-impl Default for Firewall {
-    fn default() -> Self {
-        Self {
-            backend: Backend::DryRun,
-            table: defaults::TABLE.to_owned(),
-            anchor: None,
-            kill_states: true,
-            foreign: Foreign::Adopt,
-            converge: defaults::CONVERGE,
-            timeout: defaults::TIMEOUT,
-            tool: None,
-            command: None,
-        }
     }
 }

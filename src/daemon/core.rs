@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::event::Event;
 use super::evidence::{Evidence, Seen};
+use super::feed;
 use super::gate::Gate;
 use super::loading::Loading;
 use super::persist::{Persist, Stored};
@@ -18,10 +19,9 @@ use super::saved_table::SavedTable;
 use super::setup::Setup;
 use super::streams::Streams;
 use super::tally::Tallies;
-use super::{feed, mapping};
 use crate::address::{self, Prefix};
 use crate::control::Call;
-use crate::engine::{Settings, Verdict, Why};
+use crate::engine::{EngineSettings, Verdict, Why};
 use crate::firewall::{self, Change};
 use crate::follow::Batch;
 use crate::pipeline::{Pipeline, When};
@@ -234,8 +234,8 @@ impl Daemon {
     }
 
     /// What the engine is to know, on this machine.
-    pub(super) fn engine_settings(&self, setup: &Setup) -> Settings {
-        mapping::engine_with(&setup.config, self.follower.files(), &self.own)
+    pub(super) fn engine_settings(&self, setup: &Setup) -> EngineSettings {
+        setup.engine_settings(self.follower.files(), &self.own)
     }
 
     /// Has the table's file follow the bans.

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::core::now;
 use super::event::Event;
-use super::mapping;
 use super::setup::StampReader;
 use crate::follow::{self, Options, Source, Stored};
 
@@ -80,7 +79,7 @@ impl Follower {
 
     /// How many files these may be.
     pub(super) fn files(&self) -> usize {
-        mapping::files(&self.sources)
+        follow::files(&self.sources)
     }
 
     pub(super) fn name(&self, source: follow::SourceId) -> Arc<str> {

@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::event::{Event, forward};
 use super::start::NoStart;
 use crate::address::Prefix;
-use crate::firewall::{self, Change, Handle, Settings, Status, TableFile};
+use crate::firewall::{self, Change, Handle, Status, TableFile};
+use crate::settings::{BackendKind, FirewallSettings};
 
 /// How often it is looked whether an old table can be emptied.
 const LOOK: Duration = Duration::from_secs(1);
@@ -16,11 +17,11 @@ const LOOK: Duration = Duration::from_secs(1);
 /// All firewalls that are being driven; the last reload decides which one counts.
 pub(super) struct Gate {
     now: Arc<Handle>,
-    settings: Settings,
+    settings: FirewallSettings,
     /// Replaced, and kept in step until [`Self::now`] is.
-    old: Vec<(Arc<Handle>, Settings)>,
+    old: Vec<(Arc<Handle>, FirewallSettings)>,
     /// Being emptied.
-    leaving: Vec<(Arc<Handle>, Settings)>,
+    leaving: Vec<(Arc<Handle>, FirewallSettings)>,
     /// Changes were handed over since this was asked.
     changed: Cell<bool>,
 }
@@ -28,7 +29,7 @@ pub(super) struct Gate {
 impl Gate {
     /// Starts the worker; it brings the table in step at once.
     pub(super) fn open(
-        settings: Settings,
+        settings: FirewallSettings,
         desired: Vec<Prefix>,
         released: Vec<Prefix>,
         sender: &SyncSender<Event>,
@@ -69,7 +70,7 @@ impl Gate {
 
     /// Whether nobody is blocked, whatever is decided: what is said must not claim it.
     pub(super) fn blocks_nobody(&self) -> bool {
-        self.settings.backend == firewall::DRY_RUN
+        self.settings.backend == BackendKind::DryRun
     }
 
     /// What is said of a ban.
@@ -95,7 +96,7 @@ impl Gate {
     /// Drives the firewall by other settings. Another table is filled before the old one is emptied.
     pub(super) fn replace(
         &mut self,
-        settings: Settings,
+        settings: FirewallSettings,
         desired: Vec<Prefix>,
         sender: &SyncSender<Event>,
     ) -> Result<(), NoStart> {
@@ -119,7 +120,7 @@ impl Gate {
     }
 
     /// Who drives the same table, or did until a moment ago.
-    fn driver_of(&self, settings: &Settings) -> Option<&Handle> {
+    fn driver_of(&self, settings: &FirewallSettings) -> Option<&Handle> {
         let others = self.old.iter().chain(&self.leaving).map(|(handle, old)| (handle, old));
         let mut all = others.chain([(&self.now, &self.settings)]);
         all.find(|(_, old)| same_table(old, settings)).map(|(handle, _)| handle.as_ref())
@@ -170,16 +171,19 @@ fn events(sender: &SyncSender<Event>) -> Result<Sender<firewall::Event>, NoStart
 }
 
 /// Whether both drive one table. Other programs of the operator may block somewhere else.
-fn same_table(a: &Settings, b: &Settings) -> bool {
-    let table = |s: &Settings| (s.backend.clone(), s.table.clone(), s.anchor.clone(), s.command.clone());
+fn same_table(a: &FirewallSettings, b: &FirewallSettings) -> bool {
+    let table = |s: &FirewallSettings| (s.backend, s.table.clone(), s.anchor.clone(), s.command.clone());
     table(a) == table(b)
 }
 
-fn named(settings: &Settings) -> String {
-    match (settings.backend.as_str(), &settings.anchor) {
-        ("command", _) => "the firewall of the configured programs".to_owned(),
-        (backend, Some(anchor)) => format!("the {backend} table {} in the anchor {anchor}", settings.table),
-        (backend, None) => format!("the {backend} table {}", settings.table),
+fn named(settings: &FirewallSettings) -> String {
+    if settings.backend == BackendKind::Command {
+        return "the firewall of the configured programs".to_owned();
+    }
+    let table = format!("the {} table {}", settings.backend.as_str(), settings.table);
+    match &settings.anchor {
+        Some(anchor) => format!("{table} in the anchor {anchor}"),
+        None => table,
     }
 }
 
@@ -189,12 +193,12 @@ mod tests {
 
     #[test]
     fn other_programs_are_another_table_and_another_timeout_is_not() {
-        let one = Settings { backend: "command".to_owned(), ..Settings::default() };
-        let slower = Settings { timeout: one.timeout * 2, ..one.clone() };
+        let one = FirewallSettings { backend: BackendKind::Command, ..FirewallSettings::default() };
+        let slower = FirewallSettings { timeout: one.timeout * 2, ..one.clone() };
         assert!(same_table(&one, &slower));
         let mut other = one.clone();
         other.command.add = vec!["/usr/local/bin/block".to_owned()];
         assert!(!same_table(&one, &other));
-        assert!(!same_table(&one, &Settings { table: "other".to_owned(), ..one.clone() }));
+        assert!(!same_table(&one, &FirewallSettings { table: "other".to_owned(), ..one.clone() }));
     }
 }

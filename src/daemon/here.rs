@@ -10,13 +10,13 @@ use std::path::Path;
 
 use nix::unistd::Group;
 
-use super::mapping;
 use crate::config::{Config, FileTrust, SettingFault, Source, Step, keys, paths};
 use crate::control::{self, BindError};
 use crate::files::{Exposure, directory_of, exposure};
 use crate::firewall::{self, TableFile};
 use crate::follow;
 use crate::rules::Severity;
+use crate::settings::BackendKind;
 use crate::store::{self, StoreError};
 
 const STATE: &[&str] = &["state"];
@@ -68,10 +68,10 @@ pub(super) fn exposed_places(config: &Config) -> Vec<Exposed> {
 /// The programs that drive the firewall and that somebody else may replace.
 pub(super) fn exposed_programs(config: &Config) -> Vec<Exposed> {
     // Settings that no backend can work with are told of elsewhere.
-    let Ok(backend) = firewall::open(&mapping::firewall(config, false)) else { return Vec::new() };
+    let Ok(backend) = firewall::open(&config.firewall) else { return Vec::new() };
     let mut programs = backend.programs();
     programs.dedup();
-    let key = if config.firewall.command.is_some() { "command" } else { "tool" };
+    let key = if config.firewall.backend == BackendKind::Command { "command" } else { "tool" };
     let exposures = programs.into_iter().filter_map(path_exposure);
     exposures.map(|found| Exposed::at(&["firewall", key], found)).collect()
 }
@@ -84,7 +84,7 @@ fn store_exposure(state: &Path) -> Option<Exposure> {
 }
 
 fn table_exposure(config: &Config) -> Option<Exposure> {
-    let file = TableFile::of(&mapping::firewall(config, false))?;
+    let file = TableFile::of(&config.firewall)?;
     path_exposure(&directory_of(&config.state).join(file.name()))
 }
 

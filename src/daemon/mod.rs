@@ -1,7 +1,7 @@
 //! The parts put together: configuration, rules and engine as one pipeline, and the daemon that feeds it.
 //!
 //! ```text
-//! setup ── mapping, own    the configuration in the words of the parts that do it
+//! setup, own               the configuration, and what holds for the parts that follow it
 //! here                     what the configuration needs of this machine
 //! feed, positions          lines in, and how far they were read
 //! core                     the one thread that decides
@@ -25,7 +25,6 @@ mod gate;
 mod here;
 mod loading;
 mod logger;
-mod mapping;
 mod offline;
 mod own;
 mod persist;

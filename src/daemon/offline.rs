@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::core::now;
 use super::setup::{Refused, Setup};
-use super::{mapping, requests, saved_table, start};
+use super::{requests, saved_table, start};
 use crate::address::Prefix;
 use crate::control::reply::{Effect, Unbanned};
 use crate::control::{Listener, Unban};
@@ -44,14 +44,14 @@ pub enum NotDone {
 pub fn unban_offline(file: Option<&Path>, whom: &Unban) -> Result<Unbanned, NotDone> {
     let setup = Setup::load(file)?;
     let mut store = take_store(&setup)?;
-    let mut engine = Engine::new(mapping::engine(&setup.config, 1), setup.policies());
+    let mut engine = Engine::new(setup.engine_settings(1, &[]), setup.policies());
     let now = now();
     store.load(now, |row| engine.restore(row))?;
     let mut answer = requests::unbanned(whom, engine.unban(&whom.prefixes(), now));
     store.commit(Batch { now, rows: engine.changes(), ..Batch::default() })?;
     answer.kept.stored = true;
     answer.firewall = effect(&setup, &answer.unbanned);
-    let format = TableFile::of(&mapping::firewall(&setup.config, false));
+    let format = TableFile::of(&setup.config.firewall);
     let directory = files::directory_of(&setup.config.state);
     if let Err(error) = saved_table::write_now(directory, format.as_ref(), engine.bans()) {
         // It would block again at the next boot, until the daemon starts.
@@ -72,15 +72,21 @@ fn take_store(setup: &Setup) -> Result<Store, NotDone> {
 }
 
 fn effect(setup: &Setup, freed: &[Prefix]) -> Effect {
-    let settings = mapping::firewall(&setup.config, false);
-    let done = firewall::open(&settings).map_err(|why| why.to_string()).and_then(|mut backend| {
+    let settings = &setup.config.firewall;
+    let done = firewall::open(settings).map_err(|why| why.to_string()).and_then(|mut backend| {
         backend.prepare().map_err(|failure| failure.to_string())?;
         remove(&mut *backend, freed)
     });
     let pending = if done.is_ok() { 0 } else { freed.len() as u64 };
     // Whoever is freed need not be told what keeps others from being blocked.
     let warnings = Vec::new();
-    Effect { backend: settings.backend, done: done.is_ok(), pending, problem: done.err(), warnings }
+    Effect {
+        backend: settings.backend.as_str().to_owned(),
+        done: done.is_ok(),
+        pending,
+        problem: done.err(),
+        warnings,
+    }
 }
 
 fn remove(backend: &mut dyn Backend, freed: &[Prefix]) -> Result<(), String> {

@@ -3,7 +3,7 @@
 use super::core::{Daemon, now};
 use super::feed::Follower;
 use super::setup::Setup;
-use super::{logger, mapping, start};
+use super::{logger, start};
 use crate::address::Prefix;
 
 impl Daemon {
@@ -25,7 +25,7 @@ impl Daemon {
 
     /// Another table or tool: the gate sees to it that it never opens.
     fn change_firewall(&mut self, setup: &Setup) {
-        let settings = mapping::firewall(&setup.config, self.options.dry_run);
+        let settings = setup.firewall(self.options.dry_run);
         let desired: Vec<Prefix> = self.pipeline.engine.bans().map(|ban| ban.offender).collect();
         if let Err(why) = self.firewall.replace(settings, desired, &self.sender) {
             log::error!("the firewall's new settings are not used: {why}");
@@ -34,8 +34,8 @@ impl Daemon {
 
     /// Other sources: the new follower goes on where the old one stopped.
     fn change_sources(&mut self, setup: &Setup) {
-        let sources = mapping::sources(&setup.config, &self.options.files);
-        let (number, options) = (self.follower.number() + 1, mapping::follow_options(&setup.config));
+        let sources = setup.followed(&self.options.files);
+        let (number, options) = (self.follower.number() + 1, setup.follow_options());
         if self.follower.follows(&sources, options) && setup.stamps_alike(&self.setup) {
             return;
         }

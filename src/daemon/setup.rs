@@ -7,14 +7,16 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use thiserror::Error;
 
-use super::{here, mapping};
+use super::here;
+use crate::address::Prefix;
 use crate::config::{self, Config, Diagnostics, FileTrust, Loaded, LoadedRules, LogTo, ResolvedSet, SHIPPED};
-use crate::engine::{Engine, Policy};
+use crate::engine::{Engine, EngineSettings, Policy};
 use crate::files::{self, directory_of};
 use crate::follow;
 use crate::pipeline::{Pipeline, Stream, Terms};
 use crate::record::{self, Clock, Layouts, TimeSpec};
 use crate::rules::{self, Binding, Compiled, Fault, Matcher, RuleSet, Severity};
+use crate::settings::{BackendKind, FirewallSettings};
 use crate::time::Time;
 
 /// A configuration that was read, checked and compiled.
@@ -229,8 +231,53 @@ impl Setup {
 
     /// A pipeline that reads logs on these terms; the compiled sets move into it.
     pub fn pipeline(&mut self, terms: &[Terms]) -> Pipeline {
-        let engine = Engine::new(mapping::engine(&self.config, terms.len()), self.policies());
+        let engine = Engine::new(self.engine_settings(terms.len(), &[]), self.policies());
         Pipeline::new(self.take_matcher(), engine, self.streams(terms))
+    }
+
+    /// The engine's settings for so many followed files. `own` are addresses of this machine, its gateways and resolvers,
+    /// which nobody bans; none where the logs may be another machine's.
+    pub(super) fn engine_settings(&self, files: usize, own: &[Prefix]) -> EngineSettings {
+        let config = &self.config;
+        EngineSettings {
+            offender: config.offender,
+            networks: config.networks.clone(),
+            tracked_offenders: config.tracked_offenders,
+            trust: config.trust,
+            spoofable: config.spoofable,
+            allow: config.allow.networks.iter().chain(own).copied().collect(),
+            files,
+        }
+    }
+
+    /// The firewall's settings; `dry_run` wins over the configured backend.
+    pub(super) fn firewall(&self, dry_run: bool) -> FirewallSettings {
+        let mut settings = self.config.firewall.clone();
+        if dry_run {
+            settings.backend = BackendKind::DryRun;
+        }
+        settings
+    }
+
+    /// The followed sources: those named on the command line, from their beginning, or else the configured ones.
+    pub(super) fn followed(&self, files: &[PathBuf]) -> Vec<follow::Source> {
+        if !files.is_empty() {
+            let source =
+                |path: &PathBuf| follow::Source { from_start: true, ..follow::Source::argument(path) };
+            return files.iter().map(source).collect();
+        }
+        let source = |source: &config::Source| follow::Source {
+            name: source.name.clone(),
+            archive: source.archive.clone(),
+            ..follow::Source::argument(&source.path)
+        };
+        self.config.sources.iter().map(source).collect()
+    }
+
+    /// How sources are followed: one that asks for polling switches the events off for all.
+    pub(super) fn follow_options(&self) -> follow::Options {
+        let is_polled = self.config.sources.iter().any(|source| source.follow == config::Follow::Poll);
+        follow::Options { notify: !is_polled, ..follow::Options::default() }
     }
 
     /// The engine's policies, one for each rule set in force.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
@@ -21,14 +22,14 @@ use super::saved_table::SavedTable;
 use super::setup::{Refused, Setup};
 use super::streams::Streams;
 use super::tally::Tallies;
-use super::{logger, mapping, own};
+use super::{logger, own};
 use crate::address::Prefix;
 use crate::config::ResolvedSet;
 use crate::control::{Access, BindError, Call, Limits, Listener, Server};
 use crate::engine::Engine;
 use crate::pipeline::Pipeline;
 use crate::store::{Keep, Lock, Store, StoreError};
-use crate::{files, firewall};
+use crate::{files, firewall, follow};
 
 /// Bans that ended so lately may have ended without their entries: the firewall did not work, or we were killed.
 const ENDED_OF_LATE: Duration = Duration::from_secs(24 * 3600);
@@ -63,7 +64,7 @@ pub enum NoStart {
 /// # Errors
 /// When it cannot start; once it runs, it goes on whatever happens.
 pub fn run(mut options: RunOptions) -> Result<(), NoStart> {
-    options.files = mapping::distinct(options.files);
+    options.files = distinct(options.files);
     let setup = Setup::load_to_run(options.config.as_deref(), options.dry_run, &[])?;
     logger::start(setup.log_to(options.dry_run), setup.config.log.level);
     report::diagnostics(&setup.warnings);
@@ -81,6 +82,17 @@ pub fn run(mut options: RunOptions) -> Result<(), NoStart> {
     Ok(())
 }
 
+/// The same files without those that were named before, under whatever name: their lines would count twice.
+fn distinct(files: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut seen = HashSet::new();
+    let identity = |path: &PathBuf| match path.metadata() {
+        Ok(about) if path.as_os_str() != "-" => Ok(files::identity(&about)),
+        // Standard input, or what may appear later.
+        _ => Err(path.clone()),
+    };
+    files.into_iter().filter(|path| seen.insert(identity(path))).collect()
+}
+
 fn first_words(daemon: &Daemon) -> String {
     let sets = count(daemon.setup.sets.len() as u64, "rule set");
     let sources = count(daemon.follower.sources() as u64, "source");
@@ -95,12 +107,12 @@ fn assemble(
     sender: SyncSender<Event>,
     calls: Receiver<Call>,
 ) -> Result<(Daemon, Option<Listener>), NoStart> {
-    let sources = mapping::sources(&setup.config, &options.files);
+    let sources = setup.followed(&options.files);
     let Taken { own, engine, store, positions, listener, firewall } =
-        take(&options, &setup, mapping::files(&sources), &sender)?;
+        take(&options, &setup, follow::files(&sources), &sender)?;
     let pipeline = Pipeline::new(setup.take_matcher(), engine, Vec::new());
     let loading = Loading::new(&setup.config);
-    let how = mapping::follow_options(&setup.config);
+    let how = setup.follow_options();
     let follower = Follower::start(0, sources, &positions.all(), how, setup.stamp_readers(), &sender)?;
     let saved = save_table(&options, &setup, &firewall)?;
     let streams = Streams::new(!options.files.is_empty());
@@ -155,13 +167,13 @@ fn take(
 ) -> Result<Taken, NoStart> {
     // A log to try things out on may be another machine's.
     let own = if options.dry_run { Vec::new() } else { own::prefixes(&setup.config.allow) };
-    let settings = mapping::engine_with(&setup.config, files, &own);
+    let settings = setup.engine_settings(files, &own);
     let mut engine = Engine::new(settings, setup.policies());
     let Restored { store, positions, mut released } = restore(options, setup, &mut engine)?;
     let listener = bind(options, setup)?;
     released.extend(no_longer_banned(&mut engine));
     let desired = engine.bans().map(|ban| ban.offender).collect();
-    let settings = mapping::firewall(&setup.config, options.dry_run);
+    let settings = setup.firewall(options.dry_run);
     let firewall = Gate::open(settings, desired, released, sender)?;
     Ok(Taken { own, engine, store, positions, listener, firewall })
 }

@@ -68,7 +68,7 @@ impl Engine {
 
     /// How many times the threshold it takes to ban an address.
     pub(super) fn patience(&self, trusted: bool) -> u32 {
-        if trusted { self.settings.trust.patience } else { 1 }
+        if trusted { self.settings.trust.multiplier } else { 1 }
     }
 
     fn ban_for(&mut self, sighting: &Sighting<'_>, target: Target, seen: Fill) -> Verdict {

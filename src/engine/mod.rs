@@ -2,7 +2,7 @@
 //!
 //! A [`Sighting`] passes these questions in order, and the first `no` ends it:
 //! whose is it (`session`), was it counted already (`duplicate`, `session`), may this address be banned at all
-//! ([`Settings::allow`], unbannable ranges), is it banned already (`bans`), how often was it seen of late
+//! ([`EngineSettings::allow`], unbannable ranges), is it banned already (`bans`), how often was it seen of late
 //! (`window`), and is a ban wise (`trust`, `spoof`).
 
 mod bans;
@@ -27,7 +27,8 @@ use std::net::IpAddr;
 pub use bans::{Ban, History, Origin, Owner};
 pub use journal::{Row, Seen, SessionState};
 pub use policy::{
-    Network, Networks, Offender, Policy, RulePolicy, Settings, SpoofCaps, TrustPolicy, doubtful,
+    DEFAULT_TRACKED_OFFENDERS, EngineSettings, Network, Networks, Policy, PrefixLengths, RulePolicy,
+    SpoofCaps, TrustPolicy, doubtful,
 };
 pub use session::{SessionKey, Speaker};
 pub use spoof::Flood;
@@ -81,7 +82,7 @@ pub struct Line<'a> {
 /// All that is remembered about peers.
 #[derive(Debug)]
 pub struct Engine {
-    settings: Settings,
+    settings: EngineSettings,
     policies: policy::Policies,
     sessions: session::Sessions,
     duplicates: duplicate::Duplicates,
@@ -95,8 +96,8 @@ pub struct Engine {
 
 impl Engine {
     /// An engine that has seen nothing.
-    pub fn new(settings: Settings, policies: Vec<Policy>) -> Self {
-        let tracked = settings.tracked_offenders;
+    pub fn new(settings: EngineSettings, policies: Vec<Policy>) -> Self {
+        let tracked = settings.tracked_offenders as usize;
         Self {
             sessions: session::Sessions::new(),
             duplicates: duplicate::Duplicates::default(),
@@ -247,7 +248,7 @@ impl Engine {
 
     /// Takes new settings and policies into force. Counters follow their rule set by name; bans stay, but for those
     /// on prefixes that hold a newly allowed address: these end now and are returned.
-    pub fn reload(&mut self, settings: Settings, policies: Vec<Policy>, now: Time) -> Vec<Prefix> {
+    pub fn reload(&mut self, settings: EngineSettings, policies: Vec<Policy>, now: Time) -> Vec<Prefix> {
         let renamed: Vec<Option<usize>> = self
             .policies()
             .iter()
@@ -261,12 +262,13 @@ impl Engine {
     }
 
     /// Takes new settings into force; bans on prefixes that hold a newly allowed address end now and are returned.
-    pub fn settings_changed(&mut self, settings: Settings, now: Time) -> Vec<Prefix> {
-        self.windows.set_most(settings.tracked_offenders);
-        self.networks.set_most(settings.tracked_offenders);
-        self.trust.set_most(settings.tracked_offenders);
-        self.bans.set_most(settings.tracked_offenders);
-        self.unbans.set_most(settings.tracked_offenders);
+    pub fn settings_changed(&mut self, settings: EngineSettings, now: Time) -> Vec<Prefix> {
+        let tracked = settings.tracked_offenders as usize;
+        self.windows.set_most(tracked);
+        self.networks.set_most(tracked);
+        self.trust.set_most(tracked);
+        self.bans.set_most(tracked);
+        self.unbans.set_most(tracked);
         self.settings = settings;
         let allowed = |ban: &Ban| !ban.forced && self.settings.refuse(&ban.offender).is_err();
         self.bans.end_where(allowed, now)
@@ -278,7 +280,7 @@ impl Engine {
     }
 
     /// The settings in force.
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &EngineSettings {
         &self.settings
     }
 

@@ -12,14 +12,14 @@ use crate::rules::{
 
 /// What holds for all rule sets.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct EngineSettings {
     /// How wide an offender is.
-    pub offender: Offender,
+    pub offender: PrefixLengths,
     /// Which networks wider than that are banned as one.
     pub networks: Networks,
     /// How many offenders are counted at a time in all sets together; the longest-unseen leaves first.
-    pub tracked_offenders: usize,
-    /// What a successful login is worth.
+    pub tracked_offenders: u32,
+    /// Patience with offenders from which somebody logged in.
     pub trust: TrustPolicy,
     /// The most that forged packets can do.
     pub spoofable: SpoofCaps,
@@ -29,12 +29,12 @@ pub struct Settings {
     pub files: usize,
 }
 
-/// How many bits of an address are one offender.
+/// The prefix lengths of what is counted and banned as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Offender {
-    /// Of IPv4 addresses; 32 unless configured.
+pub struct PrefixLengths {
+    /// 8 to 32 bits of an IPv4 address.
     pub ipv4: u8,
-    /// Of IPv6 addresses; 64 unless configured, what one customer gets at least.
+    /// 16 to 128 bits of an IPv6 address.
     pub ipv6: u8,
 }
 
@@ -56,22 +56,22 @@ pub struct Network {
     pub offenders: u32,
 }
 
-/// What a successful login is worth.
+/// Patience with offenders from which somebody logged in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrustPolicy {
-    /// For how long it is remembered; zero for not at all.
-    pub keep: Duration,
-    /// How many times the threshold it takes to ban such an address.
-    pub patience: u32,
+    /// How long a login is remembered; zero for not at all.
+    pub remember: Duration,
+    /// The threshold is this many times the usual one; at least 1.
+    pub multiplier: u32,
 }
 
-/// Bounds on bans whose evidence may be forged.
+/// Bounds on bans whose evidence may be forged, all rule sets together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpoofCaps {
-    /// Such bans at a time.
-    pub at_once: usize,
-    /// Such bans per minute.
-    pub per_minute: u32,
+    /// Active bans.
+    pub bans_at_once: u32,
+    /// New bans in any minute.
+    pub bans_per_minute: u32,
 }
 
 /// One rule set as the engine sees it.
@@ -105,6 +105,11 @@ pub struct RulePolicy {
     /// Whether it is the last line of its session.
     pub ends_session: bool,
 }
+
+/// Offenders that are counted at a time unless configured. About 150 bytes each: 15 MB when a flood fills it. What an
+/// offender did before within the longest window is 16 bytes an offence besides: 34 MB where each of them has failed eleven
+/// times today.
+pub const DEFAULT_TRACKED_OFFENDERS: u32 = 100_000;
 
 /// What one IPv6 customer gets at least, in bits (RFC 6177).
 const CUSTOMER: u8 = 64;
@@ -239,7 +244,7 @@ pub(super) fn needed(threshold: Threshold, patience: u32) -> u32 {
     threshold.offences.saturating_mul(10).saturating_mul(patience)
 }
 
-impl Offender {
+impl PrefixLengths {
     /// The offender that an address belongs to. Addresses made from an IPv4 address have no ordinary networks: only one
     /// peer's may be one offender.
     pub fn prefix(self, address: IpAddr) -> Prefix {
@@ -254,7 +259,9 @@ impl Offender {
     }
 }
 
-impl Default for Offender {
+impl Default for PrefixLengths {
+    /// One IPv4 host, since a shorter prefix would ban its neighbours; in IPv6 what one customer gets at least, since its
+    /// host can choose any address in it.
     fn default() -> Self {
         Self { ipv4: 32, ipv6: CUSTOMER }
     }
@@ -293,25 +300,26 @@ impl Default for Networks {
 }
 
 impl Default for TrustPolicy {
+    /// A user who logs in once a week stays known. Three bad days of typing in one window are forgiven; a stolen machine
+    /// behind the same address is still stopped.
     fn default() -> Self {
-        Self { keep: Duration::from_secs(7 * 24 * 3600), patience: 3 }
+        Self { remember: Duration::from_secs(7 * 24 * 3600), multiplier: 3 }
     }
 }
 
 impl Default for SpoofCaps {
+    /// With more bans than these, somebody forges addresses: a real scan comes from a few.
     fn default() -> Self {
-        Self { at_once: 100, per_minute: 10 }
+        Self { bans_at_once: 100, bans_per_minute: 10 }
     }
 }
 
-impl Default for Settings {
+impl Default for EngineSettings {
     fn default() -> Self {
         Self {
-            offender: Offender::default(),
+            offender: PrefixLengths::default(),
             networks: Networks::default(),
-            // About 150 bytes each: 15 MB when a flood fills it. What an offender did before within the longest window is
-            // 16 bytes an offence besides: 34 MB where each of them has failed eleven times today.
-            tracked_offenders: 100_000,
+            tracked_offenders: DEFAULT_TRACKED_OFFENDERS,
             trust: TrustPolicy::default(),
             spoofable: SpoofCaps::default(),
             allow: PrefixSet::default(),

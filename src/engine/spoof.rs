@@ -28,14 +28,14 @@ impl fmt::Display for Flood {
             "a flood of packets whose sources are probably forged: at most {} bans at a time and {} a minute rest on such \
              evidence, since more would only cut off the addresses that the attacker chose; syncookies \
              (net.inet.tcp.syncookies=1) and rate limits in the firewall help against it, bans do not",
-            self.caps.at_once, self.caps.per_minute
+            self.caps.bans_at_once, self.caps.bans_per_minute
         )
     }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Spoof {
-    /// When the last bans were made, at most `per_minute` of them.
+    /// When the last bans were made, at most `bans_per_minute` of them.
     recent: VecDeque<Time>,
     refused: Option<Time>,
 }
@@ -44,8 +44,8 @@ impl Spoof {
     /// Whether one more ban may be made at `now`, when `banned` are active.
     pub(super) fn allow(&mut self, caps: &SpoofCaps, banned: usize, now: Time) -> Result<(), Flood> {
         self.recent.retain(|time| now.since(*time).is_some_and(|age| age < MINUTE));
-        let few = u32::try_from(self.recent.len()).is_ok_and(|recent| recent < caps.per_minute);
-        if few && banned < caps.at_once {
+        let may_grow = self.recent.len() < caps.bans_per_minute as usize;
+        if may_grow && banned < caps.bans_at_once as usize {
             self.recent.push_back(now);
             return Ok(());
         }

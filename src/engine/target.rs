@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use super::policy::Settings;
+use super::policy::EngineSettings;
 use super::verdict::{Refusal, Why};
 use crate::address::{self, Prefix};
 use crate::rules::Evidence;
@@ -28,7 +28,7 @@ impl Target {
     }
 }
 
-impl Settings {
+impl EngineSettings {
     /// What is counted and banned for a peer. Forged packets never cost more than the address they carry.
     ///
     /// # Errors

@@ -54,7 +54,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(settings: Settings) -> Self {
+    fn new(settings: EngineSettings) -> Self {
         let policies = vec![
             policy("sshd", Evidence::Handshake, 3),
             policy("tcp", Evidence::Spoofable, 3),
@@ -63,7 +63,7 @@ impl Bench {
         Self::with(settings, policies)
     }
 
-    fn with(settings: Settings, policies: Vec<Policy>) -> Self {
+    fn with(settings: EngineSettings, policies: Vec<Policy>) -> Self {
         Self {
             engine: Engine::new(settings, policies),
             now: Time::from_secs(1_700_000_000),
@@ -153,7 +153,7 @@ fn by_hand(prefix: &str, now: Time) -> Ban {
 }
 
 fn bench() -> Bench {
-    Bench::new(Settings::default())
+    Bench::new(EngineSettings::default())
 }
 
 fn until(verdict: &Verdict) -> Option<Time> {
@@ -163,8 +163,11 @@ fn until(verdict: &Verdict) -> Option<Time> {
     }
 }
 
-fn allowing(list: &[&str]) -> Settings {
-    Settings { allow: list.iter().map(|prefix| prefix.parse().unwrap()).collect(), ..Settings::default() }
+fn allowing(list: &[&str]) -> EngineSettings {
+    EngineSettings {
+        allow: list.iter().map(|prefix| prefix.parse().unwrap()).collect(),
+        ..EngineSettings::default()
+    }
 }
 
 #[test]
@@ -193,7 +196,7 @@ fn repeats_multiply() {
 
 #[test]
 fn the_same_line_in_two_files_counts_once_whichever_comes_first() {
-    let mut bench = Bench::new(Settings { files: 2, ..Settings::default() });
+    let mut bench = Bench::new(EngineSettings { files: 2, ..EngineSettings::default() });
     bench.see(0, 4, "192.0.2.7", 0);
     bench.source = 1;
     assert_eq!(bench.see(0, 4, "192.0.2.7", 0), Verdict::Ignored(Why::SeenElsewhere));
@@ -289,8 +292,8 @@ fn a_login_on_spoofable_evidence_is_worth_nothing() {
 
 #[test]
 fn forged_packets_cost_one_address_each_never_grow_and_stop_at_their_caps() {
-    let caps = SpoofCaps { at_once: 3, per_minute: 2 };
-    let mut bench = Bench::new(Settings { spoofable: caps, ..Settings::default() });
+    let caps = SpoofCaps { bans_at_once: 3, bans_per_minute: 2 };
+    let mut bench = Bench::new(EngineSettings { spoofable: caps, ..EngineSettings::default() });
     assert!(matches!(bench.ban(1, "2001:db8::2", 3), Verdict::Banned { .. }));
     assert_eq!(bench.banned, "2001:db8::2/128");
     assert!(matches!(bench.ban(1, "203.0.113.2", 3), Verdict::Banned { nth: 1, .. }));
@@ -320,7 +323,7 @@ fn an_attempt_that_spans_a_reload_counts_once() {
     bench.see(0, 0, "192.0.2.7", 1);
     let mut policies = bench.engine.policies().to_vec();
     policies.reverse();
-    bench.engine.reload(Settings::default(), policies, bench.now);
+    bench.engine.reload(EngineSettings::default(), policies, bench.now);
     let same = bench.see(2, 1, "192.0.2.7", 1);
     assert_eq!(same, Verdict::Ignored(Why::SameAttempt), "sshd is the third now");
 }
@@ -331,7 +334,7 @@ fn a_reload_changes_how_many_are_tracked() {
     for n in 0..9 {
         bench.see(0, 4, &format!("192.0.2.{n}"), 0);
     }
-    let fewer = Settings { tracked_offenders: 4, ..Settings::default() };
+    let fewer = EngineSettings { tracked_offenders: 4, ..EngineSettings::default() };
     bench.engine.reload(fewer, bench.engine.policies().to_vec(), bench.now);
     assert_eq!(bench.engine.tracked().0, 4);
 }
@@ -369,7 +372,7 @@ fn what_is_stored_and_restored_decides_the_same() {
     bench.see(0, 0, "192.0.2.10", 4);
     let rows = bench.engine.changes();
     assert_eq!(bench.engine.changes(), [], "each change is told once");
-    let mut after = Bench::new(Settings::default());
+    let mut after = Bench::new(EngineSettings::default());
     rows.into_iter().for_each(|row| after.engine.restore(row));
     assert_eq!(after.engine.bans().collect::<Vec<_>>(), bench.engine.bans().collect::<Vec<_>>());
     assert!(matches!(after.see(0, 4, "192.0.2.8", 0), Verdict::Banned { .. }), "two before, one after");
@@ -398,6 +401,6 @@ fn counters_of_a_trusted_address_tell_what_a_ban_of_it_takes() {
     bench.see(0, 1, "192.0.2.7", 0);
     assert_eq!(bench.counters(address), [("sshd", 10, 30)]);
     bench.see(0, 2, "192.0.2.7", 2);
-    let patience = bench.engine.settings().trust.patience;
+    let patience = bench.engine.settings().trust.multiplier;
     assert_eq!(bench.counters(address), [("sshd", 10, 30 * patience)]);
 }

@@ -2,7 +2,7 @@
 //! IPv6 hosts change the address inside theirs.
 
 use super::journal::Row;
-use super::policy::Settings;
+use super::policy::EngineSettings;
 use super::recent::Recent;
 use crate::address::{Prefix, PrefixSet};
 use crate::time::Time;
@@ -27,14 +27,14 @@ impl Trust {
     }
 
     /// Whether somebody logged in from there within the configured time before `now`.
-    pub(super) fn holds(&self, settings: &Settings, offender: Prefix, now: Time) -> bool {
+    pub(super) fn holds(&self, settings: &EngineSettings, offender: Prefix, now: Time) -> bool {
         let last = self.logins.get(&offender);
         // A login in the future was seen before a clock was set back: it still is one.
-        last.is_some_and(|last| now.since(*last).is_none_or(|age| age < settings.trust.keep))
+        last.is_some_and(|last| now.since(*last).is_none_or(|age| age < settings.trust.remember))
     }
 
     /// From where in a network somebody logged in within the configured time before `now`.
-    pub(super) fn inside(&self, settings: &Settings, network: &Prefix, now: Time) -> PrefixSet {
+    pub(super) fn inside(&self, settings: &EngineSettings, network: &Prefix, now: Time) -> PrefixSet {
         let inside = self.logins.iter().map(|(offender, _)| *offender).filter(|from| network.contains(from));
         inside.filter(|from| self.holds(settings, *from, now)).collect()
     }

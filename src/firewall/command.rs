@@ -6,8 +6,9 @@
 use std::path::Path;
 
 use super::runner::{Finished, Tool};
-use super::{Backend, Change, CommandTemplates, Failure, Limits, Listing, Settings, Unusable, split};
+use super::{Backend, Change, Failure, Limits, Listing, Unusable, split};
 use crate::address::{self, Prefix};
+use crate::settings::{CommandTemplates, FirewallSettings};
 
 /// What is replaced by a prefix.
 const PLACE: &str = "{prefix}";
@@ -22,7 +23,7 @@ struct Programs {
     timeout: std::time::Duration,
 }
 
-pub(super) fn open(settings: &Settings) -> Result<Box<dyn Backend>, Unusable> {
+pub(super) fn open(settings: &FirewallSettings) -> Result<Box<dyn Backend>, Unusable> {
     let templates = &settings.command;
     for (name, template) in [("add", &templates.add), ("remove", &templates.remove)] {
         if template.is_empty() {
@@ -136,15 +137,16 @@ fn parse(text: &str) -> Listing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::BackendKind;
 
-    fn settings(add: &[&str]) -> Settings {
+    fn settings(add: &[&str]) -> FirewallSettings {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let command = CommandTemplates {
             add: words(add),
             remove: words(&["/bin/sh", "-c", "exit 0"]),
             ..CommandTemplates::default()
         };
-        Settings { backend: "command".to_owned(), command, ..Settings::default() }
+        FirewallSettings { backend: BackendKind::Command, command, ..FirewallSettings::default() }
     }
 
     #[test]

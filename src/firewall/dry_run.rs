@@ -3,13 +3,10 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use super::settings::check_name;
-use super::{Backend, Change, Failure, Limits, Listing, Settings, Unusable};
+use super::{Backend, Change, Failure, Limits, Listing, Unusable, check_name};
 use crate::address::Prefix;
 use crate::names;
-
-/// The name of the backend that blocks nobody.
-pub const DRY_RUN: &str = "dry-run";
+use crate::settings::{BackendKind, FirewallSettings};
 
 /// A table in memory, and where its changes are printed.
 pub struct DryRun {
@@ -18,7 +15,7 @@ pub struct DryRun {
     out: Box<dyn Write + Send>,
 }
 
-pub(super) fn open(settings: &Settings) -> Result<Box<dyn Backend>, Unusable> {
+pub(super) fn open(settings: &FirewallSettings) -> Result<Box<dyn Backend>, Unusable> {
     check_name(&settings.table, names::bad_table_everywhere(&settings.table))?;
     Ok(Box::new(DryRun::new(&settings.table, Box::new(io::stdout()))))
 }
@@ -36,7 +33,7 @@ impl DryRun {
 
 impl Backend for DryRun {
     fn name(&self) -> &'static str {
-        DRY_RUN
+        BackendKind::DryRun.as_str()
     }
 
     fn prepare(&mut self) -> Result<Vec<String>, Failure> {

@@ -7,10 +7,10 @@
 use std::path::Path;
 
 use super::runner::{Finished, Tool};
-use super::settings::check_name;
-use super::{Backend, Change, Failure, Limits, Listing, Remark, Settings, Unusable, split};
+use super::{Backend, Change, Failure, Limits, Listing, Remark, Unusable, check_name, split};
 use crate::address::{self, Prefix};
 use crate::names;
+use crate::settings::FirewallSettings;
 
 /// Entries in one command; 20,000 pairs were measured to pass.
 const CHUNK: usize = 10_000;
@@ -29,7 +29,7 @@ struct Ipfw {
     table: String,
 }
 
-pub(super) fn open(settings: &Settings) -> Result<Box<dyn Backend>, Unusable> {
+pub(super) fn open(settings: &FirewallSettings) -> Result<Box<dyn Backend>, Unusable> {
     check_name(&settings.table, names::bad_ipfw_table(&settings.table))?;
     Ok(Box::new(Ipfw {
         tool: Tool::new(&settings.tools.ipfw, settings.timeout),
@@ -228,9 +228,9 @@ mod tests {
 
     #[test]
     fn the_word_for_every_table_is_no_name() {
-        let settings = Settings { table: "all".to_owned(), ..Settings::default() };
+        let settings = FirewallSettings { table: "all".to_owned(), ..FirewallSettings::default() };
         assert!(open(&settings).is_err());
-        let numbered = Settings { table: "22".to_owned(), ..Settings::default() };
+        let numbered = FirewallSettings { table: "22".to_owned(), ..FirewallSettings::default() };
         assert!(open(&numbered).is_ok(), "numbers are names");
     }
 }

@@ -25,7 +25,8 @@ use super::ledger::{Blind, Findings, Ledger};
 use super::probe::Probe;
 use super::trouble::{Pace, Stops, Trouble};
 use super::worker::{Ending, Inbox, Shared};
-use super::{Backend, Event, Failure, Foreign, Settings, Status, report};
+use super::{Backend, Event, Failure, Status, report};
+use crate::settings::{FirewallSettings, Foreign};
 
 mod batch;
 mod look;
@@ -80,7 +81,7 @@ impl Keeper {
         backend: Box<dyn Backend>,
         ledger: Ledger,
         shared: Arc<Shared>,
-        settings: &Settings,
+        settings: &FirewallSettings,
         events: Sender<Event>,
         pace: Pace,
     ) -> Self {
@@ -90,7 +91,7 @@ impl Keeper {
             shared,
             events,
             foreign: settings.foreign,
-            every: settings.converge_every,
+            every: settings.converge,
             pace,
             next_look: Instant::now(),
             looked: None,

@@ -6,8 +6,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::plan::{difference, fitting};
-use super::{Change, Foreign, Limits, Listing};
+use super::{Change, Limits, Listing};
 use crate::address::{self, Prefix};
+use crate::settings::Foreign;
 
 /// Below this, a drained map keeps its memory.
 const SMALL: usize = 1024;

@@ -8,7 +8,7 @@
 //! | `search`, `trouble`, `cuts` | what made the firewall refuse a batch, when to try again, whose connections to cut |
 //! | `probe` | what is asked for in a table that cannot be listed |
 //! | [`TableFile`] | the table as a file, for the firewall's own rules at boot |
-//! | [`Backend`] | what every firewall can do; found by name in [`BACKENDS`] |
+//! | [`Backend`] | what every firewall can do; [`open`] makes the one that the settings name |
 //! | [`runner`] | runs a tool: no shell, empty environment, bounded output, killed when it hangs |
 //!
 //! CONTRIBUTING.md lists what a new backend takes.
@@ -19,6 +19,7 @@ use std::path::Path;
 use thiserror::Error;
 
 use crate::address::{self, Prefix};
+use crate::settings::{BackendKind, FirewallSettings};
 
 mod command;
 mod cuts;
@@ -33,14 +34,12 @@ mod probe;
 mod report;
 pub mod runner;
 mod search;
-mod settings;
 mod status;
 mod table_file;
 mod trouble;
 mod worker;
 
-pub use dry_run::{DRY_RUN, DryRun};
-pub use settings::{CommandTemplates, Foreign, Settings, Tools};
+pub use dry_run::DryRun;
 pub use status::Status;
 pub use table_file::TableFile;
 pub use worker::{Event, Handle, spawn, spawn_after};
@@ -153,7 +152,7 @@ pub struct Limits {
 
 /// A firewall: few verbs, each of them a command or two, none of them remembering what the table should hold.
 pub trait Backend: Send {
-    /// The name in [`BACKENDS`].
+    /// The name that the operator writes.
     fn name(&self) -> &'static str;
 
     /// The programs that it runs: nobody else may be able to replace them.
@@ -220,35 +219,6 @@ pub trait Backend: Send {
     fn limits(&self) -> Limits;
 }
 
-/// A backend as it is found by name.
-#[derive(Clone, Copy)]
-pub struct Row {
-    /// What the operator writes.
-    pub name: &'static str,
-    /// One line of help.
-    pub about: &'static str,
-    open: fn(&Settings) -> Result<Box<dyn Backend>, Unusable>,
-}
-
-impl fmt::Debug for Row {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
-
-/// Every backend there is.
-pub const BACKENDS: &[Row] = &[
-    Row { name: "pf", about: "a table of FreeBSD's pf, driven through pfctl(8)", open: pf::open },
-    Row { name: "ipfw", about: "a table of FreeBSD's ipfw, driven through ipfw(8)", open: ipfw::open },
-    Row {
-        name: "nftables",
-        about: "an own table of Linux' nftables, driven through nft(8)",
-        open: nftables::open,
-    },
-    Row { name: "command", about: "the operator's own programs", open: command::open },
-    Row { name: DRY_RUN, about: "says what it would do", open: dry_run::open },
-];
-
 /// Settings that no backend can work with; a sentence for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
@@ -257,17 +227,25 @@ pub struct Unusable(pub String);
 /// The backend that the settings name. Runs nothing yet.
 ///
 /// # Errors
-/// When there is none of that name, or a table name, anchor or command template cannot work with it.
-pub fn open(settings: &Settings) -> Result<Box<dyn Backend>, Unusable> {
-    let Some(row) = BACKENDS.iter().find(|row| row.name == settings.backend) else {
-        let names: Vec<&str> = BACKENDS.iter().map(|row| row.name).collect();
-        let all = names.join(", ");
-        return Err(Unusable(format!(
-            "there is no firewall backend `{}`: write one of {all}",
-            settings.backend
-        )));
-    };
-    (row.open)(settings)
+/// When a table name, anchor or command template cannot work with it.
+pub fn open(settings: &FirewallSettings) -> Result<Box<dyn Backend>, Unusable> {
+    match settings.backend {
+        BackendKind::Pf => pf::open(settings),
+        BackendKind::Ipfw => ipfw::open(settings),
+        BackendKind::Nftables => nftables::open(settings),
+        BackendKind::Command => command::open(settings),
+        BackendKind::DryRun => dry_run::open(settings),
+    }
+}
+
+/// Refuses a name for the reason that [`crate::names`] gave, if there is one.
+fn check_name(name: &str, why: Option<&str>) -> Result<(), Unusable> {
+    match why {
+        None => Ok(()),
+        Some(why) => {
+            Err(Unusable(format!("the firewall cannot use the name `{}`: {why}", name.escape_default())))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -275,32 +253,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn backends_are_found_by_name_and_say_their_own() {
-        for row in BACKENDS {
-            let mut settings = Settings { backend: row.name.to_owned(), ..Settings::default() };
+    fn every_backend_says_the_name_by_which_the_operator_chose_it() {
+        for (name, backend) in BackendKind::ALL {
+            let mut settings = FirewallSettings { backend, ..FirewallSettings::default() };
             settings.command.add = vec!["/bin/echo".to_owned()];
             settings.command.remove = vec!["/bin/echo".to_owned()];
-            assert_eq!(open(&settings).expect(row.name).name(), row.name);
+            assert_eq!(open(&settings).expect(name).name(), name);
         }
     }
 
     #[test]
-    fn an_unknown_backend_names_the_known_ones() {
-        let settings = Settings { backend: "iptables".to_owned(), ..Settings::default() };
-        let message = open(&settings).err().expect("no such backend").to_string();
-        assert_eq!(
-            message,
-            "there is no firewall backend `iptables`: write one of pf, ipfw, nftables, command, dry-run"
-        );
-    }
-
-    #[test]
     fn a_table_name_can_never_become_an_option_or_a_second_command() {
-        for row in BACKENDS.iter().filter(|row| row.name != "command") {
+        let named = BackendKind::ALL.into_iter().filter(|(_, backend)| *backend != BackendKind::Command);
+        for (name, backend) in named {
             for table in ["", "-F", "a b", "a;b", "a}", "a\nb", "$(id)", "all?", "ü", &"x".repeat(64)] {
                 let settings =
-                    Settings { backend: row.name.to_owned(), table: table.to_owned(), ..Settings::default() };
-                assert!(open(&settings).is_err(), "{}: {table:?}", row.name);
+                    FirewallSettings { backend, table: table.to_owned(), ..FirewallSettings::default() };
+                assert!(open(&settings).is_err(), "{name}: {table:?}");
             }
         }
     }
@@ -308,8 +277,9 @@ mod tests {
     #[test]
     fn an_anchor_can_never_become_an_option_or_a_wildcard() {
         for anchor in ["", "/x", "x/", "-f", "a b", "x/*", "x\n"] {
-            let backend = "pf".to_owned();
-            let settings = Settings { backend, anchor: Some(anchor.to_owned()), ..Settings::default() };
+            let backend = BackendKind::Pf;
+            let settings =
+                FirewallSettings { backend, anchor: Some(anchor.to_owned()), ..FirewallSettings::default() };
             assert!(open(&settings).is_err(), "{anchor:?}");
         }
     }

@@ -17,10 +17,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::runner::{Finished, Tool};
-use super::settings::check_name;
-use super::{Backend, Change, Failure, Limits, Listing, Settings, Unusable, split};
+use super::{Backend, Change, Failure, Limits, Listing, Unusable, check_name, split};
 use crate::address::{self, Prefix};
 use crate::names;
+use crate::settings::FirewallSettings;
 
 /// Elements in one transaction: 100,000 took 0.35 s (nft 1.0.6), so 20,000 stay far from every limit and timeout.
 const CHUNK: usize = 20_000;
@@ -75,7 +75,7 @@ struct Nftables {
     known: BTreeSet<Kind>,
 }
 
-pub(super) fn open(settings: &Settings) -> Result<Box<dyn Backend>, Unusable> {
+pub(super) fn open(settings: &FirewallSettings) -> Result<Box<dyn Backend>, Unusable> {
     check_name(&settings.table, names::bad_nftables_table(&settings.table))?;
     let tools = &settings.tools.nft;
     let found = tools.iter().find(|path| path.exists()).or_else(|| tools.first());

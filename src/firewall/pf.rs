@@ -12,10 +12,10 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::runner::{Finished, Tool};
-use super::settings::check_name;
-use super::{Backend, Change, Failure, Limits, Listing, Remark, Settings, Unusable, split};
+use super::{Backend, Change, Failure, Limits, Listing, Remark, Unusable, check_name, split};
 use crate::address::{self, Prefix};
 use crate::names;
+use crate::settings::FirewallSettings;
 
 mod place;
 
@@ -39,7 +39,7 @@ struct Pf {
     kill_states: bool,
 }
 
-pub(super) fn open(settings: &Settings) -> Result<Box<dyn Backend>, Unusable> {
+pub(super) fn open(settings: &FirewallSettings) -> Result<Box<dyn Backend>, Unusable> {
     check_name(&settings.table, names::bad_pf_table(&settings.table))?;
     if let Some(anchor) = &settings.anchor {
         check_name(anchor, names::bad_anchor(anchor))?;
@@ -48,7 +48,7 @@ pub(super) fn open(settings: &Settings) -> Result<Box<dyn Backend>, Unusable> {
 }
 
 impl Pf {
-    fn new(settings: &Settings) -> Self {
+    fn new(settings: &FirewallSettings) -> Self {
         Self {
             tool: Tool::new(&settings.tools.pfctl, settings.timeout),
             sysctl: Tool::new(&settings.tools.sysctl, settings.timeout),
@@ -333,7 +333,7 @@ mod tests {
 
     #[test]
     fn a_table_that_no_rule_uses_is_remarked_on() {
-        let settings = Settings { table: "bl".to_owned(), ..Settings::default() };
+        let settings = FirewallSettings { table: "bl".to_owned(), ..FirewallSettings::default() };
         let pf = Pf::new(&settings);
         let remark = |flags: &str| pf.remark(pf.place.find(&format!("{flags}\tbl\n")));
         assert_eq!(remark("-pa-r--"), None);

@@ -2,8 +2,9 @@
 
 use log::Level;
 
+use super::Event;
 use super::ledger::Findings;
-use super::{Event, Foreign};
+use crate::settings::Foreign;
 
 /// The events of a comparison; `before` is the one before it, `entries` how many there should be.
 pub(super) fn findings(

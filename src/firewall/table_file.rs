@@ -4,8 +4,9 @@
 use std::fmt::Write as _;
 
 use super::nftables;
-use super::{Settings, ipfw, pf};
+use super::{ipfw, pf};
 use crate::address::{self, Prefix};
+use crate::settings::{BackendKind, FirewallSettings};
 
 /// What the first line of every such file says.
 const HEAD: &str = "# The bans in force, for the time before Portcullis runs. Portcullis writes this file: no other changes stay.\n";
@@ -30,12 +31,12 @@ impl TableFile {
     pub const NAMES: [&'static str; 2] = ["pf.table", "table.nft"];
 
     /// The one that the settings' firewall reads; `None` where there is no such firewall.
-    pub fn of(settings: &Settings) -> Option<Self> {
-        match settings.backend.as_str() {
-            "pf" => Some(Self::Plain { most: pf::REPLACE }),
-            "ipfw" => Some(Self::Plain { most: ipfw::IN_A_SCRIPT }),
-            "nftables" => Some(Self::Nft { table: settings.table.clone() }),
-            _ => None,
+    pub fn of(settings: &FirewallSettings) -> Option<Self> {
+        match settings.backend {
+            BackendKind::Pf => Some(Self::Plain { most: pf::REPLACE }),
+            BackendKind::Ipfw => Some(Self::Plain { most: ipfw::IN_A_SCRIPT }),
+            BackendKind::Nftables => Some(Self::Nft { table: settings.table.clone() }),
+            BackendKind::Command | BackendKind::DryRun => None,
         }
     }
 
@@ -83,21 +84,20 @@ fn plain(prefixes: &[Prefix]) -> String {
 mod tests {
     use super::*;
 
-    fn of(backend: &str) -> Option<TableFile> {
-        TableFile::of(&Settings { backend: backend.to_owned(), ..Settings::default() })
+    fn of(backend: BackendKind) -> Option<TableFile> {
+        TableFile::of(&FirewallSettings { backend, ..FirewallSettings::default() })
     }
 
     #[test]
     fn every_firewall_that_reads_files_has_one() {
-        let names = ["pf", "ipfw", "nftables", "command", "dry-run"]
-            .map(|backend| of(backend).map(|file| file.name()));
+        let names = BackendKind::ALL.map(|(_, backend)| of(backend).map(|file| file.name()));
         assert_eq!(names, [Some("pf.table"), Some("pf.table"), Some("table.nft"), None, None]);
     }
 
     #[test]
     fn a_plain_file_is_a_comment_and_one_prefix_a_line() {
         let prefixes = ["192.0.2.7/32", "198.51.100.0/24", "2001:db8::/64"].map(|text| text.parse().unwrap());
-        let text = of("pf").unwrap().text(&prefixes);
+        let text = of(BackendKind::Pf).unwrap().text(&prefixes);
         let (head, rest) = text.split_once('\n').unwrap();
         assert!(head.starts_with("# ") && head.len() < 256, "pfctl reads words of up to 256 bytes");
         assert_eq!(rest, "192.0.2.7\n198.51.100.0/24\n2001:db8::/64\n");
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn the_file_of_nft_makes_the_table_as_well() {
-        let text = of("nftables").unwrap().text(&["192.0.2.0/24".parse().unwrap()]);
+        let text = of(BackendKind::Nftables).unwrap().text(&["192.0.2.0/24".parse().unwrap()]);
         assert!(text.contains("add table inet portcullis\n"), "{text}");
         assert!(text.contains("add element inet portcullis v4_24 { 192.0.2.0, }\n"), "{text}");
     }

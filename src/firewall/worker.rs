@@ -12,8 +12,9 @@ use log::Level;
 use super::keeper::Keeper;
 use super::ledger::Ledger;
 use super::trouble::Pace;
-use super::{Backend, Change, Settings, Status};
+use super::{Backend, Change, Status};
 use crate::address::Prefix;
+use crate::settings::FirewallSettings;
 
 /// What the worker reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub fn spawn(
     backend: Box<dyn Backend>,
     desired: Vec<Prefix>,
     released: Vec<Prefix>,
-    settings: &Settings,
+    settings: &FirewallSettings,
     events: Sender<Event>,
 ) -> io::Result<Handle> {
     spawn_paced(backend, Ledger::new(desired, released), settings, events, Pace::default(), None)
@@ -52,7 +53,7 @@ pub fn spawn_after(
     old: &Handle,
     backend: Box<dyn Backend>,
     desired: Vec<Prefix>,
-    settings: &Settings,
+    settings: &FirewallSettings,
     events: Sender<Event>,
 ) -> io::Result<Handle> {
     let ledger = Ledger::new(desired, old.owed());
@@ -65,7 +66,7 @@ pub fn spawn_after(
 pub(super) fn spawn_paced(
     backend: Box<dyn Backend>,
     ledger: Ledger,
-    settings: &Settings,
+    settings: &FirewallSettings,
     events: Sender<Event>,
     pace: Pace,
     old: Option<&Handle>,

@@ -109,6 +109,11 @@ impl Source {
     }
 }
 
+/// How many files these sources may be, for comparing lines across files: a pattern may match any number.
+pub fn files(sources: &[Source]) -> usize {
+    sources.iter().map(|source| if source.is_pattern() { 2 } else { 1 }).sum()
+}
+
 /// What a source reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -2,21 +2,20 @@
 
 use super::finding::Finding;
 use super::{Surroundings, ipfw, pf};
-use crate::config;
-use crate::firewall::Settings;
 use crate::firewall::pf::Place;
 use crate::firewall::runner::{Finished, Tool};
+use crate::settings::{BackendKind, FirewallSettings};
 
 const ABOUT: &str = "firewall";
 
 /// Judges the configured firewall.
-pub(super) fn findings(config: &config::Firewall, settings: &Settings, at: &Surroundings) -> Vec<Finding> {
-    match config.backend {
-        config::Backend::Pf => with_pf(settings),
-        config::Backend::Ipfw => with_ipfw(settings, at),
-        config::Backend::Nftables => with_nftables(settings),
-        config::Backend::Command => with_commands(settings),
-        config::Backend::DryRun => vec![Finding::note(
+pub(super) fn findings(settings: &FirewallSettings, at: &Surroundings) -> Vec<Finding> {
+    match settings.backend {
+        BackendKind::Pf => with_pf(settings),
+        BackendKind::Ipfw => with_ipfw(settings, at),
+        BackendKind::Nftables => with_nftables(settings),
+        BackendKind::Command => with_commands(settings),
+        BackendKind::DryRun => vec![Finding::note(
             ABOUT,
             "no firewall is configured: who would be banned is told, and nobody is blocked",
             "`firewall: {backend: pf}` (or ipfw, nftables, command) in the configuration",
@@ -24,7 +23,7 @@ pub(super) fn findings(config: &config::Firewall, settings: &Settings, at: &Surr
     }
 }
 
-fn with_pf(settings: &Settings) -> Vec<Finding> {
+fn with_pf(settings: &FirewallSettings) -> Vec<Finding> {
     let tool = Tool::new(&settings.tools.pfctl, settings.timeout);
     let info = match ask(&tool, &["-s", "info"]) {
         Ok(info) => info,
@@ -41,7 +40,7 @@ fn with_pf(settings: &Settings) -> Vec<Finding> {
     pf::findings(&said, &place)
 }
 
-fn with_ipfw(settings: &Settings, at: &Surroundings) -> Vec<Finding> {
+fn with_ipfw(settings: &FirewallSettings, at: &Surroundings) -> Vec<Finding> {
     let tool = Tool::new(&settings.tools.ipfw, settings.timeout);
     let list = match ask(&tool, &["list"]) {
         Ok(list) => list,
@@ -61,7 +60,7 @@ fn with_ipfw(settings: &Settings, at: &Surroundings) -> Vec<Finding> {
 }
 
 /// The backend makes table and rules itself, at a priority before all others: if they are there, they block.
-fn with_nftables(settings: &Settings) -> Vec<Finding> {
+fn with_nftables(settings: &FirewallSettings) -> Vec<Finding> {
     let found = settings.tools.nft.iter().find(|path| path.exists());
     let Some(path) = found else {
         return vec![silent("nft is not installed", "install the package nftables")];
@@ -88,7 +87,7 @@ fn with_nftables(settings: &Settings) -> Vec<Finding> {
     }]
 }
 
-fn with_commands(settings: &Settings) -> Vec<Finding> {
+fn with_commands(settings: &FirewallSettings) -> Vec<Finding> {
     let commands = &settings.command;
     let all = [&commands.add, &commands.remove, &commands.list, &commands.replace];
     let programs = all.into_iter().filter_map(|words| words.first());

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::finding::Finding;
 use crate::address;
 use crate::control::reply::Why;
-use crate::engine::Settings;
+use crate::engine::EngineSettings;
 
 const ABOUT: &str = "lock-out";
 
@@ -15,7 +15,7 @@ pub(super) fn peer(variable: &str) -> Option<IpAddr> {
 }
 
 /// Judges the operator's own address, with what the daemon says of it if it answers.
-pub(super) fn finding(peer: Option<IpAddr>, settings: &Settings, daemon: Option<&Why>) -> Finding {
+pub(super) fn finding(peer: Option<IpAddr>, settings: &EngineSettings, daemon: Option<&Why>) -> Finding {
     let Some(peer) = peer else {
         return Finding::note(
             ABOUT,
@@ -56,7 +56,7 @@ mod tests {
 
     fn grade(peer: &str, allowed: &str, why: Option<&Why>) -> Grade {
         let allow = std::iter::once(address::parse_prefix(allowed).unwrap()).collect();
-        let settings = Settings { allow, ..Settings::default() };
+        let settings = EngineSettings { allow, ..EngineSettings::default() };
         finding(super::peer(peer), &settings, why).grade
     }
 

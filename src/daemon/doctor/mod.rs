@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 pub use self::finding::{Finding, Grade};
 
 use super::setup::{Refused, Setup};
-use super::{asking, here, mapping, own};
+use super::{asking, here, own};
 use crate::address;
 use crate::config::Config;
 use crate::control::reply::{Status, Why};
@@ -66,7 +66,7 @@ impl Surroundings {
 pub fn examine(file: Option<&Path>, at: &Surroundings) -> Result<Vec<Finding>, Refused> {
     let setup = Setup::load(file)?;
     let config = &setup.config;
-    let mut findings = firewall::findings(&config.firewall, &mapping::firewall(config, false), at);
+    let mut findings = firewall::findings(&config.firewall, at);
     for source in &config.sources {
         findings.extend(logs::findings(source, SystemTime::now()));
     }
@@ -110,7 +110,7 @@ fn status(config: &Config) -> Result<Status, Failure> {
 fn lockout(setup: &Setup, at: &Surroundings) -> Finding {
     let peer = at.session.as_deref().and_then(lockout::peer);
     let own = own::prefixes(&setup.config.allow);
-    let settings = mapping::engine_with(&setup.config, setup.config.sources.len(), &own);
+    let settings = setup.engine_settings(setup.config.sources.len(), &own);
     let why = peer.and_then(|peer| why(&setup.config.control.socket, peer));
     lockout::finding(peer, &settings, why.as_ref())
 }

@@ -30,7 +30,7 @@ fn forged_lines_between_two_tries_make_nobody_forget_the_first() {
 
 #[test]
 fn real_offenders_take_the_place_of_forged_ones() {
-    let few = Settings { tracked_offenders: 10, ..Settings::default() };
+    let few = EngineSettings { tracked_offenders: 10, ..EngineSettings::default() };
     let mut bench = Bench::new(few);
     for n in 0..10 {
         bench.see(1, 4, &nth(n), 0);
@@ -66,11 +66,11 @@ fn both_counts_outlast_a_restart_and_a_reload() {
     bench.seen_on(FORGED, (0, 4), "192.0.2.7", 0, 2);
     bench.see(0, 4, "192.0.2.7", 0);
     let rows = bench.engine.changes();
-    let mut after = Bench::new(Settings::default());
+    let mut after = Bench::new(EngineSettings::default());
     rows.into_iter().for_each(|row| after.engine.restore(row));
     let mut policies = after.engine.policies().to_vec();
     policies.reverse();
-    after.engine.reload(Settings::default(), policies, after.now);
+    after.engine.reload(EngineSettings::default(), policies, after.now);
     assert_eq!(
         after.counters("192.0.2.7".parse().unwrap()),
         [("sshd", 10, 30), ("sshd (spoofable)", 20, 30)]
@@ -104,7 +104,7 @@ fn a_flood_of_forged_sessions_ends_no_real_one() {
         bench.seen_on(FORGED, (0, 3), "198.51.100.9", pid, 1);
     }
     assert!(matches!(bench.see(0, 0, "evil.example", 9), Verdict::Counted { tenths: 10, .. }));
-    let mut after = Bench::new(Settings::default());
+    let mut after = Bench::new(EngineSettings::default());
     bench.engine.changes().into_iter().for_each(|row| after.engine.restore(row));
     assert!(
         matches!(after.see(0, 0, "evil.example", 9), Verdict::Counted { tenths: 20, .. }),
@@ -115,7 +115,7 @@ fn a_flood_of_forged_sessions_ends_no_real_one() {
 /// Users with three mistakes, each in two files, while forged lines fill all memory between the two.
 #[test]
 fn no_flood_between_two_files_doubles_a_mistake() {
-    let two = Settings { files: 2, ..Settings::default() };
+    let two = EngineSettings { files: 2, ..EngineSettings::default() };
     for kind in [FORGED, Evidence::Handshake] {
         let mut bench = Bench::new(two.clone());
         for user in 1..4 {

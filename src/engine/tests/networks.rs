@@ -7,14 +7,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::address::{PrefixSet, host, network};
 
-fn target(settings: &Settings, peer: &str) -> Result<(String, String), Why> {
+fn target(settings: &EngineSettings, peer: &str) -> Result<(String, String), Why> {
     let target = settings.target(peer.parse().unwrap(), Evidence::Handshake)?;
     Ok((target.counted.to_string(), target.banned.to_string()))
 }
 
 #[test]
 fn a_peer_behind_a_translator_is_one_address_and_not_the_internet() {
-    let settings = Settings::default();
+    let settings = EngineSettings::default();
     for peer in [
         "64:ff9b::203.0.113.5",
         "64:ff9b:1::203.0.113.5",
@@ -37,7 +37,10 @@ fn a_peer_behind_a_translator_is_one_address_and_not_the_internet() {
 #[test]
 fn whoever_counts_ipv6_by_other_lengths_still_bans_no_translator() {
     let of = |ipv6, peer: &str| {
-        target(&Settings { offender: Offender { ipv4: 32, ipv6 }, ..Settings::default() }, peer)
+        target(
+            &EngineSettings { offender: PrefixLengths { ipv4: 32, ipv6 }, ..EngineSettings::default() },
+            peer,
+        )
     };
     assert_eq!(of(128, "2002:cb00:7105:42::9").unwrap().1, "2002:cb00:7105:42::9/128");
     assert_eq!(of(32, "2002:cb00:7105:42::9").unwrap().1, "2002:cb00:7105::/48");
@@ -117,11 +120,11 @@ fn address() -> impl Strategy<Value = IpAddr> {
     ]
 }
 
-fn settings() -> impl Strategy<Value = Settings> {
+fn settings() -> impl Strategy<Value = EngineSettings> {
     let allow = prop::collection::vec((address(), 8u8..=128), 0..4);
     (allow, 24u8..=32, prop::sample::select(vec![32u8, 48, 64, 80, 128])).prop_map(|(allow, ipv4, ipv6)| {
         let allow: PrefixSet = allow.into_iter().map(|(address, bits)| network(address, bits)).collect();
-        Settings { allow, offender: Offender { ipv4, ipv6 }, ..Settings::default() }
+        EngineSettings { allow, offender: PrefixLengths { ipv4, ipv6 }, ..EngineSettings::default() }
     })
 }
 

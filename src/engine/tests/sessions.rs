@@ -76,7 +76,7 @@ fn a_pid_whose_connection_ended_serves_the_next_one_alone() {
     for ended in [true, false] {
         let mut policies = vec![policy("sshd", Evidence::Handshake, 3)];
         policies[0].rules[3].ends_session = true;
-        let mut bench = Bench::with(Settings::default(), policies);
+        let mut bench = Bench::with(EngineSettings::default(), policies);
         bench.see(0, if ended { 3 } else { 0 }, "198.51.100.9", 9);
         bench.pass(if ended { Duration::from_secs(2) } else { 4 * MINUTE });
         bench.see(0, 0, "192.0.2.7", 9);
@@ -88,7 +88,7 @@ fn a_pid_whose_connection_ended_serves_the_next_one_alone() {
 fn summing() -> Bench {
     let mut policies = vec![policy("sshd", Evidence::Handshake, 3), policy("ftpd", Evidence::Handshake, 3)];
     policies[0].rules[4].counts = Counts::Summary;
-    Bench::with(Settings::default(), policies)
+    Bench::with(EngineSettings::default(), policies)
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn ipv4_has_them_where_the_operator_says_so() {
     }
     assert_eq!(banned(&without), Vec::<String>::new());
     let networks = Networks { ipv4: vec![Network { bits: 24, offenders: 8 }], ipv6: Vec::new() };
-    let mut with = Bench::new(Settings { networks, ..Settings::default() });
+    let mut with = Bench::new(EngineSettings { networks, ..EngineSettings::default() });
     assert_eq!(until_banned(&mut with, (0..256).map(|n| format!("203.0.113.{}", 128 + n % 64))), 24);
     assert_eq!(with.banned, "203.0.113.128/27", "of 24 addresses");
     assert_eq!(until_banned(&mut with, (0..1000).map(nth)), 1000, "and IPv6 none");
@@ -188,7 +188,7 @@ fn such_bans_do_not_grow_and_last_a_day_at_the_most() {
     let mut policies = vec![policy("sshd", Evidence::Handshake, 3)];
     policies[0].ban = BanPolicy { length: BanLength::Forever, escalate: None };
     let mut bench = bench();
-    bench.engine.reload(Settings::default(), policies, bench.now);
+    bench.engine.reload(EngineSettings::default(), policies, bench.now);
     let mut lengths = Vec::new();
     for _ in 0..3 {
         until_banned(&mut bench, (0..1000).map(nth));
@@ -205,11 +205,11 @@ fn a_restart_and_a_reload_forget_no_network_and_still_find_the_narrowest() {
     for n in 0..11 {
         before.see(0, 4, &nth(0x4700 + n), 0);
     }
-    let mut after = Bench::new(Settings::default());
+    let mut after = Bench::new(EngineSettings::default());
     before.engine.changes().into_iter().for_each(|row| after.engine.restore(row));
     let mut policies = after.engine.policies().to_vec();
     policies.reverse();
-    after.engine.reload(Settings::default(), policies, after.now);
+    after.engine.reload(EngineSettings::default(), policies, after.now);
     assert!(matches!(after.see(2, 4, &nth(0x4700), 0), Verdict::Banned { .. }), "eleven before, one after");
     assert_eq!(after.banned, "2001:db8:1:4700::/60");
 }
@@ -224,7 +224,7 @@ fn unban_frees_the_network_and_forgets_its_count() {
 
 #[test]
 fn memory_is_bounded() {
-    let mut bench = Bench::new(Settings { tracked_offenders: 800, ..Settings::default() });
+    let mut bench = Bench::new(EngineSettings { tracked_offenders: 800, ..EngineSettings::default() });
     for n in 0..20_000_u32 {
         bench.see(0, 4, &format!("2001:db8:{:x}:{n:x}::5", n % 5000), 0);
     }

@@ -131,7 +131,7 @@ const QUICK: Pace = Pace {
 
 fn run(fake: &Fake, desired: Vec<Prefix>, foreign: Foreign) -> (Handle, Receiver<Event>) {
     let (sender, receiver) = channel();
-    let settings = Settings { foreign, converge_every: Duration::from_secs(3600), ..Settings::default() };
+    let settings = FirewallSettings { foreign, converge: 60 * LONG, ..FirewallSettings::default() };
     let backend = Box::new(fake.clone());
     let handle = spawn_paced(backend, Ledger::new(desired, vec![]), &settings, sender, QUICK, None).unwrap();
     (handle, receiver)
@@ -266,8 +266,8 @@ fn a_stop_that_does_everything_reports_no_error_of_before() {
     let (sender, _events) = channel();
     let slow = Pace { first: LONG, most: LONG, glance: LONG };
     let ledger = Ledger::new(vec![], vec![p(1)]);
-    let handle =
-        spawn_paced(Box::new(fake.clone()), ledger, &Settings::default(), sender, slow, None).unwrap();
+    let settings = FirewallSettings::default();
+    let handle = spawn_paced(Box::new(fake.clone()), ledger, &settings, sender, slow, None).unwrap();
     until("it fails", || handle.status().last_error.is_some());
     fake.world().failures.clear();
     assert_eq!((handle.stop(false).last_error, handle.has_ended()), (None, true));
@@ -288,8 +288,8 @@ fn a_worker_that_takes_over_waits_for_the_old_one_and_removes_what_that_one_owes
     fake.world().failures.clear();
 
     let (sender, events) = channel();
-    let desired = (2..5).map(p).collect();
-    let handle = spawn_after(&old, Box::new(fake.clone()), desired, &Settings::default(), sender).unwrap();
+    let (desired, settings) = ((2..5).map(p).collect(), FirewallSettings::default());
+    let handle = spawn_after(&old, Box::new(fake.clone()), desired, &settings, sender).unwrap();
     assert!(handle.settle(LONG));
     assert!(old.has_ended());
     assert!(handle.owed().is_empty());

@@ -1,7 +1,8 @@
 //! Where pf's table is, whether it can block there, and what the operator is to do when it cannot. The backend says so
 //! while it works, `doctor` when it is asked: one reader of pfctl's answer and one set of sentences for both.
 
-use crate::firewall::{Remark, Settings};
+use crate::firewall::Remark;
+use crate::settings::FirewallSettings;
 
 /// A table and the anchor it is in: a table in an anchor is not the main ruleset's table of that name.
 #[derive(Clone, Debug)]
@@ -23,7 +24,7 @@ pub(crate) struct Table {
 
 impl Place {
     /// Where the settings have it.
-    pub(crate) fn of(settings: &Settings) -> Self {
+    pub(crate) fn of(settings: &FirewallSettings) -> Self {
         Self { table: settings.table.clone(), anchor: settings.anchor.clone() }
     }
 

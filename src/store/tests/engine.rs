@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::engine::{
-    Engine, Line, Policy, RulePolicy, SessionKey, Settings, Sighting, Speaker, Verdict, Why,
+    Engine, EngineSettings, Line, Policy, RulePolicy, SessionKey, Sighting, Speaker, Verdict, Why,
 };
 use crate::rules::{self, BanLength, Counts, Effect, Escalate, Evidence, Threshold, Thresholds, Weight};
 
@@ -22,7 +22,7 @@ fn engine() -> Engine {
             ends_session: false,
         }],
     };
-    Engine::new(Settings::default(), vec![policy])
+    Engine::new(EngineSettings::default(), vec![policy])
 }
 
 /// One more wrong password in the one connection.
@@ -52,7 +52,7 @@ fn restarted(place: &Place, mut engine: Engine) -> Engine {
 /// The same with the policies that were in force.
 fn restarted_with(place: &Place, mut engine: Engine) -> Engine {
     place.open().commit(batch(engine.changes())).unwrap();
-    let mut next = Engine::new(Settings::default(), engine.policies().to_vec());
+    let mut next = Engine::new(EngineSettings::default(), engine.policies().to_vec());
     place.open().load(NOW, |row| next.restore(row)).unwrap();
     next
 }
@@ -93,7 +93,7 @@ fn offences_stored_by_one_window_count_in_several() {
     let mut policies = engine().policies().to_vec();
     let windows = [(5, HOUR), (6, HOUR * 24)].map(|(offences, within)| Threshold { offences, within });
     policies[0].threshold = Thresholds::new(windows.to_vec()).unwrap();
-    let mut several = Engine::new(Settings::default(), policies);
+    let mut several = Engine::new(EngineSettings::default(), policies);
     place.open().load(NOW, |row| several.restore(row)).unwrap();
     assert_eq!(
         failure(&mut several, 200),

@@ -11,8 +11,8 @@ fn a_table_that_cannot_be_listed_costs_the_same_however_large_it_is_and_nothing_
     // One portion is ten, so a comparison looks up a hundred.
     *fake.world() =
         World { unlistable: true, lookup: 10, table: (0..2000).map(p).collect(), ..World::default() };
-    let start = |converge_every| {
-        let settings = Settings { converge_every, ..Settings::default() };
+    let start = |converge| {
+        let settings = FirewallSettings { converge, ..FirewallSettings::default() };
         let desired = Ledger::new((0..2000).map(p).collect(), vec![]);
         let (sender, events) = channel();
         (spawn_paced(Box::new(fake.clone()), desired, &settings, sender, SLEEPY, None).unwrap(), events)
