@@ -33,6 +33,7 @@ pub use header::is_program_name;
 pub use lag::{Lag, Written};
 pub use layout::{Layout, Layouts};
 pub use lines::{LineBuffer, MAX_LINE, lines, text};
+pub use priority::named_priority_regex;
 pub use repeat::{MAX_REPEATS, Repeat, Writer, is_turned_over, repeat};
 pub use service::{TimePlace, TimeSpec, known_beginning_regex, known_regex};
 pub use stamp::Stamp;

@@ -44,6 +44,15 @@ pub(super) fn is_named(word: &[u8]) -> bool {
     FACILITIES.contains(&&word[..dot]) && SEVERITIES.contains(&&word[dot + 1..])
 }
 
+/// The words that [`is_named`] knows, as a regex.
+pub fn named_priority_regex() -> String {
+    let any_of = |names: &[&[u8]]| {
+        let names = names.iter().map(|name| String::from_utf8_lossy(name).into_owned());
+        names.collect::<Vec<_>>().join("|")
+    };
+    format!(r"(?:{})\.(?:{})", any_of(&FACILITIES), any_of(&SEVERITIES))
+}
+
 /// Whether the word is what AIX's syslogd writes between host and tag: `auth|security:info`, `daemon:err|error`, with all names
 /// that a number has.
 pub(super) fn is_aix(word: &[u8]) -> bool {

@@ -61,7 +61,7 @@ pub fn blind(set: &RuleSet) -> Option<Blind> {
     let is_blind = |index: usize| {
         let names_peer = pattern::read(&set.rules[index].pattern, &set.alphabets())
             .is_ok_and(|hir| pattern::addresses_named(&hir) == Some(1));
-        names_peer && !compiled.names_peer_when_cut(index)
+        names_peer && !compiled.counts_when_cut(index)
     };
     let rules: Vec<String> = (0..set.rules.len())
         .filter(|&index| is_blind(index))

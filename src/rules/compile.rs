@@ -139,8 +139,8 @@ impl Compiled {
         pattern.is_some_and(|pattern| self.vetoes.hold(pattern, message))
     }
 
-    /// Whether rule `rule` names somebody in a message whose end may have been cut off.
-    pub(super) fn names_peer_when_cut(&self, rule: usize) -> bool {
+    /// Whether a message of the rule counts whose end may have been cut off.
+    pub(super) fn counts_when_cut(&self, rule: usize) -> bool {
         let pattern = self.rules.iter().position(|&known| known == rule);
         pattern
             .is_some_and(|pattern| self.locators[pattern].survives_cut() && !self.vetoes.is_vetoable(pattern))
@@ -199,8 +199,12 @@ fn read(set: &RuleSet, rule: &Rule) -> Result<(Hir, Locator), Unreadable> {
         return Err(whole(text.into()));
     }
     let locator = Locator::new(&hir).map_err(|error| whole(large(&error)))?;
-    // What is missing of a login may be that it was refused.
-    let locator = if rule.effect == Effect::Trust { locator.of_whole_messages() } else { locator };
+    let locator = match (rule.effect, rule.address) {
+        // What is missing of a login may be that it was refused.
+        (Effect::Trust, _) => locator.of_whole_messages(),
+        (Effect::Offence, AddressFrom::Session) => locator.of_any_message(),
+        _ => locator,
+    };
     Ok((hir, locator))
 }
 

@@ -80,6 +80,11 @@ impl Locator {
         Self { survives_cut: false, ..self }
     }
 
+    /// The same for a rule whose peer is told by other lines: no end that is missing could name one.
+    pub(super) fn of_any_message(self) -> Self {
+        Self { survives_cut: true, ..self }
+    }
+
     /// The address in a message that matches the whole pattern; `None` where a host name stands in its place, or where it
     /// is not certain.
     ///
@@ -105,7 +110,7 @@ impl Locator {
         if self.has_port { address::parse_endpoint(token) } else { address::parse(token) }
     }
 
-    /// Whether a message that may have been cut can name somebody.
+    /// Whether a message that may have been cut can count.
     pub(super) fn survives_cut(&self) -> bool {
         self.survives_cut
     }

@@ -8,7 +8,7 @@ use regex_automata::meta;
 
 use super::binding::Binding;
 use super::compile::{self, Compiled, Found};
-use super::model::{Evidence, Format, Rule, RuleSet};
+use super::model::{Effect, Evidence, Format, Rule, RuleSet};
 use super::pattern;
 use super::session_id;
 use crate::record::{self, Record};
@@ -118,16 +118,22 @@ impl Matcher {
         if let Some(json) = &self.sets[matched.set_index].1.json {
             return json.session(matched.rule_index, line).map_or(Connection::Unnamed, Connection::Id);
         }
+        let message = message(matched.set, line, record);
+        let is_cut = || {
+            may_be_cut(matched.set, line, record)
+                || matched.set.limit_of(matched.rule).is_some_and(|limit| message.len() >= limit)
+        };
+        // What is missing of a login may be that it was refused.
+        if matched.rule.effect == Effect::Trust && is_cut() {
+            return Connection::Doubtful;
+        }
         let Some(finder) = &self.session_ids[matched.set_index][matched.rule_index] else {
             return record
                 .pid
                 .filter(|_| matched.set.format == Format::Syslog)
                 .map_or(Connection::Unnamed, Connection::Process);
         };
-        let message = message(matched.set, line, record);
-        let is_cut = may_be_cut(matched.set, line, record)
-            || matched.set.limit_of(matched.rule).is_some_and(|limit| message.len() >= limit);
-        if is_cut {
+        if is_cut() {
             return Connection::Doubtful;
         }
         let id = session_id::find(finder, self.as_read(matched, line, record));

@@ -87,7 +87,7 @@ impl Addresses {
 
 impl Texts {
     /// The texts that a regex of our own making matches as a whole.
-    fn of(regex: &str) -> Self {
+    pub(super) fn of(regex: &str) -> Self {
         let config = dense::Config::new().start_kind(StartKind::Anchored).minimize(true);
         let syntax = regex_automata::util::syntax::Config::new().unicode(false).utf8(false);
         let dfa = dense::Builder::new().configure(config).syntax(syntax).build(&format!(r"\A(?:{regex})\z"));

@@ -5,11 +5,11 @@ use std::ops::Range;
 use regex_syntax::hir::Hir;
 
 use super::super::compile::Compiled;
-use super::super::model::{Format, Rule, RuleSet};
+use super::super::model::{AddressFrom, Effect, Format, Rule, RuleSet};
 use super::addresses::Addresses;
 use super::first::FirstRule;
 use super::ids;
-use super::machine::{Machine, Peer, machine};
+use super::machine::{End, Machine, Peer, machine};
 use super::search::{Budget, Found, Search, View};
 use super::{FORGED, Mark, TRUE_PEER, TRUE_V6_PEER, Texts, TooLarge};
 use crate::record;
@@ -17,6 +17,7 @@ use crate::record;
 /// What the rules of a set are judged by.
 pub(super) struct Judge<'t> {
     pub(super) texts: &'t Texts,
+    set: &'t RuleSet,
     first: FirstRule,
     pub(super) cuts: Vec<Option<u16>>,
 }
@@ -40,10 +41,10 @@ impl Fooled {
 }
 
 impl<'t> Judge<'t> {
-    pub(super) fn new(set: &RuleSet, compiled: &Compiled, texts: &'t Texts) -> Result<Self, TooLarge> {
+    pub(super) fn new(set: &'t RuleSet, compiled: &Compiled, texts: &'t Texts) -> Result<Self, TooLarge> {
         let first = FirstRule::new(set, &texts.read).map_err(|_| TooLarge)?;
         let cuts = (0..set.rules.len()).map(|rule| cut_from(set, rule, compiled)).collect();
-        Ok(Self { texts, first, cuts })
+        Ok(Self { texts, set, first, cuts })
     }
 
     /// The nearest message that fools the rule, whole or cut.
@@ -67,21 +68,35 @@ impl<'t> Judge<'t> {
         reader: &Machine,
         budget: &mut Budget,
     ) -> Result<Option<Fooled>, TooLarge> {
-        let whole =
-            |view: &View<'_>| view.printed.first().filter(|_| names_another(view)).map(|end| end.rule);
+        let is_of_session = mark == Mark::Address && counts_for_session(&self.set.rules[rule]);
+        let whole = |view: &View<'_>| {
+            let mut printed = view.printed.iter();
+            let fools = |end: &&End| match is_of_session {
+                true => end.is_named && !view.read.is_empty(),
+                false => names_another(view),
+            };
+            printed.find(fools).map(|end| end.rule)
+        };
         if let Some(found) = self.nearest(rule, printer, reader, 0, whole, budget)? {
             return Ok(Some(Fooled { mark, found, is_cut: false }));
         }
         // No id is taken from a message that may be cut.
         let Some(length) = self.cuts[rule].filter(|_| mark == Mark::Address) else { return Ok(None) };
-        let cut = |view: &View<'_>| (names_another(view) && view.is_behind && view.is_long).then_some(0);
+        let name_somebody = if is_of_session { printer.name_somebody() } else { Vec::new() };
+        let cut = |view: &View<'_>| {
+            let fools = match is_of_session {
+                true => name_somebody[view.printer as usize] && !view.read.is_empty(),
+                false => names_another(view) && view.is_behind,
+            };
+            (fools && view.is_long).then_some(0)
+        };
         // What no cut of any length does, no long one does.
         if self.nearest(rule, printer, reader, 1, cut, budget)?.is_none() {
             return Ok(None);
         }
         let found = self.nearest(rule, printer, reader, length, cut, budget)?;
         Ok(found.map(|mut found| {
-            found.rule = printer.rule_ahead(found.printer);
+            found.rule = printer.rule_ahead(found.printer, is_of_session);
             Fooled { mark, found, is_cut: true }
         }))
     }
@@ -110,13 +125,14 @@ impl<'t> Judge<'t> {
         let tries = [
             (&Addresses::only(TRUE_PEER), &Addresses::only(FORGED)),
             (&Addresses::only(TRUE_V6_PEER), Addresses::read()),
+            (Addresses::read(), &Addresses::only(FORGED)),
             (Addresses::printed(), &Addresses::only(FORGED)),
             (&Addresses::only(TRUE_PEER), Addresses::read()),
             (Addresses::printed(), Addresses::read()),
         ];
         for (peers, addresses) in tries {
             let rules = (0..self.texts.printed.len()).filter(|rule| !without.contains(rule));
-            let printer = printer(&self.texts.printed, rules, Peer::Printed(peers), budget)?;
+            let printer = printer(self.texts, rules, Peer::Printed(peers), budget)?;
             let reader = reader(&self.texts.read[rule], rule, Peer::Read(addresses))?;
             if let Some(fooled) = self.fooled_by(rule, Mark::Address, &printer, &reader, budget)? {
                 return Ok(Some(fooled));
@@ -167,7 +183,8 @@ impl<'t> Judge<'t> {
         let [own, other] = [0, 1].map(|at| ids.map(|ids| ids[at]));
         let printed = self.texts.printed.iter().map(|hir| ids::with_texts(hir, peer, own));
         let rules = (0..self.texts.printed.len()).filter(|rule| !without.contains(rule));
-        let printer = printer(&printed.collect::<Vec<_>>(), rules, Peer::Session, budget)?;
+        let texts = Texts { printed: printed.collect(), ..self.texts.clone() };
+        let printer = printer(&texts, rules, Peer::Session, budget)?;
         let reader = reader(&ids::with_texts(&self.texts.read[rule], None, other), rule, Peer::Session)?;
         self.fooled_by(rule, Mark::Session, &printer, &reader, budget)
     }
@@ -195,15 +212,16 @@ impl<'t> Judge<'t> {
 
 /// What some rules' programs print, each told from the others.
 pub(super) fn printer(
-    printed: &[Hir],
+    texts: &Texts,
     rules: impl Iterator<Item = usize>,
     peer: Peer<'_>,
     budget: &mut Budget,
 ) -> Result<Machine, TooLarge> {
-    let numbered = rules.map(|rule| Ok((printed[rule].clone(), u32::try_from(rule).map_err(|_| TooLarge)?)));
+    let numbered =
+        rules.map(|rule| Ok((texts.printed[rule].clone(), u32::try_from(rule).map_err(|_| TooLarge)?)));
     let numbered = numbered.collect::<Result<Vec<_>, TooLarge>>()?;
     let mut machine = machine(&numbered, peer).map_err(|_| TooLarge)?;
-    machine.trim_ends();
+    texts.delivery.apply(&mut machine);
     budget.take_many(machine.states.len())?;
     Ok(machine)
 }
@@ -213,15 +231,20 @@ fn names_another(view: &View<'_>) -> bool {
     view.differs && view.read.iter().any(|end| end.is_named)
 }
 
+/// Whether the rule counts lines without an address for whoever its session has named before.
+pub(super) fn counts_for_session(rule: &Rule) -> bool {
+    rule.address == AddressFrom::Session && rule.effect != Effect::Ignore
+}
+
 /// What one rule reads.
 pub(super) fn reader(read: &Hir, rule: usize, peer: Peer<'_>) -> Result<Machine, TooLarge> {
     let number = u32::try_from(rule).map_err(|_| TooLarge)?;
     machine(&[(read.clone(), number)], peer).map_err(|_| TooLarge)
 }
 
-/// The shortest message of the rule that may have been cut off and still names somebody; `None` where there is none.
+/// The shortest message of the rule that may have been cut off and still counts; `None` where there is none.
 pub(super) fn cut_from(set: &RuleSet, rule: usize, compiled: &Compiled) -> Option<u16> {
-    if !compiled.names_peer_when_cut(rule) {
+    if !compiled.counts_when_cut(rule) {
         return None;
     }
     let own = set.limit_of(&set.rules[rule]);

@@ -62,10 +62,29 @@ pub(super) struct State {
     pub(super) ends: Vec<End>,
 }
 
-/// It begins in state 0. Line feeds are left out: a message is one line.
+/// Line feeds are left out: a message is one line.
 #[derive(Debug)]
 pub(super) struct Machine {
     pub(super) states: Vec<State>,
+    /// Where it may begin: in state 0, and where it is once the start of its message was taken off.
+    pub(super) starts: Vec<Start>,
+}
+
+/// A state in which a message may begin.
+#[derive(Clone, Debug)]
+pub(super) struct Start {
+    pub(super) state: u32,
+    /// What was printed before it, and is taken off.
+    pub(super) before: Vec<u8>,
+    /// The same of what is printed behind the message.
+    pub(super) behind: &'static [u8],
+}
+
+impl Start {
+    /// That of a message of which nothing is taken off.
+    fn whole() -> Self {
+        Self { state: 0, before: Vec::new(), behind: b"" }
+    }
 }
 
 /// The machine of patterns, each with the number of its rule; the error says that they are too large.
@@ -132,7 +151,7 @@ impl<'a> Builder<'a> {
             state.edges.sort_by_key(|edge| !(edge.low..=edge.high).contains(&b'x'));
             states.push(state);
         }
-        Machine { states }
+        Machine { states, starts: vec![Start::whole()] }
     }
 
     fn number(&mut self, key: Key) -> u32 {
@@ -361,79 +380,40 @@ fn looks(look: Look, previous: Previous) -> u8 {
 }
 
 impl Machine {
-    /// Makes one of states that nothing tells apart, as where many rules end alike.
-    pub(super) fn merge_equal_states(&mut self) {
-        let mut classes = vec![0; self.states.len()];
-        let mut count = 1;
-        loop {
-            let mut numbers: HashMap<(u32, Vec<Edge>, &[End]), u32, RandomState> = HashMap::default();
-            let mut refined = Vec::with_capacity(self.states.len());
-            for (state, &class) in self.states.iter().zip(&classes) {
-                let mut edges: Vec<Edge> =
-                    state.edges.iter().map(|edge| Edge { to: classes[edge.to as usize], ..*edge }).collect();
-                edges.sort_unstable();
-                edges.dedup();
-                let next = u32::try_from(numbers.len()).expect("there are no more classes than states");
-                refined.push(*numbers.entry((class, edges, &state.ends)).or_insert(next));
-            }
-            let refined_count = numbers.len();
-            classes = refined;
-            if refined_count == count {
-                break;
-            }
-            count = refined_count;
-        }
-        self.keep_one_of_each(&classes, count);
+    /// Whether each message begins with a blank.
+    pub(super) fn begins_with_a_blank(&self) -> bool {
+        let is_blank =
+            |edge: &Edge| edge.low == b' ' && edge.high == b' ' || edge.low >= b'\t' && edge.high <= b'\r';
+        self.states[0].ends.is_empty() && self.states[0].edges.iter().all(is_blank)
     }
 
-    /// `classes` are numbered by their first states, so that the start stays the first.
-    fn keep_one_of_each(&mut self, classes: &[u32], count: usize) {
-        let mut kept: Vec<State> = Vec::with_capacity(count);
-        for (mut state, &class) in std::mem::take(&mut self.states).into_iter().zip(classes) {
-            if class as usize == kept.len() {
-                state.edges.iter_mut().for_each(|edge| edge.to = classes[edge.to as usize]);
-                state.edges.sort_unstable();
-                state.edges.dedup();
-                kept.push(state);
+    /// For each state, whether a message that came as far may become one in which an address was printed.
+    pub(super) fn name_somebody(&self) -> Vec<bool> {
+        let mut name: Vec<bool> =
+            self.states.iter().map(|state| state.ends.iter().any(|end| end.is_named)).collect();
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for at in (0..self.states.len()).rev() {
+                if !name[at] && self.states[at].edges.iter().any(|edge| name[edge.to as usize]) {
+                    name[at] = true;
+                    changed = true;
+                }
             }
         }
-        self.states = kept;
+        name
     }
 
-    /// A rule whose message a message that came as far as this state may become.
-    pub(super) fn rule_ahead(&self, from: u32) -> u32 {
+    /// A rule whose message, or one in which an address is named, a message that came as far as this state may become.
+    pub(super) fn rule_ahead(&self, from: u32, must_name: bool) -> u32 {
         let (mut waiting, mut seen) = (vec![from], HashSet::new());
         while let Some(at) = waiting.pop() {
             let state = &self.states[at as usize];
-            if let Some(end) = state.ends.first() {
+            if let Some(end) = state.ends.iter().find(|end| end.is_named || !must_name) {
                 return end.rule;
             }
             waiting.extend(state.edges.iter().map(|edge| edge.to).filter(|&to| seen.insert(to)));
         }
         0
-    }
-
-    /// Lets messages also end where only blanks would follow: loggers such as journald take these off.
-    pub(super) fn trim_ends(&mut self) {
-        let mut changed = true;
-        while changed {
-            changed = false;
-            for at in (0..self.states.len()).rev() {
-                let blanks: Vec<u32> = self.states[at]
-                    .edges
-                    .iter()
-                    .filter(|edge| (edge.low..=edge.high).contains(&b' '))
-                    .map(|edge| edge.to)
-                    .collect();
-                let ends: Vec<End> =
-                    blanks.iter().flat_map(|&to| self.states[to as usize].ends.clone()).collect();
-                for end in ends {
-                    if !self.states[at].ends.contains(&end) {
-                        self.states[at].ends.push(end);
-                        changed = true;
-                    }
-                }
-            }
-        }
     }
 }

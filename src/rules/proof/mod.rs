@@ -16,11 +16,13 @@
 //! lines of which no rule knows begin with other words ([`lead`]).
 
 mod addresses;
+mod delivery;
 mod first;
 mod ids;
 mod judge;
 mod lead;
 mod machine;
+mod minimize;
 mod places;
 mod refusal;
 mod remedy;
@@ -37,6 +39,7 @@ pub(super) mod tests;
 use regex_syntax::hir::Hir;
 
 use self::addresses::Addresses;
+use self::delivery::Delivery;
 use self::judge::{Judge, reader};
 use self::machine::{Machine, Peer, machine};
 use self::revision::Names;
@@ -163,6 +166,7 @@ impl Written {
 #[derive(Clone)]
 struct Texts {
     printed: Vec<Hir>,
+    delivery: Delivery,
     read: Vec<Hir>,
 }
 
@@ -184,6 +188,7 @@ impl<'a> Known<'a> {
     fn texts(&self) -> Texts {
         Texts {
             printed: self.rules.iter().map(|rule| rule.written.printed()).collect(),
+            delivery: Delivery::of(self.set),
             read: self.own().iter().map(|rule| rule.written.as_written()).collect(),
         }
     }
@@ -232,7 +237,7 @@ impl<'a> Known<'a> {
         let classes = (0..self.rules.len()).map(|rule| self.class_of(rule));
         let numbered: Vec<(Hir, u32)> = texts.printed.iter().cloned().zip(classes).collect();
         let mut machine = machine(&numbered, mark.printed()).map_err(|_| TooLarge)?;
-        machine.trim_ends();
+        texts.delivery.apply(&mut machine);
         machine.merge_equal_states();
         budget.take_many(machine.states.len())?;
         Ok(machine)
@@ -323,7 +328,7 @@ impl<'a> Known<'a> {
         }
         let all = 0..self.rules.len();
         let peer = Addresses::only(TRUE_PEER);
-        let printer = judge::printer(&judge.texts.printed, all, Peer::Printed(&peer), budget)?;
+        let printer = judge::printer(judge.texts, all, Peer::Printed(&peer), budget)?;
         let goal = |view: &View<'_>| {
             let printed = view.printed.iter().map(|end| end.rule);
             let printed = printed.into_iter().find(|&printed| counts(self.class_of(printed as usize)))?;
@@ -342,6 +347,9 @@ impl<'a> Known<'a> {
     ) -> Result<Option<Fault>, TooLarge> {
         if !self.set.rules[rule].enabled {
             return Ok(None);
+        }
+        if judge.texts.delivery.takes_blanks_off() && reader.begins_with_a_blank() {
+            return Ok(Some(refusal::begins_with_a_blank(rule)));
         }
         let goal = |view: &View<'_>| (!view.read.is_empty()).then_some(0);
         let found = judge.nearest(rule, reader, reader, 0, goal, budget)?;

@@ -7,7 +7,7 @@ use super::super::compile::Compiled;
 use super::super::model::{Effect, Fault, Format, Place, RuleSet};
 use super::super::pattern::Unreadable;
 use super::super::session_id;
-use super::judge::Fooled;
+use super::judge::{Fooled, counts_for_session};
 use super::remedy::{Claims, Part, Remedy};
 use super::search::Found;
 use super::{FORGED, Known, Mark, TRUE_PEER};
@@ -57,10 +57,11 @@ pub(super) fn fooled(
     let guilty = &known.rules[fooled.found.rule as usize];
     let is_own_line = fooled.found.rule as usize == rule;
     let (message, deed) = match fooled.mark {
+        Mark::Address if counts_for_session(&known.set.rules[rule]) => counts_for_another(fooled),
         Mark::Address => finds_another_address(rule, fooled, compiled, is_own_line),
         Mark::Session => joins_another_session(known.set, rule, fooled, compiled),
     };
-    let line = line(known.set, &message);
+    let line = line(known.set, &fooled.found, &message);
     let whose = match (is_own_line, guilty.set.name == known.set.name) {
         (true, _) => String::new(),
         (false, true) => format!(" (rule `{}` describes it)", guilty.set.rules[guilty.index].id),
@@ -89,7 +90,7 @@ pub(super) fn mistaken(known: &Known<'_>, rule: usize, found: &Found) -> Fault {
         true => printed.set.rules[printed.index].id.clone(),
         false => printed.set.name_of(&printed.set.rules[printed.index]),
     };
-    let line = line(known.set, &found.message);
+    let line = line(known.set, found, &found.message);
     if known.set.rules[rule].effect == Effect::Trust {
         let text = format!(
             "a failed attempt can be read as a login: rule `{offence}` describes this line, a peer chooses its words, and this \
@@ -113,6 +114,11 @@ pub(super) fn unreachable(known: &Known<'_>, rule: usize) -> Fault {
     Fault::warning(Place::Rule(rule, "id"), text)
 }
 
+pub(super) fn begins_with_a_blank(rule: usize) -> Fault {
+    let text = "the pattern never matches: blanks before a message are taken off before it is read; drop the blank behind `^`";
+    Fault::warning(Place::Rule(rule, "pattern"), text)
+}
+
 fn finds_another_address(
     rule: usize,
     fooled: &Fooled,
@@ -123,6 +129,17 @@ fn finds_another_address(
     let who = peer.map_or_else(|| "a peer".to_owned(), |peer| format!("a peer at {peer}"));
     let cut = if fooled.is_cut { ", when its end is cut off" } else { "" };
     (message, format!("{who} can make this line appear{cut}, and the rule finds {found} in it"))
+}
+
+fn counts_for_another(fooled: &Fooled) -> (Vec<u8>, String) {
+    let message = &fooled.found.message;
+    let peer = fooled.found.printed.clone().and_then(|span| message.get(span));
+    let peer = peer.and_then(address::parse_endpoint).map_or_else(String::new, |peer| format!(" at {peer}"));
+    let cut = if fooled.is_cut { ", when its end is cut off" } else { "" };
+    let deed = format!(
+        "a peer{peer} can make this line appear{cut}, and the rule counts it for whoever the session has named before"
+    );
+    (message.clone(), deed)
 }
 
 fn joins_another_session(
@@ -220,13 +237,14 @@ fn exchanged(found: &Found) -> Option<Vec<u8>> {
     Some(parts.concat())
 }
 
-/// A whole line with the message in it.
-fn line(set: &RuleSet, message: &[u8]) -> String {
+/// A whole line with the message in it, as it was printed.
+fn line(set: &RuleSet, found: &Found, message: &[u8]) -> String {
     let mut line = match (set.format, set.example_program()) {
         (Format::Syslog, Some(program)) => [HEADER.0, program.as_str(), HEADER.1].concat(),
         _ => String::new(),
     };
-    line.push_str(&String::from_utf8_lossy(message));
+    let (before, behind) = &found.around;
+    line.push_str(&String::from_utf8_lossy(&[before, message, behind].concat()));
     line.chars().take(LONGEST_SHOWN).collect()
 }
 

@@ -232,7 +232,7 @@ fn is_proven(
     compiled: &Compiled,
     budget: &mut Budget,
 ) -> Result<bool, TooLarge> {
-    let printer = printer(&texts.printed, guilty.iter().copied(), mark.printed(), budget)?;
+    let printer = printer(texts, guilty.iter().copied(), mark.printed(), budget)?;
     let mut judge = Judge::new(known.set, compiled, texts)?;
     judge.cuts[fooled] = cut;
     Ok(judge.fooled(fooled, mark, &printer, budget)?.is_none())

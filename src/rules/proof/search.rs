@@ -71,6 +71,11 @@ struct Pair {
 }
 
 impl Pair {
+    /// Before the first byte of a message.
+    fn at_start(printer: u32) -> Self {
+        Self { printer, reader: 0, differs: false, is_behind: false, first: FirstRule::START, length: 0 }
+    }
+
     /// All of it in one number, which is hashed faster than its parts.
     fn key(&self) -> u128 {
         let states = u128::from(self.printer) << 64 | u128::from(self.reader) << 32 | u128::from(self.first);
@@ -81,6 +86,8 @@ impl Pair {
 
 /// A pair as the caller's goal sees it.
 pub(super) struct View<'m> {
+    /// The state of the printer.
+    pub(super) printer: u32,
     /// The rules whose whole message was printed.
     pub(super) printed: &'m [End],
     /// The rules that take the message.
@@ -95,6 +102,8 @@ pub(super) struct View<'m> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) message: Vec<u8>,
+    /// What is printed before and behind it and taken off.
+    pub(super) around: (Vec<u8>, &'static [u8]),
     /// The address that was printed, if any.
     pub(super) printed: Option<Range<usize>>,
     /// The address that is read.
@@ -131,23 +140,18 @@ impl Search<'_> {
         mut self,
         goal: impl Fn(&View<'_>) -> Option<u32>,
     ) -> Result<Option<Found>, TooLarge> {
-        let start = Pair {
-            printer: 0,
-            reader: 0,
-            differs: false,
-            is_behind: false,
-            first: FirstRule::START,
-            length: 0,
-        };
         let mut seen: HashSet<u128, RandomState> = HashSet::default();
-        seen.insert(start.key());
-        let mut steps =
-            vec![Step { pair: start, from: 0, byte: 0, printed: Phase::Before, read: Phase::Before }];
+        let mut steps = Vec::new();
+        for (start, from) in self.printer.starts.iter().zip(0..) {
+            let pair = Pair::at_start(start.state);
+            seen.insert(pair.key());
+            steps.push(Step { pair, from, byte: 0, printed: Phase::Before, read: Phase::Before });
+        }
         let mut at = 0;
         while let Some(&Step { pair, .. }) = steps.get(at) {
             self.budget.take()?;
             if let Some(rule) = self.view(&pair, &goal) {
-                return Ok(Some(found(&steps, at, rule)));
+                return Ok(Some(self.found(&steps, at, rule)));
             }
             self.go_on(pair, at, &mut seen, &mut steps)?;
             if steps.len() > MOST_PAIRS_AT_ONCE {
@@ -160,6 +164,7 @@ impl Search<'_> {
 
     fn view(&mut self, pair: &Pair, goal: &impl Fn(&View<'_>) -> Option<u32>) -> Option<u32> {
         let rule = goal(&View {
+            printer: pair.printer,
             printed: &self.printer.states[pair.printer as usize].ends,
             read: &self.reader.states[pair.reader as usize].ends,
             differs: pair.differs,
@@ -217,6 +222,31 @@ impl Search<'_> {
         }
         Ok(())
     }
+
+    fn found(&self, steps: &[Step], end: usize, rule: u32) -> Found {
+        let mut way = Vec::new();
+        let mut at = end;
+        // The first steps are the starts of the printer, in its order.
+        while steps[at].from as usize != at {
+            way.push(&steps[at]);
+            at = steps[at].from as usize;
+        }
+        way.reverse();
+        let start = &self.printer.starts[at];
+        let span = |phase: fn(&Step) -> Phase| {
+            let first = way.iter().position(|step| phase(step) == Phase::Inside)?;
+            let length = way[first..].iter().take_while(|step| phase(step) == Phase::Inside).count();
+            Some(first..first + length)
+        };
+        Found {
+            message: way.iter().map(|step| step.byte).collect(),
+            around: (start.before.clone(), start.behind),
+            printed: span(|step| step.printed),
+            read: span(|step| step.read),
+            rule,
+            printer: steps[end].pair.printer,
+        }
+    }
 }
 
 fn is_inside(edge: &Edge) -> bool {
@@ -224,7 +254,7 @@ fn is_inside(edge: &Edge) -> bool {
 }
 
 /// The byte that a person would write.
-fn pleasant(low: u8, high: u8) -> u8 {
+pub(super) fn pleasant(low: u8, high: u8) -> u8 {
     PLEASANT.iter().copied().find(|byte| (low..=high).contains(byte)).unwrap_or(low)
 }
 
@@ -237,26 +267,4 @@ fn distinct(first: &FirstRule, low: u8, high: u8) -> Vec<u8> {
         .filter(|&byte| !std::mem::replace(&mut known[usize::from(first.class_of(byte))], true))
         .filter(|&byte| byte != b'\n')
         .collect()
-}
-
-fn found(steps: &[Step], end: usize, rule: u32) -> Found {
-    let mut way = Vec::new();
-    let mut at = end;
-    while at != 0 {
-        way.push(&steps[at]);
-        at = steps[at].from as usize;
-    }
-    way.reverse();
-    let span = |phase: fn(&Step) -> Phase| {
-        let first = way.iter().position(|step| phase(step) == Phase::Inside)?;
-        let length = way[first..].iter().take_while(|step| phase(step) == Phase::Inside).count();
-        Some(first..first + length)
-    };
-    Found {
-        message: way.iter().map(|step| step.byte).collect(),
-        printed: span(|step| step.printed),
-        read: span(|step| step.read),
-        rule,
-        printer: steps[end].pair.printer,
-    }
 }
