@@ -387,3 +387,27 @@ fn a_forged_line_in_nginxs_error_log_is_short_lived_at_most() {
     );
     assert_eq!(forged["bans"][0]["until"], "2026-11-22T14:48:31+00:00", "{report}");
 }
+
+/// The lines of a supervisor name no program, and only sets of one program are proven against each other.
+#[test]
+fn the_log_of_a_supervisor_is_that_of_one_program() {
+    let ftpd = WEB
+        .replace("exampleweb", "ftpd")
+        .replace("format: raw\nmessage_limit: none\n", "program: ftpd\n")
+        .replace("fields: {STAMP: '[0-9: -]{19}'}\n", "")
+        .replace("<STAMP> ", "")
+        .replace("2026-11-22 14:38:31 login", "Nov 22 14:38:31 gw ftpd[7]: login");
+    let told = |sources: &str, code: i32| told(&site(sources, &[("ftpd.yaml", &ftpd)]), code);
+    let refused = told("sources: {ssh: {path: HERE/current, layout: multilog}}\n", 78);
+    let expected = "`sshd` and `ftpd` would both take them for their own: say whose log it is, as in `rule_sets: [sshd]`";
+    assert!(
+        refused.contains("the lines of this source name no program") && refused.contains(expected),
+        "{refused}"
+    );
+    for sources in [
+        "sources: {ssh: {path: HERE/current, layout: multilog, rule_sets: [sshd]}, auth: HERE/auth.log}\n",
+        "rule_sets: [sshd, freebsd-tcp]\nsources: {ssh: {path: HERE/current, layout: multilog}}\n",
+    ] {
+        assert!(!told(sources, 0).contains("name no program"));
+    }
+}

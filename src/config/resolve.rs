@@ -6,6 +6,7 @@ use super::policy;
 use super::sense::{SettingFault, keys};
 use super::settings::{Config, Override, Policy};
 use super::suggest::or_near;
+use crate::record::Layouts;
 use crate::rules::{Ban, Evidence, RuleSet, Thresholds};
 
 /// A set to choose from.
@@ -45,6 +46,7 @@ pub fn resolve(config: &Config, available: &[Available<'_>]) -> (Vec<ResolvedSet
         faults.extend(found);
     }
     faults.extend(unknown_to_sources(config, available, &sets));
+    faults.extend(lines_of_several_programs(config, &sets));
     faults.extend(overrides_without_effect(config, available, &sets));
     faults.extend(defaults_without_effect(config, &sets));
     (sets, faults)
@@ -201,6 +203,34 @@ fn unknown_to_sources(
             } else if names[..n].contains(name) {
                 faults.push(SettingFault::warning(way, format!("the rule set `{name}` is named twice")));
             }
+        }
+    }
+    faults
+}
+
+/// Sources whose lines name no program, and that sets of several programs would take for theirs: only sets of one program
+/// are proven against each other.
+fn lines_of_several_programs(config: &Config, sets: &[ResolvedSet]) -> Vec<SettingFault> {
+    let mut faults = Vec::new();
+    for source in config.sources.iter().filter(|source| source.layout == Layouts::Supervised) {
+        let is_asked = |set: &&RuleSet| match &source.rule_sets {
+            Some(names) => names.contains(&set.name),
+            None => true,
+        };
+        let asked: Vec<&RuleSet> = sets
+            .iter()
+            .map(|resolved| &resolved.set)
+            .filter(is_asked)
+            .filter(|set| !set.format.needs_source() && set.names_a_process())
+            .collect();
+        let Some((first, rest)) = asked.split_first() else { continue };
+        if let Some(other) = rest.iter().find(|other| !first.shares_program(other)) {
+            let text = format!(
+                "the lines of this source name no program, and `{}` and `{}` would both take them for their own: say whose \
+                 log it is, as in `rule_sets: [{0}]`",
+                first.name, other.name
+            );
+            faults.push(SettingFault::error(keys(&["sources", &source.name]), text));
         }
     }
     faults

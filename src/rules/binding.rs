@@ -53,7 +53,7 @@ impl Binding {
             if set.format.needs_source() {
                 binding.whole.push(index);
                 binding.time = binding.time.or_else(|| set.time.clone());
-            } else {
+            } else if set.names_a_process() {
                 binding.headed.push(index);
             }
             for named in &set.programs {
@@ -90,7 +90,7 @@ impl Binding {
 
     /// Whether any set is asked that looks behind the headers of a syslog daemon.
     pub fn reads_headers(&self) -> bool {
-        !self.headed.is_empty()
+        !self.by_program.is_empty() || !self.by_beginning.is_empty()
     }
 
     /// The layout in which a set would look at this line, where the source is not said to have it.
@@ -100,7 +100,8 @@ impl Binding {
         (self.whole.is_empty() && is_asked).then_some(layouts)
     }
 
-    /// The sets that look at lines like this one.
+    /// The sets that look at lines like this one. What a program has signed that a set for syslog looks at is no line for
+    /// those that look at whole lines: they have not been proven against each other.
     pub(super) fn candidates<'b>(&'b self, record: &Record<'b>) -> impl Iterator<Item = usize> + use<'b> {
         let by_program = match record.program {
             Some(program) => self.by_program.get(program).map_or(&[][..], Vec::as_slice),
@@ -108,7 +109,9 @@ impl Binding {
             None => &[],
         };
         let begun = record.program.into_iter().flat_map(|program| self.begun(by_program, program));
-        by_program.iter().chain(&self.whole).copied().chain(begun)
+        let mut signed = by_program.iter().copied().chain(begun).peekable();
+        let whole = if signed.peek().is_some() { &[][..] } else { &self.whole };
+        signed.chain(whole.iter().copied())
     }
 
     /// The sets that look at a program by the beginning of its name, each once; those in `known` do so by its whole name.
@@ -233,7 +236,8 @@ mod tests {
         };
         assert_eq!(asked(&named(&["nginx"]), SSHD), [1], "a web log may hold a line like sshd's");
         assert!(asked(&named(&["ftpd"]), SSHD).is_empty());
-        assert_eq!(asked(&named(&["sshd", "nginx"]), SSHD), [0, 1]);
+        assert_eq!(asked(&named(&["sshd", "nginx"]), SSHD), [0], "it is signed");
+        assert_eq!(asked(&named(&["sshd", "nginx"]), "Nov 22 14:38:31 gw ftpd: x"), [1]);
         assert_eq!(asked(&named(&["app"]), SSHD), [3], "whether it is an object is to be seen");
         assert!(named(&["nginx"]).names().is_none(), "every line is looked at");
         assert!(named(&["app", "sshd"]).names().is_none(), "a key may be written with escapes");

@@ -127,10 +127,16 @@ fn placeholders(pattern: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
         let inside = pattern.get(start + 1..)?;
         let name = inside.get(..inside.find('>')?)?;
         let before = pattern.get(..start)?;
-        let group = ["(?P", "(?", "\\"].iter().any(|opening| before.ends_with(opening));
-        let placeholder = is_field_name(name) && !group;
+        let mut openings = ["(?P", "(?"].iter().filter_map(|opening| before.strip_suffix(opening));
+        let is_group = openings.any(|before| !is_escaped(before));
+        let placeholder = is_field_name(name) && !is_group && !is_escaped(before);
         placeholder.then(|| (start..start + name.len() + 2, name))
     })
+}
+
+/// Whether what follows is itself, by a backslash that is not itself one.
+fn is_escaped(before: &str) -> bool {
+    before.bytes().rev().take_while(|&byte| byte == b'\\').count() % 2 == 1
 }
 
 /// The placeholders of a pattern of which a rule set says what they hold, in their order.
@@ -365,8 +371,10 @@ mod tests {
     fn placeholders_are_groups_and_the_text_of_flags_is_not() {
         let fields = [("PATH".to_owned(), "[^ ]*".to_owned())];
         let found: Vec<_> =
-            placeholders("^<PATH> (?P<USER>a) 0x2[<]SYN> <A,B> <ADDR>$").map(|(_, n)| n).collect();
-        assert_eq!(found, ["PATH", "ADDR"]);
+            placeholders(r"^<PATH> (?P<USER>a) 0x2[<]SYN> \<NO> \\<NAME> \(?<ID>\)? <A,B> <ADDR>$")
+                .map(|(_, n)| n)
+                .collect();
+        assert_eq!(found, ["PATH", "NAME", "ID", "ADDR"]);
         assert!(
             expand("^<PATH> from <HOST>$", &fields)
                 .unwrap()

@@ -35,8 +35,13 @@ impl RuleSet {
         self.programs.iter().any(|named| is_meant(named, program))
     }
 
+    /// Whether the set looks at lines of others than the kernel, whose lines always name it.
+    pub fn names_a_process(&self) -> bool {
+        self.programs.iter().any(|named| named != "kernel")
+    }
+
     /// Whether both sets look at the lines of some program.
-    pub(super) fn shares_program(&self, other: &Self) -> bool {
+    pub fn shares_program(&self, other: &Self) -> bool {
         self.programs.iter().any(|one| other.programs.iter().any(|two| overlap(one, two)))
     }
 

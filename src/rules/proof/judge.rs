@@ -82,10 +82,10 @@ impl<'t> Judge<'t> {
         }
         // No id is taken from a message that may be cut.
         let Some(length) = self.cuts[rule].filter(|_| mark == Mark::Address) else { return Ok(None) };
-        let name_somebody = if is_of_session { printer.name_somebody() } else { Vec::new() };
+        let may_be_named = printer.may_end(|end| end.is_named || !is_of_session);
         let cut = |view: &View<'_>| {
             let fools = match is_of_session {
-                true => name_somebody[view.printer as usize] && !view.read.is_empty(),
+                true => may_be_named[view.printer as usize] && !view.read.is_empty(),
                 false => names_another(view) && view.is_behind,
             };
             (fools && view.is_long).then_some(0)
@@ -96,7 +96,7 @@ impl<'t> Judge<'t> {
         }
         let found = self.nearest(rule, printer, reader, length, cut, budget)?;
         Ok(found.map(|mut found| {
-            found.rule = printer.rule_ahead(found.printer, is_of_session);
+            found.rule = printer.rule_ahead(found.printer, |end| end.is_named || !is_of_session);
             Fooled { mark, found, is_cut: true }
         }))
     }

@@ -387,29 +387,28 @@ impl Machine {
         self.states[0].ends.is_empty() && self.states[0].edges.iter().all(is_blank)
     }
 
-    /// For each state, whether a message that came as far may become one in which an address was printed.
-    pub(super) fn name_somebody(&self) -> Vec<bool> {
-        let mut name: Vec<bool> =
-            self.states.iter().map(|state| state.ends.iter().any(|end| end.is_named)).collect();
+    /// For each state, whether a message that came as far may still have an end of this kind.
+    pub(super) fn may_end(&self, kind: impl Fn(&End) -> bool) -> Vec<bool> {
+        let mut may: Vec<bool> = self.states.iter().map(|state| state.ends.iter().any(&kind)).collect();
         let mut changed = true;
         while changed {
             changed = false;
             for at in (0..self.states.len()).rev() {
-                if !name[at] && self.states[at].edges.iter().any(|edge| name[edge.to as usize]) {
-                    name[at] = true;
+                if !may[at] && self.states[at].edges.iter().any(|edge| may[edge.to as usize]) {
+                    may[at] = true;
                     changed = true;
                 }
             }
         }
-        name
+        may
     }
 
-    /// A rule whose message, or one in which an address is named, a message that came as far as this state may become.
-    pub(super) fn rule_ahead(&self, from: u32, must_name: bool) -> u32 {
+    /// The rule of such an end that a message may still have that came as far as this state.
+    pub(super) fn rule_ahead(&self, from: u32, kind: impl Fn(&End) -> bool) -> u32 {
         let (mut waiting, mut seen) = (vec![from], HashSet::new());
         while let Some(at) = waiting.pop() {
             let state = &self.states[at as usize];
-            if let Some(end) = state.ends.iter().find(|end| end.is_named || !must_name) {
+            if let Some(end) = state.ends.iter().find(|end| kind(end)) {
                 return end.rule;
             }
             waiting.extend(state.edges.iter().map(|edge| edge.to).filter(|&to| seen.insert(to)));

@@ -126,8 +126,6 @@ fn good_forms_pass() {
         r"^user [^ ]+ from <ADDR>$",
         r"^ROOT LOGIN REFUSED FROM <ADDR> port \d+$",
         r"^PREGREET \d+ after [\d.]+ from \[<ADDR>\]:\d+: .*$",
-        r"^from (?:::ffff:)?<ADDR>$",
-        r"^from (?i:::FFFF:)?<ADDR> .*$",
         r"^Access denied for <ADDR>\.?$",
         r"^client <ADDR_PORT>(?:: .*)?$",
         r"^login failed from <ADDR_PORT>$",

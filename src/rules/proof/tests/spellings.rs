@@ -93,3 +93,30 @@ fn the_edge_of_a_word_is_no_claim() {
         assert!(found[0].contains("can be fooled"), "{pattern}: {found:?}");
     }
 }
+
+/// An IPv4 address that is mapped into IPv6 is that address, however its prefix is written.
+#[test]
+fn the_prefix_of_mapped_addresses_is_part_of_the_address() {
+    for pattern in [
+        r"^from (?:::ffff:)?<ADDR>$",
+        r"^from (::ffff:)?<ADDR>$",
+        r"^from (?:::ffff:)?(<ADDR>)$",
+        r"^from (?:::ffff:|)<ADDR>$",
+        r"^from (?:|::ffff:)<ADDR>$",
+        r"^from (?:::ffff:<ADDR>|<ADDR>)$",
+        r"^from (?:<ADDR>|::FFFF:<ADDR>) port \d+$",
+        r"^from (?i:::FFFF:)?<ADDR> .*$",
+    ] {
+        assert_eq!(errors(&set("app", pattern)), Vec::<String>::new(), "{pattern}");
+    }
+}
+
+/// A backslash before a placeholder may itself be meant as one, as in names of Windows domains.
+#[test]
+fn a_placeholder_behind_signs_that_are_escaped_is_one() {
+    let mut domain = set("smbd", r"^auth: user \(?<DOMAIN>\\<USER>\)? at <ADDR> failed$");
+    domain.fields = vec![("DOMAIN".into(), "[A-Z]+".into()), ("USER".into(), r"[^ ]*".into())];
+    assert_eq!(errors(&domain), Vec::<String>::new());
+    domain.fields.clear();
+    assert!(errors(&domain)[0].contains("DOMAIN"), "{:?}", errors(&domain));
+}
