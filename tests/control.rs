@@ -11,7 +11,8 @@ use std::time::Duration;
 use portcullis::address::{self, Prefix};
 use portcullis::control::reply::{Banned, Unbanned};
 use portcullis::control::{
-    Access, Answer, Call, Client, Failure, Limits, Listener, Peer, Reply, Request, Server, Unban,
+    Access, Answer, Call, Client, ClientError, Listener, PeerProcess, Reply, Request, Server, ServerLimits,
+    Unban,
 };
 use tempfile::TempDir;
 
@@ -23,8 +24,8 @@ mod users;
 const NEVER: Duration = Duration::from_secs(300);
 
 /// Limits that no slow machine reaches.
-fn patient() -> Limits {
-    Limits { pause: NEVER, transfer: NEVER, answer: NEVER, ..Limits::default() }
+fn patient() -> ServerLimits {
+    ServerLimits { pause: NEVER, transfer: NEVER, answer: NEVER, ..ServerLimits::default() }
 }
 
 /// A served control socket in a directory of its own.
@@ -36,7 +37,7 @@ struct Stand {
 }
 
 impl Stand {
-    fn new(access: Access, limits: Limits, hand_over: impl Fn(Call) + Send + Sync + 'static) -> Self {
+    fn new(access: Access, limits: ServerLimits, hand_over: impl Fn(Call) + Send + Sync + 'static) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("portcullis.sock");
         let listener = Listener::bind(&path, access).unwrap();
@@ -45,13 +46,13 @@ impl Stand {
     }
 
     /// A daemon whose main loop answers everything at once.
-    fn answering(limits: Limits) -> Self {
+    fn answering(limits: ServerLimits) -> Self {
         let (queue, calls) = channel();
         thread::spawn(move || main_loop(&calls));
         Self::new(Access::of_this_process(None), limits, move |call| queue.send(call).unwrap())
     }
 
-    fn ask(&self, request: &Request) -> Result<Answer, Failure> {
+    fn ask(&self, request: &Request) -> Result<Answer, ClientError> {
         Client::connect(&self.path)?.patience(NEVER).ask(request)
     }
 
@@ -75,7 +76,7 @@ fn main_loop(calls: &Receiver<Call>) {
 }
 
 /// What a daemon with no bans at all says.
-fn answer(request: Request, _: Peer) -> Reply {
+fn answer(request: Request, _: PeerProcess) -> Reply {
     Ok(match request {
         Request::Ping | Request::Why { .. } => Answer::Pong,
         Request::Status => Answer::Status(Box::default()),

@@ -8,8 +8,8 @@ use super::exit::{Exit, Failure, complain};
 use super::prefixes;
 use super::text::{printable_path, write_json};
 use crate::config::{self, Config, FileTrust, LONGEST_SPAN};
-use crate::control::reply::Kept;
-use crate::control::{self, Answer, Client, FailureKind, Length, Request, Unban as Whom};
+use crate::control::reply::StoreEffect;
+use crate::control::{self, Answer, Client, ClientErrorKind, Length, Request, Unban as Whom};
 use crate::daemon::{self, Refused};
 
 /// Asks the daemon that the arguments lead to.
@@ -20,7 +20,7 @@ fn ask(to: &Ask, request: &Request) -> Result<Answer, Failure> {
     let (config, refused) = configured(to.config.config.as_deref())?;
     match (daemon::ask(&config, request), refused) {
         // Nobody is there: the errors may be why.
-        (Err(failure), Some(refused)) if failure.kind() == FailureKind::NotRunning => Err(refused.into()),
+        (Err(failure), Some(refused)) if failure.kind() == ClientErrorKind::NotRunning => Err(refused.into()),
         (answer, _) => answer.map_err(Failure::from),
     }
 }
@@ -42,22 +42,22 @@ fn configured(file: Option<&Path>) -> Result<(Config, Option<Refused>), Failure>
     }
 }
 
-impl From<control::Failure> for Failure {
-    fn from(failure: control::Failure) -> Self {
+impl From<control::ClientError> for Failure {
+    fn from(failure: control::ClientError) -> Self {
         let exit = match failure.kind() {
-            FailureKind::NotRunning => Exit::Unavailable,
-            FailureKind::NoPermission => Exit::NoPermission,
-            FailureKind::Busy => Exit::Temporary,
-            FailureKind::Protocol => Exit::Protocol,
-            FailureKind::Config => Exit::Config,
-            FailureKind::Refused => Exit::Nothing,
+            ClientErrorKind::NotRunning => Exit::Unavailable,
+            ClientErrorKind::NoPermission => Exit::NoPermission,
+            ClientErrorKind::Busy => Exit::Temporary,
+            ClientErrorKind::Protocol => Exit::Protocol,
+            ClientErrorKind::Config => Exit::Config,
+            ClientErrorKind::Refused => Exit::Nothing,
         };
         Self::new(exit, failure.to_string())
     }
 }
 
 fn unexpected() -> Failure {
-    control::Failure::Unexpected.into()
+    control::ClientError::Unexpected.into()
 }
 
 pub(super) fn status(arguments: &Ask, out: &mut dyn Write) -> Result<Exit, Failure> {
@@ -113,7 +113,7 @@ pub(super) fn ban(arguments: &Ban, out: &mut dyn Write) -> Result<Exit, Failure>
 }
 
 /// A script that needs the ban to outlast a crash asks again.
-fn kept(kept: &Kept) -> Exit {
+fn kept(kept: &StoreEffect) -> Exit {
     if kept.stored { Exit::Ok } else { Exit::Temporary }
 }
 

@@ -6,12 +6,14 @@ use std::time::Duration;
 use super::text::{Table, count, printable, tenths};
 use crate::address;
 use crate::control::reply::{
-    Ban, Banned, Effect, Firewall, Kept, Origin, Past, Reloaded, Source, Status, Unbanned, Why,
+    AddressReport, BanReport, Banned, DaemonStatus, FirewallEffect, PastBan, Reloaded, SourceStatus,
+    StoreEffect, TableStatus, Unbanned,
 };
+use crate::engine::Origin;
 use crate::settings::BackendKind;
 use crate::time::spoken;
 
-pub(super) fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
+pub(super) fn status(out: &mut dyn Write, status: &DaemonStatus) -> io::Result<()> {
     let config = status.config.as_deref().unwrap_or("the built-in defaults");
     writeln!(out, "Portcullis {} runs since {} (pid {})", status.version, status.since, status.pid)?;
     writeln!(out, "Configuration: {config}, read {}\n", status.loaded)?;
@@ -34,7 +36,7 @@ pub(super) fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
     status.problems.iter().try_for_each(|problem| writeln!(out, "Problem: {}", printable(problem.as_bytes())))
 }
 
-fn sources(out: &mut dyn Write, sources: &[Source]) -> io::Result<()> {
+fn sources(out: &mut dyn Write, sources: &[SourceStatus]) -> io::Result<()> {
     let mut table = Table::new(&["SOURCE", "PATH", ">LINES", ">MATCHES", "LAST LINE", "STATE"]);
     for source in sources {
         table.row(vec![
@@ -51,7 +53,7 @@ fn sources(out: &mut dyn Write, sources: &[Source]) -> io::Result<()> {
 }
 
 /// What is odd about the stamps of a source's lines.
-fn stamps(out: &mut dyn Write, source: &Source) -> io::Result<()> {
+fn stamps(out: &mut dyn Write, source: &SourceStatus) -> io::Result<()> {
     let name = printable(source.name.as_bytes());
     if source.undated > 0 {
         let matches = if source.undated == 1 { "match" } else { "matches" };
@@ -71,7 +73,7 @@ fn blocks_nobody(backend: &str) -> bool {
     backend == BackendKind::DryRun.as_str()
 }
 
-fn firewall(out: &mut dyn Write, firewall: &Firewall) -> io::Result<()> {
+fn firewall(out: &mut dyn Write, firewall: &TableStatus) -> io::Result<()> {
     let step = if firewall.in_step { "in step" } else { "not in step" };
     if blocks_nobody(&firewall.backend) {
         return writeln!(
@@ -88,13 +90,13 @@ fn firewall(out: &mut dyn Write, firewall: &Firewall) -> io::Result<()> {
     firewall.warnings.iter().try_for_each(|warning| writeln!(out, "Warning: {warning}"))
 }
 
-pub(super) fn bans(out: &mut dyn Write, bans: &[Ban]) -> io::Result<()> {
+pub(super) fn bans(out: &mut dyn Write, bans: &[BanReport]) -> io::Result<()> {
     let mut table = Table::new(&["OFFENDER", "SINCE", "UNTIL", ">NTH", "BY", "REASON"]);
     bans.iter().for_each(|ban| table.row(row(ban)));
     table.write(out)
 }
 
-fn row(ban: &Ban) -> Vec<String> {
+fn row(ban: &BanReport) -> Vec<String> {
     vec![
         address::display(&ban.offender),
         ban.since.clone(),
@@ -105,7 +107,7 @@ fn row(ban: &Ban) -> Vec<String> {
     ]
 }
 
-fn by(ban: &Ban) -> String {
+fn by(ban: &BanReport) -> String {
     let hand = match ban.origin {
         Origin::Rule => None,
         Origin::Manual => Some("hand"),
@@ -116,7 +118,7 @@ fn by(ban: &Ban) -> String {
     names.join(", ")
 }
 
-pub(super) fn why(out: &mut dyn Write, why: &Why) -> io::Result<()> {
+pub(super) fn why(out: &mut dyn Write, why: &AddressReport) -> io::Result<()> {
     let name = address::display(&why.address);
     match &why.ban {
         Some(ban) => {
@@ -151,7 +153,7 @@ pub(super) fn why(out: &mut dyn Write, why: &Why) -> io::Result<()> {
     why.history.iter().try_for_each(|past| history(out, past))
 }
 
-fn history(out: &mut dyn Write, past: &Past) -> io::Result<()> {
+fn history(out: &mut dyn Write, past: &PastBan) -> io::Result<()> {
     let end = match (&past.ended, &past.ban.until) {
         (Some(ended), _) => format!("ended {ended}"),
         (None, Some(until)) => format!("until {until}"),
@@ -225,7 +227,12 @@ fn listed(out: &mut dyn Write, prefixes: &[address::Prefix], what: &str) -> io::
 }
 
 /// What became of it: "The database is written; the firewall (pf) is in step."
-fn effects(out: &mut dyn Write, kept: &Kept, effect: &Effect, offline: bool) -> io::Result<()> {
+fn effects(
+    out: &mut dyn Write,
+    kept: &StoreEffect,
+    effect: &FirewallEffect,
+    offline: bool,
+) -> io::Result<()> {
     if kept.stored {
         write!(out, "The database is written; the firewall")?;
     } else {
@@ -261,7 +268,7 @@ pub(super) fn reloaded(out: &mut dyn Write, reloaded: &Reloaded) -> io::Result<(
 mod tests {
     use super::*;
 
-    fn told(answer: &Status) -> String {
+    fn told(answer: &DaemonStatus) -> String {
         let mut out = Vec::new();
         status(&mut out, answer).unwrap();
         String::from_utf8(out).unwrap()
@@ -269,17 +276,18 @@ mod tests {
 
     #[test]
     fn status_names_the_configuration_that_was_read() {
-        let told =
-            |config: Option<&str>| told(&Status { config: config.map(str::to_owned), ..Status::default() });
+        let told = |config: Option<&str>| {
+            told(&DaemonStatus { config: config.map(str::to_owned), ..DaemonStatus::default() })
+        };
         assert!(told(Some("/etc/p.yaml")).contains("Configuration: /etc/p.yaml, read"));
         assert!(told(None).contains("Configuration: the built-in defaults, read"));
     }
 
     #[test]
     fn status_counts_lines_that_were_dropped() {
-        let sources = [2, 3].map(|too_long| Source { too_long, ..Source::default() });
-        let text = told(&Status { sources: sources.into(), ..Status::default() });
+        let sources = [2, 3].map(|too_long| SourceStatus { too_long, ..SourceStatus::default() });
+        let text = told(&DaemonStatus { sources: sources.into(), ..DaemonStatus::default() });
         assert!(text.contains("\n5 lines dropped, being too long\n"), "{text}");
-        assert!(!told(&Status::default()).contains("too long"));
+        assert!(!told(&DaemonStatus::default()).contains("too long"));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-use super::peer::Peer;
+use super::peer::PeerProcess;
 use super::reply::{Code, Refusal, Reply};
 use super::request::Request;
 use super::seats::Seat;
@@ -25,7 +25,7 @@ pub struct Accepted {
     /// What is asked; the peer may ask it.
     pub request: Request,
     /// Who asks.
-    pub peer: Peer,
+    pub peer: PeerProcess,
     /// Where the answer goes.
     pub answer: Answering,
 }
@@ -45,7 +45,7 @@ pub(super) struct Waiting {
 }
 
 impl Call {
-    pub(super) fn new(request: Request, peer: Peer, seat: Arc<Seat>) -> (Self, Waiting) {
+    pub(super) fn new(request: Request, peer: PeerProcess, seat: Arc<Seat>) -> (Self, Waiting) {
         let (sender, replies) = sync_channel(1);
         let turn = Arc::new(AtomicBool::new(false));
         let asked = Accepted { request, peer, answer: Answering { sender, _seat: seat } };
@@ -110,15 +110,20 @@ mod tests {
     use super::*;
     use crate::control::peer::Rights;
     use crate::control::reply::Answer;
-    use crate::control::seats::{Bounds, Seats};
+    use crate::control::seats::{Seats, ServerLimits};
 
     const SOON: Duration = Duration::from_millis(5);
     const LATE: Duration = Duration::from_secs(60);
 
     fn call() -> (Call, Waiting) {
-        let seats = Seats::new(Bounds { all: 1, readers: 1, each_reader: 1 });
+        let seats = Seats::new(ServerLimits {
+            connections: 1,
+            readers: 1,
+            each_reader: 1,
+            ..ServerLimits::default()
+        });
         let stream = Arc::new(UnixStream::pair().unwrap().0);
-        let peer = Peer { uid: 0, gid: 0 };
+        let peer = PeerProcess { uid: 0, gid: 0 };
         let seat = seats.take(peer, Rights::Change, &stream).unwrap();
         Call::new(Request::Reload, peer, Arc::new(seat))
     }

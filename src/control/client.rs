@@ -11,8 +11,8 @@ use thiserror::Error;
 
 use super::reply::{Answer, Code, Refusal};
 use super::request::Request;
-use super::stream::{NoLine, Patience, Timed, dial, read_line};
-use super::wire::{Unreadable, VERSION, read_reply, request_line};
+use super::stream::{NoLine, Patience, TimedStream, dial, read_line};
+use super::wire::{InvalidReply, VERSION, read_reply, request_line};
 
 /// The longest reply, in bytes: that of some 300,000 bans. A longer one is an error, never cut.
 const LONGEST_REPLY: usize = 64 << 20;
@@ -20,7 +20,7 @@ const LONGEST_REPLY: usize = 64 << 20;
 /// How long to wait for a daemon that accepts nobody, as when it was stopped with SIGSTOP.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// More than a daemon takes by its own [`super::Limits`] before it says that it is busy.
+/// More than a daemon takes by its own [`super::ServerLimits`] before it says that it is busy.
 const PATIENCE: Patience = Patience { step: Duration::from_secs(100), total: Duration::from_secs(180) };
 
 const START: &str =
@@ -28,9 +28,9 @@ const START: &str =
 const RESTART: &str =
     if cfg!(target_os = "linux") { "systemctl restart portcullis" } else { "service portcullis restart" };
 
-/// Why there is no answer: a sentence for the operator. [`Failure::kind`] tells programs.
+/// Why there is no answer: a sentence for the operator. [`ClientError::kind`] tells programs.
 #[derive(Debug, Error)]
-pub enum Failure {
+pub enum ClientError {
     /// There is no socket.
     #[error("the daemon does not run: there is nothing at {0}; start it with `{START}`")]
     Nothing(PathBuf),
@@ -107,7 +107,7 @@ pub enum Failure {
 
 /// What kind of failure it is, for the exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailureKind {
+pub enum ClientErrorKind {
     /// Nobody is there: `EX_UNAVAILABLE`, 69.
     NotRunning,
     /// Not for this user: `EX_NOPERM`, 77.
@@ -122,19 +122,19 @@ pub enum FailureKind {
     Refused,
 }
 
-impl Failure {
+impl ClientError {
     /// What kind of failure it is.
-    pub fn kind(&self) -> FailureKind {
+    pub fn kind(&self) -> ClientErrorKind {
         match self {
             Self::Nothing(_)
             | Self::Dead(_)
             | Self::NoAnswer(_)
             | Self::NoSocket { .. }
-            | Self::Unreachable { .. } => FailureKind::NotRunning,
-            Self::Denied(_) => FailureKind::NoPermission,
-            Self::Silent(..) => FailureKind::Busy,
+            | Self::Unreachable { .. } => ClientErrorKind::NotRunning,
+            Self::Denied(_) => ClientErrorKind::NoPermission,
+            Self::Silent(..) => ClientErrorKind::Busy,
             Self::Broken { .. } | Self::Version { .. } | Self::Stranger { .. } | Self::Unexpected => {
-                FailureKind::Protocol
+                ClientErrorKind::Protocol
             }
             Self::Refused(refusal) => refusal.code.into(),
         }
@@ -150,7 +150,7 @@ impl Failure {
     }
 }
 
-impl From<Code> for FailureKind {
+impl From<Code> for ClientErrorKind {
     fn from(code: Code) -> Self {
         match code {
             Code::Permission => Self::NoPermission,
@@ -175,7 +175,7 @@ impl Client {
     ///
     /// # Errors
     /// When nobody is there, or not for us.
-    pub fn connect(path: &Path) -> Result<Self, Failure> {
+    pub fn connect(path: &Path) -> Result<Self, ClientError> {
         let stream = dial(path, CONNECT).map_err(|errno| not_connected(path, errno))?;
         Ok(Self { stream, path: path.to_owned(), patience: PATIENCE })
     }
@@ -192,9 +192,9 @@ impl Client {
     ///
     /// # Errors
     /// When the daemon refuses, does not answer, or does not understand.
-    pub fn ask(self, request: &Request) -> Result<Answer, Failure> {
+    pub fn ask(self, request: &Request) -> Result<Answer, ClientError> {
         let line = request_line(request).map_err(|error| self.broken(error))?;
-        let mut stream = Timed::new(&self.stream, self.patience);
+        let mut stream = TimedStream::new(&self.stream, self.patience);
         match stream.write_all(&line) {
             // It said no before it had heard all, and closed: the reply is there to be read.
             Err(error) if closed(error.kind()) => {}
@@ -202,33 +202,33 @@ impl Client {
         }
         let line = read_line(&mut stream, LONGEST_REPLY).map_err(|none| self.no_line(none))?;
         match read_reply(&line) {
-            Ok(reply) => reply.map_err(Failure::Refused),
-            Err(Unreadable::Version(theirs)) => Err(Failure::Version { path: self.path, theirs }),
-            Err(Unreadable::Junk(what)) => Err(Failure::Stranger { path: self.path, what }),
+            Ok(reply) => reply.map_err(ClientError::Refused),
+            Err(InvalidReply::Version(theirs)) => Err(ClientError::Version { path: self.path, theirs }),
+            Err(InvalidReply::Junk(what)) => Err(ClientError::Stranger { path: self.path, what }),
         }
     }
 
-    fn broken(&self, error: io::Error) -> Failure {
+    fn broken(&self, error: io::Error) -> ClientError {
         let path = self.path.clone();
         if error.kind() == ErrorKind::TimedOut {
-            return Failure::Silent(path, self.patience.step);
+            return ClientError::Silent(path, self.patience.step);
         }
-        Failure::Broken { path, error }
+        ClientError::Broken { path, error }
     }
 
-    fn no_line(&self, none: NoLine) -> Failure {
+    fn no_line(&self, none: NoLine) -> ClientError {
         let path = self.path.clone();
         match none {
-            NoLine::Closed { after: 0 } => Failure::NoAnswer(path),
+            NoLine::Closed { after: 0 } => ClientError::NoAnswer(path),
             NoLine::Closed { after } => {
                 let what = format!("the connection was cut after {after} bytes of an answer");
-                Failure::Broken { path, error: io::Error::new(ErrorKind::UnexpectedEof, what) }
+                ClientError::Broken { path, error: io::Error::new(ErrorKind::UnexpectedEof, what) }
             }
             NoLine::TooLong => {
                 let what = format!("the answer has more than {LONGEST_REPLY} bytes");
-                Failure::Stranger { path, what }
+                ClientError::Stranger { path, what }
             }
-            NoLine::Failed(error) if closed(error.kind()) => Failure::NoAnswer(path),
+            NoLine::Failed(error) if closed(error.kind()) => ClientError::NoAnswer(path),
             NoLine::Failed(error) => self.broken(error),
         }
     }
@@ -240,18 +240,20 @@ fn closed(kind: ErrorKind) -> bool {
 }
 
 /// Linux says the same of a dead socket and of a file, so it is looked at.
-fn not_connected(path: &Path, errno: Errno) -> Failure {
+fn not_connected(path: &Path, errno: Errno) -> ClientError {
     if let Some(what) = other_than_a_socket(path) {
-        return Failure::NoSocket { path: path.to_owned(), what };
+        return ClientError::NoSocket { path: path.to_owned(), what };
     }
     let path = path.to_owned();
     match errno {
-        Errno::ENOENT | Errno::ENOTDIR => Failure::Nothing(path),
-        Errno::ECONNREFUSED => Failure::Dead(path),
-        Errno::EACCES | Errno::EPERM => Failure::Denied(path),
-        Errno::EAGAIN => Failure::Silent(path, CONNECT),
-        Errno::EPROTOTYPE => Failure::Stranger { path, what: "it is a socket of another kind".to_owned() },
-        errno => Failure::Broken { path, error: errno.into() },
+        Errno::ENOENT | Errno::ENOTDIR => ClientError::Nothing(path),
+        Errno::ECONNREFUSED => ClientError::Dead(path),
+        Errno::EACCES | Errno::EPERM => ClientError::Denied(path),
+        Errno::EAGAIN => ClientError::Silent(path, CONNECT),
+        Errno::EPROTOTYPE => {
+            ClientError::Stranger { path, what: "it is a socket of another kind".to_owned() }
+        }
+        errno => ClientError::Broken { path, error: errno.into() },
     }
 }
 
@@ -275,7 +277,7 @@ mod tests {
     use super::*;
 
     /// A daemon that reads a line, answers with these bytes and closes.
-    fn answers(with: &'static [u8]) -> Failure {
+    fn answers(with: &'static [u8]) -> ClientError {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
         let listener = UnixListener::bind(&path).unwrap();
@@ -290,7 +292,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn assert_failure(failure: &Failure, kind: FailureKind, part: &str) {
+    fn assert_failure(failure: &ClientError, kind: ClientErrorKind, part: &str) {
         assert_eq!(failure.kind(), kind, "{failure}");
         assert!(failure.to_string().contains(part), "{failure}");
     }
@@ -301,29 +303,37 @@ mod tests {
         let path = dir.path().join("portcullis.sock");
         assert_failure(
             &Client::connect(&path).unwrap_err(),
-            FailureKind::NotRunning,
+            ClientErrorKind::NotRunning,
             "there is nothing at /",
         );
         assert_failure(
             &Client::connect(dir.path()).unwrap_err(),
-            FailureKind::NotRunning,
+            ClientErrorKind::NotRunning,
             " is a directory, not a socket",
         );
         std::fs::write(dir.path().join("file"), "").unwrap();
         let failure = Client::connect(&dir.path().join("file")).unwrap_err();
-        assert_failure(&failure, FailureKind::NotRunning, "/file is a file, not a socket");
+        assert_failure(&failure, ClientErrorKind::NotRunning, "/file is a file, not a socket");
         let dead = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
         bind(dead.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
-        assert_failure(&Client::connect(&path).unwrap_err(), FailureKind::NotRunning, "nobody listens there");
-        assert_failure(&not_connected(&path, Errno::EACCES), FailureKind::NoPermission, "you may not use /");
+        assert_failure(
+            &Client::connect(&path).unwrap_err(),
+            ClientErrorKind::NotRunning,
+            "nobody listens there",
+        );
+        assert_failure(
+            &not_connected(&path, Errno::EACCES),
+            ClientErrorKind::NoPermission,
+            "you may not use /",
+        );
     }
 
     #[test]
     fn what_is_no_reply_is_said_to_be_none() {
-        assert_failure(&answers(b""), FailureKind::NotRunning, "without an answer");
-        assert_failure(&answers(b"{\"v\":1,"), FailureKind::Protocol, "cut after 7 bytes");
-        assert_failure(&answers(b"SSH-2.0-OpenSSH_9.9\r\n"), FailureKind::Protocol, "is not the daemon");
-        assert_failure(&answers(b"\xff\xfe\n"), FailureKind::Protocol, "is not the daemon");
+        assert_failure(&answers(b""), ClientErrorKind::NotRunning, "without an answer");
+        assert_failure(&answers(b"{\"v\":1,"), ClientErrorKind::Protocol, "cut after 7 bytes");
+        assert_failure(&answers(b"SSH-2.0-OpenSSH_9.9\r\n"), ClientErrorKind::Protocol, "is not the daemon");
+        assert_failure(&answers(b"\xff\xfe\n"), ClientErrorKind::Protocol, "is not the daemon");
     }
 
     #[test]
@@ -331,7 +341,7 @@ mod tests {
         let failure = answers(b"{\"v\":3,\"fine\":{}}\n");
         assert_failure(
             &failure,
-            FailureKind::Protocol,
+            ClientErrorKind::Protocol,
             "speaks version 3 of the control protocol and this program version 1",
         );
     }
@@ -339,7 +349,7 @@ mod tests {
     #[test]
     fn refusals_arrive_as_they_were_said() {
         let failure = answers(b"{\"v\":1,\"error\":{\"code\":\"config\",\"text\":\"line 3: no\"}}\n");
-        assert_failure(&failure, FailureKind::Config, "line 3: no");
+        assert_failure(&failure, ClientErrorKind::Config, "line 3: no");
     }
 
     #[test]
@@ -347,6 +357,6 @@ mod tests {
         let (stream, _daemon) = UnixStream::pair().unwrap();
         let client = Client { stream, path: "s".into(), patience: PATIENCE };
         let failure = client.patience(Duration::from_millis(10)).ask(&Request::Ping).unwrap_err();
-        assert_failure(&failure, FailureKind::Busy, "does not react within 10ms");
+        assert_failure(&failure, ClientErrorKind::Busy, "does not react within 10ms");
     }
 }

@@ -36,11 +36,12 @@ mod text;
 mod wire;
 
 pub use call::{Accepted, Answering, Call};
-pub use client::{Client, Failure, FailureKind};
-pub use peer::{Access, Peer, Rights};
+pub use client::{Client, ClientError, ClientErrorKind};
+pub use peer::{Access, PeerProcess, Rights};
 pub use reply::{Answer, Code, Refusal, Reply};
 pub use request::{Length, Request, Unban};
-pub use server::{Limits, Server};
+pub use seats::ServerLimits;
+pub use server::Server;
 pub use socket::{BindError, Listener, check_place};
 pub use text::check_reason;
 pub use wire::VERSION;

@@ -7,14 +7,14 @@ use super::request::Request;
 
 /// The process at the other end, as it was when it connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer {
+pub struct PeerProcess {
     /// Its effective user.
     pub uid: u32,
     /// Its effective group.
     pub gid: u32,
 }
 
-impl Peer {
+impl PeerProcess {
     /// Asks the kernel: getpeereid(3) on the BSDs, `SO_PEERCRED` on Linux. Nothing that the peer sent is believed.
     #[cfg(not(target_os = "linux"))]
     pub(super) fn of(stream: &UnixStream) -> io::Result<Self> {
@@ -68,7 +68,7 @@ impl Access {
     ///
     /// With a group every peer may ask: the mode of the socket lets only its members connect, and membership may be
     /// a supplementary one, which getpeereid(3) does not tell.
-    pub fn rights(self, peer: Peer) -> Rights {
+    pub fn rights(self, peer: PeerProcess) -> Rights {
         if peer.uid == 0 || peer.uid == self.owner {
             return Rights::Change;
         }
@@ -80,16 +80,20 @@ impl Access {
 mod tests {
     use super::*;
 
-    const STRANGER: Peer = Peer { uid: 1001, gid: 1001 };
+    const STRANGER: PeerProcess = PeerProcess { uid: 1001, gid: 1001 };
 
     #[test]
     fn root_and_owner_change_the_group_asks_and_without_a_group_nobody_else_does() {
         let access = Access { owner: 64, group: Some(5) };
-        assert_eq!(access.rights(Peer { uid: 0, gid: 0 }), Rights::Change);
-        assert_eq!(access.rights(Peer { uid: 64, gid: 64 }), Rights::Change);
+        assert_eq!(access.rights(PeerProcess { uid: 0, gid: 0 }), Rights::Change);
+        assert_eq!(access.rights(PeerProcess { uid: 64, gid: 64 }), Rights::Change);
         assert_eq!(access.rights(STRANGER), Rights::Read);
         assert_eq!(Access { group: None, ..access }.rights(STRANGER), Rights::None);
-        assert_eq!(access.rights(Peer { uid: 1001, gid: 0 }), Rights::Read, "root's group is not root");
+        assert_eq!(
+            access.rights(PeerProcess { uid: 1001, gid: 0 }),
+            Rights::Read,
+            "root's group is not root"
+        );
     }
 
     #[test]
@@ -107,7 +111,7 @@ mod tests {
     #[test]
     fn the_kernel_tells_who_we_are() {
         let (here, _there) = UnixStream::pair().unwrap();
-        let me = Peer { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
-        assert_eq!(Peer::of(&here).unwrap(), me);
+        let me = PeerProcess { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
+        assert_eq!(PeerProcess::of(&here).unwrap(), me);
     }
 }

@@ -6,10 +6,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::text;
 use crate::address::Prefix;
+use crate::engine::{Ban, Origin};
 use crate::time::spoken;
 
 /// An answer, or why there is none.
@@ -22,11 +24,11 @@ pub enum Answer {
     /// To `ping`: somebody is there.
     Pong,
     /// To `status`.
-    Status(Box<Status>),
+    Status(Box<DaemonStatus>),
     /// To `bans`: all active ones.
-    Bans(Vec<Ban>),
+    Bans(Vec<BanReport>),
     /// To `why`.
-    Why(Box<Why>),
+    Why(Box<AddressReport>),
     /// To `ban`.
     Banned(Banned),
     /// To `unban`.
@@ -79,7 +81,7 @@ pub enum Code {
 
 /// The daemon's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
+pub struct DaemonStatus {
     /// The running program's version.
     pub version: String,
     /// Its process.
@@ -91,20 +93,20 @@ pub struct Status {
     /// The configuration file that was read; `None` for the built-in defaults.
     pub config: Option<String>,
     /// The followed logs.
-    pub sources: Vec<Source>,
+    pub sources: Vec<SourceStatus>,
     /// The rule sets in force.
-    pub rule_sets: Vec<RuleSet>,
+    pub rule_sets: Vec<RuleSetStatus>,
     /// What was counted since the start.
     pub counters: Counters,
     /// The table.
-    pub firewall: Firewall,
+    pub firewall: TableStatus,
     /// What does not work, as sentences; empty when all is well.
     pub problems: Vec<String>,
 }
 
 /// A followed log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
+pub struct SourceStatus {
     /// Its name in the configuration.
     pub name: String,
     /// Its path or glob.
@@ -131,7 +133,7 @@ pub struct Source {
     pub problem: Option<String>,
 }
 
-impl Source {
+impl SourceStatus {
     /// `1h behind` or `9h ahead of`, what its stamps are of the clock, where they are of another zone.
     pub fn span_of_stamps(&self) -> Option<String> {
         let minutes = self.stamps_behind?;
@@ -142,7 +144,7 @@ impl Source {
 
 /// A rule set in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RuleSet {
+pub struct RuleSetStatus {
     /// Its name.
     pub name: String,
     /// Matches since the start.
@@ -178,7 +180,7 @@ pub struct Counters {
 
 /// The table, compared with the bans.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Firewall {
+pub struct TableStatus {
     /// The backend's name.
     pub backend: String,
     /// Whether the table held what it should when it was last looked at, and everything since then was done.
@@ -207,7 +209,7 @@ pub struct Firewall {
 
 /// An active ban.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ban {
+pub struct BanReport {
     /// The prefix that is banned.
     #[serde(with = "text::prefix")]
     pub offender: Prefix,
@@ -225,26 +227,30 @@ pub struct Ban {
     pub origin: Origin,
 }
 
-/// Where a ban comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Origin {
-    /// Offences.
-    Rule,
-    /// An operator's `ban`.
-    Manual,
-    /// Somebody else put it into the table.
-    Foreign,
+impl BanReport {
+    /// A ban of the engine, with its times in this zone.
+    pub fn new(ban: &Ban, zone: &TimeZone) -> Self {
+        let sets = ban.owners.iter().map(|owner| owner.set.to_string());
+        Self {
+            offender: ban.offender,
+            rule_sets: sets.filter(|set| !set.is_empty()).collect(),
+            since: ban.since.rfc3339(zone),
+            until: ban.until.map(|until| until.rfc3339(zone)),
+            nth: ban.nth,
+            reason: ban.reason.to_string(),
+            origin: ban.origin,
+        }
+    }
 }
 
-/// The history of an address.
+/// What the daemon knows about an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Why {
+pub struct AddressReport {
     /// What was asked for.
     #[serde(with = "text::prefix")]
     pub address: Prefix,
     /// The active ban that it is in.
-    pub ban: Option<Ban>,
+    pub ban: Option<BanReport>,
     /// Whether it is on the allow list, or holds an address that is.
     pub allowed: bool,
     /// Whether it logged in of late.
@@ -252,7 +258,7 @@ pub struct Why {
     /// How near it is to a ban.
     pub windows: Vec<Window>,
     /// The bans that are known, the newest first.
-    pub history: Vec<Past>,
+    pub history: Vec<PastBan>,
     /// Why they are not known for now.
     pub problem: Option<String>,
 }
@@ -272,18 +278,18 @@ pub struct Window {
 
 /// A ban of the past or present, with what led to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Past {
+pub struct PastBan {
     /// The ban as it was made.
-    pub ban: Ban,
+    pub ban: BanReport,
     /// When it ended; `None` while it lasts.
     pub ended: Option<String>,
     /// The lines that led to it, the oldest first; bounded.
-    pub lines: Vec<Line>,
+    pub lines: Vec<LoggedLine>,
 }
 
 /// A line that led to a ban.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
+pub struct LoggedLine {
     /// When it was counted.
     pub at: String,
     /// The source's name.
@@ -301,19 +307,19 @@ pub struct Banned {
     /// Until when; `None` for ever.
     pub until: Option<String>,
     /// Who of them stays banned longer, having been so before.
-    pub longer: Vec<Longer>,
+    pub longer: Vec<LongerBan>,
     /// Who is not, and why.
-    pub refused: Vec<Spared>,
+    pub refused: Vec<RefusedBan>,
     /// What the database did.
     #[serde(flatten)]
-    pub kept: Kept,
+    pub kept: StoreEffect,
     /// What the firewall did.
-    pub firewall: Effect,
+    pub firewall: FirewallEffect,
 }
 
 /// A prefix whose ban ends later than asked for: others want it, or an earlier ban by hand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Longer {
+pub struct LongerBan {
     /// Whom the operator named.
     #[serde(with = "text::prefix")]
     pub prefix: Prefix,
@@ -323,7 +329,7 @@ pub struct Longer {
 
 /// A prefix that was not banned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spared {
+pub struct RefusedBan {
     /// Whom the operator named.
     #[serde(with = "text::prefix")]
     pub prefix: Prefix,
@@ -342,14 +348,14 @@ pub struct Unbanned {
     pub not_banned: Vec<Prefix>,
     /// What the database did.
     #[serde(flatten)]
-    pub kept: Kept,
+    pub kept: StoreEffect,
     /// What the firewall did.
-    pub firewall: Effect,
+    pub firewall: FirewallEffect,
 }
 
 /// What became of a change in the database by the time of the answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
+pub struct StoreEffect {
     /// Whether it is there. Otherwise the change is in force and written as soon as it can be; a crash before loses it.
     pub stored: bool,
     /// Why it is not.
@@ -358,7 +364,7 @@ pub struct Kept {
 
 /// What became of a change in the firewall by the time of the answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Effect {
+pub struct FirewallEffect {
     /// The backend's name.
     pub backend: String,
     /// Whether the table is as wanted.

@@ -9,29 +9,54 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use super::peer::{Peer, Rights};
+use super::peer::{PeerProcess, Rights};
 
-/// How many may sit.
+/// How much of the daemon a peer may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bounds {
-    /// All together.
-    pub(super) all: usize,
-    /// Those who may only ask, together.
-    pub(super) readers: usize,
-    /// Those who may only ask, each user.
-    pub(super) each_reader: usize,
+pub struct ServerLimits {
+    /// Connections at a time, each with a thread.
+    pub connections: usize,
+    /// How many of them may belong to peers who can only ask; the rest is for root and the owner.
+    pub readers: usize,
+    /// How many of them may belong to one user who can only ask: a list of 100,000 bans has 30 MB while it is sent.
+    pub each_reader: usize,
+    /// Bytes of a request by root or the owner: a block list of half a million prefixes.
+    pub request: usize,
+    /// Bytes of a request by others.
+    pub reader_request: usize,
+    /// How long a peer may leave us without the next piece of a request, or with one of a reply.
+    pub pause: Duration,
+    /// How long a request may take to come, and a reply to be taken.
+    pub transfer: Duration,
+    /// How long the daemon may take to answer.
+    pub answer: Duration,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            connections: 16,
+            readers: 8,
+            each_reader: 2,
+            request: 16 << 20,
+            reader_request: 64 << 10,
+            pause: Duration::from_secs(5),
+            transfer: Duration::from_secs(30),
+            answer: Duration::from_secs(90),
+        }
+    }
 }
 
 /// All seats.
 #[derive(Debug)]
 pub(super) struct Seats {
-    bounds: Bounds,
-    taken: Mutex<Taken>,
+    limits: ServerLimits,
+    taken: Mutex<OccupiedSeats>,
     left: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
+struct OccupiedSeats {
     next: u64,
     seats: HashMap<u64, Occupant>,
 }
@@ -51,20 +76,22 @@ pub(super) struct Seat {
 }
 
 impl Seats {
-    pub(super) fn new(bounds: Bounds) -> Arc<Self> {
-        Arc::new(Self { bounds, taken: Mutex::default(), left: Condvar::new() })
+    pub(super) fn new(limits: ServerLimits) -> Arc<Self> {
+        Arc::new(Self { limits, taken: Mutex::default(), left: Condvar::new() })
     }
 
     /// A seat for this connection, if there is one for such a peer.
     pub(super) fn take(
         self: &Arc<Self>,
-        peer: Peer,
+        peer: PeerProcess,
         rights: Rights,
         stream: &Arc<UnixStream>,
     ) -> Option<Seat> {
         let mut taken = self.taken();
         let reader = rights < Rights::Change;
-        if taken.seats.len() >= self.bounds.all || (reader && !taken.room_for_reader(peer.uid, self.bounds)) {
+        if taken.seats.len() >= self.limits.connections
+            || (reader && !taken.room_for_reader(peer.uid, self.limits))
+        {
             return None;
         }
         let number = taken.next;
@@ -90,16 +117,16 @@ impl Seats {
     }
 
     /// A thread that panicked left the map whole: each change of it is a single call.
-    fn taken(&self) -> MutexGuard<'_, Taken> {
+    fn taken(&self) -> MutexGuard<'_, OccupiedSeats> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Taken {
-    fn room_for_reader(&self, uid: u32, bounds: Bounds) -> bool {
+impl OccupiedSeats {
+    fn room_for_reader(&self, uid: u32, limits: ServerLimits) -> bool {
         let readers = || self.seats.values().filter(|occupant| occupant.reader);
         let own = readers().filter(|occupant| occupant.uid == uid).count();
-        readers().count() < bounds.readers && own < bounds.each_reader
+        readers().count() < limits.readers && own < limits.each_reader
     }
 }
 
@@ -114,11 +141,14 @@ impl Drop for Seat {
 mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { all: 5, readers: 3, each_reader: 2 };
-    const ROOT: Peer = Peer { uid: 0, gid: 0 };
+    fn seats() -> Arc<Seats> {
+        Seats::new(ServerLimits { connections: 5, readers: 3, each_reader: 2, ..ServerLimits::default() })
+    }
 
-    fn reader(uid: u32) -> Peer {
-        Peer { uid, gid: 100 }
+    const ROOT: PeerProcess = PeerProcess { uid: 0, gid: 0 };
+
+    fn reader(uid: u32) -> PeerProcess {
+        PeerProcess { uid, gid: 100 }
     }
 
     fn stream() -> Arc<UnixStream> {
@@ -127,7 +157,7 @@ mod tests {
 
     #[test]
     fn no_reader_keeps_the_others_out_and_all_readers_do_not_keep_root_out() {
-        let (seats, stream) = (Seats::new(BOUNDS), stream());
+        let (seats, stream) = (seats(), stream());
         let ask = |uid| seats.take(reader(uid), Rights::Read, &stream);
         let mut held = vec![ask(7), ask(7)];
         assert!(held.iter().all(Option::is_some));
@@ -142,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_seat_that_was_left_is_free_again() {
-        let (seats, stream) = (Seats::new(BOUNDS), stream());
+        let (seats, stream) = (seats(), stream());
         for _ in 0..20 {
             let held: Vec<_> = (0..5).filter_map(|_| seats.take(ROOT, Rights::Change, &stream)).collect();
             assert_eq!(held.len(), 5);

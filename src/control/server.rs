@@ -11,50 +11,14 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::call::Call;
-use super::peer::{Peer, Rights};
+use super::peer::{PeerProcess, Rights};
 use super::reply::{Code, Refusal, Reply};
 use super::request::Request;
-use super::seats::{Bounds, Seat, Seats};
+use super::seats::{Seat, Seats, ServerLimits};
 use super::socket::Listener;
-use super::stream::{NoLine, Patience, Timed, read_line};
+use super::stream::{NoLine, Patience, TimedStream, read_line};
 use super::wire::{read_request, write_reply};
 use crate::files::is_passing;
-
-/// How much of the daemon a peer may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Connections at a time, each with a thread.
-    pub connections: usize,
-    /// How many of them may belong to peers who can only ask; the rest is for root and the owner.
-    pub readers: usize,
-    /// How many of them may belong to one user who can only ask: a list of 100,000 bans has 30 MB while it is sent.
-    pub each_reader: usize,
-    /// Bytes of a request by root or the owner: a block list of half a million prefixes.
-    pub request: usize,
-    /// Bytes of a request by others.
-    pub reader_request: usize,
-    /// How long a peer may leave us without the next piece of a request, or with one of a reply.
-    pub pause: Duration,
-    /// How long a request may take to come, and a reply to be taken.
-    pub transfer: Duration,
-    /// How long the daemon may take to answer.
-    pub answer: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 16,
-            readers: 8,
-            each_reader: 2,
-            request: 16 << 20,
-            reader_request: 64 << 10,
-            pause: Duration::from_secs(5),
-            transfer: Duration::from_secs(30),
-            answer: Duration::from_secs(90),
-        }
-    }
-}
 
 /// Serves a control socket in threads of its own until it is dropped; the socket goes with it.
 ///
@@ -81,15 +45,14 @@ impl Server {
     /// When the system has no thread or descriptor left.
     pub fn start(
         listener: Listener,
-        limits: Limits,
+        limits: ServerLimits,
         hand_over: impl Fn(Call) + Send + Sync + 'static,
     ) -> io::Result<Self> {
         listener.socket.set_nonblocking(true)?;
         let (stop, stopped) = UnixStream::pair()?;
-        let bounds =
-            Bounds { all: limits.connections, readers: limits.readers, each_reader: limits.each_reader };
-        let seats = Seats::new(bounds);
-        let shared = Arc::new(Shared { seats: Arc::clone(&seats), limits, hand_over: Box::new(hand_over) });
+        let seats = Seats::new(limits);
+        let shared =
+            Arc::new(ServerState { seats: Arc::clone(&seats), limits, hand_over: Box::new(hand_over) });
         let thread = thread::Builder::new()
             .name("control".to_owned())
             .spawn(move || accept_until(&stopped, &listener, &shared))?;
@@ -109,7 +72,7 @@ impl Drop for Server {
     }
 }
 
-fn accept_until(stopped: &UnixStream, listener: &Listener, shared: &Arc<Shared>) {
+fn accept_until(stopped: &UnixStream, listener: &Listener, shared: &Arc<ServerState>) {
     while wait_for(stopped, Some(listener), PollTimeout::NONE) {
         match listener.socket.accept() {
             Ok((stream, _)) => shared.receive(stream, listener),
@@ -136,16 +99,16 @@ fn wait_for(stopped: &UnixStream, listener: Option<&Listener>, patience: PollTim
 }
 
 /// What all connections share.
-struct Shared {
+struct ServerState {
     seats: Arc<Seats>,
-    limits: Limits,
+    limits: ServerLimits,
     hand_over: Box<dyn Fn(Call) + Send + Sync>,
 }
 
-impl Shared {
+impl ServerState {
     fn receive(self: &Arc<Self>, stream: UnixStream, listener: &Listener) {
         let stream = Arc::new(stream);
-        let Ok(peer) = Peer::of(&stream) else { return };
+        let Ok(peer) = PeerProcess::of(&stream) else { return };
         let rights = listener.access.rights(peer);
         if rights == Rights::None {
             return turn_away(&stream, not_permitted(peer));
@@ -160,7 +123,7 @@ impl Shared {
         }
     }
 
-    fn serve(&self, stream: &UnixStream, peer: Peer, rights: Rights, seat: &Arc<Seat>) {
+    fn serve(&self, stream: &UnixStream, peer: PeerProcess, rights: Rights, seat: &Arc<Seat>) {
         // BSDs give an accepted socket the listener's O_NONBLOCK, Linux does not.
         if stream.set_nonblocking(false).is_err() {
             return;
@@ -180,7 +143,7 @@ impl Shared {
 
     fn hear(&self, stream: &UnixStream, rights: Rights) -> Result<Request, Unheard> {
         let most = if rights == Rights::Change { self.limits.request } else { self.limits.reader_request };
-        match read_line(&mut Timed::new(stream, self.patience()), most) {
+        match read_line(&mut TimedStream::new(stream, self.patience()), most) {
             Ok(line) => read_request(&line).map_err(Unheard::Refused),
             Err(NoLine::TooLong) => Err(Unheard::Refused(too_large(most))),
             Err(NoLine::Closed { after: 1.. }) => Err(Unheard::Refused(Refusal::new(
@@ -194,14 +157,14 @@ impl Shared {
         }
     }
 
-    fn ask(&self, request: Request, peer: Peer, seat: Arc<Seat>) -> Reply {
+    fn ask(&self, request: Request, peer: PeerProcess, seat: Arc<Seat>) -> Reply {
         let (call, waiting) = Call::new(request, peer, seat);
         (self.hand_over)(call);
         waiting.wait(self.limits.answer)
     }
 
     fn send(&self, stream: &UnixStream, reply: &Reply) {
-        let mut out = BufWriter::with_capacity(64 << 10, Timed::new(stream, self.patience()));
+        let mut out = BufWriter::with_capacity(64 << 10, TimedStream::new(stream, self.patience()));
         if write_reply(&mut out, reply).is_err() {
             // Whoever does not take the reply gets no more of it: not even what is left in the buffer.
             let _ = out.into_parts();
@@ -224,7 +187,7 @@ fn turn_away(stream: &UnixStream, refusal: Refusal) {
     }
 }
 
-fn not_permitted(peer: Peer) -> Refusal {
+fn not_permitted(peer: PeerProcess) -> Refusal {
     let text = format!(
         "user {} may not do this: root and the daemon's own user may, and members of the group that `control: {{group: \
          …}}` names may ask `status`, `bans` and `why`",

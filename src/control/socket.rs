@@ -67,7 +67,7 @@ fn failed<E: Into<io::Error>>(doing: &str, path: &Path) -> impl FnOnce(E) -> Bin
 #[derive(Debug)]
 pub struct Listener {
     // Dropped first to last: the socket leaves the file system before it stops listening, and nobody is refused.
-    place: Place,
+    place: SocketFile,
     pub(super) socket: UnixListener,
     pub(super) access: Access,
 }
@@ -91,7 +91,7 @@ impl Listener {
         bind(fd.as_raw_fd(), &address).map_err(failed("make the control socket", path))?;
         // Nobody can connect before listen(2), so that the mode is right in time without touching the umask, which
         // belongs to all threads.
-        let place = Place::here(path, lock)?;
+        let place = SocketFile::here(path, lock)?;
         close_to_others(path, access.group)?;
         let backlog = Backlog::new(BACKLOG).unwrap_or(Backlog::MAXCONN);
         listen(&fd, backlog).map_err(failed("listen at", path))?;
@@ -170,14 +170,14 @@ fn clear(path: &Path) -> Result<(), BindError> {
 
 /// The socket in the file system, removed when dropped if it is still the one that was made.
 #[derive(Debug)]
-struct Place {
+struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
     /// Dropped behind the rest: until the socket is gone.
     _lock: LockFile,
 }
 
-impl Place {
+impl SocketFile {
     fn here(path: &Path, lock: LockFile) -> Result<Self, BindError> {
         let identity = identity(path).map_err(failed("look at", path))?;
         Ok(Self { path: path.to_owned(), identity, _lock: lock })
@@ -188,7 +188,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|about| files::identity(&about))
 }
 
-impl Drop for Place {
+impl Drop for SocketFile {
     fn drop(&mut self) {
         if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
             // A socket that stays is found to be dead by the next start.

@@ -20,13 +20,13 @@ pub(super) struct Patience {
 
 /// A stream that fails with [`io::ErrorKind::TimedOut`] when patience is at its end.
 #[derive(Debug)]
-pub(super) struct Timed<'a> {
+pub(super) struct TimedStream<'a> {
     stream: &'a UnixStream,
     step: Duration,
     end: Instant,
 }
 
-impl<'a> Timed<'a> {
+impl<'a> TimedStream<'a> {
     pub(super) fn new(stream: &'a UnixStream, patience: Patience) -> Self {
         Self { stream, step: patience.step, end: Instant::now() + patience.total }
     }
@@ -44,14 +44,14 @@ fn timed_out(error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::WouldBlock { io::ErrorKind::TimedOut.into() } else { error }
 }
 
-impl Read for Timed<'_> {
+impl Read for TimedStream<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.stream.set_read_timeout(self.time_left()?)?;
         self.stream.read(buffer).map_err(timed_out)
     }
 }
 
-impl Write for Timed<'_> {
+impl Write for TimedStream<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.stream.set_write_timeout(self.time_left()?)?;
         self.stream.write(bytes).map_err(timed_out)
@@ -156,9 +156,9 @@ mod tests {
     fn patience_ends_for_those_who_say_nothing_and_those_who_read_nothing() {
         let (here, _there) = UnixStream::pair().unwrap();
         let short = Patience { step: Duration::from_millis(10), total: Duration::from_secs(60) };
-        let error = Timed::new(&here, short).read(&mut [0; 1]).unwrap_err();
+        let error = TimedStream::new(&here, short).read(&mut [0; 1]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        let error = Timed::new(&here, short).write_all(&vec![0; 16 << 20]).unwrap_err();
+        let error = TimedStream::new(&here, short).write_all(&vec![0; 16 << 20]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
@@ -166,7 +166,7 @@ mod tests {
     fn patience_ends_for_those_who_trickle() {
         let (here, mut there) = UnixStream::pair().unwrap();
         let trickle = Patience { step: Duration::from_secs(60), total: Duration::from_millis(20) };
-        let mut timed = Timed::new(&here, trickle);
+        let mut timed = TimedStream::new(&here, trickle);
         let error = loop {
             // Each byte comes before it is waited for, so that only the total can end it.
             there.write_all(b"x").unwrap();

@@ -19,8 +19,8 @@ impl Serialize for Text {
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl de::Visitor<'_> for Reader {
+        struct TextVisitor;
+        impl de::Visitor<'_> for TextVisitor {
             type Value = Text;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -31,7 +31,7 @@ impl<'de> Deserialize<'de> for Text {
                 address::parse_prefix(text).map(Text).map_err(E::custom)
             }
         }
-        from.deserialize_str(Reader)
+        from.deserialize_str(TextVisitor)
     }
 }
 

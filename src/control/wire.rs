@@ -69,7 +69,7 @@ pub(super) fn write_reply(out: &mut dyn Write, reply: &Reply) -> io::Result<()> 
 
 /// Why a line is no reply for us.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unreadable {
+pub(super) enum InvalidReply {
     /// It is one of another version.
     Version(u32),
     /// It is none at all.
@@ -77,25 +77,26 @@ pub(super) enum Unreadable {
 }
 
 /// Reads a reply.
-pub(super) fn read_reply(line: &[u8]) -> Result<Reply, Unreadable> {
-    let junk = |error: serde_json::Error| Unreadable::Junk(error.to_string());
+pub(super) fn read_reply(line: &[u8]) -> Result<Reply, InvalidReply> {
+    let junk = |error: serde_json::Error| InvalidReply::Junk(error.to_string());
     let head: Head = serde_json::from_slice(line).map_err(junk)?;
     if head.v != VERSION {
-        return Err(Unreadable::Version(head.v));
+        return Err(InvalidReply::Version(head.v));
     }
     let line: ReplyLine<Answer, Refusal> = serde_json::from_slice(line).map_err(junk)?;
     match (line.ok, line.error) {
         (Some(answer), None) => Ok(Ok(answer)),
         (None, Some(refusal)) => Ok(Err(refusal)),
-        _ => Err(Unreadable::Junk("it is neither an answer nor an error".to_owned())),
+        _ => Err(InvalidReply::Junk("it is neither an answer nor an error".to_owned())),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::reply::{Ban, Origin};
+    use crate::control::reply::BanReport;
     use crate::control::request::{Length, Unban};
+    use crate::engine::Origin;
 
     fn printed(request: &Request) -> String {
         String::from_utf8(request_line(request).unwrap()).unwrap()
@@ -197,12 +198,12 @@ mod tests {
                 format!("in version {v} of the control protocol and the running daemon speaks version 1");
             assert!(refusal.text.contains(&text), "{refusal}");
         }
-        assert_eq!(read_reply(br#"{"v":7,"whatever":[]}"#), Err(Unreadable::Version(7)));
+        assert_eq!(read_reply(br#"{"v":7,"whatever":[]}"#), Err(InvalidReply::Version(7)));
     }
 
     #[test]
     fn the_keys_of_a_ban_are_those_that_scripts_rely_on() {
-        let ban = Ban {
+        let ban = BanReport {
             offender: "2001:db8::/64".parse().unwrap(),
             rule_sets: vec!["sshd".to_owned()],
             since: "2026-11-22T14:38:31+01:00".to_owned(),
@@ -231,7 +232,7 @@ mod tests {
         let new = br#"{"v":1,"error":{"code":"eclipse","text":"the moon is in the way","until":"noon"}}"#;
         assert_eq!(read_reply(new), Ok(Err(Refusal::new(Code::Unknown, "the moon is in the way"))));
         for nothing in [r#"{"v":1}"#, r#"{"v":1,"ok":"pong","error":{"code":"busy","text":""}}"#, "hello"] {
-            assert!(matches!(read_reply(nothing.as_bytes()), Err(Unreadable::Junk(_))), "{nothing}");
+            assert!(matches!(read_reply(nothing.as_bytes()), Err(InvalidReply::Junk(_))), "{nothing}");
         }
     }
 }

@@ -7,7 +7,7 @@
 //! core                     the one thread that decides
 //! gate                     the firewall in force, and the tables that a reload replaced
 //! persist, evidence        what is kept, by a thread of its own
-//! requests, status, tell   what is asked at the control socket
+//! requests, status         what is asked at the control socket
 //! asking                   whoever asks there
 //! unearned                 bans by hand, and those found in the table
 //! loading, reload, start, offline   beginnings and ends
@@ -38,7 +38,6 @@ mod start;
 mod status;
 mod streams;
 mod tally;
-mod tell;
 mod unearned;
 
 pub use self::core::RunOptions;

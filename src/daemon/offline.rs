@@ -8,7 +8,7 @@ use super::core::now;
 use super::setup::{Refused, Setup};
 use super::{requests, saved_table, start};
 use crate::address::Prefix;
-use crate::control::reply::{Effect, Unbanned};
+use crate::control::reply::{FirewallEffect, Unbanned};
 use crate::control::{Listener, Unban};
 use crate::engine::Engine;
 use crate::files;
@@ -71,7 +71,7 @@ fn take_store(setup: &Setup) -> Result<Store, NotDone> {
     Ok(Store::open(lock, start::keep(setup), now())?)
 }
 
-fn effect(setup: &Setup, freed: &[Prefix]) -> Effect {
+fn effect(setup: &Setup, freed: &[Prefix]) -> FirewallEffect {
     let settings = &setup.config.firewall;
     let done = firewall::open(settings).map_err(|why| why.to_string()).and_then(|mut backend| {
         backend.prepare().map_err(|failure| failure.to_string())?;
@@ -80,7 +80,7 @@ fn effect(setup: &Setup, freed: &[Prefix]) -> Effect {
     let pending = if done.is_ok() { 0 } else { freed.len() as u64 };
     // Whoever is freed need not be told what keeps others from being blocked.
     let warnings = Vec::new();
-    Effect {
+    FirewallEffect {
         backend: settings.backend.as_str().to_owned(),
         done: done.is_ok(),
         pending,

@@ -7,17 +7,21 @@ use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use jiff::tz::TimeZone;
+
 use super::core::{Daemon, now};
 use super::report;
-use super::tell::Tell;
 use super::unearned::unearned;
 use crate::address::{self, Prefix};
-use crate::control::reply::{Banned, Effect, Kept, Longer, Spared, Unbanned, Why};
-use crate::control::{Accepted, Answer, Answering, Length, Peer, Reply, Request, Unban};
-use crate::engine::{self, Ban, Origin, Refusal};
+use crate::control::reply::{
+    AddressReport, BanReport, Banned, FirewallEffect, LoggedLine, LongerBan, PastBan, RefusedBan,
+    StoreEffect, Unbanned,
+};
+use crate::control::{Accepted, Answer, Answering, Length, PeerProcess, Reply, Request, Unban};
+use crate::engine::{self, Ban, BanRefusal, Origin};
 use crate::firewall::{self, Change};
 use crate::rules::BanLength;
-use crate::store::{BanRecord, StoreError};
+use crate::store::{BanLine, BanRecord, StoreError};
 use crate::time::Time;
 
 /// How long a client is kept waiting to be told that the database and the firewall did it too, whatever it is;
@@ -75,16 +79,24 @@ impl Daemon {
 
     /// The database has the history; a disk that hangs takes nothing from the rest of the answer.
     fn answer_why(&self, address: Prefix, answer: Answering) {
-        let (why, tell) = (self.why(address), self.tell());
+        let why = self.why(address);
+        let zone = self.setup.zone.clone();
         let (sender, records) = sync_channel(1);
         self.persist.why(address, now(), Box::new(move |found| drop(sender.try_send(found))));
         thread::spawn(move || {
-            let why = with_history(why, &records, PATIENCE, &tell);
+            let why = with_history(why, &records, PATIENCE, &zone);
             answer.send(Ok(Answer::Why(Box::new(why))));
         });
     }
 
-    fn ban(&mut self, prefixes: &[Prefix], length: Length, reason: &str, force: bool, peer: &Peer) -> Answer {
+    fn ban(
+        &mut self,
+        prefixes: &[Prefix],
+        length: Length,
+        reason: &str,
+        force: bool,
+        peer: &PeerProcess,
+    ) -> Answer {
         let since = now();
         let until = self.until(length, since);
         let mut answer = Banned { until: until.map(|until| self.rfc3339(until)), ..Banned::default() };
@@ -107,7 +119,7 @@ impl Daemon {
     }
 
     /// A ban that ends later than asked for is not told of as if it ended then.
-    fn say_banned(&mut self, answer: &Banned, length: &str, reason: &str, peer: &Peer) {
+    fn say_banned(&mut self, answer: &Banned, length: &str, reason: &str, peer: &PeerProcess) {
         let longer: Vec<Prefix> = answer.longer.iter().map(|longer| longer.prefix).collect();
         let is_longer: HashSet<Prefix> = longer.iter().copied().collect();
         let as_asked: Vec<Prefix> =
@@ -131,9 +143,9 @@ impl Daemon {
     }
 
     /// The end of a ban that lasts longer than asked for.
-    fn longer(&self, offender: Prefix, until: Option<Time>) -> Option<Longer> {
+    fn longer(&self, offender: Prefix, until: Option<Time>) -> Option<LongerBan> {
         let ban = self.pipeline.engine.covering(&offender).filter(|ban| ban.until != until)?;
-        Some(Longer { prefix: offender, until: ban.until.map(|until| self.rfc3339(until)) })
+        Some(LongerBan { prefix: offender, until: ban.until.map(|until| self.rfc3339(until)) })
     }
 
     /// When a ban of this length ends; `None` for never.
@@ -148,7 +160,7 @@ impl Daemon {
         }
     }
 
-    fn unban(&mut self, whom: &Unban, peer: &Peer) -> Answer {
+    fn unban(&mut self, whom: &Unban, peer: &PeerProcess) -> Answer {
         let answer = unbanned(whom, self.pipeline.engine.unban(&whom.prefixes(), now()));
         self.firewall.change(answer.unbanned.iter().copied().map(Change::Remove));
         self.tallies.unbans += answer.unbanned.len() as u64;
@@ -169,35 +181,48 @@ impl Daemon {
     }
 }
 
-fn spared(prefix: Prefix, why: &Refusal) -> Spared {
-    let advice = if *why == Refusal::Allowed { "; `--force` bans it all the same" } else { "" };
-    Spared { prefix, why: format!("{why}{advice}") }
+fn spared(prefix: Prefix, why: &BanRefusal) -> RefusedBan {
+    let advice = if *why == BanRefusal::Allowed { "; `--force` bans it all the same" } else { "" };
+    RefusedBan { prefix, why: format!("{why}{advice}") }
 }
 
 /// The answer without the firewall's part. Whoever frees all does not ask for anybody in particular.
-pub(super) fn unbanned(whom: &Unban, done: engine::Unbanned) -> Unbanned {
+pub(super) fn unbanned(whom: &Unban, done: engine::UnbanOutcome) -> Unbanned {
     let not_banned = if *whom == Unban::All { Vec::new() } else { done.not_banned };
     Unbanned { unbanned: done.freed, not_banned, ..Unbanned::default() }
 }
 
 /// Waits for what became of a change in the database.
-fn kept(stored: &Receiver<Result<(), String>>, patience: Duration) -> Kept {
+fn kept(stored: &Receiver<Result<(), String>>, patience: Duration) -> StoreEffect {
     let result = stored.recv_timeout(patience).unwrap_or_else(|_| Err(no_answer(patience)));
-    Kept { stored: result.is_ok(), problem: result.err() }
+    StoreEffect { stored: result.is_ok(), problem: result.err() }
 }
 
 fn with_history(
-    mut why: Why,
+    mut why: AddressReport,
     records: &Receiver<Result<Vec<BanRecord>, StoreError>>,
     patience: Duration,
-    tell: &Tell,
-) -> Why {
+    zone: &TimeZone,
+) -> AddressReport {
     match records.recv_timeout(patience).map_err(|_| no_answer(patience)) {
-        Ok(Ok(records)) => why.history = records.into_iter().map(|record| tell.past(record)).collect(),
+        Ok(Ok(records)) => why.history = records.into_iter().map(|record| past(record, zone)).collect(),
         Ok(Err(error)) => why.problem = Some(error.to_string()),
         Err(problem) => why.problem = Some(problem),
     }
     why
+}
+
+fn past(record: BanRecord, zone: &TimeZone) -> PastBan {
+    let line = |line: BanLine| LoggedLine {
+        at: line.at.rfc3339(zone),
+        source: line.source,
+        text: String::from_utf8_lossy(&line.text).into_owned(),
+    };
+    PastBan {
+        ban: BanReport::new(&record.ban, zone),
+        ended: record.ended.map(|ended| ended.rfc3339(zone)),
+        lines: record.lines.into_iter().map(line).collect(),
+    }
 }
 
 fn no_answer(patience: Duration) -> String {
@@ -239,10 +264,15 @@ fn start(receiver: Receiver<Give>) -> io::Result<()> {
 }
 
 /// Waits until the firewall is done, and adds what became of it there and in the database.
-fn with_effects(mut answer: Answer, kept: Kept, firewall: &firewall::Handle, patience: Duration) -> Answer {
+fn with_effects(
+    mut answer: Answer,
+    kept: StoreEffect,
+    firewall: &firewall::Handle,
+    patience: Duration,
+) -> Answer {
     let done = firewall.carry_out(patience);
     let status = firewall.status();
-    let effect = Effect {
+    let effect = FirewallEffect {
         backend: status.backend,
         done: done && status.last_error.is_none(),
         pending: status.pending as u64,
@@ -269,8 +299,8 @@ mod tests {
         let problem = kept(&stored, SOON).problem.unwrap();
         assert!(problem.contains("has not answered for 5ms"), "{problem}");
         sender.send(Ok(())).unwrap();
-        assert_eq!(kept(&stored, SOON), Kept { stored: true, problem: None });
-        let why = Why {
+        assert_eq!(kept(&stored, SOON), StoreEffect { stored: true, problem: None });
+        let why = AddressReport {
             address: "192.0.2.7/32".parse().unwrap(),
             ban: None,
             allowed: false,
@@ -280,7 +310,7 @@ mod tests {
             problem: None,
         };
         let (_sender, records) = sync_channel(1);
-        let why = with_history(why, &records, SOON, &Tell(jiff::tz::TimeZone::UTC));
+        let why = with_history(why, &records, SOON, &TimeZone::UTC);
         assert!(why.trusted && why.problem.is_some_and(|problem| problem.contains("has not answered")));
     }
 

@@ -25,7 +25,7 @@ use super::tally::Tallies;
 use super::{logger, own};
 use crate::address::Prefix;
 use crate::config::ResolvedSet;
-use crate::control::{Access, BindError, Call, Limits, Listener, Server};
+use crate::control::{Access, BindError, Call, Listener, Server, ServerLimits};
 use crate::engine::Engine;
 use crate::pipeline::Pipeline;
 use crate::store::{Keep, Lock, Store, StoreError};
@@ -249,7 +249,7 @@ fn serve(
             let _ = sender.try_send(Event::Called);
         }
     };
-    Ok(Server::start(listener, Limits::default(), hand_over)?)
+    Ok(Server::start(listener, ServerLimits::default(), hand_over)?)
 }
 
 fn gid(name: &str) -> Result<u32, NoStart> {

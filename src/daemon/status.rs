@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::core::{Daemon, now};
-use super::tell::Tell;
 use crate::address::Prefix;
-use crate::control::reply::{self, Counters, Firewall, RuleSet, Source, Status, Why, Window};
+use crate::control::reply::{
+    AddressReport, BanReport, Counters, DaemonStatus, RuleSetStatus, SourceStatus, TableStatus, Window,
+};
 use crate::engine::Counter;
 use crate::firewall;
 use crate::follow;
@@ -15,15 +16,11 @@ use crate::time::Time;
 const SILENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Daemon {
-    pub(super) fn tell(&self) -> Tell {
-        Tell(self.setup.zone.clone())
-    }
-
     pub(super) fn rfc3339(&self, time: Time) -> String {
         time.rfc3339(&self.setup.zone)
     }
 
-    pub(super) fn status(&self) -> Status {
+    pub(super) fn status(&self) -> DaemonStatus {
         let firewall = self.firewall.status();
         let sources = self.sources();
         let (matches, bans) = self.tallies.all();
@@ -39,7 +36,7 @@ impl Daemon {
             evicted,
             spared: self.tallies.spared,
         };
-        Status {
+        DaemonStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             since: self.rfc3339(self.started),
@@ -53,14 +50,14 @@ impl Daemon {
         }
     }
 
-    fn sources(&self) -> Vec<Source> {
+    fn sources(&self) -> Vec<SourceStatus> {
         let followed = self.follower.status();
-        let one = |(index, name): (usize, &str)| -> Source {
+        let one = |(index, name): (usize, &str)| -> SourceStatus {
             let paths: Vec<&follow::Status> =
                 followed.iter().filter(|s| usize::from(s.source.0) == index).collect();
             let tally = self.tallies.of_source(name);
             let last_line = paths.iter().filter_map(|path| path.last_data).max().map(wall_clock);
-            Source {
+            SourceStatus {
                 name: name.to_owned(),
                 path: self.follower.path(index),
                 files: paths.iter().map(|path| path.path.to_string()).collect(),
@@ -77,16 +74,16 @@ impl Daemon {
         self.follower.names().enumerate().map(one).collect()
     }
 
-    fn rule_sets(&self) -> Vec<RuleSet> {
+    fn rule_sets(&self) -> Vec<RuleSetStatus> {
         let one = |name: &str| {
             let tally = self.tallies.of_set(name);
             let last_match = tally.last.map(|time| self.rfc3339(time));
-            RuleSet { name: name.to_owned(), matches: tally.matched, bans: tally.bans, last_match }
+            RuleSetStatus { name: name.to_owned(), matches: tally.matched, bans: tally.bans, last_match }
         };
         self.setup.sets.iter().map(|set| one(&set.set.name)).collect()
     }
 
-    fn problems(&self, firewall: &firewall::Status, sources: &[Source]) -> Vec<String> {
+    fn problems(&self, firewall: &firewall::Status, sources: &[SourceStatus]) -> Vec<String> {
         let mut problems: Vec<String> = self.persist.trouble().into_iter().map(str::to_owned).collect();
         problems.extend(firewall.last_error.clone());
         problems.extend(sources.iter().filter_map(|s| Some(format!("{} {}", s.path, s.problem.as_ref()?))));
@@ -108,8 +105,8 @@ impl Daemon {
         problems
     }
 
-    fn table(&self, status: firewall::Status) -> Firewall {
-        Firewall {
+    fn table(&self, status: firewall::Status) -> TableStatus {
+        TableStatus {
             backend: status.backend,
             in_step: status.in_step,
             entries: status.entries as u64,
@@ -124,13 +121,12 @@ impl Daemon {
         }
     }
 
-    pub(super) fn bans(&self) -> Vec<reply::Ban> {
-        let tell = self.tell();
-        self.pipeline.engine.bans().map(|ban| tell.ban(ban)).collect()
+    pub(super) fn bans(&self) -> Vec<BanReport> {
+        self.pipeline.engine.bans().map(|ban| BanReport::new(ban, &self.setup.zone)).collect()
     }
 
     /// What is known of an address but for its past, which the database knows.
-    pub(super) fn why(&self, address: Prefix) -> Why {
+    pub(super) fn why(&self, address: Prefix) -> AddressReport {
         let engine = &self.pipeline.engine;
         let windows = engine.counters(address.addr(), now()).into_iter();
         let window = |counter: Counter<'_>| Window {
@@ -139,9 +135,9 @@ impl Daemon {
             threshold: counter.threshold,
             within: counter.within.as_secs(),
         };
-        Why {
+        AddressReport {
             address,
-            ban: engine.covering(&address).map(|ban| self.tell().ban(ban)),
+            ban: engine.covering(&address).map(|ban| BanReport::new(ban, &self.setup.zone)),
             allowed: engine.settings().allows(&address),
             trusted: engine.is_trusted(address.addr(), now()),
             windows: windows.map(window).collect(),

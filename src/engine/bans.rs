@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
 
 use super::journal::{Changed, Row};
@@ -52,8 +53,9 @@ pub struct Owner {
     pub until: Option<Time>,
 }
 
-/// Where a ban comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where a ban comes from; on the control socket and in JSON `rule`, `manual` or `foreign`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// Offences.
     Rule,

@@ -32,8 +32,8 @@ pub use policy::{
 };
 pub use session::{SessionKey, Speaker};
 pub use spoof::Flood;
-pub use unbans::Unbanned;
-pub use verdict::{Judgement, Refusal, Verdict, Why};
+pub use unbans::UnbanOutcome;
+pub use verdict::{BanRefusal, Judgement, Verdict, Why};
 pub use window::Counter;
 
 use self::window::Fill;
@@ -192,9 +192,9 @@ impl Engine {
     ///
     /// # Errors
     /// When the prefix holds an unbannable address, or an allowed one and `force` is not given.
-    pub fn ban(&mut self, ban: Ban, force: bool) -> Result<(), Refusal> {
+    pub fn ban(&mut self, ban: Ban, force: bool) -> Result<(), BanRefusal> {
         match self.settings.refuse(&ban.offender) {
-            Err(Refusal::Allowed) if force => {}
+            Err(BanRefusal::Allowed) if force => {}
             answer => answer?,
         }
         self.bans.by_hand(ban);

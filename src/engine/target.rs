@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 
 use super::policy::EngineSettings;
-use super::verdict::{Refusal, Why};
+use super::verdict::{BanRefusal, Why};
 use crate::address::{self, Prefix};
 use crate::rules::Evidence;
 
@@ -49,11 +49,11 @@ impl EngineSettings {
     }
 
     /// Whether a prefix may not be banned, and why: what an operator is told who bans it without `--force`.
-    pub(super) fn refuse(&self, prefix: &Prefix) -> Result<(), Refusal> {
+    pub(super) fn refuse(&self, prefix: &Prefix) -> Result<(), BanRefusal> {
         if let Some(range) = address::unbannable_in(prefix) {
-            return Err(Refusal::Unbannable(range));
+            return Err(BanRefusal::Unbannable(range));
         }
-        if self.allows(prefix) { Err(Refusal::Allowed) } else { Ok(()) }
+        if self.allows(prefix) { Err(BanRefusal::Allowed) } else { Ok(()) }
     }
 
     /// Whether a prefix is one of the networks that are banned as one, and no offender.
@@ -68,11 +68,11 @@ impl EngineSettings {
     }
 }
 
-impl From<Refusal> for Why {
-    fn from(refusal: Refusal) -> Self {
+impl From<BanRefusal> for Why {
+    fn from(refusal: BanRefusal) -> Self {
         match refusal {
-            Refusal::Allowed => Self::Allowed,
-            Refusal::Unbannable(range) => Self::Unbannable(range),
+            BanRefusal::Allowed => Self::Allowed,
+            BanRefusal::Unbannable(range) => Self::Unbannable(range),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::time::Time;
 
 /// What an unban did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Unbanned {
+pub struct UnbanOutcome {
     /// Whose bans it ended.
     pub freed: Vec<Prefix>,
     /// Those of the prefixes in which nobody was banned.
@@ -22,8 +22,8 @@ pub struct Unbanned {
 impl Engine {
     /// Ends every ban inside the prefixes and every ban around them, but not others' bans in there; resets the counters
     /// of all addresses in them and in what was banned. What was written before `now` never counts for these again.
-    pub fn unban(&mut self, prefixes: &[Prefix], now: Time) -> Unbanned {
-        let mut unbanned = Unbanned::default();
+    pub fn unban(&mut self, prefixes: &[Prefix], now: Time) -> UnbanOutcome {
+        let mut unbanned = UnbanOutcome::default();
         for prefix in prefixes {
             let before = unbanned.freed.len();
             unbanned.freed.extend(self.bans.end_inside(prefix, now));

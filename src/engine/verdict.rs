@@ -107,7 +107,7 @@ pub enum Why {
 
 /// Why a prefix is not banned by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Refusal {
+pub enum BanRefusal {
     /// It holds an address of the allow list.
     #[error("it is, or holds, an address of the allow list")]
     Allowed,

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 
-use portcullis::control::{Code, FailureKind};
+use portcullis::control::{ClientErrorKind, Code};
 
 use super::*;
 
@@ -52,16 +52,16 @@ fn only_the_first_line_is_a_request() {
 
 #[test]
 fn a_request_without_end_is_cut_short_and_the_one_who_sends_it_still_learns_why() {
-    let stand = Stand::answering(Limits { request: 100_000, ..patient() });
+    let stand = Stand::answering(ServerLimits { request: 100_000, ..patient() });
     assert_error(&stand.say(&vec![b'x'; 4 << 20]), "too-large", "more than the 100000 bytes");
     let failure = stand.ask(&Request::Unban(Unban::Prefixes(many(50_000)))).unwrap_err();
-    let Failure::Refused(refusal) = failure else { panic!("{failure}") };
+    let ClientError::Refused(refusal) = failure else { panic!("{failure}") };
     assert_eq!(refusal.code, Code::TooLarge);
 }
 
 #[test]
 fn peers_that_hang_do_not_delay_a_good_one() {
-    let stand = Stand::answering(Limits { connections: 16, ..patient() });
+    let stand = Stand::answering(ServerLimits { connections: 16, ..patient() });
     let hanging: Vec<UnixStream> = (0..15)
         .map(|n| {
             let mut stream = UnixStream::connect(&stand.path).unwrap();
@@ -81,7 +81,7 @@ fn served(stand: &Stand) -> bool {
     (0..1000).any(|_| match stand.ask(&Request::Ping) {
         Ok(answer) => answer == Answer::Pong,
         Err(failure) => {
-            assert_eq!(failure.kind(), FailureKind::Busy, "{failure}");
+            assert_eq!(failure.kind(), ClientErrorKind::Busy, "{failure}");
             thread::sleep(Duration::from_millis(2));
             false
         }
@@ -90,7 +90,7 @@ fn served(stand: &Stand) -> bool {
 
 #[test]
 fn more_connections_than_seats_are_told_at_once_and_leaving_makes_room() {
-    let stand = Stand::answering(Limits { connections: 3, ..patient() });
+    let stand = Stand::answering(ServerLimits { connections: 3, ..patient() });
     let mut waiting: Vec<UnixStream> = Vec::new();
     let failure = loop {
         waiting.push(UnixStream::connect(&stand.path).unwrap());
@@ -99,7 +99,7 @@ fn more_connections_than_seats_are_told_at_once_and_leaving_makes_room() {
             break failure;
         }
     };
-    assert_eq!(failure.kind(), FailureKind::Busy);
+    assert_eq!(failure.kind(), ClientErrorKind::Busy);
     assert!(failure.to_string().contains("as many connections as it serves"), "{failure}");
     drop(waiting);
     assert!(served(&stand));
@@ -107,7 +107,7 @@ fn more_connections_than_seats_are_told_at_once_and_leaving_makes_room() {
 
 #[test]
 fn who_trickles_is_shown_the_door() {
-    let limits = Limits { pause: NEVER, transfer: Duration::from_millis(50), ..patient() };
+    let limits = ServerLimits { pause: NEVER, transfer: Duration::from_millis(50), ..patient() };
     let stand = Stand::answering(limits);
     let mut stream = UnixStream::connect(&stand.path).unwrap();
     // A byte now and then never exhausts the patience for one step.
@@ -121,7 +121,7 @@ fn who_trickles_is_shown_the_door() {
 
 #[test]
 fn who_does_not_take_the_reply_is_left_alone_with_it() {
-    let limits = Limits { pause: Duration::from_millis(20), connections: 1, ..patient() };
+    let limits = ServerLimits { pause: Duration::from_millis(20), connections: 1, ..patient() };
     let stand = Stand::new(Access::of_this_process(None), limits, |call| {
         let banned = Banned { banned: many(100_000), ..Banned::default() };
         call.accept().unwrap().answer.send(Ok(Answer::Banned(banned)));
@@ -153,10 +153,10 @@ fn who_leaves_before_the_answer_harms_nobody() {
 #[test]
 fn calls_that_the_daemon_leaves_lying_are_never_more_than_the_connections() {
     let (queue, calls) = channel();
-    let limits = Limits { connections: 2, answer: Duration::from_millis(10), ..patient() };
+    let limits = ServerLimits { connections: 2, answer: Duration::from_millis(10), ..patient() };
     let stand = Stand::new(Access::of_this_process(None), limits, move |call| queue.send(call).unwrap());
     for _ in 0..20 {
-        assert_eq!(stand.ask(&Request::Ping).unwrap_err().kind(), FailureKind::Busy);
+        assert_eq!(stand.ask(&Request::Ping).unwrap_err().kind(), ClientErrorKind::Busy);
     }
     let lying: Vec<Call> = calls.try_iter().collect();
     assert!(lying.len() <= 2, "{} calls are queued", lying.len());
@@ -165,7 +165,7 @@ fn calls_that_the_daemon_leaves_lying_are_never_more_than_the_connections() {
 
 #[test]
 fn a_connection_that_says_nothing_ends() {
-    let stand = Stand::answering(Limits { pause: Duration::from_millis(10), ..patient() });
+    let stand = Stand::answering(ServerLimits { pause: Duration::from_millis(10), ..patient() });
     let mut stream = UnixStream::connect(&stand.path).unwrap();
     let mut reply = String::new();
     match stream.read_to_string(&mut reply) {

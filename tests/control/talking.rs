@@ -2,15 +2,16 @@
 
 use std::sync::Mutex;
 
-use portcullis::control::reply::{Ban, Origin};
-use portcullis::control::{Code, FailureKind, Length, Refusal};
+use portcullis::control::reply::BanReport;
+use portcullis::control::{ClientErrorKind, Code, Length, Refusal};
+use portcullis::engine::Origin;
 
 use super::*;
 
 #[track_caller]
-fn refusal(result: Result<Answer, Failure>) -> Refusal {
+fn refusal(result: Result<Answer, ClientError>) -> Refusal {
     match result {
-        Err(Failure::Refused(refusal)) => refusal,
+        Err(ClientError::Refused(refusal)) => refusal,
         other => panic!("{other:?}"),
     }
 }
@@ -51,7 +52,7 @@ fn a_block_list_of_100_000_fits_into_one_request() {
 
 #[test]
 fn a_list_of_100_000_bans_is_not_cut() {
-    let ban = |offender| Ban {
+    let ban = |offender| BanReport {
         offender,
         rule_sets: vec!["sshd".to_owned(), "freebsd-tcp".to_owned()],
         since: "2026-11-22T14:38:31+01:00".to_owned(),
@@ -60,7 +61,7 @@ fn a_list_of_100_000_bans_is_not_cut() {
         reason: "sshd/failed-password".to_owned(),
         origin: Origin::Rule,
     };
-    let all: Vec<Ban> = many(100_000).into_iter().map(ban).collect();
+    let all: Vec<BanReport> = many(100_000).into_iter().map(ban).collect();
     let kept = Mutex::new(Some(all.clone()));
     let stand = Stand::new(Access::of_this_process(None), patient(), move |call| {
         let bans = kept.lock().unwrap().take().unwrap();
@@ -99,14 +100,14 @@ fn what_the_daemon_refuses_arrives_with_its_code() {
     let failure = stand.ask(&Request::Reload).unwrap_err();
     assert_eq!(
         (failure.kind(), failure.to_string().as_str()),
-        (FailureKind::Config, "rules.d/x.yaml:3:1: no")
+        (ClientErrorKind::Config, "rules.d/x.yaml:3:1: no")
     );
 }
 
 #[test]
 fn a_daemon_that_does_not_come_to_it_in_time_is_busy_and_does_not_do_it_later() {
     let (queue, calls) = channel();
-    let limits = Limits { answer: Duration::from_millis(20), ..patient() };
+    let limits = ServerLimits { answer: Duration::from_millis(20), ..patient() };
     let stand = Stand::new(Access::of_this_process(None), limits, move |call| queue.send(call).unwrap());
     let refusal = refusal(stand.ask(&Request::Reload));
     assert_eq!(refusal.code, Code::Busy);
@@ -141,7 +142,7 @@ fn a_stop_frees_the_place_for_the_next_daemon_also_while_somebody_is_connected()
     let Stand { _server: server, path, _dir: dir } = stand;
     drop(server);
     assert_eq!(idle.read(&mut [0; 1]).unwrap(), 0, "the idle one is sent home");
-    assert_eq!(Client::connect(&path).unwrap_err().kind(), FailureKind::NotRunning);
+    assert_eq!(Client::connect(&path).unwrap_err().kind(), ClientErrorKind::NotRunning);
     let _next = Listener::bind(&path, Access::of_this_process(None)).unwrap();
     drop(dir);
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::finding::Finding;
 use crate::address;
-use crate::control::reply::Why;
+use crate::control::reply::AddressReport;
 use crate::engine::EngineSettings;
 
 const ABOUT: &str = "lock-out";
@@ -15,7 +15,11 @@ pub(super) fn peer(variable: &str) -> Option<IpAddr> {
 }
 
 /// Judges the operator's own address, with what the daemon says of it if it answers.
-pub(super) fn finding(peer: Option<IpAddr>, settings: &EngineSettings, daemon: Option<&Why>) -> Finding {
+pub(super) fn finding(
+    peer: Option<IpAddr>,
+    settings: &EngineSettings,
+    daemon: Option<&AddressReport>,
+) -> Finding {
     let Some(peer) = peer else {
         return Finding::note(
             ABOUT,
@@ -54,16 +58,16 @@ mod tests {
     use super::super::finding::Grade;
     use super::*;
 
-    fn grade(peer: &str, allowed: &str, why: Option<&Why>) -> Grade {
+    fn grade(peer: &str, allowed: &str, why: Option<&AddressReport>) -> Grade {
         let allow = std::iter::once(address::parse_prefix(allowed).unwrap()).collect();
         let settings = EngineSettings { allow, ..EngineSettings::default() };
         finding(super::peer(peer), &settings, why).grade
     }
 
-    fn why(trusted: bool) -> Why {
+    fn why(trusted: bool) -> AddressReport {
         let address = address::parse_prefix("192.0.2.7").unwrap();
         let (ban, problem, windows, history) = (None, None, Vec::new(), Vec::new());
-        Why { address, ban, allowed: false, trusted, windows, history, problem }
+        AddressReport { address, ban, allowed: false, trusted, windows, history, problem }
     }
 
     #[test]

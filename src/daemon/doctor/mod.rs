@@ -20,8 +20,8 @@ use super::setup::{Refused, Setup};
 use super::{asking, here, own};
 use crate::address;
 use crate::config::Config;
-use crate::control::reply::{Status, Why};
-use crate::control::{Answer, Client, Failure, Request};
+use crate::control::reply::{AddressReport, DaemonStatus};
+use crate::control::{Answer, Client, ClientError, Request};
 use crate::firewall::runner::Tool;
 
 /// Longest time to wait for a tool that only prints.
@@ -100,10 +100,10 @@ fn system(setup: &Setup, at: &Surroundings) -> Vec<Finding> {
     findings
 }
 
-fn status(config: &Config) -> Result<Status, Failure> {
+fn status(config: &Config) -> Result<DaemonStatus, ClientError> {
     match asking::ask(config, &Request::Status)? {
         Answer::Status(status) => Ok(*status),
-        _ => Err(Failure::Unexpected),
+        _ => Err(ClientError::Unexpected),
     }
 }
 
@@ -115,7 +115,7 @@ fn lockout(setup: &Setup, at: &Surroundings) -> Finding {
     lockout::finding(peer, &settings, why.as_ref())
 }
 
-fn why(socket: &Path, peer: std::net::IpAddr) -> Option<Why> {
+fn why(socket: &Path, peer: std::net::IpAddr) -> Option<AddressReport> {
     match Client::connect(socket).ok()?.ask(&Request::Why { address: address::host(peer) }) {
         Ok(Answer::Why(why)) => Some(*why),
         _ => None,

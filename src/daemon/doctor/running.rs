@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use super::finding::Finding;
-use crate::control::reply::{Source, Status};
-use crate::control::{Failure, FailureKind};
+use crate::control::reply::{DaemonStatus, SourceStatus};
+use crate::control::{ClientError, ClientErrorKind};
 use crate::files::{Exposure, directory_of, exposure};
 
 const DAEMON: &str = "daemon";
@@ -13,17 +13,17 @@ const FILES: &str = "files";
 const LOGS: &str = "logs";
 
 /// Judges the daemon's answer to `status`.
-pub(super) fn findings(answer: &Result<Status, Failure>) -> Vec<Finding> {
+pub(super) fn findings(answer: &Result<DaemonStatus, ClientError>) -> Vec<Finding> {
     let start = "`service portcullis start`, or `systemctl start portcullis`";
     let restart = "`service portcullis restart`, or `systemctl restart portcullis`";
     match answer {
-        Err(failure @ Failure::Unreachable { .. }) => {
+        Err(failure @ ClientError::Unreachable { .. }) => {
             vec![Finding::problem(DAEMON, failure.to_string(), restart)]
         }
-        Err(failure) if failure.kind() == FailureKind::NotRunning => {
+        Err(failure) if failure.kind() == ClientErrorKind::NotRunning => {
             vec![Finding::problem(DAEMON, "the daemon does not run: nobody is being banned", start)]
         }
-        Err(failure) if failure.kind() == FailureKind::NoPermission => {
+        Err(failure) if failure.kind() == ClientErrorKind::NoPermission => {
             vec![Finding::note(DAEMON, format!("the daemon cannot be asked: {failure}"), "run it as root")]
         }
         Err(failure) => {
@@ -33,7 +33,7 @@ pub(super) fn findings(answer: &Result<Status, Failure>) -> Vec<Finding> {
     }
 }
 
-fn told(status: &Status) -> Vec<Finding> {
+fn told(status: &DaemonStatus) -> Vec<Finding> {
     let mut findings =
         vec![Finding::ok(DAEMON, format!("the daemon runs since {} (pid {})", status.since, status.pid))];
     let table = &status.firewall;
@@ -55,7 +55,7 @@ fn told(status: &Status) -> Vec<Finding> {
 }
 
 /// Judges the stamps of a source's lines.
-fn stamps(source: &Source) -> Vec<Finding> {
+fn stamps(source: &SourceStatus) -> Vec<Finding> {
     let zone = source.span_of_stamps().map(|span| {
         let text = format!("the stamps of {} (source {}) are {span} the clock", source.path, source.name);
         let advice = "say the zone of its writer with `zone:` under the source, as in `zone: UTC`";
@@ -104,15 +104,15 @@ mod tests {
 
     use super::super::finding::Grade;
     use super::*;
-    use crate::control::reply::Firewall;
+    use crate::control::reply::TableStatus;
 
     #[test]
     fn a_daemon_out_of_step_is_a_problem_told_once() {
         let out = Some("pfctl ended with exit status 1".to_owned());
-        let status = Status {
-            firewall: Firewall { in_step: false, problem: out.clone(), ..Firewall::default() },
+        let status = DaemonStatus {
+            firewall: TableStatus { in_step: false, problem: out.clone(), ..TableStatus::default() },
             problems: out.into_iter().chain(["the disk is full".to_owned()]).collect(),
-            ..Status::default()
+            ..DaemonStatus::default()
         };
         let grades: Vec<Grade> = told(&status).iter().map(|finding| finding.grade).collect();
         assert_eq!(grades, [Grade::Ok, Grade::Problem, Grade::Problem]);
@@ -120,8 +120,10 @@ mod tests {
 
     #[test]
     fn stamps_of_another_zone_and_lines_without_any_are_told() {
-        let source = |stamps_behind, undated| Source { stamps_behind, undated, ..Source::default() };
-        let texts = |source: &Source| stamps(source).into_iter().map(|found| found.text).collect::<Vec<_>>();
+        let source =
+            |stamps_behind, undated| SourceStatus { stamps_behind, undated, ..SourceStatus::default() };
+        let texts =
+            |source: &SourceStatus| stamps(source).into_iter().map(|found| found.text).collect::<Vec<_>>();
         assert_eq!(texts(&source(None, 0)), [""; 0]);
         assert!(texts(&source(Some(60), 0))[0].contains("are 1h behind the clock"));
         assert!(texts(&source(Some(-345), 0))[0].contains("are 5h 45m ahead of the clock"));

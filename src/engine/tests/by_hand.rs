@@ -64,9 +64,9 @@ fn a_network_banned_by_hand_holds_its_hosts() {
 fn nobody_bans_the_allowed_by_hand_unless_forced() {
     let mut bench = Bench::new(allowing(&["192.0.2.5/32"]));
     let now = bench.now;
-    assert_eq!(bench.engine.ban(manual("192.0.2.0/24", now), false), Err(Refusal::Allowed));
-    assert_eq!(bench.engine.ban(manual("0.0.0.0/0", now), true), Err(Refusal::Unbannable("unspecified")));
-    assert_eq!(bench.engine.ban(manual("127.0.0.1/32", now), true), Err(Refusal::Unbannable("loopback")));
+    assert_eq!(bench.engine.ban(manual("192.0.2.0/24", now), false), Err(BanRefusal::Allowed));
+    assert_eq!(bench.engine.ban(manual("0.0.0.0/0", now), true), Err(BanRefusal::Unbannable("unspecified")));
+    assert_eq!(bench.engine.ban(manual("127.0.0.1/32", now), true), Err(BanRefusal::Unbannable("loopback")));
     assert_eq!(bench.engine.ban(manual("192.0.2.0/24", now), true), Ok(()));
     let gone = bench.engine.reload(allowing(&["192.0.2.0/24"]), vec![], now);
     assert_eq!(gone, [], "forced stays forced");

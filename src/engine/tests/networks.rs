@@ -68,12 +68,12 @@ fn whoever_is_allowed_by_ipv4_is_allowed_behind_every_translator() {
         let mut bench = Bench::new(settings.clone());
         assert_eq!(
             bench.engine.ban(by_hand(&host(peer.parse().unwrap()).to_string(), bench.now), false),
-            Err(Refusal::Allowed)
+            Err(BanRefusal::Allowed)
         );
     }
     let mut bench = Bench::new(settings);
     let all = bench.engine.ban(by_hand("64:ff9b::/64", bench.now), false);
-    assert_eq!(all, Err(Refusal::Allowed), "it holds an allowed host");
+    assert_eq!(all, Err(BanRefusal::Allowed), "it holds an allowed host");
 }
 
 /// One allowed or own address must not give its /64 as many tries as it has addresses.
