@@ -1,6 +1,6 @@
 //! What every firewall backend promises, tested on every firewall there is; then what only one of them does.
 
-use portcullis::firewall::{Change, Failure, Listing, TableFile};
+use portcullis::firewall::{BackendError, Change, Listing, TableFile};
 use portcullis::settings::BackendKind;
 
 use crate::firewall_stand::{Stand, listed};
@@ -96,7 +96,7 @@ fn a_tool_that_is_gone_is_named_and_not_taken_for_an_empty_table() {
             firewall.list(0).expect_err(stand.name),
             firewall.apply(&[remove("192.0.2.7/32")]).expect_err(stand.name),
         ] {
-            let Failure::Broken(text) = failure else {
+            let BackendError::Broken(text) = failure else {
                 panic!("{}: no smaller batch would help", stand.name)
             };
             assert!(text.contains("cannot be run: No such file"), "{}: {text}", stand.name);
@@ -309,7 +309,7 @@ fn an_ipfw_table_of_another_type_is_explained_and_not_touched() {
     let stand = Stand::ipfw();
     stand.run(&["table", "bl", "create", "type", "iface"], "somebody else's table");
     let failure = stand.backend().prepare().expect_err("no addresses fit in");
-    let Failure::Broken(text) = failure else { panic!("no smaller batch would help") };
+    let BackendError::Broken(text) = failure else { panic!("no smaller batch would help") };
     assert!(text.contains("is not of type addr") && text.contains("`ipfw table bl destroy`"), "{text}");
 }
 

@@ -7,14 +7,14 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use portcullis::address::{Prefix, host, network};
-use portcullis::firewall::{Change, Event, Handle, spawn};
+use portcullis::firewall::{Change, FirewallEvent, Handle, spawn};
 use portcullis::settings::{BackendKind, Foreign};
 
 use crate::firewall_stand::Stand;
 
 const LONG: Duration = Duration::from_secs(300);
 
-fn start(stand: &Stand, desired: Vec<Prefix>, released: Vec<Prefix>) -> (Handle, Receiver<Event>) {
+fn start(stand: &Stand, desired: Vec<Prefix>, released: Vec<Prefix>) -> (Handle, Receiver<FirewallEvent>) {
     let (sender, receiver) = channel();
     let handle = spawn(stand.backend(), desired, released, &stand.settings, sender).expect("a thread");
     (handle, receiver)
@@ -32,11 +32,11 @@ fn many(count: u32) -> Vec<Prefix> {
     v4.chain(v6).collect()
 }
 
-fn said(events: &Receiver<Event>) -> Vec<String> {
+fn said(events: &Receiver<FirewallEvent>) -> Vec<String> {
     events
         .try_iter()
         .filter_map(|event| match event {
-            Event::Note(_, text) => Some(text),
+            FirewallEvent::Note(_, text) => Some(text),
             _ => None,
         })
         .collect()
@@ -120,8 +120,8 @@ fn what_ended_while_the_daemon_was_down_is_gone_after_the_start_and_not_adopted(
         let (handle, events) = start(&stand, vec![p("192.0.2.7")], vec![p("192.0.2.8")]);
         assert!(handle.settle(LONG), "{}", stand.name);
         assert_eq!(stand.table(), ["192.0.2.7", "198.51.100.1"], "{}", stand.name);
-        let adopted = events.try_iter().find(|event| matches!(event, Event::Foreign(_)));
-        assert_eq!(adopted, Some(Event::Foreign(vec![p("198.51.100.1")])), "{}", stand.name);
+        let adopted = events.try_iter().find(|event| matches!(event, FirewallEvent::Foreign(_)));
+        assert_eq!(adopted, Some(FirewallEvent::Foreign(vec![p("198.51.100.1")])), "{}", stand.name);
         assert_eq!(handle.stop(true).entries, 0);
         assert_eq!(stand.table(), [""; 0], "{}: flushed on exit as told", stand.name);
     }
@@ -146,7 +146,7 @@ fn a_missing_tool_does_not_stop_anything_and_comes_back_by_itself() {
         let (handle, events) = start(&stand, vec![p("192.0.2.7")], vec![]);
         handle.change([Change::Add(p("192.0.2.8"))]);
         let event = events.recv_timeout(LONG).expect("a complaint");
-        let Event::Note(log::Level::Error, text) = event else { panic!("{event:?}") };
+        let FirewallEvent::Note(log::Level::Error, text) = event else { panic!("{event:?}") };
         assert!(text.contains("cannot be run: No such file"), "{}: {text}", stand.name);
         assert!(!handle.settle(Duration::ZERO), "{}: nothing is settled", stand.name);
         while handle.status().last_error.is_none() {
@@ -176,7 +176,7 @@ fn a_hanging_tool_is_killed_and_blocks_nobody() {
             Change::Remove(p("192.0.2.9")),
             Change::Add(p("192.0.2.10")),
         ]);
-        let hung = |event: &Event| matches!(event, Event::Note(_, text) if text.contains("did not end within 1.5s and was killed"));
+        let hung = |event: &FirewallEvent| matches!(event, FirewallEvent::Note(_, text) if text.contains("did not end within 1.5s and was killed"));
         assert!(events.iter().any(|event| hung(&event)), "{}", stand.name);
         stand.mode("delay 0\n");
         assert!(handle.settle(LONG), "{}", stand.name);
@@ -196,7 +196,7 @@ fn one_entry_that_the_firewall_refuses_does_not_hold_up_the_others() {
         assert!(handle.settle(LONG), "{}", stand.name);
         let refused: Vec<Vec<Prefix>> = events
             .try_iter()
-            .filter_map(|e| if let Event::Refused(list, _) = e { Some(list) } else { None })
+            .filter_map(|e| if let FirewallEvent::Refused(list, _) = e { Some(list) } else { None })
             .collect();
         assert_eq!(refused, [vec![p("10.0.0.33")]], "{}", stand.name);
         assert_eq!((entries(&stand), handle.status().set_aside), (999, 1), "{}", stand.name);
@@ -271,7 +271,7 @@ fn a_flush_is_noticed_long_before_the_next_comparison() {
         let mut told = Vec::new();
         while count(&told, "20 of 20 entries had vanished") == 0 {
             let Ok(event) = events.recv_timeout(LONG) else { panic!("{}: {told:?}", stand.name) };
-            told.extend(if let Event::Note(_, text) = event { Some(text) } else { None });
+            told.extend(if let FirewallEvent::Note(_, text) = event { Some(text) } else { None });
         }
         assert!(handle.settle(LONG), "{}", stand.name);
         assert_eq!(stand.table().len(), 20, "{}", stand.name);

@@ -222,14 +222,14 @@ impl Daemon {
         }
     }
 
-    fn firewall_says(&mut self, event: firewall::Event) {
+    fn firewall_says(&mut self, event: firewall::FirewallEvent) {
         match event {
-            firewall::Event::Note(level, text) => log::log!(level, "{text}"),
-            firewall::Event::Refused(prefixes, why) => {
+            firewall::FirewallEvent::Note(level, text) => log::log!(level, "{text}"),
+            firewall::FirewallEvent::Refused(prefixes, why) => {
                 let named: Vec<String> = prefixes.iter().take(5).map(address::display).collect();
                 log::error!("the firewall refuses {} of {}: {why}", named.join(", "), prefixes.len());
             }
-            firewall::Event::Foreign(prefixes) => self.adopt(&prefixes),
+            firewall::FirewallEvent::Foreign(prefixes) => self.adopt(&prefixes),
         }
     }
 

@@ -23,7 +23,7 @@ pub(super) enum Event {
     /// The follower with this number has nothing more to say: all its sources ended.
     Ended(u32),
     /// The firewall worker has something to tell.
-    Firewall(firewall::Event),
+    Firewall(firewall::FirewallEvent),
     /// Somebody asks at the control socket; the call is in a queue of its own, since this one may be full of lines.
     Called,
     /// What was handed to the database is on the disk, or could not be written.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::event::{Event, forward};
 use super::start::NoStart;
 use crate::address::Prefix;
-use crate::firewall::{self, Change, Handle, Status, TableFile};
+use crate::firewall::{self, Change, Handle, TableFile, WorkerStatus};
 use crate::settings::{BackendKind, FirewallSettings};
 
 /// How often it is looked whether an old table can be emptied.
@@ -64,7 +64,7 @@ impl Gate {
         self.now.converge();
     }
 
-    pub(super) fn status(&self) -> Status {
+    pub(super) fn status(&self) -> WorkerStatus {
         self.now.status()
     }
 
@@ -149,7 +149,7 @@ impl Gate {
     }
 
     /// Ends all; waits as [`Handle::stop`] does. Old tables that still block are emptied as well, or stay.
-    pub(super) fn stop(&self, flush: bool) -> Status {
+    pub(super) fn stop(&self, flush: bool) -> WorkerStatus {
         if flush {
             self.old.iter().for_each(|(old, _)| old.empty());
         }
@@ -164,7 +164,7 @@ impl Gate {
     }
 }
 
-fn events(sender: &SyncSender<Event>) -> Result<Sender<firewall::Event>, NoStart> {
+fn events(sender: &SyncSender<Event>) -> Result<Sender<firewall::FirewallEvent>, NoStart> {
     let (events, told) = channel();
     forward("firewall events", told, sender.clone(), Event::Firewall)?;
     Ok(events)

@@ -277,7 +277,7 @@ fn stop(mut daemon: Daemon, end: End) {
 }
 
 /// What became of the table, by what the firewall's worker says and not by what it was told.
-fn last_words(flush: bool, status: &firewall::Status) -> String {
+fn last_words(flush: bool, status: &firewall::WorkerStatus) -> String {
     let waiting = status.pending;
     match (flush, status.last_error.is_none() && waiting == 0) {
         (true, true) => "stopped; the table was emptied".to_owned(),
@@ -293,14 +293,17 @@ mod tests {
 
     #[test]
     fn the_last_words_are_what_happened_and_not_what_was_wanted() {
-        let done = firewall::Status::default();
-        let hung = firewall::Status { last_error: Some("it hangs".to_owned()), ..done.clone() };
+        let done = firewall::WorkerStatus::default();
+        let hung = firewall::WorkerStatus { last_error: Some("it hangs".to_owned()), ..done.clone() };
         assert!(last_words(true, &done).ends_with("the table was emptied"));
         assert!(last_words(true, &hung).contains("could not be emptied"));
-        assert!(last_words(true, &firewall::Status { pending: 1, ..done.clone() }).contains("could not be"));
+        assert!(
+            last_words(true, &firewall::WorkerStatus { pending: 1, ..done.clone() }).contains("could not be")
+        );
         assert!(last_words(false, &done).ends_with("stays as it is"));
         assert!(
-            last_words(false, &firewall::Status { pending: 3, ..done }).ends_with("3 changes were not made")
+            last_words(false, &firewall::WorkerStatus { pending: 3, ..done })
+                .ends_with("3 changes were not made")
         );
     }
 }

@@ -83,7 +83,7 @@ impl Daemon {
         self.setup.sets.iter().map(|set| one(&set.set.name)).collect()
     }
 
-    fn problems(&self, firewall: &firewall::Status, sources: &[SourceStatus]) -> Vec<String> {
+    fn problems(&self, firewall: &firewall::WorkerStatus, sources: &[SourceStatus]) -> Vec<String> {
         let mut problems: Vec<String> = self.persist.trouble().into_iter().map(str::to_owned).collect();
         problems.extend(firewall.last_error.clone());
         problems.extend(sources.iter().filter_map(|s| Some(format!("{} {}", s.path, s.problem.as_ref()?))));
@@ -105,7 +105,7 @@ impl Daemon {
         problems
     }
 
-    fn table(&self, status: firewall::Status) -> TableStatus {
+    fn table(&self, status: firewall::WorkerStatus) -> TableStatus {
         TableStatus {
             backend: status.backend,
             in_step: status.in_step,

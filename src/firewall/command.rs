@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::runner::{Finished, Tool};
-use super::{Backend, Change, Failure, Limits, Listing, Unusable, split};
+use super::{Backend, BackendError, Change, Limits, Listing, Unusable, split};
 use crate::address::{self, Prefix};
 use crate::settings::{CommandTemplates, FirewallSettings};
 
@@ -42,17 +42,17 @@ pub(super) fn open(settings: &FirewallSettings) -> Result<Box<dyn Backend>, Unus
 }
 
 impl Programs {
-    fn run(&self, template: &[String], prefix: Option<&str>, input: &[u8]) -> Result<Finished, Failure> {
+    fn run(&self, template: &[String], prefix: Option<&str>, input: &[u8]) -> Result<Finished, BackendError> {
         let Some((program, args)) = template.split_first() else {
-            return Err(Failure::Broken("no program is configured for this".to_owned()));
+            return Err(BackendError::Broken("no program is configured for this".to_owned()));
         };
         let args: Vec<String> =
             args.iter().map(|arg| prefix.map_or_else(|| arg.clone(), |p| arg.replace(PLACE, p))).collect();
         let run = Tool::new(program, self.timeout).run(&args, input)?;
-        if run.ok() { Ok(run) } else { Err(Failure::Refused(run.complaint(program))) }
+        if run.ok() { Ok(run) } else { Err(BackendError::Refused(run.complaint(program))) }
     }
 
-    fn change(&self, template: &[String], prefixes: &[Prefix]) -> Result<(), Failure> {
+    fn change(&self, template: &[String], prefixes: &[Prefix]) -> Result<(), BackendError> {
         if prefixes.is_empty() {
             return Ok(());
         }
@@ -83,17 +83,17 @@ impl Backend for Programs {
         [add, remove, list, replace].into_iter().filter_map(|words| words.first()).map(Path::new).collect()
     }
 
-    fn prepare(&mut self) -> Result<Vec<String>, Failure> {
+    fn prepare(&mut self) -> Result<Vec<String>, BackendError> {
         Ok(Vec::new())
     }
 
-    fn apply(&mut self, changes: &[Change]) -> Result<(), Failure> {
+    fn apply(&mut self, changes: &[Change]) -> Result<(), BackendError> {
         let (added, removed) = split(changes);
         self.change(&self.templates.remove, &removed)?;
         self.change(&self.templates.add, &added)
     }
 
-    fn list(&mut self, _wanted: usize) -> Result<Listing, Failure> {
+    fn list(&mut self, _wanted: usize) -> Result<Listing, BackendError> {
         if self.templates.list.is_empty() {
             let why = "no program is configured that lists the table: entries of others are not seen, and everything is \
                        added again at each comparison"
@@ -104,7 +104,7 @@ impl Backend for Programs {
         Ok(parse(&String::from_utf8_lossy(&run.stdout)))
     }
 
-    fn replace(&mut self, all: &[Prefix]) -> Result<(), Failure> {
+    fn replace(&mut self, all: &[Prefix]) -> Result<(), BackendError> {
         self.run(&self.templates.replace, None, &lines(all)).map(drop)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use super::{Backend, Change, Failure, Limits, Listing, Unusable, check_name};
+use super::{Backend, BackendError, Change, Limits, Listing, Unusable, check_name};
 use crate::address::Prefix;
 use crate::names;
 use crate::settings::{BackendKind, FirewallSettings};
@@ -36,12 +36,12 @@ impl Backend for DryRun {
         BackendKind::DryRun.as_str()
     }
 
-    fn prepare(&mut self) -> Result<Vec<String>, Failure> {
+    fn prepare(&mut self) -> Result<Vec<String>, BackendError> {
         Ok(Vec::new())
     }
 
     /// Says only what changes something, as a real table would.
-    fn apply(&mut self, changes: &[Change]) -> Result<(), Failure> {
+    fn apply(&mut self, changes: &[Change]) -> Result<(), BackendError> {
         for change in changes {
             let (changed, word) = match change {
                 Change::Add(prefix) => (self.entries.insert(*prefix), "to"),
@@ -56,7 +56,7 @@ impl Backend for DryRun {
         Ok(())
     }
 
-    fn list(&mut self, _wanted: usize) -> Result<Listing, Failure> {
+    fn list(&mut self, _wanted: usize) -> Result<Listing, BackendError> {
         Ok(Listing::Complete { entries: self.entries.iter().copied().collect(), strange: 0 })
     }
 
@@ -77,9 +77,9 @@ mod tests {
 
     use super::*;
 
-    struct Lines(Sender<Vec<u8>>);
+    struct SentLines(Sender<Vec<u8>>);
 
-    impl Write for Lines {
+    impl Write for SentLines {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.send(bytes.to_vec()).map_err(io::Error::other)?;
             Ok(bytes.len())
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn it_says_what_would_change_and_nothing_else() {
         let (sender, receiver) = channel();
-        let mut firewall = DryRun::new("portcullis", Box::new(Lines(sender)));
+        let mut firewall = DryRun::new("portcullis", Box::new(SentLines(sender)));
         let (host, net) = ("192.0.2.7/32".parse().unwrap(), "2001:db8::/64".parse().unwrap());
         firewall.apply(&[Change::Add(host), Change::Add(net), Change::Add(host)]).unwrap();
         firewall.apply(&[Change::Remove(host), Change::Remove(host)]).unwrap();
@@ -112,7 +112,7 @@ mod tests {
     fn a_closed_output_is_not_a_broken_firewall() {
         let (sender, receiver) = channel();
         drop(receiver);
-        let mut firewall = DryRun::new("portcullis", Box::new(Lines(sender)));
+        let mut firewall = DryRun::new("portcullis", Box::new(SentLines(sender)));
         assert_eq!(firewall.apply(&[Change::Add("192.0.2.7/32".parse().unwrap())]), Ok(()));
     }
 }

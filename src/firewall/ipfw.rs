@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use super::runner::{Finished, Tool};
-use super::{Backend, Change, Failure, Limits, Listing, Remark, Unusable, check_name, split};
+use super::{Backend, BackendError, Change, Limits, Listing, Remark, Unusable, check_name, split};
 use crate::address::{self, Prefix};
 use crate::names;
 use crate::settings::FirewallSettings;
@@ -38,12 +38,12 @@ pub(super) fn open(settings: &FirewallSettings) -> Result<Box<dyn Backend>, Unus
 }
 
 impl Ipfw {
-    fn table(&self, command: &[&str]) -> Result<Finished, Failure> {
+    fn table(&self, command: &[&str]) -> Result<Finished, BackendError> {
         self.tool.run(&[&["table", &self.table], command].concat(), b"")
     }
 
     /// Adds or deletes; the sentence of a failure names the command without its thousands of entries.
-    fn change(&self, command: &str, entries: &[Prefix], value: Option<&str>) -> Result<(), Failure> {
+    fn change(&self, command: &str, entries: &[Prefix], value: Option<&str>) -> Result<(), BackendError> {
         if entries.is_empty() {
             return Ok(());
         }
@@ -54,7 +54,7 @@ impl Ipfw {
             args.extend(value);
         }
         let run = self.tool.run(&args, b"")?;
-        if run.ok() { Ok(()) } else { Err(Failure::Refused(self.explain(&run, command))) }
+        if run.ok() { Ok(()) } else { Err(BackendError::Refused(self.explain(&run, command))) }
     }
 
     fn explain(&self, run: &Finished, command: &str) -> String {
@@ -80,7 +80,7 @@ impl Ipfw {
     ///
     /// `info` is asked before and after, because an existing table makes `create` fail, also with `-q`, and because
     /// somebody else may create it in between.
-    fn ensure(&self) -> Result<String, Failure> {
+    fn ensure(&self) -> Result<String, BackendError> {
         let info = self.table(&["info"])?;
         if info.ok() {
             return Ok(text(&info));
@@ -88,7 +88,7 @@ impl Ipfw {
         let created = self.table(&["create", "type", "addr"])?;
         let info = self.table(&["info"])?;
         let blamed = if created.ok() { (&info, "info") } else { (&created, "create type addr") };
-        if info.ok() { Ok(text(&info)) } else { Err(Failure::Broken(self.explain(blamed.0, blamed.1))) }
+        if info.ok() { Ok(text(&info)) } else { Err(BackendError::Broken(self.explain(blamed.0, blamed.1))) }
     }
 }
 
@@ -101,36 +101,40 @@ impl Backend for Ipfw {
         vec![self.tool.path()]
     }
 
-    fn prepare(&mut self) -> Result<Vec<String>, Failure> {
+    fn prepare(&mut self) -> Result<Vec<String>, BackendError> {
         let info = self.ensure()?;
         if let Some(remark) = unfit(&info, &self.table) {
-            return Err(Failure::Broken(remark.to_string()));
+            return Err(BackendError::Broken(remark.to_string()));
         }
         Ok(unused(&info, &self.table).iter().map(Remark::to_string).collect())
     }
 
-    fn apply(&mut self, changes: &[Change]) -> Result<(), Failure> {
+    fn apply(&mut self, changes: &[Change]) -> Result<(), BackendError> {
         let (added, removed) = split(changes);
         self.change("delete", &removed, None)?;
         self.change("add", &added, Some("0"))
     }
 
-    fn list(&mut self, _wanted: usize) -> Result<Listing, Failure> {
+    fn list(&mut self, _wanted: usize) -> Result<Listing, BackendError> {
         let mut run = self.table(&["list"])?;
         if !run.ok() {
             // Missing, most likely: then it is made and listed again; else the reason comes out here.
             self.ensure()?;
             run = self.table(&["list"])?;
         }
-        if run.ok() { Ok(parse_list(&text(&run))) } else { Err(Failure::Broken(self.explain(&run, "list"))) }
+        if run.ok() {
+            Ok(parse_list(&text(&run)))
+        } else {
+            Err(BackendError::Broken(self.explain(&run, "list")))
+        }
     }
 
-    fn glance(&mut self, sure: &Prefix) -> Result<bool, Failure> {
+    fn glance(&mut self, sure: &Prefix) -> Result<bool, BackendError> {
         let run = self.table(&["lookup", &sure.network().to_string()])?;
         match run.code {
             0 => Ok(true),
             NOT_FOUND => Ok(false),
-            _ => Err(Failure::Refused(self.explain(&run, "lookup"))),
+            _ => Err(BackendError::Refused(self.explain(&run, "lookup"))),
         }
     }
 

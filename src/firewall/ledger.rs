@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::plan::{difference, fitting};
+use super::diff::{difference, fitting};
 use super::{Change, Limits, Listing};
 use crate::address::{self, Prefix};
 use crate::settings::Foreign;
@@ -18,13 +18,13 @@ const SMALL: usize = 1024;
 pub(super) struct Ledger {
     desired: HashSet<Prefix>,
     /// To be added and not yet done; true when the table may have the prefix, as after a failed attempt.
-    coming: HashMap<Prefix, bool>,
+    to_add: HashMap<Prefix, bool>,
     /// To be removed and not yet done.
-    going: HashSet<Prefix>,
+    to_remove: HashSet<Prefix>,
     /// Found different by a comparison; done after what is fresh.
     repair: Vec<Prefix>,
     /// Refused by the firewall on their own; left until the next comparison.
-    aside: HashSet<Prefix>,
+    rejected: HashSet<Prefix>,
 }
 
 /// What a comparison found.
@@ -41,12 +41,12 @@ pub(super) struct Findings {
     /// Why the content is unknown, if it is.
     pub(super) unlistable: Option<String>,
     /// What is to be done about a table whose content is unknown.
-    pub(super) blind: Option<Blind>,
+    pub(super) blind: Option<UnlistedRepair>,
 }
 
 /// How a table that cannot be listed is brought in step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Blind {
+pub(super) enum UnlistedRepair {
     /// The whole table is replaced.
     Replace,
     /// What should be in it is looked up.
@@ -61,24 +61,24 @@ impl Ledger {
         let desired = desired.into_iter().map(|prefix| prefix.trunc()).collect();
         let mut ledger = Self { desired, ..Self::default() };
         let released = released.into_iter().map(|prefix| prefix.trunc());
-        ledger.going = released.filter(|prefix| !ledger.desired.contains(prefix)).collect();
+        ledger.to_remove = released.filter(|prefix| !ledger.desired.contains(prefix)).collect();
         ledger
     }
 
     /// Notes a change.
     pub(super) fn change(&mut self, change: Change) {
         let prefix = change.prefix();
-        self.aside.remove(&prefix);
+        self.rejected.remove(&prefix);
         match change {
             Change::Add(_) => {
-                let known = !self.desired.insert(prefix) | self.going.remove(&prefix);
-                self.coming.entry(prefix).or_insert(known);
+                let known = !self.desired.insert(prefix) | self.to_remove.remove(&prefix);
+                self.to_add.entry(prefix).or_insert(known);
             }
             Change::Remove(_) => {
                 self.desired.remove(&prefix);
                 // An addition that was never tried needs no removal: so a hanging tool cannot make this grow.
-                if self.coming.remove(&prefix) != Some(false) {
-                    self.going.insert(prefix);
+                if self.to_add.remove(&prefix) != Some(false) {
+                    self.to_remove.insert(prefix);
                 }
             }
         }
@@ -95,34 +95,34 @@ impl Ledger {
     /// The next batch of removals; empty when there is none. They come before additions: no limit of the firewall can
     /// refuse them, and they make room.
     pub(super) fn next_removals(&mut self, limits: Limits) -> Vec<Change> {
-        if self.going.is_empty() {
+        if self.to_remove.is_empty() {
             return Vec::new();
         }
-        let count = fitting(self.going.iter().copied(), limits);
-        let batch: Vec<Prefix> = self.going.iter().copied().take(count).collect();
+        let count = fitting(self.to_remove.iter().copied(), limits);
+        let batch: Vec<Prefix> = self.to_remove.iter().copied().take(count).collect();
         for prefix in &batch {
-            self.going.remove(prefix);
+            self.to_remove.remove(prefix);
         }
-        if self.going.is_empty() {
-            self.going.shrink_to(SMALL);
+        if self.to_remove.is_empty() {
+            self.to_remove.shrink_to(SMALL);
         }
         batch.into_iter().map(Change::Remove).collect()
     }
 
     /// The next batch of additions; empty when there is none. What was never tried is in it, and stands at its end.
     pub(super) fn next_additions(&mut self, limits: Limits) -> Vec<Change> {
-        if self.coming.is_empty() {
+        if self.to_add.is_empty() {
             return Vec::new();
         }
-        let of = |tried: bool| self.coming.iter().filter(move |row| *row.1 == tried).map(|row| *row.0);
+        let of = |tried: bool| self.to_add.iter().filter(move |row| *row.1 == tried).map(|row| *row.0);
         let count = fitting(of(false).chain(of(true)), limits);
         let mut batch: Vec<Prefix> = of(false).chain(of(true)).take(count).collect();
         batch.reverse();
         for prefix in &batch {
-            self.coming.remove(prefix);
+            self.to_add.remove(prefix);
         }
-        if self.coming.is_empty() {
-            self.coming.shrink_to(SMALL);
+        if self.to_add.is_empty() {
+            self.to_add.shrink_to(SMALL);
         }
         batch.into_iter().map(Change::Add).collect()
     }
@@ -151,36 +151,36 @@ impl Ledger {
 
     fn put_back(&mut self, prefix: Prefix) {
         if self.desired.contains(&prefix) {
-            self.coming.insert(prefix, true);
+            self.to_add.insert(prefix, true);
         } else {
-            self.going.insert(prefix);
+            self.to_remove.insert(prefix);
         }
     }
 
     fn waits(&self, prefix: &Prefix) -> bool {
-        self.coming.contains_key(prefix) || self.going.contains(prefix)
+        self.to_add.contains_key(prefix) || self.to_remove.contains(prefix)
     }
 
     /// Leaves a prefix alone until the next comparison, unless it was changed again meanwhile.
-    pub(super) fn set_aside(&mut self, prefix: Prefix) {
+    pub(super) fn reject(&mut self, prefix: Prefix) {
         if !self.waits(&prefix) {
-            self.aside.insert(prefix);
+            self.rejected.insert(prefix);
         }
     }
 
     /// What was set aside, for another try; what fails again is to be set aside again.
-    pub(super) fn next_aside(&mut self, limits: Limits) -> Vec<Change> {
-        let count = fitting(self.aside.iter().copied(), limits);
-        let batch: Vec<Prefix> = self.aside.iter().copied().take(count).collect();
+    pub(super) fn next_rejected(&mut self, limits: Limits) -> Vec<Change> {
+        let count = fitting(self.rejected.iter().copied(), limits);
+        let batch: Vec<Prefix> = self.rejected.iter().copied().take(count).collect();
         for prefix in &batch {
-            self.aside.remove(prefix);
+            self.rejected.remove(prefix);
         }
         batch.into_iter().map(|prefix| self.wanted(prefix)).collect()
     }
 
     /// Has what was set aside done with what changed.
     fn take_up(&mut self) {
-        std::mem::take(&mut self.aside).into_iter().for_each(|prefix| self.put_back(prefix));
+        std::mem::take(&mut self.rejected).into_iter().for_each(|prefix| self.put_back(prefix));
     }
 
     /// Compares with the table; what differs is noted for repair.
@@ -194,14 +194,14 @@ impl Ledger {
             Listing::Unlistable { why } => {
                 // Replacing takes out what others added: only where that is wanted.
                 let blind = if foreign == Foreign::Remove && self.desired.len() <= limits.replace {
-                    Blind::Replace
+                    UnlistedRepair::Replace
                 } else if limits.lookup > 0 {
-                    Blind::Lookup
+                    UnlistedRepair::Lookup
                 } else {
-                    Blind::AddAll
+                    UnlistedRepair::AddAll
                 };
                 self.repair = Vec::new();
-                if blind == Blind::AddAll {
+                if blind == UnlistedRepair::AddAll {
                     self.repair_all();
                 }
                 Findings { unlistable: Some(why), blind: Some(blind), ..Findings::default() }
@@ -211,7 +211,7 @@ impl Ledger {
 
     fn compare_with(&mut self, listed: &[Prefix], policy: Foreign) -> Findings {
         let mut found = difference(&self.desired, listed);
-        let known = |prefix: &Prefix| self.waits(prefix) || self.aside.contains(prefix);
+        let known = |prefix: &Prefix| self.waits(prefix) || self.rejected.contains(prefix);
         found.missing.retain(|prefix| !known(prefix));
         found.foreign.retain(|prefix| !known(prefix));
         let all = found.foreign.len();
@@ -233,7 +233,7 @@ impl Ledger {
 
     /// What of a looked-up portion has to be put back: what is still wanted and not about to be added anyway.
     pub(super) fn repair_missing(&mut self, missing: Vec<Prefix>) -> usize {
-        let known = |prefix: &Prefix| self.coming.contains_key(prefix) || self.aside.contains(prefix);
+        let known = |prefix: &Prefix| self.to_add.contains_key(prefix) || self.rejected.contains(prefix);
         let gone = missing.into_iter().filter(|prefix| self.desired.contains(prefix) && !known(prefix));
         let before = self.repair.len();
         let gone: Vec<Prefix> = gone.collect();
@@ -243,7 +243,7 @@ impl Ledger {
 
     /// Has everything added again that is not about to be added anyway.
     pub(super) fn repair_all(&mut self) {
-        let known = |prefix: &Prefix| self.coming.contains_key(prefix) || self.aside.contains(prefix);
+        let known = |prefix: &Prefix| self.to_add.contains_key(prefix) || self.rejected.contains(prefix);
         self.repair = self.desired.iter().filter(|prefix| !known(prefix)).copied().collect();
     }
 
@@ -254,7 +254,7 @@ impl Ledger {
 
     /// Something that is in the table if the table is as we left it; `None` when nothing is sure to be.
     pub(super) fn sure(&self) -> Option<Prefix> {
-        let is_sure = |prefix: &&Prefix| !self.waits(prefix) && !self.aside.contains(prefix);
+        let is_sure = |prefix: &&Prefix| !self.waits(prefix) && !self.rejected.contains(prefix);
         self.desired.iter().find(is_sure).copied().filter(|_| self.repair.is_empty())
     }
 
@@ -270,17 +270,17 @@ impl Ledger {
 
     /// What is still to be removed.
     pub(super) fn owed(&self) -> impl Iterator<Item = Prefix> {
-        self.going.iter().copied()
+        self.to_remove.iter().copied()
     }
 
     /// Whether the prefix is still to be removed.
     pub(super) fn owes(&self, prefix: &Prefix) -> bool {
-        self.going.contains(prefix)
+        self.to_remove.contains(prefix)
     }
 
     /// How many of them were changed.
     pub(super) fn changed(&self) -> usize {
-        self.coming.len() + self.going.len()
+        self.to_add.len() + self.to_remove.len()
     }
 
     /// How many of them a comparison found.
@@ -289,8 +289,8 @@ impl Ledger {
     }
 
     /// How many prefixes were set aside.
-    pub(super) fn aside(&self) -> usize {
-        self.aside.len()
+    pub(super) fn rejected(&self) -> usize {
+        self.rejected.len()
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! | part | does |
 //! | --- | --- |
-//! | [`spawn`], [`Handle`] | the daemon's end: changes in, [`Status`] and [`Event`]s out, no waiting |
-//! | `keeper` | the thread that owns the backend, carries changes out and converges the table |
-//! | `ledger`, `plan`, `report` | its bookkeeping, arithmetic and sentences, pure |
-//! | `search`, `trouble`, `cuts` | what made the firewall refuse a batch, when to try again, whose connections to cut |
+//! | [`spawn`], [`Handle`] | the daemon's end: changes in, [`WorkerStatus`] and [`FirewallEvent`]s out, no waiting |
+//! | `reconciler` | the thread that owns the backend, carries changes out and converges the table |
+//! | `ledger`, `diff`, `report` | its bookkeeping, arithmetic and sentences, pure |
+//! | `bisect`, `backoff`, `state_kills` | what made the firewall refuse a batch, when to try again, whose connections to end |
 //! | `probe` | what is asked for in a table that cannot be listed |
 //! | [`TableFile`] | the table as a file, for the firewall's own rules at boot |
 //! | [`Backend`] | what every firewall can do; [`open`] makes the one that the settings name |
@@ -21,28 +21,28 @@ use thiserror::Error;
 use crate::address::{self, Prefix};
 use crate::settings::{BackendKind, FirewallSettings};
 
+mod backoff;
+mod bisect;
 mod command;
-mod cuts;
+mod diff;
 mod dry_run;
 pub(crate) mod ipfw;
-mod keeper;
 mod ledger;
 mod nftables;
 pub(crate) mod pf;
-mod plan;
 mod probe;
+mod reconciler;
 mod report;
 pub mod runner;
-mod search;
+mod state_kills;
 mod status;
 mod table_file;
-mod trouble;
 mod worker;
 
 pub use dry_run::DryRun;
-pub use status::Status;
+pub use status::WorkerStatus;
 pub use table_file::TableFile;
-pub use worker::{Event, Handle, spawn, spawn_after};
+pub use worker::{FirewallEvent, Handle, spawn, spawn_after};
 
 /// What is to be done to one prefix of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -94,7 +94,7 @@ impl fmt::Display for Change {
 
 /// Why a firewall did not do what it was told; a sentence for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Failure {
+pub enum BackendError {
     /// The tool is missing, hangs or cannot work at all: a smaller batch would not help.
     #[error("{0}")]
     Broken(String),
@@ -165,20 +165,20 @@ pub trait Backend: Send {
     ///
     /// # Errors
     /// When the firewall cannot be driven at present.
-    fn prepare(&mut self) -> Result<Vec<String>, Failure>;
+    fn prepare(&mut self) -> Result<Vec<String>, BackendError>;
 
     /// Does all changes; each prefix occurs once, the number is within [`Backend::limits`], and doing it again is harmless.
     ///
     /// # Errors
     /// When any of them may not have been done.
-    fn apply(&mut self, changes: &[Change]) -> Result<(), Failure>;
+    fn apply(&mut self, changes: &[Change]) -> Result<(), BackendError>;
 
     /// Reads the table, which should hold this many entries: a table that is too large to be listed needs advice that
     /// leaves room for them. Never says "empty" of a table that only cannot be read.
     ///
     /// # Errors
     /// When the tool does not answer.
-    fn list(&mut self, wanted: usize) -> Result<Listing, Failure>;
+    fn list(&mut self, wanted: usize) -> Result<Listing, BackendError>;
 
     /// Looks entries up, and gives those that are not in the table; called only within [`Limits::lookup`].
     ///
@@ -187,15 +187,15 @@ pub trait Backend: Send {
     ///
     /// # Errors
     /// When the tool does not answer, or the table does not exist.
-    fn missing(&mut self, wanted: &[Prefix]) -> Result<Vec<Prefix>, Failure> {
-        Err(Failure::Broken(format!("{} cannot look {} entries up", self.name(), wanted.len())))
+    fn missing(&mut self, wanted: &[Prefix]) -> Result<Vec<Prefix>, BackendError> {
+        Err(BackendError::Broken(format!("{} cannot look {} entries up", self.name(), wanted.len())))
     }
 
     /// Whether the table is as we left it, as far as a look can tell that costs next to nothing; `sure` should be in it.
     ///
     /// # Errors
     /// When the tool does not answer, or the table does not exist.
-    fn glance(&mut self, _sure: &Prefix) -> Result<bool, Failure> {
+    fn glance(&mut self, _sure: &Prefix) -> Result<bool, BackendError> {
         Ok(true)
     }
 
@@ -203,15 +203,15 @@ pub trait Backend: Send {
     ///
     /// # Errors
     /// When it may not have been done.
-    fn replace(&mut self, all: &[Prefix]) -> Result<(), Failure> {
-        Err(Failure::Broken(format!("{} cannot replace a table of {} entries", self.name(), all.len())))
+    fn replace(&mut self, all: &[Prefix]) -> Result<(), BackendError> {
+        Err(BackendError::Broken(format!("{} cannot replace a table of {} entries", self.name(), all.len())))
     }
 
     /// What follows an addition that was done, such as ending connections; its failure is not one of the ban.
     ///
     /// # Errors
     /// When it was not done.
-    fn after_add(&mut self, _prefix: &Prefix) -> Result<(), Failure> {
+    fn after_add(&mut self, _prefix: &Prefix) -> Result<(), BackendError> {
         Ok(())
     }
 

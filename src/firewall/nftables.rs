@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::runner::{Finished, Tool};
-use super::{Backend, Change, Failure, Limits, Listing, Unusable, check_name, split};
+use super::{Backend, BackendError, Change, Limits, Listing, Unusable, check_name, split};
 use crate::address::{self, Prefix};
 use crate::names;
 use crate::settings::FirewallSettings;
@@ -27,16 +27,16 @@ const CHUNK: usize = 20_000;
 
 /// A family and a prefix length: what a set, a chain and a rule are made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Kind {
+struct SetKind {
     v6: bool,
     bits: u8,
 }
 
 /// What a daemon with default settings bans; their sets are there from the start.
-const USUAL: [Kind; 3] =
-    [Kind { v6: false, bits: 32 }, Kind { v6: true, bits: 64 }, Kind { v6: true, bits: 128 }];
+const USUAL: [SetKind; 3] =
+    [SetKind { v6: false, bits: 32 }, SetKind { v6: true, bits: 64 }, SetKind { v6: true, bits: 128 }];
 
-impl Kind {
+impl SetKind {
     fn of(prefix: &Prefix) -> Self {
         Self { v6: matches!(prefix, Prefix::V6(_)), bits: prefix.prefix_len() }
     }
@@ -72,7 +72,7 @@ struct Nftables {
     tool: Tool,
     table: String,
     /// The kinds whose sets we know to be there.
-    known: BTreeSet<Kind>,
+    known: BTreeSet<SetKind>,
 }
 
 pub(super) fn open(settings: &FirewallSettings) -> Result<Box<dyn Backend>, Unusable> {
@@ -87,9 +87,9 @@ pub(super) fn open(settings: &FirewallSettings) -> Result<Box<dyn Backend>, Unus
 }
 
 impl Nftables {
-    fn transaction(&self, script: &str) -> Result<(), Failure> {
+    fn transaction(&self, script: &str) -> Result<(), BackendError> {
         let run = self.tool.run(&["-f", "-"], script.as_bytes())?;
-        if run.ok() { Ok(()) } else { Err(Failure::Refused(self.explain(&run, "-f -"))) }
+        if run.ok() { Ok(()) } else { Err(BackendError::Refused(self.explain(&run, "-f -"))) }
     }
 
     fn explain(&self, run: &Finished, command: &str) -> String {
@@ -109,7 +109,7 @@ impl Nftables {
 
 /// A script that makes a table and puts these prefixes in.
 pub(super) fn script(table: &str, prefixes: &[Prefix]) -> String {
-    let kinds: BTreeSet<Kind> = prefixes.iter().map(Kind::of).chain(USUAL).collect();
+    let kinds: BTreeSet<SetKind> = prefixes.iter().map(SetKind::of).chain(USUAL).collect();
     let mut script = scaffold(table, kinds.iter());
     for chunk in prefixes.chunks(CHUNK) {
         let added: Vec<Change> = chunk.iter().copied().map(Change::Add).collect();
@@ -119,7 +119,7 @@ pub(super) fn script(table: &str, prefixes: &[Prefix]) -> String {
 }
 
 /// The text that makes sets, chains and rules, whatever of them exists already.
-fn scaffold<'a>(table: &str, kinds: impl Iterator<Item = &'a Kind>) -> String {
+fn scaffold<'a>(table: &str, kinds: impl Iterator<Item = &'a SetKind>) -> String {
     let mut script = format!("add table inet {table}\n");
     for kind in kinds {
         let (name, lookup) = (kind.name(), kind.lookup());
@@ -154,10 +154,10 @@ fn elements(table: &str, changes: &[Change]) -> String {
 }
 
 /// Addresses by the set that they belong into.
-fn by_kind(prefixes: &[Prefix]) -> BTreeMap<Kind, Vec<IpAddr>> {
-    let mut lists = BTreeMap::<Kind, Vec<IpAddr>>::new();
+fn by_kind(prefixes: &[Prefix]) -> BTreeMap<SetKind, Vec<IpAddr>> {
+    let mut lists = BTreeMap::<SetKind, Vec<IpAddr>>::new();
     for prefix in prefixes {
-        lists.entry(Kind::of(prefix)).or_default().push(prefix.network());
+        lists.entry(SetKind::of(prefix)).or_default().push(prefix.network());
     }
     lists
 }
@@ -171,16 +171,16 @@ impl Backend for Nftables {
         vec![self.tool.path()]
     }
 
-    fn prepare(&mut self) -> Result<Vec<String>, Failure> {
+    fn prepare(&mut self) -> Result<Vec<String>, BackendError> {
         match self.transaction(&scaffold(&self.table, self.known.iter())) {
             Ok(()) => Ok(Vec::new()),
-            Err(Failure::Refused(text) | Failure::Broken(text)) => Err(Failure::Broken(text)),
+            Err(BackendError::Refused(text) | BackendError::Broken(text)) => Err(BackendError::Broken(text)),
         }
     }
 
-    fn apply(&mut self, changes: &[Change]) -> Result<(), Failure> {
-        let kinds: BTreeSet<Kind> = changes.iter().map(|change| Kind::of(&change.prefix())).collect();
-        let fresh: Vec<Kind> = kinds.difference(&self.known).copied().collect();
+    fn apply(&mut self, changes: &[Change]) -> Result<(), BackendError> {
+        let kinds: BTreeSet<SetKind> = changes.iter().map(|change| SetKind::of(&change.prefix())).collect();
+        let fresh: Vec<SetKind> = kinds.difference(&self.known).copied().collect();
         let mut script = if fresh.is_empty() { String::new() } else { scaffold(&self.table, fresh.iter()) };
         script.push_str(&elements(&self.table, changes));
         self.transaction(&script)?;
@@ -188,13 +188,13 @@ impl Backend for Nftables {
         Ok(())
     }
 
-    fn list(&mut self, _wanted: usize) -> Result<Listing, Failure> {
+    fn list(&mut self, _wanted: usize) -> Result<Listing, BackendError> {
         let run = self.tool.run(&["-j", "list", "table", "inet", &self.table], b"")?;
         if !run.ok() {
-            return Err(Failure::Broken(self.explain(&run, "-j list table")));
+            return Err(BackendError::Broken(self.explain(&run, "-j list table")));
         }
         let (listing, kinds) = parse_listing(&run.stdout).map_err(|error| {
-            Failure::Broken(format!(
+            BackendError::Broken(format!(
                 "nft's JSON listing of table inet {} could not be read: {error}",
                 self.table
             ))
@@ -205,15 +205,15 @@ impl Backend for Nftables {
 
     /// Looks for the chain, which goes with `flush ruleset`. nft has no cheap look at an element: every other command
     /// reads the whole set first, half a second for 100,000 elements, where this takes 3 ms (nft 1.0.6).
-    fn glance(&mut self, sure: &Prefix) -> Result<bool, Failure> {
+    fn glance(&mut self, sure: &Prefix) -> Result<bool, BackendError> {
         let run = self.tool.run(&["list", "chains", "inet"], b"")?;
         if !run.ok() {
-            return Err(Failure::Refused(self.explain(&run, "list chains")));
+            return Err(BackendError::Refused(self.explain(&run, "list chains")));
         }
         let chains = String::from_utf8_lossy(&run.stdout);
         let ours =
             chains.split("table inet ").find_map(|table| table.strip_prefix(&format!("{} {{", self.table)));
-        let chain = format!("chain {} {{", Kind::of(sure).name());
+        let chain = format!("chain {} {{", SetKind::of(sure).name());
         Ok(ours.is_some_and(|ours| ours.contains(&chain)))
     }
 
@@ -255,11 +255,11 @@ struct Value {
 }
 
 /// All elements of all sets that are named as ours are, and which sets those are.
-fn parse_listing(json: &[u8]) -> Result<(Listing, Vec<Kind>), serde_json::Error> {
+fn parse_listing(json: &[u8]) -> Result<(Listing, Vec<SetKind>), serde_json::Error> {
     let ruleset: Ruleset = serde_json::from_slice(json)?;
     let (mut entries, mut strange, mut kinds) = (Vec::new(), 0, Vec::new());
     for set in ruleset.nftables.into_iter().filter_map(|object| object.set) {
-        let Some(kind) = Kind::parse(&set.name) else { continue };
+        let Some(kind) = SetKind::parse(&set.name) else { continue };
         kinds.push(kind);
         for element in set.elem {
             match element {
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_prefix_length_has_a_name_and_a_mask() {
-        let lookup = |prefix: &str| Kind::of(&prefix.parse().unwrap()).lookup();
+        let lookup = |prefix: &str| SetKind::of(&prefix.parse().unwrap()).lookup();
         assert_eq!(lookup("192.0.2.7/32"), "ip saddr @v4_32");
         assert_eq!(lookup("192.0.2.0/24"), "ip saddr & 255.255.255.0 @v4_24");
         assert_eq!(lookup("2001:db8::1/128"), "ip6 saddr @v6_128");
@@ -294,11 +294,11 @@ mod tests {
     #[test]
     fn only_names_that_we_give_are_read_back() {
         for bits in 0..=32 {
-            let kind = Kind { v6: false, bits };
-            assert_eq!(Kind::parse(&kind.name()), Some(kind));
+            let kind = SetKind { v6: false, bits };
+            assert_eq!(SetKind::parse(&kind.name()), Some(kind));
         }
         for other in ["v4_33", "v6_129", "v4_032", "v4_", "v4", "v5_32", "v4_32_old", "blocklist"] {
-            assert_eq!(Kind::parse(other), None, "{other}");
+            assert_eq!(SetKind::parse(other), None, "{other}");
         }
     }
 

@@ -12,15 +12,15 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::runner::{Finished, Tool};
-use super::{Backend, Change, Failure, Limits, Listing, Remark, Unusable, check_name, split};
+use super::{Backend, BackendError, Change, Limits, Listing, Remark, Unusable, check_name, split};
 use crate::address::{self, Prefix};
 use crate::names;
 use crate::settings::FirewallSettings;
 
-mod place;
+mod table;
 
-use place::Table;
-pub(crate) use place::{Place, how_to_enter, not_enabled};
+use table::PfTableFlags;
+pub(crate) use table::{PfTable, how_to_enter, not_enabled};
 
 /// Entries in one add, delete or test; 13.2 refuses more than 65,535, and a run-time sysctl can lower that.
 const CHUNK: usize = 10_000;
@@ -35,7 +35,7 @@ const KILL_AT_MOST: usize = 64;
 struct Pf {
     tool: Tool,
     sysctl: Tool,
-    place: Place,
+    pf_table: PfTable,
     kill_states: bool,
 }
 
@@ -52,23 +52,23 @@ impl Pf {
         Self {
             tool: Tool::new(&settings.tools.pfctl, settings.timeout),
             sysctl: Tool::new(&settings.tools.sysctl, settings.timeout),
-            place: Place::of(settings),
+            pf_table: PfTable::of(settings),
             kill_states: settings.kill_states,
         }
     }
 
     /// One table command; the sentence of a failure names it.
-    fn table(&self, command: &str, entries: &[Prefix]) -> Result<(), Failure> {
-        let run = self.run(&["-q", "-t", &self.place.table, "-T", command, "-f", "-"], &lines(entries))?;
-        if run.ok() { Ok(()) } else { Err(Failure::Refused(self.explain(&run, command))) }
+    fn table(&self, command: &str, entries: &[Prefix]) -> Result<(), BackendError> {
+        let run = self.run(&["-q", "-t", &self.pf_table.name, "-T", command, "-f", "-"], &lines(entries))?;
+        if run.ok() { Ok(()) } else { Err(BackendError::Refused(self.explain(&run, command))) }
     }
 
-    fn run(&self, args: &[&str], input: &[u8]) -> Result<Finished, Failure> {
-        self.tool.run(&self.place.arguments(args), input)
+    fn run(&self, args: &[&str], input: &[u8]) -> Result<Finished, BackendError> {
+        self.tool.run(&self.pf_table.arguments(args), input)
     }
 
     fn explain(&self, run: &Finished, command: &str) -> String {
-        let table = &self.place.table;
+        let table = &self.pf_table.name;
         let complaint = run.complaint(&format!("pfctl -t {table} -T {command}"));
         let hint = if run.says("Cannot allocate memory") {
             "pf holds as many table entries as it may, over all tables: raise it with \
@@ -80,7 +80,7 @@ impl Pf {
         } else if run.says("/dev/pf") {
             "pf is not loaded: `service pf onestart`, and pf_enable=\"YES\" in /etc/rc.conf"
         } else if run.says("Invalid argument")
-            || self.place.anchor.is_none() && run.says("Anchor does not exist")
+            || self.pf_table.anchor.is_none() && run.says("Anchor does not exist")
         {
             // 15.1 has the other words for it.
             "net.pf.request_maxcount may be below 10,000: put it back to 65535"
@@ -92,7 +92,7 @@ impl Pf {
 
     /// Why a table that is there is not listed, and how to have it listed; never by less than what holds at present.
     fn unlistable(&self, run: &Finished, wanted: usize) -> String {
-        let complaint = run.complaint(&format!("pfctl -t {} -T show", self.place.table));
+        let complaint = run.complaint(&format!("pfctl -t {} -T show", self.pf_table.name));
         let advice = match self.request_maxcount() {
             Some(present) => {
                 let enough = present.max(wanted).saturating_mul(2).next_power_of_two();
@@ -118,58 +118,58 @@ impl Pf {
     /// Our table, if it exists. Prints a few lines for each table, so it works for tables of any size.
     ///
     /// In an anchor that does not exist yet this fails (ENOENT in `pfr_table_count`); the first add makes the anchor.
-    fn look(&self) -> Result<Option<Table>, Failure> {
+    fn look(&self) -> Result<Option<PfTableFlags>, BackendError> {
         let run = self.run(&["-vsT"], b"")?;
-        if !run.ok() && self.place.anchor.is_some() {
+        if !run.ok() && self.pf_table.anchor.is_some() {
             // Not the device, then, but the anchor.
             return self.running().map(|_| None);
         }
         if !run.ok() {
-            return Err(Failure::Broken(self.explain(&run, "show")));
+            return Err(BackendError::Broken(self.explain(&run, "show")));
         }
-        Ok(self.place.find(&String::from_utf8_lossy(&run.stdout)))
+        Ok(self.pf_table.find(&String::from_utf8_lossy(&run.stdout)))
     }
 
     /// The exit status is 1 for "not running" and for any error; only the first prints a word.
-    fn running(&self) -> Result<Option<Remark>, Failure> {
+    fn running(&self) -> Result<Option<Remark>, BackendError> {
         let run = self.tool.run(&["-s", "Running"], b"")?;
         match (run.code, run.stdout.is_empty()) {
             (0, _) => Ok(None),
             (_, false) => Ok(Some(not_enabled())),
-            (_, true) => Err(Failure::Broken(self.explain(&run, "show"))),
+            (_, true) => Err(BackendError::Broken(self.explain(&run, "show"))),
         }
     }
 
     /// Whether the table is really not there. `-vsT` may end well and print nothing where it failed (15.1), so its
     /// silence is not enough: the plain list of names has to be had, and not to have it.
-    fn is_missing(&self) -> Result<bool, Failure> {
+    fn is_missing(&self) -> Result<bool, BackendError> {
         let run = self.run(&["-sT"], b"")?;
-        match &self.place.anchor {
-            _ if run.ok() => Ok(!has_line(&run, &self.place.table)),
+        match &self.pf_table.anchor {
+            _ if run.ok() => Ok(!has_line(&run, &self.pf_table.name)),
             Some(anchor) => self.has_no_anchor(anchor),
             None => Ok(false),
         }
     }
 
     /// Whether there is no such anchor: the one above it does not list it, or is itself not there.
-    fn has_no_anchor(&self, anchor: &str) -> Result<bool, Failure> {
+    fn has_no_anchor(&self, anchor: &str) -> Result<bool, BackendError> {
         let above = anchor.rsplit_once('/').map(|(above, _)| above);
         let args: Vec<&str> = above.iter().flat_map(|above| ["-a", above]).chain(["-sA"]).collect();
         let run = self.tool.run(&args, b"")?;
         match above {
             _ if run.ok() => Ok(!has_line(&run, anchor)),
             Some(above) => self.has_no_anchor(above),
-            None => Err(Failure::Broken(run.complaint("pfctl -sA"))),
+            None => Err(BackendError::Broken(run.complaint("pfctl -sA"))),
         }
     }
 
     /// What keeps the table from blocking anybody, if something does.
-    fn remark(&self, table: Option<Table>) -> Option<Remark> {
+    fn remark(&self, table: Option<PfTableFlags>) -> Option<Remark> {
         let unused = table.filter(|table| !table.referenced).map(|_| Remark {
-            text: format!("no pf rule uses the table {}", self.place.named()),
-            advice: self.place.how_to_block(),
+            text: format!("no pf rule uses the table {}", self.pf_table.named()),
+            advice: self.pf_table.how_to_block(),
         });
-        self.place.remark(table).or(unused)
+        self.pf_table.remark(table).or(unused)
     }
 }
 
@@ -182,27 +182,27 @@ impl Backend for Pf {
         vec![self.tool.path(), self.sysctl.path()]
     }
 
-    fn prepare(&mut self) -> Result<Vec<String>, Failure> {
+    fn prepare(&mut self) -> Result<Vec<String>, BackendError> {
         let running = self.running()?;
         let remarks = [running, self.remark(self.look()?)];
         Ok(remarks.into_iter().flatten().map(|remark| remark.to_string()).collect())
     }
 
     /// Deletes first: that makes room where pf's limit of entries is reached.
-    fn apply(&mut self, changes: &[Change]) -> Result<(), Failure> {
+    fn apply(&mut self, changes: &[Change]) -> Result<(), BackendError> {
         let (added, removed) = split(changes);
         if !removed.is_empty() {
             match self.table("delete", &removed) {
                 // Nothing is in a table that does not exist; only its absence is looked up, not the words about it.
-                Err(Failure::Refused(_)) if self.look()?.is_none() => {}
+                Err(BackendError::Refused(_)) if self.look()?.is_none() => {}
                 answer => answer?,
             }
         }
         if added.is_empty() { Ok(()) } else { self.table("add", &added) }
     }
 
-    fn list(&mut self, wanted: usize) -> Result<Listing, Failure> {
-        let run = self.run(&["-q", "-t", &self.place.table, "-T", "show"], b"")?;
+    fn list(&mut self, wanted: usize) -> Result<Listing, BackendError> {
+        let run = self.run(&["-q", "-t", &self.pf_table.name, "-T", "show"], b"")?;
         if run.ok() {
             return Ok(parse_show(&String::from_utf8_lossy(&run.stdout)));
         }
@@ -213,29 +213,29 @@ impl Backend for Pf {
         Ok(Listing::Unlistable { why: self.unlistable(&run, wanted) })
     }
 
-    fn missing(&mut self, wanted: &[Prefix]) -> Result<Vec<Prefix>, Failure> {
+    fn missing(&mut self, wanted: &[Prefix]) -> Result<Vec<Prefix>, BackendError> {
         let addresses: String = wanted.iter().map(|prefix| format!("{}\n", address_in(prefix))).collect();
-        let args = ["-q", "-vv", "-t", &self.place.table, "-T", "test", "-f", "-"];
+        let args = ["-q", "-vv", "-t", &self.pf_table.name, "-T", "test", "-f", "-"];
         let run = self.run(&args, addresses.as_bytes())?;
         if !run.ok() && run.code != NOT_ALL {
-            return Err(Failure::Refused(self.explain(&run, "test")));
+            return Err(BackendError::Refused(self.explain(&run, "test")));
         }
         let text = String::from_utf8_lossy(&run.stdout);
         let found: Vec<bool> =
             text.lines().zip(wanted).filter_map(|(line, prefix)| is_there(line, prefix)).collect();
         if found.len() != wanted.len() || text.lines().count() != wanted.len() {
-            return Err(Failure::Refused(
+            return Err(BackendError::Refused(
                 "pfctl -T test -vv printed something else than a line for each address".to_owned(),
             ));
         }
         Ok(wanted.iter().zip(found).filter(|(_, found)| !found).map(|(prefix, _)| *prefix).collect())
     }
 
-    fn glance(&mut self, sure: &Prefix) -> Result<bool, Failure> {
+    fn glance(&mut self, sure: &Prefix) -> Result<bool, BackendError> {
         self.missing(&[*sure]).map(|missing| missing.is_empty())
     }
 
-    fn replace(&mut self, all: &[Prefix]) -> Result<(), Failure> {
+    fn replace(&mut self, all: &[Prefix]) -> Result<(), BackendError> {
         self.table("replace", all)
     }
 
@@ -243,14 +243,14 @@ impl Backend for Pf {
     ///
     /// After the add, never before: pfctl does `-k` first when both are in one call, and a packet in between would make
     /// a new state. A state of either direction passes packets of both, so both are looked for.
-    fn after_add(&mut self, prefix: &Prefix) -> Result<(), Failure> {
+    fn after_add(&mut self, prefix: &Prefix) -> Result<(), BackendError> {
         let peer = address::display(prefix);
         let everywhere = if matches!(prefix, Prefix::V4(_)) { "0.0.0.0/0" } else { "::/0" };
         for args in [["-q", "-k", &peer].as_slice(), &["-q", "-k", everywhere, "-k", &peer]] {
             // Without the anchor: states are not kept by anchor.
             let run = self.tool.run(args, b"")?;
             if !run.ok() {
-                return Err(Failure::Refused(run.complaint(&format!("pfctl -k {peer}"))));
+                return Err(BackendError::Refused(run.complaint(&format!("pfctl -k {peer}"))));
             }
         }
         Ok(())
@@ -335,7 +335,7 @@ mod tests {
     fn a_table_that_no_rule_uses_is_remarked_on() {
         let settings = FirewallSettings { table: "bl".to_owned(), ..FirewallSettings::default() };
         let pf = Pf::new(&settings);
-        let remark = |flags: &str| pf.remark(pf.place.find(&format!("{flags}\tbl\n")));
+        let remark = |flags: &str| pf.remark(pf.pf_table.find(&format!("{flags}\tbl\n")));
         assert_eq!(remark("-pa-r--"), None);
         assert!(
             remark("-pa----").unwrap().to_string().starts_with("no pf rule uses the table <bl>: put `table")

@@ -2,7 +2,7 @@
 
 use log::Level;
 
-use super::Event;
+use super::FirewallEvent;
 use super::ledger::Findings;
 use crate::settings::Foreign;
 
@@ -12,7 +12,7 @@ pub(super) fn findings(
     before: Option<&Findings>,
     entries: usize,
     policy: Foreign,
-) -> Vec<Event> {
+) -> Vec<FirewallEvent> {
     let nothing = Findings::default();
     let last = before.unwrap_or(&nothing);
     let vanished = (found.missing > 0).then(|| missing(found.missing, entries, before.is_none()));
@@ -24,32 +24,32 @@ pub(super) fn findings(
             found.strange
         )
     });
-    let warning = |text: String| Event::Note(Level::Warn, text);
-    let mut events: Vec<Event> = vanished.into_iter().collect();
+    let warning = |text: String| FirewallEvent::Note(Level::Warn, text);
+    let mut events: Vec<FirewallEvent> = vanished.into_iter().collect();
     events.extend(unlistable.cloned().map(warning));
     events.extend(strange.map(warning));
     events.extend(foreign(found, last, policy));
     events
 }
 
-fn missing(missing: usize, entries: usize, first: bool) -> Event {
+fn missing(missing: usize, entries: usize, first: bool) -> FirewallEvent {
     if first {
         let text = format!("{missing} of {entries} bans were not in the firewall's table and are put there");
-        return Event::Note(Level::Info, text);
+        return FirewallEvent::Note(Level::Info, text);
     }
     let text = format!(
         "{missing} of {entries} entries had vanished from the firewall's table, as after a reload or flush by somebody \
          else, and are put back"
     );
-    Event::Note(Level::Warn, text)
+    FirewallEvent::Note(Level::Warn, text)
 }
 
-fn foreign(found: &Findings, last: &Findings, policy: Foreign) -> Option<Event> {
+fn foreign(found: &Findings, last: &Findings, policy: Foreign) -> Option<FirewallEvent> {
     let count = found.foreign.len();
-    let info = |text: String| Event::Note(Level::Info, text);
+    let info = |text: String| FirewallEvent::Note(Level::Info, text);
     match policy {
         _ if count == 0 => None,
-        Foreign::Adopt => Some(Event::Foreign(found.foreign.clone())),
+        Foreign::Adopt => Some(FirewallEvent::Foreign(found.foreign.clone())),
         Foreign::Remove => {
             Some(info(format!("{count} entries of others are taken out of the firewall's table")))
         }
@@ -84,9 +84,9 @@ mod tests {
         let first = findings(&found, None, 5, Foreign::Keep);
         assert_eq!(first.len(), 4);
         let text = "2 of 5 bans were not in the firewall's table and are put there";
-        assert_eq!(first[0], Event::Note(Level::Info, text.to_owned()));
+        assert_eq!(first[0], FirewallEvent::Note(Level::Info, text.to_owned()));
         let again = findings(&found, Some(&found), 5, Foreign::Keep);
-        let Some(Event::Note(Level::Warn, text)) = again.first() else { panic!("{again:?}") };
+        let Some(FirewallEvent::Note(Level::Warn, text)) = again.first() else { panic!("{again:?}") };
         assert!(text.starts_with("2 of 5 entries had vanished"), "{text}");
         assert_eq!(again.len(), 1, "the flush alone is new each time");
     }

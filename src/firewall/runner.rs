@@ -19,7 +19,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::Failure;
+use super::BackendError;
 use crate::files::{exposure, is_enforced, is_passing};
 
 /// What is kept of standard error: enough for every message, too little for a flood.
@@ -86,7 +86,7 @@ impl Tool {
     ///
     /// # Errors
     /// `Broken` when it cannot be started or somebody else may replace it, takes too long, is killed by a signal, or prints more than can be read.
-    pub fn run<S: AsRef<OsStr>>(&self, args: &[S], input: &[u8]) -> Result<Finished, Failure> {
+    pub fn run<S: AsRef<OsStr>>(&self, args: &[S], input: &[u8]) -> Result<Finished, BackendError> {
         let name = self.program.display();
         let mut child = self.spawn(args).map_err(|error| self.not_started(&error))?;
         let deadline = Instant::now() + self.timeout;
@@ -94,17 +94,17 @@ impl Tool {
         let outcome = pipes.pump(&mut child, deadline).and_then(|()| wait(&mut child, deadline));
         let Ok(Some(status)) = outcome else {
             kill(&mut child);
-            return Err(Failure::Broken(match outcome {
+            return Err(BackendError::Broken(match outcome {
                 Err(error) => format!("{name} could not be talked to: {error}"),
                 Ok(_) => format!("{name} did not end within {:?} and was killed", self.timeout),
             }));
         };
         let Some(code) = status.code() else {
             let signal = status.signal().unwrap_or(0);
-            return Err(Failure::Broken(format!("{name} was ended by signal {signal}")));
+            return Err(BackendError::Broken(format!("{name} was ended by signal {signal}")));
         };
         if pipes.out.overflow {
-            return Err(Failure::Broken(format!("{name} printed more than {STDOUT_BOUND} bytes")));
+            return Err(BackendError::Broken(format!("{name} printed more than {STDOUT_BOUND} bytes")));
         }
         Ok(Finished { code, stdout: pipes.out.kept, stderr: pipes.err.kept })
     }
@@ -131,8 +131,8 @@ impl Tool {
             .spawn()
     }
 
-    fn not_started(&self, error: &io::Error) -> Failure {
-        Failure::Broken(format!("{} cannot be run: {error}", self.program.display()))
+    fn not_started(&self, error: &io::Error) -> BackendError {
+        BackendError::Broken(format!("{} cannot be run: {error}", self.program.display()))
     }
 }
 
@@ -301,7 +301,7 @@ fn drain(pipe: &mut Option<impl Read>, into: &mut Capture, buffer: &mut [u8]) ->
 mod tests {
     use super::*;
 
-    fn sh(script: &str, input: &[u8], timeout: Duration) -> Result<Finished, Failure> {
+    fn sh(script: &str, input: &[u8], timeout: Duration) -> Result<Finished, BackendError> {
         Tool::new("/bin/sh", timeout).run(&["-c", script], input)
     }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 /// How the firewall stands; asking never waits for a tool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Status {
+pub struct WorkerStatus {
     /// The backend's name.
     pub backend: String,
     /// Whether the table held what it should when it was last looked at, and everything since then was done.

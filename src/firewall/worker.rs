@@ -9,16 +9,16 @@ use std::time::Duration;
 
 use log::Level;
 
-use super::keeper::Keeper;
+use super::backoff::Pace;
 use super::ledger::Ledger;
-use super::trouble::Pace;
-use super::{Backend, Change, Status};
+use super::reconciler::Reconciler;
+use super::{Backend, Change, WorkerStatus};
 use crate::address::Prefix;
 use crate::settings::FirewallSettings;
 
 /// What the worker reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum FirewallEvent {
     /// A sentence for the log.
     Note(Level, String),
     /// Entries that somebody else added and that are treated as ours from now on (`foreign: adopt`).
@@ -39,7 +39,7 @@ pub fn spawn(
     desired: Vec<Prefix>,
     released: Vec<Prefix>,
     settings: &FirewallSettings,
-    events: Sender<Event>,
+    events: Sender<FirewallEvent>,
 ) -> io::Result<Handle> {
     spawn_paced(backend, Ledger::new(desired, released), settings, events, Pace::default(), None)
 }
@@ -54,7 +54,7 @@ pub fn spawn_after(
     backend: Box<dyn Backend>,
     desired: Vec<Prefix>,
     settings: &FirewallSettings,
-    events: Sender<Event>,
+    events: Sender<FirewallEvent>,
 ) -> io::Result<Handle> {
     let ledger = Ledger::new(desired, old.owed());
     let handle = spawn_paced(backend, ledger, settings, events, Pace::default(), Some(old))?;
@@ -67,20 +67,20 @@ pub(super) fn spawn_paced(
     backend: Box<dyn Backend>,
     ledger: Ledger,
     settings: &FirewallSettings,
-    events: Sender<Event>,
+    events: Sender<FirewallEvent>,
     pace: Pace,
     old: Option<&Handle>,
 ) -> io::Result<Handle> {
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(WorkerShared::default());
     shared.lock().status.backend = backend.name().to_owned();
     shared.lock().owed = ledger.owed().collect();
-    let keeper = Keeper::new(backend, ledger, Arc::clone(&shared), settings, events, pace);
+    let reconciler = Reconciler::new(backend, ledger, Arc::clone(&shared), settings, events, pace);
     let before = old.map(|old| (Arc::clone(&old.shared), old.patience));
     let run = move || {
         if let Some((old, patience)) = before {
             old.wait_for_end(patience);
         }
-        keeper.run();
+        reconciler.run();
     };
     thread::Builder::new().name("firewall".to_owned()).spawn(run)?;
     // A tool that hangs is killed after one timeout; a last batch may need another.
@@ -95,7 +95,7 @@ pub(super) fn spawn_paced(
 /// The daemon's end: none of its calls waits for a tool, but for those that say so.
 #[derive(Debug)]
 pub struct Handle {
-    shared: Arc<Shared>,
+    shared: Arc<WorkerShared>,
     patience: Duration,
     /// With that of the worker that ends first.
     patience_at_stop: Duration,
@@ -130,7 +130,7 @@ impl Handle {
     }
 
     /// How things stand.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> WorkerStatus {
         let inbox = self.shared.lock();
         let mut status = inbox.status.clone();
         status.pending += inbox.changes.len();
@@ -170,7 +170,7 @@ impl Handle {
     /// Carries out what waits, or with `flush` takes all our entries out of the table, and ends the thread.
     ///
     /// Waits for that, but not much longer than two timeouts of a tool; the status says what could not be done.
-    pub fn stop(&self, flush: bool) -> Status {
+    pub fn stop(&self, flush: bool) -> WorkerStatus {
         self.end(if flush { Ending::Flush } else { Ending::Finish });
         let ended = self.shared.wait_for_end(self.patience_at_stop);
         let mut status = self.status();
@@ -216,7 +216,7 @@ pub(super) enum Ending {
 
 /// What daemon and worker share. The lock is held for moments only, never while a tool runs.
 #[derive(Debug, Default)]
-pub(super) struct Shared {
+pub(super) struct WorkerShared {
     inbox: Mutex<Inbox>,
     /// Something arrived.
     pub(super) work: Condvar,
@@ -224,7 +224,7 @@ pub(super) struct Shared {
     pub(super) settled: Condvar,
 }
 
-impl Shared {
+impl WorkerShared {
     pub(super) fn lock(&self) -> MutexGuard<'_, Inbox> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -253,7 +253,7 @@ pub(super) struct Inbox {
     pub(super) owed: HashSet<Prefix>,
     /// An end was asked for.
     pub(super) stop: Option<Ending>,
-    pub(super) status: Status,
+    pub(super) status: WorkerStatus,
     /// Nothing waits and nothing is wrong.
     pub(super) idle: bool,
     pub(super) ended: bool,

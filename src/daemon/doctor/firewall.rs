@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use super::{Surroundings, ipfw, pf};
-use crate::firewall::pf::Place;
+use crate::firewall::pf::PfTable;
 use crate::firewall::runner::{Finished, Tool};
 use crate::settings::{BackendKind, FirewallSettings};
 
@@ -29,15 +29,15 @@ fn with_pf(settings: &FirewallSettings) -> Vec<Finding> {
         Ok(info) => info,
         Err(why) => return vec![silent(&why, "run it as root; `kldload pf` if pf is not there")],
     };
-    let place = Place::of(settings);
-    let inside = |args: &[&str]| ask(&tool, &place.arguments(args)).unwrap_or_default();
-    let said = pf::Said {
+    let pf_table = PfTable::of(settings);
+    let inside = |args: &[&str]| ask(&tool, &pf_table.arguments(args)).unwrap_or_default();
+    let said = pf::PfctlOutput {
         info,
         tables: inside(&["-vsT"]),
         rules: ask(&tool, &["-sr"]).unwrap_or_default(),
-        anchor_rules: place.anchor.as_ref().map(|_| inside(&["-sr"])),
+        anchor_rules: pf_table.anchor.as_ref().map(|_| inside(&["-sr"])),
     };
-    pf::findings(&said, &place)
+    pf::findings(&said, &pf_table)
 }
 
 fn with_ipfw(settings: &FirewallSettings, at: &Surroundings) -> Vec<Finding> {

@@ -35,11 +35,11 @@ pub(super) fn exists(info: Option<&str>, table: &str) -> Finding {
 
 /// A rule of `ipfw list`: `00050 deny ip from table(bl) to me`.
 #[derive(Clone, Copy, Debug)]
-struct Rule<'a> {
+struct IpfwRule<'a> {
     text: &'a str,
 }
 
-impl<'a> Rule<'a> {
+impl<'a> IpfwRule<'a> {
     fn words(self) -> impl Iterator<Item = &'a str> {
         // Some words of a rule stand before its action: `00050 set 3 prob 0.5 deny …` is rare and not looked through.
         self.text.split_whitespace().skip(1)
@@ -85,14 +85,14 @@ impl<'a> Rule<'a> {
 /// Whether a rule denies the table before any rule lets strangers in; ipfw takes the first that matches.
 pub(super) fn order(list: &str, table: &str) -> Finding {
     let advice = how_to_block(table);
-    let rules: Vec<Rule<'_>> = list.lines().map(|line| Rule { text: line.trim() }).collect();
-    let whole = |rule: &Rule<'_>| rule.blocks(table) && !rule.is_narrow();
-    let any = |rule: &Rule<'_>| rule.blocks(table);
+    let rules: Vec<IpfwRule<'_>> = list.lines().map(|line| IpfwRule { text: line.trim() }).collect();
+    let whole = |rule: &IpfwRule<'_>| rule.blocks(table) && !rule.is_narrow();
+    let any = |rule: &IpfwRule<'_>| rule.blocks(table);
     let Some(at) = rules.iter().position(whole).or_else(|| rules.iter().position(any)) else {
         let text = format!("no ipfw rule denies the table {table}: banned addresses go on as before");
         return Finding::problem(ABOUT, text, advice);
     };
-    let passing: Vec<Rule<'_>> = rules[..at].iter().filter(|rule| rule.passes()).copied().collect();
+    let passing: Vec<IpfwRule<'_>> = rules[..at].iter().filter(|rule| rule.passes()).copied().collect();
     let blocking = rules[at].text;
     if let Some(general) = passing.iter().find(|rule| !rule.is_for_some()) {
         let text = format!("ipfw's rule `{}` stands before `{blocking}`", general.text);

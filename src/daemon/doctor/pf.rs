@@ -4,13 +4,13 @@
 //! drop in quick on em0 from <bl> to any`.
 
 use super::finding::Finding;
-use crate::firewall::pf::{Place, how_to_enter, not_enabled};
+use crate::firewall::pf::{PfTable, how_to_enter, not_enabled};
 
 const ABOUT: &str = "firewall";
 
 /// What pfctl printed; `None` where it failed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Said {
+pub(super) struct PfctlOutput {
     /// Of `-s info`.
     pub(super) info: String,
     /// Of `-vsT`, in the anchor if there is one.
@@ -22,14 +22,14 @@ pub(super) struct Said {
 }
 
 /// Judges pf's state for a table, which may be in an anchor.
-pub(super) fn findings(said: &Said, place: &Place) -> Vec<Finding> {
-    let mut findings = vec![enabled(&said.info), exists(&said.tables, place)];
-    match (&said.anchor_rules, &place.anchor) {
+pub(super) fn findings(said: &PfctlOutput, pf_table: &PfTable) -> Vec<Finding> {
+    let mut findings = vec![enabled(&said.info), exists(&said.tables, pf_table)];
+    match (&said.anchor_rules, &pf_table.anchor) {
         (Some(inside), Some(anchor)) => {
             findings.push(called(&said.rules, anchor));
-            findings.push(order(inside, place));
+            findings.push(order(inside, pf_table));
         }
-        _ => findings.push(order(&said.rules, place)),
+        _ => findings.push(order(&said.rules, pf_table)),
     }
     findings
 }
@@ -42,20 +42,20 @@ fn enabled(info: &str) -> Finding {
     }
 }
 
-fn exists(tables: &str, place: &Place) -> Finding {
-    match place.remark(place.find(tables)) {
+fn exists(tables: &str, pf_table: &PfTable) -> Finding {
+    match pf_table.remark(pf_table.find(tables)) {
         Some(remark) => Finding::warned(ABOUT, remark),
-        None => Finding::ok(ABOUT, format!("pf has the table {}", place.named())),
+        None => Finding::ok(ABOUT, format!("pf has the table {}", pf_table.named())),
     }
 }
 
 /// A rule, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Rule<'a> {
+struct PfRule<'a> {
     text: &'a str,
 }
 
-impl<'a> Rule<'a> {
+impl<'a> PfRule<'a> {
     fn all(rules: &'a str) -> impl Iterator<Item = Self> {
         rules.lines().map(|line| Self { text: line.trim() }).filter(|rule| !rule.text.is_empty())
     }
@@ -118,16 +118,19 @@ impl<'a> Rule<'a> {
 /// Whether a rule blocks the table, and no rule before (or, without `quick`, behind) it passes the same packets.
 ///
 /// pf takes the last rule that matches, or the first with `quick`.
-fn order(rules: &str, place: &Place) -> Finding {
-    let table = &*place.table;
-    let rules: Vec<Rule<'_>> = Rule::all(rules).collect();
-    let blocking = |rule: &Rule<'_>| rule.blocks(table);
-    let best = |rule: &Rule<'_>| rule.blocks(table) && !rule.is_narrow();
+fn order(rules: &str, pf_table: &PfTable) -> Finding {
+    let table = &*pf_table.name;
+    let rules: Vec<PfRule<'_>> = PfRule::all(rules).collect();
+    let blocking = |rule: &PfRule<'_>| rule.blocks(table);
+    let best = |rule: &PfRule<'_>| rule.blocks(table) && !rule.is_narrow();
     let Some(at) = rules.iter().position(best).or_else(|| rules.iter().position(blocking)) else {
         return Finding::problem(
             ABOUT,
-            format!("no pf rule blocks what comes from {}: banned addresses go on as before", place.named()),
-            place.how_to_block(),
+            format!(
+                "no pf rule blocks what comes from {}: banned addresses go on as before",
+                pf_table.named()
+            ),
+            pf_table.how_to_block(),
         );
     };
     let passing = passing(&rules, at);
@@ -140,21 +143,21 @@ fn order(rules: &str, place: &Place) -> Finding {
             ),
             format!("put `block drop in quick from <{table}>` before any pass rule, then load the rules"),
         ),
-        None => passed_over(&rules, at, passing.first(), place),
+        None => passed_over(&rules, at, passing.first(), pf_table),
     }
 }
 
-/// The rules that win over the one at a place.
-fn passing<'a>(rules: &[Rule<'a>], at: usize) -> Vec<Rule<'a>> {
+/// The rules that win over the one at a pf_table.
+fn passing<'a>(rules: &[PfRule<'a>], at: usize) -> Vec<PfRule<'a>> {
     let before = rules[..at].iter().filter(|rule| rule.passes() && rule.has("quick"));
     let behind = rules[at + 1..].iter().filter(|rule| rule.passes() && !rules[at].has("quick"));
     before.chain(behind).copied().collect()
 }
 
 /// What is worth knowing of a rule that no general rule wins over.
-fn passed_over(rules: &[Rule<'_>], at: usize, some: Option<&Rule<'_>>, place: &Place) -> Finding {
-    let (blocking, wanted) = (rules[at], format!("`block drop in quick from <{}>`", place.table));
-    if blocking.has("inet") && !rules.iter().any(|rule| rule.blocks(&place.table) && !rule.has("inet")) {
+fn passed_over(rules: &[PfRule<'_>], at: usize, some: Option<&PfRule<'_>>, pf_table: &PfTable) -> Finding {
+    let (blocking, wanted) = (rules[at], format!("`block drop in quick from <{}>`", pf_table.name));
+    if blocking.has("inet") && !rules.iter().any(|rule| rule.blocks(&pf_table.name) && !rule.has("inet")) {
         return Finding::problem(
             ABOUT,
             format!("pf's rule `{}` blocks IPv4 only", blocking.text),
@@ -164,7 +167,7 @@ fn passed_over(rules: &[Rule<'_>], at: usize, some: Option<&Rule<'_>>, place: &P
     if blocking.is_narrow() {
         return Finding::note(
             ABOUT,
-            format!("pf blocks only some of what comes from {}: `{}`", place.named(), blocking.text),
+            format!("pf blocks only some of what comes from {}: `{}`", pf_table.named(), blocking.text),
             format!("if you want all of it blocked: {wanted}"),
         );
     }
@@ -179,22 +182,22 @@ fn passed_over(rules: &[Rule<'_>], at: usize, some: Option<&Rule<'_>>, place: &P
         ),
         None => Finding::ok(
             ABOUT,
-            format!("pf blocks {} before it passes anything: `{}`", place.named(), blocking.text),
+            format!("pf blocks {} before it passes anything: `{}`", pf_table.named(), blocking.text),
         ),
     }
 }
 
 /// Whether the main rules enter the anchor before they pass anything.
 fn called(rules: &str, anchor: &str) -> Finding {
-    let rules: Vec<Rule<'_>> = Rule::all(rules).collect();
+    let rules: Vec<PfRule<'_>> = PfRule::all(rules).collect();
     match rules.iter().position(|rule| rule.enters(anchor)) {
         Some(at) => entered(&rules[..at], rules[at], anchor),
         None => not_entered(&rules, anchor),
     }
 }
 
-fn entered(before: &[Rule<'_>], entering: Rule<'_>, anchor: &str) -> Finding {
-    let early = |rule: &&Rule<'_>| rule.passes() && rule.has("quick") && !rule.is_for_some();
+fn entered(before: &[PfRule<'_>], entering: PfRule<'_>, anchor: &str) -> Finding {
+    let early = |rule: &&PfRule<'_>| rule.passes() && rule.has("quick") && !rule.is_for_some();
     match before.iter().find(early) {
         Some(passing) => Finding::problem(
             ABOUT,
@@ -210,7 +213,7 @@ fn entered(before: &[Rule<'_>], entering: Rule<'_>, anchor: &str) -> Finding {
     }
 }
 
-fn not_entered(rules: &[Rule<'_>], anchor: &str) -> Finding {
+fn not_entered(rules: &[PfRule<'_>], anchor: &str) -> Finding {
     match rules.iter().find(|rule| rule.may_lead_to(anchor)) {
         Some(rule) => Finding::note(
             ABOUT,
@@ -234,17 +237,17 @@ mod tests {
         order(rules, &here()).grade
     }
 
-    fn place(table: &str, anchor: Option<&str>) -> Place {
-        Place { table: table.to_owned(), anchor: anchor.map(str::to_owned) }
+    fn pf_table(table: &str, anchor: Option<&str>) -> PfTable {
+        PfTable { name: table.to_owned(), anchor: anchor.map(str::to_owned) }
     }
 
-    fn here() -> Place {
-        place("bl", None)
+    fn here() -> PfTable {
+        pf_table("bl", None)
     }
 
     #[test]
     fn the_observed_ruleset_is_fine() {
-        let said = Said {
+        let said = PfctlOutput {
             info: "Status: Enabled for 0 days 00:00:02          Debug: Urgent\n\nState Table   Total\n"
                 .to_owned(),
             tables: "-pa-r--\tbl\n".to_owned(),
@@ -266,7 +269,7 @@ mod tests {
     #[test]
     fn a_table_is_looked_for_by_its_whole_name_and_place() {
         let tables = "-pa-r--\tbl2\ncpa-r--\tfixed\n-pa-r--\tbl\tportcullis\n";
-        let at = |table, anchor| exists(tables, &place(table, anchor));
+        let at = |table, anchor| exists(tables, &pf_table(table, anchor));
         assert_eq!(at("bl", None).grade, Grade::Problem);
         assert_eq!(at("bl", Some("portcullis")).grade, Grade::Ok);
         assert_eq!(at("bl2", None).grade, Grade::Ok);
@@ -275,7 +278,7 @@ mod tests {
 
     #[test]
     fn in_an_anchor_no_table_of_pf_conf_is_advised() {
-        let inside = place("bl", Some("portcullis"));
+        let inside = pf_table("bl", Some("portcullis"));
         for finding in [exists("", &inside), order("pass all\n", &inside)] {
             let advice = finding.advice.unwrap();
             assert!(

@@ -84,17 +84,17 @@ fn an_unlistable_table_is_never_taken_for_empty_or_for_full() {
     let unlistable = || Listing::Unlistable { why: "too large".to_owned() };
     let mut ledger = Ledger::new(vec![p(1), p(2)], vec![p(3)]);
     let findings = ledger.compare(unlistable(), Foreign::Adopt, LIMITS);
-    assert_eq!((findings.listed, findings.missing, findings.blind), (None, 0, Some(Blind::AddAll)));
+    assert_eq!((findings.listed, findings.missing, findings.blind), (None, 0, Some(UnlistedRepair::AddAll)));
     assert_eq!(ledger.next_repair(LIMITS).len(), 2, "all is added again");
     assert_eq!(next(&mut ledger), [Change::Remove(p(3))], "what we know to be gone is deleted");
     let mut how = |foreign, limits| ledger.compare(unlistable(), foreign, limits).blind;
-    assert_eq!(how(Foreign::Remove, LIMITS), Some(Blind::Replace), "two fit into one replace");
+    assert_eq!(how(Foreign::Remove, LIMITS), Some(UnlistedRepair::Replace), "two fit into one replace");
     let lookup = Limits { lookup: 3, ..LIMITS };
-    assert_eq!(how(Foreign::Adopt, lookup), Some(Blind::Lookup));
+    assert_eq!(how(Foreign::Adopt, lookup), Some(UnlistedRepair::Lookup));
     assert_eq!(ledger.repairs(), 0, "nothing is added before it is known to be missing");
     ledger.change(Change::Add(p(4)));
     let found = ledger.compare(unlistable(), Foreign::Remove, lookup);
-    assert_eq!(found.blind, Some(Blind::Lookup), "three do not fit into one replace");
+    assert_eq!(found.blind, Some(UnlistedRepair::Lookup), "three do not fit into one replace");
 }
 
 #[test]
@@ -117,12 +117,12 @@ fn what_waits_is_not_sure_to_be_in_the_table() {
 #[test]
 fn what_was_set_aside_waits_for_its_next_try_or_the_next_change() {
     let mut ledger = Ledger::new(vec![p(1), p(2)], vec![]);
-    ledger.set_aside(p(1));
-    ledger.set_aside(p(2));
+    ledger.reject(p(1));
+    ledger.reject(p(2));
     ledger.change(Change::Remove(p(2)));
-    assert_eq!((next(&mut ledger), ledger.aside()), (vec![Change::Remove(p(2))], 1));
+    assert_eq!((next(&mut ledger), ledger.rejected()), (vec![Change::Remove(p(2))], 1));
     assert_eq!(ledger.compare(complete(vec![]), Foreign::Keep, LIMITS).missing, 0, "it is known");
-    assert_eq!((ledger.next_aside(LIMITS), ledger.aside()), (vec![Change::Add(p(1))], 0));
+    assert_eq!((ledger.next_rejected(LIMITS), ledger.rejected()), (vec![Change::Add(p(1))], 0));
 }
 
 #[test]

@@ -1,13 +1,13 @@
-//! How the keeper carries changes out, batch by batch, and finds out what of a refused batch is to blame.
+//! How the reconciler carries changes out, batch by batch, and finds out what of a refused batch is to blame.
 
 use std::time::{Duration, Instant};
 
 use log::Level;
 
-use super::Keeper;
-use crate::firewall::search::search;
-use crate::firewall::trouble::Stops;
-use crate::firewall::{Change, Event, Failure, report};
+use super::Reconciler;
+use crate::firewall::backoff::Stops;
+use crate::firewall::bisect::bisect;
+use crate::firewall::{BackendError, Change, FirewallEvent, report};
 
 /// The tool rests this many times as long as it worked,
 const REST: u32 = 3;
@@ -15,9 +15,9 @@ const REST: u32 = 3;
 /// but no longer: a ban does not wait for more.
 const LONGEST_REST: Duration = Duration::from_millis(50);
 
-impl Keeper {
+impl Reconciler {
     /// Does a batch of removals and one of additions; a refusal of the one does not keep the other waiting.
-    pub(super) fn work_off(&mut self) -> Result<(), Failure> {
+    pub(super) fn work_off(&mut self) -> Result<(), BackendError> {
         if self.ledger.changed() == 0 {
             self.refusal = None;
         }
@@ -39,7 +39,7 @@ impl Keeper {
     }
 
     /// Does a batch; gives why the firewall refused it or a part of it, if no single entries are to blame.
-    pub(super) fn apply(&mut self, batch: Vec<Change>, fresh: bool) -> Result<Option<String>, Failure> {
+    pub(super) fn apply(&mut self, batch: Vec<Change>, fresh: bool) -> Result<Option<String>, BackendError> {
         if batch.is_empty() {
             return Ok(None);
         }
@@ -48,7 +48,7 @@ impl Keeper {
                 self.applied(&batch, fresh);
                 Ok(None)
             }
-            Err(Failure::Refused(_)) => self.blame(batch, fresh),
+            Err(BackendError::Refused(_)) => self.blame(batch, fresh),
             Err(broken) => {
                 self.ledger.give_back(&batch);
                 Err(broken)
@@ -64,55 +64,58 @@ impl Keeper {
         }
         drop(inbox);
         let most = self.backend.limits().after_add;
-        let left_alone = self.cuts.offer(batch, most).filter(|_| fresh);
-        if let Some(left_alone) = left_alone.filter(|_| self.cuts.is_news()) {
+        let left_alone = self.state_kills.offer(batch, most).filter(|_| fresh);
+        if let Some(left_alone) = left_alone.filter(|_| self.state_kills.is_news()) {
             self.note(Level::Info, report::uncut(left_alone, most));
         }
     }
 
     /// Finds out what of a refused batch is to blame: its bad entries, or the firewall.
-    fn blame(&mut self, batch: Vec<Change>, fresh: bool) -> Result<Option<String>, Failure> {
+    fn blame(&mut self, batch: Vec<Change>, fresh: bool) -> Result<Option<String>, BackendError> {
         // A table that somebody deleted is made anew here, and then the whole batch passes.
         self.ready = false;
         if let Err(failure) = self.prepare() {
             self.ledger.give_back(&batch);
             return Err(failure);
         }
-        let found = search(self.backend.as_mut(), batch);
+        let found = bisect(self.backend.as_mut(), batch);
         self.applied(&found.good, fresh);
         self.ledger.give_back(&found.rest);
         let Some(why) = found.why else { return Ok(None) };
         self.set_aside(&found.bad);
         if !found.bad.is_empty() {
-            self.send(Event::Refused(found.bad.iter().map(Change::prefix).collect(), why.to_string()));
+            self.send(FirewallEvent::Refused(
+                found.bad.iter().map(Change::prefix).collect(),
+                why.to_string(),
+            ));
         }
         match why {
-            Failure::Broken(_) => Err(why),
-            Failure::Refused(why) => Ok(Some(why).filter(|_| !found.rest.is_empty())),
+            BackendError::Broken(_) => Err(why),
+            BackendError::Refused(why) => Ok(Some(why).filter(|_| !found.rest.is_empty())),
         }
     }
 
     fn set_aside(&mut self, bad: &[Change]) {
-        bad.iter().for_each(|change| self.ledger.set_aside(change.prefix()));
+        bad.iter().for_each(|change| self.ledger.reject(change.prefix()));
     }
 
     /// Another try for what was set aside; a refusal was reported the first time.
-    pub(super) fn retry_aside(&mut self) -> Result<(), Failure> {
-        let batch = self.ledger.next_aside(self.backend.limits());
+    pub(super) fn retry_aside(&mut self) -> Result<(), BackendError> {
+        let batch = self.ledger.next_rejected(self.backend.limits());
         if batch.is_empty() {
             return Ok(());
         }
-        let found = search(self.backend.as_mut(), batch);
+        let found = bisect(self.backend.as_mut(), batch);
         self.applied(&found.good, false);
         self.set_aside(&found.bad);
         self.set_aside(&found.rest);
-        found.why.filter(|why| matches!(why, Failure::Broken(_))).map_or(Ok(()), Err)
+        found.why.filter(|why| matches!(why, BackendError::Broken(_))).map_or(Ok(()), Err)
     }
 
     /// Replaces the whole table; where that is refused, everything is added again instead.
-    pub(super) fn replace(&mut self) -> Result<(), Failure> {
+    pub(super) fn replace(&mut self) -> Result<(), BackendError> {
         match self.backend.replace(&self.ledger.desired()) {
-            Err(Failure::Refused(why)) => {
+            Err(BackendError::Refused(why)) => {
                 self.note(Level::Warn, format!("entries of others may stay in the firewall's table: {why}"));
                 self.ledger.repair_all();
                 Ok(())
@@ -137,7 +140,7 @@ impl Keeper {
                 );
             }
             // It works, whatever was wrong before.
-            (self.trouble, self.refusal) = (None, None);
+            (self.backoff, self.refusal) = (None, None);
         }
     }
 

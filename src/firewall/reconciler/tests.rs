@@ -1,125 +1,21 @@
-//! The keeper on a firewall in memory that fails as told.
+//! The reconciler on a firewall in memory that fails as told.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::Mutex;
+use std::collections::{BTreeSet, HashMap};
+use std::iter::repeat_n;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 use super::super::worker::{Handle, spawn_after, spawn_paced};
-use super::super::{Change, Limits, Listing};
+use super::super::Change;
 use super::*;
 use crate::address::{Prefix, host};
 
+mod fake;
 mod looking;
 
-/// A firewall in memory that does what the test says; shared with it.
-#[derive(Default)]
-struct World {
-    table: BTreeSet<Prefix>,
-    batches: Vec<usize>,
-    cut: Vec<Prefix>,
-    /// Answered by the next calls, one each.
-    failures: VecDeque<Failure>,
-    /// Refused for ever.
-    bad: BTreeSet<Prefix>,
-    /// How many entries fit in, if there is a limit.
-    limit: Option<usize>,
-    /// Answers to the next cuts, one each.
-    uncut: VecDeque<Failure>,
-    prepared: usize,
-    compared: usize,
-    mute: bool,
-    replace: usize,
-    unlistable: bool,
-    /// Entries in one look-up, and those that were looked up so far.
-    lookup: usize,
-    asked: usize,
-}
+use fake::{Fake, World};
 
-#[derive(Clone, Default)]
-struct Fake(Arc<Mutex<World>>);
-
-impl Fake {
-    fn world(&self) -> MutexGuard<'_, World> {
-        self.0.lock().unwrap()
-    }
-}
-
-impl Backend for Fake {
-    fn name(&self) -> &'static str {
-        "fake"
-    }
-
-    fn prepare(&mut self) -> Result<Vec<String>, Failure> {
-        self.world().prepared += 1;
-        Ok(vec!["no rule uses it".to_owned()])
-    }
-
-    fn apply(&mut self, changes: &[Change]) -> Result<(), Failure> {
-        let mut world = self.world();
-        world.batches.push(changes.len());
-        if let Some(failure) = world.failures.pop_front() {
-            return Err(failure);
-        }
-        if changes.iter().any(|change| world.bad.contains(&change.prefix())) {
-            return Err(Failure::Refused("bad entry".to_owned()));
-        }
-        let mut table = world.table.clone();
-        for change in changes {
-            match change {
-                Change::Add(prefix) => table.insert(*prefix),
-                Change::Remove(prefix) => table.remove(prefix),
-            };
-        }
-        if world.limit.is_some_and(|limit| table.len() > limit.max(world.table.len())) {
-            return Err(Failure::Refused("no room".to_owned()));
-        }
-        world.table = table;
-        Ok(())
-    }
-
-    fn list(&mut self, _wanted: usize) -> Result<Listing, Failure> {
-        let mut world = self.world();
-        world.compared += 1;
-        if world.mute {
-            return Err(Failure::Broken("no answer".to_owned()));
-        }
-        if world.unlistable {
-            return Ok(Listing::Unlistable { why: "too large".to_owned() });
-        }
-        Ok(Listing::Complete { entries: world.table.iter().copied().collect(), strange: 0 })
-    }
-
-    fn missing(&mut self, wanted: &[Prefix]) -> Result<Vec<Prefix>, Failure> {
-        let mut world = self.world();
-        if world.mute {
-            return Err(Failure::Broken("no answer".to_owned()));
-        }
-        world.asked += wanted.len();
-        Ok(wanted.iter().filter(|prefix| !world.table.contains(prefix)).copied().collect())
-    }
-
-    fn glance(&mut self, sure: &Prefix) -> Result<bool, Failure> {
-        if self.world().lookup == 0 {
-            return Ok(true);
-        }
-        self.missing(&[*sure]).map(|missing| missing.is_empty())
-    }
-
-    fn replace(&mut self, all: &[Prefix]) -> Result<(), Failure> {
-        self.world().table = all.iter().copied().collect();
-        Ok(())
-    }
-
-    fn after_add(&mut self, prefix: &Prefix) -> Result<(), Failure> {
-        let mut world = self.world();
-        world.cut.push(*prefix);
-        world.uncut.pop_front().map_or(Ok(()), Err)
-    }
-
-    fn limits(&self) -> Limits {
-        let world = self.world();
-        Limits { entries: 100, bytes: usize::MAX, replace: world.replace, lookup: world.lookup, after_add: 4 }
-    }
+fn hung() -> BackendError {
+    BackendError::Broken("it hangs".to_owned())
 }
 
 const LONG: Duration = Duration::from_secs(60);
@@ -129,7 +25,7 @@ const QUICK: Pace = Pace {
     glance: Duration::from_millis(2),
 };
 
-fn run(fake: &Fake, desired: Vec<Prefix>, foreign: Foreign) -> (Handle, Receiver<Event>) {
+fn run(fake: &Fake, desired: Vec<Prefix>, foreign: Foreign) -> (Handle, Receiver<FirewallEvent>) {
     let (sender, receiver) = channel();
     let settings = FirewallSettings { foreign, converge: 60 * LONG, ..FirewallSettings::default() };
     let backend = Box::new(fake.clone());
@@ -142,8 +38,8 @@ fn p(n: u16) -> Prefix {
     host(std::net::IpAddr::from([198, 18, high, low]))
 }
 
-fn notes(events: &Receiver<Event>, words: &str) -> usize {
-    let said = |event: &Event| matches!(event, Event::Note(_, text) if text.contains(words));
+fn notes(events: &Receiver<FirewallEvent>, words: &str) -> usize {
+    let said = |event: &FirewallEvent| matches!(event, FirewallEvent::Note(_, text) if text.contains(words));
     events.try_iter().filter(said).count()
 }
 
@@ -183,8 +79,9 @@ fn a_bad_entry_is_found_reported_and_left_until_the_next_comparison() {
         (fake.world().table.len(), handle.status().set_aside, handle.status().in_step),
         (89, 1, false)
     );
-    let refused: Vec<Event> = events.try_iter().filter(|e| matches!(e, Event::Refused(..))).collect();
-    assert_eq!(refused, [Event::Refused(vec![p(33)], "bad entry".to_owned())]);
+    let refused: Vec<FirewallEvent> =
+        events.try_iter().filter(|e| matches!(e, FirewallEvent::Refused(..))).collect();
+    assert_eq!(refused, [FirewallEvent::Refused(vec![p(33)], "bad entry".to_owned())]);
     let commands = fake.world().batches.len();
     assert!(commands < 30, "{commands} commands");
 
@@ -211,9 +108,10 @@ fn a_lone_refused_entry_waits_until_others_show_whether_it_is_to_blame() {
         handle.converge();
         assert!(handle.settle(LONG));
     }
-    let told: Vec<Event> = events.try_iter().collect();
-    let named = told.iter().filter(|event| matches!(event, Event::Refused(..))).count();
-    let said = |words| told.iter().filter(|e| matches!(e, Event::Note(_, t) if t.contains(words))).count();
+    let told: Vec<FirewallEvent> = events.try_iter().collect();
+    let named = told.iter().filter(|event| matches!(event, FirewallEvent::Refused(..))).count();
+    let said =
+        |words| told.iter().filter(|e| matches!(e, FirewallEvent::Note(_, t) if t.contains(words))).count();
     assert_eq!((named, said("does not do its part"), said("does its part again")), (1, 1, 1), "{told:?}");
 }
 
@@ -253,16 +151,17 @@ fn a_full_table_is_one_complaint_and_neither_removals_nor_comparisons_wait_for_i
     fake.world().limit = Some(1000);
     assert!(handle.settle(LONG) && handle.status().in_step);
     assert_eq!(fake.world().table.len(), 340);
-    let told: Vec<Event> = events.try_iter().collect();
-    let said = |words| told.iter().filter(|e| matches!(e, Event::Note(_, t) if t.contains(words))).count();
+    let told: Vec<FirewallEvent> = events.try_iter().collect();
+    let said =
+        |words| told.iter().filter(|e| matches!(e, FirewallEvent::Note(_, t) if t.contains(words))).count();
     assert_eq!((said("no room"), said("does its part again")), (1, 1), "{told:?}");
-    assert!(!told.iter().any(|event| matches!(event, Event::Refused(..))), "{told:?}");
+    assert!(!told.iter().any(|event| matches!(event, FirewallEvent::Refused(..))), "{told:?}");
 }
 
 #[test]
 fn a_stop_that_does_everything_reports_no_error_of_before() {
     let fake = Fake::default();
-    fake.world().failures.extend(std::iter::repeat_n(Failure::Broken("it hangs".to_owned()), 2));
+    fake.world().failures.extend(repeat_n(hung(), 2));
     let (sender, _events) = channel();
     let slow = Pace { first: LONG, most: LONG, glance: LONG };
     let ledger = Ledger::new(vec![], vec![p(1)]);
@@ -278,7 +177,7 @@ fn a_worker_that_takes_over_waits_for_the_old_one_and_removes_what_that_one_owes
     let fake = Fake::default();
     let (old, _events) = run(&fake, (0..5).map(p).collect(), Foreign::Adopt);
     assert!(old.settle(LONG));
-    fake.world().failures.extend(std::iter::repeat_n(Failure::Broken("it hangs".to_owned()), 1000));
+    fake.world().failures.extend(repeat_n(hung(), 1000));
     old.change([Change::Remove(p(0)), Change::Add(p(7)), Change::Remove(p(7))]);
     until("it fails", || old.status().last_error.is_some());
     old.change([Change::Remove(p(1))]);
@@ -294,7 +193,7 @@ fn a_worker_that_takes_over_waits_for_the_old_one_and_removes_what_that_one_owes
     assert!(old.has_ended());
     assert!(handle.owed().is_empty());
     assert_eq!(fake.world().table, (2..5).map(p).collect());
-    assert!(!events.try_iter().any(|event| matches!(event, Event::Foreign(_))), "nothing is adopted");
+    assert!(!events.try_iter().any(|event| matches!(event, FirewallEvent::Foreign(_))), "nothing is adopted");
 }
 
 #[test]
@@ -311,7 +210,7 @@ fn a_handle_can_be_stopped_while_others_hold_it() {
 #[test]
 fn a_tool_that_hangs_over_connections_keeps_no_ban_waiting() {
     let fake = Fake::default();
-    fake.world().uncut.extend(std::iter::repeat_n(Failure::Broken("it hangs".to_owned()), 100));
+    fake.world().uncut.extend(repeat_n(hung(), 100));
     let (handle, events) = run(&fake, vec![], Foreign::Adopt);
     assert!(handle.settle(LONG));
     for n in 0..20 {
@@ -344,13 +243,14 @@ fn a_broken_firewall_is_tried_again_and_compared_when_it_works() {
     let (handle, events) = run(&fake, vec![p(1)], Foreign::Adopt);
     assert!(handle.settle(LONG));
     let compared = fake.world().compared;
-    fake.world().failures.extend(std::iter::repeat_n(Failure::Broken("it hangs".to_owned()), 6));
+    fake.world().failures.extend(repeat_n(hung(), 6));
     handle.change([Change::Add(p(2))]);
     assert!(handle.settle(LONG) && handle.status().in_step);
     assert_eq!(fake.world().table.len(), 2);
     assert!(fake.world().compared > compared);
-    let texts: Vec<Event> = events.try_iter().collect();
-    let said = |words| texts.iter().filter(|e| matches!(e, Event::Note(_, t) if t.contains(words))).count();
+    let texts: Vec<FirewallEvent> = events.try_iter().collect();
+    let said =
+        |words| texts.iter().filter(|e| matches!(e, FirewallEvent::Note(_, t) if t.contains(words))).count();
     assert_eq!((said("(1 changes wait): it hangs"), said("does its part again")), (1, 1));
 }
 
@@ -359,7 +259,8 @@ fn bans_go_on_while_the_table_cannot_be_compared() {
     let fake = Fake::default();
     fake.world().mute = true;
     let (handle, events) = run(&fake, vec![p(1)], Foreign::Adopt);
-    let failed = |event: &Event| matches!(event, Event::Note(_, text) if text.contains("no answer"));
+    let failed =
+        |event: &FirewallEvent| matches!(event, FirewallEvent::Note(_, text) if text.contains("no answer"));
     assert!(events.iter().any(|event| failed(&event)));
     handle.change((10..250).map(|n| Change::Add(p(n))));
     until("the bans are in", || handle.status().pending == 0);
@@ -376,7 +277,7 @@ fn a_table_that_somebody_deleted_is_made_again_by_the_next_change() {
     let (handle, _events) = run(&fake, vec![p(1)], Foreign::Adopt);
     assert!(handle.settle(LONG));
     let prepared = fake.world().prepared;
-    fake.world().failures.push_back(Failure::Refused("no such table".to_owned()));
+    fake.world().failures.push_back(BackendError::Refused("no such table".to_owned()));
     handle.change([Change::Add(p(2)), Change::Add(p(3))]);
     assert!(handle.settle(LONG));
     let world = fake.world();
@@ -391,7 +292,7 @@ fn entries_of_others_are_adopted_kept_or_removed() {
         let (handle, events) = run(&fake, vec![p(1)], policy);
         assert!(handle.settle(LONG));
         assert_eq!((handle.status().entries, fake.world().table.len()), (ours, left), "{policy:?}");
-        let adopted = events.try_iter().any(|event| event == Event::Foreign(vec![p(7)]));
+        let adopted = events.try_iter().any(|event| event == FirewallEvent::Foreign(vec![p(7)]));
         assert_eq!(adopted, policy == Foreign::Adopt);
     }
 }

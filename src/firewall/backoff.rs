@@ -32,7 +32,7 @@ pub(super) enum Stops {
 
 /// A failure that lasts.
 #[derive(Debug)]
-pub(super) struct Trouble {
+pub(super) struct Backoff {
     /// What the firewall answered last.
     pub(super) text: String,
     pub(super) stops: Stops,
@@ -42,10 +42,10 @@ pub(super) struct Trouble {
     pause: Duration,
 }
 
-impl Trouble {
+impl Backoff {
     /// The first failure, or one more after others; counted from now.
     pub(super) fn after(before: Option<Self>, text: String, stops: Stops, pace: Pace) -> Self {
-        let pause = before.map_or(pace.first, |trouble| (trouble.pause * 2).min(pace.most));
+        let pause = before.map_or(pace.first, |backoff| (backoff.pause * 2).min(pace.most));
         Self { text, stops, hasty: false, last: Instant::now(), pause }
     }
 
@@ -67,14 +67,14 @@ mod tests {
     #[test]
     fn pauses_double_up_to_a_minute_and_haste_makes_them_a_second() {
         let pace = Pace::default();
-        let mut trouble = None;
+        let mut backoff = None;
         let mut pauses = Vec::new();
         for _ in 0..8 {
-            let mut next = Trouble::after(trouble, "it hangs".to_owned(), Stops::Everything, pace);
+            let mut next = Backoff::after(backoff, "it hangs".to_owned(), Stops::Everything, pace);
             pauses.push((next.next_attempt(pace) - next.last).as_secs());
             next.hurry();
             assert_eq!(next.next_attempt(pace) - next.last, pace.first);
-            trouble = Some(next);
+            backoff = Some(next);
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
     }

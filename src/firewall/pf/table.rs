@@ -6,26 +6,26 @@ use crate::settings::FirewallSettings;
 
 /// A table and the anchor it is in: a table in an anchor is not the main ruleset's table of that name.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct PfTable {
     /// The table's name.
-    pub(crate) table: String,
+    pub(crate) name: String,
     /// The anchor; `None` for the main ruleset.
     pub(crate) anchor: Option<String>,
 }
 
 /// What `pfctl -vsT` says of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Table {
+pub(crate) struct PfTableFlags {
     /// Declared `const`: nothing can be added.
     constant: bool,
     /// Whether a rule uses it.
     pub(super) referenced: bool,
 }
 
-impl Place {
+impl PfTable {
     /// Where the settings have it.
     pub(crate) fn of(settings: &FirewallSettings) -> Self {
-        Self { table: settings.table.clone(), anchor: settings.anchor.clone() }
+        Self { name: settings.table.clone(), anchor: settings.anchor.clone() }
     }
 
     /// The arguments of a pfctl that is to look there.
@@ -38,16 +38,16 @@ impl Place {
     /// are wrong on 15.1.
     ///
     /// The flags are const, persist, active, inactive, referenced by rules, referenced from an anchor, counters.
-    pub(crate) fn find(&self, tables: &str) -> Option<Table> {
+    pub(crate) fn find(&self, tables: &str) -> Option<PfTableFlags> {
         let flags = tables.lines().find_map(|line| self.flags(line))?;
-        Some(Table { constant: flags.contains('c'), referenced: flags.contains(['r', 'h']) })
+        Some(PfTableFlags { constant: flags.contains('c'), referenced: flags.contains(['r', 'h']) })
     }
 
     /// The flags of a line that is about this table.
     fn flags<'a>(&self, line: &'a str) -> Option<&'a str> {
         let mut fields = line.split('\t');
         let flags = fields.next().filter(|flags| !flags.is_empty())?;
-        let is_ours = fields.next() == Some(&*self.table)
+        let is_ours = fields.next() == Some(&*self.name)
             && fields.next().unwrap_or("") == self.anchor.as_deref().unwrap_or("");
         is_ours.then_some(flags)
     }
@@ -55,11 +55,11 @@ impl Place {
     /// How messages call it: `<bl> in the anchor portcullis`.
     pub(crate) fn named(&self) -> String {
         let anchor = self.anchor.as_ref().map(|anchor| format!(" in the anchor {anchor}"));
-        format!("<{}>{}", self.table, anchor.unwrap_or_default())
+        format!("<{}>{}", self.name, anchor.unwrap_or_default())
     }
 
     /// Why nothing can be blocked with the table as it was found, if that is so.
-    pub(crate) fn remark(&self, table: Option<Table>) -> Option<Remark> {
+    pub(crate) fn remark(&self, table: Option<PfTableFlags>) -> Option<Remark> {
         let name = self.named();
         match table {
             None => Some(Remark {
@@ -76,7 +76,7 @@ impl Place {
 
     /// How to make the table and the rule that uses it.
     pub(crate) fn how_to_block(&self) -> String {
-        let table = &self.table;
+        let table = &self.name;
         match &self.anchor {
             None => format!(
                 "put `table <{table}> persist` and, before any pass rule, `block drop in quick from <{table}>` into \
@@ -111,29 +111,29 @@ mod tests {
     /// As it is printed, with a second table of a like name and one in an anchor.
     const TABLES: &str = "-pa-r--\tbl\nc-a----\tbl2\n-pa-r--\tbl2\tportcullis\n";
 
-    fn place(table: &str, anchor: Option<&str>) -> Place {
-        Place { table: table.to_owned(), anchor: anchor.map(str::to_owned) }
+    fn pf_table(table: &str, anchor: Option<&str>) -> PfTable {
+        PfTable { name: table.to_owned(), anchor: anchor.map(str::to_owned) }
     }
 
     #[test]
     fn a_table_is_found_by_its_whole_name_and_anchor() {
-        let find = |table, anchor| place(table, anchor).find(TABLES);
-        let bl = Table { constant: false, referenced: true };
+        let find = |table, anchor| pf_table(table, anchor).find(TABLES);
+        let bl = PfTableFlags { constant: false, referenced: true };
         assert_eq!((find("bl", None), find("bl2", Some("portcullis"))), (Some(bl), Some(bl)));
-        assert_eq!(find("bl2", None), Some(Table { constant: true, referenced: false }));
+        assert_eq!(find("bl2", None), Some(PfTableFlags { constant: true, referenced: false }));
         assert_eq!((find("b", None), find("bl", Some("portcullis"))), (None, None));
-        assert_eq!(place("bl", None).find(""), None);
+        assert_eq!(pf_table("bl", None).find(""), None);
     }
 
     #[test]
     fn the_operator_is_told_how_to_block_where_the_table_is() {
-        let advice = place("bl", None).remark(None).unwrap().to_string();
+        let advice = pf_table("bl", None).remark(None).unwrap().to_string();
         assert_eq!(
             advice,
             "pf has no table <bl> yet; the first ban makes it, but no rule uses it: put `table <bl> persist` and, before \
              any pass rule, `block drop in quick from <bl>` into /etc/pf.conf, then `service pf reload`"
         );
-        let advice = place("bl", Some("portcullis/main")).remark(None).unwrap().to_string();
+        let advice = pf_table("bl", Some("portcullis/main")).remark(None).unwrap().to_string();
         assert!(advice.starts_with("pf has no table <bl> in the anchor portcullis/main yet"), "{advice}");
         assert!(!advice.contains("into /etc/pf.conf"), "that would be another table: {advice}");
         let load =
@@ -143,9 +143,9 @@ mod tests {
 
     #[test]
     fn a_const_table_is_remarked_on_and_one_that_can_be_changed_is_not() {
-        let at = place("bl", None);
-        let table = Table { constant: true, referenced: true };
+        let at = pf_table("bl", None);
+        let table = PfTableFlags { constant: true, referenced: true };
         assert!(at.remark(Some(table)).unwrap().text.contains("`const`"));
-        assert_eq!(at.remark(Some(Table { constant: false, ..table })), None);
+        assert_eq!(at.remark(Some(PfTableFlags { constant: false, ..table })), None);
     }
 }

@@ -5,7 +5,7 @@
 //! where the newest stand, are tried as well: at once, and after each entry that was refused alone. When one after the
 //! other is refused, it is the table.
 
-use super::{Backend, Change, Failure};
+use super::{Backend, BackendError, Change};
 
 /// Commands spent on one batch; one bad entry of 10,000 is found with 30.
 const BUDGET: usize = 40;
@@ -15,7 +15,7 @@ const SUSPICIOUS: usize = 2;
 
 /// How the search ended.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct BisectResult {
     /// What was done.
     pub(super) good: Vec<Change>,
     /// What was refused alone, while others passed.
@@ -23,12 +23,12 @@ pub(super) struct Found {
     /// What was not done and is not to blame: the table is, or the tool broke, or the budget was spent.
     pub(super) rest: Vec<Change>,
     /// The last failure, if any.
-    pub(super) why: Option<Failure>,
+    pub(super) why: Option<BackendError>,
 }
 
 /// Does as much of the batch as can be done, the whole of it first.
-pub(super) fn search(backend: &mut dyn Backend, batch: Vec<Change>) -> Found {
-    let mut search = Search { parts: vec![batch], doubts: false, row: 0, found: Found::default() };
+pub(super) fn bisect(backend: &mut dyn Backend, batch: Vec<Change>) -> BisectResult {
+    let mut search = Bisection { parts: vec![batch], doubts: false, row: 0, found: BisectResult::default() };
     for _ in 0..BUDGET {
         let Some(part) = search.next() else { break };
         let answer = backend.apply(&part);
@@ -37,20 +37,20 @@ pub(super) fn search(backend: &mut dyn Backend, batch: Vec<Change>) -> Found {
     search.end()
 }
 
-struct Search {
+struct Bisection {
     /// Not done yet; the last one is next.
     parts: Vec<Vec<Change>>,
     /// Something was refused, and it may be the table.
     doubts: bool,
     /// How many entries were refused alone since anything passed.
     row: usize,
-    found: Found,
+    found: BisectResult,
 }
 
-impl Search {
+impl Bisection {
     /// What to try next; in doubt a single entry far away from the last ones.
     fn next(&mut self) -> Option<Vec<Change>> {
-        if self.row >= SUSPICIOUS || matches!(self.found.why, Some(Failure::Broken(_))) {
+        if self.row >= SUSPICIOUS || matches!(self.found.why, Some(BackendError::Broken(_))) {
             return None;
         }
         if self.doubts {
@@ -61,18 +61,18 @@ impl Search {
         self.parts.pop()
     }
 
-    fn heard(&mut self, answer: Result<(), Failure>, mut part: Vec<Change>) {
+    fn heard(&mut self, answer: Result<(), BackendError>, mut part: Vec<Change>) {
         let Err(failure) = answer else {
             (self.doubts, self.row) = (false, 0);
             return self.found.good.append(&mut part);
         };
         match (&failure, part.len()) {
-            (Failure::Broken(_), _) => self.found.rest.append(&mut part),
-            (Failure::Refused(_), 1) => {
+            (BackendError::Broken(_), _) => self.found.rest.append(&mut part),
+            (BackendError::Refused(_), 1) => {
                 (self.doubts, self.row) = (true, self.row + 1);
                 self.found.bad.append(&mut part);
             }
-            (Failure::Refused(_), _) => self.refused(part),
+            (BackendError::Refused(_), _) => self.refused(part),
         }
         self.found.why = Some(failure);
     }
@@ -84,7 +84,7 @@ impl Search {
         self.parts.push(part);
     }
 
-    fn end(self) -> Found {
+    fn end(self) -> BisectResult {
         let mut found = self.found;
         found.rest.extend(self.parts.into_iter().flatten());
         let blamed = match found.good.is_empty() {
@@ -122,23 +122,23 @@ mod tests {
             "picky"
         }
 
-        fn prepare(&mut self) -> Result<Vec<String>, Failure> {
+        fn prepare(&mut self) -> Result<Vec<String>, BackendError> {
             Ok(Vec::new())
         }
 
-        fn apply(&mut self, changes: &[Change]) -> Result<(), Failure> {
+        fn apply(&mut self, changes: &[Change]) -> Result<(), BackendError> {
             self.commands += 1;
             if self.commands > self.breaks_after {
-                return Err(Failure::Broken("gone".to_owned()));
+                return Err(BackendError::Broken("gone".to_owned()));
             }
             if changes.len() > self.room || changes.iter().any(|change| self.bad.contains(change)) {
-                return Err(Failure::Refused("no".to_owned()));
+                return Err(BackendError::Refused("no".to_owned()));
             }
             self.room -= changes.len();
             Ok(())
         }
 
-        fn list(&mut self, _wanted: usize) -> Result<Listing, Failure> {
+        fn list(&mut self, _wanted: usize) -> Result<Listing, BackendError> {
             Ok(Listing::Unlistable { why: String::new() })
         }
 
@@ -156,7 +156,7 @@ mod tests {
         for place in [0, 1, 4_999, 5_000, 7_777, 9_999] {
             let all = batch(10_000);
             let mut picky = Picky { bad: vec![all[place]], ..Picky::default() };
-            let found = search(&mut picky, all.clone());
+            let found = bisect(&mut picky, all.clone());
             assert_eq!((found.bad, found.rest, found.good.len()), (vec![all[place]], vec![], 9_999));
             assert!(picky.commands <= 31, "{} commands", picky.commands);
         }
@@ -166,11 +166,11 @@ mod tests {
     fn a_table_that_refuses_everything_costs_three_commands_and_nobody_is_blamed() {
         for count in [2, 3, 10_000] {
             let mut picky = Picky { room: 0, ..Picky::default() };
-            let found = search(&mut picky, batch(count));
+            let found = bisect(&mut picky, batch(count));
             assert_eq!((found.good.len(), found.bad, found.rest.len()), (0, vec![], count as usize));
             assert!(found.why.is_some() && picky.commands == 3, "{} commands", picky.commands);
         }
-        let found = search(&mut Picky { room: 0, ..Picky::default() }, batch(1));
+        let found = bisect(&mut Picky { room: 0, ..Picky::default() }, batch(1));
         assert_eq!((found.bad, found.rest.len()), (vec![], 1), "one alone is no evidence");
     }
 
@@ -178,7 +178,7 @@ mod tests {
     fn a_table_with_little_room_is_filled_and_nobody_is_blamed() {
         for room in [1, 2, 7, 60, 900] {
             let mut picky = Picky { room, ..Picky::default() };
-            let found = search(&mut picky, batch(1_000));
+            let found = bisect(&mut picky, batch(1_000));
             assert_eq!((found.good.len() + found.rest.len(), found.bad.len()), (1_000, 0), "room for {room}");
             assert_eq!(picky.room, 0, "room for {room}");
         }
@@ -188,7 +188,7 @@ mod tests {
     fn several_bad_entries_are_told_from_a_table_that_refuses() {
         let all = batch(1_000);
         let bad = vec![all[3], all[400], all[999]];
-        let found = search(&mut Picky { bad: bad.clone(), ..Picky::default() }, all);
+        let found = bisect(&mut Picky { bad: bad.clone(), ..Picky::default() }, all);
         let blamed: std::collections::HashSet<Change> = found.bad.into_iter().collect();
         assert!(blamed.iter().all(|change| bad.contains(change)), "{blamed:?}");
         assert_eq!(found.good.len() + found.rest.len() + blamed.len(), 1_000);
@@ -199,15 +199,15 @@ mod tests {
     fn a_tool_that_breaks_ends_the_search_at_once() {
         let all = batch(100);
         let mut picky = Picky { bad: vec![all[0]], breaks_after: 3, ..Picky::default() };
-        let found = search(&mut picky, all);
-        assert_eq!((picky.commands, found.why), (4, Some(Failure::Broken("gone".to_owned()))));
+        let found = bisect(&mut picky, all);
+        assert_eq!((picky.commands, found.why), (4, Some(BackendError::Broken("gone".to_owned()))));
         assert_eq!((found.good.len(), found.bad.len(), found.rest.len()), (1, 0, 99));
     }
 
     #[test]
     fn a_table_that_was_only_missing_takes_the_whole_batch() {
         let mut picky = Picky::default();
-        let found = search(&mut picky, batch(50));
+        let found = bisect(&mut picky, batch(50));
         assert_eq!((picky.commands, found.good.len(), found.why), (1, 50, None));
     }
 }

@@ -1,12 +1,12 @@
-//! How the keeper asks the table for single entries: for all of them where the table cannot be listed, and for one of
+//! How the reconciler asks the table for single entries: for all of them where the table cannot be listed, and for one of
 //! them every few seconds, so that a flush is noticed long before the next comparison.
 
 use std::time::{Duration, Instant};
 
-use super::Keeper;
-use crate::firewall::Failure;
+use super::Reconciler;
+use crate::firewall::BackendError;
+use crate::firewall::backoff::Stops;
 use crate::firewall::ledger::Findings;
-use crate::firewall::trouble::Stops;
 
 /// The tool rests this many times as long as it took to look at one entry: a slow one costs half a percent of a
 /// processor all the same.
@@ -15,9 +15,9 @@ const GLANCE_REST: u32 = 200;
 /// The tool rests this many times as long as a portion took in which nothing was missing.
 const PORTION_REST: u32 = 3;
 
-impl Keeper {
+impl Reconciler {
     /// Asks for the next portion of a table that cannot be listed, or for one entry, whichever is due.
-    pub(super) fn look(&mut self) -> Result<(), (Failure, Stops)> {
+    pub(super) fn look(&mut self) -> Result<(), (BackendError, Stops)> {
         let now = Instant::now();
         if self.probe.is_under_way() && self.next_portion <= now {
             return self.look_up(now).map_err(|failure| {
@@ -32,7 +32,7 @@ impl Keeper {
         Ok(())
     }
 
-    fn look_up(&mut self, began: Instant) -> Result<(), Failure> {
+    fn look_up(&mut self, began: Instant) -> Result<(), BackendError> {
         let portion = self.probe.next(self.backend.limits().lookup, || self.ledger.desired());
         let missing = if portion.is_empty() { portion } else { self.backend.missing(&portion)? };
         let missing = self.ledger.repair_missing(missing);
@@ -48,7 +48,7 @@ impl Keeper {
     /// When one entry is to be looked at; `None` where comparisons are as frequent, or there is nothing to look at.
     pub(super) fn next_glance(&self) -> Option<Instant> {
         let pays = self.every > self.pace.glance;
-        let knows = self.trouble.is_none() && self.looked.is_some() && !self.probe.is_under_way();
+        let knows = self.backoff.is_none() && self.looked.is_some() && !self.probe.is_under_way();
         (pays && knows && self.ledger.entries() > 0).then_some(self.next_glance)
     }
 

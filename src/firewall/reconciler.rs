@@ -20,12 +20,12 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
-use super::cuts::Cuts;
-use super::ledger::{Blind, Findings, Ledger};
+use super::backoff::{Backoff, Pace, Stops};
+use super::ledger::{Findings, Ledger, UnlistedRepair};
 use super::probe::Probe;
-use super::trouble::{Pace, Stops, Trouble};
-use super::worker::{Ending, Inbox, Shared};
-use super::{Backend, Event, Failure, Status, report};
+use super::state_kills::StateKills;
+use super::worker::{Ending, Inbox, WorkerShared};
+use super::{Backend, BackendError, FirewallEvent, WorkerStatus, report};
 use crate::settings::{FirewallSettings, Foreign};
 
 mod batch;
@@ -45,11 +45,11 @@ enum Mode {
 }
 
 /// The thread's whole state; `run` is all there is to call.
-pub(super) struct Keeper {
+pub(super) struct Reconciler {
     backend: Box<dyn Backend>,
     ledger: Ledger,
-    shared: Arc<Shared>,
-    events: Sender<Event>,
+    shared: Arc<WorkerShared>,
+    events: Sender<FirewallEvent>,
     foreign: Foreign,
     every: Duration,
     pace: Pace,
@@ -68,21 +68,21 @@ pub(super) struct Keeper {
     /// Whether `prepare` succeeded since the last failure or comparison.
     ready: bool,
     /// The tool does not work, or a comparison failed; never one that only [`Stops::Changes`].
-    trouble: Option<Trouble>,
+    backoff: Option<Backoff>,
     /// The firewall refuses all that changed.
-    refusal: Option<Trouble>,
-    cuts: Cuts,
+    refusal: Option<Backoff>,
+    state_kills: StateKills,
     seen: Findings,
     warnings: Vec<String>,
 }
 
-impl Keeper {
+impl Reconciler {
     pub(super) fn new(
         backend: Box<dyn Backend>,
         ledger: Ledger,
-        shared: Arc<Shared>,
+        shared: Arc<WorkerShared>,
         settings: &FirewallSettings,
-        events: Sender<Event>,
+        events: Sender<FirewallEvent>,
         pace: Pace,
     ) -> Self {
         Self {
@@ -101,9 +101,9 @@ impl Keeper {
             next_glance: Instant::now(),
             rests_until: Instant::now(),
             ready: false,
-            trouble: None,
+            backoff: None,
             refusal: None,
-            cuts: Cuts::default(),
+            state_kills: StateKills::default(),
             seen: Findings::default(),
             warnings: Vec::new(),
         }
@@ -151,9 +151,9 @@ impl Keeper {
             self.compare_now();
         }
         self.ready &= !std::mem::take(&mut inbox.prepare);
-        for trouble in self.trouble.iter_mut().chain(&mut self.refusal) {
-            if asked || changed && trouble.stops != Stops::Comparisons {
-                trouble.hurry();
+        for backoff in self.backoff.iter_mut().chain(&mut self.refusal) {
+            if asked || changed && backoff.stops != Stops::Comparisons {
+                backoff.hurry();
             }
         }
         for change in std::mem::take(&mut inbox.changes).into_values() {
@@ -168,19 +168,19 @@ impl Keeper {
     }
 
     fn busy(&self) -> bool {
-        self.ledger.pending() > 0 || !self.cuts.is_empty()
+        self.ledger.pending() > 0 || !self.state_kills.is_empty()
     }
 
     /// When something is to be done.
     fn next_turn(&self) -> Instant {
-        if let Some(trouble) = self.trouble.as_ref().filter(|trouble| trouble.stops == Stops::Everything) {
-            return trouble.next_attempt(self.pace);
+        if let Some(backoff) = self.backoff.as_ref().filter(|backoff| backoff.stops == Stops::Everything) {
+            return backoff.next_attempt(self.pace);
         }
-        if self.ledger.repairs() > 0 || !self.cuts.is_empty() {
+        if self.ledger.repairs() > 0 || !self.state_kills.is_empty() {
             return Instant::now();
         }
         let portion = self.probe.is_under_way().then_some(self.next_portion);
-        if !self.ready && self.trouble.is_none() {
+        if !self.ready && self.backoff.is_none() {
             return Instant::now();
         }
         let all = [self.next_changes(), portion, self.next_glance(), self.next_comparison()];
@@ -195,7 +195,7 @@ impl Keeper {
 
     /// When everything is compared; `None` while a comparison is under way that there is no reason to begin again.
     fn next_comparison(&self) -> Option<Instant> {
-        let at = self.trouble.as_ref().map_or(self.next_look, |trouble| trouble.next_attempt(self.pace));
+        let at = self.backoff.as_ref().map_or(self.next_look, |backoff| backoff.next_attempt(self.pace));
         (self.doubts || !self.probe.is_under_way()).then_some(at)
     }
 
@@ -208,31 +208,31 @@ impl Keeper {
     }
 
     fn publish(&self, inbox: &mut MutexGuard<'_, Inbox>) {
-        let trouble = self.trouble.as_ref().or(self.refusal.as_ref()).map(|trouble| trouble.text.clone());
+        let error = self.backoff.as_ref().or(self.refusal.as_ref()).map(|backoff| backoff.text.clone());
         let due = self.next_look <= Instant::now();
-        inbox.idle = trouble.is_none() && !due && !self.probe.is_under_way() && !self.busy();
-        inbox.status = Status {
+        inbox.idle = error.is_none() && !due && !self.probe.is_under_way() && !self.busy();
+        inbox.status = WorkerStatus {
             backend: self.backend.name().to_owned(),
-            in_step: self.looked.is_some() && trouble.is_none() && self.ledger.aside() == 0,
+            in_step: self.looked.is_some() && error.is_none() && self.ledger.rejected() == 0,
             entries: self.ledger.entries(),
             pending: self.ledger.pending(),
-            set_aside: self.ledger.aside(),
+            set_aside: self.ledger.rejected(),
             foreign: self.seen.foreign.len(),
             strange: self.seen.strange,
             listed: self.seen.listed,
             unlistable: self.seen.unlistable.clone(),
             warnings: self.warnings.clone(),
-            last_error: trouble,
+            last_error: error,
             compared: self.looked,
         };
         inbox.waiting = self.ledger.changed();
-        inbox.unprepared = !self.ready && self.trouble.is_none();
+        inbox.unprepared = !self.ready && self.backoff.is_none();
         self.shared.settled.notify_all();
     }
 
     fn mode(&self, now: Instant) -> Mode {
-        match &self.trouble {
-            Some(trouble) if trouble.stops == Stops::Comparisons && now < trouble.next_attempt(self.pace) => {
+        match &self.backoff {
+            Some(backoff) if backoff.stops == Stops::Comparisons && now < backoff.next_attempt(self.pace) => {
                 Mode::Uncompared
             }
             _ if self.next_look <= now && self.next_comparison().is_some() => Mode::Comparing,
@@ -260,7 +260,7 @@ impl Keeper {
         }
     }
 
-    fn prepare(&mut self) -> Result<(), Failure> {
+    fn prepare(&mut self) -> Result<(), BackendError> {
         if self.ready {
             return Ok(());
         }
@@ -274,14 +274,14 @@ impl Keeper {
     }
 
     /// A failure comes with what it stops.
-    fn one_thing_more(&mut self, mode: Mode) -> Result<(), (Failure, Stops)> {
+    fn one_thing_more(&mut self, mode: Mode) -> Result<(), (BackendError, Stops)> {
         if mode == Mode::Comparing {
             return self.compare().map_err(|failure| (failure, Stops::Comparisons));
         }
-        if let Some(prefix) = self.cuts.next() {
+        if let Some(prefix) = self.state_kills.next() {
             // It is blocked in any case, so a failure is reported and forgotten.
             let answer = self.backend.after_add(&prefix);
-            let message = self.cuts.ended(answer);
+            let message = self.state_kills.ended(answer);
             message.into_iter().for_each(|text| self.note(Level::Warn, text));
             return Ok(());
         }
@@ -294,22 +294,22 @@ impl Keeper {
         Ok(())
     }
 
-    fn compare(&mut self) -> Result<(), Failure> {
-        let thorough = self.doubts || self.looked.is_none() || self.trouble.is_some();
+    fn compare(&mut self) -> Result<(), BackendError> {
+        let thorough = self.doubts || self.looked.is_none() || self.backoff.is_some();
         let listing = self.backend.list(self.ledger.entries())?;
         self.doubts = false;
         let findings = self.ledger.compare(listing, self.foreign, self.backend.limits());
         match findings.blind {
-            Some(Blind::Replace) => self.replace()?,
-            Some(Blind::Lookup) => self.probe.begin(thorough),
-            Some(Blind::AddAll) | None => {}
+            Some(UnlistedRepair::Replace) => self.replace()?,
+            Some(UnlistedRepair::Lookup) => self.probe.begin(thorough),
+            Some(UnlistedRepair::AddAll) | None => {}
         }
         self.report(&findings);
         self.seen = findings;
         if !self.probe.is_under_way() {
             self.looked();
         }
-        self.cuts.resume();
+        self.state_kills.resume();
         self.recovered();
         self.retry_aside()
     }
@@ -328,22 +328,22 @@ impl Keeper {
         self.glance_later(Duration::ZERO);
     }
 
-    fn failed(&mut self, failure: &Failure, stops: Stops) {
+    fn failed(&mut self, failure: &BackendError, stops: Stops) {
         let text = failure.to_string();
-        let before = self.trouble.take();
+        let before = self.backoff.take();
         self.complain(before.as_ref(), &text);
-        self.trouble = Some(Trouble::after(before, text, stops, self.pace));
+        self.backoff = Some(Backoff::after(before, text, stops, self.pace));
     }
 
     fn refused(&mut self, why: String) {
         let before = self.refusal.take();
         self.complain(before.as_ref(), &why);
-        self.refusal = Some(Trouble::after(before, why, Stops::Changes, self.pace));
+        self.refusal = Some(Backoff::after(before, why, Stops::Changes, self.pace));
     }
 
     /// Says what does not work, once.
-    fn complain(&self, before: Option<&Trouble>, text: &str) {
-        if before.is_none_or(|trouble| trouble.text != text) {
+    fn complain(&self, before: Option<&Backoff>, text: &str) {
+        if before.is_none_or(|backoff| backoff.text != text) {
             let waiting = self.ledger.pending();
             let complaint = format!("the firewall does not do its part ({waiting} changes wait): {text}");
             self.note(Level::Error, complaint);
@@ -352,7 +352,7 @@ impl Keeper {
 
     /// Notes that the tool works; says whether it did not before.
     fn recovered(&mut self) -> bool {
-        let failed_before = self.trouble.take().is_some();
+        let failed_before = self.backoff.take().is_some();
         if failed_before {
             self.works_again();
         }
@@ -364,10 +364,10 @@ impl Keeper {
     }
 
     fn note(&self, level: Level, text: String) {
-        self.send(Event::Note(level, text));
+        self.send(FirewallEvent::Note(level, text));
     }
 
-    fn send(&self, event: Event) {
+    fn send(&self, event: FirewallEvent) {
         // A daemon that no longer listens is about to end.
         let _unheard = self.events.send(event);
     }
