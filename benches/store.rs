@@ -11,7 +11,7 @@ use criterion::{BenchmarkId, Criterion};
 use nix::sys::resource::{UsageWho, getrusage};
 use portcullis::address::Prefix;
 use portcullis::engine::{Ban, Origin, Owner, Row};
-use portcullis::store::{Batch, Keep, Lock, Store};
+use portcullis::store::{Lock, Retention, Store, WriteBatch};
 use portcullis::time::Time;
 use tempfile::TempDir;
 
@@ -46,13 +46,13 @@ fn window(n: u32) -> Row {
     Row::Window { set: "sshd".into(), offender: offender(n), seen: vec![(NOW, 10); 3].into() }
 }
 
-fn batch(count: u32, row: impl Fn(u32) -> Row) -> Batch {
-    Batch { now: NOW, rows: (0..count).map(row).collect(), ..Batch::default() }
+fn batch(count: u32, row: impl Fn(u32) -> Row) -> WriteBatch {
+    WriteBatch { now: NOW, rows: (0..count).map(row).collect(), ..WriteBatch::default() }
 }
 
 fn open(dir: &TempDir) -> Store {
     let lock = Lock::acquire(&dir.path().join("state.db")).expect("nobody else uses it");
-    Store::open(lock, Keep::default(), NOW).expect("it is new or ours")
+    Store::open(lock, Retention::default(), NOW).expect("it is new or ours")
 }
 
 fn cpu() -> Duration {
@@ -87,7 +87,7 @@ fn large(c: &mut Criterion, name: &str, prepare: impl Fn(&mut Store), work: impl
     group.finish();
 }
 
-fn commit(store: &mut Store, batch: Batch) {
+fn commit(store: &mut Store, batch: WriteBatch) {
     store.commit(batch).expect("the disk has room");
 }
 
@@ -97,7 +97,7 @@ fn growth() {
     const ATTACKERS: u32 = 700;
     let (hour, dir) = (Duration::from_secs(3600), tempfile::tempdir().expect("a directory"));
     let path = dir.path().join("state.db");
-    let keep = Keep { history: hour * 24 * 7, windows: hour, trust: hour, escalation: hour * 24 };
+    let keep = Retention { history: hour * 24 * 7, windows: hour, trust: hour, escalation: hour * 24 };
     let mut store =
         Store::open(Lock::acquire(&path).expect("nobody else uses it"), keep, NOW).expect("it is new");
     let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |found| found.len());
@@ -107,7 +107,7 @@ fn growth() {
         let attackers = quarter * ATTACKERS..(quarter + 1) * ATTACKERS;
         let ended = |n: u32| Row::BanEnded { offender: offender(n.wrapping_sub(ATTACKERS)), at: now };
         let rows = attackers.flat_map(|n| [window(n), ban(n), ended(n)]).collect();
-        commit(&mut store, Batch { now, rows, ..Batch::default() });
+        commit(&mut store, WriteBatch { now, rows, ..WriteBatch::default() });
         largest = largest.max(size(&path) + size(&dir.path().join("state.db-wal")));
     }
     println!("growth: {} changes, {largest} bytes at the most", 3 * ATTACKERS * QUARTERS);
@@ -129,7 +129,7 @@ fn main() {
     let mut n = 0;
     let mut next = |row: fn(u32) -> Row| {
         n += 1;
-        Batch { now: NOW, rows: vec![row(n)], ..Batch::default() }
+        WriteBatch { now: NOW, rows: vec![row(n)], ..WriteBatch::default() }
     };
     c.bench_function("commit/one ban", |b| b.iter(|| commit(&mut store, next(ban))));
     c.bench_function("commit/one window", |b| b.iter(|| commit(&mut store, next(window))));

@@ -7,7 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use portcullis::engine::{Ban, Origin, Owner, Row};
-use portcullis::store::{Answer, Batch, FilePosition, Keep, Lock, Notice, PositionChange, Store, StoreError};
+use portcullis::store::{
+    FilePosition, Lock, Notice, NoticeAction, PositionChange, Retention, Store, StoreError, WriteBatch,
+};
 use portcullis::time::Time;
 
 const NOW: Time = Time::from_secs(1_763_820_000);
@@ -31,7 +33,7 @@ fn ban(n: u32) -> Row {
 }
 
 fn open(path: &Path) -> Result<Store, StoreError> {
-    Store::open(Lock::acquire(path)?, Keep::default(), NOW)
+    Store::open(Lock::acquire(path)?, Retention::default(), NOW)
 }
 
 fn bans(store: &mut Store) -> u32 {
@@ -60,7 +62,9 @@ fn write_until_killed(path: &Path) {
         let at =
             FilePosition { source: "auth".to_owned(), file: "1".to_owned(), position: (n + 1).to_string() };
         let positions = vec![PositionChange::At(at)];
-        store.commit(Batch { now: NOW, rows: vec![ban(n)], positions, ..Batch::default() }).unwrap();
+        store
+            .commit(WriteBatch { now: NOW, rows: vec![ban(n)], positions, ..WriteBatch::default() })
+            .unwrap();
         writeln!(out, "\nreported {}", n + 1).unwrap();
     }
 }
@@ -120,7 +124,7 @@ impl Drop for Mount {
 }
 
 fn commit(store: &mut Store, rows: Vec<Row>) -> Result<(), StoreError> {
-    store.commit(Batch { now: NOW, rows, ..Batch::default() })
+    store.commit(WriteBatch { now: NOW, rows, ..WriteBatch::default() })
 }
 
 /// As the daemon does: a process that another test is just starting may hold the removed file a moment longer.
@@ -247,6 +251,6 @@ fn a_crash_and_a_read_only_start_find_the_stored_bans_later() {
     mount.remount("rw");
     commit(&mut store, vec![ban(2)]).unwrap();
     let answers: Vec<_> = store.notices().iter().map(Notice::answer).collect();
-    assert_eq!(answers, [Answer::Load]);
+    assert_eq!(answers, [NoticeAction::Load]);
     assert_eq!(bans(&mut store), 2);
 }

@@ -24,7 +24,7 @@ use super::Prefix;
 
 /// Where an address of a range holds its IPv4 address.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum Embedding {
     /// In 32 bits, behind so many others.
     At(u8),
     /// In the last 32 bits, all of them inverted.
@@ -36,24 +36,24 @@ enum Place {
 #[derive(Debug)]
 struct Range {
     network: Ipv6Net,
-    place: Place,
+    place: Embedding,
     /// How many bits one peer's addresses have in common.
     peer: u8,
 }
 
 const RANGES: [Range; 6] = [
-    range(0, 96, Place::At(96), 128),
-    range(0xffff << 48, 96, Place::At(96), 128),
-    range(0x0064_ff9b << 96, 96, Place::At(96), 128),
-    range(0x0064_ff9b_0001 << 80, 48, Place::Unknown, 128),
-    range(0x2001 << 112, 32, Place::InvertedAtEnd, 128),
-    range(0x2002 << 112, 16, Place::At(16), 48),
+    range(0, 96, Embedding::At(96), 128),
+    range(0xffff << 48, 96, Embedding::At(96), 128),
+    range(0x0064_ff9b << 96, 96, Embedding::At(96), 128),
+    range(0x0064_ff9b_0001 << 80, 48, Embedding::Unknown, 128),
+    range(0x2001 << 112, 32, Embedding::InvertedAtEnd, 128),
+    range(0x2002 << 112, 16, Embedding::At(16), 48),
 ];
 
 /// What RFC 4291 keeps from being anybody's network.
 const RESERVED: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 8);
 
-const fn range(number: u128, bits: u8, place: Place, peer: u8) -> Range {
+const fn range(number: u128, bits: u8, place: Embedding, peer: u8) -> Range {
     Range { network: Ipv6Net::new_assert(Ipv6Addr::from_bits(number), bits), place, peer }
 }
 
@@ -93,7 +93,7 @@ impl Range {
     }
 }
 
-impl Place {
+impl Embedding {
     /// The IPv4 network in a prefix that lies in a range of this kind.
     fn read(self, prefix: Ipv6Net) -> Vec<Prefix> {
         let bits = prefix.addr().to_bits();

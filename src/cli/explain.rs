@@ -14,7 +14,7 @@ use super::input::standard_input;
 use super::pasted::{self, Reading};
 use super::text::{count, printable, tenths, wrapped, write_json};
 use crate::address;
-use crate::config::Source;
+use crate::config::SourceSettings;
 use crate::daemon::Setup;
 use crate::engine::{self, Verdict, Why};
 use crate::pipeline::{Outcome, Pipeline, Terms, When};
@@ -64,7 +64,7 @@ fn logs(setup: &Setup) -> Vec<Kind> {
     let any = Kind { source: None, terms: setup.terms_of_file(Path::new("-")) };
     let sources = setup.config.sources.iter();
     let special = sources.filter(|source| source.rule_sets.is_some() || source.layout != Layouts::Syslog);
-    let kind = |source: &Source| {
+    let kind = |source: &SourceSettings| {
         let terms = setup.terms_of_source(&source.name, Path::new(&source.path));
         Kind { source: Some(source.name.clone()), terms }
     };

@@ -7,8 +7,8 @@ use super::document::Document;
 use super::kind;
 use super::reader::Faults;
 use super::sections;
-use super::sense::{self, SettingFault};
 use super::settings::Config;
+use super::validate::{self, SettingFault};
 use crate::rules::Severity;
 
 /// A configuration file with what could be made of it.
@@ -43,7 +43,7 @@ impl ConfigFile {
         let mut diagnostics = document.diagnostics(faults);
         let is_read = diagnostics.iter().all(|diagnostic| diagnostic.severity < Severity::Error);
         let file = config.map(|config| Self { config, usable: is_read, document }).map(|mut file| {
-            diagnostics.extend(sense::check(&file.config).iter().filter_map(|fault| file.diagnose(fault)));
+            diagnostics.extend(validate::check(&file.config).iter().filter_map(|fault| file.diagnose(fault)));
             diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
             file.usable = diagnostics.iter().all(|diagnostic| diagnostic.severity < Severity::Error);
             file
@@ -66,7 +66,7 @@ impl ConfigFile {
     /// Where the file has errors, defaults stand in place of what is wrong, and nobody is to be warned of those.
     pub fn diagnose(&self, fault: &SettingFault) -> Option<Diagnostic> {
         let matters = self.usable || fault.severity == Severity::Error;
-        matters.then(|| self.document.diagnostic(&fault.way, None, fault.severity, &fault.text))
+        matters.then(|| self.document.diagnostic(&fault.key_path, None, fault.severity, &fault.text))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::diagnostic::Diagnostic;
-use super::reader::{Fault, Faults, Item};
+use super::reader::{Faults, Item, NodeFault};
 use super::text;
 use super::yaml::{self, Node, NodeId, Value};
 use crate::rules::Severity;
@@ -15,7 +15,7 @@ const MOST_FAULTS: usize = 100;
 
 /// One step down a tree of lists and mappings.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum PathSegment {
     /// To the value of a key.
     Key(Cow<'static, str>),
     /// To the key itself, where its name is what is wrong.
@@ -68,7 +68,7 @@ impl Document {
         faults.sort_by_key(|fault| fault.node);
         let more = faults.len().saturating_sub(MOST_FAULTS);
         faults.truncate(MOST_FAULTS);
-        let told = faults.into_iter().map(|Fault { node, severity, text, inside }| {
+        let told = faults.into_iter().map(|NodeFault { node, severity, text, inside }| {
             let offset = self.offset(node);
             let within = inside.and_then(|(value, at)| text::inside_scalar(&self.text, offset, &value, at));
             Diagnostic::at(&self.path, self.text.as_bytes(), within.unwrap_or(offset), severity, text)
@@ -79,24 +79,24 @@ impl Document {
     }
 
     /// A warning about a value in which something is wrong is about the default that stands in its place.
-    fn forget_what_follows(&self, faults: &mut Vec<Fault>) {
-        let is_error = |fault: &&Fault| fault.severity == Severity::Error;
+    fn forget_what_follows(&self, faults: &mut Vec<NodeFault>) {
+        let is_error = |fault: &&NodeFault| fault.severity == Severity::Error;
         let wrong: HashSet<NodeId> = faults.iter().filter(is_error).map(|fault| fault.node).collect();
         let mut around = HashSet::new();
         holds_one_of(&self.root, &wrong, &mut around);
         faults.retain(|fault| fault.severity == Severity::Error || !around.contains(&fault.node));
     }
 
-    /// About the node at the end of the way, or the last one on it that exists; with `inside`, about that byte of
+    /// About the node at the end of the path, or the last one on it that exists; with `inside`, about that byte of
     /// its text, where the file shows it.
     pub(super) fn diagnostic(
         &self,
-        way: &[Step],
+        key_path: &[PathSegment],
         inside: Option<usize>,
         severity: Severity,
         text: &str,
     ) -> Diagnostic {
-        let (id, node) = self.walk(way);
+        let (id, node) = self.walk(key_path);
         let offset = self.offset(id);
         let within = match (&node.value, inside) {
             (Value::Text(value), Some(inside)) => text::inside_scalar(&self.text, offset, value, inside),
@@ -122,11 +122,11 @@ impl Document {
     }
 
     /// A value that is missing has no place of its own: the key has.
-    fn walk(&self, way: &[Step]) -> (NodeId, &Node) {
+    fn walk(&self, key_path: &[PathSegment]) -> (NodeId, &Node) {
         let mut here = (self.root.id, &self.root);
-        for step in way {
+        for step in key_path {
             let Some((key, value)) = child(here.1, step) else { break };
-            let name = matches!(step, Step::Name(_)) || value.value == Value::Null;
+            let name = matches!(step, PathSegment::Name(_)) || value.value == Value::Null;
             here = if name { (key.id, key) } else { (value.id, value) };
         }
         here
@@ -151,11 +151,11 @@ fn holds_one_of(node: &Node, wanted: &HashSet<NodeId>, noted: &mut HashSet<NodeI
 }
 
 /// The key and the value that a step leads to; for an entry of a list, the entry twice.
-fn child<'a>(node: &'a Node, step: &Step) -> Option<(&'a Node, &'a Node)> {
+fn child<'a>(node: &'a Node, step: &PathSegment) -> Option<(&'a Node, &'a Node)> {
     match (&node.value, step) {
-        (_, Step::Key(wanted) | Step::Name(wanted)) => node.entry(wanted),
-        (Value::Map(map), Step::Index(n)) => map.get(*n).map(|(key, value)| (key, value)),
-        (Value::List(list), Step::Index(n)) => list.get(*n).map(|item| (item, item)),
+        (_, PathSegment::Key(wanted) | PathSegment::Name(wanted)) => node.entry(wanted),
+        (Value::Map(map), PathSegment::Index(n)) => map.get(*n).map(|(key, value)| (key, value)),
+        (Value::List(list), PathSegment::Index(n)) => list.get(*n).map(|item| (item, item)),
         _ => None,
     }
 }
@@ -164,20 +164,20 @@ fn child<'a>(node: &'a Node, step: &Step) -> Option<(&'a Node, &'a Node)> {
 mod tests {
     use super::*;
 
-    fn key(key: &'static str) -> Step {
-        Step::Key(key.into())
+    fn key(key: &'static str) -> PathSegment {
+        PathSegment::Key(key.into())
     }
 
-    fn place(text: &str, way: &[Step], inside: Option<usize>) -> (usize, usize) {
+    fn place(text: &str, key_path: &[PathSegment], inside: Option<usize>) -> (usize, usize) {
         let document = Document::read(Path::new("x"), text.as_bytes()).unwrap();
-        let diagnostic = document.diagnostic(way, inside, Severity::Error, "no");
+        let diagnostic = document.diagnostic(key_path, inside, Severity::Error, "no");
         (diagnostic.line.unwrap(), diagnostic.column.unwrap())
     }
 
     #[test]
     fn a_way_leads_as_far_as_there_is_something() {
         let text = "rules:\n  - id: a\n    pattern: 'x(y'\n    means:\n";
-        let rule = |name| [key("rules"), Step::Index(0), key(name)];
+        let rule = |name| [key("rules"), PathSegment::Index(0), key(name)];
         assert_eq!(place(text, &[], None), (1, 1));
         assert_eq!(place(text, &rule("x")[..2], None), (2, 5));
         assert_eq!(place(text, &rule("pattern"), None), (3, 14));
@@ -185,8 +185,8 @@ mod tests {
         assert_eq!(place(text, &rule("pattern"), Some(99)), (3, 14));
         assert_eq!(place(text, &rule("means"), None), (4, 5), "no value: the key");
         assert_eq!(place(text, &rule("weight"), None), (2, 5), "no key: the mapping");
-        assert_eq!(place(text, &[key("rules"), Step::Index(7)], None), (2, 3));
-        assert_eq!(place("a: {b: 1, c: 2}", &[key("a"), Step::Name("c".into())], None), (1, 11));
+        assert_eq!(place(text, &[key("rules"), PathSegment::Index(7)], None), (2, 3));
+        assert_eq!(place("a: {b: 1, c: 2}", &[key("a"), PathSegment::Name("c".into())], None), (1, 11));
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn what_follows_an_unquoted_value_is_seen() {
         let document = Document::read(Path::new("x"), b"a: x #y\nb: 'x' #y\n").unwrap();
-        let node = |n: usize| child(&document.root, &Step::Index(n)).unwrap().1;
+        let node = |n: usize| child(&document.root, &PathSegment::Index(n)).unwrap().1;
         assert_eq!(document.behind_unquoted(node(0)), Some(" #y"));
         assert_eq!(document.behind_unquoted(node(1)), None);
     }

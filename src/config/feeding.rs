@@ -5,10 +5,10 @@ use std::path::Path;
 
 use glob::{MatchOptions, Pattern};
 
-use super::document::Step;
+use super::document::PathSegment;
 use super::resolve::ResolvedSet;
-use super::sense::{SettingFault, keys};
-use super::settings::{Config, Source};
+use super::settings::{Config, SourceSettings};
+use super::validate::{SettingFault, keys};
 use crate::rules::{RuleSet, Severity};
 
 /// Takes a source that the operator wrote, and that names no rule sets, for the log of a set for raw lines or JSON whose name
@@ -24,7 +24,7 @@ pub(super) fn adopt_logs_of_the_same_name(config: &mut Config, sets: &[ResolvedS
             continue;
         }
         let bears_name =
-            |source: &&mut Source| source.rule_sets.is_none() && is_called(&source.path, &set.name);
+            |source: &&mut SourceSettings| source.rule_sets.is_none() && is_called(&source.path, &set.name);
         let Some(source) = config.sources.iter_mut().find(bears_name) else { continue };
         source.rule_sets = Some(vec![set.name.clone()]);
         let text = format!(
@@ -51,8 +51,8 @@ pub(super) fn sources_of_sets(
     config: &Config,
     sets: &[ResolvedSet],
     is_there: impl Fn(&str) -> bool,
-) -> Vec<Source> {
-    let mut made: Vec<Source> = Vec::new();
+) -> Vec<SourceSettings> {
+    let mut made: Vec<SourceSettings> = Vec::new();
     for set in sets.iter().map(|set| &set.set).filter(|set| !is_named(config, set)) {
         let Some(path) = set.logs.iter().find(|log| is_there(log)).or_else(|| set.logs.first()) else {
             continue;
@@ -62,9 +62,9 @@ pub(super) fn sources_of_sets(
         }
         match made.iter_mut().find(|source| source.path == *path) {
             Some(source) => source.rule_sets.get_or_insert_default().push(set.name.clone()),
-            None => made.push(Source {
+            None => made.push(SourceSettings {
                 rule_sets: Some(vec![set.name.clone()]),
-                ..Source::at(free_name(config, &made, &set.name), path)
+                ..SourceSettings::at(free_name(config, &made, &set.name), path)
             }),
         }
     }
@@ -86,12 +86,13 @@ pub(super) fn faults(
         let is_wanted = config.rule_sets.is_some() || is_own(*origin);
         if !is_fed(config, set) {
             let severity = if is_wanted { Severity::Error } else { Severity::Warning };
-            let (way, text) = not_asked(config, set).unwrap_or_else(|| unfed(config, set));
-            faults.push(SettingFault { severity, way, text });
+            let (key_path, text) = not_asked(config, set).unwrap_or_else(|| unfed(config, set));
+            faults.push(SettingFault { severity, key_path, text });
         } else if is_named(config, set) {
             faults.extend(absent(config, set, &is_there));
         } else {
-            faults.extend(not_asked(config, set).map(|(way, text)| SettingFault::warning(way, text)));
+            faults
+                .extend(not_asked(config, set).map(|(key_path, text)| SettingFault::warning(key_path, text)));
         }
     }
     faults
@@ -102,7 +103,7 @@ fn is_named(config: &Config, set: &RuleSet) -> bool {
     config.sources.iter().any(|source| names(source, set))
 }
 
-fn names(source: &Source, set: &RuleSet) -> bool {
+fn names(source: &SourceSettings, set: &RuleSet) -> bool {
     source.rule_sets.as_ref().is_some_and(|names| names.contains(&set.name))
 }
 
@@ -113,7 +114,7 @@ fn is_fed(config: &Config, set: &RuleSet) -> bool {
 }
 
 /// The configured source that follows a log, or some of the files that a pattern means.
-fn following<'c>(config: &'c Config, path: &str) -> Option<&'c Source> {
+fn following<'c>(config: &'c Config, path: &str) -> Option<&'c SourceSettings> {
     config.sources.iter().find(|source| overlap(&source.path, path))
 }
 
@@ -128,7 +129,7 @@ fn is_match(pattern: &str, path: &str) -> bool {
 }
 
 /// Where one source has the set's name, another log may still be meant.
-fn free_name(config: &Config, made: &[Source], set: &str) -> String {
+fn free_name(config: &Config, made: &[SourceSettings], set: &str) -> String {
     let is_free = |name: &String| config.sources.iter().chain(made).all(|source| source.name != *name);
     let numbered = (1..).map(|number| format!("{set}-logs-{number}"));
     let mut names = [set.to_owned(), format!("{set}-logs")].into_iter().chain(numbered);
@@ -136,16 +137,16 @@ fn free_name(config: &Config, made: &[Source], set: &str) -> String {
 }
 
 /// Where the configuration puts a set into force, or its sources where it only lets it be.
-fn way_to(config: &Config, set: &RuleSet) -> Vec<Step> {
+fn way_to(config: &Config, set: &RuleSet) -> Vec<PathSegment> {
     let nth = config.rule_sets.as_ref().and_then(|names| names.iter().position(|name| *name == set.name));
     match nth {
-        Some(nth) => vec![Step::Key("rule_sets".into()), Step::Index(nth)],
+        Some(nth) => vec![PathSegment::Key("rule_sets".into()), PathSegment::Index(nth)],
         None => keys(&["sources"]),
     }
 }
 
 /// What to write where the log of a set is followed by a source that asks others about it.
-fn not_asked(config: &Config, set: &RuleSet) -> Option<(Vec<Step>, String)> {
+fn not_asked(config: &Config, set: &RuleSet) -> Option<(Vec<PathSegment>, String)> {
     let (log, source) = set.logs.iter().find_map(|log| Some((log, following(config, log)?)))?;
     let name = &source.name;
     let text = match &source.rule_sets {
@@ -164,7 +165,7 @@ fn not_asked(config: &Config, set: &RuleSet) -> Option<(Vec<Step>, String)> {
     Some((keys(&["sources", name]), text))
 }
 
-fn unfed(config: &Config, set: &RuleSet) -> (Vec<Step>, String) {
+fn unfed(config: &Config, set: &RuleSet) -> (Vec<PathSegment>, String) {
     let name = &set.name;
     if !set.format.needs_source() {
         let text = format!(
@@ -173,8 +174,8 @@ fn unfed(config: &Config, set: &RuleSet) -> (Vec<Step>, String) {
         );
         return (way_to(config, set), text);
     }
-    let (way, line) = match likely_source(config, set) {
-        Some(Source { name: source, path, .. }) => (
+    let (key_path, line) = match likely_source(config, set) {
+        Some(SourceSettings { name: source, path, .. }) => (
             keys(&["sources", source]),
             format!("`{source}: {{path: {path}, rule_sets: [{name}]}}` under `sources` if that is its log"),
         ),
@@ -191,12 +192,12 @@ fn unfed(config: &Config, set: &RuleSet) -> (Vec<Step>, String) {
          {line}, or name its `logs` in the rule file",
         set.format.as_str()
     );
-    (way, text)
+    (key_path, text)
 }
 
 /// The source that names no rule sets, and that bears this one's name or follows a file of that name.
-fn likely_source<'c>(config: &'c Config, set: &RuleSet) -> Option<&'c Source> {
-    let is_alike = |source: &&Source| {
+fn likely_source<'c>(config: &'c Config, set: &RuleSet) -> Option<&'c SourceSettings> {
+    let is_alike = |source: &&SourceSettings| {
         let file = source.path.rsplit('/').next().unwrap_or_default();
         source.rule_sets.is_none() && (source.name == set.name || file.contains(&set.name))
     };

@@ -1,7 +1,7 @@
 //! A rule file where a configuration is wanted, and the other way round: one sentence in place of a list of unknown keys.
 
 use super::diagnostic::Diagnostic;
-use super::document::{Document, Step};
+use super::document::{Document, PathSegment};
 use crate::rules::Severity;
 
 /// Keys at the top that only rule files have; `rules` is in all of them.
@@ -44,5 +44,5 @@ pub(super) fn configuration(document: &Document) -> Option<Diagnostic> {
 }
 
 fn told(document: &Document, key: &'static str, text: &str) -> Diagnostic {
-    document.diagnostic(&[Step::Name(key.into())], None, Severity::Error, text)
+    document.diagnostic(&[PathSegment::Name(key.into())], None, Severity::Error, text)
 }

@@ -10,10 +10,10 @@ use super::feeding;
 use super::paths;
 use super::resolve::{Available, ResolvedSet, resolve};
 use super::rule_file::RuleFile;
-use super::sense::{SettingFault, keys};
 use super::settings::Config;
 use super::text::LONGEST_FILE;
 use super::trusted::{FileTrust, read_trusted, rule_files};
+use super::validate::{SettingFault, keys};
 use crate::rules::{Fault, Place, Severity};
 
 /// A rule file that is compiled into the program.
@@ -236,7 +236,7 @@ impl Loaded {
         let directory = &self.config.rules_dir;
         let text = format!("`rules_dir` names {} as a directory, but {what}", directory.display());
         let diagnostic = match &self.config_file {
-            Some(file) => file.diagnose(&SettingFault { severity, way: keys(&["rules_dir"]), text }),
+            Some(file) => file.diagnose(&SettingFault { severity, key_path: keys(&["rules_dir"]), text }),
             None => Some(Diagnostic::whole(directory, severity, text)),
         };
         self.diagnostics.extend(diagnostic);

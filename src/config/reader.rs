@@ -18,7 +18,7 @@ const QUOTED: &str = ": take the quotes away";
 
 /// Something wrong with a node.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Fault {
+pub(super) struct NodeFault {
     pub(super) node: NodeId,
     pub(super) severity: Severity,
     pub(super) text: String,
@@ -28,15 +28,15 @@ pub(super) struct Fault {
 
 /// All that is wrong with a file; shared by everything that reads a part of it.
 #[derive(Debug, Default)]
-pub(super) struct Faults(RefCell<Vec<Fault>>);
+pub(super) struct Faults(RefCell<Vec<NodeFault>>);
 
 impl Faults {
-    pub(super) fn into_inner(self) -> Vec<Fault> {
+    pub(super) fn into_inner(self) -> Vec<NodeFault> {
         self.0.into_inner()
     }
 
     fn push(&self, node: NodeId, severity: Severity, text: String) {
-        self.0.borrow_mut().push(Fault { node, severity, text, inside: None });
+        self.0.borrow_mut().push(NodeFault { node, severity, text, inside: None });
     }
 }
 
@@ -77,7 +77,12 @@ impl<'a> Item<'a> {
             _ => None,
         };
         let text = format!("{} {}", self.name, sentence.as_ref());
-        self.faults.0.borrow_mut().push(Fault { node: self.place, severity: Severity::Error, text, inside });
+        self.faults.0.borrow_mut().push(NodeFault {
+            node: self.place,
+            severity: Severity::Error,
+            text,
+            inside,
+        });
     }
 
     /// Complains in a sentence of its own.

@@ -1,11 +1,11 @@
 //! The rule sets in force: shipped and custom ones, as the configuration changes them.
 
 use super::defaults::{SPOOFABLE_BAN, SPOOFABLE_THRESHOLD};
-use super::document::Step;
+use super::document::PathSegment;
 use super::policy;
-use super::sense::{SettingFault, keys};
-use super::settings::{Config, Override, Policy};
+use super::settings::{Config, Override, SetDefaults};
 use super::suggest::or_near;
+use super::validate::{SettingFault, keys};
 use crate::record::Layouts;
 use crate::rules::{Ban, Evidence, RuleSet, Thresholds};
 
@@ -89,12 +89,12 @@ fn chosen(config: &Config, available: &[Available<'_>], faults: &mut Vec<Setting
     }
     let mut chosen = Vec::new();
     for (n, name) in names.iter().enumerate() {
-        let way = vec![Step::Key("rule_sets".into()), Step::Index(n)];
+        let key_path = vec![PathSegment::Key("rule_sets".into()), PathSegment::Index(n)];
         match find(available, name) {
-            None => faults.push(SettingFault::error(way, unknown_set(name, available))),
+            None => faults.push(SettingFault::error(key_path, unknown_set(name, available))),
             Some(set) if chosen.contains(&set) => {
                 let text = format!("the rule set `{name}` is named twice");
-                faults.push(SettingFault::warning(way, text));
+                faults.push(SettingFault::warning(key_path, text));
             }
             Some(set) => chosen.push(set),
         }
@@ -117,13 +117,13 @@ fn unknown_set(name: &str, available: &[Available<'_>]) -> String {
 fn resolved(
     set: &RuleSet,
     origin: usize,
-    defaults: Policy,
+    defaults: SetDefaults,
     change: Option<&Override>,
 ) -> (ResolvedSet, Vec<SettingFault>) {
     let own = match set.evidence {
         Evidence::Handshake => defaults,
         // The operator's usual numbers are made for evidence that cannot be forged.
-        Evidence::Spoofable => Policy { threshold: SPOOFABLE_THRESHOLD, ban: SPOOFABLE_BAN },
+        Evidence::Spoofable => SetDefaults { threshold: SPOOFABLE_THRESHOLD, ban: SPOOFABLE_BAN },
     };
     let mut resolved = ResolvedSet {
         set: set.clone(),
@@ -144,17 +144,17 @@ fn switch(set: &mut RuleSet, change: &Override, faults: &mut Vec<SettingFault>) 
     let lists = [("enable", &change.enable, true), ("disable", &change.disable, false)];
     for (key, ids, enabled) in lists {
         for (n, id) in ids.iter().enumerate() {
-            let mut way = keys(&["override", &change.rule_set, key]);
-            way.push(Step::Index(n));
+            let mut key_path = keys(&["override", &change.rule_set, key]);
+            key_path.push(PathSegment::Index(n));
             let mut known: Vec<&str> = set.rules.iter().map(|rule| rule.id.as_str()).collect();
             known.dedup();
             let text = format!("`{}` has no rule `{id}`{}", change.rule_set, or_near(id, &known));
             if !known.contains(&id.as_str()) {
-                faults.push(SettingFault::error(way, text));
+                faults.push(SettingFault::error(key_path, text));
             } else if !enabled && change.enable.contains(id) {
                 let text =
                     format!("the rule `{id}` is enabled and disabled: remove it from one of the lists");
-                faults.push(SettingFault::error(way, text));
+                faults.push(SettingFault::error(key_path, text));
             } else {
                 set.rules.iter_mut().filter(|rule| rule.id == *id).for_each(|rule| rule.enabled = enabled);
             }
@@ -192,16 +192,16 @@ fn unknown_to_sources(
     for source in &config.sources {
         let names = source.rule_sets.as_deref().unwrap_or_default();
         for (n, name) in names.iter().enumerate() {
-            let mut way = keys(&["sources", &source.name, "rule_sets"]);
-            way.push(Step::Index(n));
+            let mut key_path = keys(&["sources", &source.name, "rule_sets"]);
+            key_path.push(PathSegment::Index(n));
             if find(available, name).is_none() {
-                faults.push(SettingFault::error(way, unknown_set(name, available)));
+                faults.push(SettingFault::error(key_path, unknown_set(name, available)));
             } else if sets.iter().all(|set| set.set.name != *name) {
                 let text =
                     format!("the rule set `{name}` is not in force: add it to the file's own `rule_sets`");
-                faults.push(SettingFault::error(way, text));
+                faults.push(SettingFault::error(key_path, text));
             } else if names[..n].contains(name) {
-                faults.push(SettingFault::warning(way, format!("the rule set `{name}` is named twice")));
+                faults.push(SettingFault::warning(key_path, format!("the rule set `{name}` is named twice")));
             }
         }
     }
@@ -244,12 +244,12 @@ fn overrides_without_effect(
 ) -> Vec<SettingFault> {
     let mut faults = Vec::new();
     for name in config.overrides.iter().map(|change| change.rule_set.as_str()) {
-        let way = vec![Step::Key("override".into()), Step::Name(name.to_owned().into())];
+        let key_path = vec![PathSegment::Key("override".into()), PathSegment::Name(name.to_owned().into())];
         if find(available, name).is_none() {
-            faults.push(SettingFault::error(way, unknown_set(name, available)));
+            faults.push(SettingFault::error(key_path, unknown_set(name, available)));
         } else if sets.iter().all(|set| set.set.name != name) {
             let text = format!("the rule set `{name}` is not in force: this has no effect");
-            faults.push(SettingFault::warning(way, text));
+            faults.push(SettingFault::warning(key_path, text));
         }
     }
     faults

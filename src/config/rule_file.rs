@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::diagnostic::Diagnostic;
-use super::document::{Document, Step};
+use super::document::{Document, PathSegment};
 use super::kind;
 use super::reader::Faults;
-use super::rule_set::{self, Parts};
+use super::rule_set::{self, LocatedRuleSet};
 use crate::rules::{Fault, Place, RuleSet, Severity};
 
 /// A rule file with the set that could be made of it.
@@ -48,7 +48,7 @@ impl RuleFile {
         let parts = rule_set::read(&document, &document.item(&faults));
         let diagnostics = document.diagnostics(faults);
         let usable = diagnostics.iter().all(|diagnostic| diagnostic.severity < Severity::Error);
-        let file = parts.map(|Parts { set, extends, fields, rules, samples }| Self {
+        let file = parts.map(|LocatedRuleSet { set, extends, fields, rules, samples }| Self {
             set,
             usable,
             extends,
@@ -95,19 +95,19 @@ impl RuleFile {
     }
 
     fn diagnose_own(&self, fault: &Fault) -> Diagnostic {
-        let nth = |list: &[usize], n: usize| Step::Index(list.get(n).copied().unwrap_or(usize::MAX));
-        let key = |name: &'static str| Step::Key(name.into());
-        let way = match fault.place {
+        let nth = |list: &[usize], n: usize| PathSegment::Index(list.get(n).copied().unwrap_or(usize::MAX));
+        let key = |name: &'static str| PathSegment::Key(name.into());
+        let key_path = match fault.place {
             Place::Key(name) => vec![key(name)],
             Place::Field(n) => vec![key("fields"), nth(&self.fields, n)],
             Place::Rule(n, name) => vec![key("rules"), nth(&self.rules, n), key(name)],
             Place::Unless(n, veto) => {
-                vec![key("rules"), nth(&self.rules, n), key("unless"), Step::Index(veto)]
+                vec![key("rules"), nth(&self.rules, n), key("unless"), PathSegment::Index(veto)]
             }
             Place::Sample(n, name) => vec![key("samples"), nth(&self.samples, n), key(name)],
         };
         let inside = (fault.offset > 0).then_some(fault.offset);
-        self.document.diagnostic(&way, inside, fault.severity, &fault.text)
+        self.document.diagnostic(&key_path, inside, fault.severity, &fault.text)
     }
 }
 

@@ -31,7 +31,7 @@ const LOGS: &str = "name the file that the program writes, as in `logs: [/var/lo
 const MOST_LOGS: usize = 20;
 
 /// A rule set, and where in the file its n-th field, rule and sample stand.
-pub(super) struct Parts {
+pub(super) struct LocatedRuleSet {
     pub(super) set: RuleSet,
     pub(super) extends: Option<String>,
     pub(super) fields: Vec<usize>,
@@ -40,7 +40,7 @@ pub(super) struct Parts {
 }
 
 /// Reads the whole file; `None` when nothing can be made of it. Values with faults are replaced by defaults.
-pub(super) fn read(document: &Document, root: &Item<'_>) -> Option<Parts> {
+pub(super) fn read(document: &Document, root: &Item<'_>) -> Option<LocatedRuleSet> {
     let mut keys = root.keys()?;
     let version = keys.must("version", "a rule file begins with `version: 1`", |item| Some(is_known(item)));
     if version == Some(false) {
@@ -63,7 +63,7 @@ pub(super) fn read(document: &Document, root: &Item<'_>) -> Option<Parts> {
     let (samples, sample_places) = apart(samples);
     let (rules, rule_places) = apart(rules.unwrap_or_default());
     let set = RuleSet { rules, samples, ..head };
-    Some(Parts { set, extends, fields: field_places, rules: rule_places, samples: sample_places })
+    Some(LocatedRuleSet { set, extends, fields: field_places, rules: rule_places, samples: sample_places })
 }
 
 fn apart<T>(parts: Placed<T>) -> (Vec<T>, Vec<usize>) {

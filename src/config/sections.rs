@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use super::keys::{Entry, Keys};
 use super::reader::Item;
 use super::rule_set::{self, is_known};
-use super::settings::{Allow, Config, Control, Follow, Log, LogTo, Override, Policy, Source};
+use super::settings::{
+    Allow, Config, Control, Follow, LogSettings, LogTo, Override, SetDefaults, SourceSettings,
+};
 use super::{firewall, policy, time_spec, zone};
 use crate::address::{self, Prefix};
 use crate::engine::{Network, Networks, PrefixLengths, SpoofCaps, TrustPolicy};
@@ -71,7 +73,7 @@ pub(super) fn absolute(item: &Item<'_>) -> Option<PathBuf> {
     Some(path)
 }
 
-fn sources(item: &Item<'_>) -> Option<Vec<Source>> {
+fn sources(item: &Item<'_>) -> Option<Vec<SourceSettings>> {
     let entries = item.entries()?;
     if entries.is_empty() || entries.len() > MOST_SOURCES {
         item.fault(format!("must name a log to follow, and {MOST_SOURCES} at most"));
@@ -80,14 +82,14 @@ fn sources(item: &Item<'_>) -> Option<Vec<Source>> {
 }
 
 /// `auth: /var/log/auth.log` or `web: {path: /var/log/nginx/error.log, rule_sets: [nginx]}`
-fn source(entry: &Entry<'_>) -> Option<Source> {
+fn source(entry: &Entry<'_>) -> Option<SourceSettings> {
     let name = rule_set::name(&entry.key);
     if !entry.value.is_mapping() {
-        return Some(Source::at(name?, log_path(&entry.value)?));
+        return Some(SourceSettings::at(name?, log_path(&entry.value)?));
     }
     let mut keys = entry.value.keys()?;
     let path = keys.must("path", "the log file", log_path);
-    let source = Source {
+    let source = SourceSettings {
         follow: keys.or("follow", Follow::Auto, |item| item.word(&FOLLOW)),
         archive: keys.maybe("archive", absolute),
         rule_sets: keys.maybe("rule_sets", asked),
@@ -95,10 +97,10 @@ fn source(entry: &Entry<'_>) -> Option<Source> {
         time: keys.maybe("time", time_spec::read),
         zone: keys.maybe("zone", zone::read),
         writer: keys.maybe("writer", rule_set::name),
-        ..Source::at(String::new(), String::new())
+        ..SourceSettings::at(String::new(), String::new())
     };
     keys.finish();
-    Some(Source { name: name?, path: path?, ..source })
+    Some(SourceSettings { name: name?, path: path?, ..source })
 }
 
 const FOLLOW: [(&str, Follow); 2] = [("auto", Follow::Auto), ("poll", Follow::Poll)];
@@ -152,9 +154,9 @@ pub(super) fn two_paths(path: &str) -> Option<(&str, &str)> {
     second.starts_with('/').then_some((first, second))
 }
 
-fn defaults(item: &Item<'_>, default: Policy) -> Option<Policy> {
+fn defaults(item: &Item<'_>, default: SetDefaults) -> Option<SetDefaults> {
     let mut keys = item.keys()?;
-    let policy = Policy {
+    let policy = SetDefaults {
         threshold: keys.or("threshold", default.threshold, policy::thresholds),
         ban: keys.or("ban", default.ban, policy::ban),
     };
@@ -309,10 +311,10 @@ fn control(item: &Item<'_>, default: Control) -> Option<Control> {
     Some(control)
 }
 
-fn log(item: &Item<'_>, default: Log) -> Option<Log> {
+fn log(item: &Item<'_>, default: LogSettings) -> Option<LogSettings> {
     use log::LevelFilter::{Debug, Error, Info, Warn};
     let mut keys = item.keys()?;
-    let log = Log {
+    let log = LogSettings {
         to: keys
             .or("to", default.to, |item| item.word(&[("syslog", LogTo::Syslog), ("stderr", LogTo::Stderr)])),
         level: keys.or("level", default.level, |item| {

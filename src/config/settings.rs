@@ -16,13 +16,13 @@ use crate::settings::FirewallSettings;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The logs that are followed; at least one.
-    pub sources: Vec<Source>,
+    pub sources: Vec<SourceSettings>,
     /// Where custom rule sets are.
     pub rules_dir: PathBuf,
     /// Which sets are in force; `None` for all that are by default.
     pub rule_sets: Option<Vec<String>>,
     /// For sets that say nothing of their own.
-    pub defaults: Policy,
+    pub defaults: SetDefaults,
     /// Changes to single sets.
     pub overrides: Vec<Override>,
     /// Who is never banned.
@@ -44,7 +44,7 @@ pub struct Config {
     /// The control socket.
     pub control: Control,
     /// Our own messages.
-    pub log: Log,
+    pub log: LogSettings,
     /// How long ended bans and their lines are kept.
     pub history: Duration,
     /// Whether the table is emptied when the daemon stops; that opens the gate.
@@ -53,7 +53,7 @@ pub struct Config {
 
 /// A followed log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct SourceSettings {
     /// A short name: `auth`.
     pub name: String,
     /// An absolute path, a glob, or `-` for standard input.
@@ -74,7 +74,7 @@ pub struct Source {
     pub writer: Option<String>,
 }
 
-impl Source {
+impl SourceSettings {
     /// A log at a path, of which nothing else is said.
     pub fn at(name: impl Into<String>, path: impl Into<String>) -> Self {
         Self {
@@ -103,7 +103,7 @@ pub enum Follow {
 
 /// Numbers for sets that have none.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Policy {
+pub struct SetDefaults {
     /// When offences become a ban.
     pub threshold: Thresholds,
     /// For how long.
@@ -151,7 +151,7 @@ pub struct Control {
 
 /// Our own messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Log {
+pub struct LogSettings {
     /// Where they go.
     pub to: LogTo,
     /// The least important ones that are written.
@@ -171,10 +171,10 @@ pub enum LogTo {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            sources: defaults::SOURCES.map(|(name, path)| Source::at(name, path)).to_vec(),
+            sources: defaults::SOURCES.map(|(name, path)| SourceSettings::at(name, path)).to_vec(),
             rules_dir: paths::rules_dir(),
             rule_sets: None,
-            defaults: Policy { threshold: defaults::THRESHOLD, ban: defaults::BAN },
+            defaults: SetDefaults { threshold: defaults::THRESHOLD, ban: defaults::BAN },
             overrides: Vec::new(),
             allow: Allow::default(),
             trust: TrustPolicy::default(),
@@ -185,7 +185,7 @@ impl Default for Config {
             firewall: FirewallSettings::default(),
             state: paths::state(),
             control: Control { socket: paths::socket(), group: None },
-            log: Log { to: LogTo::Syslog, level: log::LevelFilter::Info },
+            log: LogSettings { to: LogTo::Syslog, level: log::LevelFilter::Info },
             history: defaults::HISTORY,
             flush_on_exit: false,
         }

@@ -14,7 +14,7 @@ pub(super) struct TextFault {
 
 /// Where a byte is, as editors count.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Position {
+pub(super) struct TextPosition {
     /// From 1.
     pub(super) line: usize,
     /// From 1, in characters.
@@ -76,14 +76,14 @@ pub(super) fn false_blank(text: &str) -> Option<(usize, String)> {
 }
 
 /// The line and column of a byte; bytes beyond the end are at the end.
-pub(super) fn position(bytes: &[u8], offset: usize) -> Position {
+pub(super) fn position(bytes: &[u8], offset: usize) -> TextPosition {
     let bytes = without_mark(bytes);
     let offset = offset.min(bytes.len());
     let (before, after) = bytes.split_at(offset);
     let start = before.iter().rposition(|&b| b == b'\n').map_or(0, |newline| newline + 1);
     let end = after.iter().position(|&b| b == b'\n').map_or(bytes.len(), |newline| offset + newline);
     let cited = String::from_utf8_lossy(&bytes[start..end]);
-    Position {
+    TextPosition {
         line: 1 + before.iter().filter(|&&b| b == b'\n').count(),
         column: 1 + String::from_utf8_lossy(&bytes[start..offset]).chars().count(),
         cited: cited.trim_end_matches('\r').to_owned(),

@@ -69,7 +69,7 @@ impl Node {
 /// The one document of a text, or why it cannot be read.
 pub(super) fn read(text: &str) -> Result<Node, TextFault> {
     brackets(text)?;
-    let reading = Reading::new(text, None);
+    let reading = YamlPass::new(text, None);
     let mut documents = serde_yaml::Deserializer::from_str(text);
     let first = documents.next().map(|document| reading.seed(0).deserialize(document));
     let root = match first {
@@ -78,7 +78,7 @@ pub(super) fn read(text: &str) -> Result<Node, TextFault> {
         None => Node { id: NodeId(0), value: Value::Null },
     };
     let Some(second) = documents.next() else { return Ok(root) };
-    let reading = Reading::new(text, Some(NodeId(0)));
+    let reading = YamlPass::new(text, Some(NodeId(0)));
     match reading.seed(0).deserialize(second) {
         Err(error) if !reading.found.get() => Err(reading.fault(text, &error)),
         other => {
@@ -109,7 +109,7 @@ fn brackets(text: &str) -> Result<(), TextFault> {
 
 /// The byte at which a node of this text stands; that of an alias stands where its anchor is.
 pub(super) fn offset_of(text: &str, id: NodeId) -> usize {
-    let reading = Reading::new(text, Some(id));
+    let reading = YamlPass::new(text, Some(id));
     let document = serde_yaml::Deserializer::from_str(text).next();
     let error = document.and_then(|document| reading.seed(0).deserialize(document).err());
     let found = error.and_then(|error| offset(text, &error)).unwrap_or_default();
@@ -135,7 +135,7 @@ fn properties(text: &str) -> usize {
 }
 
 /// One pass over a text.
-struct Reading {
+struct YamlPass {
     next: Cell<usize>,
     stop: Option<NodeId>,
     found: Cell<bool>,
@@ -143,7 +143,7 @@ struct Reading {
     refusal: Cell<Option<String>>,
 }
 
-impl Reading {
+impl YamlPass {
     fn new(text: &str, stop: Option<NodeId>) -> Self {
         // A node takes a byte at least, so a text without aliases never comes near this.
         let left = Cell::new(text.len().saturating_add(64).saturating_mul(UNFOLDED));
@@ -171,7 +171,7 @@ impl Reading {
 /// Reads one node.
 #[derive(Clone, Copy)]
 struct Seed<'a> {
-    reading: &'a Reading,
+    reading: &'a YamlPass,
     depth: usize,
 }
 

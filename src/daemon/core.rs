@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use super::event::Event;
 use super::evidence::{Evidence, Seen};
 use super::feed;
-use super::gate::Gate;
-use super::loading::Loading;
-use super::persist::{Persist, Stored};
+use super::firewalls::Firewalls;
+use super::persist::{CommitResult, Persist};
 use super::positions::Positions;
+use super::reload::Reloads;
 use super::report;
 use super::saved_table::SavedTable;
 use super::setup::Setup;
@@ -50,7 +50,7 @@ pub(super) struct Daemon {
     pub(super) options: RunOptions,
     pub(super) setup: Setup,
     pub(super) pipeline: Pipeline,
-    pub(super) firewall: Gate,
+    pub(super) firewall: Firewalls,
     pub(super) saved: SavedTable,
     pub(super) follower: feed::Follower,
     pub(super) positions: Positions,
@@ -61,7 +61,7 @@ pub(super) struct Daemon {
     pub(super) started: Time,
     pub(super) calls: Receiver<Call>,
     pub(super) sender: SyncSender<Event>,
-    pub(super) loading: Loading,
+    pub(super) reloads: Reloads,
     /// Addresses of this machine and its surroundings, which nobody bans; none in a dry run.
     pub(super) own: Vec<Prefix>,
     /// Banned for a time that was over when their lines were read, and so never put into the table.
@@ -70,7 +70,7 @@ pub(super) struct Daemon {
 
 /// Why the loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum EndOfRun {
     /// Somebody asked for it.
     Asked,
     /// All sources ended: standard input was closed.
@@ -92,16 +92,16 @@ fn when(batch: &Batch, now: Time) -> When {
 
 impl Daemon {
     /// Reacts to events until the end.
-    pub(super) fn run(&mut self, events: &Receiver<Event>) -> End {
+    pub(super) fn run(&mut self, events: &Receiver<Event>) -> EndOfRun {
         loop {
             let sleep = self.sleep();
             match events.recv_timeout(sleep) {
-                Ok(Event::Stop) => return End::Asked,
-                Ok(Event::Ended(number)) if self.follower.is(number) => return End::Read,
+                Ok(Event::Stop) => return EndOfRun::Asked,
+                Ok(Event::Ended(number)) if self.follower.is(number) => return EndOfRun::Read,
                 Ok(event) => self.react(event),
                 Err(RecvTimeoutError::Timeout) => {}
                 // All senders are gone, which includes our own: this cannot happen, and ending is the safe answer.
-                Err(RecvTimeoutError::Disconnected) => return End::Asked,
+                Err(RecvTimeoutError::Disconnected) => return EndOfRun::Asked,
             }
             self.answer_calls();
             self.expire();
@@ -208,7 +208,7 @@ impl Daemon {
     }
 
     /// A batch is written, or not; what the database lost is written again, what it found is taken over.
-    fn stored(&mut self, stored: Stored) {
+    fn stored(&mut self, stored: CommitResult) {
         self.persist.stored(&stored);
         if stored.lost {
             self.pipeline.engine.touch_all();

@@ -7,8 +7,8 @@ use std::thread;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::loading::Loaded;
-use super::persist::Stored;
+use super::persist::CommitResult;
+use super::reload::ReloadResult;
 use crate::address::Prefix;
 use crate::config::Allow;
 use crate::{firewall, follow};
@@ -27,9 +27,9 @@ pub(super) enum Event {
     /// Somebody asks at the control socket; the call is in a queue of its own, since this one may be full of lines.
     Called,
     /// What was handed to the database is on the disk, or could not be written.
-    Stored(Stored),
+    Stored(CommitResult),
     /// Configuration and rules were read again.
-    Loaded(Box<Loaded>),
+    Loaded(Box<ReloadResult>),
     /// This machine's own addresses, as this allow list wants them.
     Own(Box<Allow>, Vec<Prefix>),
     /// SIGHUP.

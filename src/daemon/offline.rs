@@ -13,7 +13,7 @@ use crate::control::{Listener, Unban};
 use crate::engine::Engine;
 use crate::files;
 use crate::firewall::{self, Backend, Change, TableFile};
-use crate::store::{Batch, Lock, Store, StoreError};
+use crate::store::{Lock, Store, StoreError, WriteBatch};
 
 /// Why nothing was done; a sentence for the operator.
 #[derive(Debug, Error)]
@@ -48,7 +48,7 @@ pub fn unban_offline(file: Option<&Path>, whom: &Unban) -> Result<Unbanned, NotD
     let now = now();
     store.load(now, |row| engine.restore(row))?;
     let mut answer = requests::unbanned(whom, engine.unban(&whom.prefixes(), now));
-    store.commit(Batch { now, rows: engine.changes(), ..Batch::default() })?;
+    store.commit(WriteBatch { now, rows: engine.changes(), ..WriteBatch::default() })?;
     answer.kept.stored = true;
     answer.firewall = effect(&setup, &answer.unbanned);
     let format = TableFile::of(&setup.config.firewall);

@@ -12,7 +12,9 @@ use super::event::Event;
 use super::evidence::Seen;
 use crate::address::Prefix;
 use crate::engine::Row;
-use crate::store::{self, BanLine, BanLines, BanRecord, Batch, Keep, PositionChange, Store, StoreError};
+use crate::store::{
+    self, BanLine, BanLines, BanRecord, PositionChange, Retention, Store, StoreError, WriteBatch,
+};
 use crate::time::Time;
 
 /// Counters and positions may wait this long for each other; bans do not wait.
@@ -35,10 +37,10 @@ const MOST_WAITING: usize = 10_000;
 pub(super) type After = Box<dyn FnOnce(&Result<(), String>) + Send>;
 
 /// Takes the history of an address, or why it cannot be read.
-pub(super) type Ask = Box<dyn FnOnce(Result<Vec<BanRecord>, StoreError>) + Send>;
+pub(super) type HistoryCallback = Box<dyn FnOnce(Result<Vec<BanRecord>, StoreError>) + Send>;
 
 /// What the thread has to tell after a batch.
-pub(super) struct Stored {
+pub(super) struct CommitResult {
     result: Result<(), String>,
     /// The database lost what it had: everything is to be written again.
     pub(super) lost: bool,
@@ -48,7 +50,7 @@ pub(super) struct Stored {
 
 /// The deciding thread's end of the database.
 pub(super) struct Persist {
-    work: Option<Sender<Work>>,
+    work: Option<Sender<StoreTask>>,
     thread: Option<JoinHandle<Store>>,
     /// Since when the thread is at work.
     busy: Option<Instant>,
@@ -61,10 +63,10 @@ pub(super) struct Persist {
     trouble: Option<String>,
 }
 
-enum Work {
-    Batch(Batch, Vec<After>),
-    Why(Prefix, Time, Ask),
-    Keep(Keep),
+enum StoreTask {
+    Batch(WriteBatch, Vec<After>),
+    Why(Prefix, Time, HistoryCallback),
+    Keep(Retention),
 }
 
 impl Persist {
@@ -140,32 +142,32 @@ impl Persist {
         match &self.work {
             None => after.into_iter().for_each(|after| after(&Ok(()))),
             Some(work) => {
-                let batch = Batch { now, rows, positions, lines: std::mem::take(&mut self.lines) };
+                let batch = WriteBatch { now, rows, positions, lines: std::mem::take(&mut self.lines) };
                 // The thread lives as long as we do.
-                self.busy = work.send(Work::Batch(batch, after)).is_ok().then(Instant::now);
+                self.busy = work.send(StoreTask::Batch(batch, after)).is_ok().then(Instant::now);
             }
         }
     }
 
     /// Asks for the past of an address; answered at once with nothing where there is no database.
-    pub(super) fn why(&self, address: Prefix, now: Time, ask: Ask) {
+    pub(super) fn why(&self, address: Prefix, now: Time, ask: HistoryCallback) {
         match &self.work {
             None => ask(Ok(Vec::new())),
             // An unanswered question is told as one by the socket.
-            Some(work) => drop(work.send(Work::Why(address, now, ask))),
+            Some(work) => drop(work.send(StoreTask::Why(address, now, ask))),
         }
     }
 
     /// Takes other spans into force.
-    pub(super) fn set_keep(&self, keep: Keep) {
+    pub(super) fn set_keep(&self, keep: Retention) {
         if let Some(work) = &self.work {
             // The thread lives as long as we do.
-            let _ = work.send(Work::Keep(keep));
+            let _ = work.send(StoreTask::Keep(keep));
         }
     }
 
     /// The thread is done with the last batch.
-    pub(super) fn stored(&mut self, stored: &Stored) {
+    pub(super) fn stored(&mut self, stored: &CommitResult) {
         let now = Instant::now();
         let worked = self.busy.take().map(|since| now.saturating_duration_since(since));
         self.rests_until = worked.map(|worked| now + (worked * REST).min(GATHER));
@@ -215,12 +217,12 @@ impl Persist {
     }
 }
 
-fn keep(mut store: Store, work: &Receiver<Work>, events: &SyncSender<Event>) -> Store {
+fn keep(mut store: Store, work: &Receiver<StoreTask>, events: &SyncSender<Event>) -> Store {
     for work in work {
         match work {
-            Work::Keep(keep) => store.set_keep(keep),
-            Work::Why(address, now, ask) => ask(store.why(&address, MOST_HISTORY, now)),
-            Work::Batch(batch, after) => {
+            StoreTask::Keep(keep) => store.set_keep(keep),
+            StoreTask::Why(address, now, ask) => ask(store.why(&address, MOST_HISTORY, now)),
+            StoreTask::Batch(batch, after) => {
                 let now = batch.now;
                 let result = store.commit(batch).map_err(|error| error.to_string());
                 after.into_iter().for_each(|after| after(&result));
@@ -234,14 +236,14 @@ fn keep(mut store: Store, work: &Receiver<Work>, events: &SyncSender<Event>) -> 
 }
 
 /// Logs what the store has to say, and does what it asks for.
-fn told(store: &mut Store, result: Result<(), String>, now: Time) -> Stored {
-    let mut stored = Stored { result, lost: false, found: Vec::new() };
+fn told(store: &mut Store, result: Result<(), String>, now: Time) -> CommitResult {
+    let mut stored = CommitResult { result, lost: false, found: Vec::new() };
     for notice in store.notices() {
         log::error!("{notice}");
         match notice.answer() {
-            store::Answer::Log => {}
-            store::Answer::WriteAll => stored.lost = true,
-            store::Answer::Load => {
+            store::NoticeAction::Log => {}
+            store::NoticeAction::WriteAll => stored.lost = true,
+            store::NoticeAction::Load => {
                 if let Err(error) = store.load(now, |row| stored.found.push(row)) {
                     log::error!("{error}");
                 }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use jiff::tz::TimeZone;
 
 use super::core::{Daemon, now};
+use super::manual_bans::unearned;
 use super::report;
-use super::unearned::unearned;
 use crate::address::{self, Prefix};
 use crate::control::reply::{
     AddressReport, BanReport, Banned, FirewallEffect, LoggedLine, LongerBan, PastBan, RefusedBan,

@@ -180,7 +180,7 @@ mod tests {
 
     fn ban(offender: &str, until: Option<u64>) -> Ban {
         let until = until.map(|seconds| Time::default().plus(Duration::from_secs(seconds)));
-        super::super::unearned::unearned(Origin::Manual, "by hand", Time::default(), until, false)(
+        super::super::manual_bans::unearned(Origin::Manual, "by hand", Time::default(), until, false)(
             offender.parse().unwrap(),
         )
     }

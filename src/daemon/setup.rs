@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use thiserror::Error;
 
-use super::here;
+use super::preflight;
 use crate::address::Prefix;
 use crate::config::{self, Config, Diagnostics, FileTrust, Loaded, LoadedRules, LogTo, ResolvedSet, SHIPPED};
 use crate::engine::{Engine, EngineSettings, Policy};
@@ -97,7 +97,7 @@ impl Setup {
         if !dry_run {
             look_here(&mut loaded);
         }
-        let vanished = here::vanished(&loaded.config, own);
+        let vanished = preflight::vanished(&loaded.config, own);
         loaded.diagnose(vanished.as_slice());
         let sets = loaded.resolve();
         loaded.check_feeding(&sets);
@@ -189,7 +189,7 @@ impl Setup {
         let (local, sources, bindings) =
             (self.zone.clone(), self.config.sources.clone(), self.bindings.clone());
         move |path| {
-            let is_at = |source: &config::Source| {
+            let is_at = |source: &config::SourceSettings| {
                 source.path == path || follow::is_match(&source.path, Path::new(path))
             };
             let mut clock = Clock::new(local.clone(), Timestamp::now().into());
@@ -266,7 +266,7 @@ impl Setup {
                 |path: &PathBuf| follow::Source { from_start: true, ..follow::Source::argument(path) };
             return files.iter().map(source).collect();
         }
-        let source = |source: &config::Source| follow::Source {
+        let source = |source: &config::SourceSettings| follow::Source {
             name: source.name.clone(),
             archive: source.archive.clone(),
             ..follow::Source::argument(&source.path)
@@ -296,7 +296,7 @@ fn others(loaded: &Loaded, in_force: &[ResolvedSet]) -> Vec<RuleSet> {
 }
 
 /// Whether a source follows this file: by its name, or as one that was rotated away.
-fn is_followed_by(path: &Path, source: &config::Source) -> bool {
+fn is_followed_by(path: &Path, source: &config::SourceSettings) -> bool {
     if path == Path::new("-") || source.path == "-" {
         return path == Path::new(&source.path);
     }
@@ -338,9 +338,9 @@ fn directory_of_log(path: &Path) -> Arc<str> {
 
 /// Adds what this machine has not, and the daemon will need.
 pub fn look_here(loaded: &mut Loaded) {
-    loaded.diagnose(&here::faults(&loaded.config));
+    loaded.diagnose(&preflight::faults(&loaded.config));
     if loaded.says("sources") {
-        loaded.diagnose(&here::source_faults(&loaded.config));
+        loaded.diagnose(&preflight::source_faults(&loaded.config));
     }
 }
 

@@ -9,26 +9,26 @@ use std::time::Duration;
 use nix::unistd::Group;
 use thiserror::Error;
 
-use super::core::{Daemon, End, RunOptions, finish, now};
+use super::core::{Daemon, EndOfRun, RunOptions, finish, now};
 use super::event::{Event, QUEUE, signals};
 use super::evidence::Evidence;
 use super::feed::Follower;
-use super::gate::Gate;
-use super::loading::Loading;
+use super::firewalls::Firewalls;
 use super::persist::Persist;
 use super::positions::Positions;
+use super::reload::Reloads;
 use super::report::{self, count};
 use super::saved_table::SavedTable;
 use super::setup::{Refused, Setup};
 use super::streams::Streams;
 use super::tally::Tallies;
-use super::{logger, own};
+use super::{local_addresses, logger};
 use crate::address::Prefix;
 use crate::config::ResolvedSet;
 use crate::control::{Access, BindError, Call, Listener, Server, ServerLimits};
 use crate::engine::Engine;
 use crate::pipeline::Pipeline;
-use crate::store::{Keep, Lock, Store, StoreError};
+use crate::store::{Lock, Retention, Store, StoreError};
 use crate::{files, firewall, follow};
 
 /// Bans that ended so lately may have ended without their entries: the firewall did not work, or we were killed.
@@ -108,10 +108,10 @@ fn assemble(
     calls: Receiver<Call>,
 ) -> Result<(Daemon, Option<Listener>), NoStart> {
     let sources = setup.followed(&options.files);
-    let Taken { own, engine, store, positions, listener, firewall } =
+    let Acquired { own, engine, store, positions, listener, firewall } =
         take(&options, &setup, follow::files(&sources), &sender)?;
     let pipeline = Pipeline::new(setup.take_matcher(), engine, Vec::new());
-    let loading = Loading::new(&setup.config);
+    let reloads = Reloads::new(&setup.config);
     let how = setup.follow_options();
     let follower = Follower::start(0, sources, &positions.all(), how, setup.stamp_readers(), &sender)?;
     let saved = save_table(&options, &setup, &firewall)?;
@@ -133,13 +133,13 @@ fn assemble(
         tallies: Tallies::default(),
         started: now(),
         own,
-        loading,
+        reloads,
     };
     Ok((daemon, listener))
 }
 
 /// The table's file stands beside the database that is ours, wherever a reload says that the next one is.
-fn save_table(options: &RunOptions, setup: &Setup, firewall: &Gate) -> io::Result<SavedTable> {
+fn save_table(options: &RunOptions, setup: &Setup, firewall: &Firewalls) -> io::Result<SavedTable> {
     if options.dry_run {
         return Ok(SavedTable::none());
     }
@@ -147,13 +147,13 @@ fn save_table(options: &RunOptions, setup: &Setup, firewall: &Gate) -> io::Resul
 }
 
 /// What is ours once the start cannot be refused any more.
-struct Taken {
+struct Acquired {
     own: Vec<Prefix>,
     engine: Engine,
     store: Option<Store>,
     positions: Positions,
     listener: Option<Listener>,
-    firewall: Gate,
+    firewall: Firewalls,
 }
 
 /// Takes the database, the socket and the firewall.
@@ -164,9 +164,9 @@ fn take(
     setup: &Setup,
     files: usize,
     sender: &SyncSender<Event>,
-) -> Result<Taken, NoStart> {
+) -> Result<Acquired, NoStart> {
     // A log to try things out on may be another machine's.
-    let own = if options.dry_run { Vec::new() } else { own::prefixes(&setup.config.allow) };
+    let own = if options.dry_run { Vec::new() } else { local_addresses::prefixes(&setup.config.allow) };
     let settings = setup.engine_settings(files, &own);
     let mut engine = Engine::new(settings, setup.policies());
     let Restored { store, positions, mut released } = restore(options, setup, &mut engine)?;
@@ -174,8 +174,8 @@ fn take(
     released.extend(no_longer_banned(&mut engine));
     let desired = engine.bans().map(|ban| ban.offender).collect();
     let settings = setup.firewall(options.dry_run);
-    let firewall = Gate::open(settings, desired, released, sender)?;
-    Ok(Taken { own, engine, store, positions, listener, firewall })
+    let firewall = Firewalls::open(settings, desired, released, sender)?;
+    Ok(Acquired { own, engine, store, positions, listener, firewall })
 }
 
 /// Bans that ended while nobody looked: they are still in the table, and nothing else tells them from others' entries.
@@ -216,9 +216,9 @@ pub(super) fn open_store(setup: &Setup) -> Result<Store, StoreError> {
 }
 
 /// How long the database keeps what the rule sets in force need.
-pub(super) fn keep(setup: &Setup) -> Keep {
+pub(super) fn keep(setup: &Setup) -> Retention {
     let longest = |span: fn(&ResolvedSet) -> Duration| setup.sets.iter().map(span).max().unwrap_or_default();
-    Keep {
+    Retention {
         history: setup.config.history,
         windows: longest(|set| set.threshold.reach()),
         trust: setup.config.trust.remember,
@@ -258,7 +258,7 @@ fn gid(name: &str) -> Result<u32, NoStart> {
 }
 
 /// Stores what is left, carries out what waits, and leaves the table in place unless the operator wants it empty.
-fn stop(mut daemon: Daemon, end: End) {
+fn stop(mut daemon: Daemon, end: EndOfRun) {
     daemon.follower.stop();
     daemon.expire();
     // Its lock is held to the very end: another daemon must not work on the table while we do.
@@ -270,8 +270,8 @@ fn stop(mut daemon: Daemon, end: End) {
         log::error!("the firewall is not in step at the end: {problem}");
     }
     match end {
-        End::Asked => log::info!("{}", last_words(flush, &status)),
-        End::Read => log::info!("all sources have ended"),
+        EndOfRun::Asked => log::info!("{}", last_words(flush, &status)),
+        EndOfRun::Read => log::info!("all sources have ended"),
     }
     drop(store);
 }

@@ -8,7 +8,7 @@ use crate::time::Time;
 
 /// Counters of one rule set or one source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(super) struct MatchCounter {
     /// Lines that a rule matched.
     pub(super) matched: u64,
     /// Bans.
@@ -17,7 +17,7 @@ pub(super) struct Tally {
     pub(super) last: Option<Time>,
 }
 
-impl Tally {
+impl MatchCounter {
     fn add(&mut self, banned: bool, time: Option<Time>) {
         self.matched += 1;
         self.bans += u64::from(banned);
@@ -28,8 +28,8 @@ impl Tally {
 /// Counters by name, so that they outlast a reload.
 #[derive(Debug, Default)]
 pub(super) struct Tallies {
-    by_set: BTreeMap<String, Tally>,
-    by_source: BTreeMap<String, Tally>,
+    by_set: BTreeMap<String, MatchCounter>,
+    by_source: BTreeMap<String, MatchCounter>,
     pub(super) offences: u64,
     pub(super) unbans: u64,
     pub(super) by_hand: u64,
@@ -52,11 +52,11 @@ impl Tallies {
         }
     }
 
-    pub(super) fn of_set(&self, name: &str) -> Tally {
+    pub(super) fn of_set(&self, name: &str) -> MatchCounter {
         self.by_set.get(name).copied().unwrap_or_default()
     }
 
-    pub(super) fn of_source(&self, name: &str) -> Tally {
+    pub(super) fn of_source(&self, name: &str) -> MatchCounter {
         self.by_source.get(name).copied().unwrap_or_default()
     }
 

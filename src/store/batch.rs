@@ -13,7 +13,7 @@ pub const LONGEST_LINE: usize = 512;
 /// Everything that changed since the last batch. It is stored as a whole or not at all, so that after a crash the
 /// logs are read again from just where the counters stand.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Batch {
+pub struct WriteBatch {
     /// The time, for purging.
     pub now: Time,
     /// What the engine wants remembered. Of bans and their ends every row counts, in their order; no two others are about

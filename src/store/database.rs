@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::error::StoreError;
 use super::inspect::{self, has_log};
-use super::schema::{self, Form};
+use super::schema::{self, FileContent};
 use crate::files::{self, suffixed};
 use crate::time::Time;
 
@@ -80,7 +80,7 @@ impl Database {
         let connection = Connection::open_with_flags(immutable(path), flags).ok()?;
         connection.execute_batch(SETTINGS).ok()?;
         let form = schema::form(&connection).ok()?;
-        let present = form == Form::Ours(schema::known(schema::STEPS));
+        let present = form == FileContent::Ours(schema::known(schema::STEPS));
         present.then_some(Self { connection, is_new: false, is_writable: false, identity: (0, 0) })
     }
 
@@ -126,18 +126,18 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// The form from which it is to be brought up to date; zero for an empty file.
-fn judge(path: &Path, connection: &Connection, form: Form) -> Result<u32, StoreError> {
+fn judge(path: &Path, connection: &Connection, form: FileContent) -> Result<u32, StoreError> {
     let known = schema::known(schema::STEPS);
     let damaged = |cause: &str| StoreError::Damaged { path: path.to_owned(), cause: cause.to_owned() };
     match form {
-        Form::Ours(found) if found > known => {
+        FileContent::Ours(found) if found > known => {
             let program = schema::program(connection);
             Err(StoreError::Newer { path: path.to_owned(), found, known, program })
         }
-        Form::Ours(found) => Ok(found),
-        Form::Empty => Ok(0),
-        Form::Broken => Err(damaged("tables or columns are missing")),
-        Form::Foreign => {
+        FileContent::Ours(found) => Ok(found),
+        FileContent::Empty => Ok(0),
+        FileContent::Broken => Err(damaged("tables or columns are missing")),
+        FileContent::Foreign => {
             let what = "the database of another program".to_owned();
             Err(StoreError::Unfit { path: path.to_owned(), what, mend: "move it away" })
         }

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`Lock`] | who may write; taken first, by the daemon for as long as it runs |
 //! | [`Store`] | the database, and what could not be written to it yet |
-//! | [`Batch`] | what changed: rows of the engine, read positions and lines, stored together or not at all |
+//! | [`WriteBatch`] | what changed: rows of the engine, read positions and lines, stored together or not at all |
 //! | [`Notice`] | what the operator must hear: a damaged file, a full disk |
 //!
 //! The database is the truth, but the daemon does not stop without it. What passes by itself (a full disk, a
@@ -29,12 +29,12 @@ mod schema;
 mod why;
 mod write;
 
-pub use batch::{BanLine, BanLines, Batch, FilePosition, LONGEST_LINE, MOST_LINES, PositionChange};
+pub use batch::{BanLine, BanLines, FilePosition, LONGEST_LINE, MOST_LINES, PositionChange, WriteBatch};
 pub use error::StoreError;
 pub use inspect::check_place;
 pub use lock::Lock;
-pub use notice::{Answer, Notice};
-pub use purge::Keep;
+pub use notice::{Notice, NoticeAction};
+pub use purge::Retention;
 pub use why::BanRecord;
 
 use crate::address::Prefix;
@@ -50,7 +50,7 @@ pub struct Store {
     // Closed before the lock is released: fields are dropped in their order.
     database: Option<Database>,
     lock: Lock,
-    keep: Keep,
+    keep: Retention,
     pending: Pending,
     notices: Vec<Notice>,
     /// There is nothing in the database that the engine was not told.
@@ -66,7 +66,7 @@ impl Store {
     ///
     /// # Errors
     /// When the operator has to settle something: see [`StoreError::is_temporary`].
-    pub fn open(lock: Lock, keep: Keep, now: Time) -> Result<Self, StoreError> {
+    pub fn open(lock: Lock, keep: Retention, now: Time) -> Result<Self, StoreError> {
         let (pending, notices) = (Pending::default(), Vec::new());
         let mut store = Self { database: None, lock, keep, pending, notices, is_known: false, purged: None };
         if let Err(error) = store.attach(now) {
@@ -80,7 +80,7 @@ impl Store {
     }
 
     /// Takes other spans into force.
-    pub fn set_keep(&mut self, keep: Keep) {
+    pub fn set_keep(&mut self, keep: Retention) {
         self.keep = keep;
     }
 
@@ -158,7 +158,7 @@ impl Store {
     ///
     /// # Errors
     /// When nothing was written. All of it waits in memory: call this again, with an empty batch if need be.
-    pub fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
+    pub fn commit(&mut self, batch: WriteBatch) -> Result<(), StoreError> {
         let now = batch.now;
         self.pending.absorb(batch);
         if self.pending.len() == 0 {

@@ -47,7 +47,7 @@ pub enum Notice {
 
 /// What a [`Notice`] asks of the owner of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum NoticeAction {
     /// To log it.
     Log,
     /// To commit all active bans and positions again: the database may not hold them.
@@ -58,11 +58,11 @@ pub enum Answer {
 
 impl Notice {
     /// What to do besides logging it.
-    pub fn answer(&self) -> Answer {
+    pub fn answer(&self) -> NoticeAction {
         match self {
-            Self::MovedAside { .. } | Self::Vanished { .. } => Answer::WriteAll,
-            Self::Found { .. } => Answer::Load,
-            Self::Detached(_) | Self::Unreadable { .. } | Self::Forgotten { .. } => Answer::Log,
+            Self::MovedAside { .. } | Self::Vanished { .. } => NoticeAction::WriteAll,
+            Self::Found { .. } => NoticeAction::Load,
+            Self::Detached(_) | Self::Unreadable { .. } | Self::Forgotten { .. } => NoticeAction::Log,
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::batch::{BanLines, Batch, FilePosition, PositionChange};
+use super::batch::{BanLines, FilePosition, PositionChange, WriteBatch};
 use super::notice::Notice;
 use crate::address::Prefix;
 use crate::engine::{Ban, Row, SessionKey};
@@ -24,7 +24,7 @@ pub(super) struct Pending {
     pub(super) past: VecDeque<(Ban, Time)>,
     pub(super) lines: VecDeque<BanLines>,
     /// There was too much to keep for these: they are emptied first, so that they do not contradict the engine.
-    pub(super) emptied: BTreeSet<Table>,
+    pub(super) emptied: BTreeSet<PendingTable>,
     /// The last word on each thing in the other tables, sorted by table and key.
     pub(super) rows: Vec<Row>,
     /// By source, the position in each file, or none where it is followed no more.
@@ -33,7 +33,7 @@ pub(super) struct Pending {
 
 /// The tables in which only the last word on each thing counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Table {
+pub(super) enum PendingTable {
     Histories,
     Windows,
     Trust,
@@ -62,7 +62,7 @@ pub(super) struct BanChange {
     by_itself: bool,
 }
 
-impl Table {
+impl PendingTable {
     const ALL: [Self; 5] = [Self::Histories, Self::Windows, Self::Trust, Self::Sessions, Self::Unbans];
 
     /// Its name in the database.
@@ -100,18 +100,18 @@ fn subject(row: &Row) -> Option<Subject<'_>> {
     }
 }
 
-fn table(row: &Row) -> Option<Table> {
+fn table(row: &Row) -> Option<PendingTable> {
     Some(match subject(row)? {
-        Subject::History(_) => Table::Histories,
-        Subject::Window(..) => Table::Windows,
-        Subject::Trust(_) => Table::Trust,
-        Subject::Session(_) => Table::Sessions,
-        Subject::Unban(_) => Table::Unbans,
+        Subject::History(_) => PendingTable::Histories,
+        Subject::Window(..) => PendingTable::Windows,
+        Subject::Trust(_) => PendingTable::Trust,
+        Subject::Session(_) => PendingTable::Sessions,
+        Subject::Unban(_) => PendingTable::Unbans,
     })
 }
 
 impl Pending {
-    pub(super) fn absorb(&mut self, batch: Batch) {
+    pub(super) fn absorb(&mut self, batch: WriteBatch) {
         let mut rows = batch.rows;
         rows.extract_if(.., |row| subject(row).is_none()).for_each(|row| self.ban(row));
         self.rows(rows);
@@ -192,10 +192,10 @@ impl Pending {
         if self.bans.values().filter(|change| change.active.is_none()).count() > MOST {
             self.bans.retain(|_, change| change.active.is_some() || !change.by_itself);
         }
-        Table::ALL.into_iter().filter_map(|table| self.trim_table(table)).collect()
+        PendingTable::ALL.into_iter().filter_map(|table| self.trim_table(table)).collect()
     }
 
-    fn trim_table(&mut self, which: Table) -> Option<Notice> {
+    fn trim_table(&mut self, which: PendingTable) -> Option<Notice> {
         let is_of = |row: &Row| table(row) == Some(which);
         if self.rows.iter().filter(|row| is_of(row)).count() <= MOST {
             return None;
@@ -241,12 +241,12 @@ mod tests {
                 let ended = Row::BanEnded { offender: offender(n), at: Time::from_secs(2) };
                 [Row::from(ban(n)), ended, window]
             });
-            pending.absorb(Batch { rows: rows.collect(), ..Batch::default() });
+            pending.absorb(WriteBatch { rows: rows.collect(), ..WriteBatch::default() });
             notices.extend(pending.trim());
         }
         assert!(pending.len() < 2 * MOST + MOST_PAST, "{}", pending.len());
         assert!(
-            pending.emptied.contains(&Table::Windows),
+            pending.emptied.contains(&PendingTable::Windows),
             "the stored counters are older than what was forgotten"
         );
         assert_eq!(notices.len(), 1, "said once: {notices:?}");
@@ -259,7 +259,7 @@ mod tests {
             let unban = Row::BanEnded { offender: offender(1_000_000 + n), at: Time::from_secs(1) };
             [Row::from(ban(n)), unban]
         });
-        pending.absorb(Batch { rows: rows.collect(), ..Batch::default() });
+        pending.absorb(WriteBatch { rows: rows.collect(), ..WriteBatch::default() });
         pending.trim();
         assert_eq!(pending.bans.len(), 2 * (MOST + 5));
     }
@@ -276,7 +276,7 @@ mod tests {
         let mut pending = Pending::default();
         let gone = PositionChange::Gone { source: "auth".to_owned(), file: "c".to_owned() };
         let positions = vec![at("b", "1"), at("b", "2"), at("c", "1"), gone];
-        pending.absorb(Batch { positions, ..Batch::default() });
+        pending.absorb(WriteBatch { positions, ..WriteBatch::default() });
         let auth = &pending.positions["auth"];
         let files: Vec<_> = auth.iter().map(|(file, at)| (file.as_str(), at.as_deref())).collect();
         assert_eq!(files, [("b", Some("2")), ("c", None)]);

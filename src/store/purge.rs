@@ -30,7 +30,7 @@ pub(super) const SESSIONS: Duration = Duration::from_secs(24 * 3600);
 
 /// For how long things are worth remembering; what is older is passed over when loading, and dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keep {
+pub struct Retention {
     /// Ended bans and the lines that led to them, for `why`; and when somebody was unbanned.
     pub history: Duration,
     /// Offences: the longest `within` of all rule sets.
@@ -41,14 +41,14 @@ pub struct Keep {
     pub escalation: Duration,
 }
 
-impl Default for Keep {
+impl Default for Retention {
     fn default() -> Self {
         Self { history: DAY * 90, windows: DAY, trust: DAY * 7, escalation: DAY * 30 }
     }
 }
 
 /// One step of forgetting.
-pub(super) fn step(connection: &mut Connection, now: Time, keep: &Keep) -> Result<()> {
+pub(super) fn step(connection: &mut Connection, now: Time, keep: &Retention) -> Result<()> {
     let before = |span| now.minus(span).as_millis();
     connection.execute_batch("PRAGMA synchronous = NORMAL")?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

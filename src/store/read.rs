@@ -4,13 +4,13 @@ use rusqlite::{Connection, Params, Result};
 
 use super::batch::FilePosition;
 use super::encode::{self, BAN, Interner, prefix_at, sensible, time_at};
-use super::purge::{Keep, SESSIONS};
+use super::purge::{Retention, SESSIONS};
 use crate::address::Prefix;
 use crate::engine::{History, Row, SessionKey};
 use crate::time::Time;
 
 /// Rows that make no sense, by table.
-pub(super) type Unreadable = Vec<(&'static str, u64)>;
+pub(super) type UnreadableRows = Vec<(&'static str, u64)>;
 
 /// All that is still worth knowing at `now`; the longest-unseen first, as the engine would have it.
 ///
@@ -18,9 +18,9 @@ pub(super) type Unreadable = Vec<(&'static str, u64)>;
 pub(super) fn rows(
     connection: &Connection,
     now: Time,
-    keep: &Keep,
+    keep: &Retention,
     mut sink: impl FnMut(Row),
-) -> Result<Unreadable> {
+) -> Result<UnreadableRows> {
     let after = |span| now.minus(span).as_millis();
     let interner = Interner::default();
     let bans = format!("SELECT {BAN} FROM bans");

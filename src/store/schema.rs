@@ -63,7 +63,7 @@ const UNBANS: &str = "CREATE TABLE unbans (prefix BLOB PRIMARY KEY, at INTEGER N
 
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum FileContent {
     /// Nothing yet.
     Empty,
     /// Something of another program.
@@ -74,16 +74,18 @@ pub(super) enum Form {
     Broken,
 }
 
-pub(super) fn form(connection: &Connection) -> Result<Form> {
+pub(super) fn form(connection: &Connection) -> Result<FileContent> {
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
     let (application, version) = (number("application_id")?, number("user_version")?);
     let tables: u32 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
     Ok(match (application, version, tables) {
-        (APPLICATION, 0, _) => Form::Broken,
-        (APPLICATION, version, _) if version == known(STEPS) && !is_complete(connection)? => Form::Broken,
-        (APPLICATION, version, _) => Form::Ours(version),
-        (0, 0, 0) => Form::Empty,
-        _ => Form::Foreign,
+        (APPLICATION, 0, _) => FileContent::Broken,
+        (APPLICATION, version, _) if version == known(STEPS) && !is_complete(connection)? => {
+            FileContent::Broken
+        }
+        (APPLICATION, version, _) => FileContent::Ours(version),
+        (0, 0, 0) => FileContent::Empty,
+        _ => FileContent::Foreign,
     })
 }
 
@@ -144,10 +146,14 @@ mod tests {
     fn an_older_form_becomes_the_present_one_with_what_is_in_it() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection, 0, &[OLD]).unwrap();
-        assert_eq!(form(&connection).unwrap(), Form::Ours(1));
+        assert_eq!(form(&connection).unwrap(), FileContent::Ours(1));
         migrate(&mut connection, 1, &[OLD, SPLIT]).unwrap();
         assert_eq!(bits(&connection).unwrap(), 32);
-        assert_eq!(form(&connection).unwrap(), Form::Broken, "two steps of these are not two steps of ours");
+        assert_eq!(
+            form(&connection).unwrap(),
+            FileContent::Broken,
+            "two steps of these are not two steps of ours"
+        );
         migrate(&mut connection, 2, &[OLD, SPLIT]).unwrap();
     }
 
@@ -157,9 +163,9 @@ mod tests {
             let mut connection = Connection::open_in_memory().unwrap();
             migrate(&mut connection, 0, &STEPS[..released]).unwrap();
             connection.execute_batch("INSERT INTO trust VALUES (x'04c0000207' || x'20', 7)").unwrap();
-            assert_eq!(form(&connection).unwrap(), Form::Ours(known(&STEPS[..released])));
+            assert_eq!(form(&connection).unwrap(), FileContent::Ours(known(&STEPS[..released])));
             migrate(&mut connection, known(&STEPS[..released]), STEPS).unwrap();
-            assert_eq!(form(&connection).unwrap(), Form::Ours(known(STEPS)));
+            assert_eq!(form(&connection).unwrap(), FileContent::Ours(known(STEPS)));
             let seen: i64 = connection.query_row("SELECT seen FROM trust", [], |row| row.get(0)).unwrap();
             assert_eq!(seen, 7);
         }
@@ -180,14 +186,14 @@ mod tests {
     #[test]
     fn an_empty_file_becomes_ours_and_another_programs_does_not() {
         let mut connection = Connection::open_in_memory().unwrap();
-        assert_eq!(form(&connection).unwrap(), Form::Empty);
+        assert_eq!(form(&connection).unwrap(), FileContent::Empty);
         migrate(&mut connection, 0, STEPS).unwrap();
-        assert_eq!(form(&connection).unwrap(), Form::Ours(known(STEPS)));
+        assert_eq!(form(&connection).unwrap(), FileContent::Ours(known(STEPS)));
         assert_eq!(program(&connection), env!("CARGO_PKG_VERSION"));
         connection.execute_batch("DROP TABLE trust").unwrap();
-        assert_eq!(form(&connection).unwrap(), Form::Broken);
+        assert_eq!(form(&connection).unwrap(), FileContent::Broken);
         let other = Connection::open_in_memory().unwrap();
         other.execute_batch("CREATE TABLE hosts (name)").unwrap();
-        assert_eq!(form(&other).unwrap(), Form::Foreign);
+        assert_eq!(form(&other).unwrap(), FileContent::Foreign);
     }
 }

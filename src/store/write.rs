@@ -6,7 +6,7 @@ use rusqlite::{Connection, Result, Transaction, TransactionBehavior, params, par
 
 use super::batch::{BanLine, BanLines, MOST_LINES};
 use super::encode::{self, BAN};
-use super::pending::{BanChange, Pending, Table};
+use super::pending::{BanChange, Pending, PendingTable};
 use crate::address::Prefix;
 use crate::engine::{Ban, Row};
 use crate::time::Time;
@@ -80,7 +80,7 @@ fn ban_lines(into: &Transaction<'_>, lines: &BanLines) -> Result<()> {
     })
 }
 
-fn empty(into: &Transaction<'_>, table: Table) -> Result<()> {
+fn empty(into: &Transaction<'_>, table: PendingTable) -> Result<()> {
     into.execute(&format!("DELETE FROM {}", table.name()), []).map(drop)
 }
 

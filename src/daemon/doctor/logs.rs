@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::finding::Finding;
-use crate::config::Source;
+use crate::config::SourceSettings;
 use crate::follow;
 
 const ABOUT: &str = "logs";
@@ -16,7 +16,7 @@ const AS_ROOT: &str = "run it, and the daemon, as root";
 const SILENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Judges one source; standard input is nothing to look at.
-pub(super) fn findings(source: &Source, now: SystemTime) -> Vec<Finding> {
+pub(super) fn findings(source: &SourceSettings, now: SystemTime) -> Vec<Finding> {
     if source.path == "-" {
         return Vec::new();
     }
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     fn grades(path: &Path, now: SystemTime) -> Vec<Grade> {
-        let source = Source::at("auth", path.display().to_string());
+        let source = SourceSettings::at("auth", path.display().to_string());
         findings(&source, now).into_iter().map(|finding| finding.grade).collect()
     }
 

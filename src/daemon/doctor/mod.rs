@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 pub use self::finding::{Finding, Grade};
 
 use super::setup::{Refused, Setup};
-use super::{asking, here, own};
+use super::{client, local_addresses, preflight};
 use crate::address;
 use crate::config::Config;
 use crate::control::reply::{AddressReport, DaemonStatus};
@@ -76,7 +76,7 @@ pub fn examine(file: Option<&Path>, at: &Surroundings) -> Result<Vec<Finding>, R
     findings.push(lockout(&setup, at));
     findings.push(running::directory(&config.state, "the database", "0700"));
     findings.push(running::directory(&config.control.socket, "the control socket", "0755"));
-    for exposed in here::exposed_places(config).into_iter().chain(here::exposed_programs(config)) {
+    for exposed in preflight::exposed_places(config).into_iter().chain(preflight::exposed_programs(config)) {
         let finding = running::exposed(exposed.exposure);
         if !findings.contains(&finding) {
             findings.push(finding);
@@ -101,7 +101,7 @@ fn system(setup: &Setup, at: &Surroundings) -> Vec<Finding> {
 }
 
 fn status(config: &Config) -> Result<DaemonStatus, ClientError> {
-    match asking::ask(config, &Request::Status)? {
+    match client::ask(config, &Request::Status)? {
         Answer::Status(status) => Ok(*status),
         _ => Err(ClientError::Unexpected),
     }
@@ -109,7 +109,7 @@ fn status(config: &Config) -> Result<DaemonStatus, ClientError> {
 
 fn lockout(setup: &Setup, at: &Surroundings) -> Finding {
     let peer = at.session.as_deref().and_then(lockout::peer);
-    let own = own::prefixes(&setup.config.allow);
+    let own = local_addresses::prefixes(&setup.config.allow);
     let settings = setup.engine_settings(setup.config.sources.len(), &own);
     let why = peer.and_then(|peer| why(&setup.config.control.socket, peer));
     lockout::finding(peer, &settings, why.as_ref())

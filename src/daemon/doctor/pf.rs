@@ -147,7 +147,7 @@ fn order(rules: &str, pf_table: &PfTable) -> Finding {
     }
 }
 
-/// The rules that win over the one at a pf_table.
+/// The rules that win over the one at index `at`.
 fn passing<'a>(rules: &[PfRule<'a>], at: usize) -> Vec<PfRule<'a>> {
     let before = rules[..at].iter().filter(|rule| rule.passes() && rule.has("quick"));
     let behind = rules[at + 1..].iter().filter(|rule| rule.passes() && !rules[at].has("quick"));

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::iter::repeat_n;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
-use super::super::worker::{Handle, spawn_after, spawn_paced};
 use super::super::Change;
+use super::super::worker::{Handle, spawn_after, spawn_paced};
 use super::*;
 use crate::address::{Prefix, host};
 

@@ -36,6 +36,6 @@ fn another_program_that_has_the_database_open_is_waited_for() {
     assert!(store.commit(batch(vec![Row::from(ban("192.0.2.7"))])).is_err());
     drop(other);
     store.commit(batch(vec![])).unwrap();
-    assert_eq!(answers(&mut store), [Answer::Load], "the rows of earlier runs are still to be told");
+    assert_eq!(answers(&mut store), [NoticeAction::Load], "the rows of earlier runs are still to be told");
     assert_eq!(banned(&mut store).len(), 2001);
 }

@@ -12,7 +12,7 @@ fn assert_goes_on_after_damage(place: &Place, cause: &str) {
     store.commit(batch(vec![Row::from(ban("198.51.100.7"))])).unwrap();
     let notices = store.notices();
     assert_eq!(notices.len(), 1, "{cause}: {notices:?}");
-    assert_eq!(notices[0].answer(), Answer::WriteAll, "{cause}");
+    assert_eq!(notices[0].answer(), NoticeAction::WriteAll, "{cause}");
     let said = notices[0].to_string();
     assert!(
         said.contains("state.db was damaged (") && said.contains("state.db.damaged-20251122T140000Z"),
@@ -168,7 +168,7 @@ fn a_database_that_was_removed_while_open_is_noticed_and_made_again() {
     store.commit(batch(vec![Row::from(ban("192.0.2.7"))])).unwrap();
     fs::remove_file(&place.path).unwrap();
     store.commit(batch(vec![Row::from(ban("192.0.2.8"))])).unwrap();
-    assert_eq!(answers(&mut store), [Answer::WriteAll]);
+    assert_eq!(answers(&mut store), [NoticeAction::WriteAll]);
     drop(store);
     assert_eq!(banned(&mut place.open()), ["192.0.2.8"]);
 }

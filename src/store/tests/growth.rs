@@ -6,7 +6,7 @@ use crate::engine::{History, SessionKey};
 #[test]
 fn a_hundred_thousand_changes_in_four_months_stay_in_a_small_file() {
     let place = Place::new();
-    let keep = Keep { history: HOUR * 24 * 7, windows: HOUR, trust: HOUR, escalation: HOUR * 24 };
+    let keep = Retention { history: HOUR * 24 * 7, windows: HOUR, trust: HOUR, escalation: HOUR * 24 };
     let mut store = Store::open(Lock::acquire(&place.path).unwrap(), keep, NOW).unwrap();
     let size = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
     let mut largest = 0;
@@ -22,7 +22,7 @@ fn a_hundred_thousand_changes_in_four_months_stay_in_a_small_file() {
             position: now.to_string(),
         })];
         store
-            .commit(Batch { now, rows, positions, lines: attackers.map(|n| evidence(n, now)).collect() })
+            .commit(WriteBatch { now, rows, positions, lines: attackers.map(|n| evidence(n, now)).collect() })
             .unwrap();
         largest = largest.max(size(&place.path) + size(&suffixed(&place.path, "-wal")));
     }

@@ -18,8 +18,12 @@ use crate::engine::{Ban, Origin, Owner};
 
 const NOW: Time = Time::from_secs(1_763_820_000);
 const HOUR: Duration = Duration::from_secs(3600);
-const FOREVER: Keep =
-    Keep { history: Duration::MAX, windows: Duration::MAX, trust: Duration::MAX, escalation: Duration::MAX };
+const FOREVER: Retention = Retention {
+    history: Duration::MAX,
+    windows: Duration::MAX,
+    trust: Duration::MAX,
+    escalation: Duration::MAX,
+};
 
 struct Place {
     _dir: TempDir,
@@ -79,8 +83,8 @@ fn numbered(n: u32) -> Ban {
     Ban { offender: Prefix::from(std::net::IpAddr::from(n.to_be_bytes())), ..ban("192.0.2.7") }
 }
 
-fn batch(rows: Vec<Row>) -> Batch {
-    Batch { now: NOW, rows, ..Batch::default() }
+fn batch(rows: Vec<Row>) -> WriteBatch {
+    WriteBatch { now: NOW, rows, ..WriteBatch::default() }
 }
 
 fn loaded(store: &mut Store) -> Vec<Row> {
@@ -97,7 +101,7 @@ fn banned(store: &mut Store) -> Vec<String> {
     bans.collect()
 }
 
-fn answers(store: &mut Store) -> Vec<Answer> {
+fn answers(store: &mut Store) -> Vec<NoticeAction> {
     store.notices().iter().map(Notice::answer).collect()
 }
 
@@ -112,12 +116,12 @@ fn positions_follow_the_counters_in_the_same_transaction() {
     let mut store = place.open();
     let positions = [("auth", "1", "{}"), ("auth", "2", "x"), ("messages", "1", "y")]
         .map(|(source, file, position)| PositionChange::At(at(source, file, position)));
-    store.commit(Batch { positions: positions.to_vec(), ..batch(vec![]) }).unwrap();
+    store.commit(WriteBatch { positions: positions.to_vec(), ..batch(vec![]) }).unwrap();
     let moved = PositionChange::At(at("auth", "2", "z"));
     let gone = [("auth", "1"), ("messages", "1")]
         .map(|(source, file)| PositionChange::Gone { source: source.to_owned(), file: file.to_owned() });
     let positions = gone.into_iter().chain([moved]).collect();
-    store.commit(Batch { positions, ..batch(vec![]) }).unwrap();
+    store.commit(WriteBatch { positions, ..batch(vec![]) }).unwrap();
     drop(store);
     assert_eq!(place.open().positions(NOW).unwrap(), [at("auth", "2", "z")]);
 }
@@ -148,7 +152,7 @@ fn a_batch_is_stored_as_a_whole_or_not_at_all() {
 #[test]
 fn what_is_too_old_to_count_is_passed_over_but_an_expired_ban_is_not() {
     let place = Place::new();
-    let keep = Keep { history: HOUR, windows: HOUR, trust: HOUR, escalation: HOUR };
+    let keep = Retention { history: HOUR, windows: HOUR, trust: HOUR, escalation: HOUR };
     let window = |set: &str, age: Duration| Row::Window {
         set: set.into(),
         offender: prefix("192.0.2.7"),
@@ -163,7 +167,7 @@ fn what_is_too_old_to_count_is_passed_over_but_an_expired_ban_is_not() {
     store.set_keep(keep);
     assert_eq!(loaded(&mut store), fresh);
     let later = NOW.plus(purge::EVERY);
-    store.commit(Batch { now: later, ..batch(vec![login("192.0.2.9", Duration::ZERO)]) }).unwrap();
+    store.commit(WriteBatch { now: later, ..batch(vec![login("192.0.2.9", Duration::ZERO)]) }).unwrap();
     store.set_keep(FOREVER);
     assert_eq!(loaded(&mut store).len(), 2, "and dropped: the ban and the new login are left");
 }

@@ -116,7 +116,7 @@ fn check_against_a_map(batches: Vec<Vec<Row>>) -> TestCaseResult {
                 (subject, false) => drop(model.insert(subject, row.clone())),
             }
         }
-        store.commit(Batch { now: FIRST, rows, ..Batch::default() }).unwrap();
+        store.commit(WriteBatch { now: FIRST, rows, ..WriteBatch::default() }).unwrap();
         if number % 2 == 0 {
             drop(store);
             store = place.open();

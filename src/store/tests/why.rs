@@ -23,12 +23,12 @@ fn a_ban_is_remembered_with_its_first_lines_after_it_is_over() {
     let mut store = place.open();
     let bytes = [&b"from \xff\x1b[2J\0 "[..], &[b'x'; 600]].concat();
     let some: Vec<BanLine> = (0..7).map(|n| line(n, &bytes)).collect();
-    let one = Batch {
+    let one = WriteBatch {
         lines: vec![lines("192.0.2.7", NOW, some.clone())],
         ..batch(vec![Row::from(ban("192.0.2.7"))])
     };
     store.commit(one).unwrap();
-    store.commit(Batch { lines: vec![lines("192.0.2.7", NOW, some)], ..batch(vec![]) }).unwrap();
+    store.commit(WriteBatch { lines: vec![lines("192.0.2.7", NOW, some)], ..batch(vec![]) }).unwrap();
     let longer = Ban { until: Some(NOW.plus(HOUR * 9)), ..ban("192.0.2.7") };
     store.commit(batch(vec![Row::from(longer.clone())])).unwrap();
     store.commit(batch(vec![Row::BanEnded { offender: longer.offender, at: NOW.plus(HOUR) }])).unwrap();
@@ -93,9 +93,9 @@ fn no_more_lines_and_past_bans_are_kept_than_fit() {
         since: NOW,
         lines: vec![line(0, b"Failed password")],
     });
-    store.commit(Batch { lines: evidence.collect(), ..batch(begin) }).unwrap();
+    store.commit(WriteBatch { lines: evidence.collect(), ..batch(begin) }).unwrap();
     let later = NOW.plus(HOUR);
-    store.commit(Batch { now: later, ..batch(end) }).unwrap();
+    store.commit(WriteBatch { now: later, ..batch(end) }).unwrap();
     let mut lines_of = |n: u32| store.why(&numbered(n).offender, 1, NOW).unwrap()[0].lines.len();
     assert_eq!((lines_of(0), lines_of(59_999)), (0, 1), "the oldest lines left first, their bans did not");
 }

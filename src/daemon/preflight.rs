@@ -10,7 +10,7 @@ use std::path::Path;
 
 use nix::unistd::Group;
 
-use crate::config::{Config, FileTrust, SettingFault, Source, Step, keys, paths};
+use crate::config::{Config, FileTrust, PathSegment, SettingFault, SourceSettings, keys, paths};
 use crate::control::{self, BindError};
 use crate::files::{Exposure, directory_of, exposure};
 use crate::firewall::{self, TableFile};
@@ -41,17 +41,17 @@ pub(super) fn faults(config: &Config) -> Vec<SettingFault> {
 
 /// A path that somebody else may replace, and the key that names it.
 pub(super) struct Exposed {
-    way: Vec<Step>,
+    key_path: Vec<PathSegment>,
     pub(super) exposure: Exposure,
 }
 
 impl Exposed {
-    fn at(way: &[&str], exposure: Exposure) -> Self {
-        Self { way: keys(way), exposure }
+    fn at(key_path: &[&str], exposure: Exposure) -> Self {
+        Self { key_path: keys(key_path), exposure }
     }
 
     fn fault(self, severity: Severity) -> SettingFault {
-        SettingFault { severity, way: self.way, text: self.exposure.to_string() }
+        SettingFault { severity, key_path: self.key_path, text: self.exposure.to_string() }
     }
 }
 
@@ -106,7 +106,7 @@ pub(super) fn source_faults(config: &Config) -> Vec<SettingFault> {
 }
 
 /// A file may appear later, so this is no error; a pattern may match nothing for now.
-fn unreadable_source(source: &Source) -> Option<SettingFault> {
+fn unreadable_source(source: &SourceSettings) -> Option<SettingFault> {
     let path = Path::new(&source.path);
     if source.path == "-" || follow::Source::argument(path).is_pattern() {
         return None;
@@ -178,11 +178,11 @@ fn is_missing(directory: &Path) -> bool {
     }
 }
 
-fn homeless(way: &[&str], directory: &Path) -> SettingFault {
+fn homeless(key_path: &[&str], directory: &Path) -> SettingFault {
     let text = format!(
         "there is no directory {0}, and the daemon will not start without it: make it with `install -d -o root -m \
          0755 {0}`",
         directory.display()
     );
-    SettingFault::warning(keys(way), text)
+    SettingFault::warning(keys(key_path), text)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::document::Step;
+use super::document::PathSegment;
 use super::firewall::bad_table;
 use super::policy;
 use super::settings::Config;
@@ -14,32 +14,32 @@ use crate::settings::FirewallSettings;
 /// The path of a Unix socket with its closing zero: `sun_path` has 104 bytes on FreeBSD, 108 on Linux.
 const LONGEST_SOCKET: usize = 103;
 
-/// Something wrong with the configuration as a whole, and the way to it.
+/// Something wrong with the configuration as a whole, and the keys that lead to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingFault {
     /// Error or warning.
     pub severity: Severity,
     /// From the whole file down.
-    pub way: Vec<Step>,
+    pub key_path: Vec<PathSegment>,
     /// A sentence: what, why, what to do.
     pub text: String,
 }
 
 impl SettingFault {
     /// Something that cannot be.
-    pub fn error(way: Vec<Step>, text: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, way, text: text.into() }
+    pub fn error(key_path: Vec<PathSegment>, text: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, key_path, text: text.into() }
     }
 
     /// Something that is hardly meant.
-    pub fn warning(way: Vec<Step>, text: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, way, text: text.into() }
+    pub fn warning(key_path: Vec<PathSegment>, text: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, key_path, text: text.into() }
     }
 }
 
-/// The way to the value behind these keys.
-pub fn keys(keys: &[&str]) -> Vec<Step> {
-    keys.iter().map(|key| Step::Key((*key).to_owned().into())).collect()
+/// The path to the value behind these keys.
+pub fn keys(keys: &[&str]) -> Vec<PathSegment> {
+    keys.iter().map(|key| PathSegment::Key((*key).to_owned().into())).collect()
 }
 
 /// What does not fit.

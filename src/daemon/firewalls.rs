@@ -15,7 +15,7 @@ use crate::settings::{BackendKind, FirewallSettings};
 const LOOK: Duration = Duration::from_secs(1);
 
 /// All firewalls that are being driven; the last reload decides which one counts.
-pub(super) struct Gate {
+pub(super) struct Firewalls {
     now: Arc<Handle>,
     settings: FirewallSettings,
     /// Replaced, and kept in step until [`Self::now`] is.
@@ -26,7 +26,7 @@ pub(super) struct Gate {
     changed: Cell<bool>,
 }
 
-impl Gate {
+impl Firewalls {
     /// Starts the worker; it brings the table in step at once.
     pub(super) fn open(
         settings: FirewallSettings,
