@@ -18,11 +18,11 @@ use crate::rules::model::{AddressFrom, RuleSet};
 use crate::rules::session_id;
 
 /// The id of the session of all lines.
-const TRUE_ID: &str = "1001";
+pub(super) const TRUE_ID: &str = "1001";
 
 /// A part of a pattern.
 #[derive(Clone, Debug)]
-enum Part {
+pub(super) enum Part {
     /// Fixed text.
     Words(&'static str),
     /// A class that is believed: as written, and what it may print.
@@ -92,11 +92,18 @@ const RUNS: [&str; 24] = [
     r"(?:([form])|(?P<own>[xby ])|(?:[:.])){1,20}",
 ];
 
-const FIELDS: [(&str, &str); 5] =
+pub(super) const FIELDS: [(&str, &str); 5] =
     [("ANY", ".*"), ("WORD", "[^ ]+"), ("LABEL", "[^:]*"), ("QUOTED", r#"[^"]*"#), ("NAME", r"[-a-z0-9.]+")];
 
 /// What an attacker's text is made of.
-const PIECES: [&str; 20] = [
+const PIECES: [&str; 27] = [
+    "message repeated 2 times: [",
+    "message ",
+    "]",
+    "[1] ",
+    "ID 1 auth.info] ",
+    "login ",
+    "localhost",
     "1001",
     "1002",
     "203.0.113.66",
@@ -119,7 +126,7 @@ const PIECES: [&str; 20] = [
     "F",
 ];
 
-fn parts(depth: u32) -> BoxedStrategy<Vec<Part>> {
+pub(super) fn parts(depth: u32) -> BoxedStrategy<Vec<Part>> {
     let leaf = prop_oneof![
         4 => prop::sample::select(WORDS.to_vec()).prop_map(Part::Words),
         1 => prop::sample::select(BELIEVED.to_vec()).prop_map(|(text, prints)| Part::Believed(text, prints)),
@@ -169,7 +176,7 @@ fn written(any_case: bool, parts: &[Part]) -> String {
     format!("{flag}^{}$", row(parts))
 }
 
-fn row(parts: &[Part]) -> String {
+pub(super) fn row(parts: &[Part]) -> String {
     parts.iter().map(text).collect()
 }
 
@@ -190,10 +197,10 @@ fn text(part: &Part) -> String {
 }
 
 /// A random number generator (xorshift), so that a line is told by its seed.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -205,16 +212,17 @@ impl Dice {
     }
 }
 
-/// Prints a line, and where its address stands.
-struct Program<'a> {
-    dice: Dice,
-    line: String,
-    address: Option<(usize, usize)>,
-    alphabets: &'a [Regex],
+/// Prints a line.
+pub(super) struct Program<'a> {
+    pub(super) dice: Dice,
+    pub(super) line: String,
+    /// What it prints at `<ADDR>`.
+    pub(super) peer: &'a str,
+    pub(super) alphabets: &'a [Regex],
 }
 
 impl Program<'_> {
-    fn print(&mut self, parts: &[Part]) {
+    pub(super) fn print(&mut self, parts: &[Part]) {
         for part in parts {
             match part {
                 Part::Words(words) => self.line.push_str(words),
@@ -257,11 +265,13 @@ impl Program<'_> {
     }
 
     fn print_address(&mut self, with_port: bool) {
-        let start = self.line.len();
-        self.line.push_str(TRUE_PEER);
-        self.address = Some((start, self.line.len()));
-        if with_port && self.dice.below(2) == 0 {
-            self.line.push_str(":4711");
+        if !with_port || self.dice.below(2) == 0 {
+            self.line.push_str(self.peer);
+        } else if self.peer.contains(':') {
+            // A bare IPv6 address is all address.
+            self.line.push_str(&format!("[{}]:4711", self.peer));
+        } else {
+            self.line.push_str(&format!("{}:4711", self.peer));
         }
     }
 }
@@ -286,14 +296,14 @@ fn seen_id(set: &RuleSet, compiled: &Compiled, line: &[u8]) -> Option<String> {
     Some(String::from_utf8(id).unwrap())
 }
 
-fn alphabets() -> Vec<Regex> {
+pub(super) fn alphabets() -> Vec<Regex> {
     FIELDS.iter().map(|(_, alphabet)| Regex::new(&format!(r"\A(?:{alphabet})\z")).unwrap()).collect()
 }
 
 fn lines(parts: &[Part], seed: u64, alphabets: &[Regex]) -> impl Iterator<Item = String> {
     (0..100_u64).map(move |number| {
         let dice = Dice((seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15)) | 1);
-        let mut program = Program { dice, line: String::new(), address: None, alphabets };
+        let mut program = Program { dice, line: String::new(), peer: TRUE_PEER, alphabets };
         program.print(parts);
         program.line
     })

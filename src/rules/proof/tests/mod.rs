@@ -1,6 +1,7 @@
 //! The classic mistakes of log blockers, each one refused by the proof, and the good forms that pass it.
 
 mod brute_force;
+mod brute_sets;
 mod delivered;
 mod remedies;
 mod sessions;
