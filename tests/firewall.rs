@@ -1,6 +1,6 @@
 //! What every firewall backend promises, tested on every firewall there is; then what only one of them does.
 
-use portcullis::firewall::{BackendError, Change, Listing, TableFile};
+use portcullis::firewall::{BackendError, Change, TableFile, TableListing};
 use portcullis::settings::BackendKind;
 
 use crate::firewall_stand::{Stand, listed};
@@ -176,7 +176,7 @@ fn pf_tells_a_table_that_is_too_large_from_one_that_is_not_there() {
         }
         stand.mode(&format!("version {version}\nrequest_maxcount 50\n"));
         for (wanted, enough) in [(0, 128), (60, 128), (100, 256)] {
-            let Listing::Unlistable { why } = firewall.list(wanted).expect("an answer") else {
+            let TableListing::Unlistable { why } = firewall.list(wanted).expect("an answer") else {
                 panic!("{version}")
             };
             let advice = format!("`sysctl net.pf.request_maxcount={enough}`");
@@ -200,10 +200,10 @@ fn pf_is_never_advised_to_list_less_than_it_does() {
         stand.run(&["-q", "-t", "bl", "-T", "add", "-f", &stand.file("list").display().to_string()], "fill");
         stand.mode(&format!("version {version}\n"));
         let listing = stand.backend().list(70_000).expect("an answer");
-        let Listing::Unlistable { why } = listing else { panic!("{version}") };
+        let TableListing::Unlistable { why } = listing else { panic!("{version}") };
         assert!(why.contains("(65535)") && why.contains("request_maxcount=262144`"), "{why}");
         stand.settings.tools.sysctl = stand.file("missing");
-        let Listing::Unlistable { why } = stand.backend().list(3).expect("an answer") else {
+        let TableListing::Unlistable { why } = stand.backend().list(3).expect("an answer") else {
             panic!("{version}")
         };
         assert!(!why.contains("sysctl "), "nothing is advised where the present value is not known: {why}");
@@ -300,7 +300,7 @@ fn a_table_that_pf_is_silent_about_is_not_taken_for_a_missing_one() {
         firewall.apply(&all).expect("pf");
         stand.mode("version 15.1\nrequest_maxcount 50\nmute tables\n");
         let listing = firewall.list(0).expect("an answer");
-        assert!(matches!(listing, Listing::Unlistable { .. }), "{listing:?}");
+        assert!(matches!(listing, TableListing::Unlistable { .. }), "{listing:?}");
     }
 }
 

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use portcullis::firewall::{Backend, DryRun, Listing, open};
+use portcullis::firewall::{Backend, DryRun, TableListing, open};
 use portcullis::settings::{BackendKind, FirewallSettings};
 use tempfile::TempDir;
 
@@ -233,7 +233,7 @@ impl Stand {
 
 /// The entries as sorted texts; a table that cannot be listed fails the test.
 pub(crate) fn listed(backend: &mut dyn Backend) -> Vec<String> {
-    let Listing::Complete { mut entries, strange } = backend.list(0).expect("a listing") else {
+    let TableListing::Complete { mut entries, strange } = backend.list(0).expect("a listing") else {
         panic!("{} cannot be listed", backend.name())
     };
     assert_eq!(strange, 0);

@@ -7,14 +7,18 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use portcullis::address::{Prefix, host, network};
-use portcullis::firewall::{Change, FirewallEvent, Handle, spawn};
+use portcullis::firewall::{Change, FirewallEvent, WorkerHandle, spawn};
 use portcullis::settings::{BackendKind, Foreign};
 
 use crate::firewall_stand::Stand;
 
 const LONG: Duration = Duration::from_secs(300);
 
-fn start(stand: &Stand, desired: Vec<Prefix>, released: Vec<Prefix>) -> (Handle, Receiver<FirewallEvent>) {
+fn start(
+    stand: &Stand,
+    desired: Vec<Prefix>,
+    released: Vec<Prefix>,
+) -> (WorkerHandle, Receiver<FirewallEvent>) {
     let (sender, receiver) = channel();
     let handle = spawn(stand.backend(), desired, released, &stand.settings, sender).expect("a thread");
     (handle, receiver)

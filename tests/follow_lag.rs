@@ -57,9 +57,9 @@ fn jail(scene: &Scene) -> Status {
 }
 
 /// A name, and lines of this kind as long as together.
-type Kind = (&'static str, fn() -> Vec<u8>);
+type SourceKind = (&'static str, fn() -> Vec<u8>);
 
-const KINDS: [Kind; 4] = [
+const KINDS: [SourceKind; 4] = [
     ("without stamps", || b"nobody knows when\n".repeat(MUCH / 18)),
     ("stamps of 1970", || b"0 long ago\n".repeat(MUCH / 11)),
     ("stamps of the host's own time", || b"100 as all\n".repeat(MUCH / 11)),

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::os::unix::fs::symlink;
 
-use portcullis::follow::{Fingerprint, Kind, Position, Source};
+use portcullis::follow::{Fingerprint, Position, Source, SourceKind};
 
 use crate::follow_scene::{Scene, rotate};
 
@@ -150,7 +150,7 @@ fn a_fifo_serves_one_writer_after_the_other_and_forgets_the_half_line_of_one_tha
     let mut scene = Scene::new();
     let path = scene.path("fifo");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let source = Source { kind: Kind::Fifo, ..Source::files("log", &path) };
+    let source = Source { kind: SourceKind::Fifo, ..Source::files("log", &path) };
     scene.follow(&[source]);
     assert_eq!(scene.look(), "");
     for _ in 0..2 {

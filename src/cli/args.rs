@@ -31,35 +31,35 @@ pub(super) enum Command {
     ///
     /// Files may be compressed as newsyslog leaves them (.gz, .bz2, .xz, .zst); several rotations of one log are read
     /// oldest first, different logs in the order of their lines' times. Without a file, or with -, standard input.
-    Scan(Scan),
+    Scan(ScanArgs),
     /// Show line by line which rule matches and which address it finds
-    Match(Match),
+    Match(MatchArgs),
     /// Say what a log line means, what would follow from it, and what an operator should check
-    Explain(Explain),
+    Explain(ExplainArgs),
     /// Check the configuration and rule files: syntax, samples, and a proof of every rule
-    Check(Check),
+    Check(CheckArgs),
     /// List the rule sets in force, or print the text of one as a start for your own
-    Rules(Rules),
+    Rules(RulesArgs),
     /// Run the daemon in the foreground; daemon(8) or systemd supervise it
     ///
     /// SIGHUP reads the configuration and the rules again, SIGTERM ends; the firewall's table stays as it is.
-    Run(Run),
+    Run(RunArgs),
     /// Show the running daemon: sources, rule sets, counters, whether the firewall is in step
-    Status(Ask),
+    Status(AskArgs),
     /// List the active bans
-    Bans(Ask),
+    Bans(AskArgs),
     /// Tell the history of an address, with the lines that led to its bans
-    Why(Why),
+    Why(WhyArgs),
     /// Ban addresses and networks by hand
-    Ban(Ban),
+    Ban(BanArgs),
     /// Free addresses and networks, and forget what was counted against them; exits 1 when nothing was banned
-    Unban(Unban),
+    Unban(UnbanArgs),
     /// Have the running daemon read the configuration and the rules again; on any error the running set stays
-    Reload(Ask),
+    Reload(AskArgs),
     /// Look at firewall, logs, system and daemon: would bans do anything, could you lock yourself out
     ///
     /// Nothing is changed. Exits 1 when there is a problem; a note is none.
-    Doctor(Doctor),
+    Doctor(DoctorArgs),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -91,7 +91,7 @@ pub(super) struct TrialArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Scan {
+pub(super) struct ScanArgs {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
     #[command(flatten)]
@@ -113,7 +113,7 @@ fn whole_number(text: &str) -> Result<usize, String> {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Match {
+pub(super) struct MatchArgs {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
     #[command(flatten)]
@@ -130,7 +130,7 @@ pub(super) struct Match {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Explain {
+pub(super) struct ExplainArgs {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
     #[command(flatten)]
@@ -143,7 +143,7 @@ pub(super) struct Explain {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Check {
+pub(super) struct CheckArgs {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
     /// Rule files to check instead of the configuration
@@ -155,7 +155,7 @@ pub(super) struct Check {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Rules {
+pub(super) struct RulesArgs {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
     /// A rule set, to print its text
@@ -166,7 +166,7 @@ pub(super) struct Rules {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Run {
+pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
     /// Decide, but change nothing: no root, no firewall, no database; what would be done is printed
@@ -178,7 +178,7 @@ pub(super) struct Run {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Doctor {
+pub(super) struct DoctorArgs {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
     /// Print one JSON object
@@ -188,7 +188,7 @@ pub(super) struct Doctor {
 
 /// How the running daemon is found.
 #[derive(Debug, Args)]
-pub(super) struct Ask {
+pub(super) struct AskArgs {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
     /// The daemon's socket [default: the configured one]
@@ -200,17 +200,17 @@ pub(super) struct Ask {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Why {
+pub(super) struct WhyArgs {
     #[command(flatten)]
-    pub(super) ask: Ask,
+    pub(super) ask: AskArgs,
     /// An address, or an offender as `bans` lists it
     pub(super) address: String,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Ban {
+pub(super) struct BanArgs {
     #[command(flatten)]
-    pub(super) ask: Ask,
+    pub(super) ask: AskArgs,
     /// Addresses and networks; - reads them from standard input, one a line, # begins a comment
     #[arg(value_name = "ADDR|CIDR", required = true)]
     pub(super) prefixes: Vec<String>,
@@ -226,9 +226,9 @@ pub(super) struct Ban {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Unban {
+pub(super) struct UnbanArgs {
     #[command(flatten)]
-    pub(super) ask: Ask,
+    pub(super) ask: AskArgs,
     /// Addresses and networks: every ban inside ends, and every wider ban around; - reads them from standard input
     #[arg(value_name = "ADDR|CIDR", required_unless_present = "all")]
     pub(super) prefixes: Vec<String>,

@@ -3,17 +3,17 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::args::{Ask, Ban, Unban, Why};
+use super::args::{AskArgs, BanArgs, UnbanArgs, WhyArgs};
 use super::exit::{Exit, Failure, complain};
 use super::prefixes;
 use super::text::{printable_path, write_json};
 use crate::config::{self, Config, FileTrust, LONGEST_SPAN};
 use crate::control::reply::StoreEffect;
-use crate::control::{self, Answer, Client, ClientErrorKind, Length, Request, Unban as Whom};
+use crate::control::{self, Answer, Client, ClientErrorKind, Length, Request, Unban};
 use crate::daemon::{self, Refused};
 
 /// Asks the daemon that the arguments lead to.
-fn ask(to: &Ask, request: &Request) -> Result<Answer, Failure> {
+fn ask(to: &AskArgs, request: &Request) -> Result<Answer, Failure> {
     if let Some(socket) = &to.socket {
         return Ok(Client::connect(socket).and_then(|client| client.ask(request))?);
     }
@@ -60,7 +60,7 @@ fn unexpected() -> Failure {
     control::ClientError::Unexpected.into()
 }
 
-pub(super) fn status(arguments: &Ask, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub(super) fn status(arguments: &AskArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     let Answer::Status(status) = ask(arguments, &Request::Status)? else { return Err(unexpected()) };
     if arguments.json {
         write_json(out, &status)?;
@@ -70,7 +70,7 @@ pub(super) fn status(arguments: &Ask, out: &mut dyn Write) -> Result<Exit, Failu
     Ok(Exit::Ok)
 }
 
-pub(super) fn bans(arguments: &Ask, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub(super) fn bans(arguments: &AskArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     let Answer::Bans(bans) = ask(arguments, &Request::Bans)? else { return Err(unexpected()) };
     if arguments.json {
         write_json(out, &bans)?;
@@ -82,7 +82,7 @@ pub(super) fn bans(arguments: &Ask, out: &mut dyn Write) -> Result<Exit, Failure
     Ok(Exit::Ok)
 }
 
-pub(super) fn why(arguments: &Why, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub(super) fn why(arguments: &WhyArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     let address = prefixes::one(&arguments.address)?;
     let Answer::Why(why) = ask(&arguments.ask, &Request::Why { address })? else { return Err(unexpected()) };
     if arguments.ask.json {
@@ -94,7 +94,7 @@ pub(super) fn why(arguments: &Why, out: &mut dyn Write) -> Result<Exit, Failure>
     Ok(if known { Exit::Ok } else { Exit::Nothing })
 }
 
-pub(super) fn ban(arguments: &Ban, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub(super) fn ban(arguments: &BanArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     control::check_reason(&arguments.reason)
         .map_err(|why| Failure::new(Exit::Usage, format!("`--reason`: {why}")))?;
     let request = Request::Ban {
@@ -135,8 +135,8 @@ fn length(span: Option<&str>) -> Result<Length, Failure> {
     }
 }
 
-pub(super) fn unban(arguments: &Unban, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let whom = if arguments.all { Whom::All } else { Whom::Prefixes(prefixes::all(&arguments.prefixes)?) };
+pub(super) fn unban(arguments: &UnbanArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let whom = if arguments.all { Unban::All } else { Unban::Prefixes(prefixes::all(&arguments.prefixes)?) };
     let asked = whom.prefixes();
     let unbanned = if arguments.offline {
         daemon::unban_offline(arguments.ask.config.config.as_deref(), &whom)?
@@ -154,7 +154,7 @@ pub(super) fn unban(arguments: &Unban, out: &mut dyn Write) -> Result<Exit, Fail
     Ok(if unbanned.unbanned.is_empty() { Exit::Nothing } else { kept(&unbanned.kept) })
 }
 
-pub(super) fn reload(arguments: &Ask, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub(super) fn reload(arguments: &AskArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     let Answer::Reloaded(reloaded) = ask(arguments, &Request::Reload)? else { return Err(unexpected()) };
     if arguments.json {
         write_json(out, &reloaded)?;

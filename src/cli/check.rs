@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::args::Check as Arguments;
+use super::args::CheckArgs as Arguments;
 use super::exit::{Exit, Failure};
 use super::text::{count, printable_path, write_json};
 use crate::config::{self, Diagnostics, FileTrust, LoadedRules, SHIPPED};

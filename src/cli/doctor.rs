@@ -4,13 +4,13 @@ use std::io::Write;
 
 use serde_json::json;
 
-use super::args::Doctor;
+use super::args::DoctorArgs;
 use super::exit::{Exit, Failure};
 use super::text::{count, printable, write_json};
 use crate::daemon::doctor::{Finding, Grade, Surroundings, examine};
 
 /// Prints the findings; the exit status says whether one of them is a problem.
-pub(super) fn run(arguments: &Doctor, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &DoctorArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     let session = ["SSH_CONNECTION", "SSH_CLIENT"].into_iter().find_map(|name| std::env::var(name).ok());
     let findings = examine(arguments.config.config.as_deref(), &Surroundings::here(session))?;
     let of = |grade: Grade| findings.iter().filter(|finding| finding.grade == grade).count() as u64;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::args::Explain as Arguments;
+use super::args::ExplainArgs as Arguments;
 use super::asked;
 use super::exit::{Exit, Failure};
 use super::input::standard_input;

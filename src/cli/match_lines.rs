@@ -7,7 +7,7 @@ use std::path::Path;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::args::Match as Arguments;
+use super::args::MatchArgs as Arguments;
 use super::asked;
 use super::exit::{Exit, Failure, complain};
 use super::input::{Input, Part, logs};

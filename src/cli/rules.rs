@@ -4,13 +4,13 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::args::Rules as Arguments;
+use super::args::RulesArgs as Arguments;
 use super::exit::{Exit, Failure};
 use super::text::{Table, printable, printable_path, write_json};
 use crate::config::{self, FileTrust, Loaded, ResolvedSet, SHIPPED, or_near};
 use crate::daemon::Refused;
 use crate::engine::doubtful;
-use crate::rules::{Ban, BanLength, Escalate, Format, RuleSet, Threshold, Thresholds};
+use crate::rules::{BanLength, BanPolicy, Escalate, Format, RuleSet, Threshold, Thresholds};
 use crate::time::spoken;
 
 /// Runs the command; 1 when there is no set of that name.
@@ -117,12 +117,12 @@ fn threshold(threshold: Threshold) -> Value {
 }
 
 /// The ban as its lines make it, which may be forged though the set says otherwise of its connections.
-fn in_force(set: &ResolvedSet) -> Ban {
+fn in_force(set: &ResolvedSet) -> BanPolicy {
     if set.set.worth() == set.set.evidence { set.ban } else { doubtful(set.ban) }
 }
 
 /// In seconds; `for` is null where a ban lasts for ever, `escalate` where the next ones are no longer.
-fn ban(ban: &Ban) -> Value {
+fn ban(ban: &BanPolicy) -> Value {
     let seconds = match ban.length {
         BanLength::For(length) => Some(length.as_secs()),
         BanLength::Forever => None,
@@ -134,7 +134,7 @@ fn ban(ban: &Ban) -> Value {
     json!({"for": seconds, "escalate": ban.escalate.map(escalate)})
 }
 
-fn length(ban: &Ban) -> String {
+fn length(ban: &BanPolicy) -> String {
     let first = match ban.length {
         BanLength::For(length) => spoken(length),
         BanLength::Forever => return "for ever".to_owned(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::text::{Table, count, printable, tenths};
 use crate::address;
 use crate::control::reply::{
-    AddressReport, BanReport, Banned, DaemonStatus, FirewallEffect, PastBan, Reloaded, SourceStatus,
+    AddressReport, BanEntry, Banned, DaemonStatus, FirewallEffect, PastBan, Reloaded, SourceStatus,
     StoreEffect, TableStatus, Unbanned,
 };
 use crate::engine::Origin;
@@ -90,13 +90,13 @@ fn firewall(out: &mut dyn Write, firewall: &TableStatus) -> io::Result<()> {
     firewall.warnings.iter().try_for_each(|warning| writeln!(out, "Warning: {warning}"))
 }
 
-pub(super) fn bans(out: &mut dyn Write, bans: &[BanReport]) -> io::Result<()> {
+pub(super) fn bans(out: &mut dyn Write, bans: &[BanEntry]) -> io::Result<()> {
     let mut table = Table::new(&["OFFENDER", "SINCE", "UNTIL", ">NTH", "BY", "REASON"]);
     bans.iter().for_each(|ban| table.row(row(ban)));
     table.write(out)
 }
 
-fn row(ban: &BanReport) -> Vec<String> {
+fn row(ban: &BanEntry) -> Vec<String> {
     vec![
         address::display(&ban.offender),
         ban.since.clone(),
@@ -107,7 +107,7 @@ fn row(ban: &BanReport) -> Vec<String> {
     ]
 }
 
-fn by(ban: &BanReport) -> String {
+fn by(ban: &BanEntry) -> String {
     let hand = match ban.origin {
         Origin::Rule => None,
         Origin::Manual => Some("hand"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::rules::{Ban, BanLength, Escalate, Threshold, Thresholds};
+use crate::rules::{BanLength, BanPolicy, Escalate, Threshold, Thresholds};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -19,7 +19,7 @@ pub const THRESHOLD: Thresholds =
     Thresholds::one(Threshold { offences: 5, within: Duration::from_secs(600) });
 
 /// An hour ends the usual attack, and a colleague who was banned by mistake waits it out without a call.
-pub const BAN: Ban = Ban { length: BanLength::For(HOUR), escalate: Some(ESCALATE) };
+pub const BAN: BanPolicy = BanPolicy { length: BanLength::For(HOUR), escalate: Some(ESCALATE) };
 
 /// 1, 2, 4 … hours: after its tenth ban an attacker is out for four weeks; a new owner of the address has a clean
 /// record after a month.
@@ -30,7 +30,8 @@ pub const ESCALATE: Escalate =
 pub const SPOOFABLE_THRESHOLD: Thresholds = Thresholds::one(Threshold { offences: 20, within: MINUTE });
 
 /// Short, and always as short: the address may be a bystander's.
-pub const SPOOFABLE_BAN: Ban = Ban { length: BanLength::For(MINUTE.saturating_mul(10)), escalate: None };
+pub const SPOOFABLE_BAN: BanPolicy =
+    BanPolicy { length: BanLength::For(MINUTE.saturating_mul(10)), escalate: None };
 
 /// A quarter: long enough for "who was that last month?", and the database stays small.
 pub const HISTORY: Duration = DAY.saturating_mul(90);

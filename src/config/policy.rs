@@ -5,7 +5,7 @@ use super::reader::Item;
 use super::suggest::nearest;
 use super::yaml::Value;
 use crate::address::Prefix;
-use crate::rules::{Ban, BanLength, Escalate, Evidence, MOST_WINDOWS, Threshold, Thresholds};
+use crate::rules::{BanLength, BanPolicy, Escalate, Evidence, MOST_WINDOWS, Threshold, Thresholds};
 use crate::time::spoken;
 
 /// More offences in one window than this are a slip of the writer's.
@@ -51,7 +51,7 @@ fn threshold(item: &Item<'_>) -> Option<Threshold> {
 }
 
 /// `{for: 1h, escalate: {factor: 2, max: 4w, forget: 30d}}`
-pub(super) fn ban(item: &Item<'_>) -> Option<Ban> {
+pub(super) fn ban(item: &Item<'_>) -> Option<BanPolicy> {
     let mut keys = item.keys()?;
     let length = keys.must("for", "how long a ban lasts, as in `for: 1h` or `for: forever`", length);
     let escalate = keys.maybe("escalate", |growth| {
@@ -66,7 +66,7 @@ pub(super) fn ban(item: &Item<'_>) -> Option<Ban> {
         item.warn("`max` of `escalate` is shorter than the first ban: all bans last that long");
     }
     keys.finish();
-    Some(Ban { length: length?, escalate })
+    Some(BanPolicy { length: length?, escalate })
 }
 
 fn length(item: &Item<'_>) -> Option<BanLength> {
@@ -94,12 +94,12 @@ fn escalate(item: &Item<'_>) -> Option<Escalate> {
 
 /// Why a ban is too hard for its evidence, if it is: whoever forges addresses must not be able to lock somebody
 /// else out for long.
-pub(super) fn too_hard(ban: &Ban, evidence: Evidence) -> Option<&'static str> {
+pub(super) fn too_hard(ban: &BanPolicy, evidence: Evidence) -> Option<&'static str> {
     match (evidence, ban) {
-        (Evidence::Spoofable, Ban { length: BanLength::Forever, .. }) => {
+        (Evidence::Spoofable, BanPolicy { length: BanLength::Forever, .. }) => {
             Some("a ban on spoofable evidence cannot last for ever: anybody can forge the address")
         }
-        (Evidence::Spoofable, Ban { escalate: Some(_), .. }) => {
+        (Evidence::Spoofable, BanPolicy { escalate: Some(_), .. }) => {
             Some("a ban on spoofable evidence cannot escalate: anybody can forge the address")
         }
         _ => None,
@@ -109,7 +109,7 @@ pub(super) fn too_hard(ban: &Ban, evidence: Evidence) -> Option<&'static str> {
 /// Why a ban is too short for its window, if it is.
 ///
 /// The shortest window is asked: those of hours and days are for offenders that no ban of an hour stops.
-pub(super) fn too_short(threshold: &Thresholds, ban: &Ban) -> Option<&'static str> {
+pub(super) fn too_short(threshold: &Thresholds, ban: &BanPolicy) -> Option<&'static str> {
     match ban.length {
         BanLength::For(length) if length < threshold.shortest().within => Some(
             "the ban is shorter than the window of the threshold: it is over before its offences are forgotten",

@@ -7,7 +7,7 @@ use super::settings::{Config, Override, SetDefaults};
 use super::suggest::or_near;
 use super::validate::{SettingFault, keys};
 use crate::record::Layouts;
-use crate::rules::{Ban, Evidence, RuleSet, Thresholds};
+use crate::rules::{BanPolicy, Evidence, RuleSet, Thresholds};
 
 /// A set to choose from.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ pub struct ResolvedSet {
     /// When its offences become a ban.
     pub threshold: Thresholds,
     /// For how long.
-    pub ban: Ban,
+    pub ban: BanPolicy,
     /// Which of the available ones it is, from 0.
     pub origin: usize,
 }

@@ -9,7 +9,7 @@ use super::rule::{self, Placed};
 use super::sections::log_file;
 use super::time_spec;
 use crate::record::{TimeSpec, is_program_name};
-use crate::rules::{Ban, Evidence, Format, RuleSet, Thresholds};
+use crate::rules::{BanPolicy, Evidence, Format, RuleSet, Thresholds};
 
 /// In bytes: sshd cuts at 500, syslogd at 1 to 8 KiB, and a line of 16 KiB is not read at all.
 const MESSAGE_LIMITS: std::ops::RangeInclusive<u32> = 16..=16_384;
@@ -269,7 +269,7 @@ fn threshold(item: &Item<'_>, evidence: Evidence) -> Option<Thresholds> {
 }
 
 /// Whoever forges addresses must not be able to lock others out for long.
-fn ban(item: &Item<'_>, evidence: Evidence, threshold: Option<Thresholds>) -> Option<Ban> {
+fn ban(item: &Item<'_>, evidence: Evidence, threshold: Option<Thresholds>) -> Option<BanPolicy> {
     let ban = policy::ban(item)?;
     if let Some(why) = threshold.and_then(|threshold| policy::too_short(&threshold, &ban)) {
         item.warn(why);

@@ -9,7 +9,7 @@ use super::{defaults, paths};
 use crate::address::Prefix;
 use crate::engine::{DEFAULT_TRACKED_OFFENDERS, Networks, PrefixLengths, SpoofCaps, TrustPolicy};
 use crate::record::{Layouts, TimeSpec};
-use crate::rules::{Ban, Thresholds};
+use crate::rules::{BanPolicy, Thresholds};
 use crate::settings::FirewallSettings;
 
 /// Everything that the configuration says, with the defaults filled in.
@@ -107,7 +107,7 @@ pub struct SetDefaults {
     /// When offences become a ban.
     pub threshold: Thresholds,
     /// For how long.
-    pub ban: Ban,
+    pub ban: BanPolicy,
 }
 
 /// Changes to a set, shipped or custom.
@@ -118,7 +118,7 @@ pub struct Override {
     /// In place of the set's own.
     pub threshold: Option<Thresholds>,
     /// In place of the set's own.
-    pub ban: Option<Ban>,
+    pub ban: Option<BanPolicy>,
     /// Rules that are off unless asked for.
     pub enable: Vec<String>,
     /// Rules that are not wanted.

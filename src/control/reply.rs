@@ -26,7 +26,7 @@ pub enum Answer {
     /// To `status`.
     Status(Box<DaemonStatus>),
     /// To `bans`: all active ones.
-    Bans(Vec<BanReport>),
+    Bans(Vec<BanEntry>),
     /// To `why`.
     Why(Box<AddressReport>),
     /// To `ban`.
@@ -209,7 +209,7 @@ pub struct TableStatus {
 
 /// An active ban.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BanReport {
+pub struct BanEntry {
     /// The prefix that is banned.
     #[serde(with = "text::prefix")]
     pub offender: Prefix,
@@ -227,7 +227,7 @@ pub struct BanReport {
     pub origin: Origin,
 }
 
-impl BanReport {
+impl BanEntry {
     /// A ban of the engine, with its times in this zone.
     pub fn new(ban: &Ban, zone: &TimeZone) -> Self {
         let sets = ban.owners.iter().map(|owner| owner.set.to_string());
@@ -250,7 +250,7 @@ pub struct AddressReport {
     #[serde(with = "text::prefix")]
     pub address: Prefix,
     /// The active ban that it is in.
-    pub ban: Option<BanReport>,
+    pub ban: Option<BanEntry>,
     /// Whether it is on the allow list, or holds an address that is.
     pub allowed: bool,
     /// Whether it logged in of late.
@@ -280,7 +280,7 @@ pub struct Window {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PastBan {
     /// The ban as it was made.
-    pub ban: BanReport,
+    pub ban: BanEntry,
     /// When it ended; `None` while it lasts.
     pub ended: Option<String>,
     /// The lines that led to it, the oldest first; bounded.

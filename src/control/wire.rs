@@ -94,7 +94,7 @@ pub(super) fn read_reply(line: &[u8]) -> Result<Reply, InvalidReply> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::reply::BanReport;
+    use crate::control::reply::BanEntry;
     use crate::control::request::{Length, Unban};
     use crate::engine::Origin;
 
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn the_keys_of_a_ban_are_those_that_scripts_rely_on() {
-        let ban = BanReport {
+        let ban = BanEntry {
             offender: "2001:db8::/64".parse().unwrap(),
             rule_sets: vec!["sshd".to_owned()],
             since: "2026-11-22T14:38:31+01:00".to_owned(),

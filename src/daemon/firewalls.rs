@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::event::{Event, forward};
 use super::start::NoStart;
 use crate::address::Prefix;
-use crate::firewall::{self, Change, Handle, TableFile, WorkerStatus};
+use crate::firewall::{self, Change, TableFile, WorkerHandle, WorkerStatus};
 use crate::settings::{BackendKind, FirewallSettings};
 
 /// How often it is looked whether an old table can be emptied.
@@ -16,12 +16,12 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// All firewalls that are being driven; the last reload decides which one counts.
 pub(super) struct Firewalls {
-    now: Arc<Handle>,
+    now: Arc<WorkerHandle>,
     settings: FirewallSettings,
     /// Replaced, and kept in step until [`Self::now`] is.
-    old: Vec<(Arc<Handle>, FirewallSettings)>,
+    old: Vec<(Arc<WorkerHandle>, FirewallSettings)>,
     /// Being emptied.
-    leaving: Vec<(Arc<Handle>, FirewallSettings)>,
+    leaving: Vec<(Arc<WorkerHandle>, FirewallSettings)>,
     /// Changes were handed over since this was asked.
     changed: Cell<bool>,
 }
@@ -84,7 +84,7 @@ impl Firewalls {
     }
 
     /// For those who wait until it is done.
-    pub(super) fn handle(&self) -> Arc<Handle> {
+    pub(super) fn handle(&self) -> Arc<WorkerHandle> {
         Arc::clone(&self.now)
     }
 
@@ -120,7 +120,7 @@ impl Firewalls {
     }
 
     /// Who drives the same table, or did until a moment ago.
-    fn driver_of(&self, settings: &FirewallSettings) -> Option<&Handle> {
+    fn driver_of(&self, settings: &FirewallSettings) -> Option<&WorkerHandle> {
         let others = self.old.iter().chain(&self.leaving).map(|(handle, old)| (handle, old));
         let mut all = others.chain([(&self.now, &self.settings)]);
         all.find(|(_, old)| same_table(old, settings)).map(|(handle, _)| handle.as_ref())
@@ -148,7 +148,7 @@ impl Firewalls {
         }
     }
 
-    /// Ends all; waits as [`Handle::stop`] does. Old tables that still block are emptied as well, or stay.
+    /// Ends all; waits as [`WorkerHandle::stop`] does. Old tables that still block are emptied as well, or stay.
     pub(super) fn stop(&self, flush: bool) -> WorkerStatus {
         if flush {
             self.old.iter().for_each(|(old, _)| old.empty());

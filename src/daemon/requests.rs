@@ -14,8 +14,8 @@ use super::manual_bans::unearned;
 use super::report;
 use crate::address::{self, Prefix};
 use crate::control::reply::{
-    AddressReport, BanReport, Banned, FirewallEffect, LoggedLine, LongerBan, PastBan, RefusedBan,
-    StoreEffect, Unbanned,
+    AddressReport, BanEntry, Banned, FirewallEffect, LoggedLine, LongerBan, PastBan, RefusedBan, StoreEffect,
+    Unbanned,
 };
 use crate::control::{Accepted, Answer, Answering, Length, PeerProcess, Reply, Request, Unban};
 use crate::engine::{self, Ban, BanRefusal, Origin};
@@ -219,7 +219,7 @@ fn past(record: BanRecord, zone: &TimeZone) -> PastBan {
         text: String::from_utf8_lossy(&line.text).into_owned(),
     };
     PastBan {
-        ban: BanReport::new(&record.ban, zone),
+        ban: BanEntry::new(&record.ban, zone),
         ended: record.ended.map(|ended| ended.rfc3339(zone)),
         lines: record.lines.into_iter().map(line).collect(),
     }
@@ -267,7 +267,7 @@ fn start(receiver: Receiver<Give>) -> io::Result<()> {
 fn with_effects(
     mut answer: Answer,
     kept: StoreEffect,
-    firewall: &firewall::Handle,
+    firewall: &firewall::WorkerHandle,
     patience: Duration,
 ) -> Answer {
     let done = firewall.carry_out(patience);

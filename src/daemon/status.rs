@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::core::{Daemon, now};
 use crate::address::Prefix;
 use crate::control::reply::{
-    AddressReport, BanReport, Counters, DaemonStatus, RuleSetStatus, SourceStatus, TableStatus, Window,
+    AddressReport, BanEntry, Counters, DaemonStatus, RuleSetStatus, SourceStatus, TableStatus, Window,
 };
 use crate::engine::Counter;
 use crate::firewall;
@@ -121,8 +121,8 @@ impl Daemon {
         }
     }
 
-    pub(super) fn bans(&self) -> Vec<BanReport> {
-        self.pipeline.engine.bans().map(|ban| BanReport::new(ban, &self.setup.zone)).collect()
+    pub(super) fn bans(&self) -> Vec<BanEntry> {
+        self.pipeline.engine.bans().map(|ban| BanEntry::new(ban, &self.setup.zone)).collect()
     }
 
     /// What is known of an address but for its past, which the database knows.
@@ -137,7 +137,7 @@ impl Daemon {
         };
         AddressReport {
             address,
-            ban: engine.covering(&address).map(|ban| BanReport::new(ban, &self.setup.zone)),
+            ban: engine.covering(&address).map(|ban| BanEntry::new(ban, &self.setup.zone)),
             allowed: engine.settings().allows(&address),
             trusted: engine.is_trusted(address.addr(), now()),
             windows: windows.map(window).collect(),

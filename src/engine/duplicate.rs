@@ -33,13 +33,13 @@ pub(super) struct Duplicates {
 
 #[derive(Debug)]
 struct Memory {
-    lines: LinkedHashMap<u64, Seen, RandomState>,
+    lines: LinkedHashMap<u64, SeenLine, RandomState>,
     most: usize,
     doubts: Vec<Doubt>,
 }
 
 #[derive(Debug)]
-struct Seen {
+struct SeenLine {
     last: Time,
     group: u64,
     /// Source, times read from it.
@@ -81,7 +81,7 @@ impl Memory {
         if self.lines.len() >= self.most && !self.lines.contains_key(&line) {
             self.make_room(time);
         }
-        let new = || Seen { last: time, group, times: SmallVec::new() };
+        let new = || SeenLine { last: time, group, times: SmallVec::new() };
         let seen = self.lines.entry(line).or_insert_with(new);
         seen.last = seen.last.max(time);
         let unseen = seen.add(source, count);
@@ -92,7 +92,7 @@ impl Memory {
     /// Not while there is room: what several files told while nobody read may come in between lines of now, and its second
     /// telling must still be known.
     fn forget_old(&mut self, now: Time) {
-        let old = |seen: &Seen| now.since(seen.last).is_some_and(|age| age > APART);
+        let old = |seen: &SeenLine| now.since(seen.last).is_some_and(|age| age > APART);
         let is_crowded = |lines: &LinkedHashMap<_, _, _>| lines.len() > self.most / 2;
         while is_crowded(&self.lines) && self.lines.front().is_some_and(|(_, seen)| old(seen)) {
             self.lines.pop_front();
@@ -138,7 +138,7 @@ impl Doubt {
     }
 }
 
-impl Seen {
+impl SeenLine {
     /// By how much the source now says more than any said before.
     fn add(&mut self, source: u16, count: u32) -> u32 {
         let most = self.times.iter().map(|(_, times)| *times).max().unwrap_or(0);

@@ -15,7 +15,7 @@ use crate::address::Prefix;
 use crate::time::Time;
 
 /// The offences of one offender in one rule set: when, and how many tenths. Most offenders of a flood have one.
-pub type Seen = SmallVec<[(Time, u32); 1]>;
+pub type Offences = SmallVec<[(Time, u32); 1]>;
 
 /// One thing to keep, or to drop where its value is empty. Small, since a flood makes a hundred thousand at a time.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +43,7 @@ pub enum Row {
         /// The offender.
         offender: Prefix,
         /// What the window holds.
-        seen: Seen,
+        seen: Offences,
     },
     /// The last login from an offender's prefix; `None` when it is forgotten.
     Trust {

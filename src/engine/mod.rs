@@ -25,7 +25,7 @@ mod window;
 use std::net::IpAddr;
 
 pub use bans::{Ban, History, Origin, Owner};
-pub use journal::{Row, Seen, SessionState};
+pub use journal::{Offences, Row, SessionState};
 pub use policy::{
     DEFAULT_TRACKED_OFFENDERS, EngineSettings, Network, Networks, Policy, PrefixLengths, RulePolicy,
     SpoofCaps, TrustPolicy, doubtful,

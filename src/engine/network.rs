@@ -7,7 +7,7 @@
 use foldhash::fast::RandomState;
 use hashlink::LinkedHashMap;
 
-use super::journal::{Row, Seen};
+use super::journal::{Offences, Row};
 use super::policy::Policies;
 use super::window::{Fill, Windows};
 use crate::address::{self, Prefix, PrefixSet};
@@ -105,7 +105,7 @@ impl NetworkCounters {
         self.holding.clear();
     }
 
-    pub(super) fn restore(&mut self, counter: (usize, Evidence), network: Prefix, seen: Seen) {
+    pub(super) fn restore(&mut self, counter: (usize, Evidence), network: Prefix, seen: Offences) {
         self.counts.restore(counter, network, seen);
     }
 

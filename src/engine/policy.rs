@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::address::{self, Prefix, PrefixSet};
 use crate::rules::{
-    AddressFrom, Ban, BanLength, Counts, Effect, Escalate, Evidence, Rule, RuleSet, Threshold, Thresholds,
-    Weight,
+    AddressFrom, BanLength, BanPolicy, Counts, Effect, Escalate, Evidence, Rule, RuleSet, Threshold,
+    Thresholds, Weight,
 };
 
 /// What holds for all rule sets.
@@ -84,7 +84,7 @@ pub struct Policy {
     /// When offences become a ban.
     pub threshold: Thresholds,
     /// For how long.
-    pub ban: Ban,
+    pub ban: BanPolicy,
     /// Its rules by their full names, as in `sshd/failed-password`.
     pub names: Vec<Arc<str>>,
     /// One for each rule of the set, in its order.
@@ -121,12 +121,12 @@ const DOUBTFUL_BAN: Duration = Duration::from_secs(600);
 const LONGEST_OF_NETWORK: Duration = Duration::from_secs(24 * 3600);
 
 /// The ban on a line that may be forged, in a set whose other lines cannot be.
-pub fn doubtful(ban: Ban) -> Ban {
+pub fn doubtful(ban: BanPolicy) -> BanPolicy {
     let length = match ban.length {
         BanLength::For(length) => length.min(DOUBTFUL_BAN),
         BanLength::Forever => DOUBTFUL_BAN,
     };
-    Ban { length: BanLength::For(length), escalate: None }
+    BanPolicy { length: BanLength::For(length), escalate: None }
 }
 
 /// The policies of all rule sets, by the number of the set.
@@ -196,7 +196,7 @@ impl Policies {
 
 impl Policy {
     /// The policy of a rule set with the numbers that are in force.
-    pub fn of(set: &RuleSet, threshold: Thresholds, ban: Ban) -> Self {
+    pub fn of(set: &RuleSet, threshold: Thresholds, ban: BanPolicy) -> Self {
         let names = set.rules.iter().map(|rule| set.name_of(rule).into()).collect();
         let policy = |rule: &Rule| RulePolicy {
             effect: rule.effect,
@@ -223,7 +223,7 @@ impl Policy {
             BanLength::For(length) => length.min(LONGEST_OF_NETWORK),
             BanLength::Forever => LONGEST_OF_NETWORK,
         };
-        Self { ban: Ban { length: BanLength::For(length), escalate: None }, ..self.clone() }
+        Self { ban: BanPolicy { length: BanLength::For(length), escalate: None }, ..self.clone() }
     }
 
     fn doubtful_counter(&self) -> Arc<str> {

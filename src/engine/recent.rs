@@ -13,7 +13,7 @@ use hashlink::linked_hash_map::Entry;
 
 /// What the database knows of a thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+enum Recorded {
     /// Nothing: it is new.
     Nothing,
     /// How it was before.
@@ -25,7 +25,7 @@ enum Told {
 /// At most so many things; the longest-unchanged leaves first.
 #[derive(Debug)]
 pub(super) struct Recent<K, V> {
-    things: LinkedHashMap<K, (V, Told), RandomState>,
+    things: LinkedHashMap<K, (V, Recorded), RandomState>,
     most: usize,
     /// What is no longer here and the database still knows of; never more than it was told of.
     gone: HashSet<K, RandomState>,
@@ -81,12 +81,12 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
             }
             Entry::Vacant(vacant) => {
                 // So that no two rows are about one thing.
-                let told = if self.gone.remove(&key) { Told::Before } else { Told::Nothing };
+                let told = if self.gone.remove(&key) { Recorded::Before } else { Recorded::Nothing };
                 vacant.insert((new(), told))
             }
         };
-        if *told == Told::All {
-            *told = Told::Before;
+        if *told == Recorded::All {
+            *told = Recorded::Before;
         }
         (value, full)
     }
@@ -105,8 +105,8 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
     pub(super) fn change_all(&mut self, change: impl Fn(&mut V)) {
         for (value, told) in self.things.values_mut() {
             change(value);
-            if *told == Told::All {
-                *told = Told::Before;
+            if *told == Recorded::All {
+                *told = Recorded::Before;
             }
         }
     }
@@ -129,8 +129,8 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
         over.iter().for_each(|key| self.remove(key));
     }
 
-    fn went(&mut self, key: K, told: Told) {
-        if self.is_asked && told != Told::Nothing {
+    fn went(&mut self, key: K, told: Recorded) {
+        if self.is_asked && told != Recorded::Nothing {
             self.gone.insert(key);
         }
     }
@@ -145,8 +145,8 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
     /// Takes over what is stored; the longest-unchanged comes first.
     pub(super) fn restore(&mut self, key: K, value: V) {
         // Behind what was changed since, it must be told again to be part of the stretch.
-        let last = self.things.back().map_or(Told::All, |(_, (_, told))| *told);
-        let told = if last == Told::All { Told::All } else { Told::Before };
+        let last = self.things.back().map_or(Recorded::All, |(_, (_, told))| *told);
+        let told = if last == Recorded::All { Recorded::All } else { Recorded::Before };
         self.things.insert(key, (value, told));
         if self.things.len() > self.most {
             self.drop_front();
@@ -155,7 +155,7 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
 
     /// How many rows [`Self::changes`] will tell.
     pub(super) fn changed(&self) -> usize {
-        let things = self.things.iter().rev().take_while(|(_, (_, told))| *told != Told::All);
+        let things = self.things.iter().rev().take_while(|(_, (_, told))| *told != Recorded::All);
         self.gone.len() + things.count()
     }
 
@@ -163,10 +163,10 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
     pub(super) fn changes(&mut self, mut row: impl FnMut(K, Option<&V>)) {
         std::mem::take(&mut self.gone).into_iter().for_each(|key| row(key, None));
         for (key, (value, told)) in
-            self.things.iter_mut().rev().take_while(|(_, (_, told))| *told != Told::All)
+            self.things.iter_mut().rev().take_while(|(_, (_, told))| *told != Recorded::All)
         {
             row(*key, Some(value));
-            *told = Told::All;
+            *told = Recorded::All;
         }
     }
 }

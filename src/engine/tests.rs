@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::rules::{Ban as BanPolicy, BanLength, Escalate, Threshold, Weight};
+use crate::rules::{BanLength, BanPolicy, Escalate, Threshold, Weight};
 
 mod by_hand;
 mod evidence;

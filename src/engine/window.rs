@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::journal::{Row, Seen};
+use super::journal::{Offences, Row};
 use super::policy::Policies;
 use super::tiers::Tiers;
 use crate::address::{self, Prefix, PrefixSet};
@@ -26,13 +26,13 @@ const WHOLE: u32 = Weight::ONE.tenths();
 const MOST_ENTRIES: usize = 1024;
 
 /// Rule set, offender.
-type Key = (u16, Prefix);
+type CounterKey = (u16, Prefix);
 
 /// The windows of all offenders, the longest-unseen first. What counts on evidence that may be forged is apart: it leads
 /// to no ban of the other kind, and gives way to it.
 #[derive(Debug)]
 pub(super) struct Windows {
-    seen: Tiers<Key, Seen>,
+    seen: Tiers<CounterKey, Offences>,
     evicted: u64,
     /// The longest window asked for so far.
     longest: Duration,
@@ -78,8 +78,8 @@ impl Windows {
     }
 
     /// What an offender did of late; another makes room for one that was not seen.
-    fn of(&mut self, (set, evidence): (usize, Evidence), offender: Prefix) -> &mut Seen {
-        let (seen, made_room) = self.seen.change(evidence, (index(set), offender), Seen::new);
+    fn of(&mut self, (set, evidence): (usize, Evidence), offender: Prefix) -> &mut Offences {
+        let (seen, made_room) = self.seen.change(evidence, (index(set), offender), Offences::new);
         self.evicted += u64::from(made_room);
         seen
     }
@@ -134,7 +134,7 @@ impl Windows {
         now: Time,
         within: Duration,
     ) {
-        let (seen, _) = self.seen.change(evidence, (index(set), offender), Seen::new);
+        let (seen, _) = self.seen.change(evidence, (index(set), offender), Offences::new);
         let span = Span::until(now, within);
         drop_outside(seen, Spans { whole: span, light: span });
     }
@@ -145,7 +145,7 @@ impl Windows {
 
     /// Forgets the oldest offences until so many tenths are left.
     pub(super) fn reduce(&mut self, (set, evidence): (usize, Evidence), offender: Prefix, most: u32) {
-        let (seen, _) = self.seen.change(evidence, (index(set), offender), Seen::new);
+        let (seen, _) = self.seen.change(evidence, (index(set), offender), Offences::new);
         let mut excess = total(seen.iter()).saturating_sub(most);
         for (_, tenths) in seen.iter_mut() {
             let forgotten = excess.min(*tenths);
@@ -180,7 +180,7 @@ impl Windows {
         self.seen.rename(|(set, offender)| Some((index(new(*set)?), *offender)));
     }
 
-    pub(super) fn restore(&mut self, (set, evidence): (usize, Evidence), offender: Prefix, seen: Seen) {
+    pub(super) fn restore(&mut self, (set, evidence): (usize, Evidence), offender: Prefix, seen: Offences) {
         self.seen.restore(evidence, (index(set), offender), seen);
     }
 
@@ -203,7 +203,7 @@ impl Windows {
     /// Drops windows that have been empty for a while, so that what is remembered are those at work.
     fn forget_quiet(&mut self, now: Time) {
         let horizon = now.minus(self.longest).minus(FORGET);
-        let quiet = |seen: &Seen| seen.last().is_none_or(|(last, _)| *last < horizon);
+        let quiet = |seen: &Offences| seen.last().is_none_or(|(last, _)| *last < horizon);
         self.seen.drop_fronts(quiet);
     }
 }
@@ -230,16 +230,16 @@ pub(super) struct Fill {
 
 impl Fill {
     /// The window with the largest part of what it takes; of several the shortest. If any is full, this one is.
-    fn nearest(thresholds: &Thresholds, count: impl Fn(Part) -> u32) -> Self {
+    fn nearest(thresholds: &Thresholds, count: impl Fn(WindowPart) -> u32) -> Self {
         let shortest = Self { tenths: 0, threshold: thresholds.shortest() };
         let fills = Self::all(thresholds, count);
         fills.fold(shortest, |nearest, next| if nearest.is_behind(&next) { next } else { nearest })
     }
 
     /// All windows, the shortest first.
-    fn all(thresholds: &Thresholds, count: impl Fn(Part) -> u32) -> impl Iterator<Item = Self> {
+    fn all(thresholds: &Thresholds, count: impl Fn(WindowPart) -> u32) -> impl Iterator<Item = Self> {
         thresholds.iter().enumerate().map(move |(nth, threshold)| {
-            let part = Part { within: threshold.within, least: if nth == 0 { 0 } else { WHOLE } };
+            let part = WindowPart { within: threshold.within, least: if nth == 0 { 0 } else { WHOLE } };
             Self { tenths: count(part), threshold }
         })
     }
@@ -291,13 +291,13 @@ impl Spans {
     }
 }
 
-fn drop_outside(seen: &mut Seen, spans: Spans) {
+fn drop_outside(seen: &mut Offences, spans: Spans) {
     if seen.iter().any(|entry| !spans.hold(*entry)) {
         seen.retain(|entry| spans.hold(*entry));
     }
 }
 
-fn insert(seen: &mut Seen, time: Time, tenths: u32) {
+fn insert(seen: &mut Offences, time: Time, tenths: u32) {
     let at = seen.iter().rposition(|(other, _)| *other <= time).map_or(0, |before| before + 1);
     seen.insert(at, (time, tenths));
     if seen.len() > MOST_ENTRIES {
@@ -308,25 +308,25 @@ fn insert(seen: &mut Seen, time: Time, tenths: u32) {
 
 /// The part of what was seen that a window looks at.
 #[derive(Clone, Copy)]
-struct Part {
+struct WindowPart {
     within: Duration,
     /// Lighter offences do not count, in tenths.
     least: u32,
 }
 
-impl Part {
-    fn of(self, seen: &Seen) -> impl Iterator<Item = &(Time, u32)> {
+impl WindowPart {
+    fn of(self, seen: &Offences) -> impl Iterator<Item = &(Time, u32)> {
         seen.iter().filter(move |(_, tenths)| *tenths >= self.least)
     }
 
     /// How many the window holds that ends at a time.
-    fn held(self, seen: &Seen, time: Time) -> u32 {
+    fn held(self, seen: &Offences, time: Time) -> u32 {
         let span = Span::until(time, self.within);
         total(self.of(seen).filter(|(time, _)| span.holds(*time)))
     }
 
     /// How many the fullest window saw that holds a time.
-    fn fullest_around(self, seen: &Seen, time: Time) -> u32 {
+    fn fullest_around(self, seen: &Offences, time: Time) -> u32 {
         let (mut firsts, mut sum, mut most) = (self.of(seen).peekable(), 0_u64, 0);
         for (end, tenths) in self.of(seen) {
             sum += u64::from(*tenths);

@@ -99,7 +99,7 @@ impl Bisection {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Limits, Listing};
+    use super::super::{Limits, TableListing};
     use super::*;
 
     /// Refuses batches with a bad entry in them, and breaks after this many commands.
@@ -138,8 +138,8 @@ mod tests {
             Ok(())
         }
 
-        fn list(&mut self, _wanted: usize) -> Result<Listing, BackendError> {
-            Ok(Listing::Unlistable { why: String::new() })
+        fn list(&mut self, _wanted: usize) -> Result<TableListing, BackendError> {
+            Ok(TableListing::Unlistable { why: String::new() })
         }
 
         fn limits(&self) -> Limits {

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::runner::{Finished, Tool};
-use super::{Backend, BackendError, Change, Limits, Listing, Unusable, split};
+use super::{Backend, BackendError, Change, Limits, TableListing, Unusable, split};
 use crate::address::{self, Prefix};
 use crate::settings::{CommandTemplates, FirewallSettings};
 
@@ -93,12 +93,12 @@ impl Backend for Programs {
         self.change(&self.templates.add, &added)
     }
 
-    fn list(&mut self, _wanted: usize) -> Result<Listing, BackendError> {
+    fn list(&mut self, _wanted: usize) -> Result<TableListing, BackendError> {
         if self.templates.list.is_empty() {
             let why = "no program is configured that lists the table: entries of others are not seen, and everything is \
                        added again at each comparison"
                 .to_owned();
-            return Ok(Listing::Unlistable { why });
+            return Ok(TableListing::Unlistable { why });
         }
         let run = self.run(&self.templates.list, None, b"")?;
         Ok(parse(&String::from_utf8_lossy(&run.stdout)))
@@ -122,7 +122,7 @@ impl Backend for Programs {
 }
 
 /// One prefix a line, only its first word; blank lines and `#` comments are passed over.
-fn parse(text: &str) -> Listing {
+fn parse(text: &str) -> TableListing {
     let (mut entries, mut strange) = (Vec::new(), 0);
     for word in text.lines().filter_map(|line| line.split_whitespace().next()) {
         match address::parse_prefix(word) {
@@ -131,7 +131,7 @@ fn parse(text: &str) -> Listing {
             Err(_) => strange += 1,
         }
     }
-    Listing::Complete { entries, strange }
+    TableListing::Complete { entries, strange }
 }
 
 #[cfg(test)]
@@ -178,13 +178,13 @@ mod tests {
     #[test]
     fn without_a_list_program_the_table_is_not_called_empty() {
         let listing = open(&settings(&["/bin/echo"])).unwrap().list(0).unwrap();
-        assert!(matches!(listing, Listing::Unlistable { .. }));
+        assert!(matches!(listing, TableListing::Unlistable { .. }));
     }
 
     #[test]
     fn a_listing_may_have_comments_and_further_columns() {
         let entries = vec!["192.0.2.7/32".parse().unwrap(), "2001:db8::/64".parse().unwrap()];
         let listing = parse("# blocked\n192.0.2.7 0\n\n2001:db8::/64 # me\ngw.example.org\n");
-        assert_eq!(listing, Listing::Complete { entries, strange: 1 });
+        assert_eq!(listing, TableListing::Complete { entries, strange: 1 });
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use super::{Backend, BackendError, Change, Limits, Listing, Unusable, check_name};
+use super::{Backend, BackendError, Change, Limits, TableListing, Unusable, check_name};
 use crate::address::Prefix;
 use crate::names;
 use crate::settings::{BackendKind, FirewallSettings};
@@ -56,8 +56,8 @@ impl Backend for DryRun {
         Ok(())
     }
 
-    fn list(&mut self, _wanted: usize) -> Result<Listing, BackendError> {
-        Ok(Listing::Complete { entries: self.entries.iter().copied().collect(), strange: 0 })
+    fn list(&mut self, _wanted: usize) -> Result<TableListing, BackendError> {
+        Ok(TableListing::Complete { entries: self.entries.iter().copied().collect(), strange: 0 })
     }
 
     fn limits(&self) -> Limits {
@@ -97,7 +97,7 @@ mod tests {
         let (host, net) = ("192.0.2.7/32".parse().unwrap(), "2001:db8::/64".parse().unwrap());
         firewall.apply(&[Change::Add(host), Change::Add(net), Change::Add(host)]).unwrap();
         firewall.apply(&[Change::Remove(host), Change::Remove(host)]).unwrap();
-        assert_eq!(firewall.list(0).unwrap(), Listing::Complete { entries: vec![net], strange: 0 });
+        assert_eq!(firewall.list(0).unwrap(), TableListing::Complete { entries: vec![net], strange: 0 });
         drop(firewall);
         let told: Vec<u8> = receiver.into_iter().flatten().collect();
         assert_eq!(

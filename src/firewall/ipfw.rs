@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use super::runner::{Finished, Tool};
-use super::{Backend, BackendError, Change, Limits, Listing, Remark, Unusable, check_name, split};
+use super::{Backend, BackendError, Change, Limits, Remark, TableListing, Unusable, check_name, split};
 use crate::address::{self, Prefix};
 use crate::names;
 use crate::settings::FirewallSettings;
@@ -115,7 +115,7 @@ impl Backend for Ipfw {
         self.change("add", &added, Some("0"))
     }
 
-    fn list(&mut self, _wanted: usize) -> Result<Listing, BackendError> {
+    fn list(&mut self, _wanted: usize) -> Result<TableListing, BackendError> {
         let mut run = self.table(&["list"])?;
         if !run.ok() {
             // Missing, most likely: then it is made and listed again; else the reason comes out here.
@@ -178,7 +178,7 @@ fn field<'a>(info: &'a str, key: &str) -> Option<&'a str> {
 }
 
 /// Reads `ADDRESS/LEN VALUE` lines; `--- table(NAME), set(0) ---` headers are passed over.
-fn parse_list(text: &str) -> Listing {
+fn parse_list(text: &str) -> TableListing {
     let (mut entries, mut strange) = (Vec::new(), 0);
     for line in text.lines().filter(|line| !line.starts_with("---") && !line.trim().is_empty()) {
         let key = line.split_whitespace().next().unwrap_or_default();
@@ -187,7 +187,7 @@ fn parse_list(text: &str) -> Listing {
             Err(_) => strange += 1,
         }
     }
-    Listing::Complete { entries, strange }
+    TableListing::Complete { entries, strange }
 }
 
 #[cfg(test)]
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn a_listing_is_read_without_headers_and_values() {
         let text = "--- table(bl), set(0) ---\n192.0.2.3/32 3221225988\n2001:db8::/64 0\nem0 0\n";
-        let Listing::Complete { entries, strange } = parse_list(text) else { panic!("complete") };
+        let TableListing::Complete { entries, strange } = parse_list(text) else { panic!("complete") };
         let texts: Vec<String> = entries.iter().map(address::display).collect();
         assert_eq!((texts, strange), (vec!["192.0.2.3".to_owned(), "2001:db8::/64".to_owned()], 1));
     }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::diff::{difference, fitting};
-use super::{Change, Limits, Listing};
+use super::{Change, Limits, TableListing};
 use crate::address::{self, Prefix};
 use crate::settings::Foreign;
 
@@ -184,14 +184,14 @@ impl Ledger {
     }
 
     /// Compares with the table; what differs is noted for repair.
-    pub(super) fn compare(&mut self, listing: Listing, foreign: Foreign, limits: Limits) -> Findings {
+    pub(super) fn compare(&mut self, listing: TableListing, foreign: Foreign, limits: Limits) -> Findings {
         match listing {
-            Listing::Complete { entries, strange } => {
+            TableListing::Complete { entries, strange } => {
                 let findings = self.compare_with(&entries, foreign);
                 let listed = Some(entries.len() + strange);
                 Findings { strange: findings.strange + strange, listed, ..findings }
             }
-            Listing::Unlistable { why } => {
+            TableListing::Unlistable { why } => {
                 // Replacing takes out what others added: only where that is wanted.
                 let blind = if foreign == Foreign::Remove && self.desired.len() <= limits.replace {
                     UnlistedRepair::Replace

@@ -2,7 +2,7 @@
 //!
 //! | part | does |
 //! | --- | --- |
-//! | [`spawn`], [`Handle`] | the daemon's end: changes in, [`WorkerStatus`] and [`FirewallEvent`]s out, no waiting |
+//! | [`spawn`], [`WorkerHandle`] | the daemon's end: changes in, [`WorkerStatus`] and [`FirewallEvent`]s out, no waiting |
 //! | `reconciler` | the thread that owns the backend, carries changes out and converges the table |
 //! | `ledger`, `diff`, `report` | its bookkeeping, arithmetic and sentences, pure |
 //! | `bisect`, `backoff`, `state_kills` | what made the firewall refuse a batch, when to try again, whose connections to end |
@@ -42,7 +42,7 @@ mod worker;
 pub use dry_run::DryRun;
 pub use status::WorkerStatus;
 pub use table_file::TableFile;
-pub use worker::{FirewallEvent, Handle, spawn, spawn_after};
+pub use worker::{FirewallEvent, WorkerHandle, spawn, spawn_after};
 
 /// What is to be done to one prefix of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -120,7 +120,7 @@ impl fmt::Display for Remark {
 
 /// What a backend knows about the table's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listing {
+pub enum TableListing {
     /// Everything that is in the table, in no order; `strange` entries could not be read as prefixes (pf's negated ones).
     Complete {
         /// The prefixes, each once or more.
@@ -178,7 +178,7 @@ pub trait Backend: Send {
     ///
     /// # Errors
     /// When the tool does not answer.
-    fn list(&mut self, wanted: usize) -> Result<Listing, BackendError>;
+    fn list(&mut self, wanted: usize) -> Result<TableListing, BackendError>;
 
     /// Looks entries up, and gives those that are not in the table; called only within [`Limits::lookup`].
     ///

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::runner::{Finished, Tool};
-use super::{Backend, BackendError, Change, Limits, Listing, Unusable, check_name, split};
+use super::{Backend, BackendError, Change, Limits, TableListing, Unusable, check_name, split};
 use crate::address::{self, Prefix};
 use crate::names;
 use crate::settings::FirewallSettings;
@@ -188,7 +188,7 @@ impl Backend for Nftables {
         Ok(())
     }
 
-    fn list(&mut self, _wanted: usize) -> Result<Listing, BackendError> {
+    fn list(&mut self, _wanted: usize) -> Result<TableListing, BackendError> {
         let run = self.tool.run(&["-j", "list", "table", "inet", &self.table], b"")?;
         if !run.ok() {
             return Err(BackendError::Broken(self.explain(&run, "-j list table")));
@@ -255,7 +255,7 @@ struct Value {
 }
 
 /// All elements of all sets that are named as ours are, and which sets those are.
-fn parse_listing(json: &[u8]) -> Result<(Listing, Vec<SetKind>), serde_json::Error> {
+fn parse_listing(json: &[u8]) -> Result<(TableListing, Vec<SetKind>), serde_json::Error> {
     let ruleset: Ruleset = serde_json::from_slice(json)?;
     let (mut entries, mut strange, mut kinds) = (Vec::new(), 0, Vec::new());
     for set in ruleset.nftables.into_iter().filter_map(|object| object.set) {
@@ -274,7 +274,7 @@ fn parse_listing(json: &[u8]) -> Result<(Listing, Vec<SetKind>), serde_json::Err
             }
         }
     }
-    Ok((Listing::Complete { entries, strange }, kinds))
+    Ok((TableListing::Complete { entries, strange }, kinds))
 }
 
 #[cfg(test)]
@@ -325,7 +325,7 @@ mod tests {
             {"set": {"name": "v6_64", "type": "ipv6_addr"}}, {"set": {"name": "mine", "elem": ["10.0.0.1"]}}]}"#;
         let (listing, kinds) = parse_listing(json).unwrap();
         let entries = vec!["192.0.2.0/24".parse().unwrap(), "198.51.100.0/24".parse().unwrap()];
-        assert_eq!(listing, Listing::Complete { entries, strange: 2 });
+        assert_eq!(listing, TableListing::Complete { entries, strange: 2 });
         assert_eq!(kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>(), ["v4_24", "v6_64"]);
         assert!(parse_listing(b"").is_err(), "no answer is not an empty table");
     }

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::runner::{Finished, Tool};
-use super::{Backend, BackendError, Change, Limits, Listing, Remark, Unusable, check_name, split};
+use super::{Backend, BackendError, Change, Limits, Remark, TableListing, Unusable, check_name, split};
 use crate::address::{self, Prefix};
 use crate::names;
 use crate::settings::FirewallSettings;
@@ -201,16 +201,16 @@ impl Backend for Pf {
         if added.is_empty() { Ok(()) } else { self.table("add", &added) }
     }
 
-    fn list(&mut self, wanted: usize) -> Result<Listing, BackendError> {
+    fn list(&mut self, wanted: usize) -> Result<TableListing, BackendError> {
         let run = self.run(&["-q", "-t", &self.pf_table.name, "-T", "show"], b"")?;
         if run.ok() {
             return Ok(parse_show(&String::from_utf8_lossy(&run.stdout)));
         }
         let table = self.look()?;
         if table.is_none() && self.is_missing()? {
-            return Ok(Listing::Complete { entries: Vec::new(), strange: 0 });
+            return Ok(TableListing::Complete { entries: Vec::new(), strange: 0 });
         }
-        Ok(Listing::Unlistable { why: self.unlistable(&run, wanted) })
+        Ok(TableListing::Unlistable { why: self.unlistable(&run, wanted) })
     }
 
     fn missing(&mut self, wanted: &[Prefix]) -> Result<Vec<Prefix>, BackendError> {
@@ -299,7 +299,7 @@ fn is_there(line: &str, prefix: &Prefix) -> Option<bool> {
 }
 
 /// Reads `pfctl -T show`: a feedback character or blank, `!` or blank, the address, `/len` only when shorter than a host.
-fn parse_show(text: &str) -> Listing {
+fn parse_show(text: &str) -> TableListing {
     let (mut entries, mut strange) = (Vec::new(), 0);
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         match parse_entry(line) {
@@ -307,7 +307,7 @@ fn parse_show(text: &str) -> Listing {
             None => strange += 1,
         }
     }
-    Listing::Complete { entries, strange }
+    TableListing::Complete { entries, strange }
 }
 
 /// A prefix exactly as the firewall has it: a v4-mapped entry of somebody else stays IPv6, so that it can be removed.
@@ -325,7 +325,7 @@ mod tests {
     #[test]
     fn a_listing_is_read_as_it_stands() {
         let text = "   192.0.2.1\n   2001:db8::/64\n   ::ffff:192.0.2.9\n  !192.0.2.2\n   10.0.0.0/8\n";
-        let Listing::Complete { entries, strange } = parse_show(text) else { panic!("complete") };
+        let TableListing::Complete { entries, strange } = parse_show(text) else { panic!("complete") };
         let texts: Vec<String> = entries.iter().map(address::display).collect();
         assert_eq!(texts, ["192.0.2.1", "2001:db8::/64", "::ffff:192.0.2.9", "10.0.0.0/8"]);
         assert_eq!(strange, 1, "a negated entry is not one of ours");

@@ -40,7 +40,7 @@ pub fn spawn(
     released: Vec<Prefix>,
     settings: &FirewallSettings,
     events: Sender<FirewallEvent>,
-) -> io::Result<Handle> {
+) -> io::Result<WorkerHandle> {
     spawn_paced(backend, Ledger::new(desired, released), settings, events, Pace::default(), None)
 }
 
@@ -50,12 +50,12 @@ pub fn spawn(
 /// # Errors
 /// When the system gives no thread; the old worker goes on then.
 pub fn spawn_after(
-    old: &Handle,
+    old: &WorkerHandle,
     backend: Box<dyn Backend>,
     desired: Vec<Prefix>,
     settings: &FirewallSettings,
     events: Sender<FirewallEvent>,
-) -> io::Result<Handle> {
+) -> io::Result<WorkerHandle> {
     let ledger = Ledger::new(desired, old.owed());
     let handle = spawn_paced(backend, ledger, settings, events, Pace::default(), Some(old))?;
     old.end(Ending::Leave);
@@ -69,8 +69,8 @@ pub(super) fn spawn_paced(
     settings: &FirewallSettings,
     events: Sender<FirewallEvent>,
     pace: Pace,
-    old: Option<&Handle>,
-) -> io::Result<Handle> {
+    old: Option<&WorkerHandle>,
+) -> io::Result<WorkerHandle> {
     let shared = Arc::new(WorkerShared::default());
     shared.lock().status.backend = backend.name().to_owned();
     shared.lock().owed = ledger.owed().collect();
@@ -85,7 +85,7 @@ pub(super) fn spawn_paced(
     thread::Builder::new().name("firewall".to_owned()).spawn(run)?;
     // A tool that hangs is killed after one timeout; a last batch may need another.
     let own = settings.timeout * 2 + Duration::from_secs(1);
-    Ok(Handle {
+    Ok(WorkerHandle {
         shared,
         patience: own,
         patience_at_stop: own + old.map_or(Duration::ZERO, |old| old.patience),
@@ -94,14 +94,14 @@ pub(super) fn spawn_paced(
 
 /// The daemon's end: none of its calls waits for a tool, but for those that say so.
 #[derive(Debug)]
-pub struct Handle {
+pub struct WorkerHandle {
     shared: Arc<WorkerShared>,
     patience: Duration,
     /// With that of the worker that ends first.
     patience_at_stop: Duration,
 }
 
-impl Handle {
+impl WorkerHandle {
     /// Hands over changes; of several for one prefix, the last one counts.
     pub fn change(&self, changes: impl IntoIterator<Item = Change>) {
         let mut inbox = self.shared.lock();
@@ -197,7 +197,7 @@ impl Handle {
     }
 }
 
-impl Drop for Handle {
+impl Drop for WorkerHandle {
     fn drop(&mut self) {
         self.end(Ending::Finish);
     }

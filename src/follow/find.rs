@@ -31,14 +31,14 @@ const LOOK_MAX: u64 = UNPACKED_MAX / 2;
 
 /// What may be unpacked to find one log's files again.
 #[derive(Clone)]
-pub(super) struct Budget {
+pub(super) struct UnpackBudget {
     /// In bytes; none where the look's are used up.
     granted: u64,
     left: Rc<Cell<u64>>,
     is_overdrawn: Rc<Cell<bool>>,
 }
 
-impl Budget {
+impl UnpackBudget {
     fn new(granted: u64) -> Self {
         Self { granted, left: Rc::new(Cell::new(granted)), is_overdrawn: Rc::default() }
     }
@@ -62,12 +62,12 @@ pub(super) struct Unpacked {
 
 impl Unpacked {
     /// For one log.
-    pub(super) fn budget(self) -> Budget {
-        Budget::new(if self.bytes < LOOK_MAX { UNPACKED_MAX } else { 0 })
+    pub(super) fn budget(self) -> UnpackBudget {
+        UnpackBudget::new(if self.bytes < LOOK_MAX { UNPACKED_MAX } else { 0 })
     }
 
     /// Whether what was found within the budget counts; otherwise the log must wait for the next look.
-    pub(super) fn settle(&mut self, budget: &Budget) -> bool {
+    pub(super) fn settle(&mut self, budget: &UnpackBudget) -> bool {
         self.bytes += budget.granted - budget.left.get();
         let waits = budget.granted == 0 && budget.is_overdrawn.get();
         self.has_put_off |= waits;
@@ -76,17 +76,17 @@ impl Unpacked {
 }
 
 /// A file that may carry lines of a followed log, held open so that no rename can change what it is.
-pub(super) struct Found {
+pub(super) struct FoundFile {
     file: File,
     meta: Metadata,
     packed: bool,
-    budget: Budget,
+    budget: UnpackBudget,
 }
 
-impl Found {
+impl FoundFile {
     /// # Errors
     /// What reading its first bytes gives.
-    pub(super) fn new(opened: Opened, budget: &Budget) -> io::Result<Self> {
+    pub(super) fn new(opened: Opened, budget: &UnpackBudget) -> io::Result<Self> {
         let packed = Packing::of(&opened.file)? != Packing::Plain;
         Ok(Self { file: opened.file, meta: opened.meta, packed, budget: budget.clone() })
     }
@@ -163,7 +163,7 @@ impl Found {
 }
 
 /// The rotated files of a log, oldest first, and then the log itself where it is there.
-pub(super) fn survey(log: &Path, through_links: bool, budget: &Budget) -> Vec<Found> {
+pub(super) fn survey(log: &Path, through_links: bool, budget: &UnpackBudget) -> Vec<FoundFile> {
     let mut found = Vec::new();
     for _ in 0..LISTINGS_MAX {
         let names = rotations(log);
@@ -179,10 +179,15 @@ pub(super) fn survey(log: &Path, through_links: bool, budget: &Budget) -> Vec<Fo
 }
 
 /// Newest first, as renames move towards the old end: a file moving meanwhile is met twice rather than not at all.
-fn open_all(log: &Path, names: &[PathBuf], through_links: bool, budget: &Budget) -> (Vec<Found>, bool) {
-    let (mut found, mut complete): (Vec<Found>, _) = (Vec::new(), true);
+fn open_all(
+    log: &Path,
+    names: &[PathBuf],
+    through_links: bool,
+    budget: &UnpackBudget,
+) -> (Vec<FoundFile>, bool) {
+    let (mut found, mut complete): (Vec<FoundFile>, _) = (Vec::new(), true);
     for path in std::iter::once(log).chain(names.iter().rev().map(PathBuf::as_path)) {
-        match open_regular(path, through_links).and_then(|opened| Found::new(opened, budget)) {
+        match open_regular(path, through_links).and_then(|opened| FoundFile::new(opened, budget)) {
             Ok(file) => {
                 found.retain(|other| other.key() != file.key());
                 found.push(file);
@@ -196,7 +201,7 @@ fn open_all(log: &Path, names: &[PathBuf], through_links: bool, budget: &Budget)
 
 /// Where a mark's file lies among the found ones: the very file, or else one with the same bytes at the same place (it
 /// was packed or copied). Packing keeps the time of the last write to the second, so the likely ones come first.
-fn locate(mark: &Mark, found: &[Found]) -> Option<usize> {
+fn locate(mark: &Mark, found: &[FoundFile]) -> Option<usize> {
     if let Some(same) = found.iter().position(|file| file.is(mark)) {
         return Some(same);
     }
@@ -221,7 +226,7 @@ pub(super) struct Resumed {
 
 /// A file that has anything to read.
 pub(super) struct Unread {
-    pub(super) file: Found,
+    pub(super) file: FoundFile,
     /// Where to begin.
     pub(super) offset: u64,
     /// What may have been read before, behind that.
@@ -231,7 +236,7 @@ pub(super) struct Unread {
 }
 
 /// Finds stored marks (oldest first) among the rotated files (oldest first) and the one at the path.
-pub(super) fn resume(marks: &[Mark], mut found: Vec<Found>, at_path: Option<Found>) -> Resumed {
+pub(super) fn resume(marks: &[Mark], mut found: Vec<FoundFile>, at_path: Option<FoundFile>) -> Resumed {
     let rotated = found.len();
     found.extend(at_path);
     let matched = match_marks(marks, &found);
@@ -251,7 +256,7 @@ struct Matched<'m> {
     lost: bool,
 }
 
-fn match_marks<'m>(marks: &'m [Mark], found: &[Found]) -> Matched<'m> {
+fn match_marks<'m>(marks: &'m [Mark], found: &[FoundFile]) -> Matched<'m> {
     let marks_of_files = vec![None; found.len()];
     let mut matched = Matched { marks: marks_of_files, newest_read: None, oldest_begun: None, lost: false };
     for mark in marks.iter().rev() {
@@ -284,18 +289,23 @@ impl<'m> Matched<'m> {
 }
 
 /// The files that have anything to read; the first ones are rotated.
-fn files_to_read(found: Vec<Found>, matched: &Matched<'_>, rotated: usize, last_write: i64) -> Vec<Unread> {
+fn files_to_read(
+    found: Vec<FoundFile>,
+    matched: &Matched<'_>,
+    rotated: usize,
+    last_write: i64,
+) -> Vec<Unread> {
     let last_known = matched.last_known();
-    let is_news = |index: usize, file: &Found| {
+    let is_news = |index: usize, file: &FoundFile| {
         index == rotated || last_known.map_or_else(|| file.meta.mtime() >= last_write, |known| index > known)
     };
-    let offset = |index: usize, file: &Found, mark: Option<&Mark>| match mark {
+    let offset = |index: usize, file: &FoundFile, mark: Option<&Mark>| match mark {
         Some(mark) if mark.closed && index < rotated => None,
         Some(mark) => Some(mark.offset),
         None => is_news(index, file).then_some(0),
     };
     let files = found.into_iter().zip(&matched.marks).enumerate();
-    let unread = |(index, (file, mark)): (usize, (Found, &Option<&Mark>))| {
+    let unread = |(index, (file, mark)): (usize, (FoundFile, &Option<&Mark>))| {
         let offset = offset(index, &file, *mark)?;
         let (reread, is_same) = (mark.and_then(|mark| mark.reread), mark.is_some_and(|mark| file.is(mark)));
         Some(Unread { file, offset, reread, is_same })
@@ -304,29 +314,29 @@ fn files_to_read(found: Vec<Found>, matched: &Matched<'_>, rotated: usize, last_
 }
 
 /// A file that was read, in a running program.
-pub(super) struct Known {
+pub(super) struct KnownFile {
     /// Its place, or some place in it by which it can be known again.
     pub(super) mark: Mark,
     /// It is held open, so that its inode number is its own.
     pub(super) open: bool,
 }
 
-impl Known {
-    fn is(&self, file: &Found) -> bool {
+impl KnownFile {
+    fn is(&self, file: &FoundFile) -> bool {
         if self.open { file.key() == self.mark.file } else { self.mark.offset > 0 && file.is(&self.mark) }
     }
 }
 
 /// Whether the file that was read last (the known ones come oldest first) lies among the rotated ones, so that another
 /// one at the path is what a rotation put there and not the same lines once more. True also where none was read.
-pub(super) fn was_rotated(known: &[Known], rotated: &[Found]) -> bool {
+pub(super) fn was_rotated(known: &[KnownFile], rotated: &[FoundFile]) -> bool {
     known
         .last()
         .is_none_or(|last| rotated.iter().any(|file| last.is(file)) || locate(&last.mark, rotated).is_some())
 }
 
 /// The files that came after the known ones (oldest first) and were rotated away before anybody looked.
-pub(super) fn between(known: &[Known], mut found: Vec<Found>) -> Vec<Found> {
+pub(super) fn between(known: &[KnownFile], mut found: Vec<FoundFile>) -> Vec<FoundFile> {
     let base = known.iter().rev().find_map(|known| {
         let same = found.iter().position(|file| known.is(file));
         same.or_else(|| locate(&known.mark, &found))
@@ -343,7 +353,7 @@ pub(super) fn between(known: &[Known], mut found: Vec<Found>) -> Vec<Found> {
 
 /// What was not read of a file before it was truncated, where copies were made first (copytruncate): the first copy
 /// from the mark on, and those of later truncations from their beginning. Files that were read are left out.
-pub(super) fn copied(mark: &Mark, known: &[Known], mut found: Vec<Found>) -> Vec<(Found, u64)> {
+pub(super) fn copied(mark: &Mark, known: &[KnownFile], mut found: Vec<FoundFile>) -> Vec<(FoundFile, u64)> {
     if let Some(itself) = found.iter().position(|file| file.key() == mark.file) {
         found.truncate(itself);
     }

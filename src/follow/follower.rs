@@ -16,7 +16,7 @@ use super::pipe::Pipe;
 use super::position::{FileKey, Stored};
 use super::reading::TURN;
 use super::tail::{BUFFER, Tail};
-use super::{Kind, Sink, Source, SourceId};
+use super::{Sink, Source, SourceId, SourceKind};
 use crate::record::MAX_LINE;
 
 /// When nobody looked for this long (the machine slept, the reader was blocked), what is found was written a while ago.
@@ -33,7 +33,7 @@ const SMALLEST_TURN: usize = 4 * MAX_LINE;
 
 /// Follows all sources; owns one buffer, the open files and nothing else.
 pub struct Follower {
-    inputs: Vec<Input>,
+    inputs: Vec<FollowedInput>,
     quiet: Duration,
     looked: Instant,
     /// Since when logs lag behind and others wait for them, and how often that was too long.
@@ -43,7 +43,7 @@ pub struct Follower {
     stamps: Box<Stamps>,
 }
 
-enum Input {
+enum FollowedInput {
     Files(Group),
     Pipe(Pipe),
 }
@@ -93,7 +93,7 @@ impl Follower {
         let mut notes = Vec::new();
         let mut inputs = Vec::new();
         for (index, source) in (0..).zip(sources) {
-            inputs.push(Input::new(SourceId(index), source, stored, &mut notes));
+            inputs.push(FollowedInput::new(SourceId(index), source, stored, &mut notes));
         }
         let mut stamps: Box<Stamps> = Box::new(|_, _| None);
         let wall = Timestamp::now().into();
@@ -122,15 +122,16 @@ impl Follower {
         let mut looked = Looked::default();
         observe_all(&mut self.inputs, &mut round);
         let is_patient = keep_order(&mut self.inputs, &mut self.waiting, now);
-        let mut reading = Reading { round: &mut round, buf: &mut self.buf, sink };
+        let mut reading = ReadPass { round: &mut round, buf: &mut self.buf, sink };
         match reading.all(&mut self.inputs, is_patient) {
             ControlFlow::Continue(more) => looked.more = more,
             ControlFlow::Break(()) => return Looked { stopped: true, ended: false, ..looked },
         }
         looked.more |= round.unpacked.has_put_off;
-        let mut logs = self.inputs.iter().flat_map(Input::logs);
+        let mut logs = self.inputs.iter().flat_map(FollowedInput::logs);
         looked.draining = logs.any(|log| log.is_draining(&round));
-        looked.ended = self.inputs.iter().all(|input| matches!(input, Input::Pipe(pipe) if pipe.ended));
+        looked.ended =
+            self.inputs.iter().all(|input| matches!(input, FollowedInput::Pipe(pipe) if pipe.ended));
         looked
     }
 
@@ -141,34 +142,34 @@ impl Follower {
 
     /// All followed paths, in the order of the sources.
     pub fn status(&self) -> Vec<Status> {
-        self.inputs.iter().flat_map(Input::status).collect()
+        self.inputs.iter().flat_map(FollowedInput::status).collect()
     }
 
     /// The files at the followed paths: what a wake-up may watch.
     pub(super) fn watchable(&self) -> impl Iterator<Item = (&Arc<str>, FileKey)> {
-        let logs = self.inputs.iter().flat_map(Input::logs);
+        let logs = self.inputs.iter().flat_map(FollowedInput::logs);
         logs.filter_map(|log| log.current_key().map(|key| (&log.path, key)))
     }
 
     /// The open pipes: what can be waited for.
     pub(super) fn pipes(&self) -> impl Iterator<Item = (FileKey, BorrowedFd<'_>)> {
         self.inputs.iter().filter_map(|input| match input {
-            Input::Pipe(pipe) => pipe.descriptor(),
-            Input::Files(_) => None,
+            FollowedInput::Pipe(pipe) => pipe.descriptor(),
+            FollowedInput::Files(_) => None,
         })
     }
 }
 
-fn observe_all(inputs: &mut [Input], round: &mut Round<'_>) {
+fn observe_all(inputs: &mut [FollowedInput], round: &mut Round<'_>) {
     (0..).zip(inputs).for_each(|(index, input)| input.observe(SourceId(index), round));
 }
 
 /// Decides how long the order is kept: true while new lines wait. Then the sources that were read while others waited, and
 /// still lag, are read out of turn; after as long again all that lag are.
-fn keep_order(inputs: &mut [Input], waiting: &mut Option<(Instant, u32)>, now: Instant) -> bool {
-    if !inputs.iter().flat_map(Input::logs).any(Log::lags) {
+fn keep_order(inputs: &mut [FollowedInput], waiting: &mut Option<(Instant, u32)>, now: Instant) -> bool {
+    if !inputs.iter().flat_map(FollowedInput::logs).any(Log::lags) {
         *waiting = None;
-        inputs.iter_mut().flat_map(Input::logs_mut).for_each(Log::is_in_turn_again);
+        inputs.iter_mut().flat_map(FollowedInput::logs_mut).for_each(Log::is_in_turn_again);
         return true;
     }
     let (since, expired) = waiting.get_or_insert((now, 0));
@@ -188,25 +189,25 @@ fn keep_order(inputs: &mut [Input], waiting: &mut Option<(Instant, u32)>, now: I
 }
 
 /// One look's reading.
-struct Reading<'r, 'a, 's> {
+struct ReadPass<'r, 'a, 's> {
     round: &'r mut Round<'a>,
     buf: &'r mut [u8],
     sink: &'r mut Sink<'s>,
 }
 
-impl Reading<'_, '_, '_> {
+impl ReadPass<'_, '_, '_> {
     /// Reads on everywhere; true if there is more to read at once.
-    fn all(&mut self, inputs: &mut [Input], is_patient: bool) -> ControlFlow<(), bool> {
-        let mut logs: Vec<&mut Log> = inputs.iter_mut().flat_map(Input::logs_mut).collect();
+    fn all(&mut self, inputs: &mut [FollowedInput], is_patient: bool) -> ControlFlow<(), bool> {
+        let mut logs: Vec<&mut Log> = inputs.iter_mut().flat_map(FollowedInput::logs_mut).collect();
         logs.retain(|log| log.out_of_turn.is_none());
         let caught_up = catch_up(&mut logs, TURN, self.round, self.buf, self.sink)?;
         let mut more = !caught_up;
         let new_lines_wait = !caught_up && is_patient;
         for input in &mut *inputs {
             more |= match input {
-                Input::Pipe(pipe) => pipe.read(self.round, self.buf, self.sink)?,
-                Input::Files(_) if new_lines_wait => false,
-                Input::Files(group) => self.new_lines(group)?,
+                FollowedInput::Pipe(pipe) => pipe.read(self.round, self.buf, self.sink)?,
+                FollowedInput::Files(_) if new_lines_wait => false,
+                FollowedInput::Files(group) => self.new_lines(group)?,
             };
         }
         more |= self.out_of_turn(inputs)?;
@@ -226,9 +227,9 @@ impl Reading<'_, '_, '_> {
     /// Reads what lags behind and is waited for no more, all of it together about one turn. Logs of one directory, which
     /// one syslogd may write and which may tell of the same attempts, still come in the order of their stamps; but for
     /// those that were at fault alone.
-    fn out_of_turn(&mut self, inputs: &mut [Input]) -> ControlFlow<(), bool> {
+    fn out_of_turn(&mut self, inputs: &mut [FollowedInput]) -> ControlFlow<(), bool> {
         let mut more = false;
-        let mut logs: Vec<&mut Log> = inputs.iter_mut().flat_map(Input::logs_mut).collect();
+        let mut logs: Vec<&mut Log> = inputs.iter_mut().flat_map(FollowedInput::logs_mut).collect();
         logs.retain(|log| log.out_of_turn.is_some() && log.lags());
         let group = |log: &Log| (log.out_of_turn, log.directory().to_owned());
         logs.sort_by_cached_key(|log| group(log));
@@ -248,13 +249,13 @@ impl Reading<'_, '_, '_> {
     }
 }
 
-impl Input {
+impl FollowedInput {
     fn new(id: SourceId, source: Source, stored: &[Stored], notes: &mut Vec<String>) -> Self {
         let own = stored.iter().filter(|stored| stored.source == source.name).cloned().collect();
         match source.kind {
-            Kind::Files => Self::Files(Group::new(id, source, own, notes)),
-            Kind::Fifo => Self::fifo(id, &source),
-            Kind::StandardInput => Self::Pipe(Pipe::standard_input(id).of_old_lines(source.from_start)),
+            SourceKind::Files => Self::Files(Group::new(id, source, own, notes)),
+            SourceKind::Fifo => Self::fifo(id, &source),
+            SourceKind::StandardInput => Self::Pipe(Pipe::standard_input(id).of_old_lines(source.from_start)),
         }
     }
 

@@ -69,10 +69,10 @@ pub use thread::{Batch, Handle, Options, spawn};
 pub struct Source {
     /// Its name in the configuration; positions are stored under it.
     pub name: String,
-    /// A file or FIFO; for [`Kind::Files`] also a pattern (`/var/log/app/*.log`). Not used for standard input.
+    /// A file or FIFO; for [`SourceKind::Files`] also a pattern (`/var/log/app/*.log`). Not used for standard input.
     pub path: PathBuf,
     /// What is at the path.
-    pub kind: Kind,
+    pub kind: SourceKind,
     /// Follow symlinks; off for directories in which somebody else may make links, as in a jail.
     pub through_links: bool,
     /// A directory in which rotated files lie, besides that of the log (`newsyslog -a`).
@@ -86,12 +86,12 @@ impl Source {
     /// Regular files at a path or pattern, through symlinks, from their end.
     pub fn files(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         let (name, path) = (name.into(), path.into());
-        Self { name, path, kind: Kind::Files, through_links: true, archive: None, from_start: false }
+        Self { name, path, kind: SourceKind::Files, through_links: true, archive: None, from_start: false }
     }
 
     /// Whether the path is a pattern that may match many files.
     pub fn is_pattern(&self) -> bool {
-        self.kind == Kind::Files && is_pattern(&self.path)
+        self.kind == SourceKind::Files && is_pattern(&self.path)
     }
 
     /// What the operator names on the command line: `-` is standard input, a FIFO is read as such.
@@ -100,9 +100,9 @@ impl Source {
         let path = argument.into();
         let is_fifo = std::fs::metadata(&path).is_ok_and(|meta| meta.file_type().is_fifo());
         let kind = match path.as_os_str().as_encoded_bytes() {
-            b"-" => Kind::StandardInput,
-            _ if is_fifo => Kind::Fifo,
-            _ => Kind::Files,
+            b"-" => SourceKind::StandardInput,
+            _ if is_fifo => SourceKind::Fifo,
+            _ => SourceKind::Files,
         };
         let name = path.to_string_lossy().into_owned();
         Self { kind, ..Self::files(name, path) }
@@ -116,7 +116,7 @@ pub fn files(sources: &[Source]) -> usize {
 
 /// What a source reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SourceKind {
     /// Regular files; anything else at the path is refused.
     Files,
     /// A named pipe, as syslog.conf's `|/path` or `|exec cat > /path` fills it; has no positions.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::find::{self, Budget, Found, Known, Unread, survey};
+use super::find::{self, FoundFile, KnownFile, UnpackBudget, Unread, survey};
 use super::logfile::{Log, Round, Start};
 use super::open::{Opened, open_regular, reason};
 use super::position::FileKey;
@@ -36,7 +36,7 @@ impl Log {
             return Ok(());
         }
         let budget = round.unpacked.budget();
-        let found = Found::new(opened, &budget)?;
+        let found = FoundFile::new(opened, &budget)?;
         let is_settled = if self.stored.is_some() {
             self.resume(Some(found), &budget, round)
         } else if self.began {
@@ -59,7 +59,7 @@ impl Log {
         self.moved = true;
     }
 
-    fn first(&mut self, found: Found, round: &Round<'_>) -> io::Result<()> {
+    fn first(&mut self, found: FoundFile, round: &Round<'_>) -> io::Result<()> {
         let key = found.key();
         let mut tail = found.into_tail(0, round.now)?;
         match self.start {
@@ -72,7 +72,7 @@ impl Log {
 
     /// Another file is at the path: the one before is read to its end, then those that came and went unseen. False where
     /// all that must wait for the next look.
-    fn rotated(&mut self, new: Found, budget: &Budget, round: &mut Round<'_>) -> io::Result<bool> {
+    fn rotated(&mut self, new: FoundFile, budget: &UnpackBudget, round: &mut Round<'_>) -> io::Result<bool> {
         let key = new.key();
         let (known, rotated) = (self.known(), self.neighbours(Some(key), budget));
         let was_rotated = find::was_rotated(&known, &rotated);
@@ -100,17 +100,17 @@ impl Log {
     }
 
     /// What was read of this path and may be met again, oldest first.
-    pub(super) fn known(&self) -> Vec<Known> {
-        let closed = self.closed.iter().map(|mark| Known { mark: *mark, open: false });
+    pub(super) fn known(&self) -> Vec<KnownFile> {
+        let closed = self.closed.iter().map(|mark| KnownFile { mark: *mark, open: false });
         // As it was when it was read, perhaps now in a copy; and as it is now.
         let open = self.tails.iter().flat_map(|tail| [tail.mark(), tail.identity()]);
-        let open = open.map(|mark| Known { mark, open: true });
+        let open = open.map(|mark| KnownFile { mark, open: true });
         closed.chain(open).collect()
     }
 
     /// The rotated files, those in an archive first, and, where a symlink led elsewhere meanwhile, the file that it led to; oldest first.
-    pub(super) fn neighbours(&self, but_not: Option<FileKey>, budget: &Budget) -> Vec<Found> {
-        let mut found: Vec<Found> = Vec::new();
+    pub(super) fn neighbours(&self, but_not: Option<FileKey>, budget: &UnpackBudget) -> Vec<FoundFile> {
+        let mut found: Vec<FoundFile> = Vec::new();
         let homes = self.homes.iter().rev().take(HOMES_MAX).rev();
         for home in self.archive.iter().chain(homes) {
             for file in survey(home, self.through_links, budget) {
@@ -123,12 +123,17 @@ impl Log {
     }
 
     /// Goes on where an earlier run stood. False where that must wait for the next look.
-    pub(super) fn resume(&mut self, at_path: Option<Found>, budget: &Budget, round: &mut Round<'_>) -> bool {
+    pub(super) fn resume(
+        &mut self,
+        at_path: Option<FoundFile>,
+        budget: &UnpackBudget,
+        round: &mut Round<'_>,
+    ) -> bool {
         let Some(position) = self.stored.take() else { return true };
         let homes = position.homes.iter().map(PathBuf::from);
         let unknown: Vec<PathBuf> = homes.filter(|home| !self.homes.contains(home)).collect();
         self.homes.extend(unknown);
-        let key = at_path.as_ref().map(Found::key);
+        let key = at_path.as_ref().map(FoundFile::key);
         let others = self.neighbours(key, budget);
         let remains = at_path.as_ref().and_then(|found| {
             let mark = position.files.iter().find(|mark| found.lost(mark))?;

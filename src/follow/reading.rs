@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use nix::errno::Errno;
 
 use super::FileEnd;
-use super::find::{self, Budget};
+use super::find::{self, UnpackBudget};
 use super::logfile::{Log, Round};
 use super::open::reason;
 use super::position::Mark;
@@ -206,7 +206,12 @@ impl Log {
         self.moved = true;
     }
 
-    fn rest_of_truncated(&self, index: usize, budget: &Budget, round: &Round<'_>) -> io::Result<Vec<Tail>> {
+    fn rest_of_truncated(
+        &self,
+        index: usize,
+        budget: &UnpackBudget,
+        round: &Round<'_>,
+    ) -> io::Result<Vec<Tail>> {
         let Some(tail) = self.tails.get(index) else { return Ok(Vec::new()) };
         let mark = tail.mark();
         let mut rest = Vec::new();

@@ -6,7 +6,7 @@
 
 mod item;
 
-use item::{Item, Name, Pad, Part, Parts};
+use item::{FormatItem, FormatPart, FormatParts, Name, Pad};
 
 pub(super) use item::Said;
 
@@ -14,7 +14,7 @@ pub(super) use item::Said;
 #[derive(Clone, PartialEq, Eq)]
 pub struct TimeFormat {
     text: String,
-    items: Vec<Item>,
+    items: Vec<FormatItem>,
 }
 
 /// What is wrong with a format, and at which byte of it.
@@ -62,7 +62,7 @@ impl TimeFormat {
                     text: format!("holds `%{word}`, which is not read here; known are {SPEC}"),
                 })?
             } else {
-                rest.as_bytes().iter().take(length).map(|byte| Item::Byte(*byte)).collect()
+                rest.as_bytes().iter().take(length).map(|byte| FormatItem::Byte(*byte)).collect()
             };
             if let Some(twice) = added.iter().find(|item| said_again(&items, item)) {
                 return Err(FormatError { at, text: format!("says the {} twice", twice.what()) });
@@ -80,7 +80,8 @@ impl TimeFormat {
         if has("epoch") {
             return Ok(());
         }
-        let half = self.items.iter().any(|item| matches!(item, Item::Number(Part::HalfDayHour, _)));
+        let half =
+            self.items.iter().any(|item| matches!(item, FormatItem::Number(FormatPart::HalfDayHour, _)));
         match () {
             () if !has("month") => missing("says no month: `%m` is its number, `%b` its name"),
             () if !has("day") => missing("says no day: `%d`, or `%e` padded with a blank"),
@@ -100,7 +101,7 @@ impl TimeFormat {
 
     /// The stamp with which the text begins, and how many bytes it is.
     pub(super) fn read(&self, text: &[u8]) -> Option<(Said, usize)> {
-        let mut parts = Parts::default();
+        let mut parts = FormatParts::default();
         let mut rest = text;
         for item in &self.items {
             rest = item.read(rest, &mut parts)?;
@@ -141,10 +142,10 @@ fn word_length(text: &str) -> usize {
 }
 
 /// The parts that a word behind `%` stands for.
-fn directive(word: &str) -> Option<Vec<Item>> {
-    use Item::{Full, Number, Short};
+fn directive(word: &str) -> Option<Vec<FormatItem>> {
+    use FormatItem::{Full, Number, Short};
+    use FormatPart::{Day, HalfDayHour, Hour, Minute, Month, Second, ShortYear, Year};
     use Pad::{Blank, None as Unpadded, Zero};
-    use Part::{Day, HalfDayHour, Hour, Minute, Month, Second, ShortYear, Year};
     let row = |text: &str| TimeFormat::compile(text, false).ok().map(|format| format.items);
     let one = match word {
         "Y" => Number(Year, Zero),
@@ -162,23 +163,23 @@ fn directive(word: &str) -> Option<Vec<Item>> {
         "-I" | "-l" => Number(HalfDayHour, Unpadded),
         "M" => Number(Minute, Zero),
         "S" => Number(Second, Zero),
-        "f" => Item::Fraction(None),
-        "N" => Item::Fraction(Some(9)),
-        ".f" => Item::DottedFraction,
+        "f" => FormatItem::Fraction(None),
+        "N" => FormatItem::Fraction(Some(9)),
+        ".f" => FormatItem::DottedFraction,
         "b" | "h" => Short(Name::Month),
         "B" => Full(Name::Month),
         "a" => Short(Name::Weekday),
         "A" => Full(Name::Weekday),
-        "p" => Item::Meridiem(false),
-        "P" => Item::Meridiem(true),
-        "z" => Item::Offset { colon: false },
-        ":z" => Item::Offset { colon: true },
-        "Z" => Item::ZoneName,
-        "s" => Item::Epoch,
-        "%" => Item::Byte(b'%'),
-        "?T" => Item::Between,
-        "?f" => Item::AnyFraction,
-        "?z" => Item::AnyZone,
+        "p" => FormatItem::Meridiem(false),
+        "P" => FormatItem::Meridiem(true),
+        "z" => FormatItem::Offset { colon: false },
+        ":z" => FormatItem::Offset { colon: true },
+        "Z" => FormatItem::ZoneName,
+        "s" => FormatItem::Epoch,
+        "%" => FormatItem::Byte(b'%'),
+        "?T" => FormatItem::Between,
+        "?f" => FormatItem::AnyFraction,
+        "?z" => FormatItem::AnyZone,
         "F" => return row("%Y-%m-%d"),
         "T" => return row("%H:%M:%S"),
         "R" => return row("%H:%M"),
@@ -189,14 +190,19 @@ fn directive(word: &str) -> Option<Vec<Item>> {
 }
 
 /// `%3f`, `%.3f`: so many digits of the fraction.
-fn digits(word: &str) -> Option<Vec<Item>> {
+fn digits(word: &str) -> Option<Vec<FormatItem>> {
     let count = word.strip_suffix('f')?;
     let (dot, count) = count.strip_prefix('.').map_or((false, count), |count| (true, count));
     let count: u8 = count.parse().ok().filter(|count| (1..=9).contains(count))?;
-    Some(dot.then_some(Item::Byte(b'.')).into_iter().chain([Item::Fraction(Some(count))]).collect())
+    Some(
+        dot.then_some(FormatItem::Byte(b'.'))
+            .into_iter()
+            .chain([FormatItem::Fraction(Some(count))])
+            .collect(),
+    )
 }
 
-fn said_again(items: &[Item], item: &Item) -> bool {
+fn said_again(items: &[FormatItem], item: &FormatItem) -> bool {
     item.what() != "text" && items.iter().any(|other| other.what() == item.what())
 }
 

@@ -47,14 +47,14 @@ pub struct Written {
 /// What is known of the spans of one source; in milliseconds, negative where stamps are ahead.
 #[derive(Clone, Debug, Default)]
 pub struct Lag {
-    known: Vec<Known>,
+    known: Vec<KnownSpan>,
     candidates: Vec<Candidate>,
     /// The zone that the length of a span speaks for, as long as no span is known.
     guess: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct KnownSpan {
     span: i64,
     /// How many lines had it.
     lines: u64,
@@ -148,7 +148,7 @@ impl Lag {
             rarest.map(|index| self.known.swap_remove(index));
         }
         self.candidates.retain(|candidate| !is_at(candidate.span, span));
-        self.known.push(Known { span, lines: 1 });
+        self.known.push(KnownSpan { span, lines: 1 });
         self.guess = None;
     }
 }

@@ -31,8 +31,8 @@ pub use compile::{Compiled, Found};
 pub use json::JsonRule;
 pub use matcher::{Connection, Match, Matcher};
 pub use model::{
-    AddressFrom, Ban, BanLength, Counts, Effect, Escalate, Evidence, Fault, Format, Place, Rule, RuleSet,
-    Sample, Severity, Weight,
+    AddressFrom, BanLength, BanPolicy, Counts, Effect, Escalate, Evidence, Fault, Format, Place, Rule,
+    RuleSet, Sample, Severity, Weight,
 };
 pub use object::{JsonValue, KeyPath};
 pub use pattern::{is_address_name, is_field_name, is_time_name};

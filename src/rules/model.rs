@@ -40,7 +40,7 @@ pub struct RuleSet {
     /// When offences become a ban; the configuration's default where absent.
     pub threshold: Option<Thresholds>,
     /// For how long; the configuration's default where absent.
-    pub ban: Option<Ban>,
+    pub ban: Option<BanPolicy>,
     /// How its lines say when they were written; only where [`Format::needs_source`]. Absent: by a form that is known.
     pub time: Option<TimeSpec>,
     /// Alphabets of the placeholders for text of the peer's choosing: name and regex, `USER` and `[^:]*`.
@@ -245,7 +245,7 @@ impl Default for Weight {
 
 /// How long a ban lasts.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ban {
+pub struct BanPolicy {
     /// The first ban.
     pub length: BanLength,
     /// How the next ones grow; none without it.

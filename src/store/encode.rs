@@ -14,7 +14,7 @@ use rusqlite::{Error, Result, Row};
 use smallvec::SmallVec;
 
 use crate::address::Prefix;
-use crate::engine::{Ban, Origin, Owner, Seen};
+use crate::engine::{Ban, Offences, Origin, Owner};
 use crate::time::Time;
 
 /// The longest text that is taken from a column, in bytes: reasons and lines of a log are cut shorter when they are written.
@@ -58,7 +58,7 @@ pub(super) fn seen(seen: &[(Time, u32)]) -> Vec<u8> {
     seen.iter().flat_map(entry).collect()
 }
 
-pub(super) fn read_seen(blob: &[u8]) -> Option<Seen> {
+pub(super) fn read_seen(blob: &[u8]) -> Option<Offences> {
     let entry = |entry: &[u8]| {
         let (time, tenths) = entry.split_at_checked(8)?;
         let time = Time::from_millis(i64::from_le_bytes(time.try_into().ok()?));

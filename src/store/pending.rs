@@ -210,7 +210,7 @@ mod tests {
     use smallvec::SmallVec;
 
     use super::*;
-    use crate::engine::{Origin, Seen};
+    use crate::engine::{Offences, Origin};
 
     fn offender(n: usize) -> Prefix {
         Prefix::from(std::net::IpAddr::from(u32::try_from(n).unwrap().to_be_bytes()))
@@ -237,7 +237,7 @@ mod tests {
         for round in 0..4 {
             let some = round * 80_000..(round + 1) * 80_000;
             let rows = some.flat_map(|n| {
-                let window = Row::Window { set: "sshd".into(), offender: offender(n), seen: Seen::new() };
+                let window = Row::Window { set: "sshd".into(), offender: offender(n), seen: Offences::new() };
                 let ended = Row::BanEnded { offender: offender(n), at: Time::from_secs(2) };
                 [Row::from(ban(n)), ended, window]
             });

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use portcullis::control::reply::BanReport;
+use portcullis::control::reply::BanEntry;
 use portcullis::control::{ClientErrorKind, Code, Length, Refusal};
 use portcullis::engine::Origin;
 
@@ -52,7 +52,7 @@ fn a_block_list_of_100_000_fits_into_one_request() {
 
 #[test]
 fn a_list_of_100_000_bans_is_not_cut() {
-    let ban = |offender| BanReport {
+    let ban = |offender| BanEntry {
         offender,
         rule_sets: vec!["sshd".to_owned(), "freebsd-tcp".to_owned()],
         since: "2026-11-22T14:38:31+01:00".to_owned(),
@@ -61,7 +61,7 @@ fn a_list_of_100_000_bans_is_not_cut() {
         reason: "sshd/failed-password".to_owned(),
         origin: Origin::Rule,
     };
-    let all: Vec<BanReport> = many(100_000).into_iter().map(ban).collect();
+    let all: Vec<BanEntry> = many(100_000).into_iter().map(ban).collect();
     let kept = Mutex::new(Some(all.clone()));
     let stand = Stand::new(Access::of_this_process(None), patient(), move |call| {
         let bans = kept.lock().unwrap().take().unwrap();

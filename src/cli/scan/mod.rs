@@ -14,7 +14,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::tally::Tally;
-use super::args::Scan;
+use super::args::ScanArgs;
 use super::asked;
 use super::exit::{Exit, Failure, complain};
 use super::input::{Input, Log, Part, logs};
@@ -29,7 +29,7 @@ const WORTH_A_BAR: u64 = 32 << 20;
 const DISORDER: Duration = Duration::from_secs(3600);
 
 /// Runs the command; the exit status is that of the first file that could not be read, all others being read.
-pub(super) fn run(arguments: &Scan, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &ScanArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     let logs = logs(&arguments.files)?;
     let mut setup = asked::setup(&arguments.config, &arguments.trial)?;
     let terms: Vec<Terms> = logs.iter().map(|log| setup.terms_of_file(log.newest())).collect();

@@ -19,8 +19,8 @@ fn next(ledger: &mut Ledger) -> Vec<Change> {
     }
 }
 
-fn complete(entries: Vec<Prefix>) -> Listing {
-    Listing::Complete { entries, strange: 0 }
+fn complete(entries: Vec<Prefix>) -> TableListing {
+    TableListing::Complete { entries, strange: 0 }
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn foreign_entries_are_kept_or_removed_as_told() {
 
 #[test]
 fn an_unlistable_table_is_never_taken_for_empty_or_for_full() {
-    let unlistable = || Listing::Unlistable { why: "too large".to_owned() };
+    let unlistable = || TableListing::Unlistable { why: "too large".to_owned() };
     let mut ledger = Ledger::new(vec![p(1), p(2)], vec![p(3)]);
     let findings = ledger.compare(unlistable(), Foreign::Adopt, LIMITS);
     assert_eq!((findings.listed, findings.missing, findings.blind), (None, 0, Some(UnlistedRepair::AddAll)));

@@ -5,7 +5,7 @@ use std::iter::repeat_n;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 use super::super::Change;
-use super::super::worker::{Handle, spawn_after, spawn_paced};
+use super::super::worker::{WorkerHandle, spawn_after, spawn_paced};
 use super::*;
 use crate::address::{Prefix, host};
 
@@ -25,7 +25,7 @@ const QUICK: Pace = Pace {
     glance: Duration::from_millis(2),
 };
 
-fn run(fake: &Fake, desired: Vec<Prefix>, foreign: Foreign) -> (Handle, Receiver<FirewallEvent>) {
+fn run(fake: &Fake, desired: Vec<Prefix>, foreign: Foreign) -> (WorkerHandle, Receiver<FirewallEvent>) {
     let (sender, receiver) = channel();
     let settings = FirewallSettings { foreign, converge: 60 * LONG, ..FirewallSettings::default() };
     let backend = Box::new(fake.clone());

@@ -37,10 +37,10 @@ const MONTH_NAMES: [&str; 12] = [
 
 /// A part of a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Item {
+pub(super) enum FormatItem {
     /// This very byte.
     Byte(u8),
-    Number(Part, Pad),
+    Number(FormatPart, Pad),
     /// So many digits of a second's fraction, or one to nine.
     Fraction(Option<u8>),
     /// A dot and one to nine digits, or nothing.
@@ -68,7 +68,7 @@ pub(super) enum Item {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum FormatPart {
     Year,
     ShortYear,
     Month,
@@ -94,7 +94,7 @@ pub(super) enum Name {
 
 /// What was read so far.
 #[derive(Default)]
-pub(super) struct Parts {
+pub(super) struct FormatParts {
     year: Option<i16>,
     month: i8,
     day: i8,
@@ -107,17 +107,19 @@ pub(super) struct Parts {
     epoch: Option<i64>,
 }
 
-impl Item {
+impl FormatItem {
     /// What it says, in words.
     pub(super) fn what(&self) -> &'static str {
         match self {
             Self::Byte(_) | Self::Between => "text",
-            Self::Number(Part::Year | Part::ShortYear, _) => "year",
-            Self::Number(Part::Month, _) | Self::Short(Name::Month) | Self::Full(Name::Month) => "month",
-            Self::Number(Part::Day, _) => "day",
-            Self::Number(Part::Hour | Part::HalfDayHour, _) => "hour",
-            Self::Number(Part::Minute, _) => "minute",
-            Self::Number(Part::Second, _) => "second",
+            Self::Number(FormatPart::Year | FormatPart::ShortYear, _) => "year",
+            Self::Number(FormatPart::Month, _) | Self::Short(Name::Month) | Self::Full(Name::Month) => {
+                "month"
+            }
+            Self::Number(FormatPart::Day, _) => "day",
+            Self::Number(FormatPart::Hour | FormatPart::HalfDayHour, _) => "hour",
+            Self::Number(FormatPart::Minute, _) => "minute",
+            Self::Number(FormatPart::Second, _) => "second",
             Self::Fraction(_) | Self::DottedFraction | Self::AnyFraction => "fraction",
             Self::Short(Name::Weekday) | Self::Full(Name::Weekday) => "day of the week",
             Self::Meridiem(_) => "half of the day",
@@ -127,7 +129,7 @@ impl Item {
     }
 
     /// Takes itself off the text.
-    pub(super) fn read<'t>(&self, text: &'t [u8], parts: &mut Parts) -> Option<&'t [u8]> {
+    pub(super) fn read<'t>(&self, text: &'t [u8], parts: &mut FormatParts) -> Option<&'t [u8]> {
         match *self {
             Self::Byte(byte) => text.strip_prefix(&[byte]),
             Self::Between => text
@@ -135,7 +137,7 @@ impl Item {
                 .filter(|(byte, _)| matches!(byte, b' ' | b'T' | b'_'))
                 .map(|(_, rest)| rest),
             Self::Number(part, pad) => {
-                let (number, rest) = number(text, if part == Part::Year { 4 } else { 2 }, pad)?;
+                let (number, rest) = number(text, if part == FormatPart::Year { 4 } else { 2 }, pad)?;
                 parts.set(part, number).then_some(rest)
             }
             Self::Fraction(digits) => parts.fraction(text, digits),
@@ -183,7 +185,7 @@ impl Item {
         let _ = match *self {
             Self::Byte(byte) => write!(regex, "{}", literal(byte)),
             Self::Between => write!(regex, "[ T_]"),
-            Self::Number(Part::Year, _) => write!(regex, "[0-9]{{4}}"),
+            Self::Number(FormatPart::Year, _) => write!(regex, "[0-9]{{4}}"),
             Self::Number(_, Pad::Zero) => write!(regex, "[0-9]{{2}}"),
             Self::Number(_, Pad::Blank) => write!(regex, "[ 0-9][0-9]"),
             Self::Number(_, Pad::None) => write!(regex, "[0-9]{{1,2}}"),
@@ -238,23 +240,23 @@ fn decimal(digits: &[u8]) -> Option<u32> {
     })
 }
 
-impl Parts {
+impl FormatParts {
     /// False for numbers that no clock shows; which days a month has, the calendar knows.
-    fn set(&mut self, part: Part, number: i16) -> bool {
+    fn set(&mut self, part: FormatPart, number: i16) -> bool {
         let small = i8::try_from(number).unwrap_or(i8::MAX);
         match part {
-            Part::Year => self.year = Some(number),
+            FormatPart::Year => self.year = Some(number),
             // As POSIX has it: 69 to 99 are of the twentieth century.
-            Part::ShortYear => self.year = Some(number + if number < 69 { 2000 } else { 1900 }),
-            Part::Month => self.month = small,
-            Part::Day => self.day = small,
-            Part::Hour | Part::HalfDayHour => self.hour = small,
-            Part::Minute => self.minute = small,
-            Part::Second => self.second = small.unsigned_abs(),
+            FormatPart::ShortYear => self.year = Some(number + if number < 69 { 2000 } else { 1900 }),
+            FormatPart::Month => self.month = small,
+            FormatPart::Day => self.day = small,
+            FormatPart::Hour | FormatPart::HalfDayHour => self.hour = small,
+            FormatPart::Minute => self.minute = small,
+            FormatPart::Second => self.second = small.unsigned_abs(),
         }
         match part {
-            Part::Second => number <= 60,
-            Part::HalfDayHour => (1..=12).contains(&number),
+            FormatPart::Second => number <= 60,
+            FormatPart::HalfDayHour => (1..=12).contains(&number),
             _ => true,
         }
     }

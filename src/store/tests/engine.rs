@@ -12,7 +12,7 @@ fn engine() -> Engine {
         name: "sshd".into(),
         evidence: Evidence::Handshake,
         threshold: Threshold { offences: 5, within: HOUR }.into(),
-        ban: rules::Ban { length: BanLength::For(HOUR), escalate },
+        ban: rules::BanPolicy { length: BanLength::For(HOUR), escalate },
         names: vec!["sshd/failed-password".into()],
         rules: vec![RulePolicy {
             effect: Effect::Offence,

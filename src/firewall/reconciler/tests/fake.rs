@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use crate::address::Prefix;
 use crate::firewall::reconciler::*;
-use crate::firewall::{Change, Limits, Listing};
+use crate::firewall::{Change, Limits, TableListing};
 
 /// A firewall in memory that does what the test says; shared with it.
 #[derive(Default)]
@@ -73,16 +73,16 @@ impl Backend for Fake {
         Ok(())
     }
 
-    fn list(&mut self, _wanted: usize) -> Result<Listing, BackendError> {
+    fn list(&mut self, _wanted: usize) -> Result<TableListing, BackendError> {
         let mut world = self.world();
         world.compared += 1;
         if world.mute {
             return Err(BackendError::Broken("no answer".to_owned()));
         }
         if world.unlistable {
-            return Ok(Listing::Unlistable { why: "too large".to_owned() });
+            return Ok(TableListing::Unlistable { why: "too large".to_owned() });
         }
-        Ok(Listing::Complete { entries: world.table.iter().copied().collect(), strange: 0 })
+        Ok(TableListing::Complete { entries: world.table.iter().copied().collect(), strange: 0 })
     }
 
     fn missing(&mut self, wanted: &[Prefix]) -> Result<Vec<Prefix>, BackendError> {
