@@ -5,13 +5,16 @@ use serde_json::{Value, json};
 use crate::util::Dir;
 
 /// Headers of sshd's lines as they stand in files of the world, each with its evidence.
-const HEADERS: [(&str, &str); 15] = [
+const HEADERS: [(&str, &str); 18] = [
     ("<38>Nov 22 14:38:31 gw sshd[29842]: ", "handshake"),
     ("<38>2026-11-22T14:38:31.123456+00:00 gw sshd[29842]: ", "handshake"),
     ("Sun Nov 22 14:38:31 2026 authpriv.warn sshd[29842]: ", "handshake"),
     ("Sun Nov 22 14:38:31 2026 [1795358311.123] authpriv.warn sshd[29842]: ", "handshake"),
     ("Sun Nov 22 14:38:31 gw sshd[29842]: ", "handshake"),
     ("Sun 2026-11-22 14:38:31 UTC gw sshd[29842]: ", "handshake"),
+    ("Sun 2026-11-22 14:38:31 IST gw sshd[29842]: ", "handshake"),
+    ("2026-11-22T14:38:31.123Z In(182) sshd[29842]: ", "handshake"),
+    ("Nov 22 14:38:31 gw auth|security:info Message forwarded from aix1: sshd[29842]: ", "handshake"),
     ("2026-11-22 07:38:31.998187-0700  localhost sshd[29842]: ", "handshake"),
     ("Nov 22 14:38:31 gw 1 2026-11-22T14:38:31.123456+00:00 gw.example.org sshd 29842 - - ", "handshake"),
     ("Nov 22 14:38:31 [web-1] sshd[29842]: ", "spoofable"),

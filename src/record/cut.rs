@@ -6,7 +6,7 @@
 //! So the length of the line says nothing. What the packet and the line have in common is the message and the tag; a
 //! message may be cut when packet headers can exist that fill up a limit together with them. "Maybe" means no ban.
 
-use super::Record;
+use super::{Layout, Record};
 
 /// A length at which packets are cut, and the headers they may have had, beside the tag.
 struct Limit {
@@ -65,6 +65,9 @@ const OWN_ABOVE: usize = 2;
 /// `message repeated 1000 times: [ ` and a bracket: what rsyslog had put around the message before it was cut.
 const QUOTE: usize = 32;
 
+/// `Message forwarded from ` and a host with `: `, which AIX puts before the tag of what it hands on.
+const FORWARDED: usize = 23 + 64 + 2;
+
 /// Shorter messages need not be looked at: with them, a packet of 256 bytes would have a tag of more than 80.
 pub const SHORTEST: usize = 150;
 
@@ -80,8 +83,10 @@ pub fn may_be_cut(line: &[u8], record: &Record<'_>) -> bool {
     }
     let (short, long) = tags(record);
     let quote = if line.ends_with(record.message) { 0 } else { QUOTE };
+    let forwarded = if record.layout == Layout::Forwarded { FORWARDED } else { 0 };
+    let around = quote + forwarded;
     LIMITS.iter().any(|&Limit { limit, least, most }| {
-        let any_header = message + least + short <= limit && message + most + long + quote + SPARE >= limit;
+        let any_header = message + least + short <= limit && message + most + long + around + SPARE >= limit;
         any_header || (limit - OWN_BELOW..=limit + OWN_ABOVE).contains(&line.len())
     })
 }
@@ -146,7 +151,7 @@ mod tests {
     ];
 
     /// Headers as they are written, of the packet's or another host.
-    const WRITTEN: [&str; 19] = [
+    const WRITTEN: [&str; 21] = [
         "Nov 22 14:38:31 H T",
         "Nov 22 14:38:31 <4.6> H T",
         "Nov 22 14:38:31 <authpriv.warning> H T",
@@ -158,6 +163,8 @@ mod tests {
         "Nov 22 14:38:31 H T[ID 800047 auth.info] ",
         "Nov 22 14:38:31 H auth.info T",
         "Nov 22 14:38:31 H auth|security:info T",
+        "Nov 22 14:38:31 H Message forwarded from G: T",
+        "2026-11-22T14:38:31.123Z In(182) T",
         "Nov 22 14:38:31 [web-1] T",
         "<38>Nov 22 14:38:31 H T",
         "Sun Nov 22 14:38:31 H T",
@@ -171,6 +178,20 @@ mod tests {
     fn header(layout: &str, priority: u32, host: &str, pid: u32) -> String {
         let layout = layout.replace("<P>", &format!("<{priority}>")).replace(" H ", &format!(" {host} "));
         layout.replace('T', &format!("sshd[{pid}]: ")).replace('U', &format!("sshd {pid} - - "))
+    }
+
+    /// AIX's own words are a part of what it sends on.
+    #[test]
+    fn what_was_handed_on_with_a_long_name_may_be_cut() {
+        let (host, gateway) = ("h".repeat(64), "g".repeat(64));
+        let sent = format!("<38>Nov 22 14:38:31 {gateway} Message forwarded from {host}: sshd[7]: ");
+        for limit in [480, 1024, 1180, 2048, 8192] {
+            let gateway = if limit == 480 { &gateway[..24] } else { &gateway };
+            let sent = sent.replace(&"g".repeat(64), gateway);
+            let message = "x".repeat(limit - sent.len());
+            let line = format!("Nov 22 14:38:31 {gateway} Message forwarded from {host}: sshd[7]: {message}");
+            assert!(may_be_cut(line.as_bytes(), &parse(line.as_bytes())), "{limit}");
+        }
     }
 
     fn host() -> impl Strategy<Value = String> {

@@ -23,6 +23,9 @@ pub(super) fn read<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
 fn behind_priority<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
     let (first, after) = word(rest);
     let nobody = &rest[..0];
+    if let Some(record) = forwarded(stamp, rest) {
+        return record;
+    }
     if let Some(tag) = tag(first) {
         return signed(stamp, nobody, tag, after);
     }
@@ -36,12 +39,30 @@ fn behind_priority<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
     }
 }
 
-/// What may stand at the place of tag or host that is neither: a host in brackets, or a tag behind a byte order mark.
+/// What may stand at the place of tag or host that is neither: a host in brackets, a tag behind a byte order mark, or ESXi's
+/// priority.
 fn behind_odd_word<'a>(stamp: Stamp<'a>, first: &'a [u8], after: &'a [u8]) -> Option<Record<'a>> {
     match marked_tag(first) {
         Some(tag) => Some(signed(stamp, &first[..0], tag, after)),
+        None if priority::is_esxi(first) => esxi(stamp, after),
         None => bracketed_host(stamp, first, after),
     }
+}
+
+/// Reads `TAG MESSAGE` behind `2026-11-22T14:38:31.123Z In(182) `, as the syslogd of ESXi 8 writes its files.
+fn esxi<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Option<Record<'a>> {
+    let (first, message) = word(rest);
+    (stamp.zone() == b"Z").then(|| Some(signed(stamp, &rest[..0], tag(first)?, message)))?
+}
+
+/// Reads `Message forwarded from HOST: TAG MESSAGE`, which AIX's syslogd writes in the place of a tag for what another host
+/// sent it. The receiver of what AIX hands on may have put its own host before it, or none.
+fn forwarded<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Option<Record<'a>> {
+    let (host, rest) = word(rest.strip_prefix(b"Message forwarded from ")?);
+    let host = host.strip_suffix(b":").filter(|host| !host.is_empty() && is_host(host))?;
+    let (first, message) = word(rest);
+    let record = signed(stamp, host, tag(first)?, message);
+    (record.layout == Layout::Syslog).then_some(Record { layout: Layout::Forwarded, ..record })
 }
 
 /// What may follow a host that is no tag.
@@ -54,6 +75,7 @@ fn behind_host<'a>(stamp: Stamp<'a>, host: &'a [u8], rest: &'a [u8]) -> Option<R
     }
     match marked_tag(first) {
         Some(tag) => Some(signed(stamp, host, tag, message)),
+        None if first == b"Message" => forwarded(stamp, rest),
         None if first == b"1" => rfc5424::embedded(stamp, host, message),
         None if priority::is_named(first) || priority::is_aix(first) => Some(busybox(stamp, host, message)),
         None => None,
@@ -102,6 +124,9 @@ pub(super) fn metalog<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
 }
 
 fn busybox<'a>(stamp: Stamp<'a>, host: &'a [u8], rest: &'a [u8]) -> Record<'a> {
+    if let Some(record) = forwarded(stamp, rest) {
+        return record;
+    }
     let (word, message) = word(rest);
     let record = tag(word).map_or_else(|| raw(stamp, host, rest), |tag| signed(stamp, host, tag, message));
     record.in_layout(Layout::Busybox)

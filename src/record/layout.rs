@@ -25,6 +25,8 @@ pub enum Layout {
     Metalog,
     /// busybox syslogd's `Nov 22 14:38:31 host auth.info sshd[1]: text`, and AIX's, where it is `auth|security:info`.
     Busybox,
+    /// `Nov 22 14:38:31 host Message forwarded from other: sshd[1]: text`, as AIX's syslogd writes what it received.
+    Forwarded,
     /// `Nov 22 14:38:31 [host] sshd[1]: text`, as loggers with a template of their own write it. metalog's line of the program
     /// `host` looks the same, and there the tag is that program's text, which a peer may have written.
     BracketedHost,

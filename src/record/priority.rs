@@ -62,6 +62,14 @@ pub(super) fn is_aix(word: &[u8]) -> bool {
     are_known(&word[..colon], &FACILITIES) && are_known(&word[colon + 1..], &SEVERITIES)
 }
 
+/// Whether the word is ESXi's `In(182)`: two letters of the severity, and facility and severity in one number.
+pub(super) fn is_esxi(word: &[u8]) -> bool {
+    const LETTERS: [&[u8]; 8] = [b"Em", b"Al", b"Cr", b"Er", b"Wa", b"No", b"In", b"Db"];
+    let Some((letters, [b'(', digits @ .., b')'])) = word.split_at_checked(2) else { return false };
+    let severity = LETTERS.iter().position(|known| *known == letters);
+    number(digits).is_some_and(|number| number <= MAX_PRIORITY && severity == Some(number as usize % 8))
+}
+
 /// Whether the word is the name of a severity.
 pub(super) fn is_severity(word: &[u8]) -> bool {
     SEVERITIES.contains(&word)
@@ -138,6 +146,18 @@ mod tests {
             "sshd:info",
         ] {
             assert!(!is_aix(word.as_bytes()), "{word}");
+        }
+    }
+
+    #[test]
+    fn the_letters_of_esxi_are_those_of_its_number() {
+        for word in ["In(182)", "Db(167)", "Em(0)", "Er(11)", "No(189)"] {
+            assert!(is_esxi(word.as_bytes()), "{word}");
+        }
+        for word in
+            ["", "In", "In()", "In(182", "In(181)", "in(182)", "In(198)", "In(182) ", "In(182):", "Xx(6)"]
+        {
+            assert!(!is_esxi(word.as_bytes()), "{word}");
         }
     }
 

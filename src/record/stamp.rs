@@ -1,5 +1,7 @@
 //! The time at the beginning of a line: which bytes it is and of which form, not yet which moment.
 
+use memchr::memchr;
+
 /// The time of a line as printed, with marks where its seconds and its zone begin.
 ///
 /// Only its shape is checked (`Feb 30 25:61:61` has it); [`super::Clock::time`] does the calendar.
@@ -175,15 +177,28 @@ pub(super) fn iso(line: &[u8]) -> Read<'_> {
 
 /// `2026-11-22 14:38:31 CET`, which is what `journalctl -o short-full` prints behind the day of the week. No supervisor does,
 /// so that a word behind it is its zone.
+///
+/// journalctl prints the zone of the host it runs on. A name of several meanings is no part of the stamp, which then is of
+/// the log's own zone, as one without a name is.
 pub(super) fn iso_before_zone(text: &[u8]) -> Read<'_> {
     let (stamp, _) = iso(text)?;
-    let length = stamp.text.len();
-    let zone = worded_zone(&text[length..]);
-    if zone == 0 || stamp.form != Form::Iso || !stamp.zone().is_empty() {
+    if stamp.form != Form::Iso || !stamp.zone().is_empty() {
         return None;
     }
-    let (text, rest) = text.split_at(length + zone);
-    Some((Stamp { text, ..stamp }, behind_blank(rest)?))
+    let (iso, behind) = text.split_at(stamp.text.len());
+    match worded_zone(behind) {
+        0 => Some((Stamp { text: iso, ..stamp }, behind_vague_zone(behind)?)),
+        zone => {
+            let (text, rest) = text.split_at(iso.len() + zone);
+            Some((Stamp { text, ..stamp }, behind_blank(rest)?))
+        }
+    }
+}
+
+fn behind_vague_zone(text: &[u8]) -> Option<&[u8]> {
+    let text = text.strip_prefix(b" ")?;
+    let length = memchr(b' ', text)?;
+    VAGUE_ZONES.contains(&&text[..length]).then(|| &text[length + 1..])
 }
 
 /// `@4000000067…`: 16 digits of seconds, 8 of nanoseconds.
@@ -276,6 +291,15 @@ pub(super) const ZONES: [(&[u8], i16); 19] = [
     (b"MEST", 120),
     (b"EET", 120),
     (b"EEST", 180),
+];
+
+/// The other names that tzdata (2026a) has for the zones in use now. Several of them have more than one meaning.
+///
+/// The list is closed, since a program may print a word of its own there (`INFO`), and a peer's text behind it.
+const VAGUE_ZONES: [&[u8]; 32] = [
+    b"ACDT", b"ACST", b"ADT", b"AEDT", b"AEST", b"AKDT", b"AKST", b"AST", b"AWST", b"BST", b"CAT", b"ChST",
+    b"EAT", b"HDT", b"HKT", b"HST", b"IDT", b"IST", b"JST", b"KST", b"MSK", b"NDT", b"NST", b"NZDT", b"NZST",
+    b"PKT", b"SAST", b"SST", b"WAT", b"WIB", b"WIT", b"WITA",
 ];
 
 /// The zone whose name is the first word of the text.

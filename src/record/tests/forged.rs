@@ -52,7 +52,12 @@ fn behind_the_day_of_the_week_only_what_syslog_daemons_write_is_a_header() {
         "Sun Nov 22 14:38:31 2026 user.info : sshd[7]: x",
         "Sun Nov 22 14:38:31 2026  authpriv.warn sshd[7]: x",
         "Sun 2026-11-22 14:38:31 gw sshd[7]: x",
-        "Sun 2026-11-22 14:38:31 IST gw sshd[7]: x",
+        "Sun 2026-11-22 14:38:31 INFO gw sshd[7]: x",
+        "Sun 2026-11-22 14:38:31 LOG gw sshd[7]: x",
+        "Sun 2026-11-22 14:38:31 IST: gw sshd[7]: x",
+        "Sun 2026-11-22 14:38:31  IST gw sshd[7]: x",
+        "Sun 2026-11-22 14:38:31 IST IST gw sshd[7]: x",
+        "Sun 2026-11-22 14:38:31.108781500 IST gw sshd[7]: x",
         "Sun 2026-11-22 14:38:31.108781500 UTC x gw sshd[7]: x",
         "Sunday Nov 22 14:38:31 gw sshd[7]: x",
         "sun Nov 22 14:38:31 gw sshd[7]: x",
@@ -61,6 +66,34 @@ fn behind_the_day_of_the_week_only_what_syslog_daemons_write_is_a_header() {
         "<38>Sun Nov 22 14:38:31 gw sshd[7]: x",
     ] {
         assert_eq!(parts(line).1, None, "{line}");
+    }
+}
+
+/// Words of ESXi's and AIX's that stand elsewhere than there, or of which one is not as they write it.
+#[test]
+fn the_words_of_esxi_and_aix_are_read_at_their_places_only() {
+    for line in [
+        "2026-11-22T14:38:31.123+01:00 In(182) sshd[7]: x",
+        "2026-11-22T14:38:31.123 In(182) sshd[7]: x",
+        "Nov 22 14:38:31 In(182) sshd[7]: x",
+        "2026-11-22T14:38:31.123Z In(181) sshd[7]: x",
+        "2026-11-22T14:38:31.123Z gw In(182) sshd[7]: x",
+        "2026-11-22T14:38:31.123Z In(182) gw sshd[7]: x",
+        "2026-11-22T14:38:31.123Z In(182) In(182) sshd[7]: x",
+        "2026-11-22T14:38:31.123Z In(182)  sshd[7]: x",
+        "2026-11-22T14:38:31.123Z In(182) sshd: session: x sshd[7]: x",
+        "Nov 22 14:38:31 gw Message forwarded from a b: sshd[7]: x",
+        "Nov 22 14:38:31 gw Message forwarded from aix1 sshd[7]: x",
+        "Nov 22 14:38:31 gw Message forwarded from : sshd[7]: x",
+        "Nov 22 14:38:31 gw Message forwarded from [aix1]: sshd[7]: x",
+        "Nov 22 14:38:31 gw message forwarded from aix1: sshd[7]: x",
+        "Nov 22 14:38:31 gw  Message forwarded from aix1: sshd[7]: x",
+        "Nov 22 14:38:31 gw Message forwarded from aix1: gw sshd[7]: x",
+        "Nov 22 14:38:31 gw Message forwarded from aix1: Message forwarded from aix2: sshd[7]: x",
+        "Nov 22 14:38:31 gw gw Message forwarded from aix1: sshd[7]: x",
+        "Nov 22 14:38:31 gw Message forwarded from aix1: sshd[7]: [ID 800047 auth.info] x",
+    ] {
+        assert_ne!(parse(line.as_bytes()).pid, Some(7), "{line}");
     }
 }
 
@@ -80,6 +113,8 @@ fn a_header_within_a_programs_text_is_text() {
         "\u{feff}Nov 22 14:38:31 gw sshd[2]: ",
         "\0Nov 22 14:38:31 gw sshd[2]: ",
         " localhost sshd[2]: ",
+        "Message forwarded from gw: sshd[2]: ",
+        "In(182) sshd[2]: ",
     ];
     for own in [
         "Nov 22 14:38:31 gw httpd[1]: ",
@@ -94,6 +129,9 @@ fn a_header_within_a_programs_text_is_text() {
         "Nov 22 14:38:31 gw daemon:info httpd[1]: ",
         "Nov 22 14:38:31 [web-1] httpd[1]: ",
         "2026-11-22 06:07:50.998187-0700  localhost httpd[1]: ",
+        "2026-11-22T14:38:31.123Z In(182) httpd[1]: ",
+        "Sun 2026-11-22 14:38:31 IST gw httpd[1]: ",
+        "Nov 22 14:38:31 gw Message forwarded from aix1: httpd[1]: ",
     ] {
         for header in headers {
             let line = format!("{own}{header}Failed");
