@@ -193,10 +193,12 @@ impl Reconciler {
         (self.next_look, self.doubts) = (Instant::now(), true);
     }
 
-    /// When everything is compared; `None` while a comparison is under way that there is no reason to begin again.
+    /// When everything is compared; `None` while a comparison is under way, or what one found is not put right yet, that
+    /// there is no reason to begin again.
     fn next_comparison(&self) -> Option<Instant> {
         let at = self.backoff.as_ref().map_or(self.next_look, |backoff| backoff.next_attempt(self.pace));
-        (self.doubts || !self.probe.is_under_way()).then_some(at)
+        let is_repairing = self.ledger.repairs() > 0 && self.backoff.is_none();
+        (self.doubts || !(self.probe.is_under_way() || is_repairing)).then_some(at)
     }
 
     /// When what changed is carried out; `None` when nothing changed.

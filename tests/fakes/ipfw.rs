@@ -4,12 +4,6 @@
 mod common;
 mod fw;
 
-use common::call::{Tool, main as play};
-
 fn main() -> std::process::ExitCode {
-    play(&Tool { name: "ipfw", reads_stdin, run: fw::run })
-}
-
-fn reads_stdin(args: &[String]) -> bool {
-    args.last().is_some_and(|last| last == "/dev/stdin")
+    common::call::main(&fw::TOOL)
 }

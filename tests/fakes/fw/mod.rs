@@ -8,7 +8,7 @@ mod table;
 
 use std::io::IsTerminal as _;
 
-use crate::common::call::Call;
+use crate::common::call::{Call, Tool};
 use crate::common::getopt::Options;
 use crate::common::mode::Mode;
 use crate::common::{Report, Step};
@@ -39,8 +39,15 @@ struct Ipfw<'a> {
     report: &'a mut Report,
 }
 
+/// ipfw(8).
+pub(crate) const TOOL: Tool = Tool { name: "ipfw", reads_stdin, run };
+
+fn reads_stdin(args: &[String]) -> bool {
+    args.last().is_some_and(|last| last == "/dev/stdin")
+}
+
 /// Runs the command line or the batch file; what was done before an error stays done.
-pub(crate) fn run(call: &mut Call) -> Step {
+fn run(call: &mut Call) -> Step {
     check_argmax(call)?;
     let state = State::read(&call.state);
     let mut ipfw = Ipfw {

@@ -11,7 +11,7 @@ pub(crate) mod state;
 pub(crate) mod table;
 pub(crate) mod token;
 
-use crate::common::call::Call;
+use crate::common::call::{Call, Tool};
 use crate::common::mode::Mode;
 use crate::common::{Report, Step};
 use options::Opts;
@@ -94,8 +94,21 @@ impl Pf<'_> {
     }
 }
 
+/// pfctl(8).
+pub(crate) const TOOL: Tool = Tool { name: "pfctl", reads_stdin, run };
+
+/// `-f -`, wherever getopt finds it.
+fn reads_stdin(args: &[String]) -> bool {
+    Opts::parse(args, true, &mut Report::default()).is_ok_and(|opts| opts.file.as_deref() == Some("-"))
+}
+
+fn run(call: &mut Call) -> Step {
+    let opts = Opts::parse(&call.args, call.mode.is_15(), &mut call.report)?;
+    act(call, &opts)
+}
+
 /// Everything pfctl does behind its options, in the order of its `main()`; the state is kept whatever happens.
-pub(crate) fn run(call: &mut Call, opts: &Opts) -> Step {
+fn act(call: &mut Call, opts: &Opts) -> Step {
     open_device(call, opts)?;
     let state = State::read(&call.state, call.mode.number("table_entries", 200_000));
     let mut pf = Pf { opts, mode: &call.mode, stdin: &call.stdin, state, report: &mut call.report };

@@ -31,6 +31,18 @@ fn a_table_that_cannot_be_listed_costs_the_same_however_large_it_is_and_nothing_
 }
 
 #[test]
+fn what_a_comparison_found_is_put_right_before_the_next_one() {
+    let fake = Fake::default();
+    let (sender, _events) = channel();
+    let settings = FirewallSettings { converge: Duration::from_nanos(1), ..FirewallSettings::default() };
+    let desired = Ledger::new((0..2000).map(p).collect(), vec![]);
+    let handle = spawn_paced(Box::new(fake.clone()), desired, &settings, sender, SLEEPY, None).unwrap();
+    until("it is full, though a comparison is always due", || fake.world().table.len() == 2000);
+    until("it is compared again", || fake.world().compared > 1);
+    assert!(handle.stop(false).in_step);
+}
+
+#[test]
 fn what_is_missing_in_a_table_that_cannot_be_listed_is_put_back_and_told_once() {
     let fake = Fake::default();
     *fake.world() =
