@@ -1,4 +1,4 @@
-//! The daemon against its budgets (Linux): `cargo bench --bench daemon [-- latency|restart|memory|idle|flood]…`.
+//! The daemon against its budgets (Linux): `cargo bench --bench daemon [-- latency|first|lag|restart|memory|idle|flood]…`.
 //!
 //! A plain program, since what is measured is another process: its delay, CPU time, memory and sleep. It prints
 //! numbers and judges none of them; a slow or busy machine shows in them.
@@ -6,6 +6,7 @@
 
 #[path = "../common/generate.rs"]
 mod generate;
+mod lag;
 mod process;
 mod stand;
 
@@ -18,11 +19,16 @@ use stand::{PORTCULLIS, Stand, now};
 
 /// A measurement and the word that asks for it.
 type Part = (&'static str, fn());
-const PARTS: [Part; 5] =
-    [("latency", latency), ("restart", restart), ("memory", memory), ("idle", idle), ("flood", flood)];
+const PARTS: [Part; 7] = [
+    ("latency", latency),
+    ("first", first),
+    ("lag", lag::lag),
+    ("restart", restart),
+    ("memory", memory),
+    ("idle", idle),
+    ("flood", flood),
+];
 
-/// What followed lines are stamped with counts for nothing: live, the arrival does.
-const STAMP: &str = "Nov 22 14:38:31";
 const SAMPLES: u32 = 200;
 const STORED: u32 = 100_000;
 const DISTINCT: u32 = 1_000_000;
@@ -42,10 +48,17 @@ fn main() {
     }
 }
 
+/// The time as a syslog daemon prints it: a line with an older one counts as late.
+fn time() -> String {
+    let now = jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::system());
+    now.strftime("%b %e %H:%M:%S").to_string()
+}
+
 /// Five failures of one address in one write, as sshd would have written them in as many connections.
 fn failures(address: Ipv4Addr) -> Vec<u8> {
+    let time = time();
     let line = |pid| {
-        format!("{STAMP} gw sshd[{pid}]: Failed password for root from {address} port 52548 ssh2\n")
+        format!("{time} gw sshd[{pid}]: Failed password for root from {address} port 52548 ssh2\n")
             .into_bytes()
     };
     let base = address.to_bits() % 90_000;
@@ -76,6 +89,27 @@ fn delay(stand: &Stand, address: Ipv4Addr) -> u128 {
     // The daemon stores the ban and goes to sleep again.
     sleep(Duration::from_millis(30));
     delay
+}
+
+/// The first bans after a start, with and without others that go back into an empty table meanwhile.
+fn first() {
+    first_of("few bans    ", Stand::new(""));
+    first_of("100,000 bans", with_stored_bans());
+}
+
+fn first_of(what: &str, mut stand: Stand) {
+    const ROUNDS: u32 = 20;
+    let mut delays: [Vec<u128>; 3] = Default::default();
+    for round in 0..ROUNDS {
+        stand.start();
+        for (nth, delays) in (0..).zip(&mut delays) {
+            delays.push(delay(&stand, address(STORED + 3 * round + nth)));
+        }
+        stand.stop();
+    }
+    for (nth, delays) in (1..).zip(&mut delays) {
+        report(&format!("first: {what}  ban {nth} after the start"), delays);
+    }
 }
 
 /// What fork, exec and the loader take before the command's own clock runs.
@@ -151,10 +185,11 @@ fn memory() {
     sleep(Duration::from_secs(2));
     print_memory("with 100,000 stored bans", &stand);
     for first in (0..DISTINCT).step_by(100_000) {
+        let time = time();
         let line = |nth: u32| {
             let address = address(STORED + nth);
             format!(
-                "{STAMP} gw sshd[{}]: Failed password for root from {address} port 52548 ssh2\n",
+                "{time} gw sshd[{}]: Failed password for root from {address} port 52548 ssh2\n",
                 nth % 99_999
             )
         };

@@ -51,8 +51,13 @@ pub(crate) struct Stand {
 }
 
 impl Stand {
-    /// A configuration with the shipped rule sets, and `extra` lines in it.
+    /// A configuration with the shipped rule sets, one log, and `extra` lines in it.
     pub(crate) fn new(extra: &str) -> Self {
+        Self::with_sources("", extra)
+    }
+
+    /// The same with more sources; `DIR` in them is the stand's directory.
+    pub(crate) fn with_sources(sources: &str, extra: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let at = |name: &str| directory.path().join(name);
         let (log, stamps) = (at("auth.log"), at("stamps"));
@@ -60,9 +65,10 @@ impl Stand {
         let own = std::env::current_exe().expect("our own path");
         let call = |what: &str| format!("['{}', stamp, '{}', {what}]", own.display(), stamps.display());
         let text = format!(
-            "sources: {{auth: '{}'}}\nrules_dir: '{}'\nstate: '{}'\ncontrol: {{socket: '{}'}}\nlog: {{to: stderr}}\n\
-             firewall: {{backend: command, command: {{add: {}, remove: {}, list: {}}}}}\n{extra}",
+            "sources: {{auth: '{}', {}}}\nrules_dir: '{}'\nstate: '{}'\ncontrol: {{socket: '{}'}}\nlog: {{to: stderr}}\n\
+             firewall: {{backend: command, command: {{add: {}, remove: {}, list: {}, batch: true}}}}\n{extra}",
             log.display(),
+            sources.replace("DIR", &directory.path().display().to_string()),
             at("rules.d").display(),
             at("state.db").display(),
             at("sock").display(),
@@ -74,14 +80,21 @@ impl Stand {
         Self { log, directory, stamps, child: None }
     }
 
+    /// A file of its directory.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
     fn config(&self) -> PathBuf {
-        self.directory.path().join("portcullis.yaml")
+        self.file("portcullis.yaml")
     }
 
     /// Starts the daemon and waits until it answers.
     pub(crate) fn start(&mut self) {
         let errors = File::create(self.directory.path().join("errors")).expect("a file");
         let mut run = Command::new(PORTCULLIS);
+        // As contrib/linux/portcullis.service.in has it.
+        run.envs([("MALLOC_MMAP_THRESHOLD_", "1048576"), ("MALLOC_TRIM_THRESHOLD_", "1048576")]);
         run.arg("run").arg("-c").arg(self.config()).stdin(Stdio::null()).stderr(errors);
         self.child = Some(run.spawn().expect("the daemon starts"));
         self.until("the daemon answers", |stand| stand.ask("status").is_some());

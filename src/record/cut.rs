@@ -183,13 +183,11 @@ mod tests {
     /// AIX's own words are a part of what it sends on.
     #[test]
     fn what_was_handed_on_with_a_long_name_may_be_cut() {
-        let (host, gateway) = ("h".repeat(64), "g".repeat(64));
-        let sent = format!("<38>Nov 22 14:38:31 {gateway} Message forwarded from {host}: sshd[7]: ");
-        for limit in [480, 1024, 1180, 2048, 8192] {
-            let gateway = if limit == 480 { &gateway[..24] } else { &gateway };
-            let sent = sent.replace(&"g".repeat(64), gateway);
-            let message = "x".repeat(limit - sent.len());
-            let line = format!("Nov 22 14:38:31 {gateway} Message forwarded from {host}: sshd[7]: {message}");
+        for (limit, gateway) in [(480, 24), (1024, 64), (1180, 64), (2048, 64), (8192, 64)] {
+            let behind =
+                format!("{} Message forwarded from {}: sshd[7]: ", "g".repeat(gateway), "h".repeat(64));
+            let message = "x".repeat(limit - "<38>Nov 22 14:38:31 ".len() - behind.len());
+            let line = format!("Nov 22 14:38:31 {behind}{message}");
             assert!(may_be_cut(line.as_bytes(), &parse(line.as_bytes())), "{limit}");
         }
     }

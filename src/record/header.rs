@@ -39,7 +39,7 @@ fn behind_priority<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
     }
 }
 
-/// What may stand at the place of tag or host that is neither: a host in brackets, a tag behind a byte order mark, or ESXi's
+/// What may stand at the place of tag or host that is neither: a host in brackets, a tag behind a byte order mark, or `ESXi`'s
 /// priority.
 fn behind_odd_word<'a>(stamp: Stamp<'a>, first: &'a [u8], after: &'a [u8]) -> Option<Record<'a>> {
     match marked_tag(first) {
@@ -49,7 +49,7 @@ fn behind_odd_word<'a>(stamp: Stamp<'a>, first: &'a [u8], after: &'a [u8]) -> Op
     }
 }
 
-/// Reads `TAG MESSAGE` behind `2026-11-22T14:38:31.123Z In(182) `, as the syslogd of ESXi 8 writes its files.
+/// Reads `TAG MESSAGE` behind `2026-11-22T14:38:31.123Z In(182) `, as the syslogd of `ESXi` 8 writes its files.
 fn esxi<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Option<Record<'a>> {
     let (first, message) = word(rest);
     (stamp.zone() == b"Z").then(|| Some(signed(stamp, &rest[..0], tag(first)?, message)))?

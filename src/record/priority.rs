@@ -62,7 +62,7 @@ pub(super) fn is_aix(word: &[u8]) -> bool {
     are_known(&word[..colon], &FACILITIES) && are_known(&word[colon + 1..], &SEVERITIES)
 }
 
-/// Whether the word is ESXi's `In(182)`: two letters of the severity, and facility and severity in one number.
+/// Whether the word is `ESXi`'s `In(182)`: two letters of the severity, and facility and severity in one number.
 pub(super) fn is_esxi(word: &[u8]) -> bool {
     const LETTERS: [&[u8]; 8] = [b"Em", b"Al", b"Cr", b"Er", b"Wa", b"No", b"In", b"Db"];
     let Some((letters, [b'(', digits @ .., b')'])) = word.split_at_checked(2) else { return false };

@@ -69,7 +69,7 @@ fn behind_the_day_of_the_week_only_what_syslog_daemons_write_is_a_header() {
     }
 }
 
-/// Words of ESXi's and AIX's that stand elsewhere than there, or of which one is not as they write it.
+/// Words of `ESXi`'s and AIX's that stand elsewhere than there, or of which one is not as they write it.
 #[test]
 fn the_words_of_esxi_and_aix_are_read_at_their_places_only() {
     for line in [
