@@ -4,7 +4,8 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput};
 use jiff::tz::TimeZone;
-use portcullis::record::{Clock, LineBuffer, may_be_cut, parse, repeat};
+use portcullis::pipeline::{LineSplitter, WholeLines};
+use portcullis::record::{Clock, may_be_cut, parse, repeat};
 use portcullis::time::Time;
 
 const LINES: [(&str, &str); 6] = [
@@ -56,22 +57,25 @@ fn telling_time(c: &mut Criterion) {
     });
 }
 
-/// A thousand lines through the buffer, in chunks of 64 KiB.
+/// A thousand lines, read in chunks of 64 KiB.
 fn cutting_lines(c: &mut Criterion) {
     let text = format!("{}\n", LINES[0].1).repeat(1000);
     let mut group = c.benchmark_group("lines");
     group.throughput(Throughput::Elements(1000));
     group.bench_function("1000", |b| {
-        b.iter_batched_ref(LineBuffer::new, |lines| count(lines, text.as_bytes()), BatchSize::SmallInput);
+        b.iter_batched_ref(WholeLines::default, |lines| count(lines, text.as_bytes()), BatchSize::SmallInput);
     });
     group.finish();
 }
 
-fn count(lines: &mut LineBuffer, text: &[u8]) -> usize {
+fn count(whole: &mut WholeLines, text: &[u8]) -> usize {
     let mut total = 0;
-    for mut chunk in text.chunks(64 * 1024) {
-        while let Some(line) = lines.next_line(&mut chunk) {
-            total += black_box(line).len();
+    for chunk in text.chunks(64 * 1024) {
+        whole.room(chunk.len()).copy_from_slice(chunk);
+        whole.add(chunk.len());
+        while whole.advance() {
+            total +=
+                LineSplitter::new(whole.found(), None).map(|line| black_box(line).text.len()).sum::<usize>();
         }
     }
     total

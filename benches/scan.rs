@@ -17,8 +17,8 @@ use criterion::{Criterion, Throughput};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use portcullis::daemon::Setup;
-use portcullis::pipeline::{Terms, When};
-use portcullis::record::{Layouts, LineBuffer, parse};
+use portcullis::pipeline::{LineSplitter, Terms, When};
+use portcullis::record::{Layouts, parse};
 use portcullis::rules::Binding;
 
 /// Stages are measured in memory.
@@ -42,13 +42,6 @@ fn setup(directory: &Path) -> Setup {
     Setup::load(Some(&config)).expect("shipped rule sets load")
 }
 
-fn each_line(text: &[u8], mut each: impl FnMut(&[u8])) {
-    let (mut lines, mut rest) = (LineBuffer::new(), text);
-    while let Some(line) = lines.next_line(&mut rest) {
-        each(line);
-    }
-}
-
 fn stages(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("a directory");
     let mut text = Vec::new();
@@ -58,39 +51,33 @@ fn stages(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(lines)).sample_size(30);
     group.bench_function("1 lines", |b| {
         b.iter(|| {
-            each_line(&text, |line| {
+            for line in LineSplitter::new(&text, None) {
                 black_box(line);
-            });
+            }
         });
     });
     group.bench_function("2 records", |b| {
         b.iter(|| {
-            each_line(&text, |line| {
-                black_box(parse(line));
-            });
+            for line in LineSplitter::new(&text, None) {
+                black_box(parse(line.text));
+            }
         });
     });
     let binding = Binding::new(matcher.sets(), None, Layouts::Syslog);
     group.bench_function("3 matches with addresses", |b| {
         b.iter(|| {
-            each_line(&text, |line| {
-                matcher.each_match(&binding, line, &parse(line), |found| {
+            for line in LineSplitter::new(&text, None) {
+                for found in matcher.matches(&binding, line.text, &parse(line.text)) {
                     black_box(found);
-                });
-            });
+                }
+            }
         });
     });
     let mut setup = setup(directory.path());
     let mut pipeline = setup.pipeline(&[Terms { binding: binding.into(), ..Terms::default() }]);
     pipeline.engine.keep_no_journal();
     group.bench_function("4 verdicts", |b| {
-        b.iter(|| {
-            each_line(&text, |line| {
-                pipeline.line(0, line, When::Stamped(None), |outcome| {
-                    black_box(outcome);
-                });
-            });
-        });
+        b.iter(|| black_box(pipeline.push(0, &text, When::Replayed, &mut ())));
     });
     group.finish();
 }

@@ -10,8 +10,9 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use portcullis::config::{RuleFile, SHIPPED};
+use portcullis::pipeline::LineSplitter;
 use portcullis::record::Layouts;
-use portcullis::rules::{Binding, Compiled, Matcher, Rule, RuleSet, Severity, Sieve, check};
+use portcullis::rules::{Binding, Compiled, Matcher, Rule, RuleSet, Severity, check};
 use portcullis::{address, record};
 use proptest::prelude::*;
 use regex::bytes::{Regex, RegexBuilder};
@@ -163,10 +164,8 @@ impl Pair {
             return false;
         }
         let record = record::parse(line);
-        let mut found = None;
-        self.matcher.each_match(&self.binding, line, &record, |matched| {
-            found = Some((matched.rule_index, matched.address));
-        });
+        let found = self.matcher.matches(&self.binding, line, &record).last();
+        let found = found.map(|matched| (matched.rule_index, matched.address));
         let taken = record.program.map_or_else(
             || record.any_program(),
             |program| self.set.programs.iter().any(|known| known.as_bytes() == program),
@@ -196,9 +195,7 @@ impl Pair {
 
 fn is_foreign(binding: &Binding, line: &[u8]) -> bool {
     let text = [line, b"\n"].concat();
-    let mut sieve = Sieve::new(binding.names(), &text);
-    sieve.pass_foreign();
-    sieve.rest.is_empty()
+    LineSplitter::new(&text, binding.names()).next().is_none()
 }
 
 /// Samples of all shipped sets and the lines of all logs in `tests/data`.

@@ -33,7 +33,7 @@ use jiff::tz::TimeZone;
 use portcullis::address::display;
 use portcullis::daemon::Setup;
 use portcullis::engine::{Engine, Row, Verdict, Why};
-use portcullis::pipeline::{Outcome, Pipeline, Terms, When};
+use portcullis::pipeline::{Outcome, OutcomeSink, Pipeline, Terms, When};
 use portcullis::time::Time;
 use serde::Deserialize;
 
@@ -150,6 +150,18 @@ impl Step {
     }
 }
 
+/// Takes down what follows from lines.
+struct Transcript<'s> {
+    zone: &'s TimeZone,
+    sentences: &'s mut Vec<String>,
+}
+
+impl OutcomeSink for Transcript<'_> {
+    fn take(&mut self, outcome: &Outcome<'_>) {
+        self.sentences.extend(sentence(outcome, self.zone));
+    }
+}
+
 /// The story as it is being told.
 struct Simulator<'s> {
     story: &'s Story,
@@ -195,16 +207,12 @@ impl<'s> Simulator<'s> {
     fn line(&mut self, event: &Event<'_>, template: &str, n: u32) {
         let line = self.written(event.stamped, template, n) + "\n";
         let when = match self.story.times {
-            Times::Stamp => When::Stamped(None),
+            Times::Stamp => When::Stamped,
             Times::Arrival => When::Arrived(event.at),
         };
-        let mut told = Vec::new();
-        let zone = self.zone.clone();
         self.pipeline.set_now(event.source, self.setup.now.max(event.at));
-        self.pipeline.lines(event.source, line.as_bytes(), when, |_, outcome| {
-            told.extend(sentence(&outcome, &zone));
-        });
-        self.transcript.extend(told);
+        let mut told = Transcript { zone: &self.zone, sentences: &mut self.transcript };
+        self.pipeline.push(event.source, line.as_bytes(), when, &mut told);
     }
 
     fn written(&self, at: Time, template: &str, n: u32) -> String {

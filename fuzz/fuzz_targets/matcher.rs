@@ -43,18 +43,18 @@ fn json() -> &'static Matcher {
 fn ask_for_json(line: &[u8]) {
     let record = record::parse(line);
     let binding = Binding::to_all(json().sets(), Layouts::Syslog);
-    json().each_match(&binding, line, &record, |matched| {
+    for matched in json().matches(&binding, line, &record) {
         json().user(&matched, line, &record);
         json().connection(&matched, line, &record);
         // The reader of trees refuses some lines for what nobody asks for.
-        let Ok(tree) = serde_json::from_slice::<serde_json::Value>(line) else { return };
+        let Ok(tree) = serde_json::from_slice::<serde_json::Value>(line) else { continue };
         let at = |pointer| tree.pointer(pointer).and_then(serde_json::Value::as_str).map(str::as_bytes);
         let expected = match matched.rule_index {
             0 => at("/client/ip").and_then(address::parse),
             _ => at("/peer").and_then(address::parse_endpoint),
         };
         assert!(matched.address.is_some() && matched.address == expected, "{:?}", matched.address);
-    });
+    }
 }
 
 fuzz_target!(|bytes: &[u8]| {
@@ -65,8 +65,8 @@ fuzz_target!(|bytes: &[u8]| {
         let headed = [b"Nov 22 14:38:31 gw sshd[4711]: ", line].concat();
         for line in [line, &headed] {
             let record = record::parse(line);
-            shipped().each_match(&binding, line, &record, |matched| {
-                let Some(found) = matched.address else { return };
+            for matched in shipped().matches(&binding, line, &record) {
+                let Some(found) = matched.address else { continue };
                 let token = |byte: &u8| byte.is_ascii_alphanumeric() || b".:%_-".contains(byte);
                 let mut tokens = record.message.split(|byte| !token(byte));
                 let in_line = tokens.any(|token| {
@@ -74,7 +74,7 @@ fuzz_target!(|bytes: &[u8]| {
                     ends.into_iter().any(|end| address::parse(&token[..end]) == Some(found))
                 });
                 assert!(in_line, "{found} is not in the line");
-            });
+            }
         }
     }
 });

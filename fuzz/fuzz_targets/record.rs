@@ -3,7 +3,8 @@
 
 use jiff::tz::TimeZone;
 use libfuzzer_sys::fuzz_target;
-use portcullis::record::{self, Clock, LineBuffer, MAX_LINE, MAX_REPEATS, TimePlace, TimeSpec};
+use portcullis::pipeline::{LineSplitter, SplitLine, WholeLines};
+use portcullis::record::{self, Clock, MAX_LINE, MAX_REPEATS, Outline, TimePlace, TimeSpec};
 use portcullis::time::Time;
 
 fn inside(line: &[u8], part: &[u8]) {
@@ -16,9 +17,14 @@ fuzz_target!(|bytes: &[u8]| {
     // The first byte says how the rest comes in.
     let (piece, rest) =
         bytes.split_first().map_or((1, bytes), |(first, rest)| (usize::from(*first).max(1), rest));
-    let mut lines = LineBuffer::new();
-    for mut chunk in rest.chunks(piece) {
-        while let Some(line) = lines.next_line(&mut chunk) {
+    let mut whole = WholeLines::default();
+    for chunk in rest.chunks(piece) {
+        whole.room(chunk.len()).copy_from_slice(chunk);
+        whole.add(chunk.len());
+        if !whole.advance() {
+            continue;
+        }
+        for SplitLine { text: line, .. } in LineSplitter::new(whole.found(), None) {
             assert!(line.len() <= MAX_LINE && !line.contains(&b'\n'));
             let (_, record) = record::parse_as_any(line);
             inside(line, record.message);
@@ -26,6 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
             if let Some(program) = record.program {
                 inside(line, program);
             }
+            assert_eq!(Outline::of(&record, line).on(line), record);
             if let Some(repeat) = record::repeat(&record) {
                 assert!(repeat.count() <= MAX_REPEATS);
             }

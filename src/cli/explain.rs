@@ -17,7 +17,7 @@ use crate::address;
 use crate::config::SourceSettings;
 use crate::daemon::Setup;
 use crate::engine::{self, Verdict, Why};
-use crate::pipeline::{Outcome, Pipeline, Terms, When};
+use crate::pipeline::{LineSplitter, Outcome, OutcomeSink, Pipeline, Terms, When};
 use crate::record::{self, Layout, Layouts, MAX_LINE, Record};
 use crate::rules::{
     AddressFrom, BanLength, Counts, Effect, Evidence, Format, Rule, RuleSet, Threshold, Thresholds,
@@ -73,16 +73,32 @@ fn logs(setup: &Setup) -> Vec<Kind> {
 
 /// What the line means in the first of the logs in which a rule knows it.
 fn as_in(setup: &Setup, pipeline: &mut Pipeline, logs: &[Kind], line: &[u8]) -> Vec<Told> {
-    let known = logs.iter().enumerate().map(|(number, log)| {
-        let mut told = Vec::new();
-        pipeline
-            .line(number, line, When::At(setup.now), |outcome| told.push(Told::new(setup, line, &outcome)));
-        match &log.source {
-            Some(source) => told.into_iter().map(|told| told.only_in(source)).collect(),
+    for (number, log) in logs.iter().enumerate() {
+        let mut explanation = Explanation { setup, told: Vec::new() };
+        pipeline.push(number, line, When::At(setup.now), &mut explanation);
+        let told = explanation.told.into_iter().map(|(told, _)| match &log.source {
+            Some(source) => told.only_in(source),
             None => told,
+        });
+        let told: Vec<Told> = told.collect();
+        if !told.is_empty() {
+            return told;
         }
-    });
-    known.into_iter().find(|told| !told.is_empty()).unwrap_or_default()
+    }
+    Vec::new()
+}
+
+/// What is said about a line, with the program that it names.
+struct Explanation<'s> {
+    setup: &'s Setup,
+    told: Vec<(Told, Vec<u8>)>,
+}
+
+impl OutcomeSink for Explanation<'_> {
+    fn take(&mut self, outcome: &Outcome<'_>) {
+        let program = outcome.record.program.unwrap_or_default().to_vec();
+        self.told.push((Told::new(self.setup, outcome.line, outcome), program));
+    }
 }
 
 fn given(line: Option<&OsStr>) -> Result<Vec<u8>, Failure> {
@@ -91,7 +107,7 @@ fn given(line: Option<&OsStr>) -> Result<Vec<u8>, Failure> {
         _ => first_of_standard_input()?,
     };
     // Whoever pastes a line brings blank lines and spaces along, and what marks code.
-    let mut lines = record::lines(&bytes).map(<[u8]>::trim_ascii_end);
+    let mut lines = LineSplitter::new(&bytes, None).map(|line| line.text.trim_ascii_end());
     let line = lines.find(|line| pasted::is_text(line)).map(<[u8]>::to_vec);
     line.ok_or_else(|| {
         Failure::new(Exit::Usage, "there is no line to explain: give it in quotes, or on standard input")
@@ -102,7 +118,7 @@ fn given(line: Option<&OsStr>) -> Result<Vec<u8>, Failure> {
 fn first_of_standard_input() -> Result<Vec<u8>, Failure> {
     let mut input = BufReader::new(standard_input().take(MAX_LINE as u64));
     let mut bytes = Vec::new();
-    while !record::lines(&bytes).any(pasted::is_text) {
+    while !LineSplitter::new(&bytes, None).any(|line| pasted::is_text(line.text)) {
         let read = input.read_until(b'\n', &mut bytes);
         let read =
             read.map_err(|error| Failure::new(Exit::Io, format!("cannot read standard input: {error}")))?;
@@ -130,8 +146,8 @@ impl Told {
     fn new(setup: &Setup, line: &[u8], outcome: &Outcome<'_>) -> Self {
         let (set, rule) = (outcome.matched.set, outcome.matched.rule);
         let address = outcome.matched.address.map(|address| address.to_string());
-        let cut = address.is_none().then(|| cut(set, rule, line, &outcome.record)).flatten();
-        let evidence = outcome.evidence();
+        let cut = address.is_none().then(|| cut(set, rule, line, outcome.record)).flatten();
+        let evidence = outcome.evidence;
         let whose = match address.as_deref().filter(|_| evidence != set.evidence) {
             Some(who) if set.format != Format::Syslog => unclaimed(who),
             Some(who) => match outcome.record.layout {
@@ -145,8 +161,8 @@ impl Told {
     }
 
     /// A line of which the header, or a part of it, was made up.
-    fn completed(self, program: Option<&[u8]>) -> Self {
-        let program = printable(program.unwrap_or_default());
+    fn completed(self, program: &[u8]) -> Self {
+        let program = printable(program);
         let verdict = format!(
             "As it stands here, without its whole header, this line would match nothing in a log. It is understood as one from \
              `{program}`. {}",
@@ -277,8 +293,7 @@ fn cut(set: &RuleSet, rule: &Rule, line: &[u8], record: &Record<'_>) -> Option<S
 
 fn verdict(setup: &Setup, outcome: &Outcome<'_>) -> String {
     let policy = &setup.sets[outcome.matched.set_index];
-    let ban =
-        if outcome.evidence() == policy.set.evidence { policy.ban } else { engine::doubtful(policy.ban) };
+    let ban = if outcome.evidence == policy.set.evidence { policy.ban } else { engine::doubtful(policy.ban) };
     let length = match ban.length {
         BanLength::For(length) => format!("for {}", spoken(length)),
         BanLength::Forever => "for ever".to_owned(),
@@ -348,14 +363,10 @@ fn caution(evidence: Evidence) -> &'static str {
 /// The first rule that knows one of the readings of a pasted line.
 fn as_pasted(setup: &Setup, pipeline: &mut Pipeline, readings: &[Reading]) -> Option<Told> {
     readings.iter().find_map(|Reading { line, is_completed, .. }| {
-        let mut found = None;
-        pipeline.line(0, line, When::At(setup.now), |outcome| {
-            found.get_or_insert_with(|| {
-                let told = Told::new(setup, line, &outcome);
-                if *is_completed { told.completed(outcome.record.program) } else { told }
-            });
-        });
-        found
+        let mut explanation = Explanation { setup, told: Vec::new() };
+        pipeline.push(0, line, When::At(setup.now), &mut explanation);
+        let (told, program) = explanation.told.into_iter().next()?;
+        Some(if *is_completed { told.completed(&program) } else { told })
     })
 }
 

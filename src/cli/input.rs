@@ -10,8 +10,8 @@ use super::text::{printable, printable_path};
 use crate::files;
 use crate::follow::compressed::{self, Packing};
 use crate::follow::{expand, grouped, is_pattern, looks_packed};
-use crate::record::{self, LineBuffer};
-use crate::rules::{Names, Sieve};
+use crate::pipeline::WholeLines;
+use crate::record;
 
 /// Large enough that reading costs nothing beside matching, small enough to stay in the cache.
 const CHUNK: usize = 256 * 1024;
@@ -90,27 +90,15 @@ fn expanded(argument: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(if found.is_empty() { vec![argument.to_owned()] } else { found })
 }
 
-/// What is handed out of a file.
-pub(super) enum Part<'l> {
-    /// A line with its number, from 1.
-    Line(u64, &'l [u8]),
-    /// This many lines, one at least, that are certainly of no interest.
-    Foreign(u64),
-    /// One or more lines that were too long, and so were dropped; or NULs, in whose place others may have been lost.
-    Gap,
-}
-
 /// One file being read, chunk by chunk.
 pub(super) struct Input {
     reader: Box<dyn Read>,
-    lines: LineBuffer,
-    chunk: Vec<u8>,
-    /// The last whole line of the last chunk.
-    tail: Vec<u8>,
-    /// The lines that ended so far, those among them that were too long.
-    number: u64,
+    lines: WholeLines,
+    /// Lines before those that were too long.
+    dropped: u64,
     /// Whether nothing but NUL bytes was read so far.
     blank: bool,
+    is_over: bool,
 }
 
 impl Input {
@@ -118,116 +106,57 @@ impl Input {
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         let opened = if path == Path::new("-") { Ok(standard_input()) } else { open(path) };
         let reader = opened.map_err(|error| failure(path, &error))?;
-        Ok(Self {
-            reader,
-            lines: LineBuffer::new(),
-            chunk: vec![0; CHUNK],
-            tail: Vec::new(),
-            number: 0,
-            blank: true,
-        })
+        Ok(Self { reader, lines: WholeLines::default(), dropped: 0, blank: true, is_over: false })
     }
 
-    /// Reads the next chunk and hands out its whole lines; `None` at the end, else the bytes read. With names, lines that
-    /// hold none of them may be passed over.
-    pub(super) fn each_line(
-        &mut self,
-        path: &Path,
-        names: Option<Names>,
-        part: impl FnMut(Part<'_>),
-    ) -> Result<Option<usize>, Failure> {
-        let length = self.read().map_err(|error| failure(path, &error))?;
-        if length == 0 {
-            self.finish(part);
-            return Ok(None);
+    /// Reads up to the next whole lines, which are [`Self::lines`] then. At the end of the file there may be none, and the last
+    /// one may have no newline; false behind that.
+    pub(super) fn advance(&mut self, path: &Path) -> Result<bool, Failure> {
+        if self.is_over {
+            return Ok(false);
         }
-        self.look_at(path, length)?;
-        self.hand_out(length, names, part);
-        Ok(Some(length))
+        while !self.lines.advance() {
+            if !self.read(path)? {
+                self.is_over = true;
+                self.lines.finish();
+                break;
+            }
+        }
+        self.dropped = self.lines.take_dropped();
+        Ok(true)
     }
 
-    /// The last line of a file that does not end with a newline.
-    fn finish(&mut self, mut part: impl FnMut(Part<'_>)) {
-        if let Some(last) = self.lines.finish() {
-            self.tail = last.to_vec();
-            part(Part::Line(self.number + 1, last));
-        }
+    /// The lines that were read last.
+    pub(super) fn lines(&mut self) -> &mut WholeLines {
+        &mut self.lines
     }
 
-    /// Keeps the chunk's last line, and refuses what is no log as long as nothing else was read.
-    fn look_at(&mut self, path: &Path, length: usize) -> Result<(), Failure> {
-        let chunk = &self.chunk[..length];
-        if let Some(tail) = last_line(chunk) {
-            self.tail.clear();
-            self.tail.extend_from_slice(record::text(tail));
-        }
-        if self.blank {
+    /// How many lines before them were dropped, because they are too long.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Reads the next chunk; false at the end. Refuses what is no log as long as nothing else was read.
+    fn read(&mut self, path: &Path) -> Result<bool, Failure> {
+        let chunk = self.lines.room(CHUNK);
+        let length = read_once(&mut self.reader, chunk).map_err(|error| failure(path, &error))?;
+        let chunk = &chunk[..length];
+        if self.blank && length > 0 {
             self.blank = chunk.iter().all(|byte| *byte == 0);
             refuse_other_data(path, chunk)?;
         }
-        Ok(())
-    }
-
-    /// The lines that end in the chunk; the start of one that does not is kept.
-    fn hand_out(&mut self, length: usize, names: Option<Names>, mut part: impl FnMut(Part<'_>)) {
-        let mut sieve = Sieve::new(names, &self.chunk[..length]);
-        loop {
-            let passed = if self.lines.pending() == 0 { sieve.pass_foreign() } else { 0 };
-            if passed > 0 {
-                self.number += passed;
-                part(Part::Foreign(passed));
-            }
-            let before = sieve.rest;
-            if self.lines.pending() == 0 && before.first() == Some(&0) {
-                part(Part::Gap);
-            }
-            let Some(line) = self.lines.next_line(&mut sieve.rest) else {
-                let dropped = newlines(before);
-                self.number += dropped;
-                if dropped > 0 {
-                    part(Part::Gap);
-                }
-                return;
-            };
-            let taken = &before[..before.len() - sieve.rest.len()];
-            // All but the last were dropped.
-            let ended = if taken.len() == line.len() + 1 { 1 } else { newlines(taken) };
-            self.number += ended;
-            if ended > 1 {
-                part(Part::Gap);
-            }
-            part(Part::Line(self.number, line));
-        }
-    }
-
-    /// The last line handed out, as far as it lay in one chunk.
-    pub(super) fn tail(&self) -> &[u8] {
-        &self.tail
-    }
-
-    /// Lines dropped because they were too long.
-    pub(super) fn dropped(&self) -> u64 {
-        self.lines.dropped()
-    }
-
-    fn read(&mut self) -> io::Result<usize> {
-        loop {
-            match self.reader.read(&mut self.chunk) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
-            }
-        }
+        self.lines.add(length);
+        Ok(length > 0)
     }
 }
 
-/// Lines that are too long are not handed out, but they are lines.
-fn newlines(bytes: &[u8]) -> u64 {
-    memchr::memchr_iter(b'\n', bytes).count() as u64
-}
-
-fn last_line(chunk: &[u8]) -> Option<&[u8]> {
-    let whole = &chunk[..memchr::memrchr(b'\n', chunk)?];
-    Some(&whole[memchr::memrchr(b'\n', whole).map_or(0, |end| end + 1)..])
+fn read_once(reader: &mut dyn Read, chunk: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match reader.read(chunk) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
 }
 
 /// What is piped in; a person before a terminal is told what is waited for.

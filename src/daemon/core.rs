@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::decisions::Decisions;
 use super::event::Event;
-use super::evidence::{Evidence, Seen};
+use super::evidence::Evidence;
 use super::feed;
 use super::firewalls::Firewalls;
 use super::persist::{CommitResult, Persist};
@@ -21,7 +22,7 @@ use super::streams::Streams;
 use super::tally::Tallies;
 use crate::address::{self, Prefix};
 use crate::control::Call;
-use crate::engine::{EngineSettings, Verdict, Why};
+use crate::engine::EngineSettings;
 use crate::firewall::{self, Change};
 use crate::follow::Batch;
 use crate::pipeline::{Pipeline, When};
@@ -150,29 +151,16 @@ impl Daemon {
             self.pipeline.learn_from_end(source, &end.lines, end.modified);
         }
         let when = when(batch, time);
-        let Self { pipeline, firewall, evidence, tallies, persist, missed, .. } = self;
-        pipeline.lines(source, &batch.bytes, when, |line, outcome| {
-            tallies.add(&name, &outcome);
-            let (Some(offender), Some(at)) = (outcome.judgement.offender, outcome.time) else { return };
-            let (worth, seen) = (outcome.evidence(), || Seen::new(at, &name, line));
-            match &outcome.judgement.verdict {
-                Verdict::Counted { .. } => evidence.note(offender, worth, seen()),
-                &Verdict::Banned { banned, since, until, .. } => {
-                    evidence.note(offender, worth, seen());
-                    persist.lines(banned, since, evidence.take(&offender, &banned, worth));
-                    if since == at && until.is_some_and(|until| until <= time) {
-                        // Its lines were read too late: it is remembered for the next one, and blocks nobody.
-                        missed.insert(banned);
-                        return;
-                    }
-                    missed.remove(&banned);
-                    firewall.change([Change::Add(banned)]);
-                    persist.after(report::ban(&outcome, firewall.banned()));
-                }
-                Verdict::Ignored(Why::Flood(flood)) if flood.first => log::warn!("{flood}"),
-                Verdict::Ignored(_) | Verdict::Trusted(_) => {}
-            }
-        });
+        let mut decisions = Decisions {
+            source: &name,
+            time,
+            firewall: &mut self.firewall,
+            evidence: &mut self.evidence,
+            tallies: &mut self.tallies,
+            persist: &mut self.persist,
+            missed: &mut self.missed,
+        };
+        self.pipeline.push(source, &batch.bytes, when, &mut decisions);
         if self.pipeline.undated(source) > 0 && self.streams.is_first_undated(&name) {
             log::warn!("{}: {}", batch.path, report::UNDATED);
         }

@@ -29,12 +29,6 @@ pub(super) struct Seen {
     pub(super) text: Vec<u8>,
 }
 
-impl Seen {
-    pub(super) fn new(at: Time, source: &Arc<str>, line: &[u8]) -> Self {
-        Self { at, source: Arc::clone(source), text: line.get(..LENGTH).unwrap_or(line).to_vec() }
-    }
-}
-
 /// The lines of offenders that may be banned next. Lines that may be forged are kept apart, and give way first.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
@@ -45,17 +39,25 @@ pub(super) struct Evidence {
 type Lines = LinkedHashMap<Prefix, Vec<Seen>, RandomState>;
 
 impl Evidence {
-    /// Notes a line against an offender.
-    pub(super) fn note(&mut self, offender: Prefix, worth: rules::Evidence, seen: Seen) {
+    /// Notes a line of a source that counted at `at` against an offender.
+    pub(super) fn note(
+        &mut self,
+        offender: Prefix,
+        worth: rules::Evidence,
+        at: Time,
+        source: &Arc<str>,
+        line: &[u8],
+    ) {
         if !self.of(worth).contains_key(&offender) {
             self.make_room(worth);
         }
         let all = self.of(worth);
         let lines = all.entry(offender).or_insert_with(Vec::new);
-        if lines.len() == LINES {
-            lines.remove(0);
-        }
-        lines.push(seen);
+        // In a flood the oldest line of an offender gives its memory to the newest.
+        let mut text = if lines.len() == LINES { lines.remove(0).text } else { Vec::new() };
+        text.clear();
+        text.extend_from_slice(line.get(..LENGTH).unwrap_or(line));
+        lines.push(Seen { at, source: Arc::clone(source), text });
         all.to_back(&offender);
     }
 
@@ -102,8 +104,8 @@ mod tests {
         crate::address::host(std::net::IpAddr::V4(n.into()))
     }
 
-    fn seen(line: &[u8]) -> Seen {
-        Seen::new(Time::from_secs(1), &"auth".into(), line)
+    fn note(evidence: &mut Evidence, offender: Prefix, worth: rules::Evidence, line: &[u8]) {
+        evidence.note(offender, worth, Time::from_secs(1), &"auth".into(), line);
     }
 
     fn texts(lines: Vec<Seen>) -> Vec<String> {
@@ -119,18 +121,15 @@ mod tests {
         let mut evidence = Evidence::default();
         for n in 0..8 {
             let line = format!("line {n}");
-            evidence.note(
-                offender(n),
-                DEAR,
-                Seen::new(Time::from_secs(n.into()), &"auth".into(), line.as_bytes()),
-            );
+            let at = Time::from_secs(n.into());
+            evidence.note(offender(n), DEAR, at, &"auth".into(), line.as_bytes());
         }
         let network: Prefix = "0.0.0.0/29".parse().unwrap();
         let lines = texts(evidence.take(&offender(2), &network, DEAR));
         assert_eq!(lines, ["line 3", "line 4", "line 5", "line 6", "line 7"]);
         assert!(take(&mut evidence, 0, DEAR).is_empty());
         // A part of an offender is shown with all that it did.
-        evidence.note(network, DEAR, seen(b"from the network"));
+        note(&mut evidence, network, DEAR, b"from the network");
         assert_eq!(texts(evidence.take(&network, &offender(2), DEAR)), ["from the network"]);
     }
 
@@ -139,10 +138,10 @@ mod tests {
         for worth in [DEAR, CHEAP] {
             let mut evidence = Evidence::default();
             for n in 0..5000 {
-                evidence.note(offender(n), worth, seen(&[b'x'; 20_000]));
+                note(&mut evidence, offender(n), worth, &[b'x'; 20_000]);
             }
             for n in 0..20 {
-                evidence.note(offender(4999), worth, seen(format!("line {n}").as_bytes()));
+                note(&mut evidence, offender(4999), worth, format!("line {n}").as_bytes());
             }
             assert_eq!(evidence.of(worth).len(), OFFENDERS);
             assert!(take(&mut evidence, 0, worth).is_empty(), "the longest-unseen left");
@@ -156,16 +155,16 @@ mod tests {
     fn no_flood_of_forged_lines_displaces_a_real_one() {
         let mut evidence = Evidence::default();
         let dear = u32::try_from(OFFENDERS).unwrap() / 2;
-        (0..dear).for_each(|n| evidence.note(offender(n), DEAR, seen(b"real")));
-        (0..100_001).for_each(|n| evidence.note(offender(n), CHEAP, seen(b"forged")));
+        (0..dear).for_each(|n| note(&mut evidence, offender(n), DEAR, b"real"));
+        (0..100_001).for_each(|n| note(&mut evidence, offender(n), CHEAP, b"forged"));
         assert_eq!((evidence.handshake.len(), evidence.spoofable.len()), (OFFENDERS / 2, OFFENDERS / 2));
         assert_eq!(texts(take(&mut evidence, 0, DEAR)), ["real"]);
         // Real ones take what they need.
-        (dear..2 * dear + 1).for_each(|n| evidence.note(offender(n), DEAR, seen(b"real")));
+        (dear..2 * dear + 1).for_each(|n| note(&mut evidence, offender(n), DEAR, b"real"));
         assert_eq!((evidence.handshake.len(), evidence.spoofable.len()), (OFFENDERS, 0));
-        (0..9).for_each(|n| evidence.note(offender(n), CHEAP, seen(b"forged")));
+        (0..9).for_each(|n| note(&mut evidence, offender(n), CHEAP, b"forged"));
         assert_eq!((evidence.handshake.len(), evidence.spoofable.len()), (OFFENDERS, 1));
-        evidence.note(offender(9_000_000), DEAR, seen(b"real"));
+        note(&mut evidence, offender(9_000_000), DEAR, b"real");
         assert_eq!((evidence.handshake.len(), evidence.spoofable.len()), (OFFENDERS, 0));
     }
 }

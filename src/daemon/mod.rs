@@ -18,6 +18,7 @@
 
 mod client;
 mod core;
+mod decisions;
 pub mod doctor;
 mod event;
 mod evidence;

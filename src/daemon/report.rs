@@ -31,7 +31,7 @@ pub(super) fn ban(outcome: &Outcome<'_>, what: &str) -> After {
         length(at, *until),
         spoken(*within),
         outcome.matched.name(),
-        outcome.evidence().as_str(),
+        outcome.evidence.as_str(),
     );
     line(text)
 }

@@ -10,8 +10,8 @@ use hashlink::LinkedHashMap;
 
 use super::setup::Setup;
 use crate::follow::Batch;
-use crate::pipeline::{Pipeline, Stream, Terms};
-use crate::record::{self, Clock, Layouts};
+use crate::pipeline::{LineSplitter, Pipeline, Stream, Terms};
+use crate::record::{Clock, Layouts};
 use crate::rules::Binding;
 use crate::time::Time;
 
@@ -36,7 +36,7 @@ const TELLING: usize = 100;
 
 /// A layout that the first lines of a source have, and it is not said to.
 fn other_layout(binding: &Binding, lines: &[u8]) -> Option<Layouts> {
-    record::lines(lines).take(TELLING).find_map(|line| binding.other_layout(line))
+    LineSplitter::new(lines, None).take(TELLING).find_map(|line| binding.other_layout(line.text))
 }
 
 /// An application may print the same, with words of its peers: so they are not read unasked.

@@ -212,6 +212,10 @@ impl Bans {
     }
 
     pub(super) fn expire(&mut self, now: Time) -> Vec<Prefix> {
+        // It is asked at every line.
+        if self.next_expiry().is_none_or(|end| end > now) {
+            return Vec::new();
+        }
         let over: Vec<Prefix> =
             self.ends.iter().take_while(|(end, _)| *end <= now).map(|(_, prefix)| *prefix).collect();
         over.iter().for_each(|prefix| self.end(prefix, now));

@@ -10,7 +10,7 @@ use memchr::memchr_iter;
 
 use super::SourceId;
 use super::find::Unpacked;
-use super::merge::{Ahead, Stamps};
+use super::merge::{LookedAt, Stamps};
 use super::open::{Sight, sight};
 use super::position::{FileKey, Mark, Position};
 use super::reading::NO_LOG;
@@ -99,7 +99,7 @@ pub(super) struct Log {
     /// It lagged behind for too long and is waited for no more; with which others it is read.
     pub(super) out_of_turn: Option<u32>,
     /// What was looked at while catching up.
-    pub(super) ahead: Ahead,
+    pub(super) looked_at: LookedAt,
     /// What was handed out last.
     pub(super) watermark: Watermark,
     /// Whether the end of the file was told with the present backlog.
@@ -126,7 +126,7 @@ impl Log {
             missing: None,
             was_waited_for: false,
             out_of_turn: None,
-            ahead: Ahead::default(),
+            looked_at: LookedAt::default(),
             watermark: Watermark::default(),
             has_told_end: false,
         }

@@ -5,18 +5,15 @@
 //! Of each log a window is looked at ahead and not handed out; handing out reads it again, so that a position is always
 //! behind what was handed out, and nothing else.
 
-use std::collections::VecDeque;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-
-use memchr::memchr;
 
 use super::Sink;
 use super::logfile::{Log, Round};
 use super::position::FileKey;
 use super::tail::{BUFFER, Tail};
-use crate::record::MAX_LINE;
+use crate::pipeline::{Ahead, Cut, Turn, cut};
 use crate::time::Time;
 
 /// Says when a line of a path was written, if it says so itself; a path's lines are asked for in their order.
@@ -25,79 +22,76 @@ pub type Stamps = dyn FnMut(&Arc<str>, &[u8]) -> Option<Time> + Send;
 /// How far one log is looked ahead: some hundreds of lines, and longer than the longest line.
 const WINDOW: usize = 64 * 1024;
 
-/// Lines of one log that were looked at and not handed out.
+/// Lines of one file that were looked at and not handed out.
 #[derive(Default)]
-pub(super) struct Ahead {
+pub(super) struct LookedAt {
     /// Of which file, and from where in it.
     file: Option<FileKey>,
     from: u64,
-    /// How long each is, and when it was written; a line without a stamp comes with the one before it.
-    lines: VecDeque<(Option<Time>, usize)>,
-    last: Option<Time>,
+    ahead: Ahead,
 }
 
-impl Ahead {
+impl LookedAt {
     fn is_of(&self, tail: &Tail) -> bool {
-        !self.lines.is_empty() && self.file == Some(tail.key) && self.from == tail.place.cursor
+        !self.ahead.is_empty() && self.file == Some(tail.key) && self.from == tail.place.cursor
     }
 
     fn fill(&mut self, tail: &mut Tail, path: &Arc<str>, stamps: &mut Stamps) -> io::Result<()> {
-        self.lines.clear();
+        self.ahead.clear();
         (self.file, self.from) = (Some(tail.key), tail.place.cursor);
-        let mut inside = tail.place.cursor > tail.place.offset;
+        let mut is_inside = tail.place.is_inside();
         let bytes = tail.peek(WINDOW)?;
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
-            let end = memchr(b'\n', rest).map(|end| end + 1);
-            if end.is_none() && !inside && rest.len() <= MAX_LINE {
-                break;
-            }
-            let (line, behind) = rest.split_at(end.unwrap_or(rest.len()));
-            // What is too long is dropped when its turn comes, and has no stamp to believe.
-            if !inside && line.len() <= MAX_LINE + 1 {
-                self.last = stamps(path, line.strip_suffix(b"\n").unwrap_or(line)).or(self.last);
-            }
-            self.lines.push_back((self.last, line.len()));
-            (inside, rest) = (end.is_none(), behind);
+            let length = match cut(rest, is_inside) {
+                Cut::Wait => break,
+                Cut::Lines(length) => {
+                    let lines = rest.get(..length).unwrap_or_default();
+                    self.ahead.look(lines, |line| stamps(path, line));
+                    length
+                }
+                // What is too long is dropped when its turn comes.
+                Cut::Overlong(length) => {
+                    self.ahead.pass(length);
+                    is_inside = false;
+                    length
+                }
+                Cut::Endless => {
+                    self.ahead.pass(rest.len());
+                    rest.len()
+                }
+            };
+            rest = rest.get(length..).unwrap_or_default();
         }
         Ok(())
     }
 
-    /// Takes the lines that are not later than `latest` and fit into a buffer, one at least; how many bytes they are.
-    fn take(&mut self, latest: Option<Time>) -> usize {
+    /// Takes the lines whose turn it is and which fit into a buffer, one at least; how many bytes they are.
+    fn take(&mut self, turn: Turn) -> usize {
         let mut length = 0;
-        while let Some((time, line)) = self.lines.front() {
-            if length > 0 && (*time > latest || length + line > BUFFER / 2) {
+        while let Some(next) = self.ahead.length(turn) {
+            if length > 0 && length + next > BUFFER / 2 {
                 break;
             }
-            length += line;
-            self.lines.pop_front();
+            length += next;
+            self.ahead.take(turn);
         }
         self.from += length as u64;
         length
     }
 }
 
-/// How far one log may be read on.
-#[derive(Clone, Copy)]
-enum Until {
-    /// To its end: no other lags behind.
-    End,
-    /// To the last line that is not later than the next one of another log; that one may have no stamp.
-    Line(Option<Time>),
-}
-
 /// Reads the logs that lag behind, the oldest line first, until so many bytes were handed out. True when none lags
 /// behind any more, or none that does can be read.
 pub(super) fn catch_up(
     logs: &mut [&mut Log],
-    mut turn: usize,
+    mut budget: usize,
     round: &mut Round<'_>,
     buf: &mut [u8],
     sink: &mut Sink<'_>,
 ) -> ControlFlow<(), bool> {
     let mut lagging: Vec<usize> = (0..logs.len()).collect();
-    while turn > 0 {
+    while budget > 0 {
         lagging.retain(|&index| logs.get_mut(index).is_some_and(|log| log.lags()));
         let alone = lagging.len() == 1;
         let mut heads = Vec::new();
@@ -106,15 +100,13 @@ pub(super) fn catch_up(
             let head = if alone { None } else { log.look_ahead(round.stamps) };
             heads.push((head, index));
         }
-        heads.sort_unstable();
-        let Some(&(_, first)) = heads.first() else { return ControlFlow::Continue(true) };
-        let until = heads.get(1).map_or(Until::End, |(head, _)| Until::Line(*head));
-        let Some(log) = logs.get_mut(first) else { return ControlFlow::Continue(true) };
+        let Some(turn) = Turn::next(heads.into_iter()) else { return ControlFlow::Continue(true) };
+        let Some(log) = logs.get_mut(turn.log) else { return ControlFlow::Continue(true) };
         log.was_waited_for = true;
-        match log.read_ahead(until, round, buf, sink)? {
-            Some(length) => turn = turn.saturating_sub(length),
+        match log.read_ahead(turn, round, buf, sink)? {
+            Some(length) => budget = budget.saturating_sub(length),
             // It is tried again at the next look; the others do not wait for it.
-            None => lagging.retain(|&index| index != first),
+            None => lagging.retain(|&index| index != turn.log),
         }
     }
     ControlFlow::Continue(false)
@@ -142,28 +134,25 @@ impl Log {
     fn look_ahead(&mut self, stamps: &mut Stamps) -> Option<Time> {
         let index = self.next_tail()?;
         let tail = self.tails.get_mut(index)?;
-        if !self.ahead.is_of(tail) {
+        if !self.looked_at.is_of(tail) {
             // What fails here fails again when it is read, where that is dealt with.
-            self.ahead.fill(tail, &self.path, stamps).ok()?;
+            self.looked_at.fill(tail, &self.path, stamps).ok()?;
         }
-        self.ahead.lines.front().and_then(|(time, _)| *time)
+        self.looked_at.ahead.time()
     }
 
-    /// Reads on up to a time, or as far as one buffer reaches; how much that was, `None` where it cannot be read.
+    /// Reads the lines whose turn it is, as far as one buffer reaches; how much that was, `None` where it cannot be read.
     fn read_ahead(
         &mut self,
-        until: Until,
+        turn: Turn,
         round: &mut Round<'_>,
         buf: &mut [u8],
         sink: &mut Sink<'_>,
     ) -> ControlFlow<(), Option<usize>> {
         let Some(index) = self.next_tail() else { return ControlFlow::Continue(Some(0)) };
-        let known = self.tails.get(index).filter(|tail| self.ahead.is_of(tail));
+        let known = self.tails.get(index).filter(|tail| !turn.is_alone() && self.looked_at.is_of(tail));
         let before = known.map(|tail| tail.place.before.len());
-        let reach = match (until, before) {
-            (Until::Line(latest), Some(before)) => before + self.ahead.take(latest),
-            _ => buf.len(),
-        };
+        let reach = before.map_or(buf.len(), |before| before + self.looked_at.take(turn));
         self.step(index, buf.get_mut(..reach).unwrap_or_default(), round, sink)
     }
 }

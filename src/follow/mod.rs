@@ -5,7 +5,7 @@
 //! goes on after a stop of any length: nothing lost, nothing twice.
 //!
 //! ```text
-//! place ── cut         a place in a stream of bytes, moved on line by line
+//! place                a place in a stream of bytes, moved on line by line
 //! tail                 one open file: reading on, noticing truncation
 //! find ── rotations    files found again under other names, packed, copied
 //!      └─ ends         … by their bytes
@@ -29,7 +29,6 @@
 pub mod compressed;
 
 mod again;
-mod cut;
 mod ends;
 mod find;
 mod follower;

@@ -2,10 +2,8 @@
 
 use std::ops::Range;
 
-use memchr::memchr;
-
-use super::cut::{Cut, cut};
 use super::position::{Fingerprint, last};
+use crate::pipeline::{Cut, cut};
 
 /// How far a stream was read.
 #[derive(Clone, Debug, Default)]
@@ -38,19 +36,14 @@ impl Place {
         let mut at = from;
         loop {
             let rest = buf.get(at..).unwrap_or_default();
-            let inside = self.cursor > self.offset;
-            let (length, starts_line) = match (inside, cut(rest)) {
-                (true, _) => match memchr(b'\n', rest) {
-                    Some(newline) => (newline + 1, true),
-                    None => (rest.len(), false),
-                },
-                (false, Cut::Wait) => return (None, at),
-                (false, Cut::Lines(length)) => {
+            let (length, starts_line) = match cut(rest, self.is_inside()) {
+                Cut::Wait => return (None, at),
+                Cut::Lines(length) => {
                     self.move_on(buf, at, at + length, true);
                     return (Some(at..at + length), at + length);
                 }
-                (false, Cut::Overlong(length)) => (length, true),
-                (false, Cut::Endless) => (rest.len(), false),
+                Cut::Overlong(length) => (length, true),
+                Cut::Endless => (rest.len(), false),
             };
             self.move_on(buf, at, at + length, starts_line);
             self.overlong += u64::from(starts_line);
@@ -59,6 +52,11 @@ impl Place {
                 return (None, at);
             }
         }
+    }
+
+    /// Whether the cursor stands inside of an over-long line.
+    pub(super) fn is_inside(&self) -> bool {
+        self.cursor > self.offset
     }
 
     /// Moves on over bytes that are known without being read, those before `to` ending in `before`; they are more than the

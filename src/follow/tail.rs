@@ -14,12 +14,12 @@ use nix::unistd::{Whence, lseek};
 use super::FileEnd;
 use super::again::Again;
 use super::compressed::unpack_bounded;
-use super::cut::{Cut, cut};
 use super::ends::{ends_of_plain, ends_of_stream, plain_holds, read_up_to};
 use super::logfile::Round;
 use super::place::Place;
 use super::position::{FileKey, Fingerprint, Mark, Reread, born};
 use super::watermark::Watermark;
+use crate::pipeline::{Cut, cut};
 use crate::record::MAX_LINE;
 use crate::time::Time;
 
@@ -249,7 +249,7 @@ impl Tail {
         let filled = buf.get(..end).unwrap_or_default();
         let (lines, at) = self.place.scan(filled, from);
         let rest = filled.get(at..).unwrap_or_default();
-        self.drained = end < buf.len() && cut(rest) == Cut::Wait;
+        self.drained = end < buf.len() && cut(rest, false) == Cut::Wait;
         if let Body::Packed { carry, .. } = &mut self.body {
             // A small buffer has not taken all of what was carried.
             carry.splice(..carry.len().min(end - from), rest.iter().copied());

@@ -14,11 +14,20 @@ pub enum When {
     At(Time),
     /// It was seen to arrive at this time, and counts then; unless its stamp says that it was delivered late.
     Arrived(Time),
-    /// When its stamp says. Where it has none, this time, if there is one.
-    Stamped(Option<Time>),
+    /// When its stamp says.
+    Stamped,
+    /// The same in a log that is read anew from its beginning: where it has no stamp, when the line before it counted.
+    Replayed,
     /// When its stamp says, but not after this time, at which it is read or its file was last written to: whoever stamps
     /// lines of tomorrow, be it in another zone, makes no ban longer.
     Written(Time),
+}
+
+impl When {
+    /// Whether the lines themselves say how late it is.
+    pub(super) fn is_replay(self) -> bool {
+        matches!(self, Self::At(_) | Self::Stamped | Self::Replayed)
+    }
 }
 
 /// When a line counts, and whether newer lines of its source may have counted before it.
@@ -40,6 +49,8 @@ pub(super) struct Timing {
     lag: Lag,
     /// When the newest line that was read later than it was written counted.
     newest: Option<Time>,
+    /// When the last line that was replayed counted.
+    last: Option<Time>,
     /// Whether lines matched that say no time that is read: how many.
     undated: u64,
 }
@@ -47,7 +58,7 @@ pub(super) struct Timing {
 impl Timing {
     /// For a source of which nothing was read.
     pub(super) fn new(clock: Clock) -> Self {
-        Self { clock, stated: (None, None), lag: Lag::default(), newest: None, undated: 0 }
+        Self { clock, stated: (None, None), lag: Lag::default(), newest: None, last: None, undated: 0 }
     }
 
     /// Takes what the operator says of the source's stamps; what was learned of them is void if it is something else.
@@ -120,10 +131,16 @@ impl Timing {
                 let written = self.clock.written_near(arrived, line, record, spec);
                 Some(self.live(arrived, written))
             }
-            When::Stamped(fallback) => {
-                let time = self.clock.written(line, record, spec).map(|written| written.time).or(fallback);
-                self.note(time.is_some());
-                time.map(in_time)
+            When::Stamped => {
+                let written = self.clock.written(line, record, spec);
+                self.note(written.is_some());
+                written.map(|written| in_time(written.time))
+            }
+            When::Replayed => {
+                let written = self.clock.written(line, record, spec);
+                self.last = written.map(|written| written.time).or(self.last);
+                self.note(self.last.is_some());
+                self.last.map(in_time)
             }
             When::Written(latest) => {
                 let written = self.clock.written(line, record, spec);

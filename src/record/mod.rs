@@ -1,6 +1,6 @@
 //! Records: what a log line says about time, host, program, pid and message.
 //!
-//! Bytes come in as chunks, [`LineBuffer`] cuts them into lines, [`parse`] reads one line, [`repeat()`] tells whether it
+//! [`text`] takes off a line what no program wrote, [`parse`] reads it, [`repeat()`] tells whether it
 //! only counts the line before it, [`Clock`] turns its stamp into a point in time, and [`may_be_cut`] says whether the
 //! logger may have lost the line's end. Nothing here does I/O, asks a clock or allocates per line.
 //!
@@ -18,6 +18,7 @@ mod json;
 mod lag;
 mod layout;
 mod lines;
+mod outline;
 mod priority;
 mod repeat;
 mod rfc5424;
@@ -32,7 +33,8 @@ pub use format::{FormatError, TimeFormat};
 pub use header::is_program_name;
 pub use lag::{Lag, Written};
 pub use layout::{Layout, Layouts};
-pub use lines::{LineBuffer, MAX_LINE, lines, text};
+pub use lines::{MAX_LINE, text};
+pub use outline::Outline;
 pub use priority::named_priority_regex;
 pub use repeat::{MAX_REPEATS, Repeat, Writer, is_turned_over, repeat};
 pub use service::{TimePlace, TimeSpec, known_beginning_regex, known_regex};

@@ -15,6 +15,21 @@ pub struct Stamp<'a> {
     tail: u8,
 }
 
+/// A stamp without its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StampMarks {
+    form: Form,
+    minute: u8,
+    tail: u8,
+}
+
+impl StampMarks {
+    /// The stamp again, printed here.
+    pub(super) fn on(self, text: &[u8]) -> Stamp<'_> {
+        Stamp { text, form: self.form, minute: self.minute, tail: self.tail }
+    }
+}
+
 /// What stands where in a stamp.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Form {
@@ -43,6 +58,10 @@ impl<'a> Stamp<'a> {
     /// The stamp as printed, zone included; empty where the line has none.
     pub fn text(&self) -> &'a [u8] {
         self.text
+    }
+
+    pub(super) fn marks(&self) -> StampMarks {
+        StampMarks { form: self.form, minute: self.minute, tail: self.tail }
     }
 
     pub(super) fn form(&self) -> Form {

@@ -80,21 +80,28 @@ impl Matcher {
         self.sets.iter().map(|(set, _)| set)
     }
 
-    /// Calls `found` with the first matching rule of each set that takes such lines of the source.
-    pub fn each_match<'m>(
+    /// The first matching rule of each set that takes such lines of the source.
+    pub fn matches<'m, 'l>(
         &'m self,
-        binding: &Binding,
-        line: &[u8],
-        record: &Record<'_>,
-        mut found: impl FnMut(Match<'m>),
-    ) {
-        for index in binding.candidates(record) {
+        binding: &'l Binding,
+        line: &'l [u8],
+        record: &'l Record<'l>,
+    ) -> impl Iterator<Item = Match<'m>> + use<'m, 'l> {
+        binding.candidates(record).filter_map(move |index| {
             // A binding made for other sets in force asks about none that is gone.
-            let Some((set, compiled)) = self.sets.get(index) else { continue };
-            if let Some(Found { rule, address }) = find_in(set, compiled, line, record) {
-                found(Match { set_index: index, set, rule_index: rule, rule: &set.rules[rule], address });
-            }
-        }
+            let (set, compiled) = self.sets.get(index)?;
+            let Found { rule, address } = find_in(set, compiled, line, record)?;
+            Some(Match { set_index: index, set, rule_index: rule, rule: &set.rules[rule], address })
+        })
+    }
+
+    /// A match that was found, by the places of its set and rule.
+    ///
+    /// # Panics
+    /// Where the sets in force have no such rule.
+    pub fn at(&self, set_index: usize, rule_index: usize, address: Option<IpAddr>) -> Match<'_> {
+        let (set, _) = &self.sets[set_index];
+        Match { set_index, set, rule_index, rule: &set.rules[rule_index], address }
     }
 
     /// The name of the user in a matching line, where the pattern has `<USER>` or `<ACCOUNT>`, or the rule names its key.

@@ -13,13 +13,13 @@ mod locate;
 mod mapped;
 mod matcher;
 mod model;
+mod names;
 mod object;
 mod own_groups;
 mod pattern;
 mod program;
 mod proof;
 mod session_id;
-mod sieve;
 mod steps;
 mod threshold;
 mod veto;
@@ -34,7 +34,7 @@ pub use model::{
     AddressFrom, BanLength, BanPolicy, Counts, Effect, Escalate, Evidence, Fault, Format, Place, Rule,
     RuleSet, Sample, Severity, Weight,
 };
+pub use names::Names;
 pub use object::{JsonValue, KeyPath};
 pub use pattern::{is_address_name, is_field_name, is_time_name};
-pub use sieve::{Names, Sieve};
 pub use threshold::{MOST_WINDOWS, Threshold, Thresholds};

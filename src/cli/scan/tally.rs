@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 use super::timeline::Timeline;
 use crate::address::{self, Prefix};
 use crate::engine::{Judgement, Verdict, Why};
-use crate::pipeline::Outcome;
+use crate::pipeline::{Outcome, OutcomeSink};
 use crate::rules::{Effect, Evidence};
 use crate::time::Time;
 
@@ -103,17 +103,6 @@ impl Tally {
         }
     }
 
-    /// Notes what became of a line in one rule set.
-    pub(super) fn add(&mut self, outcome: &Outcome<'_>) {
-        let Judgement { peer, offender, tenths, verdict } = &outcome.judgement;
-        let offender = offender.or_else(|| peer.map(address::host));
-        let offender = offender.filter(|_| outcome.matched.rule.effect != Effect::Trust);
-        if let (Some(offender), Some(time)) = (offender, outcome.time) {
-            let key = (outcome.matched.set_index, offender);
-            self.offence(key, time, u64::from(*tenths), outcome.evidence(), verdict);
-        }
-    }
-
     fn offence(
         &mut self,
         key: (usize, Prefix),
@@ -171,6 +160,18 @@ impl Tally {
             (std::cmp::Reverse(offender.tenths), offender.first, **key)
         });
         ranked
+    }
+}
+
+impl OutcomeSink for Tally {
+    fn take(&mut self, outcome: &Outcome<'_>) {
+        let Judgement { peer, offender, tenths, verdict } = &outcome.judgement;
+        let offender = offender.or_else(|| peer.map(address::host));
+        let offender = offender.filter(|_| outcome.matched.rule.effect != Effect::Trust);
+        if let (Some(offender), Some(time)) = (offender, outcome.time) {
+            let key = (outcome.matched.set_index, offender);
+            self.offence(key, time, u64::from(*tenths), outcome.evidence, verdict);
+        }
     }
 }
 
