@@ -4,6 +4,7 @@
 //! the shell has `files` and `settings` in common.
 #![allow(clippy::string_slice, reason = "offsets come from searching the same text")]
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -73,6 +74,36 @@ const LONGEST: usize = 450;
 
 /// Files that are longer, each with the reason; a row whose file became shorter has to go.
 const LONGER: &[(&str, &str)] = &[];
+
+/// Names of types that stand for several ideas, each with the reason; a row whose name is unique again has to go.
+const SHARED_NAMES: &[(&str, &str)] = &[
+    (
+        "Ban",
+        "the engine's is in force; that of `scan` is a row of its report, on a ban that would have been made",
+    ),
+    ("Evidence", "a rule's says what an address is worth; the daemon's are the lines that tell why"),
+    ("Follower", "the daemon's is the follower of `follow` with the thread that runs it"),
+    ("Found", PROOF),
+    ("Log", "`follow` has a log that grows, the command line one that is read once, with its rotated files"),
+    ("Mark", PROOF),
+    ("Names", PROOF),
+    ("Part", PROOF),
+    ("Place", PROOF),
+    ("Read", "what a stamp's reader gives back, and what the pipeline does: both private to their file"),
+    ("Seen", PROOF),
+    ("Stamp", "a line's time as it is printed, and what `stat` says of a file"),
+    ("Start", PROOF),
+    ("Step", PROOF),
+    ("Stream", "the pipeline's is a numbered one of lines; that of `scan` is one that is replayed"),
+    ("Tally", "what `scan` counts, and what `follow` counts of one path"),
+    ("Texts", PROOF),
+    ("Way", PROOF),
+    ("Written", PROOF),
+];
+
+/// Why a type of the proof may be called as one of another room.
+const PROOF: &str =
+    "the proof of rules is a theory of its own: its words are explained at the heads of src/rules/proof";
 
 /// One source file, without its comments; offsets and line numbers are those of the file.
 struct Source {
@@ -194,6 +225,31 @@ fn firsts(rest: &str) -> Vec<String> {
     }
     names.retain(|name| !name.is_empty());
     names
+}
+
+/// The types that a text defines, but for types that belong to a trait; with their offsets.
+fn types(code: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    for line in code.split_inclusive('\n') {
+        let words: Vec<&str> = without_visibility(line).split_whitespace().collect();
+        let is_associated = line.starts_with(' ') && words.first() == Some(&"type");
+        if let ["struct" | "enum" | "trait" | "type" | "union", name, ..] = words[..]
+            && !is_associated
+        {
+            found.push((start, name.chars().take_while(|&c| is_name(c)).collect()));
+        }
+        start += line.len();
+    }
+    found
+}
+
+fn without_visibility(line: &str) -> &str {
+    let Some(rest) = line.trim_start().strip_prefix("pub") else { return line };
+    match rest.strip_prefix('(') {
+        Some(scope) => scope.split_once(')').map_or(scope, |(_, rest)| rest),
+        None => rest,
+    }
 }
 
 fn rank(module: &str) -> Option<u8> {
@@ -323,6 +379,34 @@ fn files_are_short_or_say_why_not() {
 }
 
 #[test]
+fn one_type_has_one_name_in_the_whole_crate() {
+    let of = sources();
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for source in &of {
+        for (at, name) in types(&source.code) {
+            places.entry(name).or_default().push(source.at(at));
+        }
+    }
+    places.retain(|_, places| places.len() > 1);
+    let mut wrong = Vec::new();
+    for (name, places) in &places {
+        if !SHARED_NAMES.iter().any(|(shared, _)| shared == name) {
+            wrong.push(format!(
+                "`{name}` is a type in {}: share one type, or give different ideas different names",
+                places.join(" and ")
+            ));
+        }
+    }
+    for (name, reason) in SHARED_NAMES {
+        if !places.contains_key(*name) {
+            wrong.push(format!("`{name}` is one type: remove its row from SHARED_NAMES"));
+        }
+        assert!(reason.len() > 20, "{name}: say why several types have this name");
+    }
+    assert_none(&wrong);
+}
+
+#[test]
 fn nothing_is_left_to_be_done_and_nothing_gives_up() {
     let mut wrong = Vec::new();
     for source in &sources() {
@@ -386,6 +470,15 @@ fn the_right_ways_are_left_alone() {
         let wrong = wrong_ways(&Source::new(path, text));
         assert_eq!(wrong, [""; 0], "{path}: {text}");
     }
+}
+
+#[test]
+fn a_type_is_seen_wherever_it_is_defined() {
+    let text = "pub struct A<'a>(&'a str);\npub(super) enum B {\n    C,\n}\nmod m {\n    pub(in crate::m) trait D {\n        \
+                type E;\n    }\n    struct F;\n}\ntype G = A<'static>;\n// struct H;\n";
+    let source = Source::new("src/engine/mod.rs", text);
+    let names: Vec<String> = types(&source.code).into_iter().map(|(_, name)| name).collect();
+    assert_eq!(names, ["A", "B", "D", "F", "G"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -72,7 +73,7 @@ impl Checked {
         loaded.check_feeding(&sets);
         for set in sets {
             // Rules that are switched on or off change which rule takes a line first.
-            loaded.rules[set.origin].file.set.rules = set.set.rules;
+            loaded.rules[set.origin].file.set.rules = Arc::unwrap_or_clone(set.set).rules;
         }
         look_here(&mut loaded);
         self.diagnostics.extend(loaded.diagnostics.iter().cloned());

@@ -1,5 +1,7 @@
 //! The rule sets in force: shipped and custom ones, as the configuration changes them.
 
+use std::sync::Arc;
+
 use super::defaults::{SPOOFABLE_BAN, SPOOFABLE_THRESHOLD};
 use super::document::PathSegment;
 use super::policy;
@@ -23,8 +25,8 @@ pub struct Available<'a> {
 /// A set in force.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResolvedSet {
-    /// The set, with its rules switched on and off as the configuration says.
-    pub set: RuleSet,
+    /// The set, with its rules switched on and off as the configuration says; the matcher shares it.
+    pub set: Arc<RuleSet>,
     /// When its offences become a ban.
     pub threshold: Thresholds,
     /// For how long.
@@ -126,14 +128,14 @@ fn resolved(
         Evidence::Spoofable => SetDefaults { threshold: SPOOFABLE_THRESHOLD, ban: SPOOFABLE_BAN },
     };
     let mut resolved = ResolvedSet {
-        set: set.clone(),
+        set: Arc::new(set.clone()),
         threshold: change.and_then(|change| change.threshold).or(set.threshold).unwrap_or(own.threshold),
         ban: change.and_then(|change| change.ban).or(set.ban).unwrap_or(own.ban),
         origin,
     };
     let mut faults = Vec::new();
     if let Some(change) = change {
-        switch(&mut resolved.set, change, &mut faults);
+        switch(Arc::make_mut(&mut resolved.set), change, &mut faults);
         faults.extend(unwise(&resolved, change));
     }
     (resolved, faults)
@@ -219,7 +221,7 @@ fn lines_of_several_programs(config: &Config, sets: &[ResolvedSet]) -> Vec<Setti
         };
         let asked: Vec<&RuleSet> = sets
             .iter()
-            .map(|resolved| &resolved.set)
+            .map(|resolved| resolved.set.as_ref())
             .filter(is_asked)
             .filter(|set| !set.format.needs_source() && set.names_a_process())
             .collect();

@@ -38,7 +38,7 @@ pub struct Setup {
     pub zone: TimeZone,
     /// When it was read.
     pub now: Time,
-    compiled: Vec<(RuleSet, Compiled)>,
+    compiled: Vec<(Arc<RuleSet>, Compiled)>,
     /// What the configured sources are asked by, in their order.
     bindings: Vec<Arc<Binding>>,
     /// What a log is asked by that no source follows.
@@ -106,7 +106,7 @@ impl Setup {
 
     fn compile(mut loaded: Loaded, sets: Vec<ResolvedSet>) -> Result<Self, Refused> {
         let others = others(&loaded, &sets);
-        let others: Vec<&RuleSet> = others.iter().collect();
+        let others: Vec<&RuleSet> = others.iter().map(AsRef::as_ref).collect();
         let mut compiled = Vec::new();
         for set in &sets {
             let LoadedRules { file, custom, .. } = &loaded.rules[set.origin];
@@ -116,7 +116,7 @@ impl Setup {
             let faults = if custom || is_changed { rules::check(&set.set, &others) } else { Vec::new() };
             tell(&mut loaded, set.origin, &faults);
             match Compiled::new(&set.set) {
-                Ok(ready) => compiled.push((set.set.clone(), ready)),
+                Ok(ready) => compiled.push((Arc::clone(&set.set), ready)),
                 Err(faults) if custom => drop(faults),
                 Err(faults) => tell(&mut loaded, set.origin, &faults),
             }
@@ -130,7 +130,7 @@ impl Setup {
         let own = own.map(|set| set.set.name.clone()).collect();
         let (zone, now) = (TimeZone::system(), Timestamp::now().into());
         let bound = |named, layouts| {
-            let sets = sets.iter().map(|set| &set.set);
+            let sets = sets.iter().map(|set| set.set.as_ref());
             let binding = match loaded.is_trial {
                 true => Binding::to_all(sets, layouts),
                 false => Binding::new(sets, named, layouts),
@@ -288,10 +288,10 @@ impl Setup {
 
 /// The sets that must not fool each other: those in force, and where rule files are tried, all that `check` would compare
 /// them with.
-fn others(loaded: &Loaded, in_force: &[ResolvedSet]) -> Vec<RuleSet> {
+fn others(loaded: &Loaded, in_force: &[ResolvedSet]) -> Vec<Arc<RuleSet>> {
     match loaded.is_trial {
-        true => loaded.rules.iter().map(|rules| rules.file.set.clone()).collect(),
-        false => in_force.iter().map(|set| set.set.clone()).collect(),
+        true => loaded.rules.iter().map(|rules| Arc::new(rules.file.set.clone())).collect(),
+        false => in_force.iter().map(|set| Arc::clone(&set.set)).collect(),
     }
 }
 

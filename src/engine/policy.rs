@@ -86,9 +86,9 @@ pub struct Policy {
     /// For how long.
     pub ban: BanPolicy,
     /// Its rules by their full names, as in `sshd/failed-password`.
-    pub names: Vec<Arc<str>>,
+    pub names: Arc<[Arc<str>]>,
     /// One for each rule of the set, in its order.
-    pub rules: Vec<RulePolicy>,
+    pub rules: Arc<[RulePolicy]>,
 }
 
 /// One rule as the engine sees it.

@@ -216,7 +216,8 @@ impl Sessions {
 
     /// Rules got new indices: what was counted in open sessions follows them by name.
     pub(super) fn rename(&mut self, old: &[Policy], new: &[Policy]) {
-        let names = |policies: &[Policy]| policies.iter().flat_map(|p| p.names.clone()).collect::<Vec<_>>();
+        let names =
+            |policies: &[Policy]| policies.iter().flat_map(|p| p.names.iter().cloned()).collect::<Vec<_>>();
         if names(old) != names(new) {
             self.open.change_all(|session| *session = Session::from_state(new, &session.state(old)));
         }

@@ -34,14 +34,12 @@ fn policy(name: &str, evidence: Evidence, offences: u32) -> Policy {
         evidence,
         threshold: Threshold { offences, within: 10 * MINUTE }.into(),
         ban: BanPolicy { length: BanLength::For(HOUR), escalate },
-        names: ["a", "b", "login", "noise", "listener"].map(|id| format!("{name}/{id}").into()).to_vec(),
-        rules: vec![
-            rule(Effect::Offence),
-            rule(Effect::Offence),
-            rule(Effect::Trust),
-            rule(Effect::Ignore),
-            line,
-        ],
+        names: ["a", "b", "login", "noise", "listener"].map(|id| format!("{name}/{id}").into()).into(),
+        rules: [Effect::Offence, Effect::Offence, Effect::Trust, Effect::Ignore]
+            .map(rule)
+            .into_iter()
+            .chain([line])
+            .collect(),
     }
 }
 

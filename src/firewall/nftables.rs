@@ -245,12 +245,12 @@ struct Set {
 #[serde(untagged)]
 enum Element {
     Plain(IpAddr),
-    Dressed { elem: Value },
+    Dressed { elem: NftValue },
     Other(IgnoredAny),
 }
 
 #[derive(Deserialize)]
-struct Value {
+struct NftValue {
     val: IpAddr,
 }
 
@@ -263,7 +263,7 @@ fn parse_listing(json: &[u8]) -> Result<(TableListing, Vec<SetKind>), serde_json
         kinds.push(kind);
         for element in set.elem {
             match element {
-                Element::Plain(address) | Element::Dressed { elem: Value { val: address } } => {
+                Element::Plain(address) | Element::Dressed { elem: NftValue { val: address } } => {
                     match Prefix::new(address, kind.bits) {
                         // An element with bits behind the mask can never match, and is none that we wrote.
                         Ok(prefix) if prefix.trunc() == prefix => entries.push(prefix),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use regex_automata::meta;
 
@@ -16,7 +16,7 @@ use crate::record::{self, Record};
 /// Rule sets in force, compiled.
 #[derive(Debug, Default)]
 pub struct Matcher {
-    sets: Vec<(RuleSet, Compiled)>,
+    sets: Vec<(Arc<RuleSet>, Compiled)>,
     /// By set and rule, what finds the user; compiled when it is first asked for.
     users: Vec<Vec<OnceLock<Option<meta::Regex>>>>,
     /// By set and rule, what finds the id of the session.
@@ -68,7 +68,9 @@ impl Match<'_> {
 
 impl Matcher {
     /// Takes compiled sets into force; the order decides which is reported first.
-    pub fn new(sets: Vec<(RuleSet, Compiled)>) -> Self {
+    pub fn new(sets: Vec<(impl Into<Arc<RuleSet>>, Compiled)>) -> Self {
+        let sets: Vec<(Arc<RuleSet>, Compiled)> =
+            sets.into_iter().map(|(set, compiled)| (set.into(), compiled)).collect();
         let users = sets.iter().map(|(set, _)| set.rules.iter().map(|_| OnceLock::new()).collect()).collect();
         let ids = |set: &RuleSet| set.rules.iter().map(|rule| session_id::finder(set, rule)).collect();
         let session_ids = sets.iter().map(|(set, _)| ids(set)).collect();
@@ -77,7 +79,7 @@ impl Matcher {
 
     /// The rule sets in force.
     pub fn sets(&self) -> impl ExactSizeIterator<Item = &RuleSet> {
-        self.sets.iter().map(|(set, _)| set)
+        self.sets.iter().map(|(set, _)| set.as_ref())
     }
 
     /// The first matching rule of each set that takes such lines of the source.

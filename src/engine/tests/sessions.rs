@@ -1,5 +1,7 @@
 //! Whose a line is that names nobody, and where a process serves several peers.
 
+use std::sync::Arc;
+
 use super::*;
 
 #[test]
@@ -75,7 +77,7 @@ fn lines_that_name_their_peer_count_for_it_also_where_a_pid_serves_many() {
 fn a_pid_whose_connection_ended_serves_the_next_one_alone() {
     for ended in [true, false] {
         let mut policies = vec![policy("sshd", Evidence::Handshake, 3)];
-        policies[0].rules[3].ends_session = true;
+        Arc::make_mut(&mut policies[0].rules)[3].ends_session = true;
         let mut bench = Bench::with(EngineSettings::default(), policies);
         bench.see(0, if ended { 3 } else { 0 }, "198.51.100.9", 9);
         bench.pass(if ended { Duration::from_secs(2) } else { 4 * MINUTE });
@@ -87,7 +89,7 @@ fn a_pid_whose_connection_ended_serves_the_next_one_alone() {
 /// Rule 4 as that of a listener which tells again what the lines of the connections said.
 fn summing() -> Bench {
     let mut policies = vec![policy("sshd", Evidence::Handshake, 3), policy("ftpd", Evidence::Handshake, 3)];
-    policies[0].rules[4].counts = Counts::Summary;
+    Arc::make_mut(&mut policies[0].rules)[4].counts = Counts::Summary;
     Bench::with(EngineSettings::default(), policies)
 }
 

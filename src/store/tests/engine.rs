@@ -13,14 +13,15 @@ fn engine() -> Engine {
         evidence: Evidence::Handshake,
         threshold: Threshold { offences: 5, within: HOUR }.into(),
         ban: rules::BanPolicy { length: BanLength::For(HOUR), escalate },
-        names: vec!["sshd/failed-password".into()],
-        rules: vec![RulePolicy {
+        names: ["sshd/failed-password".into()].into(),
+        rules: [RulePolicy {
             effect: Effect::Offence,
             weight: Weight::ONE,
             counts: Counts::Session,
             address: rules::AddressFrom::Line,
             ends_session: false,
-        }],
+        }]
+        .into(),
     };
     Engine::new(EngineSettings::default(), vec![policy])
 }
