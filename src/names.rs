@@ -20,7 +20,7 @@ const LONGEST_ANCHOR_PATH: usize = 255;
 pub(crate) fn bad_pf_table(name: &str) -> Option<&'static str> {
     let good = is_plain(name, "_.-", LONGEST_PF_TABLE);
     (!good).then_some(
-        "a pf table's name has 31 letters, digits, `_`, `-` and `.` at most, none of the last two first",
+        "a pf table's name must be 1 to 31 letters, digits, `_`, `-` and `.`, and must not begin with `-` or `.`",
     )
 }
 
@@ -28,7 +28,7 @@ pub(crate) fn bad_pf_table(name: &str) -> Option<&'static str> {
 pub(crate) fn bad_ipfw_table(name: &str) -> Option<&'static str> {
     let good = is_plain(name, "_.-", LONGEST_IPFW_TABLE) && name != "all";
     (!good).then_some(
-        "an ipfw table's name has 63 letters, digits, `_`, `-` and `.` at most, none of the last two first, and is not `all`",
+        "an ipfw table's name must be 1 to 63 letters, digits, `_`, `-` and `.`, must not begin with `-` or `.`, and must not be `all`",
     )
 }
 
@@ -36,15 +36,16 @@ pub(crate) fn bad_ipfw_table(name: &str) -> Option<&'static str> {
 pub(crate) fn bad_nftables_table(name: &str) -> Option<&'static str> {
     let good =
         is_plain(name, "_", LONGEST_NFTABLES_TABLE) && name.starts_with(|c: char| c.is_ascii_alphabetic());
-    (!good).then_some("an nftables name has 63 letters, digits and `_` at most, a letter first")
+    (!good)
+        .then_some("an nftables name must be 1 to 63 letters, digits and `_`, and must begin with a letter")
 }
 
 /// Why no firewall takes this for the name of a table, if none does: a dry run stands in for any of them.
 pub(crate) fn bad_table_everywhere(name: &str) -> Option<&'static str> {
     let all = [bad_pf_table, bad_ipfw_table, bad_nftables_table];
     all.iter().all(|bad| bad(name).is_some()).then_some(
-        "no firewall takes this as a table's name, which has 63 letters, digits, `_`, `-` and `.` at most, none of the last \
-         two first",
+        "no firewall takes this as a table's name, which must be 1 to 63 letters, digits, `_`, `-` and `.`, and must not \
+         begin with `-` or `.`",
     )
 }
 
@@ -53,7 +54,7 @@ pub(crate) fn bad_anchor(path: &str) -> Option<&'static str> {
     let part = |part: &str| is_plain(part, "_.-", LONGEST_ANCHOR) && !part.starts_with('_');
     let good = path.len() <= LONGEST_ANCHOR_PATH && path.split('/').all(part);
     (!good).then_some(
-        "an anchor is names of 63 letters, digits, `_`, `-` and `.` at most, each with a letter or digit first, joined by `/`",
+        "an anchor must be names of 1 to 63 letters, digits, `_`, `-` and `.`, joined by `/`, and each must begin with a letter or digit",
     )
 }
 

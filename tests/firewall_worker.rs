@@ -161,7 +161,7 @@ fn a_missing_tool_does_not_stop_anything_and_comes_back_by_itself() {
         stand.hide(false);
         assert!(handle.settle(LONG), "{}", stand.name);
         assert_eq!(stand.table(), ["192.0.2.7", "192.0.2.8"], "{}", stand.name);
-        assert_eq!(count(&said(&events), "does its part again"), 1, "{}", stand.name);
+        assert_eq!(count(&said(&events), "firewall updates work again"), 1, "{}", stand.name);
     }
 }
 

@@ -115,7 +115,7 @@ const SPECIAL_V4: [(u32, u32, &str); 6] = [
     v4_range([240, 0, 0, 0], 4, "reserved"),
 ];
 
-/// The same of IPv6.
+/// Special ranges of IPv6.
 const SPECIAL_V6: [(u128, u128, &str); 5] = [
     v6_range(0, 128, "unspecified"),
     v6_range(1, 128, "loopback"),
@@ -133,7 +133,7 @@ const fn v4_range(address: [u8; 4], bits: u8, name: &'static str) -> (u32, u32, 
     (first, first | hosts, name)
 }
 
-/// The same of IPv6.
+/// A range of IPv6, from its first bits.
 const fn v6_range(number: u128, bits: u8, name: &'static str) -> (u128, u128, &'static str) {
     let hosts = if bits < 128 { u128::MAX >> bits } else { 0 };
     (number, number | hosts, name)

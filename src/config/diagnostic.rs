@@ -128,7 +128,7 @@ impl Diagnostics {
         self.count(Severity::Error) > 0
     }
 
-    /// How many there are of one kind.
+    /// The number of diagnostics of one severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.0.iter().filter(|diagnostic| diagnostic.severity == severity).count()
     }

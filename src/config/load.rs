@@ -21,7 +21,7 @@ use crate::rules::{Fault, Place, Severity};
 pub struct Shipped {
     /// Its name in the diagnostics: `rules/sshd.yaml`.
     pub path: &'static str,
-    /// Its content.
+    /// The YAML text.
     pub text: &'static str,
     /// Whether it is in force when the configuration names no sets.
     pub by_default: bool,
@@ -39,7 +39,7 @@ impl Shipped {
 /// A rule file and where it came from.
 #[derive(Clone, Debug)]
 pub struct LoadedRules {
-    /// What was read.
+    /// The rule file.
     pub file: RuleFile,
     /// Whether it is the operator's own.
     pub custom: bool,

@@ -29,7 +29,7 @@ pub struct ResolvedSet {
     pub set: Arc<RuleSet>,
     /// When its offences become a ban.
     pub threshold: Thresholds,
-    /// For how long.
+    /// The ban that follows.
     pub ban: BanPolicy,
     /// Which of the available ones it is, from 0.
     pub origin: usize,

@@ -17,7 +17,7 @@ use crate::settings::FirewallSettings;
 pub struct Config {
     /// The logs that are followed; at least one.
     pub sources: Vec<SourceSettings>,
-    /// Where custom rule sets are.
+    /// The directory of custom rule sets.
     pub rules_dir: PathBuf,
     /// Which sets are in force; `None` for all that are by default.
     pub rule_sets: Option<Vec<String>>,
@@ -25,7 +25,7 @@ pub struct Config {
     pub defaults: SetDefaults,
     /// Changes to single sets.
     pub overrides: Vec<Override>,
-    /// Who is never banned.
+    /// The networks that are never banned.
     pub allow: Allow,
     /// Patience with offenders from which somebody logged in.
     pub trust: TrustPolicy,
@@ -104,9 +104,9 @@ pub enum Follow {
 /// Numbers for sets that have none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SetDefaults {
-    /// When offences become a ban.
+    /// The offences that it takes to be banned, and within which time.
     pub threshold: Thresholds,
-    /// For how long.
+    /// The length of a ban, and how it grows.
     pub ban: BanPolicy,
 }
 
@@ -143,7 +143,7 @@ pub struct Allow {
 /// The control socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
-    /// Its path.
+    /// The absolute path of the socket.
     pub socket: PathBuf,
     /// A group that may ask but not change.
     pub group: Option<String>,
@@ -152,13 +152,13 @@ pub struct Control {
 /// Our own messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogSettings {
-    /// Where they go.
+    /// The destination.
     pub to: LogTo,
     /// The least important ones that are written.
     pub level: log::LevelFilter,
 }
 
-/// Where our own messages go.
+/// The destination of our own messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogTo {
     /// To syslog(3), facility daemon.

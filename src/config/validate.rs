@@ -42,7 +42,7 @@ pub fn keys(keys: &[&str]) -> Vec<PathSegment> {
     keys.iter().map(|key| PathSegment::Key((*key).to_owned().into())).collect()
 }
 
-/// What does not fit.
+/// Settings that can be read but do not fit each other.
 pub(super) fn check(config: &Config) -> Vec<SettingFault> {
     let mut faults = same_source_twice(config);
     faults.extend(firewall(&config.firewall));

@@ -24,9 +24,9 @@ pub struct Call {
 pub struct Accepted {
     /// What is asked; the peer may ask it.
     pub request: Request,
-    /// Who asks.
+    /// The process that asks.
     pub peer: PeerProcess,
-    /// Where the answer goes.
+    /// The way back to the peer.
     pub answer: Answering,
 }
 
@@ -90,7 +90,7 @@ impl Waiting {
                  `portcullis status`"
             ),
             (RecvTimeoutError::Disconnected, true) => {
-                "the daemon takes no requests at the moment, for it is starting, stopping or overwhelmed, and nothing \
+                "the daemon is not accepting requests right now (it is starting, stopping or overloaded), and nothing \
                  was done: try again"
                     .to_owned()
             }

@@ -40,9 +40,9 @@ pub enum ClientError {
     /// There is something else.
     #[error("{path} is {what}, not a socket: name the one of `control: {{socket: PATH}}`")]
     NoSocket {
-        /// What was named.
+        /// The path that was named.
         path: PathBuf,
-        /// What it is.
+        /// The kind of file that is there.
         what: &'static str,
     },
     /// Nobody listens, but the daemon has its database.
@@ -51,7 +51,7 @@ pub enum ClientError {
          stays, restart it with `{RESTART}`"
     )]
     Unreachable {
-        /// Where its socket should be.
+        /// The configured path of the socket.
         path: PathBuf,
         /// The daemon.
         pid: u32,
@@ -70,7 +70,7 @@ pub enum ClientError {
     Broken {
         /// The socket.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         error: io::Error,
     },
     /// It closed the connection without an answer.
@@ -87,12 +87,12 @@ pub enum ClientError {
         /// The daemon's version.
         theirs: u32,
     },
-    /// What came is no reply.
-    #[error("what answers at {path} is not the daemon: {what}")]
+    /// The bytes that came are no reply.
+    #[error("{path} is not a Portcullis control socket: {what}")]
     Stranger {
         /// The socket.
         path: PathBuf,
-        /// What is wrong.
+        /// A description of what came instead.
         what: String,
     },
     /// It answered something, but not to this request.
@@ -123,7 +123,7 @@ pub enum ClientErrorKind {
 }
 
 impl ClientError {
-    /// What kind of failure it is.
+    /// The kind of error, for programs.
     pub fn kind(&self) -> ClientErrorKind {
         match self {
             Self::Nothing(_)
@@ -332,8 +332,16 @@ mod tests {
     fn what_is_no_reply_is_said_to_be_none() {
         assert_failure(&answers(b""), ClientErrorKind::NotRunning, "without an answer");
         assert_failure(&answers(b"{\"v\":1,"), ClientErrorKind::Protocol, "cut after 7 bytes");
-        assert_failure(&answers(b"SSH-2.0-OpenSSH_9.9\r\n"), ClientErrorKind::Protocol, "is not the daemon");
-        assert_failure(&answers(b"\xff\xfe\n"), ClientErrorKind::Protocol, "is not the daemon");
+        assert_failure(
+            &answers(b"SSH-2.0-OpenSSH_9.9\r\n"),
+            ClientErrorKind::Protocol,
+            "is not a Portcullis control socket",
+        );
+        assert_failure(
+            &answers(b"\xff\xfe\n"),
+            ClientErrorKind::Protocol,
+            "is not a Portcullis control socket",
+        );
     }
 
     #[test]

@@ -8,9 +8,9 @@ use super::request::Request;
 /// The process at the other end, as it was when it connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerProcess {
-    /// Its effective user.
+    /// The effective user id of the process.
     pub uid: u32,
-    /// Its effective group.
+    /// The effective group id of the process.
     pub gid: u32,
 }
 
@@ -31,7 +31,7 @@ impl PeerProcess {
     }
 }
 
-/// What a peer may do.
+/// The rights of a peer, from least to most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rights {
     /// Nothing at all.
@@ -49,7 +49,7 @@ impl Rights {
     }
 }
 
-/// Who may do what.
+/// Which users and groups have which rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
     /// The user who may change, besides root.
@@ -64,7 +64,7 @@ impl Access {
         Self { owner: nix::unistd::geteuid().as_raw(), group }
     }
 
-    /// What the peer may do.
+    /// The rights of this peer.
     ///
     /// With a group every peer may ask: the mode of the socket lets only its members connect, and membership may be
     /// a supplementary one, which getpeereid(3) does not tell.

@@ -41,9 +41,9 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{text}")]
 pub struct Refusal {
-    /// For programs.
+    /// The kind of refusal, for programs.
     pub code: Code,
-    /// For people: a sentence.
+    /// A sentence for people.
     pub text: String,
 }
 
@@ -84,9 +84,9 @@ pub enum Code {
 pub struct DaemonStatus {
     /// The running program's version.
     pub version: String,
-    /// Its process.
+    /// The process id of the daemon.
     pub pid: u32,
-    /// When it started.
+    /// The time at which the daemon started.
     pub since: String,
     /// When configuration and rules were last read.
     pub loaded: String,
@@ -109,7 +109,7 @@ pub struct DaemonStatus {
 pub struct SourceStatus {
     /// Its name in the configuration.
     pub name: String,
-    /// Its path or glob.
+    /// The path or glob of the source.
     pub path: String,
     /// The files that are open at present.
     pub files: Vec<String>,
@@ -145,7 +145,7 @@ impl SourceStatus {
 /// A rule set in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleSetStatus {
-    /// Its name.
+    /// The name of the rule set.
     pub name: String,
     /// Matches since the start.
     pub matches: u64,
@@ -215,7 +215,7 @@ pub struct BanEntry {
     pub offender: Prefix,
     /// The rule sets that want it banned; empty for a ban by hand.
     pub rule_sets: Vec<String>,
-    /// When it began.
+    /// The time at which the ban began.
     pub since: String,
     /// When it ends; `None` for never.
     pub until: Option<String>,
@@ -223,7 +223,7 @@ pub struct BanEntry {
     pub nth: u32,
     /// The rule, or what the operator said.
     pub reason: String,
-    /// Where it comes from.
+    /// Offences, an operator, or somebody else.
     pub origin: Origin,
 }
 
@@ -246,7 +246,7 @@ impl BanEntry {
 /// What the daemon knows about an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressReport {
-    /// What was asked for.
+    /// The address or network that was asked for.
     #[serde(with = "text::prefix")]
     pub address: Prefix,
     /// The active ban that it is in.
@@ -255,7 +255,7 @@ pub struct AddressReport {
     pub allowed: bool,
     /// Whether it logged in of late.
     pub trusted: bool,
-    /// How near it is to a ban.
+    /// The counters that are not empty: how near the address is to a ban.
     pub windows: Vec<Window>,
     /// The bans that are known, the newest first.
     pub history: Vec<PastBan>,
@@ -290,7 +290,7 @@ pub struct PastBan {
 /// A line that led to a ban.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoggedLine {
-    /// When it was counted.
+    /// The time at which the line was counted.
     pub at: String,
     /// The source's name.
     pub source: String,
@@ -298,46 +298,46 @@ pub struct LoggedLine {
     pub text: String,
 }
 
-/// What `ban` did.
+/// The result of `ban`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Banned {
     /// Who is banned now, at least until then.
     #[serde(with = "text::prefixes")]
     pub banned: Vec<Prefix>,
-    /// Until when; `None` for ever.
+    /// The end of the ban; `None` for never.
     pub until: Option<String>,
     /// Who of them stays banned longer, having been so before.
     pub longer: Vec<LongerBan>,
-    /// Who is not, and why.
+    /// The prefixes that were not banned.
     pub refused: Vec<RefusedBan>,
-    /// What the database did.
+    /// The state of the change in the database.
     #[serde(flatten)]
     pub kept: StoreEffect,
-    /// What the firewall did.
+    /// The state of the change in the firewall.
     pub firewall: FirewallEffect,
 }
 
 /// A prefix whose ban ends later than asked for: others want it, or an earlier ban by hand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LongerBan {
-    /// Whom the operator named.
+    /// The prefix that the operator named.
     #[serde(with = "text::prefix")]
     pub prefix: Prefix,
-    /// Until when; `None` for ever.
+    /// The end of the ban; `None` for never.
     pub until: Option<String>,
 }
 
 /// A prefix that was not banned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedBan {
-    /// Whom the operator named.
+    /// The prefix that the operator named.
     #[serde(with = "text::prefix")]
     pub prefix: Prefix,
-    /// Why not, as a sentence.
+    /// A sentence: why it was not banned.
     pub why: String,
 }
 
-/// What `unban` did.
+/// The result of `unban`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unbanned {
     /// The bans that ended.
@@ -346,10 +346,10 @@ pub struct Unbanned {
     /// What the operator named and nobody had banned; its counters are forgotten nevertheless.
     #[serde(with = "text::prefixes")]
     pub not_banned: Vec<Prefix>,
-    /// What the database did.
+    /// The state of the change in the database.
     #[serde(flatten)]
     pub kept: StoreEffect,
-    /// What the firewall did.
+    /// The state of the change in the firewall.
     pub firewall: FirewallEffect,
 }
 
@@ -358,7 +358,7 @@ pub struct Unbanned {
 pub struct StoreEffect {
     /// Whether it is there. Otherwise the change is in force and written as soon as it can be; a crash before loses it.
     pub stored: bool,
-    /// Why it is not.
+    /// Why the change is not stored yet.
     pub problem: Option<String>,
 }
 
@@ -371,14 +371,14 @@ pub struct FirewallEffect {
     pub done: bool,
     /// Changes not done yet; they follow by themselves.
     pub pending: u64,
-    /// What went wrong.
+    /// The error of the firewall, if there was one.
     pub problem: Option<String>,
     /// Why the table blocks nobody, though it is as wanted: pf is off, no rule uses it.
     #[serde(default)]
     pub warnings: Vec<String>,
 }
 
-/// What `reload` did.
+/// The result of `reload`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
     /// The rule sets in force now.

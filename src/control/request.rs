@@ -23,10 +23,10 @@ pub enum Request {
     },
     /// Ban by hand.
     Ban {
-        /// Whom.
+        /// The prefixes to ban.
         #[serde(with = "text::prefixes")]
         prefixes: Vec<Prefix>,
-        /// For how long.
+        /// The length of the ban.
         length: Length,
         /// What the operator said; may be empty. One line of at most 200 bytes, without control characters.
         #[serde(deserialize_with = "text::reason")]
@@ -51,11 +51,11 @@ pub enum Length {
         /// Milliseconds.
         ms: u64,
     },
-    /// Until somebody unbans it.
+    /// Until an operator unbans the prefix.
     Forever,
 }
 
-/// Whom to free.
+/// The prefixes whose bans are to end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Unban {

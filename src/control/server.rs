@@ -98,7 +98,7 @@ fn wait_for(stopped: &UnixStream, listener: Option<&Listener>, patience: PollTim
     !all[0].any().unwrap_or(true)
 }
 
-/// What all connections share.
+/// The state that all connections share.
 struct ServerState {
     seats: Arc<Seats>,
     limits: ServerLimits,

@@ -25,7 +25,7 @@ const PROBE: Duration = Duration::from_secs(1);
 /// Why there is no control socket: a sentence for the operator.
 #[derive(Debug, Error)]
 pub enum BindError {
-    /// Its directory is missing.
+    /// The directory of the socket is missing.
     #[error(
         "there is no directory {0} for the control socket: make it with `install -d -o root -m 0755 {0}`, as the start \
          script does, or name another place in `control: {{socket: PATH}}`"
@@ -51,7 +51,7 @@ pub enum BindError {
     System {
         /// What was tried, with the path.
         doing: String,
-        /// What the system said.
+        /// The error of the system.
         error: io::Error,
     },
 }
@@ -103,7 +103,7 @@ impl Listener {
         LockFile::is_held(&beside(path))
     }
 
-    /// Where it is.
+    /// The path of the socket.
     pub fn path(&self) -> &Path {
         &self.place.path
     }

@@ -12,7 +12,7 @@ use nix::sys::time::{TimeVal, TimeValLike as _};
 /// How long one side waits for the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Patience {
-    /// For something to move.
+    /// The longest pause between two bytes.
     pub(super) step: Duration,
     /// For all of it: whoever sends a byte now and then does not stay for ever.
     pub(super) total: Duration,
@@ -62,12 +62,12 @@ impl Write for TimedStream<'_> {
     }
 }
 
-/// Why there is no line.
+/// A line that could not be read.
 #[derive(Debug)]
 pub(super) enum NoLine {
     /// The other side closed the connection before the first byte, or in the middle.
     Closed {
-        /// How many bytes had come.
+        /// The number of bytes that had come.
         after: usize,
     },
     /// It is longer than allowed; the rest was not read.

@@ -70,7 +70,7 @@ const LONGEST_REASON: usize = 200;
 /// Whether an operator's reason is one line that is fit for a log and a terminal.
 ///
 /// # Errors
-/// Why not, as a sentence.
+/// When it is not; a sentence says why.
 pub fn check_reason(reason: &str) -> Result<(), String> {
     if reason.len() > LONGEST_REASON {
         return Err(format!("the reason is longer than {LONGEST_REASON} bytes"));

@@ -226,7 +226,7 @@ fn past(record: BanRecord, zone: &TimeZone) -> PastBan {
 }
 
 fn no_answer(patience: Duration) -> String {
-    format!("the database has not answered for {patience:?}, as when its disk hangs")
+    format!("no answer from the database within {patience:?}; its disk may hang")
 }
 
 /// How long the work on an answer may take.
@@ -297,7 +297,7 @@ mod tests {
     fn a_database_that_does_not_answer_holds_nobody_up() {
         let (sender, stored) = sync_channel(1);
         let problem = kept(&stored, SOON).problem.unwrap();
-        assert!(problem.contains("has not answered for 5ms"), "{problem}");
+        assert!(problem.contains("no answer from the database within 5ms"), "{problem}");
         sender.send(Ok(())).unwrap();
         assert_eq!(kept(&stored, SOON), StoreEffect { stored: true, problem: None });
         let why = AddressReport {
@@ -311,7 +311,9 @@ mod tests {
         };
         let (_sender, records) = sync_channel(1);
         let why = with_history(why, &records, SOON, &TimeZone::UTC);
-        assert!(why.trusted && why.problem.is_some_and(|problem| problem.contains("has not answered")));
+        assert!(
+            why.trusted && why.problem.is_some_and(|problem| problem.contains("no answer from the database"))
+        );
     }
 
     /// Whether the giver of an answer was allowed to wait.

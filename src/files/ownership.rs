@@ -65,7 +65,7 @@ struct Walk {
     me: u32,
     /// How far it came, without links.
     at: PathBuf,
-    /// What is there.
+    /// The metadata of the file.
     about: Metadata,
     /// The names that are to come, the next one last.
     way: Vec<OsString>,

@@ -54,7 +54,7 @@ impl Backoff {
         self.hasty = true;
     }
 
-    /// When to try again.
+    /// The time of the next attempt.
     pub(super) fn next_attempt(&self, pace: Pace) -> Instant {
         self.last + if self.hasty { self.pause.min(pace.first) } else { self.pause }
     }

@@ -13,10 +13,10 @@ const BUDGET: usize = 40;
 /// This many entries refused one after the other, with nothing in between that passed, mean that it is the table.
 const SUSPICIOUS: usize = 2;
 
-/// How the search ended.
+/// The result of the search.
 #[derive(Debug, Default)]
 pub(super) struct BisectResult {
-    /// What was done.
+    /// The changes that were carried out.
     pub(super) good: Vec<Change>,
     /// What was refused alone, while others passed.
     pub(super) bad: Vec<Change>,

@@ -27,7 +27,7 @@ pub(super) struct Ledger {
     rejected: HashSet<Prefix>,
 }
 
-/// What a comparison found.
+/// The result of comparing the table with the bans.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Findings {
     /// Entries that should have been there and were not, but for those that wait to be put there since before.
@@ -268,7 +268,7 @@ impl Ledger {
         self.changed() + self.repairs()
     }
 
-    /// What is still to be removed.
+    /// The prefixes that are still to be removed.
     pub(super) fn owed(&self) -> impl Iterator<Item = Prefix> {
         self.to_remove.iter().copied()
     }

@@ -106,9 +106,9 @@ pub enum BackendError {
 /// What keeps a table from blocking; both halves are sentences for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Remark {
-    /// What is so.
+    /// The fact that keeps the table from blocking.
     pub(crate) text: String,
-    /// What to do about it.
+    /// The next step of the operator.
     pub(crate) advice: String,
 }
 

@@ -31,7 +31,7 @@ use crate::settings::{FirewallSettings, Foreign};
 mod batch;
 mod look;
 
-/// What a turn is for.
+/// The purpose of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     /// All is well: what changed is carried out.
@@ -347,7 +347,7 @@ impl Reconciler {
     fn complain(&self, before: Option<&Backoff>, text: &str) {
         if before.is_none_or(|backoff| backoff.text != text) {
             let waiting = self.ledger.pending();
-            let complaint = format!("the firewall does not do its part ({waiting} changes wait): {text}");
+            let complaint = format!("the firewall update failed (pending changes: {waiting}): {text}");
             self.note(Level::Error, complaint);
         }
     }
@@ -362,7 +362,7 @@ impl Reconciler {
     }
 
     fn works_again(&self) {
-        self.note(Level::Info, "the firewall does its part again".to_owned());
+        self.note(Level::Info, "firewall updates work again".to_owned());
     }
 
     fn note(&self, level: Level, text: String) {

@@ -77,7 +77,7 @@ impl Tool {
         Self { program: program.into(), timeout }
     }
 
-    /// Where the program is.
+    /// The absolute path of the program.
     pub fn path(&self) -> &Path {
         &self.program
     }

@@ -40,7 +40,7 @@ impl TableFile {
         }
     }
 
-    /// Its name.
+    /// The name of the file, which stands beside the database.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Plain { .. } => Self::NAMES[0],
@@ -48,7 +48,7 @@ impl TableFile {
         }
     }
 
-    /// How many prefixes it may hold.
+    /// The number of prefixes that the file may hold.
     pub fn most(&self) -> usize {
         match self {
             Self::Plain { most } => *most,

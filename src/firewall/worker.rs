@@ -16,7 +16,7 @@ use super::{Backend, Change, WorkerStatus};
 use crate::address::Prefix;
 use crate::settings::FirewallSettings;
 
-/// What the worker reports.
+/// A report of the worker to the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FirewallEvent {
     /// A sentence for the log.
@@ -129,7 +129,7 @@ impl WorkerHandle {
         self.wait_while(at_most, busy)
     }
 
-    /// How things stand.
+    /// The state of the table at the last turn; never waits for a tool.
     pub fn status(&self) -> WorkerStatus {
         let inbox = self.shared.lock();
         let mut status = inbox.status.clone();
@@ -203,10 +203,10 @@ impl Drop for WorkerHandle {
     }
 }
 
-/// What the thread does last.
+/// The last thing that the thread does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// What waits.
+    /// The pending changes are carried out.
     Finish,
     /// Takes all our entries out of the table.
     Flush,

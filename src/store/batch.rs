@@ -64,7 +64,7 @@ pub struct BanLines {
 /// One log line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BanLine {
-    /// When it was read.
+    /// The time at which the line was read.
     pub at: Time,
     /// The source's name.
     pub source: String,

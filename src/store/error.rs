@@ -16,21 +16,21 @@ pub enum StoreError {
     Held {
         /// The database.
         path: PathBuf,
-        /// Who, if it said so.
+        /// The process id of the holder, if it left one.
         pid: Option<u32>,
     },
     /// A later version of this program wrote it.
     #[error(
-        "{} was written by portcullis {program} in form {found}, and this version knows forms up to {known}: install \
+        "{} was written by portcullis {program} with schema version {found}, and this version supports up to {known}: install \
          that version again, or move the file away to start without bans, counters and positions",
         path.display()
     )]
     Newer {
         /// The database.
         path: PathBuf,
-        /// Its form.
+        /// The schema version of the file.
         found: u32,
-        /// The newest form that is known here.
+        /// The newest schema version that is supported.
         known: u32,
         /// The version of the program that wrote it.
         program: String,
@@ -40,9 +40,9 @@ pub enum StoreError {
     Unfit {
         /// The path.
         path: PathBuf,
-        /// What it is.
+        /// The kind of file that it is.
         what: String,
-        /// What else can be done.
+        /// The next step of the operator.
         mend: &'static str,
     },
     /// Somebody else may replace it.
@@ -79,7 +79,7 @@ pub enum StoreError {
     Io {
         /// The path.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         error: io::Error,
     },
     /// Anything else that SQLite says.
@@ -87,7 +87,7 @@ pub enum StoreError {
     Failed {
         /// The database.
         path: PathBuf,
-        /// What SQLite said.
+        /// The error of SQLite.
         error: rusqlite::Error,
     },
 }
@@ -131,7 +131,7 @@ impl StoreError {
     }
 }
 
-/// What no waiting mends.
+/// Whether an error does not pass by itself.
 fn is_operators(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied, Unsupported};
     matches!(

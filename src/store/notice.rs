@@ -16,7 +16,7 @@ pub enum Notice {
         database: PathBuf,
         /// Where the damaged one is, its `-wal` beside it.
         moved_to: PathBuf,
-        /// What SQLite said.
+        /// The error message of SQLite.
         cause: String,
     },
     /// Somebody removed or replaced the file while it was open.
@@ -33,14 +33,14 @@ pub enum Notice {
     Unreadable {
         /// The database.
         database: PathBuf,
-        /// In which table.
+        /// The table that holds the rows.
         table: &'static str,
-        /// How many.
+        /// The number of rows.
         rows: u64,
     },
     /// Nothing could be written for so long that some of it is no longer kept.
     Forgotten {
-        /// What.
+        /// The kind of rows that are lost.
         what: &'static str,
     },
 }
@@ -85,11 +85,7 @@ impl fmt::Display for Notice {
                 database.display()
             ),
             Self::Found { database } => {
-                write!(
-                    f,
-                    "{} can be read at last: taking over the bans and counters in it",
-                    database.display()
-                )
+                write!(f, "{} can be read again: taking over the bans and counters in it", database.display())
             }
             Self::Unreadable { database, table, rows } => write!(
                 f,
@@ -98,7 +94,7 @@ impl fmt::Display for Notice {
             ),
             Self::Forgotten { what } => write!(
                 f,
-                "nothing could be written for long, and memory is bounded: {what} of this time will not survive a restart"
+                "the database could not be written for too long, and memory is bounded: {what} from this time will not survive a restart"
             ),
         }
     }

@@ -65,7 +65,7 @@ pub(super) struct BanChange {
 impl PendingTable {
     const ALL: [Self; 5] = [Self::Histories, Self::Windows, Self::Trust, Self::Sessions, Self::Unbans];
 
-    /// Its name in the database.
+    /// The name of the table in the database.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Histories => "histories",
@@ -76,7 +76,7 @@ impl PendingTable {
         }
     }
 
-    /// What it holds, for people.
+    /// The content of the table, in words for people.
     fn content(self) -> &'static str {
         match self {
             Self::Histories => "the record of earlier bans",

@@ -61,7 +61,7 @@ CREATE TABLE positions (
 
 const UNBANS: &str = "CREATE TABLE unbans (prefix BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;";
 
-/// What a file holds.
+/// The content of a database file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileContent {
     /// Nothing yet.
@@ -104,7 +104,7 @@ fn is_about_sql(error: &Error) -> bool {
     matches!(error, Error::SqlInputError { .. }) || error.sqlite_error_code() == Some(ErrorCode::Unknown)
 }
 
-/// Which form `steps` lead to.
+/// The schema version that `steps` lead to.
 pub(super) fn known(steps: &[&str]) -> u32 {
     u32::try_from(steps.len()).expect("there are never four billion forms")
 }

@@ -1,4 +1,4 @@
-//! Reloads and stops while the firewall does not do its part: no gate opens, and nobody who is free is banned again.
+//! Reloads and stops while the firewall cannot be updated: no gate opens, and nobody who is free is banned again.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -61,7 +61,7 @@ fn the_old_table_blocks_until_the_new_one_does() {
     let (before, after) =
         (format!("table: bl, tool: {tool}"), format!("table: other, tool: {tool}.not-there"));
     replace(&stand, &before, &after);
-    stand.until("it does not work", |stand| stand.says("does not do its part") == 1);
+    stand.until("it does not work", |stand| stand.says("the firewall update failed") == 1);
     assert_eq!(stand.says("the pf table bl stays as it is until the pf table other is in step"), 1);
     stand.cli(&["ban", "198.18.0.2"]);
     stand.cli(&["unban", "198.18.0.1"]);

@@ -35,8 +35,8 @@ fn outlasts(mut stand: Stand, mend: impl Fn(&Stand)) {
     mend(&stand);
     stand.until("all are blocked", |stand| stand.table().len() == 3);
     stand.until("all is well", |stand| stand.status()["problems"].as_array().is_some_and(Vec::is_empty));
-    assert_eq!(stand.says("the firewall does not do its part"), 1, "{:#?}", stand.daemon().said());
-    assert_eq!(stand.says("the firewall does its part again"), 1);
+    assert_eq!(stand.says("the firewall update failed"), 1, "{:#?}", stand.daemon().said());
+    assert_eq!(stand.says("firewall updates work again"), 1);
 }
 
 #[test]

@@ -4,11 +4,11 @@ use serde::Serialize;
 
 use crate::firewall::Remark;
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Grade {
-    /// As it should be.
+    /// All is as it should be.
     Ok,
     /// Worth knowing; attackers are blocked all the same, or it could not be looked at.
     Note,
@@ -19,7 +19,7 @@ pub enum Grade {
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// How bad it is.
+    /// The severity of the finding.
     pub grade: Grade,
     /// What was looked at: `firewall`, `logs`, `kernel`, `syslogd`, `sshd`, `lock-out`, `daemon`, `files`.
     pub about: &'static str,

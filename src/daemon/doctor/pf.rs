@@ -11,13 +11,13 @@ const ABOUT: &str = "firewall";
 /// What pfctl printed; `None` where it failed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PfctlOutput {
-    /// Of `-s info`.
+    /// The output of `pfctl -s info`.
     pub(super) info: String,
     /// Of `-vsT`, in the anchor if there is one.
     pub(super) tables: String,
-    /// Of `-sr`.
+    /// The output of `pfctl -sr`.
     pub(super) rules: String,
-    /// Of `-sr` in the anchor.
+    /// The output of `pfctl -sr` in the anchor, if there is one.
     pub(super) anchor_rules: Option<String>,
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct PfTableFlags {
 }
 
 impl PfTable {
-    /// Where the settings have it.
+    /// The table and anchor of the settings.
     pub(crate) fn of(settings: &FirewallSettings) -> Self {
         Self { name: settings.table.clone(), anchor: settings.anchor.clone() }
     }

@@ -112,7 +112,11 @@ fn a_lone_refused_entry_waits_until_others_show_whether_it_is_to_blame() {
     let named = told.iter().filter(|event| matches!(event, FirewallEvent::Refused(..))).count();
     let said =
         |words| told.iter().filter(|e| matches!(e, FirewallEvent::Note(_, t) if t.contains(words))).count();
-    assert_eq!((named, said("does not do its part"), said("does its part again")), (1, 1, 1), "{told:?}");
+    assert_eq!(
+        (named, said("the firewall update failed"), said("firewall updates work again")),
+        (1, 1, 1),
+        "{told:?}"
+    );
 }
 
 /// Waits for something that comes of itself.
@@ -154,7 +158,7 @@ fn a_full_table_is_one_complaint_and_neither_removals_nor_comparisons_wait_for_i
     let told: Vec<FirewallEvent> = events.try_iter().collect();
     let said =
         |words| told.iter().filter(|e| matches!(e, FirewallEvent::Note(_, t) if t.contains(words))).count();
-    assert_eq!((said("no room"), said("does its part again")), (1, 1), "{told:?}");
+    assert_eq!((said("no room"), said("firewall updates work again")), (1, 1), "{told:?}");
     assert!(!told.iter().any(|event| matches!(event, FirewallEvent::Refused(..))), "{told:?}");
 }
 
@@ -251,7 +255,7 @@ fn a_broken_firewall_is_tried_again_and_compared_when_it_works() {
     let texts: Vec<FirewallEvent> = events.try_iter().collect();
     let said =
         |words| texts.iter().filter(|e| matches!(e, FirewallEvent::Note(_, t) if t.contains(words))).count();
-    assert_eq!((said("(1 changes wait): it hangs"), said("does its part again")), (1, 1));
+    assert_eq!((said("(pending changes: 1): it hangs"), said("firewall updates work again")), (1, 1));
 }
 
 #[test]

@@ -128,7 +128,10 @@ fn a_database_of_a_later_version_is_refused_and_not_a_byte_is_changed() {
         let error = place.try_open().unwrap_err();
         assert!(!error.is_temporary());
         let said = error.to_string();
-        assert!(said.contains("portcullis 9.1.0 in form 7") && said.contains("up to 2"), "{said}");
+        assert!(
+            said.contains("portcullis 9.1.0 with schema version 7") && said.contains("up to 2"),
+            "{said}"
+        );
     }
     assert!(bytes() == before);
 }
