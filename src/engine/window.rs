@@ -104,7 +104,7 @@ impl Windows {
         now: Time,
         within: Duration,
     ) -> bool {
-        let span = Span::until(now, within);
+        let span = TimeSpan::until(now, within);
         let seen = self.seen.get(evidence, &(index(set), *offender));
         seen.is_some_and(|seen| seen.iter().any(|(time, _)| span.holds(*time)))
     }
@@ -135,7 +135,7 @@ impl Windows {
         within: Duration,
     ) {
         let (seen, _) = self.seen.change(evidence, (index(set), offender), Offences::new);
-        let span = Span::until(now, within);
+        let span = TimeSpan::until(now, within);
         drop_outside(seen, Spans { whole: span, light: span });
     }
 
@@ -258,12 +258,12 @@ pub(super) fn index(set: usize) -> u16 {
 
 /// The times that a window holds: those behind the first and up to the last.
 #[derive(Clone, Copy)]
-struct Span {
+struct TimeSpan {
     behind: Time,
     last: Time,
 }
 
-impl Span {
+impl TimeSpan {
     fn until(now: Time, within: Duration) -> Self {
         Self { behind: now.minus(within), last: now.plus(DISORDER) }
     }
@@ -276,14 +276,14 @@ impl Span {
 /// How long offences matter, whole ones and lighter ones.
 #[derive(Clone, Copy)]
 struct Spans {
-    whole: Span,
-    light: Span,
+    whole: TimeSpan,
+    light: TimeSpan,
 }
 
 impl Spans {
     fn until(now: Time, thresholds: &Thresholds) -> Self {
-        let light = Span::until(now, thresholds.shortest().within);
-        Self { whole: Span::until(now, thresholds.reach()), light }
+        let light = TimeSpan::until(now, thresholds.shortest().within);
+        Self { whole: TimeSpan::until(now, thresholds.reach()), light }
     }
 
     fn hold(self, (time, tenths): (Time, u32)) -> bool {
@@ -321,7 +321,7 @@ impl WindowPart {
 
     /// How many the window holds that ends at a time.
     fn held(self, seen: &Offences, time: Time) -> u32 {
-        let span = Span::until(time, self.within);
+        let span = TimeSpan::until(time, self.within);
         total(self.of(seen).filter(|(time, _)| span.holds(*time)))
     }
 

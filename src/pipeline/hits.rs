@@ -38,7 +38,7 @@ pub struct Hit {
 #[derive(Clone, Debug)]
 pub(super) enum HitKind {
     /// A rule set knows the line. Of several the hits follow each other.
-    Known(Known),
+    Known(KnownHit),
     /// It says that the line before it came again.
     Repeat,
     /// Here lines were passed over that no rule set knows: what follows is no repeat of what stands before.
@@ -47,7 +47,7 @@ pub(super) enum HitKind {
 
 /// What a rule set knows of a line.
 #[derive(Clone, Debug)]
-pub(super) struct Known {
+pub(super) struct KnownHit {
     pub(super) set: usize,
     pub(super) rule: usize,
     pub(super) address: Option<IpAddr>,
@@ -141,9 +141,9 @@ impl HitFinder {
         record: &Record<'_>,
         outline: Outline,
         count: u32,
-    ) -> Known {
+    ) -> KnownHit {
         let evidence = matched.evidence(record);
-        Known {
+        KnownHit {
             set: matched.set_index,
             rule: matched.rule_index,
             address: matched.address,

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Pipeline;
-use super::hits::{Hit, HitFinder, HitKind, Known};
+use super::hits::{Hit, HitFinder, HitKind, KnownHit};
 use super::timing::{Timed, Timing, When};
 use crate::engine::{Engine, Judgement, Line, Sighting, Verdict, Why};
 use crate::record::{self, Outline, Record};
@@ -69,7 +69,7 @@ impl Pipeline {
     ) -> Judged {
         let finder = self.finder(stream);
         let place = &mut self.streams[stream];
-        let mut judge = Judge {
+        let mut judge = LineJudge {
             finder: &finder,
             engine: &mut self.engine,
             timing: &mut place.timing,
@@ -144,7 +144,7 @@ impl<'l> Last<'l> {
 }
 
 /// Judges the lines of one log.
-struct Judge<'p, S> {
+struct LineJudge<'p, S> {
     finder: &'p HitFinder,
     engine: &'p mut Engine,
     timing: &'p mut Timing,
@@ -156,14 +156,14 @@ struct Judge<'p, S> {
 
 /// The line that is judged; a repeat is written in another line than the one that it is about.
 #[derive(Clone, Copy)]
-struct Written<'l> {
+struct JudgedLine<'l> {
     line: &'l [u8],
     number: u64,
     /// Has the stamp that counts.
     header: &'l Record<'l>,
 }
 
-impl<S: OutcomeSink> Judge<'_, S> {
+impl<S: OutcomeSink> LineJudge<'_, S> {
     /// Judges all hits of one line. Says when it counts; nothing where no rule set knows it.
     fn line(&mut self, lines: &[u8], hits: &[Hit], previous: &[u8]) -> Option<Option<Time>> {
         let first = hits.first()?;
@@ -176,7 +176,7 @@ impl<S: OutcomeSink> Judge<'_, S> {
                 for hit in hits {
                     let HitKind::Known(known) = &hit.kind else { continue };
                     let record = known.record.on(line);
-                    let written = Written { line, number: hit.number, header: &record };
+                    let written = JudgedLine { line, number: hit.number, header: &record };
                     time = self.known(&written, &record, known);
                 }
                 time
@@ -197,7 +197,7 @@ impl<S: OutcomeSink> Judge<'_, S> {
         if !repeated.is_of(&original) {
             return None;
         }
-        let written = Written { line, number, header: &header };
+        let written = JudgedLine { line, number, header: &header };
         let outline = Outline::of(&original, previous);
         let mut time = None;
         for matched in self.finder.matcher.matches(&self.finder.binding, previous, &original) {
@@ -210,7 +210,7 @@ impl<S: OutcomeSink> Judge<'_, S> {
     }
 
     /// Judges what one rule set knows of a line; when it counts.
-    fn known(&mut self, written: &Written<'_>, record: &Record<'_>, known: &Known) -> Option<Time> {
+    fn known(&mut self, written: &JudgedLine<'_>, record: &Record<'_>, known: &KnownHit) -> Option<Time> {
         let matched = self.finder.matcher.at(known.set, known.rule, known.address);
         let timed = self.timing.of(self.when, written.line, written.header, matched.set.time.as_ref());
         let judgement = match timed {
@@ -234,10 +234,10 @@ impl<S: OutcomeSink> Judge<'_, S> {
 
     fn sighting<'l>(
         &self,
-        written: &Written<'l>,
+        written: &JudgedLine<'l>,
         record: &Record<'l>,
         matched: &Match<'_>,
-        known: &Known,
+        known: &KnownHit,
         timed: Timed,
     ) -> Sighting<'l>
     where
