@@ -1,6 +1,7 @@
 //! Which rule of a set takes a message: the first that matches it, in the order of the file, and has no veto.
 
 use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 
 use foldhash::fast::RandomState;
 use regex_syntax::hir::Hir;
@@ -9,6 +10,7 @@ use super::super::model::RuleSet;
 use super::super::pattern;
 use super::TooLarge;
 use super::machine::{Machine, Peer, machine};
+use super::search::PLEASANT;
 use super::written::any_text;
 
 /// More states than the orders of real rule sets need; beyond it the proof is given up.
@@ -24,11 +26,15 @@ pub(super) struct FirstRule {
     /// The places in the machine of each state.
     states: Vec<Box<[u32]>>,
     numbers: HashMap<Box<[u32]>, u32, RandomState>,
-    next: HashMap<(u32, u8), u32, RandomState>,
+    /// Of each state by class of bytes the state behind it, where it is known.
+    next: Vec<Option<u32>>,
     /// The rules that take a message that ends in a state, as far as each by itself would, ascending; made when asked for.
     ends: HashMap<u32, Box<[u32]>, RandomState>,
-    /// For each byte the first one that no pattern tells from it.
+    /// The number of each byte's class: no pattern tells the bytes of a class apart.
     classes: [u8; 256],
+    class_count: usize,
+    /// One byte of each class, by range.
+    distinct: HashMap<(u8, u8), Rc<[u8]>, RandomState>,
 }
 
 impl FirstRule {
@@ -53,6 +59,7 @@ impl FirstRule {
         let enabled = set.rules.iter().map(|rule| rule.enabled).collect();
         let machine = machine(&patterns, Peer::Untold)?;
         let classes = classes(&machine);
+        let class_count = usize::from(classes[255]) + 1;
         let start: Box<[u32]> = Box::new([0]);
         let numbers = std::iter::once((start.clone(), Self::START)).collect();
         Ok(Self {
@@ -61,20 +68,31 @@ impl FirstRule {
             vetoed,
             states: vec![start],
             numbers,
-            next: HashMap::default(),
+            next: vec![None; class_count],
             ends: HashMap::default(),
             classes,
+            class_count,
+            distinct: HashMap::default(),
         })
     }
 
-    /// For each byte the first one that no pattern tells from it.
-    pub(super) fn class_of(&self, byte: u8) -> u8 {
-        self.classes[usize::from(byte)]
+    /// One byte of each class of which the range has some, those first that a person would choose.
+    pub(super) fn distinct(&mut self, low: u8, high: u8) -> Rc<[u8]> {
+        let classes = &self.classes;
+        let bytes = self.distinct.entry((low, high)).or_insert_with(|| {
+            let mut known = [false; 256];
+            let pleasant = PLEASANT.iter().copied().filter(|byte| (low..=high).contains(byte));
+            let in_order = pleasant.chain(low..=high).filter(|&byte| byte != b'\n');
+            let is_new =
+                |byte: &u8| !std::mem::replace(&mut known[usize::from(classes[usize::from(*byte)])], true);
+            in_order.filter(is_new).collect()
+        });
+        Rc::clone(bytes)
     }
 
     pub(super) fn next(&mut self, state: u32, byte: u8) -> Result<u32, TooLarge> {
-        let class = self.class_of(byte);
-        if let Some(&known) = self.next.get(&(state, class)) {
+        let way = state as usize * self.class_count + usize::from(self.classes[usize::from(byte)]);
+        if let Some(known) = self.next[way] {
             return Ok(known);
         }
         let mut places = BTreeSet::new();
@@ -89,7 +107,7 @@ impl FirstRule {
             Some(&number) => number,
             None => self.add(places)?,
         };
-        self.next.insert((state, class), number);
+        self.next[way] = Some(number);
         Ok(number)
     }
 
@@ -99,6 +117,7 @@ impl FirstRule {
         }
         let number = u32::try_from(self.states.len()).map_err(|_| TooLarge)?;
         self.states.push(places.clone());
+        self.next.resize(self.states.len() * self.class_count, None);
         self.numbers.insert(places, number);
         Ok(number)
     }
@@ -132,6 +151,7 @@ impl FirstRule {
     }
 }
 
+/// The number of each byte's class.
 fn classes(machine: &Machine) -> [u8; 256] {
     let mut begins = [false; 256];
     for edge in machine.states.iter().flat_map(|state| &state.edges) {
@@ -142,9 +162,7 @@ fn classes(machine: &Machine) -> [u8; 256] {
     }
     let mut class = 0;
     std::array::from_fn(|byte| {
-        if begins[byte] {
-            class = byte.to_le_bytes()[0];
-        }
+        class += u8::from(byte > 0 && begins[byte]);
         class
     })
 }

@@ -42,6 +42,7 @@ use self::addresses::Addresses;
 use self::delivery::Delivery;
 use self::judge::{Judge, reader};
 use self::machine::{Machine, Peer, machine};
+use self::remedy::Remedy;
 use self::revision::Names;
 use self::search::{Budget, View};
 use self::written::Written;
@@ -112,20 +113,24 @@ impl From<TooLarge> for Undecided {
 /// not take for its own.
 pub(super) fn prove(set: &RuleSet, compiled: &Compiled, others: &[&RuleSet]) -> Vec<Fault> {
     let mut budget = Budget::new();
-    let faults =
-        Known::of(set, others, &mut budget).and_then(|known| Ok(known.faults(compiled, &mut budget)?));
-    match faults {
-        Ok(faults) => faults,
-        Err(Undecided::Unreadable(fault)) => vec![fault],
-        Err(Undecided::TooLarge) => {
-            let text = format!(
-                "whether these {} rules can be fooled takes too much work to decide: make several rule sets of them, or \
-                 name the alphabets of long runs under `fields`",
-                set.rules.len()
-            );
-            vec![Fault::error(Place::Key("rules"), text)]
-        }
-    }
+    let known = match Known::of(set, others, &mut budget) {
+        Ok(known) => known,
+        Err(Undecided::Unreadable(fault)) => return vec![fault],
+        Err(Undecided::TooLarge) => return vec![too_large(set)],
+    };
+    known.faults(compiled, &mut budget).unwrap_or_else(|TooLarge| {
+        let begun = known.begin_anywhere();
+        if begun.is_empty() { vec![too_large(set)] } else { begun }
+    })
+}
+
+fn too_large(set: &RuleSet) -> Fault {
+    let text = format!(
+        "whether these {} rules can be fooled takes too much work to decide: make several rule sets of them, or name the \
+         alphabets of long runs under `fields`",
+        set.rules.len()
+    );
+    Fault::error(Place::Key("rules"), text)
 }
 
 /// A rule whose lines the set may see.
@@ -229,6 +234,19 @@ impl<'a> Known<'a> {
             faults.extend(self.unreachable(rule, &reader, &mut judge, budget)?);
         }
         Ok(faults)
+    }
+
+    /// The rules that begin with any text, which is soon known.
+    fn begin_anywhere(&self) -> Vec<Fault> {
+        let mut budget = Budget::new();
+        let remedy = Remedy { mark: Mark::Address, parts: Vec::new(), is_enough: false };
+        let mut faults = Vec::new();
+        for (rule, described) in self.own().iter().enumerate() {
+            if let Ok(Some(stretch)) = self.beginning(rule, &described.written, &mut budget) {
+                faults.push(refusal::begins_anywhere(self, rule, stretch, &remedy));
+            }
+        }
+        faults
     }
 
     /// What all rules' programs print. Rules are not told from each other, but for what follows from their lines: so

@@ -13,13 +13,14 @@ use super::first::FirstRule;
 use super::machine::{Edge, End, Machine, Phase};
 
 /// Bytes preferred in examples, in this order: what a person would write first.
-const PLEASANT: &[u8] = b"x1 -";
+pub(super) const PLEASANT: &[u8] = b"x1 -";
 
-/// How much may be looked at for one rule set, in pairs of states. The shipped sets need a hundredth of it.
-const MOST_PAIRS: usize = 1 << 24;
+/// How much may be looked at for one rule set: pairs of states, and where the rules before are asked too, bytes behind such a
+/// pair. The shipped sets need a hundredth of it.
+const MOST_PAIRS: usize = 1 << 26;
 
-/// How much for advice on one refusal: a second or two.
-const MOST_PAIRS_OF_A_PART: usize = 1 << 21;
+/// How much for advice on one refusal: a second at the most.
+const MOST_PAIRS_OF_A_PART: usize = 1 << 22;
 
 /// How much in one search: what is remembered of each pair takes some 40 bytes.
 const MOST_PAIRS_AT_ONCE: usize = 1 << 20;
@@ -212,7 +213,8 @@ impl Search<'_> {
                     }
                     continue;
                 };
-                for byte in distinct(first, low, high) {
+                for &byte in first.distinct(low, high).iter() {
+                    self.budget.take()?;
                     let next = Pair { first: first.next(pair.first, byte)?, ..next };
                     if seen.insert(next.key()) {
                         steps.push(step(next, byte));
@@ -256,15 +258,4 @@ fn is_inside(edge: &Edge) -> bool {
 /// The byte that a person would write.
 pub(super) fn pleasant(low: u8, high: u8) -> u8 {
     PLEASANT.iter().copied().find(|byte| (low..=high).contains(byte)).unwrap_or(low)
-}
-
-/// One byte of each class that the rules tell apart.
-fn distinct(first: &FirstRule, low: u8, high: u8) -> Vec<u8> {
-    let mut known = [false; 256];
-    let pleasant = PLEASANT.iter().copied().filter(|byte| (low..=high).contains(byte));
-    pleasant
-        .chain(low..=high)
-        .filter(|&byte| !std::mem::replace(&mut known[usize::from(first.class_of(byte))], true))
-        .filter(|&byte| byte != b'\n')
-        .collect()
 }

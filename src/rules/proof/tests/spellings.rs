@@ -120,3 +120,24 @@ fn a_placeholder_behind_signs_that_are_escaped_is_one() {
     domain.fields.clear();
     assert!(errors(&domain)[0].contains("DOMAIN"), "{:?}", errors(&domain));
 }
+
+/// Where a set takes too much work, what is soon known of it is said all the same.
+#[test]
+fn of_a_set_that_is_too_much_work_the_rules_that_begin_with_any_text_are_named() {
+    let mut heavy = set(
+        "app",
+        r"^(?:7|(?:<WORD>|\[|\])|a)(?:<TEXT>|<WORD>|.*)(?:user |\d{1,5})<ADDR>(?:(?:\[|\]|<TEXT>)| port )(?:(?:<WORD>7)?|[a-z]+|user )(?:<TEXT>)?(?:by)?$",
+    );
+    heavy.fields = vec![("TEXT".into(), ".*".into()), ("WORD".into(), "[^ ]+".into())];
+    for pattern in [
+        r"^(?:\](?:by|: |[a-z]+))?<ADDR>(?: port )?(?:(?:.*\])?)?$",
+        r"^(?:user |(?:<TEXT>by)?)<ADDR>(?:(?:\S+by)?|<WORD>|(?:byx\.y)?)$",
+    ] {
+        heavy.rules.push(set("app", pattern).rules.remove(0));
+    }
+    let found = errors(&heavy);
+    assert!(
+        found.len() == 3 && found.iter().all(|text| text.contains("the pattern begins with")),
+        "{found:?}"
+    );
+}
