@@ -41,6 +41,7 @@ mod follow_world;
 mod golden;
 mod layouts;
 mod lines;
+mod pipeline;
 mod readme;
 mod scenarios;
 mod sshd_lines;

@@ -1,10 +1,12 @@
 //! `portcullis scan`: logs replayed on their own clock through the same pipeline that the daemon asks.
 
+mod block;
 mod replay;
 mod report;
 mod spared;
 mod tally;
 mod timeline;
+mod workers;
 
 use std::io::{IsTerminal, Write};
 

@@ -1,15 +1,18 @@
 //! Logs read anew from their beginning. Several are merged in the order of their lines' times, as the daemon would have read
-//! them.
+//! them. One thread reads and judges, and in long logs others find hits in what was read and not judged.
 
-use std::ops::Range;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
 
 use indicatif::ProgressBar;
 
+use super::block::Block;
 use super::tally::Tally;
+use super::workers::Workers;
 use crate::cli::exit::Failure;
 use crate::cli::input::{Input, Log};
-use crate::pipeline::{Ahead, Hits, LineSplitter, Pipeline, Turn, When, last_line};
+use crate::pipeline::{Ahead, LineSplitter, Pipeline, Turn, When, last_line};
 
 /// Logs being replayed, and what was found in them.
 pub(super) struct Replay<'l> {
@@ -17,13 +20,28 @@ pub(super) struct Replay<'l> {
     pub(super) tally: Tally,
     pub(super) failures: Vec<Failure>,
     logs: Vec<LogReader<'l>>,
+    /// Blocks to be used again.
+    spare: Vec<Block>,
+    /// Started when enough was read to be worth it.
+    workers: Option<Workers>,
+    blocks: u64,
     bar: ProgressBar,
 }
+
+/// So many blocks are read before other threads help: of less there is nothing to be gained.
+const WORTH_WORKERS: u64 = 16;
+
+/// Blocks of all logs together that are read before they are judged, so that no thread waits; of each log it is one at least.
+const READ_AHEAD: usize = 16;
 
 /// One log, file by file.
 struct LogReader<'l> {
     files: std::slice::Iter<'l, PathBuf>,
     open: Option<(Input, &'l Path)>,
+    /// Read and not judged, in order.
+    pending: VecDeque<ReadAhead>,
+    /// Whether a file was opened since the last block.
+    is_apart: bool,
     /// Whether a line with a time was read.
     begun: bool,
     /// What was read last and is not all judged, where several logs are merged.
@@ -31,21 +49,27 @@ struct LogReader<'l> {
     ahead: Ahead,
 }
 
-/// Whole lines of one file, a chunk at the most, and what was found in them.
-#[derive(Default)]
-struct Block {
-    bytes: Vec<u8>,
-    lines: Range<usize>,
-    hits: Hits,
-    /// How many bytes are judged, and how many hits.
-    judged: usize,
-    hits_judged: usize,
+/// What was read of a log and not judged.
+enum ReadAhead {
+    /// Hits are being found in it.
+    Sent(Receiver<Block>),
+    Found(Block),
+    Failed(Failure),
 }
 
 impl<'l> Replay<'l> {
     pub(super) fn new(pipeline: Pipeline, logs: &'l [Log], bar: ProgressBar) -> Self {
         let logs = logs.iter().map(LogReader::new).collect();
-        Self { pipeline, tally: Tally::new(), failures: Vec::new(), logs, bar }
+        Self {
+            pipeline,
+            tally: Tally::new(),
+            failures: Vec::new(),
+            logs,
+            spare: Vec::new(),
+            workers: None,
+            blocks: 0,
+            bar,
+        }
     }
 
     /// Reads and judges all lines of all logs.
@@ -66,7 +90,7 @@ impl<'l> Replay<'l> {
             let end = block.lines().len();
             self.judge_to(log, &mut block, end, When::Replayed);
             self.look_at_end(log, &block);
-            self.logs[log].block = block;
+            self.spare.push(block);
         }
     }
 
@@ -117,7 +141,8 @@ impl<'l> Replay<'l> {
                 time
             });
             self.look_at_end(log, &block);
-            self.logs[log].block = block;
+            let judged = std::mem::replace(&mut self.logs[log].block, block);
+            self.spare.push(judged);
         }
     }
 
@@ -144,57 +169,88 @@ impl<'l> Replay<'l> {
         block.hits_judged += hits.len();
     }
 
-    /// Reads the next lines of a log and finds what the rule sets know of them; nothing where the log is used up. What
-    /// remembers the block before goes on in it.
+    /// The next lines of a log with what the rule sets know of them; nothing where the log is used up.
     fn load(&mut self, log: usize) -> Option<Block> {
-        let mut block = std::mem::take(&mut self.logs[log].block);
-        (block.judged, block.hits_judged) = (0, 0);
-        block.lines = self.read(log, &mut block.bytes)?;
-        self.pipeline.finder(log).find(&block.bytes[block.lines.clone()], &mut block.hits);
-        self.tally.lines += block.hits.lines();
-        Some(block)
+        loop {
+            self.read_ahead(log);
+            let block = match (self.logs[log].pending.pop_front()?, &self.workers) {
+                (ReadAhead::Failed(failure), _) => {
+                    self.failures.push(failure);
+                    continue;
+                }
+                (ReadAhead::Found(block), _) => block,
+                (ReadAhead::Sent(found), Some(workers)) => workers.wait(&found),
+                (ReadAhead::Sent(found), None) => found.recv().ok()?,
+            };
+            if block.is_apart {
+                self.pipeline.turn_over(log);
+            }
+            self.tally.too_long += block.dropped;
+            self.tally.lines += block.hits.lines();
+            return Some(block);
+        }
     }
 
-    /// Reads the next lines of a log into the place of others, and says where they stand there.
-    fn read(&mut self, log: usize, into: &mut Vec<u8>) -> Option<Range<usize>> {
+    /// Reads on in a log, as far as other threads may have something to do while this one judges.
+    fn read_ahead(&mut self, log: usize) {
+        if self.workers.is_none() && self.blocks == WORTH_WORKERS {
+            self.workers = Workers::start();
+        }
+        let most = self.workers.as_ref().map_or(1, |_| (READ_AHEAD / self.logs.len()).max(1) + 1);
+        while self.logs[log].pending.len() < most {
+            let Some(pending) = self.read(log) else { return };
+            self.logs[log].pending.push_back(pending);
+        }
+    }
+
+    /// Reads the next lines of a log.
+    fn read(&mut self, log: usize) -> Option<ReadAhead> {
         loop {
-            let (mut input, path) = self.next_input(log)?;
+            let (mut input, path) = match self.next_input(log)? {
+                Ok(open) => open,
+                Err(failure) => return Some(ReadAhead::Failed(failure)),
+            };
             match input.advance(path) {
                 Ok(true) => {
-                    if input.dropped() > 0 {
-                        self.pipeline.turn_over(log);
-                    }
-                    self.tally.too_long += input.dropped();
-                    let lines = input.lines().hand_over(into);
-                    self.bar.inc(lines.len() as u64);
+                    let block = self.block_of(log, &mut input);
                     self.logs[log].open = Some((input, path));
-                    return Some(lines);
+                    return Some(self.find(log, block));
                 }
                 Ok(false) => {}
-                Err(failure) => self.failures.push(failure),
+                Err(failure) => return Some(ReadAhead::Failed(failure)),
             }
         }
     }
 
-    /// The file being read, or the next one that can be opened.
-    fn next_input(&mut self, log: usize) -> Option<(Input, &'l Path)> {
-        if let Some(open) = self.logs[log].open.take() {
-            return Some(open);
-        }
-        self.pipeline.turn_over(log);
-        loop {
-            let path = self.logs[log].files.next()?;
-            match Input::open(path) {
-                Ok(input) => return Some((input, path)),
-                Err(failure) => self.failures.push(failure),
-            }
-        }
+    fn block_of(&mut self, log: usize, input: &mut Input) -> Block {
+        let mut block = self.spare.pop().unwrap_or_default();
+        block.at = input.lines().hand_over(&mut block.bytes);
+        block.dropped = input.dropped();
+        block.is_apart = std::mem::take(&mut self.logs[log].is_apart) || block.dropped > 0;
+        (block.judged, block.hits_judged) = (0, 0);
+        self.bar.inc(block.at.len() as u64);
+        self.blocks += 1;
+        block
     }
-}
 
-impl Block {
-    fn lines(&self) -> &[u8] {
-        &self.bytes[self.lines.clone()]
+    fn find(&self, log: usize, mut block: Block) -> ReadAhead {
+        let finder = self.pipeline.finder(log);
+        if let Some(workers) = &self.workers {
+            return ReadAhead::Sent(workers.find(finder, block));
+        }
+        block.find(&finder);
+        ReadAhead::Found(block)
+    }
+
+    /// The file being read, or else the next one.
+    fn next_input(&mut self, log: usize) -> Option<Result<(Input, &'l Path), Failure>> {
+        let reader = &mut self.logs[log];
+        if let Some(open) = reader.open.take() {
+            return Some(Ok(open));
+        }
+        let path = reader.files.next()?;
+        reader.is_apart = true;
+        Some(Input::open(path).map(|input| (input, path.as_path())))
     }
 }
 
@@ -203,6 +259,8 @@ impl<'l> LogReader<'l> {
         Self {
             files: log.files.iter(),
             open: None,
+            pending: VecDeque::new(),
+            is_apart: false,
             begun: false,
             block: Block::default(),
             ahead: Ahead::default(),
