@@ -181,9 +181,9 @@ pub(super) fn finder(set: &RuleSet, rule: &Rule, named: fn(&Capture) -> bool) ->
 
 /// The text of that group in a message that the rule matches.
 pub(super) fn group<'m>(finder: &meta::Regex, message: &'m [u8]) -> Option<&'m [u8]> {
-    let mut captures = finder.create_captures();
-    finder.search_captures(&Input::new(message), &mut captures);
-    captures.get_group(1).and_then(|span| message.get(span.range()))
+    let mut slots = [None; 4];
+    finder.search_slots(&Input::new(message), &mut slots)?;
+    message.get(slots[2]?.get()..slots[3]?.get())
 }
 
 fn read(set: &RuleSet, rule: &Rule) -> Result<(Hir, Locator), Unreadable> {
