@@ -112,14 +112,17 @@ impl Tally {
         verdict: &Verdict,
     ) {
         self.timeline.add(time, tenths);
-        if !self.offenders.contains_key(&key) {
-            if !self.has_room(evidence) {
-                self.unlisted += tenths;
-                return;
+        let entry = match self.offenders.get_mut(&key) {
+            Some(known) => known,
+            None => {
+                if !self.has_room(evidence) {
+                    self.unlisted += tenths;
+                    return;
+                }
+                self.forged += usize::from(evidence == Evidence::Spoofable);
+                self.offenders.entry(key).or_insert_with(|| Offender::new(time, evidence))
             }
-            self.forged += usize::from(evidence == Evidence::Spoofable);
-        }
-        let entry = self.offenders.entry(key).or_insert_with(|| Offender::new(time, evidence));
+        };
         entry.tenths += tenths;
         if evidence == Evidence::Spoofable {
             entry.evidence = evidence;
