@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::decisions::Decisions;
 use super::event::Event;
-use super::evidence::Evidence;
+use super::evidence::RecentLines;
 use super::feed;
 use super::firewalls::Firewalls;
 use super::persist::{CommitResult, Persist};
@@ -53,11 +53,11 @@ pub(super) struct Daemon {
     pub(super) pipeline: Pipeline,
     pub(super) firewall: Firewalls,
     pub(super) saved: SavedTable,
-    pub(super) follower: feed::Follower,
+    pub(super) follower: feed::FollowerThread,
     pub(super) positions: Positions,
     pub(super) streams: Streams,
     pub(super) persist: Persist,
-    pub(super) evidence: Evidence,
+    pub(super) evidence: RecentLines,
     pub(super) tallies: Tallies,
     pub(super) started: Time,
     pub(super) calls: Receiver<Call>,

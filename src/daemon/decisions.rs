@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::evidence::Evidence;
+use super::evidence::RecentLines;
 use super::firewalls::Firewalls;
 use super::persist::Persist;
 use super::report;
@@ -21,7 +21,7 @@ pub(super) struct Decisions<'d> {
     /// The present.
     pub(super) time: Time,
     pub(super) firewall: &'d mut Firewalls,
-    pub(super) evidence: &'d mut Evidence,
+    pub(super) evidence: &'d mut RecentLines,
     pub(super) tallies: &'d mut Tallies,
     pub(super) persist: &'d mut Persist,
     /// Bans whose time was over before their lines were read.

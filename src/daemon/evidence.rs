@@ -20,7 +20,7 @@ const LENGTH: usize = 256;
 
 /// A line that counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct RecentLine {
     /// When it counted.
     pub(super) at: Time,
     /// Which source it was read from.
@@ -31,14 +31,14 @@ pub(super) struct Seen {
 
 /// The lines of offenders that may be banned next. Lines that may be forged are kept apart, and give way first.
 #[derive(Debug, Default)]
-pub(super) struct Evidence {
+pub(super) struct RecentLines {
     handshake: Lines,
     spoofable: Lines,
 }
 
-type Lines = LinkedHashMap<Prefix, Vec<Seen>, RandomState>;
+type Lines = LinkedHashMap<Prefix, Vec<RecentLine>, RandomState>;
 
-impl Evidence {
+impl RecentLines {
     /// Notes a line of a source that counted at `at` against an offender.
     pub(super) fn note(
         &mut self,
@@ -57,7 +57,7 @@ impl Evidence {
         let mut text = if lines.len() == LINES { lines.remove(0).text } else { Vec::new() };
         text.clear();
         text.extend_from_slice(line.get(..LENGTH).unwrap_or(line));
-        lines.push(Seen { at, source: Arc::clone(source), text });
+        lines.push(RecentLine { at, source: Arc::clone(source), text });
         all.to_back(&offender);
     }
 
@@ -73,13 +73,18 @@ impl Evidence {
     }
 
     /// The lines that led to a ban, of one offender or of several in a network that is banned; they are forgotten here.
-    pub(super) fn take(&mut self, offender: &Prefix, banned: &Prefix, worth: rules::Evidence) -> Vec<Seen> {
+    pub(super) fn take(
+        &mut self,
+        offender: &Prefix,
+        banned: &Prefix,
+        worth: rules::Evidence,
+    ) -> Vec<RecentLine> {
         let all = self.of(worth);
         if !banned.contains(offender) || banned == offender {
             return all.remove(offender).unwrap_or_default();
         }
         let inside: Vec<Prefix> = all.keys().copied().filter(|known| banned.contains(known)).collect();
-        let mut lines: Vec<Seen> =
+        let mut lines: Vec<RecentLine> =
             inside.iter().filter_map(|offender| all.remove(offender)).flatten().collect();
         lines.sort_by_key(|seen| seen.at);
         lines.split_off(lines.len().saturating_sub(LINES))
@@ -104,21 +109,21 @@ mod tests {
         crate::address::host(std::net::IpAddr::V4(n.into()))
     }
 
-    fn note(evidence: &mut Evidence, offender: Prefix, worth: rules::Evidence, line: &[u8]) {
+    fn note(evidence: &mut RecentLines, offender: Prefix, worth: rules::Evidence, line: &[u8]) {
         evidence.note(offender, worth, Time::from_secs(1), &"auth".into(), line);
     }
 
-    fn texts(lines: Vec<Seen>) -> Vec<String> {
+    fn texts(lines: Vec<RecentLine>) -> Vec<String> {
         lines.into_iter().map(|seen| String::from_utf8(seen.text).unwrap()).collect()
     }
 
-    fn take(evidence: &mut Evidence, n: u32, worth: rules::Evidence) -> Vec<Seen> {
+    fn take(evidence: &mut RecentLines, n: u32, worth: rules::Evidence) -> Vec<RecentLine> {
         evidence.take(&offender(n), &offender(n), worth)
     }
 
     #[test]
     fn a_network_is_shown_with_the_last_lines_of_all_its_offenders() {
-        let mut evidence = Evidence::default();
+        let mut evidence = RecentLines::default();
         for n in 0..8 {
             let line = format!("line {n}");
             let at = Time::from_secs(n.into());
@@ -136,7 +141,7 @@ mod tests {
     #[test]
     fn bounded_in_every_direction() {
         for worth in [DEAR, CHEAP] {
-            let mut evidence = Evidence::default();
+            let mut evidence = RecentLines::default();
             for n in 0..5000 {
                 note(&mut evidence, offender(n), worth, &[b'x'; 20_000]);
             }
@@ -153,7 +158,7 @@ mod tests {
 
     #[test]
     fn no_flood_of_forged_lines_displaces_a_real_one() {
-        let mut evidence = Evidence::default();
+        let mut evidence = RecentLines::default();
         let dear = u32::try_from(OFFENDERS).unwrap() / 2;
         (0..dear).for_each(|n| note(&mut evidence, offender(n), DEAR, b"real"));
         (0..100_001).for_each(|n| note(&mut evidence, offender(n), CHEAP, b"forged"));

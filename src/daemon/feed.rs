@@ -12,7 +12,7 @@ use super::setup::StampReader;
 use crate::follow::{self, Options, Source, Stored};
 
 /// A running follower and the number by which its events are known.
-pub(super) struct Follower {
+pub(super) struct FollowerThread {
     number: u32,
     sources: Vec<Source>,
     names: Vec<Arc<str>>,
@@ -43,7 +43,7 @@ fn stamps(reader: impl Fn(&str) -> StampReader + Send + 'static) -> Box<follow::
     })
 }
 
-impl Follower {
+impl FollowerThread {
     /// Follows the sources from the stored positions.
     pub(super) fn start(
         number: u32,

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::event::Event;
-use super::evidence::Seen;
+use super::evidence::RecentLine;
 use crate::address::Prefix;
 use crate::engine::Row;
 use crate::store::{
@@ -113,11 +113,12 @@ impl Persist {
     }
 
     /// Keeps the lines that led to a ban.
-    pub(super) fn lines(&mut self, offender: Prefix, since: Time, seen: Vec<Seen>) {
+    pub(super) fn lines(&mut self, offender: Prefix, since: Time, seen: Vec<RecentLine>) {
         if self.work.is_none() || self.lines.len() >= MOST_WAITING {
             return;
         }
-        let line = |seen: Seen| BanLine { at: seen.at, source: seen.source.to_string(), text: seen.text };
+        let line =
+            |seen: RecentLine| BanLine { at: seen.at, source: seen.source.to_string(), text: seen.text };
         self.lines.push(BanLines { offender, since, lines: seen.into_iter().map(line).collect() });
     }
 

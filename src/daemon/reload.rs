@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::core::{Daemon, now};
 use super::event::Event;
-use super::feed::Follower;
+use super::feed::FollowerThread;
 use super::report::{self, count};
 use super::setup::{Refused, Setup};
 use super::{local_addresses, logger, start};
@@ -219,7 +219,7 @@ impl Daemon {
         if self.follower.follows(&sources, options) && setup.stamps_alike(&self.setup) {
             return;
         }
-        match Follower::start(
+        match FollowerThread::start(
             number,
             sources,
             &self.positions.all(),

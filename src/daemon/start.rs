@@ -11,8 +11,8 @@ use thiserror::Error;
 
 use super::core::{Daemon, EndOfRun, RunOptions, finish, now};
 use super::event::{Event, QUEUE, signals};
-use super::evidence::Evidence;
-use super::feed::Follower;
+use super::evidence::RecentLines;
+use super::feed::FollowerThread;
 use super::firewalls::Firewalls;
 use super::persist::Persist;
 use super::positions::Positions;
@@ -113,7 +113,7 @@ fn assemble(
     let pipeline = Pipeline::new(setup.take_matcher(), engine, Vec::new());
     let reloads = Reloads::new(&setup.config);
     let how = setup.follow_options();
-    let follower = Follower::start(0, sources, &positions.all(), how, setup.stamp_readers(), &sender)?;
+    let follower = FollowerThread::start(0, sources, &positions.all(), how, setup.stamp_readers(), &sender)?;
     let saved = save_table(&options, &setup, &firewall)?;
     let streams = Streams::new(!options.files.is_empty());
     let daemon = Daemon {
@@ -129,7 +129,7 @@ fn assemble(
         missed: HashSet::new(),
         calls,
         sender,
-        evidence: Evidence::default(),
+        evidence: RecentLines::default(),
         tallies: Tallies::default(),
         started: now(),
         own,

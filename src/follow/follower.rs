@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::find::Unpacked;
 use super::group::Group;
-use super::logfile::{Log, Round, Tally};
+use super::logfile::{FollowedFile, ReadCounters, Round};
 use super::merge::{Stamps, catch_up};
 use super::open::IS_FIFO;
 use super::pipe::Pipe;
@@ -167,9 +167,9 @@ fn observe_all(inputs: &mut [FollowedInput], round: &mut Round<'_>) {
 /// Decides how long the order is kept: true while new lines wait. Then the sources that were read while others waited, and
 /// still lag, are read out of turn; after as long again all that lag are.
 fn keep_order(inputs: &mut [FollowedInput], waiting: &mut Option<(Instant, u32)>, now: Instant) -> bool {
-    if !inputs.iter().flat_map(FollowedInput::logs).any(Log::lags) {
+    if !inputs.iter().flat_map(FollowedInput::logs).any(FollowedFile::lags) {
         *waiting = None;
-        inputs.iter_mut().flat_map(FollowedInput::logs_mut).for_each(Log::is_in_turn_again);
+        inputs.iter_mut().flat_map(FollowedInput::logs_mut).for_each(FollowedFile::is_in_turn_again);
         return true;
     }
     let (since, expired) = waiting.get_or_insert((now, 0));
@@ -198,7 +198,7 @@ struct ReadPass<'r, 'a, 's> {
 impl ReadPass<'_, '_, '_> {
     /// Reads on everywhere; true if there is more to read at once.
     fn all(&mut self, inputs: &mut [FollowedInput], is_patient: bool) -> ControlFlow<(), bool> {
-        let mut logs: Vec<&mut Log> = inputs.iter_mut().flat_map(FollowedInput::logs_mut).collect();
+        let mut logs: Vec<&mut FollowedFile> = inputs.iter_mut().flat_map(FollowedInput::logs_mut).collect();
         logs.retain(|log| log.out_of_turn.is_none());
         let caught_up = catch_up(&mut logs, TURN, self.round, self.buf, self.sink)?;
         let mut more = !caught_up;
@@ -229,11 +229,11 @@ impl ReadPass<'_, '_, '_> {
     /// those that were at fault alone.
     fn out_of_turn(&mut self, inputs: &mut [FollowedInput]) -> ControlFlow<(), bool> {
         let mut more = false;
-        let mut logs: Vec<&mut Log> = inputs.iter_mut().flat_map(FollowedInput::logs_mut).collect();
+        let mut logs: Vec<&mut FollowedFile> = inputs.iter_mut().flat_map(FollowedInput::logs_mut).collect();
         logs.retain(|log| log.out_of_turn.is_some() && log.lags());
-        let group = |log: &Log| (log.out_of_turn, log.directory().to_owned());
+        let group = |log: &FollowedFile| (log.out_of_turn, log.directory().to_owned());
         logs.sort_by_cached_key(|log| group(log));
-        let neighbours = |one: &&mut Log, other: &&mut Log| group(one) == group(other);
+        let neighbours = |one: &&mut FollowedFile, other: &&mut FollowedFile| group(one) == group(other);
         let turn = (TURN / logs.chunk_by(neighbours).count().max(1)).max(SMALLEST_TURN);
         let reach = self.buf.len().min(turn);
         for logs in logs.chunk_by_mut(neighbours) {
@@ -278,14 +278,14 @@ impl FollowedInput {
         }
     }
 
-    fn logs(&self) -> &[Log] {
+    fn logs(&self) -> &[FollowedFile] {
         match self {
             Self::Files(group) => &group.logs,
             Self::Pipe(_) => &[],
         }
     }
 
-    fn logs_mut(&mut self) -> &mut [Log] {
+    fn logs_mut(&mut self) -> &mut [FollowedFile] {
         match self {
             Self::Files(group) => &mut group.logs,
             Self::Pipe(_) => &mut [],
@@ -303,8 +303,8 @@ impl FollowedInput {
 }
 
 impl Status {
-    fn new(source: SourceId, path: &Arc<str>, tally: &Tally, trouble: Option<String>) -> Self {
-        let Tally { lines, bytes, overlong, last_data } = *tally;
+    fn new(source: SourceId, path: &Arc<str>, tally: &ReadCounters, trouble: Option<String>) -> Self {
+        let ReadCounters { lines, bytes, overlong, last_data } = *tally;
         let path = Arc::clone(path);
         Self {
             source,
@@ -324,10 +324,10 @@ impl Status {
     fn of_pattern(group: &Group) -> Option<Self> {
         let pattern = group.pattern.as_ref()?;
         let trouble = pattern.trouble.clone()?;
-        Some(Self::new(group.id, &pattern.as_str().into(), &Tally::default(), Some(trouble)))
+        Some(Self::new(group.id, &pattern.as_str().into(), &ReadCounters::default(), Some(trouble)))
     }
 
-    fn of_log(log: &Log) -> Self {
+    fn of_log(log: &FollowedFile) -> Self {
         Self {
             offset: log.tails.back().map_or(0, |tail| tail.place.offset),
             behind: log.tails.iter().map(Tail::behind).sum(),

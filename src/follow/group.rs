@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
-use super::logfile::{Log, Round, Start};
+use super::logfile::{FollowedFile, Round, Start};
 use super::open::{IS_FIFO, Sight};
 use super::pattern::{FILES_MAX, Pattern, storable};
 use super::position::{FileKey, Position, Stored};
@@ -17,7 +17,7 @@ pub(super) struct Group {
     /// Set where the path is a pattern.
     pub(super) pattern: Option<Pattern>,
     stored: Vec<Stored>,
-    pub(super) logs: Vec<Log>,
+    pub(super) logs: Vec<FollowedFile>,
     /// Followed no more, which nobody was told yet.
     gone: Vec<Arc<str>>,
 }
@@ -53,7 +53,7 @@ impl Group {
     fn add(&mut self, path: &str, is_first: bool) {
         let from_start = !is_first || self.source.from_start || self.appeared_while_stopped(path);
         let start = if from_start { Start::Beginning } else { Start::End };
-        let mut log = Log::new(self.id, path, self.source.through_links, start);
+        let mut log = FollowedFile::new(self.id, path, self.source.through_links, start);
         log.archived_in(self.source.archive.as_deref());
         if is_first && let Some(position) = self.stored_for(path, log.sight().key()) {
             log.resume_at(position);
@@ -75,7 +75,7 @@ impl Group {
     /// Looks at all paths.
     pub(super) fn observe(&mut self, round: &mut Round<'_>) {
         self.expand(round);
-        let sights: Vec<Sight> = self.logs.iter().map(Log::sight).collect();
+        let sights: Vec<Sight> = self.logs.iter().map(FollowedFile::sight).collect();
         let keys: Vec<Option<FileKey>> = sights.iter().map(Sight::key).collect();
         for (index, (sight, key)) in sights.iter().zip(&keys).enumerate() {
             match key.and_then(|key| self.holder(key, index).map(|holder| (key, holder))) {
@@ -104,7 +104,7 @@ impl Group {
 
     /// Which other path of this source has a file open.
     fn holder(&self, key: FileKey, but_not: usize) -> Option<usize> {
-        let holds = |log: &Log| log.tails.iter().any(|tail| tail.key == key);
+        let holds = |log: &FollowedFile| log.tails.iter().any(|tail| tail.key == key);
         self.logs.iter().enumerate().position(|(index, log)| index != but_not && holds(log))
     }
 
@@ -120,7 +120,7 @@ impl Group {
         let Some(pattern) = &mut self.pattern else { return };
         let appeared = pattern.was_looked_up();
         let Some(paths) = pattern.look_up(&self.logs, round.now, round.notes) else { return };
-        let stays = |log: &Log| log.is_in_use() || paths.iter().any(|path| **path == *log.path);
+        let stays = |log: &FollowedFile| log.is_in_use() || paths.iter().any(|path| **path == *log.path);
         let gone = self.logs.iter().filter(|log| !stays(log)).map(|log| Arc::clone(&log.path));
         self.gone.extend(gone);
         self.logs.retain(stays);

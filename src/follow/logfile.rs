@@ -50,14 +50,14 @@ pub(super) enum Start {
 
 /// What was read of one path, for the operator.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Tally {
+pub(super) struct ReadCounters {
     pub(super) lines: u64,
     pub(super) bytes: u64,
     pub(super) overlong: u64,
     pub(super) last_data: Option<Instant>,
 }
 
-impl Tally {
+impl ReadCounters {
     /// Counts lines that are handed out.
     pub(super) fn add(&mut self, lines: &[u8], now: Instant) {
         self.bytes += lines.len() as u64;
@@ -67,7 +67,7 @@ impl Tally {
 }
 
 /// One followed path.
-pub(super) struct Log {
+pub(super) struct FollowedFile {
     pub(super) source: SourceId,
     pub(super) path: Arc<str>,
     pub(super) through_links: bool,
@@ -91,7 +91,7 @@ pub(super) struct Log {
     pub(super) moved: bool,
     /// Why the path cannot be read, as the end of a sentence.
     pub(super) trouble: Option<String>,
-    pub(super) tally: Tally,
+    pub(super) tally: ReadCounters,
     /// Since when nothing is at the path.
     missing: Option<Instant>,
     /// It was read while it lagged behind, and others waited.
@@ -106,7 +106,7 @@ pub(super) struct Log {
     pub(super) has_told_end: bool,
 }
 
-impl Log {
+impl FollowedFile {
     pub(super) fn new(source: SourceId, path: &str, through_links: bool, start: Start) -> Self {
         Self {
             source,
@@ -122,7 +122,7 @@ impl Log {
             stored: None,
             moved: false,
             trouble: None,
-            tally: Tally::default(),
+            tally: ReadCounters::default(),
             missing: None,
             was_waited_for: false,
             out_of_turn: None,

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::Sink;
-use super::logfile::{Log, Round};
+use super::logfile::{FollowedFile, Round};
 use super::position::FileKey;
 use super::tail::{BUFFER, Tail};
 use crate::pipeline::{Ahead, Cut, Turn, cut};
@@ -84,7 +84,7 @@ impl LookedAt {
 /// Reads the logs that lag behind, the oldest line first, until so many bytes were handed out. True when none lags
 /// behind any more, or none that does can be read.
 pub(super) fn catch_up(
-    logs: &mut [&mut Log],
+    logs: &mut [&mut FollowedFile],
     mut budget: usize,
     round: &mut Round<'_>,
     buf: &mut [u8],
@@ -112,7 +112,7 @@ pub(super) fn catch_up(
     ControlFlow::Continue(false)
 }
 
-impl Log {
+impl FollowedFile {
     /// Whether what was there before we came, or while nobody looked, was not all handed out.
     pub(super) fn lags(&self) -> bool {
         self.tails.iter().any(Tail::lags)

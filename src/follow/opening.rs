@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::find::{self, FoundFile, KnownFile, UnpackBudget, Unread, survey};
-use super::logfile::{Log, Round, Start};
+use super::logfile::{FollowedFile, Round, Start};
 use super::open::{Opened, open_regular, reason};
 use super::position::FileKey;
 use super::watermark::Watermark;
@@ -13,7 +13,7 @@ use crate::time::Time;
 /// A symlink that is led elsewhere again and again is looked for at its last targets only.
 const HOMES_MAX: usize = 4;
 
-impl Log {
+impl FollowedFile {
     pub(super) fn another_file(&mut self, round: &mut Round<'_>) {
         match open_regular(Path::new(&*self.path), self.through_links) {
             // It was renamed just now; the next look finds the new one.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use glob::PatternError;
 
 use super::listing::{OPTIONS, expand};
-use super::logfile::Log;
+use super::logfile::FollowedFile;
 use super::rotations::{belongs_to, looks_packed};
 
 /// How often a pattern is looked up anew.
@@ -72,7 +72,7 @@ impl Pattern {
     /// The files that match now; `None` before it is time to look again.
     pub(super) fn look_up(
         &mut self,
-        followed: &[Log],
+        followed: &[FollowedFile],
         now: Instant,
         notes: &mut Vec<String>,
     ) -> Option<Vec<String>> {
@@ -102,7 +102,7 @@ impl Pattern {
 
 /// The files that match, without the rotated ones of those that match or are followed: these are found where they are
 /// needed, and would be read twice otherwise. And the first reason why some may be missing.
-fn matching(pattern: &str, followed: &[Log]) -> (Vec<String>, Option<String>) {
+fn matching(pattern: &str, followed: &[FollowedFile]) -> (Vec<String>, Option<String>) {
     let mut trouble = None;
     let found = expand(pattern).into_iter().flatten().map(|path| path.and_then(storable));
     let paths = found.filter_map(|path| path.map_err(|why| trouble.get_or_insert(why)).ok());

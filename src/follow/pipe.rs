@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::logfile::{Round, Tally};
+use super::logfile::{ReadCounters, Round};
 use super::open::{open_fifo, reason};
 use super::place::Place;
 use super::position::{FileKey, Position};
@@ -32,7 +32,7 @@ pub(super) struct Pipe {
     /// Standard input is at its end.
     pub(super) ended: bool,
     pub(super) trouble: Option<String>,
-    pub(super) tally: Tally,
+    pub(super) tally: ReadCounters,
 }
 
 struct Open {
@@ -66,7 +66,7 @@ impl Pipe {
             next: None,
             ended: false,
             trouble: None,
-            tally: Tally::default(),
+            tally: ReadCounters::default(),
         }
     }
 

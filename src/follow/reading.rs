@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use super::FileEnd;
 use super::find::{self, UnpackBudget};
-use super::logfile::{Log, Round};
+use super::logfile::{FollowedFile, Round};
 use super::open::reason;
 use super::position::Mark;
 use super::tail::{BUFFER, ENDLESS, Step, Tail};
@@ -26,7 +26,7 @@ pub(super) const NO_LOG: &str =
 /// How many closed files are remembered.
 const CLOSED_MAX: usize = 4;
 
-impl Log {
+impl FollowedFile {
     /// Reads on, older files first. Breaks when the sink does; otherwise says whether there is more to do at once.
     pub(super) fn read(
         &mut self,

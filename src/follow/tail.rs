@@ -60,7 +60,7 @@ enum Body {
 
 /// What `stat` says of a file and changes when it is written to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+struct FileStat {
     size: u64,
     changed: (i64, i64),
 }
@@ -72,7 +72,7 @@ pub(super) struct Tail {
     born: Option<i64>,
     pub(super) place: Place,
     pub(super) drained: bool,
-    stamp: Stamp,
+    stamp: FileStat,
     /// The last write, in seconds since the epoch.
     pub(super) modified: i64,
     /// How many names the file has.
@@ -112,7 +112,7 @@ impl Tail {
             born: born(meta),
             place: Place::default(),
             drained: false,
-            stamp: Stamp::of(meta),
+            stamp: FileStat::of(meta),
             modified: meta.mtime(),
             links: meta.nlink(),
             active: now,
@@ -188,7 +188,7 @@ impl Tail {
     pub(super) fn notice(&mut self, round: &Round<'_>) -> io::Result<()> {
         let Body::Plain(file) = &self.body else { return Ok(()) };
         let meta = file.metadata()?;
-        let stamp = Stamp::of(&meta);
+        let stamp = FileStat::of(&meta);
         if stamp != self.stamp {
             (self.stamp, self.active) = (stamp, round.now);
         }
@@ -393,7 +393,7 @@ impl Tail {
     }
 }
 
-impl Stamp {
+impl FileStat {
     fn of(meta: &Metadata) -> Self {
         Self { size: meta.size(), changed: (meta.ctime(), meta.ctime_nsec()) }
     }

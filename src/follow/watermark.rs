@@ -8,7 +8,7 @@ use std::time::Duration;
 use memchr::memchr;
 
 use super::Stamps;
-use super::logfile::{Log, Round};
+use super::logfile::{FollowedFile, Round};
 use super::position::last;
 use crate::record::FUTURE_SLACK;
 use crate::time::Time;
@@ -129,7 +129,7 @@ impl Watermark {
     }
 }
 
-impl Log {
+impl FollowedFile {
     /// Lines of this path were handed out.
     pub(super) fn note_lines(&mut self, lines: &[u8], round: &mut Round<'_>) {
         self.watermark.note(&self.path, lines, round.stamps, round.wall);
