@@ -44,7 +44,7 @@ pub(super) fn is_named(word: &[u8]) -> bool {
     FACILITIES.contains(&&word[..dot]) && SEVERITIES.contains(&&word[dot + 1..])
 }
 
-/// The words that [`is_named`] knows, as a regex.
+/// `facility.severity` in letters, both known by name, as a regex.
 pub fn named_priority_regex() -> String {
     let any_of = |names: &[&[u8]]| {
         let names = names.iter().map(|name| String::from_utf8_lossy(name).into_owned());
