@@ -7,8 +7,8 @@ const GROUP: &str = "[0-9a-fA-F]{1,4}";
 const ZONE: &str = "(?:%[0-9A-Za-z_.-]+)?";
 const PORT: &str = "[0-9]{1,5}";
 
-/// A host name: labels with dots between them, the last of which is no number. One label is enough, as in `localhost` and `UNKNOWN`.
-pub(super) const HOST_NAME: &str = r"(?:[0-9A-Za-z_-]+\.)*[0-9A-Za-z-]*[A-Za-z][0-9A-Za-z-]*";
+/// What programs print in place of an address: a host name, a number, or `-`.
+pub(super) const HOST_NAME: &str = r"[0-9A-Za-z_-]+(?:\.[0-9A-Za-z_-]+)*";
 
 /// What is an address.
 pub(super) fn address() -> String {
