@@ -216,7 +216,7 @@ const fn alphabet(others: &[u8]) -> [bool; 256] {
 /// Whether a word may be a host: what ends in a colon or holds brackets is somebody's odd tag, and what follows an
 /// odd tag is that program's text, never a tag. Empty where the logger knew none; Linux calls itself `(none)` until it is
 /// given a name.
-fn is_host(word: &[u8]) -> bool {
+pub(super) fn is_host(word: &[u8]) -> bool {
     let is_name = word.last() != Some(&b':') && word.iter().all(|&byte| HOST_BYTES[usize::from(byte)]);
     is_name || word == b"(none)"
 }

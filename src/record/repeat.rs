@@ -1,6 +1,6 @@
 //! Lines that only say that the line before them came again.
 
-use super::{Layout, Record};
+use super::{Layout, Record, header};
 
 /// The most repeats that one line is believed to stand for.
 ///
@@ -142,7 +142,8 @@ fn syslog_ng<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
     let reach = quoted.len().min(LONGEST_QUOTE + b"' repeated ".len());
     let end = memchr::memmem::rfind(&quoted[..reach], b"' repeated ")?;
     let (count, rest) = times(&quoted[end + b"' repeated ".len()..])?;
-    rest.starts_with(b", suppressed by syslog-ng on ").then_some(())?;
+    let host = rest.strip_prefix(b", suppressed by syslog-ng on ")?;
+    (!host.is_empty() && header::is_host(host)).then_some(())?;
     let start = quoted[..end].trim_ascii_start();
     Some(Repeat::Previous { count, writer: Writer::SyslogNg { program, start } })
 }
@@ -310,6 +311,7 @@ mod tests {
             "Nov 22 14:38:31 gw sshd: Last output repeated 5 times",
             "Nov 22 14:38:31 gw Last message 'x' repeated 5 times, suppressed by syslog-ng on gw",
             "Nov 22 14:38:31 gw sshd: Last message 'x' repeated 5 times, suppressed by nobody",
+            "Nov 22 14:38:31 gw sshd: Last message 'x' repeated 5 times, suppressed by syslog-ng on x from 192.0.2.7",
             "2015-05-27T04:31:27.46667 auth.info: last message repeated 5 times",
             "2015-05-27T04:31:27.46667 last message repeated 5 times",
             "last message repeated 5 times",

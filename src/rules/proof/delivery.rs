@@ -37,6 +37,9 @@ fn before_programs() -> String {
     format!(r"{BLANKS_AND_MARK}(?:\[ID [0-9]{{1,10}} {}\] )?", record::named_priority_regex())
 }
 
+/// By which syslog-ng, which quotes 20 bytes, and metalog say that the message before came again; a program's line may look so.
+pub(super) const SAYS_AGAIN: &str = r"Last (?:message '.{0,20}' repeated [0-9]+ times?, suppressed by syslog-ng on [0-9A-Za-z_./:%@~-]+|output repeated (?:twice|[0-9]+ times?))";
+
 /// Behind a message that came again.
 const BEHIND_REPEATED: u8 = b']';
 

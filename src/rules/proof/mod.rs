@@ -44,7 +44,7 @@ use self::judge::{Judge, reader};
 use self::machine::{Machine, Peer, machine};
 use self::remedy::Remedy;
 use self::revision::Names;
-use self::search::{Budget, View};
+use self::search::{Budget, Search, View};
 use self::written::Written;
 use super::compile::Compiled;
 use super::model::{AddressFrom, Effect, Fault, Format, Place, RuleSet};
@@ -232,6 +232,9 @@ impl<'a> Known<'a> {
             let reader = reader(&texts.read[rule], rule, Peer::Untold)?;
             faults.extend(self.effects(rule, &printer, &reader, &mut judge, budget)?);
             faults.extend(self.unreachable(rule, &reader, &mut judge, budget)?);
+            if beginning.is_none() {
+                faults.extend(self.says_again(rule, &texts, budget)?);
+            }
         }
         Ok(faults)
     }
@@ -354,6 +357,19 @@ impl<'a> Known<'a> {
         };
         let shown = judge.nearest(rule, &printer, reader, 0, goal, budget)?;
         Ok(shown.map(|found| refusal::mistaken(self, rule, &found)))
+    }
+
+    /// Whether a message of the rule can look as if a logger said that the one before, which may be of any peer, came again.
+    fn says_again(&self, rule: usize, texts: &Texts, budget: &mut Budget) -> Result<Option<Fault>, TooLarge> {
+        let again =
+            pattern::read_expanded(delivery::SAYS_AGAIN).filter(|_| self.set.format == Format::Syslog);
+        let Some(again) = again else { return Ok(None) };
+        let printer = judge::printer(texts, std::iter::once(rule), Mark::Address.printed(), budget)?;
+        let reader = reader(&again, rule, Peer::Untold)?;
+        let search = Search { printer: &printer, reader: &reader, first: None, length: 0, budget };
+        let found =
+            search.shortest(|view| (!view.printed.is_empty() && !view.read.is_empty()).then_some(0))?;
+        Ok(found.map(|found| refusal::says_again(self.set, rule, &found)))
     }
 
     fn unreachable(

@@ -114,6 +114,15 @@ pub(super) fn unreachable(known: &Known<'_>, rule: usize) -> Fault {
     Fault::warning(Place::Rule(rule, "id"), text)
 }
 
+pub(super) fn says_again(set: &RuleSet, rule: usize, found: &Found) -> Fault {
+    let line = line(set, found, &found.message);
+    let text = format!(
+        "the pattern can be fooled: a peer can make this line appear, with which loggers say that the line before it came \
+         again, whoever that is of: {line}; claim a narrower alphabet under `fields`"
+    );
+    Fault::error(Place::Rule(rule, "pattern"), text)
+}
+
 pub(super) fn begins_with_a_blank(rule: usize) -> Fault {
     let text = "the pattern never matches: blanks before a message are taken off before it is read; drop the blank behind `^`";
     Fault::warning(Place::Rule(rule, "pattern"), text)

@@ -99,3 +99,20 @@ fn a_host_may_have_one_label() {
     let found = errors(&rules("app", "[a-z ]+", &[(fooled, Effect::Offence)])).join("\n");
     assert!(found.contains("finds 203.0.113.66"), "{found}");
 }
+
+/// syslog-ng and metalog say so of any program's message; what a peer says must not multiply another's line.
+#[test]
+fn no_line_of_a_peers_says_that_the_one_before_it_came_again() {
+    use Effect::Offence;
+    for (pattern, shown) in [
+        (r"^Last <USER>$", "Last output repeated twice"),
+        (r"^Last message <USER>, suppressed by syslog-ng on <ADDR>$", "suppressed by syslog-ng on"),
+        (r"^Last <NAME> times$", "Last output repeated"),
+    ] {
+        let found = errors(&rules("app", "[^:]*", &[(pattern, Offence)])).join("\n");
+        assert!(found.contains("say that the line before it came again") && found.contains(shown), "{found}");
+    }
+    for pattern in [r"^Last <USER> from <ADDR>$", r"^Last login failed for <USER> from <ADDR>$"] {
+        assert_eq!(errors(&rules("app", "[a-z]*", &[(pattern, Offence)])), Vec::<String>::new(), "{pattern}");
+    }
+}
