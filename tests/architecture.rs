@@ -81,20 +81,11 @@ const SHARED_NAMES: &[(&str, &str)] = &[
         "Ban",
         "the engine's is in force; that of `scan` is a row of its report, on a ban that would have been made",
     ),
-    ("Found", PROOF),
-    ("Mark", PROOF),
-    ("Names", PROOF),
-    ("Place", PROOF),
-    ("Start", PROOF),
-    ("Step", PROOF),
-    ("Texts", PROOF),
-    ("Way", PROOF),
-    ("Written", PROOF),
+    (
+        "Place",
+        "that of rules is a part of a rule set that a fault points at; that of `follow` is where reading goes on",
+    ),
 ];
-
-/// Why a type of the proof may be called as one of another room.
-const PROOF: &str =
-    "the proof of rules is a theory of its own: its words are explained at the heads of src/rules/proof";
 
 /// One source file, without its comments; offsets and line numbers are those of the file.
 struct Source {

@@ -6,14 +6,14 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The longest text an address can have: 45 characters of IPv6 with an embedded IPv4, `%`, and a zone of 16.
-const LONGEST: usize = 45 + 1 + 16;
+const MAX_LENGTH: usize = 45 + 1 + 16;
 
 /// Reads an address as a program printed it.
 ///
 /// Strict, as the standard library is: no leading zeros (they read as octal elsewhere), no short forms, no port.
 /// A zone (`fe80::1%em0`) is cut off, a v4-mapped IPv6 address becomes the IPv4 address that it is.
 pub fn parse(text: &[u8]) -> Option<IpAddr> {
-    if text.len() > LONGEST {
+    if text.len() > MAX_LENGTH {
         return None;
     }
     if let Some(v4) = dotted(text) {

@@ -6,7 +6,7 @@
 use super::diagnostic::Diagnostics;
 use super::load::LoadedRules;
 use super::suggest::or_near;
-use crate::rules::{Fault, Format, MOST_WINDOWS, Place, RuleSet, Threshold, Thresholds};
+use crate::rules::{Fault, Format, MAX_WINDOWS, Place, RuleSet, Threshold, Thresholds};
 
 /// Puts each extension together with the set that it extends, in whose place it is from then on.
 ///
@@ -62,8 +62,8 @@ fn together(base: &RuleSet, added: &RuleSet) -> (RuleSet, Vec<Fault>) {
     }
     let stated = [&base.threshold, &added.threshold].into_iter().flatten();
     let windows: Vec<Threshold> = stated.flat_map(Thresholds::iter).collect();
-    if windows.len() > MOST_WINDOWS {
-        let text = format!("with those of `{}` there would be more than {MOST_WINDOWS} windows", base.name);
+    if windows.len() > MAX_WINDOWS {
+        let text = format!("with those of `{}` there would be more than {MAX_WINDOWS} windows", base.name);
         faults.push(Fault::error(Place::Key("threshold"), text));
     }
     let set = RuleSet {

@@ -5,7 +5,7 @@ use super::reader::Item;
 use super::suggest::nearest;
 use super::yaml::Value;
 use crate::address::Prefix;
-use crate::rules::{BanLength, BanPolicy, Escalate, Evidence, MOST_WINDOWS, Threshold, Thresholds};
+use crate::rules::{BanLength, BanPolicy, Escalate, Evidence, MAX_WINDOWS, Threshold, Thresholds};
 use crate::time::spoken;
 
 /// More offences in one window than this are a slip of the writer's.
@@ -18,7 +18,7 @@ pub(super) fn thresholds(item: &Item<'_>) -> Option<Thresholds> {
     if !item.is_list() {
         return threshold(item).map(Thresholds::one);
     }
-    let entries = item.filled_list("write `{offences: 5, within: 10m}`", MOST_WINDOWS);
+    let entries = item.filled_list("write `{offences: 5, within: 10m}`", MAX_WINDOWS);
     let windows: Vec<(&Item<'_>, Threshold)> =
         entries.iter().filter_map(|entry| Some((entry, threshold(entry)?))).collect();
     for (nth, (entry, window)) in windows.iter().enumerate() {

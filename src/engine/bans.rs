@@ -93,7 +93,7 @@ pub(super) struct Bans {
 type Ended = BTreeMap<Prefix, (Time, Option<Box<Ban>>)>;
 
 /// Bans that began and ended between two writes and are told of; of more, only their end.
-const MOST_UNTOLD: usize = 4096;
+const MAX_UNTOLD: usize = 4096;
 
 impl Bans {
     pub(super) fn new(most: usize) -> Self {
@@ -263,7 +263,7 @@ impl Bans {
             *self.history.change(*offender, || history).0 = history;
         }
         if self.changed.is_kept() {
-            let untold = self.changed.remove(offender) && self.ended.len() < MOST_UNTOLD;
+            let untold = self.changed.remove(offender) && self.ended.len() < MAX_UNTOLD;
             self.ended.insert(*offender, (now, untold.then_some(ban)));
         }
     }

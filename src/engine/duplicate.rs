@@ -22,7 +22,7 @@ use crate::time::Time;
 const APART: Duration = Duration::from_secs(15 * 60);
 
 /// Lines remembered at a time, of each evidence; the longest-unseen leaves first. About 80 bytes each.
-const MOST: usize = 16_384;
+const MAX_LINES: usize = 16_384;
 
 /// How often a line was read from each source: it happened as often as the source with the most says.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ impl Duplicates {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { lines: LinkedHashMap::default(), most: MOST, doubts: Vec::new() }
+        Self { lines: LinkedHashMap::default(), most: MAX_LINES, doubts: Vec::new() }
     }
 }
 
@@ -210,7 +210,7 @@ mod tests {
             lines in prop::collection::vec(0u8..30, 1..120),
             copies in prop::collection::vec((prop::collection::vec(any::<bool>(), 1..9), 0usize..90), 0..3),
             leader in 0u16..3,
-            most in prop_oneof![1usize..12, Just(MOST)],
+            most in prop_oneof![1usize..12, Just(MAX_LINES)],
         ) {
             let mut memory = Memory { most, ..Memory::default() };
             let mut counted: HashMap<u8, u32> = HashMap::new();
@@ -274,6 +274,6 @@ mod tests {
         }
         assert_eq!(duplicates.unseen(&sighting(b"a mistake", 1, 1, Evidence::Handshake)), 0);
         assert_eq!(duplicates.unseen(&sighting(b"another", 1, 1, Evidence::Handshake)), 1, "no doubt either");
-        assert_eq!(duplicates.memories.spoofable.lines.len(), MOST);
+        assert_eq!(duplicates.memories.spoofable.lines.len(), MAX_LINES);
     }
 }

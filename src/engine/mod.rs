@@ -166,7 +166,7 @@ impl Engine {
         let target = sighting.address.and_then(|peer| self.settings.target(peer, sighting.evidence).ok());
         let counter = (sighting.set, self.policies.of(sighting.set, sighting.evidence).evidence);
         target.is_some_and(|target| {
-            self.windows.counted_within(counter, &target.counted, sighting.time, session::QUIET)
+            self.windows.counted_within(counter, &target.counted, sighting.time, session::IDLE_TIMEOUT)
         })
     }
 

@@ -118,7 +118,7 @@ const CUSTOMER: u8 = 64;
 const DOUBTFUL_BAN: Duration = Duration::from_secs(600);
 
 /// The longest ban of a network that holds several offenders.
-const LONGEST_OF_NETWORK: Duration = Duration::from_secs(24 * 3600);
+const MAX_NETWORK_BAN: Duration = Duration::from_secs(24 * 3600);
 
 /// The ban on a line that may be forged, in a set whose other lines cannot be.
 pub fn doubtful(ban: BanPolicy) -> BanPolicy {
@@ -220,8 +220,8 @@ impl Policy {
     /// The same policy for networks, where others may live too: bans do not grow, and last a day at the most.
     fn of_networks(&self) -> Self {
         let length = match self.ban.length {
-            BanLength::For(length) => length.min(LONGEST_OF_NETWORK),
-            BanLength::Forever => LONGEST_OF_NETWORK,
+            BanLength::For(length) => length.min(MAX_NETWORK_BAN),
+            BanLength::Forever => MAX_NETWORK_BAN,
         };
         Self { ban: BanPolicy { length: BanLength::For(length), escalate: None }, ..self.clone() }
     }

@@ -20,26 +20,26 @@ use crate::rules::Evidence;
 use crate::time::Time;
 
 /// sshd gives a login two minutes (`LoginGraceTime`); a pid seen after a longer silence is another process.
-pub(super) const QUIET: Duration = Duration::from_secs(180);
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// And no login takes longer than this in all, however busy.
-const LONGEST: Duration = Duration::from_secs(600);
+const MAX_AGE: Duration = Duration::from_secs(600);
 
 /// So long after its last line, lines of an ended session may still come: two files have them in their own order.
-const LATE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(5);
 
 /// A session quiet for so long is forgotten. It has been over for long, but lines of several files may be out of order.
 const FORGET: Duration = Duration::from_secs(900);
 
 /// So long after its last line, a process that served several peers may still serve them: connections may be idle for long.
-const SHARED: Duration = Duration::from_secs(24 * 3600);
+const SHARED_IDLE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// Connections at a time; the longest-unseen leaves first, and before all others those on evidence that may be forged.
 /// sshd itself starts no more than some hundreds.
-const MOST: usize = 16_384;
+const MAX_SESSIONS: usize = 16_384;
 
 /// Rules of one session that are counted apart; more are added to the last.
-const MOST_RULES: usize = 64;
+const MAX_RULES: usize = 64;
 
 /// Whose lines they are, as far as a log tells: who writes the log, and the host and program that the line names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +143,7 @@ pub(super) struct Sessions {
 
 impl Sessions {
     pub(super) fn new() -> Self {
-        Self { open: Tiers::new(MOST) }
+        Self { open: Tiers::new(MAX_SESSIONS) }
     }
 
     /// The session that a line of a process belongs to; `None` where the process serves several peers and the line names
@@ -197,7 +197,7 @@ impl Sessions {
         for evidence in [Evidence::Handshake, Evidence::Spoofable] {
             let Some((key, session)) = self.open.front(evidence) else { continue };
             let Some(age) = now.since(session.last).filter(|age| *age > FORGET) else { continue };
-            if age <= SHARED && (session.is_shared || session.is_open_ended) {
+            if age <= SHARED_IDLE_TIMEOUT && (session.is_shared || session.is_open_ended) {
                 // To the back, so that those behind it are looked at.
                 self.open.change(evidence, key, || Session::new(now));
             } else {
@@ -266,10 +266,13 @@ impl Session {
     fn is_over(&self, time: Time) -> bool {
         let old = |since: Time, most: Duration| time.since(since).is_some_and(|age| age > most);
         if self.is_shared {
-            return old(self.last, SHARED);
+            return old(self.last, SHARED_IDLE_TIMEOUT);
         }
-        let has_ended = self.ended.is_some_and(|ended| old(ended, LATE));
-        has_ended || old(self.last, QUIET) || old(self.started, LONGEST) || self.last > time.plus(QUIET)
+        let has_ended = self.ended.is_some_and(|ended| old(ended, GRACE));
+        has_ended
+            || old(self.last, IDLE_TIMEOUT)
+            || old(self.started, MAX_AGE)
+            || self.last > time.plus(IDLE_TIMEOUT)
     }
 
     /// The connection ended: its process id may soon be another's.
@@ -302,7 +305,7 @@ impl Session {
         }
         let (set, rule) = (index(set), index(rule));
         let known = self.counts.iter().position(|(s, r, _)| (*s, *r) == (set, rule));
-        match known.or_else(|| (self.counts.len() >= MOST_RULES).then_some(MOST_RULES - 1)) {
+        match known.or_else(|| (self.counts.len() >= MAX_RULES).then_some(MAX_RULES - 1)) {
             Some(at) => self.counts[at].2 = self.counts[at].2.saturating_add(tenths),
             None => self.counts.push((set, rule, tenths)),
         }

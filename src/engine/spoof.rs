@@ -9,8 +9,8 @@ use crate::time::Time;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A flood is over when no ban was refused for so long; the next one is announced again.
-const QUIET: Duration = Duration::from_secs(600);
+/// A flood has ended once no ban was refused for this long; the next flood is announced again.
+const FLOOD_ENDS_AFTER: Duration = Duration::from_secs(600);
 
 /// Why no further address is banned on evidence that may be forged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Spoof {
             self.recent.push_back(now);
             return Ok(());
         }
-        let first = self.refused.is_none_or(|last| now.since(last).is_none_or(|age| age > QUIET));
+        let first = self.refused.is_none_or(|last| now.since(last).is_none_or(|age| age > FLOOD_ENDS_AFTER));
         self.refused = Some(now);
         Err(Flood { first, caps: *caps })
     }

@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    const MOST: usize = 6;
+    const CAPACITY: usize = 6;
 
     fn evidence() -> impl Strategy<Value = Evidence> {
         prop_oneof![Just(Evidence::Handshake), Just(Evidence::Spoofable)]
@@ -143,7 +143,7 @@ mod tests {
                 self.0.push(thing);
                 return;
             }
-            while self.0.len() >= MOST {
+            while self.0.len() >= CAPACITY {
                 let Some(first) = self.first_to_go(evidence) else { break };
                 self.0.remove(first);
             }
@@ -160,12 +160,12 @@ mod tests {
     proptest! {
         #[test]
         fn remembers_what_the_model_remembers(steps in prop::collection::vec((evidence(), 0u8..12), 0..200)) {
-            let (mut tiers, mut model) = (Tiers::new(MOST), Model::default());
+            let (mut tiers, mut model) = (Tiers::new(CAPACITY), Model::default());
             for (evidence, key) in steps {
                 let dear_before: Vec<u8> = (0..12).filter(|key| tiers.get(Evidence::Handshake, key).is_some()).collect();
                 tiers.change(evidence, key, || ());
                 model.change(evidence, key);
-                prop_assert!(tiers.len() <= MOST + 1);
+                prop_assert!(tiers.len() <= CAPACITY + 1);
                 for key in 0..12 {
                     for evidence in [Evidence::Handshake, Evidence::Spoofable] {
                         prop_assert_eq!(tiers.get(evidence, &key).is_some(), model.0.contains(&(evidence, key)));

@@ -23,7 +23,7 @@ const WHOLE: u32 = Weight::ONE.tenths();
 
 /// One offender's memory is bounded whatever the threshold; beyond it the two oldest entries become one, as old as
 /// the older, so that a count can only fall short.
-const MOST_ENTRIES: usize = 1024;
+const MAX_ENTRIES: usize = 1024;
 
 /// Rule set, offender.
 type CounterKey = (u16, Prefix);
@@ -300,7 +300,7 @@ fn drop_outside(seen: &mut Offences, spans: Spans) {
 fn insert(seen: &mut Offences, time: Time, tenths: u32) {
     let at = seen.iter().rposition(|(other, _)| *other <= time).map_or(0, |before| before + 1);
     seen.insert(at, (time, tenths));
-    if seen.len() > MOST_ENTRIES {
+    if seen.len() > MAX_ENTRIES {
         let (older, some) = seen.remove(0);
         seen[0] = (older, seen[0].1.saturating_add(some));
     }

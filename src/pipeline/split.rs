@@ -5,13 +5,13 @@ use std::ops::Range;
 use memchr::{memchr, memrchr};
 
 use crate::record::{self, MAX_LINE};
-use crate::rules::Names;
+use crate::rules::LinePrefilter;
 
 /// Whole lines of a log, from which one after the other is taken; the last one may have no newline.
 #[derive(Debug)]
 pub struct LineSplitter<'l> {
     lines: &'l [u8],
-    names: Option<&'l Names>,
+    names: Option<&'l LinePrefilter>,
     /// Where the next line begins.
     at: usize,
     /// Up to where there is no name, from the next line on.
@@ -46,7 +46,7 @@ pub fn last_line(lines: &[u8]) -> &[u8] {
 
 impl<'l> LineSplitter<'l> {
     /// Hands out every line, but where there are names only those that may hold one.
-    pub fn new(lines: &'l [u8], names: Option<&'l Names>) -> Self {
+    pub fn new(lines: &'l [u8], names: Option<&'l LinePrefilter>) -> Self {
         Self { lines, names, at: 0, nameless_until: 0, passed: 0, is_apart: false }
     }
 
@@ -119,7 +119,7 @@ mod tests {
     use crate::record::Layouts;
     use crate::rules::{Binding, RuleSet};
 
-    fn names() -> Names {
+    fn names() -> LinePrefilter {
         let programs = vec!["sshd".into(), "kernel".into()];
         let set = RuleSet { name: "a".into(), programs, ..RuleSet::default() };
         Binding::new([&set], None, Layouts::Syslog).names().unwrap().clone()

@@ -42,7 +42,7 @@ pub type FileId = (u64, u64);
 
 /// Files of one log that are read in turn. A rotated log is written to until its logger was signalled: that is one,
 /// and a second where rotations come fast.
-const MOST_SET_ASIDE: usize = 4;
+const MAX_SET_ASIDE: usize = 4;
 
 impl Stream {
     /// A log of which nothing was read.
@@ -75,7 +75,7 @@ impl Stream {
         let previous = known.and_then(|known| self.set_aside.remove(known)).map(|(_, line)| line);
         let left = std::mem::replace(&mut self.previous, previous.unwrap_or_default());
         self.set_aside.push_back((std::mem::replace(&mut self.file, file), left));
-        if self.set_aside.len() > MOST_SET_ASIDE {
+        if self.set_aside.len() > MAX_SET_ASIDE {
             self.set_aside.pop_front();
         }
     }

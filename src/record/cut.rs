@@ -19,19 +19,19 @@ struct Limit {
 }
 
 /// `<7>`: some programs send neither stamp nor host.
-const LEAST: usize = 3;
+const MIN_HEADER: usize = 3;
 
 /// The longest header has:
 /// - 40 bytes of `<191>1 2026-11-22T14:38:31.123456+01:00 `
 /// - 65 of a host and a blank: Linux knows no longer name, and the file may show a shorter form of it
 /// - 2 by which RFC 5424's `sshd 1 - - ` is longer than `sshd[1]: `
 /// - 29 that the parser takes off a message: `[ID 800047 authpriv.warning] `, or the kernel's uptime
-const MOST: usize = 40 + 65 + 2 + 29;
+const MAX_HEADER: usize = 40 + 65 + 2 + 29;
 
 /// `<7>Nov 22 14:38:31 ` and `<191>Nov 22 14:38:31 ` with a host of up to 24 bytes: what FreeBSD's syslogd forwards unless
 /// it was told `-O rfc5424`.
-const LEAST_BSD: usize = 19;
-const MOST_BSD: usize = 21 + 25;
+const MIN_BSD_HEADER: usize = 19;
+const MAX_BSD_HEADER: usize = 21 + 25;
 
 /// The limits of all loggers.
 ///
@@ -43,15 +43,15 @@ const LIMITS: [Limit; 6] = [
     // another `FEATURE_SYSLOGD_READ_BUFFER_SIZE`. It also forwards them, so that any layout may show the cut.
     Limit { limit: 256, least: 19, most: 21 },
     // `syslogd -M 480`, FreeBSD's default for forwarding; RFC 5426 §3.2, over IPv4.
-    Limit { limit: 480, least: LEAST_BSD, most: MOST_BSD },
+    Limit { limit: 480, least: MIN_BSD_HEADER, most: MAX_BSD_HEADER },
     // MAXLINE of FreeBSD up to 11, Solaris and old Linux syslogd; the longest of RFC 3164.
-    Limit { limit: 1024, least: LEAST, most: MOST },
+    Limit { limit: 1024, least: MIN_HEADER, most: MAX_HEADER },
     // RFC 5426 §3.2, over IPv6.
-    Limit { limit: 1180, least: LEAST, most: MOST },
+    Limit { limit: 1180, least: MIN_HEADER, most: MAX_HEADER },
     // MAXLINE of FreeBSD 12 and 13, and what RFC 5424 §6.1 recommends.
-    Limit { limit: 2048, least: LEAST, most: MOST },
+    Limit { limit: 2048, least: MIN_HEADER, most: MAX_HEADER },
     // MAXLINE of FreeBSD 14; the defaults of rsyslog and metalog.
-    Limit { limit: 8192, least: LEAST, most: MOST },
+    Limit { limit: 8192, least: MIN_HEADER, most: MAX_HEADER },
 ];
 
 /// Buffers whose last byte or two are kept for a NUL or a newline.
@@ -69,7 +69,7 @@ const QUOTE: usize = 32;
 const FORWARDED: usize = 23 + 64 + 2;
 
 /// Shorter messages need not be looked at: with them, a packet of 256 bytes would have a tag of more than 80.
-pub const SHORTEST: usize = 150;
+pub const MIN_CUT_MESSAGE: usize = 150;
 
 /// Whether the logger, or one that forwarded the message, may have cut off its end. `line` is the line that the
 /// message stands in: where it goes on behind the message, that was quoted.
@@ -78,7 +78,7 @@ pub const SHORTEST: usize = 150;
 /// limits that an operator set, and sshd's own cut at 500 bytes of message, which the rules look at.
 pub fn may_be_cut(line: &[u8], record: &Record<'_>) -> bool {
     let message = record.message.len();
-    if message < SHORTEST {
+    if message < MIN_CUT_MESSAGE {
         return false;
     }
     let (short, long) = tags(record);

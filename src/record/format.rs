@@ -26,8 +26,8 @@ pub struct FormatError {
     pub text: String,
 }
 
-/// The longest format: a stamp of a person's making, with text around it.
-const LONGEST: usize = 200;
+/// Length limit of a format in bytes: a timestamp of a person's making, with text around it.
+const MAX_FORMAT: usize = 200;
 
 const SPEC: &str = "`%Y %m %b %B %d %e %H %k %I %l %p %M %S %f %.f %z %:z %Z %s %a %A %y %F %T %D %R %%`";
 
@@ -37,8 +37,8 @@ impl TimeFormat {
     /// # Errors
     /// A word that is not read here, one that comes twice, and a format that does not say day, hour and minute.
     pub fn new(text: &str) -> Result<Self, FormatError> {
-        if text.len() > LONGEST {
-            return Err(FormatError { at: 0, text: format!("is longer than {LONGEST} bytes") });
+        if text.len() > MAX_FORMAT {
+            return Err(FormatError { at: 0, text: format!("is longer than {MAX_FORMAT} bytes") });
         }
         let format = Self::compile(text, false)?;
         format.is_complete()?;

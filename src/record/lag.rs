@@ -32,8 +32,8 @@ const WAITED: i64 = 30_000;
 const PACE: Duration = Duration::from_secs(5);
 const STEADY: i64 = 2_000;
 
-/// Spans known at a time, and spans that may become known.
-const MOST: usize = 4;
+/// How many spans are known at a time, and how many may become known.
+const MAX_SPANS: usize = 4;
 
 /// When a line was written, by its stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +133,7 @@ impl Lag {
             }
             Some(_) => {}
             None => {
-                if self.candidates.len() == MOST {
+                if self.candidates.len() == MAX_SPANS {
                     self.candidates.remove(0);
                 }
                 self.candidates.push(Candidate { span, arrived });
@@ -143,8 +143,8 @@ impl Lag {
 
     /// One more span; where there are too many, the one that the fewest lines had is forgotten.
     fn know(&mut self, span: i64) {
-        if self.known.len() == MOST {
-            let rarest = (0..MOST).min_by_key(|&index| self.known[index].lines);
+        if self.known.len() == MAX_SPANS {
+            let rarest = (0..MAX_SPANS).min_by_key(|&index| self.known[index].lines);
             rarest.map(|index| self.known.swap_remove(index));
         }
         self.candidates.retain(|candidate| !is_at(candidate.span, span));
@@ -277,7 +277,7 @@ mod tests {
                 let (arrived, time) = (Time::from_millis(arrived), Time::from_millis(stamped));
                 lag.learn_from_newest(arrived, Written { time, is_zoned });
                 prop_assert!(lag.live(arrived, time) <= arrived);
-                prop_assert!(lag.known.len() <= MOST && lag.candidates.len() <= MOST);
+                prop_assert!(lag.known.len() <= MAX_SPANS && lag.candidates.len() <= MAX_SPANS);
             }
         }
     }

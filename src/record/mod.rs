@@ -27,7 +27,7 @@ mod stamp;
 mod supervised;
 
 pub use clock::{Clock, FUTURE_SLACK, ORDER_SLACK};
-pub use cut::{SHORTEST as SHORTEST_CUT, may_be_cut};
+pub use cut::{MIN_CUT_MESSAGE, may_be_cut};
 pub use date::offset;
 pub use format::{FormatError, TimeFormat};
 pub use header::is_program_name;

@@ -139,7 +139,7 @@ fn syslogd<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
 fn syslog_ng<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
     let program = record.program?;
     let quoted = record.message.strip_prefix(b"Last message '")?;
-    let reach = quoted.len().min(LONGEST_QUOTE + b"' repeated ".len());
+    let reach = quoted.len().min(MAX_QUOTE + b"' repeated ".len());
     let end = memchr::memmem::rfind(&quoted[..reach], b"' repeated ")?;
     let (count, rest) = times(&quoted[end + b"' repeated ".len()..])?;
     let host = rest.strip_prefix(b", suppressed by syslog-ng on ")?;
@@ -149,7 +149,7 @@ fn syslog_ng<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
 }
 
 /// How much of a message syslog-ng quotes.
-const LONGEST_QUOTE: usize = 20;
+const MAX_QUOTE: usize = 20;
 
 fn metalog<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
     let count = last_output(record.message, b"")?;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use super::model::RuleSet;
-use super::names::Names;
+use super::prefilter::LinePrefilter;
 use super::program;
 use crate::record::{self, Layouts, Record, TimeSpec};
 
@@ -21,7 +21,7 @@ pub struct Binding {
     whole: Vec<usize>,
     /// Sets asked where the layout has no room for a program's name.
     headed: Vec<usize>,
-    names: Option<Names>,
+    names: Option<LinePrefilter>,
     /// What the first of these sets that say it says of the stamps of lines.
     time: Option<TimeSpec>,
 }
@@ -67,14 +67,14 @@ impl Binding {
         binding
     }
 
-    fn find_names(&self) -> Option<Names> {
+    fn find_names(&self) -> Option<LinePrefilter> {
         let beginnings = self.by_beginning.iter().map(|(beginning, _)| &**beginning);
         let programs = self.by_program.keys().map(|name| &**name).chain(beginnings);
-        self.whole.is_empty().then(|| Names::new(programs)).flatten()
+        self.whole.is_empty().then(|| LinePrefilter::new(programs)).flatten()
     }
 
     /// What lines of interest hold; `None` where a set looks at lines of any kind.
-    pub fn names(&self) -> Option<&Names> {
+    pub fn names(&self) -> Option<&LinePrefilter> {
         self.names.as_ref()
     }
 

@@ -3,7 +3,7 @@
 //! A rule in force is proven to read one address only out of a message ([`super::proof`]), so that any way of
 //! looking for it finds the same. Captures are where a regex engine's time goes; most patterns need none. They are fixed on
 //! one side of `<ADDR>`: everything behind it up to the end (`<ADDR> port \d{1,5} ssh2$`) or everything before it from
-//! the start (`^Bad version from <ADDR> .*$`). Where such a side is a mere row of texts and runs, [`Steps`] strips it off
+//! the start (`^Bad version from <ADDR> .*$`). Where such a side is a mere row of texts and runs, [`SideMatcher`] strips it off
 //! the message. That each step has no choice is what a *one-pass* automaton shows: it exists only if no text at all can
 //! be read in two ways.
 
@@ -20,7 +20,7 @@ use regex_syntax::hir::{Capture, Class, ClassBytes, ClassBytesRange, Hir, HirKin
 use super::address_syntax;
 use super::choice;
 use super::pattern::{self, Parts};
-use super::steps::{From, Steps};
+use super::side_matcher::{From, SideMatcher};
 use crate::address;
 
 /// Generous for a side of a pattern that a person wrote; what does not fit is left to the general engine.
@@ -34,7 +34,7 @@ static ENDPOINT: LazyLock<Option<Hir>> =
 /// How the address of one rule is found.
 #[derive(Debug)]
 pub(super) struct Locator {
-    way: Way,
+    strategy: Strategy,
     /// Everything up to the address reads in one way only, whatever follows, and is what the program prints there for
     /// certain: a message whose end was cut off still says who its peer is.
     survives_cut: bool,
@@ -43,36 +43,36 @@ pub(super) struct Locator {
 }
 
 #[derive(Debug)]
-enum Way {
+enum Strategy {
     /// Text of the peer's choosing can only follow the address.
-    FromStart(Steps),
+    FromStart(SideMatcher),
     /// It can only stand before it.
-    FromEnd(Steps),
-    /// The group of a regex.
+    FromEnd(SideMatcher),
+    /// The captured group of a regex.
     Captured(Box<Captured>),
     /// The pattern names no address.
     Nowhere,
 }
 
 impl Locator {
-    /// Chooses the way for a pattern; the message says why none could be built.
+    /// Chooses how to find the address in messages of this pattern; the error says why it cannot be built.
     pub(super) fn new(hir: &Hir) -> Result<Self, String> {
         let parts = pattern::parts(hir);
         let is_fixed_from_start = parts.as_ref().and_then(from_start).is_some_and(|side| is_one_pass(&side));
         let before_is_certain = parts.as_ref().is_some_and(|parts| !choice::leaves_open(parts.before));
-        let steps = parts.as_ref().and_then(|parts| {
+        let from_one_side = parts.as_ref().and_then(|parts| {
             if is_fixed_from_start {
-                return Steps::new(From::Start, parts.before, parts.address).map(Way::FromStart);
+                return SideMatcher::new(From::Start, parts.before, parts.address).map(Strategy::FromStart);
             }
             from_end(parts).filter(is_one_pass)?;
-            Steps::new(From::End, parts.behind, parts.address).map(Way::FromEnd)
+            SideMatcher::new(From::End, parts.behind, parts.address).map(Strategy::FromEnd)
         });
-        let way = match steps {
-            Some(way) => way,
-            None if names_address(hir) => Way::Captured(Box::new(Captured::new(hir)?)),
-            None => Way::Nowhere,
+        let strategy = match from_one_side {
+            Some(strategy) => strategy,
+            None if names_address(hir) => Strategy::Captured(Box::new(Captured::new(hir)?)),
+            None => Strategy::Nowhere,
         };
-        Ok(Self { way, survives_cut: is_fixed_from_start && before_is_certain, has_port: has_port(hir) })
+        Ok(Self { strategy, survives_cut: is_fixed_from_start && before_is_certain, has_port: has_port(hir) })
     }
 
     /// The same for a rule that must not be read out of a message whose end may be missing.
@@ -94,10 +94,10 @@ impl Locator {
         if cut && !self.survives_cut {
             return None;
         }
-        let token = match &self.way {
-            Way::FromStart(steps) | Way::FromEnd(steps) => steps.find(message)?,
-            Way::Captured(captured) => captured.find(message, |token| self.read(token).is_some())?,
-            Way::Nowhere => return None,
+        let token = match &self.strategy {
+            Strategy::FromStart(side) | Strategy::FromEnd(side) => side.find(message)?,
+            Strategy::Captured(captured) => captured.find(message, |token| self.read(token).is_some())?,
+            Strategy::Nowhere => return None,
         };
         if cut && token.end == message.len() {
             return None;
@@ -264,17 +264,17 @@ mod tests {
 
     #[test]
     fn the_side_that_is_fixed_decides() {
-        assert!(matches!(locator("^From <ADDR> port .*$").way, Way::FromStart(_)));
-        assert!(matches!(locator("^<USER> from <ADDR> port \\d+$").way, Way::FromEnd(_)));
-        assert!(matches!(locator("^<ADDR>$").way, Way::FromStart(_)));
-        assert!(matches!(locator("^x <WORD> <ADDR>: y.*$").way, Way::Captured(_)));
-        assert!(matches!(locator("^no address$").way, Way::Nowhere));
+        assert!(matches!(locator("^From <ADDR> port .*$").strategy, Strategy::FromStart(_)));
+        assert!(matches!(locator("^<USER> from <ADDR> port \\d+$").strategy, Strategy::FromEnd(_)));
+        assert!(matches!(locator("^<ADDR>$").strategy, Strategy::FromStart(_)));
+        assert!(matches!(locator("^x <WORD> <ADDR>: y.*$").strategy, Strategy::Captured(_)));
+        assert!(matches!(locator("^no address$").strategy, Strategy::Nowhere));
     }
 
     #[test]
     fn a_token_with_an_unsure_edge_is_left_to_the_whole_pattern() {
         for pattern in ["^x\\w*<ADDR> .*$", "^x <ADDR>.*$"] {
-            assert!(matches!(locator(pattern).way, Way::Captured(_)), "{pattern}");
+            assert!(matches!(locator(pattern).strategy, Strategy::Captured(_)), "{pattern}");
             assert!(!locator(pattern).survives_cut(), "{pattern}");
         }
     }

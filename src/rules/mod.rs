@@ -13,14 +13,14 @@ mod locate;
 mod mapped;
 mod matcher;
 mod model;
-mod names;
 mod object;
 mod own_groups;
 mod pattern;
+mod prefilter;
 mod program;
 mod proof;
 mod session_id;
-mod steps;
+mod side_matcher;
 mod threshold;
 mod veto;
 
@@ -34,7 +34,7 @@ pub use model::{
     AddressFrom, BanLength, BanPolicy, Counts, Effect, Escalate, Evidence, Fault, Format, Place, Rule,
     RuleSet, Sample, Severity, Weight,
 };
-pub use names::Names;
 pub use object::{JsonValue, KeyPath};
 pub use pattern::{is_address_name, is_field_name, is_time_name};
-pub use threshold::{MOST_WINDOWS, Threshold, Thresholds};
+pub use prefilter::LinePrefilter;
+pub use threshold::{MAX_WINDOWS, Threshold, Thresholds};

@@ -10,8 +10,8 @@ use super::compile;
 use super::model::{Rule, RuleSet};
 use super::pattern;
 
-/// A longer id is none: keys of sessions are made of it. In bytes.
-pub(super) const LONGEST: usize = 128;
+/// Length limit of an id in bytes: session keys are made of it.
+pub(super) const MAX_LENGTH: usize = 128;
 
 const NESTED: &str = "<SESSION> stands in a group with `?`, `|` or a repetition: write it in the pattern's own row, as in `^conn=<SESSION> `";
 const TWICE: &str = "the pattern has more than one <SESSION>: a line belongs to one session only";
@@ -24,7 +24,7 @@ pub(super) fn finder(set: &RuleSet, rule: &Rule) -> Option<meta::Regex> {
 
 /// Whether a text can be an id.
 pub(super) fn is_id(text: &[u8]) -> bool {
-    (1..=LONGEST).contains(&text.len())
+    (1..=MAX_LENGTH).contains(&text.len())
 }
 
 /// The id in a whole message that the rule of this finder matches.
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn an_id_has_a_greatest_length() {
-        let longest = "7".repeat(LONGEST);
+        let longest = "7".repeat(MAX_LENGTH);
         assert_eq!(found("^<SESSION> failed$", &format!("{longest} failed")), Some(longest.clone()));
         assert_eq!(found("^<SESSION> failed$", &format!("{longest}7 failed")), None);
     }

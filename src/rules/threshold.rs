@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// So many windows a set may have: minutes for a burst, hours and days for patience, and one to spare.
-pub const MOST_WINDOWS: usize = 4;
+pub const MAX_WINDOWS: usize = 4;
 
 /// One window: this many offences within this long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,17 +16,17 @@ pub struct Threshold {
 }
 
 /// When offences become a ban: as soon as one of these windows is full. The shortest comes first; there are
-/// [`MOST_WINDOWS`] at the most.
+/// [`MAX_WINDOWS`] at the most.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Thresholds {
     first: Threshold,
-    others: [Option<Threshold>; MOST_WINDOWS - 1],
+    others: [Option<Threshold>; MAX_WINDOWS - 1],
 }
 
 impl Thresholds {
     /// A single window.
     pub const fn one(threshold: Threshold) -> Self {
-        Self { first: threshold, others: [None; MOST_WINDOWS - 1] }
+        Self { first: threshold, others: [None; MAX_WINDOWS - 1] }
     }
 
     /// Several windows in any order; `None` where there are none or too many.
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn there_is_one_window_at_least_and_a_few_at_most() {
         assert_eq!(Thresholds::new(Vec::new()), None);
-        assert!(Thresholds::new(vec![window(1, 1); MOST_WINDOWS]).is_some());
-        assert_eq!(Thresholds::new(vec![window(1, 1); MOST_WINDOWS + 1]), None);
+        assert!(Thresholds::new(vec![window(1, 1); MAX_WINDOWS]).is_some());
+        assert_eq!(Thresholds::new(vec![window(1, 1); MAX_WINDOWS + 1]), None);
     }
 }

@@ -164,8 +164,8 @@ fn users_and_sessions_are_texts_or_numbers() {
         assert_eq!((user.as_deref(), session.as_deref()), expected, "{line}");
     }
     let line = |id: &str| format!(r#"{{"conn":{{"id":"{id}"}}}}"#);
-    assert!(rules.session(0, line(&"x".repeat(session_id::LONGEST)).as_bytes()).is_some());
-    assert_eq!(rules.session(0, line(&"x".repeat(session_id::LONGEST + 1)).as_bytes()), None);
+    assert!(rules.session(0, line(&"x".repeat(session_id::MAX_LENGTH)).as_bytes()).is_some());
+    assert_eq!(rules.session(0, line(&"x".repeat(session_id::MAX_LENGTH + 1)).as_bytes()), None);
 }
 
 #[test]

@@ -13,15 +13,15 @@ use super::super::address_syntax::{self, HOST_NAME};
 /// and few rule sets name endpoints: each is made when it is asked for.
 #[derive(Debug)]
 pub(super) struct Addresses {
-    address: LazyTexts,
-    endpoint: LazyTexts,
+    address: LazyAutomaton,
+    endpoint: LazyAutomaton,
 }
 
-type LazyTexts = LazyLock<Texts, Box<dyn FnOnce() -> Texts + Send>>;
+type LazyAutomaton = LazyLock<TextAutomaton, Box<dyn FnOnce() -> TextAutomaton + Send>>;
 
 /// A set of texts as an automaton.
 #[derive(Clone, Debug)]
-pub(super) struct Texts {
+pub(super) struct TextAutomaton {
     /// It begins in any of these.
     starts: Vec<u32>,
     states: Vec<TextState>,
@@ -39,8 +39,8 @@ pub(super) struct TextState {
 
 impl Addresses {
     fn new(
-        address: impl FnOnce() -> Texts + Send + 'static,
-        endpoint: impl FnOnce() -> Texts + Send + 'static,
+        address: impl FnOnce() -> TextAutomaton + Send + 'static,
+        endpoint: impl FnOnce() -> TextAutomaton + Send + 'static,
     ) -> Self {
         Self { address: LazyLock::new(Box::new(address)), endpoint: LazyLock::new(Box::new(endpoint)) }
     }
@@ -49,8 +49,8 @@ impl Addresses {
     pub(super) fn read() -> &'static Self {
         static READ: LazyLock<Addresses> = LazyLock::new(|| {
             Addresses::new(
-                || Texts::of(&address_syntax::address()),
-                || Texts::of(&address_syntax::endpoint()),
+                || TextAutomaton::of(&address_syntax::address()),
+                || TextAutomaton::of(&address_syntax::endpoint()),
             )
         });
         &READ
@@ -60,8 +60,12 @@ impl Addresses {
     pub(super) fn printed() -> &'static Self {
         static PRINTED: LazyLock<Addresses> = LazyLock::new(|| {
             Addresses::new(
-                || Addresses::read().address().or(&Texts::of(HOST_NAME)),
-                || Addresses::read().endpoint().or(&Texts::of(&format!("{HOST_NAME}(?::[0-9]{{1,5}})?"))),
+                || Addresses::read().address().or(&TextAutomaton::of(HOST_NAME)),
+                || {
+                    Addresses::read()
+                        .endpoint()
+                        .or(&TextAutomaton::of(&format!("{HOST_NAME}(?::[0-9]{{1,5}})?")))
+                },
             )
         });
         &PRINTED
@@ -69,23 +73,23 @@ impl Addresses {
 
     /// One address, for lines that people are to read.
     pub(super) fn only(address: &str) -> Self {
-        let texts = Texts::of(&regex_syntax::escape(address));
+        let texts = TextAutomaton::of(&regex_syntax::escape(address));
         let same = texts.clone();
         Self::new(|| texts, || same)
     }
 
     /// What may stand at `<ADDR>`.
-    pub(super) fn address(&self) -> &Texts {
+    pub(super) fn address(&self) -> &TextAutomaton {
         &self.address
     }
 
     /// What may stand at `<ADDR_PORT>`.
-    pub(super) fn endpoint(&self) -> &Texts {
+    pub(super) fn endpoint(&self) -> &TextAutomaton {
         &self.endpoint
     }
 }
 
-impl Texts {
+impl TextAutomaton {
     /// The texts that a regex of our own making matches as a whole.
     pub(super) fn of(regex: &str) -> Self {
         let config = dense::Config::new().start_kind(StartKind::Anchored).minimize(true);
@@ -168,7 +172,7 @@ mod tests {
     use super::*;
     use crate::address;
 
-    fn accepts(texts: &Texts, text: &[u8]) -> bool {
+    fn accepts(texts: &TextAutomaton, text: &[u8]) -> bool {
         texts.starts().iter().any(|&start| {
             let mut at = Some(start);
             for &byte in text {

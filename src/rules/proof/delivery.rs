@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::LazyLock;
 
 use super::super::model::{Format, RuleSet};
-use super::addresses::Texts;
-use super::machine::{Edge, End, Machine, Start, State};
+use super::addresses::TextAutomaton;
+use super::machine::{Edge, End, Machine, StartState, State};
 use super::search;
 use crate::record;
 
@@ -19,14 +19,15 @@ const UPTIME: &str = r"(?:\[[0-9. ]*[0-9]\] )?";
 const REPEATED: &str = r"message repeated [0-9]+ times?: \[[ \t\x0c\r]*";
 
 /// What stands before a message and is taken off.
-static BEFORE_KERNELS: LazyLock<Texts> = LazyLock::new(|| Texts::of(&before_kernels()));
-static BEFORE_PROGRAMS: LazyLock<Texts> = LazyLock::new(|| Texts::of(&before_programs()));
-static BEFORE_LINES: LazyLock<Texts> = LazyLock::new(|| Texts::of(r"\x00*(?:\xef\xbb\xbf)?"));
+static BEFORE_KERNELS: LazyLock<TextAutomaton> = LazyLock::new(|| TextAutomaton::of(&before_kernels()));
+static BEFORE_PROGRAMS: LazyLock<TextAutomaton> = LazyLock::new(|| TextAutomaton::of(&before_programs()));
+static BEFORE_LINES: LazyLock<TextAutomaton> = LazyLock::new(|| TextAutomaton::of(r"\x00*(?:\xef\xbb\xbf)?"));
 
 /// The same with the words that say that the message came again.
-static BEFORE_KERNELS_REPEATED: LazyLock<Texts> = LazyLock::new(|| Texts::of(&(before_kernels() + REPEATED)));
-static BEFORE_PROGRAMS_REPEATED: LazyLock<Texts> =
-    LazyLock::new(|| Texts::of(&(before_programs() + REPEATED)));
+static BEFORE_KERNELS_REPEATED: LazyLock<TextAutomaton> =
+    LazyLock::new(|| TextAutomaton::of(&(before_kernels() + REPEATED)));
+static BEFORE_PROGRAMS_REPEATED: LazyLock<TextAutomaton> =
+    LazyLock::new(|| TextAutomaton::of(&(before_programs() + REPEATED)));
 
 fn before_kernels() -> String {
     format!("{BLANKS_AND_MARK}{UPTIME}")
@@ -66,20 +67,20 @@ impl Delivery {
     /// Makes of what programs print what rules are asked about.
     pub(super) fn apply(self, printer: &mut Machine) {
         trim_ends(printer);
-        let (before, before_repeated): (&Texts, Option<&Texts>) = match self {
+        let (before, before_repeated): (&TextAutomaton, Option<&TextAutomaton>) = match self {
             Self::Programs => (&BEFORE_PROGRAMS, Some(&BEFORE_PROGRAMS_REPEATED)),
             Self::Kernel => (&BEFORE_KERNELS, Some(&BEFORE_KERNELS_REPEATED)),
             Self::Lines => (&BEFORE_LINES, None),
         };
         for (state, before) in printed_as(printer, before) {
             if state != 0 {
-                printer.starts.push(Start { state, before, behind: b"" });
+                printer.starts.push(StartState { state, before, behind: b"" });
             }
         }
         let quoted = before_repeated.map_or_else(Vec::new, |before| printed_as(printer, before));
         for (state, before) in &quoted {
             let state = add_quoted(printer, *state);
-            printer.starts.push(Start { state, before: before.clone(), behind: &[BEHIND_REPEATED] });
+            printer.starts.push(StartState { state, before: before.clone(), behind: &[BEHIND_REPEATED] });
         }
         if !quoted.is_empty() {
             trim_ends(printer);
@@ -93,7 +94,7 @@ impl Delivery {
 }
 
 /// The states in which the machine may be when what it printed is one of the texts, each with the shortest of these.
-fn printed_as(machine: &Machine, texts: &Texts) -> Vec<(u32, Vec<u8>)> {
+fn printed_as(machine: &Machine, texts: &TextAutomaton) -> Vec<(u32, Vec<u8>)> {
     let mut ended: Vec<(u32, Vec<u8>)> = Vec::new();
     let starts = texts.starts().iter().map(|&start| (0, start));
     let mut known: HashSet<(u32, u32)> = starts.clone().collect();

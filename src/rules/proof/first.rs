@@ -9,12 +9,12 @@ use regex_syntax::hir::Hir;
 use super::super::model::RuleSet;
 use super::super::pattern;
 use super::TooLarge;
+use super::annotated::any_text;
 use super::machine::{Machine, Peer, machine};
 use super::search::PLEASANT;
-use super::written::any_text;
 
 /// More states than the orders of real rule sets need; beyond it the proof is given up.
-const MOST_STATES: usize = 1 << 16;
+const MAX_STATES: usize = 1 << 16;
 
 /// The rules of a set, read side by side; states are made as they are met.
 pub(super) struct FirstRule {
@@ -112,7 +112,7 @@ impl FirstRule {
     }
 
     fn add(&mut self, places: Box<[u32]>) -> Result<u32, TooLarge> {
-        if self.states.len() >= MOST_STATES {
+        if self.states.len() >= MAX_STATES {
             return Err(TooLarge);
         }
         let number = u32::try_from(self.states.len()).map_err(|_| TooLarge)?;

@@ -10,13 +10,13 @@ use super::addresses::Addresses;
 use super::first::FirstRule;
 use super::ids;
 use super::machine::{End, Machine, Peer, machine};
-use super::search::{Budget, Found, Search, View};
-use super::{FORGED, Mark, TRUE_PEER, TRUE_V6_PEER, Texts, TooLarge};
+use super::search::{Budget, Counterexample, Search, View};
+use super::{FORGED, Languages, PeerMark, TRUE_PEER, TRUE_V6_PEER, TooLarge};
 use crate::record;
 
 /// What the rules of a set are judged by.
 pub(super) struct Judge<'t> {
-    pub(super) texts: &'t Texts,
+    pub(super) languages: &'t Languages,
     set: &'t RuleSet,
     first: FirstRule,
     pub(super) cuts: Vec<Option<u16>>,
@@ -24,8 +24,8 @@ pub(super) struct Judge<'t> {
 
 /// A message that fools a rule.
 pub(super) struct Fooled {
-    pub(super) mark: Mark,
-    pub(super) found: Found,
+    pub(super) mark: PeerMark,
+    pub(super) found: Counterexample,
     /// Whether its end was cut off.
     pub(super) is_cut: bool,
 }
@@ -41,21 +41,25 @@ impl Fooled {
 }
 
 impl<'t> Judge<'t> {
-    pub(super) fn new(set: &'t RuleSet, compiled: &Compiled, texts: &'t Texts) -> Result<Self, TooLarge> {
-        let first = FirstRule::new(set, &texts.read).map_err(|_| TooLarge)?;
+    pub(super) fn new(
+        set: &'t RuleSet,
+        compiled: &Compiled,
+        languages: &'t Languages,
+    ) -> Result<Self, TooLarge> {
+        let first = FirstRule::new(set, &languages.read).map_err(|_| TooLarge)?;
         let cuts = (0..set.rules.len()).map(|rule| cut_from(set, rule, compiled)).collect();
-        Ok(Self { texts, set, first, cuts })
+        Ok(Self { languages, set, first, cuts })
     }
 
     /// The nearest message that fools the rule, whole or cut.
     pub(super) fn fooled(
         &mut self,
         rule: usize,
-        mark: Mark,
+        mark: PeerMark,
         printer: &Machine,
         budget: &mut Budget,
     ) -> Result<Option<Fooled>, TooLarge> {
-        let reader = reader(&self.texts.read[rule], rule, mark.read())?;
+        let reader = reader(&self.languages.read[rule], rule, mark.read())?;
         self.fooled_by(rule, mark, printer, &reader, budget)
     }
 
@@ -63,12 +67,12 @@ impl<'t> Judge<'t> {
     fn fooled_by(
         &mut self,
         rule: usize,
-        mark: Mark,
+        mark: PeerMark,
         printer: &Machine,
         reader: &Machine,
         budget: &mut Budget,
     ) -> Result<Option<Fooled>, TooLarge> {
-        let is_of_session = mark == Mark::Address && counts_for_session(&self.set.rules[rule]);
+        let is_of_session = mark == PeerMark::Address && counts_for_session(&self.set.rules[rule]);
         let whole = |view: &View<'_>| {
             let mut printed = view.printed.iter();
             let fools = |end: &&End| match is_of_session {
@@ -81,7 +85,7 @@ impl<'t> Judge<'t> {
             return Ok(Some(Fooled { mark, found, is_cut: false }));
         }
         // No id is taken from a message that may be cut.
-        let Some(length) = self.cuts[rule].filter(|_| mark == Mark::Address) else { return Ok(None) };
+        let Some(length) = self.cuts[rule].filter(|_| mark == PeerMark::Address) else { return Ok(None) };
         let may_be_named = printer.may_end(|end| end.is_named || !is_of_session);
         let cut = |view: &View<'_>| {
             let fools = match is_of_session {
@@ -106,13 +110,13 @@ impl<'t> Judge<'t> {
     pub(super) fn shown(
         &mut self,
         rule: usize,
-        mark: Mark,
+        mark: PeerMark,
         without: &[usize],
         budget: &mut Budget,
     ) -> Result<Option<Fooled>, TooLarge> {
         match mark {
-            Mark::Address => self.shown_with_addresses(rule, without, budget),
-            Mark::Session => self.shown_with_ids(rule, without, budget),
+            PeerMark::Address => self.shown_with_addresses(rule, without, budget),
+            PeerMark::Session => self.shown_with_ids(rule, without, budget),
         }
     }
 
@@ -131,10 +135,10 @@ impl<'t> Judge<'t> {
             (Addresses::printed(), Addresses::read()),
         ];
         for (peers, addresses) in tries {
-            let rules = (0..self.texts.printed.len()).filter(|rule| !without.contains(rule));
-            let printer = printer(self.texts, rules, Peer::Printed(peers), budget)?;
-            let reader = reader(&self.texts.read[rule], rule, Peer::Read(addresses))?;
-            if let Some(fooled) = self.fooled_by(rule, Mark::Address, &printer, &reader, budget)? {
+            let rules = (0..self.languages.printed.len()).filter(|rule| !without.contains(rule));
+            let printer = printer(self.languages, rules, Peer::Printed(peers), budget)?;
+            let reader = reader(&self.languages.read[rule], rule, Peer::Read(addresses))?;
+            if let Some(fooled) = self.fooled_by(rule, PeerMark::Address, &printer, &reader, budget)? {
                 return Ok(Some(fooled));
             }
         }
@@ -148,7 +152,7 @@ impl<'t> Judge<'t> {
         budget: &mut Budget,
     ) -> Result<Option<Fooled>, TooLarge> {
         let peer = Some(TRUE_PEER);
-        if let Some(usual) = ids::usual(&self.texts.read[rule]) {
+        if let Some(usual) = ids::usual(&self.languages.read[rule]) {
             let fooled = self.shown_with(rule, without, peer, Some(usual), budget)?;
             if fooled.is_some() {
                 return Ok(fooled);
@@ -160,7 +164,7 @@ impl<'t> Judge<'t> {
         };
         // The shortest message may have one id in both places; a person needs two.
         let same = fooled.as_ref().and_then(Fooled::only_id);
-        let other = same.as_ref().and_then(|id| ids::neighbour(&self.texts.read[rule], id));
+        let other = same.as_ref().and_then(|id| ids::neighbour(&self.languages.read[rule], id));
         let Some((same, other)) = same.zip(other) else { return Ok(fooled) };
         for two in [[&same, &other], [&other, &same]] {
             let told = self.shown_with(rule, without, peer, Some(two.map(String::as_str)), budget)?;
@@ -181,12 +185,12 @@ impl<'t> Judge<'t> {
         budget: &mut Budget,
     ) -> Result<Option<Fooled>, TooLarge> {
         let [own, other] = [0, 1].map(|at| ids.map(|ids| ids[at]));
-        let printed = self.texts.printed.iter().map(|hir| ids::with_texts(hir, peer, own));
-        let rules = (0..self.texts.printed.len()).filter(|rule| !without.contains(rule));
-        let texts = Texts { printed: printed.collect(), ..self.texts.clone() };
-        let printer = printer(&texts, rules, Peer::Session, budget)?;
-        let reader = reader(&ids::with_texts(&self.texts.read[rule], None, other), rule, Peer::Session)?;
-        self.fooled_by(rule, Mark::Session, &printer, &reader, budget)
+        let printed = self.languages.printed.iter().map(|hir| ids::with_texts(hir, peer, own));
+        let rules = (0..self.languages.printed.len()).filter(|rule| !without.contains(rule));
+        let languages = Languages { printed: printed.collect(), ..self.languages.clone() };
+        let printer = printer(&languages, rules, Peer::Session, budget)?;
+        let reader = reader(&ids::with_texts(&self.languages.read[rule], None, other), rule, Peer::Session)?;
+        self.fooled_by(rule, PeerMark::Session, &printer, &reader, budget)
     }
 
     /// The nearest message of which the goal is true and that the rule takes, as no rule before it does.
@@ -198,7 +202,7 @@ impl<'t> Judge<'t> {
         length: u16,
         goal: impl Fn(&View<'_>) -> Option<u32>,
         budget: &mut Budget,
-    ) -> Result<Option<Found>, TooLarge> {
+    ) -> Result<Option<Counterexample>, TooLarge> {
         let search = Search { printer, reader, first: None, length, budget };
         let Some(found) = search.shortest(&goal)? else { return Ok(None) };
         let number = u32::try_from(rule).map_err(|_| TooLarge)?;
@@ -212,16 +216,16 @@ impl<'t> Judge<'t> {
 
 /// What some rules' programs print, each told from the others.
 pub(super) fn printer(
-    texts: &Texts,
+    languages: &Languages,
     rules: impl Iterator<Item = usize>,
     peer: Peer<'_>,
     budget: &mut Budget,
 ) -> Result<Machine, TooLarge> {
     let numbered =
-        rules.map(|rule| Ok((texts.printed[rule].clone(), u32::try_from(rule).map_err(|_| TooLarge)?)));
+        rules.map(|rule| Ok((languages.printed[rule].clone(), u32::try_from(rule).map_err(|_| TooLarge)?)));
     let numbered = numbered.collect::<Result<Vec<_>, TooLarge>>()?;
     let mut machine = machine(&numbered, peer).map_err(|_| TooLarge)?;
-    texts.delivery.apply(&mut machine);
+    languages.delivery.apply(&mut machine);
     budget.take_many(machine.states.len())?;
     Ok(machine)
 }
@@ -248,7 +252,7 @@ pub(super) fn cut_from(set: &RuleSet, rule: usize, compiled: &Compiled) -> Optio
         return None;
     }
     let own = set.limit_of(&set.rules[rule]);
-    let loggers = (set.format == Format::Syslog).then_some(record::SHORTEST_CUT);
+    let loggers = (set.format == Format::Syslog).then_some(record::MIN_CUT_MESSAGE);
     let shortest = own.into_iter().chain(loggers).min()?;
     Some(u16::try_from(shortest).unwrap_or(u16::MAX))
 }

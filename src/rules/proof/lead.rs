@@ -9,10 +9,10 @@
 use regex_syntax::hir::{Hir, HirKind};
 
 use super::super::pattern;
+use super::annotated::{AnnotatedPattern, any_text, is_session, stretch_of};
 use super::machine::{Peer, machine};
 use super::search::{Budget, Search};
-use super::written::{Written, any_text, is_session, stretch_of};
-use super::{Mark, TooLarge};
+use super::{PeerMark, TooLarge};
 
 /// What a part of a pattern means for its beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,17 +29,17 @@ enum Beginning {
 ///
 /// Words have letters: all lines of a program may begin with the same signs, such as a number in brackets.
 pub(super) fn stretch_before_words(
-    written: &Written,
-    mark: Mark,
+    annotated: &AnnotatedPattern,
+    mark: PeerMark,
     budget: &mut Budget,
 ) -> Result<Option<usize>, TooLarge> {
-    Lead { written, mark, budget }.before_words(&written.row())
+    Lead { annotated, mark, budget }.before_words(&annotated.row())
 }
 
 struct Lead<'l> {
-    written: &'l Written,
+    annotated: &'l AnnotatedPattern,
     /// What must not come before the words.
-    mark: Mark,
+    mark: PeerMark,
     budget: &'l mut Budget,
 }
 
@@ -49,7 +49,7 @@ impl Lead<'_> {
             if self.is_marked(part) {
                 return Ok(None);
             }
-            if self.mark == Mark::Address && pattern::addresses_named(part) != Some(0) {
+            if self.mark == PeerMark::Address && pattern::addresses_named(part) != Some(0) {
                 return self.before_words_in_branches(part);
             }
             match self.beginning(part) {
@@ -58,7 +58,7 @@ impl Lead<'_> {
                 Beginning::Stretch(index) => {
                     let mut inside = Vec::new();
                     collect_stretches(part, &mut inside);
-                    let open = inside.into_iter().find(|&inner| !self.written.stretches[inner].is_claimed);
+                    let open = inside.into_iter().find(|&inner| !self.annotated.stretches[inner].is_claimed);
                     if open.is_some() {
                         return Ok(open);
                     }
@@ -73,8 +73,8 @@ impl Lead<'_> {
 
     fn is_marked(&self, part: &Hir) -> bool {
         match self.mark {
-            Mark::Address => pattern::is_address(part),
-            Mark::Session => is_session(part),
+            PeerMark::Address => pattern::is_address(part),
+            PeerMark::Session => is_session(part),
         }
     }
 
@@ -126,7 +126,7 @@ impl Lead<'_> {
     /// Whether what the part may hold goes on behind the fixed text that follows it: then it says nothing of where that text
     /// begins.
     fn may_hold_what_follows(&mut self, part: &Hir, rest: &[&Hir]) -> Result<bool, TooLarge> {
-        let part = self.written.part_as_written(part);
+        let part = self.annotated.part_as_written(part);
         let mut follows = vec![part.clone()];
         let mut is_fixed = false;
         for next in rest {

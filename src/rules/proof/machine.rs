@@ -4,12 +4,12 @@
 use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
-use regex_automata::nfa::thompson::{self, NFA, State as Place, WhichCaptures};
+use regex_automata::nfa::thompson::{self, NFA, State as NfaState, WhichCaptures};
 use regex_automata::util::look::Look;
 use regex_automata::util::primitives::StateID;
 use regex_syntax::hir::Hir;
 
-use super::addresses::{Addresses, Texts};
+use super::addresses::{Addresses, TextAutomaton};
 use super::rows::{ADDRESS_GROUP, ENDPOINT_GROUP, FIRST_RULE_GROUP, SESSION_GROUP, joined};
 
 /// More than the patterns of 1,000 rules need; a set beyond it is refused.
@@ -67,12 +67,12 @@ pub(super) struct State {
 pub(super) struct Machine {
     pub(super) states: Vec<State>,
     /// Where it may begin: in state 0, and where it is once the start of its message was taken off.
-    pub(super) starts: Vec<Start>,
+    pub(super) starts: Vec<StartState>,
 }
 
 /// A state in which a message may begin.
 #[derive(Clone, Debug)]
-pub(super) struct Start {
+pub(super) struct StartState {
     pub(super) state: u32,
     /// What was printed before it, and is taken off.
     pub(super) before: Vec<u8>,
@@ -80,7 +80,7 @@ pub(super) struct Start {
     pub(super) behind: &'static [u8],
 }
 
-impl Start {
+impl StartState {
     /// That of a message of which nothing is taken off.
     fn whole() -> Self {
         Self { state: 0, before: Vec::new(), behind: b"" }
@@ -151,7 +151,7 @@ impl<'a> Builder<'a> {
             state.edges.sort_by_key(|edge| !(edge.low..=edge.high).contains(&b'x'));
             states.push(state);
         }
-        Machine { states, starts: vec![Start::whole()] }
+        Machine { states, starts: vec![StartState::whole()] }
     }
 
     fn number(&mut self, key: Key) -> u32 {
@@ -183,7 +183,7 @@ impl<'a> Builder<'a> {
         state
     }
 
-    fn texts(&self, is_endpoint: bool) -> Option<&'a Texts> {
+    fn texts(&self, is_endpoint: bool) -> Option<&'a TextAutomaton> {
         let (Peer::Printed(addresses) | Peer::Read(addresses)) = self.peer else { return None };
         Some(if is_endpoint { addresses.endpoint() } else { addresses.address() })
     }
@@ -191,37 +191,38 @@ impl<'a> Builder<'a> {
     /// Goes on without a byte as far as can be, and collects the bytes that may come then.
     fn follow(&mut self, from: StateID, key: Key, state: &mut State) {
         let mut seen = HashSet::new();
-        let mut waiting = vec![Way { id: from, phase: key.phase, next: WORD | OTHER | NOTHING, rule: None }];
-        while let Some(way) = waiting.pop() {
-            if !seen.insert(way) {
+        let mut waiting =
+            vec![EpsilonPath { id: from, phase: key.phase, next: WORD | OTHER | NOTHING, rule: None }];
+        while let Some(path) = waiting.pop() {
+            if !seen.insert(path) {
                 continue;
             }
-            match self.nfa.state(way.id).clone() {
-                Place::ByteRange { .. } | Place::Sparse(_) | Place::Dense(_) => {
-                    for (low, high, next) in ranges(self.nfa.state(way.id)) {
-                        self.add(state, (low, high), way.phase, At::Pattern(next), way.next);
+            match self.nfa.state(path.id).clone() {
+                NfaState::ByteRange { .. } | NfaState::Sparse(_) | NfaState::Dense(_) => {
+                    for (low, high, next) in ranges(self.nfa.state(path.id)) {
+                        self.add(state, (low, high), path.phase, At::Pattern(next), path.next);
                     }
                 }
-                Place::Look { look, next } => {
-                    let allowed = way.next & looks(look, key.previous);
+                NfaState::Look { look, next } => {
+                    let allowed = path.next & looks(look, key.previous);
                     if allowed != 0 {
-                        waiting.push(Way { id: next, next: allowed, ..way });
+                        waiting.push(EpsilonPath { id: next, next: allowed, ..path });
                     }
                 }
-                Place::Union { alternates } => {
-                    waiting.extend(alternates.iter().map(|&id| Way { id, ..way }));
+                NfaState::Union { alternates } => {
+                    waiting.extend(alternates.iter().map(|&id| EpsilonPath { id, ..path }));
                 }
-                Place::BinaryUnion { alt1, alt2 } => {
-                    waiting.extend([alt1, alt2].map(|id| Way { id, ..way }));
+                NfaState::BinaryUnion { alt1, alt2 } => {
+                    waiting.extend([alt1, alt2].map(|id| EpsilonPath { id, ..path }));
                 }
-                Place::Capture { next, group_index, slot, .. } => {
+                NfaState::Capture { next, group_index, slot, .. } => {
                     let is_start = slot.as_usize() % 2 == 0;
-                    self.pass_group(state, way, next, group_index.as_u32(), is_start, key, &mut waiting);
+                    self.pass_group(state, path, next, group_index.as_u32(), is_start, key, &mut waiting);
                 }
-                Place::Fail => {}
-                Place::Match { .. } => {
-                    let end = End { rule: way.rule.unwrap_or(0), is_named: way.phase == Phase::Behind };
-                    if way.next & NOTHING != 0 && !state.ends.contains(&end) {
+                NfaState::Fail => {}
+                NfaState::Match { .. } => {
+                    let end = End { rule: path.rule.unwrap_or(0), is_named: path.phase == Phase::Behind };
+                    if path.next & NOTHING != 0 && !state.ends.contains(&end) {
                         state.ends.push(end);
                     }
                 }
@@ -233,39 +234,39 @@ impl<'a> Builder<'a> {
     fn pass_group(
         &mut self,
         state: &mut State,
-        way: Way,
+        path: EpsilonPath,
         next: StateID,
         group: u32,
         is_start: bool,
         key: Key,
-        waiting: &mut Vec<Way>,
+        waiting: &mut Vec<EpsilonPath>,
     ) {
-        let way = Way { id: next, ..way };
+        let path = EpsilonPath { id: next, ..path };
         match group {
-            0 => waiting.push(way),
+            0 => waiting.push(path),
             ADDRESS_GROUP | ENDPOINT_GROUP => {
                 if is_start {
                     let is_endpoint = group == ENDPOINT_GROUP;
                     let back = self.behind_group(next, group);
-                    for &start in self.texts(is_endpoint).map_or(&[][..], Texts::starts) {
+                    for &start in self.texts(is_endpoint).map_or(&[][..], TextAutomaton::starts) {
                         let at = At::Address { is_endpoint, state: start, back };
                         let inner = self.state(Key { at, phase: Phase::Inside, previous: key.previous });
                         state.edges.extend(inner.edges);
                     }
                 }
                 if !matches!(self.peer, Peer::Printed(_)) {
-                    waiting.push(way);
+                    waiting.push(path);
                 }
             }
             SESSION_GROUP => {
                 let phase = match self.peer {
                     Peer::Session if is_start => Phase::Inside,
                     Peer::Session => Phase::Behind,
-                    _ => way.phase,
+                    _ => path.phase,
                 };
-                waiting.push(Way { phase, ..way });
+                waiting.push(EpsilonPath { phase, ..path });
             }
-            _ => waiting.push(Way { rule: Some(group - FIRST_RULE_GROUP), ..way }),
+            _ => waiting.push(EpsilonPath { rule: Some(group - FIRST_RULE_GROUP), ..path }),
         }
     }
 
@@ -277,14 +278,14 @@ impl<'a> Builder<'a> {
                 continue;
             }
             match self.nfa.state(id) {
-                Place::Capture { next, group_index, .. } if group_index.as_u32() == group => return *next,
-                place @ (Place::ByteRange { .. } | Place::Sparse(_) | Place::Dense(_)) => {
-                    waiting.extend(ranges(place).into_iter().map(|(_, _, next)| next));
+                NfaState::Capture { next, group_index, .. } if group_index.as_u32() == group => return *next,
+                nfa_state @ (NfaState::ByteRange { .. } | NfaState::Sparse(_) | NfaState::Dense(_)) => {
+                    waiting.extend(ranges(nfa_state).into_iter().map(|(_, _, next)| next));
                 }
-                Place::Union { alternates } => waiting.extend(alternates.iter().copied()),
-                Place::BinaryUnion { alt1, alt2 } => waiting.extend([*alt1, *alt2]),
-                Place::Look { next, .. } | Place::Capture { next, .. } => waiting.push(*next),
-                Place::Fail | Place::Match { .. } => {}
+                NfaState::Union { alternates } => waiting.extend(alternates.iter().copied()),
+                NfaState::BinaryUnion { alt1, alt2 } => waiting.extend([*alt1, *alt2]),
+                NfaState::Look { next, .. } | NfaState::Capture { next, .. } => waiting.push(*next),
+                NfaState::Fail | NfaState::Match { .. } => {}
             }
         }
         from
@@ -305,13 +306,13 @@ impl<'a> Builder<'a> {
 }
 
 /// The bytes that a place takes, and where they lead.
-fn ranges(place: &Place) -> Vec<(u8, u8, StateID)> {
-    match place {
-        Place::ByteRange { trans } => vec![(trans.start, trans.end, trans.next)],
-        Place::Sparse(sparse) => {
+fn ranges(nfa_state: &NfaState) -> Vec<(u8, u8, StateID)> {
+    match nfa_state {
+        NfaState::ByteRange { trans } => vec![(trans.start, trans.end, trans.next)],
+        NfaState::Sparse(sparse) => {
             sparse.transitions.iter().map(|trans| (trans.start, trans.end, trans.next)).collect()
         }
-        Place::Dense(dense) => {
+        NfaState::Dense(dense) => {
             let known =
                 (0..=u8::MAX).zip(dense.transitions.iter()).filter(|&(_, &next)| next != StateID::ZERO);
             known.map(|(byte, &next)| (byte, byte, next)).collect()
@@ -322,7 +323,7 @@ fn ranges(place: &Place) -> Vec<(u8, u8, StateID)> {
 
 /// A way through the pattern that needs no byte.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Way {
+struct EpsilonPath {
     id: StateID,
     phase: Phase,
     /// What may come next.

@@ -16,6 +16,8 @@
 //! lines of which no rule knows begin with other words ([`lead`]).
 
 mod addresses;
+mod annotated;
+mod claim_sites;
 mod delivery;
 mod first;
 mod ids;
@@ -23,7 +25,6 @@ mod judge;
 mod lead;
 mod machine;
 mod minimize;
-mod places;
 mod refusal;
 mod remedy;
 mod revision;
@@ -31,7 +32,6 @@ mod rows;
 mod runs;
 mod search;
 mod stamp;
-mod written;
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -39,13 +39,13 @@ pub(super) mod tests;
 use regex_syntax::hir::Hir;
 
 use self::addresses::Addresses;
+use self::annotated::AnnotatedPattern;
 use self::delivery::Delivery;
 use self::judge::{Judge, reader};
 use self::machine::{Machine, Peer, machine};
 use self::remedy::Remedy;
-use self::revision::Names;
+use self::revision::Placeholders;
 use self::search::{Budget, Search, View};
-use self::written::Written;
 use super::compile::Compiled;
 use super::model::{AddressFrom, Effect, Fault, Format, Place, RuleSet};
 use super::pattern::{self, Unreadable};
@@ -56,7 +56,7 @@ const TRUE_V6_PEER: &str = "2001:db8::7";
 const FORGED: &str = "203.0.113.66";
 
 /// How many rules whose lines fool one other are told of at once.
-const MOST_GUILTY: usize = 4;
+const MAX_GUILTY: usize = 4;
 
 /// What follows from the lines of a rule, in place of its number.
 const OTHER: u32 = 0;
@@ -66,14 +66,14 @@ const OTHER_OFFENCE: u32 = 2;
 
 /// What no words of a peer's may be taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mark {
+enum PeerMark {
     /// The peer's address, at `<ADDR>`.
     Address,
     /// The id of its session, at `<SESSION>`.
     Session,
 }
 
-impl Mark {
+impl PeerMark {
     /// As programs print it.
     fn printed(self) -> Peer<'static> {
         match self {
@@ -138,7 +138,7 @@ struct Described<'a> {
     set: &'a RuleSet,
     /// Its index in its set.
     index: usize,
-    written: Written,
+    annotated: AnnotatedPattern,
 }
 
 /// All that is known of a set's programs.
@@ -148,7 +148,7 @@ struct Known<'a> {
     rules: Vec<Described<'a>>,
 }
 
-impl Written {
+impl AnnotatedPattern {
     /// A pattern whose timestamp, if it begins with one, is the logger's.
     fn stamped(
         set: &RuleSet,
@@ -156,20 +156,20 @@ impl Written {
         alphabets: &[(String, String)],
         budget: &mut Budget,
     ) -> Result<Result<Self, Unreadable>, TooLarge> {
-        let mut written = match Self::of(pattern, alphabets) {
-            Ok(written) => written,
+        let mut annotated = match Self::of(pattern, alphabets) {
+            Ok(annotated) => annotated,
             Err(unreadable) => return Ok(Err(unreadable)),
         };
-        for stretch in stamp::stretches(&written, set.format, budget)? {
-            written.stretches[stretch].is_claimed = true;
+        for stretch in stamp::stretches(&annotated, set.format, budget)? {
+            annotated.stretches[stretch].is_claimed = true;
         }
-        Ok(Ok(written))
+        Ok(Ok(annotated))
     }
 }
 
 /// What each rule's program prints and what each rule of the set reads, by number.
 #[derive(Clone)]
-struct Texts {
+struct Languages {
     printed: Vec<Hir>,
     delivery: Delivery,
     read: Vec<Hir>,
@@ -181,20 +181,20 @@ impl<'a> Known<'a> {
         let mut rules = Vec::new();
         for known in std::iter::once(set).chain(others) {
             for (index, rule) in known.rules.iter().enumerate() {
-                let written = Written::stamped(known, &rule.pattern, &known.alphabets(), budget)?;
-                let written = written
+                let annotated = AnnotatedPattern::stamped(known, &rule.pattern, &known.alphabets(), budget)?;
+                let annotated = annotated
                     .map_err(|error| Undecided::Unreadable(refusal::unreadable(set, known, index, error)))?;
-                rules.push(Described { set: known, index, written });
+                rules.push(Described { set: known, index, annotated });
             }
         }
         Ok(Self { set, rules })
     }
 
-    fn texts(&self) -> Texts {
-        Texts {
-            printed: self.rules.iter().map(|rule| rule.written.printed()).collect(),
+    fn languages(&self) -> Languages {
+        Languages {
+            printed: self.rules.iter().map(|rule| rule.annotated.printed()).collect(),
             delivery: Delivery::of(self.set),
-            read: self.own().iter().map(|rule| rule.written.as_written()).collect(),
+            read: self.own().iter().map(|rule| rule.annotated.as_written()).collect(),
         }
     }
 
@@ -204,18 +204,19 @@ impl<'a> Known<'a> {
     }
 
     fn faults(&self, compiled: &Compiled, budget: &mut Budget) -> Result<Vec<Fault>, TooLarge> {
-        let texts = self.texts();
-        let printer = self.printer(&texts, Mark::Address, budget)?;
-        let has_sessions = self.own().iter().any(|rule| rule.written.names_session());
-        let of_sessions = has_sessions.then(|| self.printer(&texts, Mark::Session, budget)).transpose()?;
-        let mut judge = Judge::new(self.set, compiled, &texts)?;
-        let mut names = Names::of(self.set);
+        let languages = self.languages();
+        let printer = self.printer(&languages, PeerMark::Address, budget)?;
+        let has_sessions = self.own().iter().any(|rule| rule.annotated.names_session());
+        let of_sessions =
+            has_sessions.then(|| self.printer(&languages, PeerMark::Session, budget)).transpose()?;
+        let mut judge = Judge::new(self.set, compiled, &languages)?;
+        let mut names = Placeholders::of(self.set);
         let mut faults = Vec::new();
         for rule in 0..self.own().len() {
-            let beginning = self.beginning(rule, &self.rules[rule].written, budget)?;
-            let mut asked = vec![(Mark::Address, &printer)];
+            let beginning = self.beginning(rule, &self.rules[rule].annotated, budget)?;
+            let mut asked = vec![(PeerMark::Address, &printer)];
             if beginning.is_none() {
-                asked.extend(of_sessions.as_ref().map(|printer| (Mark::Session, printer)));
+                asked.extend(of_sessions.as_ref().map(|printer| (PeerMark::Session, printer)));
             }
             for (mark, printer) in asked {
                 let names = &mut names;
@@ -229,11 +230,11 @@ impl<'a> Known<'a> {
                     budget,
                 )?);
             }
-            let reader = reader(&texts.read[rule], rule, Peer::Untold)?;
+            let reader = reader(&languages.read[rule], rule, Peer::Untold)?;
             faults.extend(self.effects(rule, &printer, &reader, &mut judge, budget)?);
             faults.extend(self.unreachable(rule, &reader, &mut judge, budget)?);
             if beginning.is_none() {
-                faults.extend(self.says_again(rule, &texts, budget)?);
+                faults.extend(self.says_again(rule, &languages, budget)?);
             }
         }
         Ok(faults)
@@ -242,10 +243,10 @@ impl<'a> Known<'a> {
     /// The rules that begin with any text, which is soon known.
     fn begin_anywhere(&self) -> Vec<Fault> {
         let mut budget = Budget::new();
-        let remedy = Remedy { mark: Mark::Address, parts: Vec::new(), is_enough: false };
+        let remedy = Remedy { mark: PeerMark::Address, parts: Vec::new(), is_enough: false };
         let mut faults = Vec::new();
         for (rule, described) in self.own().iter().enumerate() {
-            if let Ok(Some(stretch)) = self.beginning(rule, &described.written, &mut budget) {
+            if let Ok(Some(stretch)) = self.beginning(rule, &described.annotated, &mut budget) {
                 faults.push(refusal::begins_anywhere(self, rule, stretch, &remedy));
             }
         }
@@ -254,11 +255,16 @@ impl<'a> Known<'a> {
 
     /// What all rules' programs print. Rules are not told from each other, but for what follows from their lines: so
     /// those that end alike need but one look.
-    fn printer(&self, texts: &Texts, mark: Mark, budget: &mut Budget) -> Result<Machine, TooLarge> {
+    fn printer(
+        &self,
+        languages: &Languages,
+        mark: PeerMark,
+        budget: &mut Budget,
+    ) -> Result<Machine, TooLarge> {
         let classes = (0..self.rules.len()).map(|rule| self.class_of(rule));
-        let numbered: Vec<(Hir, u32)> = texts.printed.iter().cloned().zip(classes).collect();
+        let numbered: Vec<(Hir, u32)> = languages.printed.iter().cloned().zip(classes).collect();
         let mut machine = machine(&numbered, mark.printed()).map_err(|_| TooLarge)?;
-        texts.delivery.apply(&mut machine);
+        languages.delivery.apply(&mut machine);
         machine.merge_equal_states();
         budget.take_many(machine.states.len())?;
         Ok(machine)
@@ -278,13 +284,13 @@ impl<'a> Known<'a> {
     fn beginning(
         &self,
         rule: usize,
-        written: &Written,
+        annotated: &AnnotatedPattern,
         budget: &mut Budget,
     ) -> Result<Option<usize>, TooLarge> {
-        let is_of_session = self.set.rules[rule].address == AddressFrom::Session || written.names_session();
-        let marks = [(Mark::Address, !names_nobody(written)), (Mark::Session, is_of_session)];
+        let is_of_session = self.set.rules[rule].address == AddressFrom::Session || annotated.names_session();
+        let marks = [(PeerMark::Address, !names_nobody(annotated)), (PeerMark::Session, is_of_session)];
         for (mark, _) in marks.into_iter().filter(|(_, is_sought)| *is_sought) {
-            let stretch = lead::stretch_before_words(written, mark, budget)?;
+            let stretch = lead::stretch_before_words(annotated, mark, budget)?;
             if stretch.is_some() {
                 return Ok(stretch);
             }
@@ -295,12 +301,12 @@ impl<'a> Known<'a> {
     #[expect(clippy::too_many_arguments, reason = "one step of `faults`, and nobody else's")]
     fn fooled(
         &self,
-        (rule, mark): (usize, Mark),
+        (rule, mark): (usize, PeerMark),
         beginning: Option<usize>,
         printer: &Machine,
         judge: &mut Judge<'_>,
         compiled: &Compiled,
-        names: &mut Names,
+        names: &mut Placeholders,
         budget: &mut Budget,
     ) -> Result<Option<Fault>, TooLarge> {
         let is_fooled = judge.fooled(rule, mark, printer, budget)?.is_some();
@@ -309,7 +315,7 @@ impl<'a> Known<'a> {
         }
         let mut shown = None;
         let mut guilty: Vec<usize> = beginning.map(|_| rule).into_iter().collect();
-        while is_fooled && guilty.len() < MOST_GUILTY {
+        while is_fooled && guilty.len() < MAX_GUILTY {
             let Some(found) = judge.shown(rule, mark, &guilty, budget)? else { break };
             guilty.push(found.found.rule as usize);
             shown.get_or_insert(found);
@@ -349,7 +355,7 @@ impl<'a> Known<'a> {
         }
         let all = 0..self.rules.len();
         let peer = Addresses::only(TRUE_PEER);
-        let printer = judge::printer(judge.texts, all, Peer::Printed(&peer), budget)?;
+        let printer = judge::printer(judge.languages, all, Peer::Printed(&peer), budget)?;
         let goal = |view: &View<'_>| {
             let printed = view.printed.iter().map(|end| end.rule);
             let printed = printed.into_iter().find(|&printed| counts(self.class_of(printed as usize)))?;
@@ -360,11 +366,16 @@ impl<'a> Known<'a> {
     }
 
     /// Whether a message of the rule can look as if a logger said that the one before, which may be of any peer, came again.
-    fn says_again(&self, rule: usize, texts: &Texts, budget: &mut Budget) -> Result<Option<Fault>, TooLarge> {
+    fn says_again(
+        &self,
+        rule: usize,
+        languages: &Languages,
+        budget: &mut Budget,
+    ) -> Result<Option<Fault>, TooLarge> {
         let again =
             pattern::read_expanded(delivery::SAYS_AGAIN).filter(|_| self.set.format == Format::Syslog);
         let Some(again) = again else { return Ok(None) };
-        let printer = judge::printer(texts, std::iter::once(rule), Mark::Address.printed(), budget)?;
+        let printer = judge::printer(languages, std::iter::once(rule), PeerMark::Address.printed(), budget)?;
         let reader = reader(&again, rule, Peer::Untold)?;
         let search = Search { printer: &printer, reader: &reader, first: None, length: 0, budget };
         let found =
@@ -382,7 +393,7 @@ impl<'a> Known<'a> {
         if !self.set.rules[rule].enabled {
             return Ok(None);
         }
-        if judge.texts.delivery.takes_blanks_off() && reader.begins_with_a_blank() {
+        if judge.languages.delivery.takes_blanks_off() && reader.begins_with_a_blank() {
             return Ok(Some(refusal::begins_with_a_blank(rule)));
         }
         let goal = |view: &View<'_>| (!view.read.is_empty()).then_some(0);
@@ -397,6 +408,6 @@ fn share_lines(set: &RuleSet, other: &RuleSet) -> bool {
     set.name != other.name && (set.shares_program(other) || both_raw)
 }
 
-fn names_nobody(written: &Written) -> bool {
-    pattern::addresses_named(&written.as_written()) == Some(0)
+fn names_nobody(annotated: &AnnotatedPattern) -> bool {
+    pattern::addresses_named(&annotated.as_written()) == Some(0)
 }

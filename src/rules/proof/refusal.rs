@@ -9,15 +9,15 @@ use super::super::pattern::Unreadable;
 use super::super::session_id;
 use super::judge::{Fooled, counts_for_session};
 use super::remedy::{Claims, Part, Remedy};
-use super::search::Found;
-use super::{FORGED, Known, Mark, TRUE_PEER};
+use super::search::Counterexample;
+use super::{FORGED, Known, PeerMark, TRUE_PEER};
 use crate::address;
 
 /// A header of 36 bytes and a program, as FreeBSD's syslogd writes it.
 const HEADER: (&str, &str) = ("Nov 22 14:38:31 gw ", "[4711]: ");
 
 /// How much of a line is shown, in characters.
-const LONGEST_SHOWN: usize = 600;
+const MAX_SHOWN: usize = 600;
 
 /// A pattern of the set's, or of another set that sees the same lines, of which nothing can be said.
 pub(super) fn unreadable(set: &RuleSet, owner: &RuleSet, rule: usize, error: Unreadable) -> Fault {
@@ -31,7 +31,7 @@ pub(super) fn unreadable(set: &RuleSet, owner: &RuleSet, rule: usize, error: Unr
 }
 
 pub(super) fn begins_anywhere(known: &Known<'_>, rule: usize, stretch: usize, remedy: &Remedy) -> Fault {
-    let stretch = &known.rules[rule].written.stretches[stretch];
+    let stretch = &known.rules[rule].annotated.stretches[stretch];
     let holds = match stretch.is_claimed {
         true => "can hold the words that follow it",
         false => "takes any text",
@@ -57,9 +57,9 @@ pub(super) fn fooled(
     let guilty = &known.rules[fooled.found.rule as usize];
     let is_own_line = fooled.found.rule as usize == rule;
     let (message, deed) = match fooled.mark {
-        Mark::Address if counts_for_session(&known.set.rules[rule]) => counts_for_another(fooled),
-        Mark::Address => finds_another_address(rule, fooled, compiled, is_own_line),
-        Mark::Session => joins_another_session(known.set, rule, fooled, compiled),
+        PeerMark::Address if counts_for_session(&known.set.rules[rule]) => counts_for_another(fooled),
+        PeerMark::Address => finds_another_address(rule, fooled, compiled, is_own_line),
+        PeerMark::Session => joins_another_session(known.set, rule, fooled, compiled),
     };
     let line = line(known.set, &fooled.found, &message);
     let whose = match (is_own_line, guilty.set.name == known.set.name) {
@@ -71,8 +71,8 @@ pub(super) fn fooled(
     };
     let shown = match (is_own_line && overlap(&fooled.found), fooled.mark) {
         (false, _) => Shown::Line,
-        (true, Mark::Address) => Shown::Overlap,
-        (true, Mark::Session) => Shown::OverlapOfIds,
+        (true, PeerMark::Address) => Shown::Overlap,
+        (true, PeerMark::Session) => Shown::OverlapOfIds,
     };
     let advice = all_advice(known, rule, remedy, shown);
     let text = format!("the pattern can be fooled: {deed}: {line}{whose}; {advice}");
@@ -80,11 +80,11 @@ pub(super) fn fooled(
         Part::Claims(claims) if claims.revision.rule == rule => claims.stretches.first(),
         _ => None,
     });
-    let offset = own.map_or(0, |&stretch| known.rules[rule].written.stretches[stretch].at);
+    let offset = own.map_or(0, |&stretch| known.rules[rule].annotated.stretches[stretch].at);
     Fault { offset, ..Fault::error(Place::Rule(rule, "pattern"), text) }
 }
 
-pub(super) fn mistaken(known: &Known<'_>, rule: usize, found: &Found) -> Fault {
+pub(super) fn mistaken(known: &Known<'_>, rule: usize, found: &Counterexample) -> Fault {
     let printed = &known.rules[found.rule as usize];
     let offence = match printed.set.name == known.set.name {
         true => printed.set.rules[printed.index].id.clone(),
@@ -114,7 +114,7 @@ pub(super) fn unreachable(known: &Known<'_>, rule: usize) -> Fault {
     Fault::warning(Place::Rule(rule, "id"), text)
 }
 
-pub(super) fn says_again(set: &RuleSet, rule: usize, found: &Found) -> Fault {
+pub(super) fn says_again(set: &RuleSet, rule: usize, found: &Counterexample) -> Fault {
     let line = line(set, found, &found.message);
     let text = format!(
         "the pattern can be fooled: a peer can make this line appear, with which loggers say that the line before it came \
@@ -177,7 +177,7 @@ pub(super) fn confirmed_ids<'f>(
     fooled: &'f Fooled,
     compiled: &Compiled,
 ) -> (Option<&'f [u8]>, &'f [u8]) {
-    let Found { message, printed, read, .. } = &fooled.found;
+    let Counterexample { message, printed, read, .. } = &fooled.found;
     let text = |span: &Option<Range<usize>>| span.clone().and_then(|span| message.get(span));
     let (printed, read) = (text(printed), text(read).unwrap_or_default());
     let is_taken = compiled.find(message, false).is_some_and(|found| found.rule == rule);
@@ -226,7 +226,7 @@ pub(super) fn confirmed(
 }
 
 /// The message with the true address where the forged one stood and the other way round.
-fn exchanged(found: &Found) -> Option<Vec<u8>> {
+fn exchanged(found: &Counterexample) -> Option<Vec<u8>> {
     let (printed, read) = (found.printed.clone()?, found.read.clone()?);
     let message = &found.message;
     let (first, second) = if printed.start < read.start { (&printed, &read) } else { (&read, &printed) };
@@ -247,14 +247,14 @@ fn exchanged(found: &Found) -> Option<Vec<u8>> {
 }
 
 /// A whole line with the message in it, as it was printed.
-fn line(set: &RuleSet, found: &Found, message: &[u8]) -> String {
+fn line(set: &RuleSet, found: &Counterexample, message: &[u8]) -> String {
     let mut line = match (set.format, set.example_program()) {
         (Format::Syslog, Some(program)) => [HEADER.0, program.as_str(), HEADER.1].concat(),
         _ => String::new(),
     };
     let (before, behind) = &found.around;
     line.push_str(&String::from_utf8_lossy(&[before, message, behind].concat()));
-    line.chars().take(LONGEST_SHOWN).collect()
+    line.chars().take(MAX_SHOWN).collect()
 }
 
 /// What the author has been shown before the advice.
@@ -291,10 +291,10 @@ fn all_advice(known: &Known<'_>, fooled: usize, remedy: &Remedy, shown: Shown) -
     parts.collect::<Vec<_>>().join("; ") + outcome
 }
 
-fn nothing_helps(known: &Known<'_>, guilty: usize, mark: Mark) -> String {
+fn nothing_helps(known: &Known<'_>, guilty: usize, mark: PeerMark) -> String {
     let mark = match mark {
-        Mark::Address => "<ADDR>",
-        Mark::Session => "<SESSION>",
+        PeerMark::Address => "<ADDR>",
+        PeerMark::Session => "<SESSION>",
     };
     let rule = &known.rules[guilty];
     let id = &rule.set.rules[rule.index].id;
@@ -321,7 +321,7 @@ fn claims_of(known: &Known<'_>, fooled: usize, claims: &Claims, shown: Shown, is
         (false, true) => format!(" of rule `{}`", rule.id),
         (false, false) => format!(" of rule `{}` in rule set `{}`", rule.id, described.set.name),
     };
-    let stretches = claims.stretches.iter().map(|&one| described.written.stretches[one].text.as_str());
+    let stretches = claims.stretches.iter().map(|&one| described.annotated.stretches[one].text.as_str());
     let mut texts: Vec<String> = Vec::new();
     for text in stretches.map(|text| format!("`{text}`")) {
         if !texts.contains(&text) {
@@ -359,7 +359,7 @@ fn listed(texts: &[String]) -> String {
 }
 
 /// Whether both addresses have bytes in common.
-fn overlap(found: &Found) -> bool {
+fn overlap(found: &Counterexample) -> bool {
     match (&found.printed, &found.read) {
         (Some(printed), Some(read)) => printed.start < read.end && read.start < printed.end,
         _ => false,

@@ -1,17 +1,17 @@
 //! What would make a refused rule sound: claims about programs, each tried in the proof before it is named.
 
 use super::super::compile::Compiled;
+use super::annotated::AnnotatedPattern;
+use super::claim_sites::{ClaimSite, places, takes_samples};
 use super::judge::{Judge, cut_from, cut_if, printer};
-use super::places::{Place, places, takes_samples};
-use super::revision::{Names, Revision};
+use super::revision::{Placeholders, Revision};
 use super::search::Budget;
-use super::written::Written;
-use super::{Described, Known, Mark, Texts, TooLarge};
+use super::{Described, Known, Languages, PeerMark, TooLarge};
 
 /// What would keep a rule from being fooled.
 pub(super) struct Remedy {
     /// What the rule could be fooled about.
-    pub(super) mark: Mark,
+    pub(super) mark: PeerMark,
     pub(super) parts: Vec<Part>,
     /// Whether the rule is proven with all of them.
     pub(super) is_enough: bool,
@@ -39,17 +39,18 @@ pub(super) struct Claims {
 pub(super) fn remedy(
     known: &Known<'_>,
     guilty: &[usize],
-    (fooled, mark): (usize, Mark),
+    (fooled, mark): (usize, PeerMark),
     compiled: &Compiled,
-    names: &mut Names,
+    names: &mut Placeholders,
     budget: &mut Budget,
 ) -> Remedy {
     let mut best = None;
     // A claim that agrees with those of other refusals comes first.
     for names_before in [names.next(), names.alone()] {
-        let texts = known.texts();
+        let languages = known.languages();
         let cut = cut_from(known.set, fooled, compiled);
-        let mut healing = Healing { known, fooled, mark, compiled, names: names_before, texts, cut, budget };
+        let mut healing =
+            Healing { known, fooled, mark, compiled, names: names_before, languages, cut, budget };
         // What would take too long to try is not recommended.
         let Ok(parts) = healing.parts(guilty) else { break };
         let is_enough = healing.is_enough(&parts).unwrap_or(false);
@@ -67,12 +68,12 @@ pub(super) fn remedy(
 struct Healing<'h, 'k> {
     known: &'h Known<'k>,
     fooled: usize,
-    mark: Mark,
+    mark: PeerMark,
     compiled: &'h Compiled,
     /// The placeholders of the set with those of the parts so far.
-    names: Names,
+    names: Placeholders,
     /// What is printed and read with the parts so far.
-    texts: Texts,
+    languages: Languages,
     /// The same of the length from which messages of the fooled rule may have been cut.
     cut: Option<u16>,
     budget: &'h mut Budget,
@@ -105,7 +106,7 @@ impl Healing<'_, '_> {
             |part: &Part| matches!(part, Part::Claims(claims) if claims.revision.rule == fooled);
         if parts.iter().all(about_fooled) {
             self.names = original;
-            self.texts = self.known.texts();
+            self.languages = self.known.languages();
             self.cut = cut_from(self.known.set, fooled, self.compiled);
             let all: Vec<usize> = left.iter().copied().chain([fooled]).collect();
             if let Some(claims) = self.claims(fooled, &all)? {
@@ -144,24 +145,24 @@ impl Healing<'_, '_> {
         let alphabets = trial.alphabets(&choice);
         // What an earlier refusal has proposed for this rule stands in the pattern too, so that the last one has all.
         let shown = trial.names.with_proposed(rule, &alphabets);
-        let Some((mut revision, written)) = trial.written(&shown)? else { return Ok(None) };
+        let Some((mut revision, annotated)) = trial.annotated(&shown)? else { return Ok(None) };
         let stretches = (0..alphabets.len()).filter(|&index| alphabets[index].is_some()).collect();
         if rule < self.known.own().len() {
             revision.names.propose(rule, shown);
             self.names = revision.names.clone();
         }
-        self.texts = self.with(rule, &written);
+        self.languages = self.with(rule, &annotated);
         self.cut = self.cut_with(&revision).unwrap_or(self.cut);
         Ok(Some(Claims { revision, stretches, others }))
     }
 
-    fn with(&self, rule: usize, written: &Written) -> Texts {
-        let mut texts = self.texts.clone();
-        texts.printed[rule] = written.printed();
-        if let Some(read) = texts.read.get_mut(rule) {
-            *read = written.as_written();
+    fn with(&self, rule: usize, annotated: &AnnotatedPattern) -> Languages {
+        let mut languages = self.languages.clone();
+        languages.printed[rule] = annotated.printed();
+        if let Some(read) = languages.read.get_mut(rule) {
+            *read = annotated.as_written();
         }
-        texts
+        languages
     }
 
     /// `None` where the revised pattern cannot be compiled.
@@ -175,7 +176,7 @@ impl Healing<'_, '_> {
 
     fn is_proven(&mut self, guilty: &[usize]) -> Result<bool, TooLarge> {
         let fooled = (self.fooled, self.mark, self.cut);
-        is_proven(self.known, &self.texts, fooled, guilty, self.compiled, self.budget)
+        is_proven(self.known, &self.languages, fooled, guilty, self.compiled, self.budget)
     }
 
     /// Whether the rule is proven once all parts are followed to the letter: with what their alphabets mean for the other
@@ -186,7 +187,7 @@ impl Healing<'_, '_> {
             let Part::Claims(claims) = part else { return Ok(false) };
             revisions.push(&claims.revision);
         }
-        let (mut texts, mut cut) = (self.known.texts(), None);
+        let (mut languages, mut cut) = (self.known.languages(), None);
         for (rule, described) in self.known.rules.iter().enumerate() {
             let names = match revisions
                 .iter()
@@ -199,41 +200,42 @@ impl Healing<'_, '_> {
             let own = &described.set.rules[described.index].pattern;
             let pattern = revisions.iter().find(|one| one.rule == rule).map_or(own, |one| &one.pattern);
             let alphabets = names.alphabets(described.set);
-            let Ok(written) = Written::stamped(described.set, pattern, &alphabets, self.budget)? else {
+            let Ok(annotated) = AnnotatedPattern::stamped(described.set, pattern, &alphabets, self.budget)?
+            else {
                 return Ok(false);
             };
             if rule == self.fooled {
-                if self.known.beginning(rule, &written, self.budget)?.is_some() {
+                if self.known.beginning(rule, &annotated, self.budget)?.is_some() {
                     return Ok(false);
                 }
                 let Some(length) = cut_if(self.known.set, rule, pattern, alphabets) else { return Ok(false) };
                 cut = length;
             }
-            let is_tested = takes_samples(described, &described.written.as_written());
-            if is_tested && !takes_samples(described, &written.as_written()) {
+            let is_tested = takes_samples(described, &described.annotated.as_written());
+            if is_tested && !takes_samples(described, &annotated.as_written()) {
                 return Ok(false);
             }
-            texts.printed[rule] = written.printed();
-            if let Some(read) = texts.read.get_mut(rule) {
-                *read = written.as_written();
+            languages.printed[rule] = annotated.printed();
+            if let Some(read) = languages.read.get_mut(rule) {
+                *read = annotated.as_written();
             }
         }
         let all: Vec<usize> = (0..self.known.rules.len()).collect();
-        is_proven(self.known, &texts, (self.fooled, self.mark, cut), &all, self.compiled, self.budget)
+        is_proven(self.known, &languages, (self.fooled, self.mark, cut), &all, self.compiled, self.budget)
     }
 }
 
 /// Whether no line of the guilty rules fools the other, whose messages may have been cut from a length on.
 fn is_proven(
     known: &Known<'_>,
-    texts: &Texts,
-    (fooled, mark, cut): (usize, Mark, Option<u16>),
+    languages: &Languages,
+    (fooled, mark, cut): (usize, PeerMark, Option<u16>),
     guilty: &[usize],
     compiled: &Compiled,
     budget: &mut Budget,
 ) -> Result<bool, TooLarge> {
-    let printer = printer(texts, guilty.iter().copied(), mark.printed(), budget)?;
-    let mut judge = Judge::new(known.set, compiled, texts)?;
+    let printer = printer(languages, guilty.iter().copied(), mark.printed(), budget)?;
+    let mut judge = Judge::new(known.set, compiled, languages)?;
     judge.cuts[fooled] = cut;
     Ok(judge.fooled(fooled, mark, &printer, budget)?.is_none())
 }
@@ -246,15 +248,15 @@ struct Trial<'t, 'h, 'k> {
     healing: &'t mut Healing<'h, 'k>,
     rule: usize,
     guilty: &'t [usize],
-    places: Vec<Place>,
-    names: Names,
+    places: Vec<ClaimSite>,
+    names: Placeholders,
 }
 
 impl<'t, 'h, 'k> Trial<'t, 'h, 'k> {
     fn new(healing: &'t mut Healing<'h, 'k>, rule: usize, guilty: &'t [usize]) -> Self {
         let described = &healing.known.rules[rule];
         let is_own = rule < healing.known.own().len();
-        let names = if is_own { healing.names.clone() } else { Names::of(described.set) };
+        let names = if is_own { healing.names.clone() } else { Placeholders::of(described.set) };
         Self { rule, guilty, places: places(described, rule, &names), names, healing }
     }
 
@@ -265,10 +267,10 @@ impl<'t, 'h, 'k> Trial<'t, 'h, 'k> {
 
     /// The first choice that is enough: all runs as they are written, or everything as narrow as samples let it be.
     fn enough(&mut self) -> Result<Option<Choice>, TooLarge> {
-        let written = self.places.iter().map(|place| place.is_as_written.then_some(0)).collect();
+        let annotated = self.places.iter().map(|place| place.is_as_written.then_some(0)).collect();
         let strict = self.places.iter().map(|place| place.strict).collect();
         let last = self.places.iter().map(|place| place.alphabets.len().checked_sub(1)).collect();
-        for choice in [written, strict, last] {
+        for choice in [annotated, strict, last] {
             if self.is_proven(&choice)? {
                 return Ok(Some(choice));
             }
@@ -318,7 +320,7 @@ impl<'t, 'h, 'k> Trial<'t, 'h, 'k> {
 
     /// The alphabets of a choice by stretch.
     fn alphabets(&self, choice: &Choice) -> Vec<Option<String>> {
-        let mut alphabets = vec![None; self.described().written.stretches.len()];
+        let mut alphabets = vec![None; self.described().annotated.stretches.len()];
         for (place, alphabet) in self.places.iter().zip(choice) {
             for &stretch in &place.stretches {
                 alphabets[stretch] = alphabet.map(|alphabet| place.alphabets[alphabet].clone());
@@ -327,24 +329,28 @@ impl<'t, 'h, 'k> Trial<'t, 'h, 'k> {
         alphabets
     }
 
-    fn written(&mut self, alphabets: &[Option<String>]) -> Result<Option<(Revision, Written)>, TooLarge> {
+    fn annotated(
+        &mut self,
+        alphabets: &[Option<String>],
+    ) -> Result<Option<(Revision, AnnotatedPattern)>, TooLarge> {
         let described = self.described();
         let Some(revision) = Revision::of(described, self.rule, alphabets, self.names.clone()) else {
             return Ok(None);
         };
         let fields = revision.names.alphabets(described.set);
-        let written = Written::stamped(described.set, &revision.pattern, &fields, self.healing.budget)?;
-        Ok(written.ok().map(|written| (revision, written)))
+        let annotated =
+            AnnotatedPattern::stamped(described.set, &revision.pattern, &fields, self.healing.budget)?;
+        Ok(annotated.ok().map(|annotated| (revision, annotated)))
     }
 
     fn is_proven(&mut self, choice: &Choice) -> Result<bool, TooLarge> {
-        let Some((revision, written)) = self.written(&self.alphabets(choice))? else { return Ok(false) };
+        let Some((revision, annotated)) = self.annotated(&self.alphabets(choice))? else { return Ok(false) };
         let Some(cut) = self.healing.cut_with(&revision) else { return Ok(false) };
         let Healing { known, fooled, mark, compiled, .. } = *self.healing;
-        if self.rule == fooled && known.beginning(fooled, &written, self.healing.budget)?.is_some() {
+        if self.rule == fooled && known.beginning(fooled, &annotated, self.healing.budget)?.is_some() {
             return Ok(false);
         }
-        let texts = self.healing.with(self.rule, &written);
-        is_proven(known, &texts, (fooled, mark, cut), self.guilty, compiled, self.healing.budget)
+        let languages = self.healing.with(self.rule, &annotated);
+        is_proven(known, &languages, (fooled, mark, cut), self.guilty, compiled, self.healing.budget)
     }
 }

@@ -3,7 +3,7 @@
 use super::super::model::RuleSet;
 use super::super::pattern;
 use super::Described;
-use super::written::Stretch;
+use super::annotated::Stretch;
 
 /// The name of a placeholder where the pattern has no better one.
 const NEUTRAL: &str = "TEXT";
@@ -14,7 +14,7 @@ const TAKEN: [&str; 2] = ["USER", "SESSION"];
 /// The placeholders of a rule set with those that refusals have proposed so far, so that all of them can be followed
 /// together.
 #[derive(Clone)]
-pub(super) struct Names {
+pub(super) struct Placeholders {
     /// Name and alphabet.
     fields: Vec<(String, String)>,
     /// Other alphabets that refusals have proposed for placeholders of the set.
@@ -34,10 +34,10 @@ pub(super) struct Revision {
     /// The claims in the order of the pattern: name and alphabet.
     pub(super) claims: Vec<(String, String)>,
     /// All placeholders with them.
-    pub(super) names: Names,
+    pub(super) names: Placeholders,
 }
 
-impl Names {
+impl Placeholders {
     pub(super) fn of(set: &RuleSet) -> Self {
         Self { fields: set.fields.clone(), restated: Vec::new(), before: 0, proposed: Vec::new() }
     }
@@ -121,12 +121,12 @@ impl Revision {
         described: &Described<'_>,
         rule: usize,
         alphabets: &[Option<String>],
-        mut names: Names,
+        mut names: Placeholders,
     ) -> Option<Self> {
         let source = &described.set.rules[described.index].pattern;
         let (mut text, mut rest) = (String::with_capacity(source.len()), 0);
         let mut claims: Vec<(String, String)> = Vec::new();
-        for (stretch, alphabet) in described.written.stretches.iter().zip(alphabets) {
+        for (stretch, alphabet) in described.annotated.stretches.iter().zip(alphabets) {
             let Some(alphabet) = alphabet else { continue };
             let name = match placeholder_in(stretch) {
                 Some(name) if names.restate(name, alphabet) => name.to_owned(),
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_name_is_given_again_for_the_same_alphabet_only() {
-        let mut names = Names::of(&RuleSet::default());
+        let mut names = Placeholders::of(&RuleSet::default());
         for (noun, alphabet, name) in [
             (None, "a+", "TEXT"),
             (None, "a+", "TEXT"),
@@ -207,7 +207,7 @@ mod tests {
         }
         assert!(names.restate("USER", "a+") && names.restate("USER", "a+"));
         assert!(!names.restate("USER", "b+"), "one placeholder has one alphabet");
-        let alphabets = |names: &Names| names.alphabets(&RuleSet::default());
+        let alphabets = |names: &Placeholders| names.alphabets(&RuleSet::default());
         assert!(alphabets(&names).contains(&("USER".into(), "a+".into())));
         assert!(alphabets(&names.next()).iter().all(|(name, _)| name != "USER"), "each is sound alone");
     }

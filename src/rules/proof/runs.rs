@@ -11,17 +11,17 @@ use regex_syntax::hir::{Hir, Repetition};
 
 use super::super::choice;
 use super::super::pattern::{self, Expanded};
-use super::written::{GROUP, Stretch};
+use super::annotated::{GROUP, Stretch};
 
 /// A stretch as it stands in the expanded pattern.
-pub(super) struct Place {
+pub(super) struct RunSpan {
     range: Range<usize>,
     is_claimed: bool,
     /// Flags that are set in it, and that stay in force behind it.
     flags: String,
 }
 
-impl Place {
+impl RunSpan {
     pub(super) fn stretch(&self, pattern: &str, expanded: &Expanded) -> Stretch {
         let start = expanded.source_of(self.range.start);
         let end = expanded.source_of(self.range.end);
@@ -31,7 +31,7 @@ impl Place {
 }
 
 /// The stretches from left to right; neighbours are one.
-pub(super) fn places(expanded: &Expanded, ast: &Ast) -> Vec<Place> {
+pub(super) fn places(expanded: &Expanded, ast: &Ast) -> Vec<RunSpan> {
     let mut finder = Finder { expanded, any_case: false, found: Vec::new() };
     finder.look_at(ast);
     finder.found.dedup_by(is_continued);
@@ -39,7 +39,7 @@ pub(super) fn places(expanded: &Expanded, ast: &Ast) -> Vec<Place> {
 }
 
 /// The pattern with a group around each stretch.
-pub(super) fn marked(text: &str, found: &[Place]) -> String {
+pub(super) fn marked(text: &str, found: &[RunSpan]) -> String {
     let mut marked = String::with_capacity(text.len() * 2);
     let mut rest = 0;
     for (index, place) in found.iter().enumerate() {
@@ -56,7 +56,7 @@ struct Finder<'e> {
     expanded: &'e Expanded,
     /// Whether the flag `i` is in force.
     any_case: bool,
-    found: Vec<Place>,
+    found: Vec<RunSpan>,
 }
 
 /// What was seen of a part.
@@ -113,7 +113,7 @@ impl Finder<'_> {
     fn look_at_group(&mut self, group: &ast::Group, range: &Range<usize>) -> Seen {
         if let Some(placeholder) = placeholder(self.expanded, range) {
             if matches!(placeholder, Placeholder::Session | Placeholder::Claimed) {
-                self.found.push(Place { range: range.clone(), is_claimed: true, flags: String::new() });
+                self.found.push(RunSpan { range: range.clone(), is_claimed: true, flags: String::new() });
             }
             let hir = self.expanded.text.get(range.clone()).and_then(pattern::read_expanded);
             let seen = Seen::hidden(hir.is_some_and(|hir| choice::may_be_empty(&hir)));
@@ -205,12 +205,12 @@ impl Finder<'_> {
     fn add(&mut self, range: Range<usize>, flags: String) {
         self.found.retain(|place| place.range.end <= range.start || range.end <= place.range.start);
         let at = self.found.partition_point(|place| place.range.start < range.start);
-        self.found.insert(at, Place { range, is_claimed: false, flags });
+        self.found.insert(at, RunSpan { range, is_claimed: false, flags });
     }
 }
 
 /// Whether a stretch goes on behind another, which then is both.
-fn is_continued(next: &mut Place, last: &mut Place) -> bool {
+fn is_continued(next: &mut RunSpan, last: &mut RunSpan) -> bool {
     let is_claimed = last.is_claimed || next.is_claimed;
     let is_one = !is_claimed && last.flags.is_empty() && last.range.end == next.range.start;
     if is_one {

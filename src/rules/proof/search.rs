@@ -17,13 +17,13 @@ pub(super) const PLEASANT: &[u8] = b"x1 -";
 
 /// How much may be looked at for one rule set: pairs of states, and where the rules before are asked too, bytes behind such a
 /// pair. The shipped sets need a hundredth of it.
-const MOST_PAIRS: usize = 1 << 26;
+const MAX_PAIRS: usize = 1 << 26;
 
 /// How much for advice on one refusal: a second at the most.
-const MOST_PAIRS_OF_A_PART: usize = 1 << 22;
+const MAX_PAIRS_OF_A_PART: usize = 1 << 22;
 
 /// How much in one search: what is remembered of each pair takes some 40 bytes.
-const MOST_PAIRS_AT_ONCE: usize = 1 << 20;
+const MAX_PAIRS_AT_ONCE: usize = 1 << 20;
 
 /// What is left of the work that a proof may take.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn new() -> Self {
-        Self { pairs: MOST_PAIRS }
+        Self { pairs: MAX_PAIRS }
     }
 
     fn take(&mut self) -> Result<(), TooLarge> {
@@ -42,7 +42,7 @@ impl Budget {
 
     /// Gives a small part of what is left to work that may be given up, and takes back what it did not need.
     pub(super) fn with_a_part<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
-        let mut part = Self { pairs: (self.pairs / 4).min(MOST_PAIRS_OF_A_PART) };
+        let mut part = Self { pairs: (self.pairs / 4).min(MAX_PAIRS_OF_A_PART) };
         self.pairs -= part.pairs;
         let result = work(&mut part);
         self.pairs += part.pairs;
@@ -101,7 +101,7 @@ pub(super) struct View<'m> {
 
 /// A message that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct Counterexample {
     pub(super) message: Vec<u8>,
     /// What is printed before and behind it and taken off.
     pub(super) around: (Vec<u8>, &'static [u8]),
@@ -127,7 +127,7 @@ pub(super) struct Search<'s> {
 }
 
 /// How a pair was reached.
-struct Step {
+struct Reached {
     pair: Pair,
     from: u32,
     byte: u8,
@@ -140,22 +140,22 @@ impl Search<'_> {
     pub(super) fn shortest(
         mut self,
         goal: impl Fn(&View<'_>) -> Option<u32>,
-    ) -> Result<Option<Found>, TooLarge> {
+    ) -> Result<Option<Counterexample>, TooLarge> {
         let mut seen: HashSet<u128, RandomState> = HashSet::default();
-        let mut steps = Vec::new();
+        let mut reached = Vec::new();
         for (start, from) in self.printer.starts.iter().zip(0..) {
             let pair = Pair::at_start(start.state);
             seen.insert(pair.key());
-            steps.push(Step { pair, from, byte: 0, printed: Phase::Before, read: Phase::Before });
+            reached.push(Reached { pair, from, byte: 0, printed: Phase::Before, read: Phase::Before });
         }
         let mut at = 0;
-        while let Some(&Step { pair, .. }) = steps.get(at) {
+        while let Some(&Reached { pair, .. }) = reached.get(at) {
             self.budget.take()?;
             if let Some(rule) = self.view(&pair, &goal) {
-                return Ok(Some(self.found(&steps, at, rule)));
+                return Ok(Some(self.found(&reached, at, rule)));
             }
-            self.go_on(pair, at, &mut seen, &mut steps)?;
-            if steps.len() > MOST_PAIRS_AT_ONCE {
+            self.go_on(pair, at, &mut seen, &mut reached)?;
+            if reached.len() > MAX_PAIRS_AT_ONCE {
                 return Err(TooLarge);
             }
             at += 1;
@@ -183,7 +183,7 @@ impl Search<'_> {
         pair: Pair,
         at: usize,
         seen: &mut HashSet<u128, RandomState>,
-        steps: &mut Vec<Step>,
+        reached: &mut Vec<Reached>,
     ) -> Result<(), TooLarge> {
         let from = u32::try_from(at).map_err(|_| TooLarge)?;
         for printed in &self.printer.states[pair.printer as usize].edges {
@@ -200,7 +200,7 @@ impl Search<'_> {
                     first: pair.first,
                     length: (pair.length + 1).min(self.length),
                 };
-                let step = |pair: Pair, byte: u8| Step {
+                let step = |pair: Pair, byte: u8| Reached {
                     pair,
                     from,
                     byte,
@@ -209,7 +209,7 @@ impl Search<'_> {
                 };
                 let Some((first, _)) = &mut self.first else {
                     if seen.insert(next.key()) {
-                        steps.push(step(next, pleasant(low, high)));
+                        reached.push(step(next, pleasant(low, high)));
                     }
                     continue;
                 };
@@ -217,7 +217,7 @@ impl Search<'_> {
                     self.budget.take()?;
                     let next = Pair { first: first.next(pair.first, byte)?, ..next };
                     if seen.insert(next.key()) {
-                        steps.push(step(next, byte));
+                        reached.push(step(next, byte));
                     }
                 }
             }
@@ -225,28 +225,28 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn found(&self, steps: &[Step], end: usize, rule: u32) -> Found {
+    fn found(&self, reached: &[Reached], end: usize, rule: u32) -> Counterexample {
         let mut way = Vec::new();
         let mut at = end;
         // The first steps are the starts of the printer, in its order.
-        while steps[at].from as usize != at {
-            way.push(&steps[at]);
-            at = steps[at].from as usize;
+        while reached[at].from as usize != at {
+            way.push(&reached[at]);
+            at = reached[at].from as usize;
         }
         way.reverse();
         let start = &self.printer.starts[at];
-        let span = |phase: fn(&Step) -> Phase| {
+        let span = |phase: fn(&Reached) -> Phase| {
             let first = way.iter().position(|step| phase(step) == Phase::Inside)?;
             let length = way[first..].iter().take_while(|step| phase(step) == Phase::Inside).count();
             Some(first..first + length)
         };
-        Found {
+        Counterexample {
             message: way.iter().map(|step| step.byte).collect(),
             around: (start.before.clone(), start.behind),
             printed: span(|step| step.printed),
             read: span(|step| step.read),
             rule,
-            printer: steps[end].pair.printer,
+            printer: reached[end].pair.printer,
         }
     }
 }

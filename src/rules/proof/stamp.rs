@@ -5,9 +5,9 @@ use regex_syntax::hir::{Hir, HirKind};
 use super::super::model::Format;
 use super::super::pattern;
 use super::TooLarge;
+use super::annotated::{AnnotatedPattern, stretch_of};
 use super::machine::{Peer, machine};
 use super::search::{Budget, Search};
-use super::written::{Written, stretch_of};
 use crate::record;
 
 /// Hours, minutes and seconds have at least so many digits. A row of words without them is no time.
@@ -19,12 +19,12 @@ const DIGITS_IN_MESSAGE: u32 = 6;
 
 /// The stretches of a pattern that are parts of the timestamp with which its lines begin.
 pub(super) fn stretches(
-    written: &Written,
+    annotated: &AnnotatedPattern,
     format: Format,
     budget: &mut Budget,
 ) -> Result<Vec<usize>, TooLarge> {
-    let row = written.row();
-    let rigid = row.iter().take_while(|part| is_rigid(written, part)).count();
+    let row = annotated.row();
+    let rigid = row.iter().take_while(|part| is_rigid(annotated, part)).count();
     for length in (1..=rigid).rev() {
         let parts = &row[..length];
         let stretches: Vec<usize> = parts.iter().filter_map(|part| stretch_of(part)).collect();
@@ -34,7 +34,7 @@ pub(super) fn stretches(
         if stretches.is_empty() || digits < FEWEST_DIGITS || is_vague {
             break;
         }
-        if takes_a_timestamp(written, parts, budget)? {
+        if takes_a_timestamp(annotated, parts, budget)? {
             return Ok(stretches);
         }
     }
@@ -42,9 +42,9 @@ pub(super) fn stretches(
 }
 
 /// Whether a part is fixed text, a number, or a run of which nothing is claimed and that is a single word.
-fn is_rigid(written: &Written, part: &Hir) -> bool {
+fn is_rigid(annotated: &AnnotatedPattern, part: &Hir) -> bool {
     if let Some(index) = stretch_of(part) {
-        return !written.stretches[index].is_claimed && !may_be_blank(&written.part_as_written(part));
+        return !annotated.stretches[index].is_claimed && !may_be_blank(&annotated.part_as_written(part));
     }
     pattern::addresses_named(part) == Some(0) && has_no_stretch(part)
 }
@@ -91,11 +91,15 @@ fn fewest(hir: &Hir, of_part: &dyn Fn(&Hir) -> u32) -> u32 {
     }
 }
 
-fn takes_a_timestamp(written: &Written, parts: &[&Hir], budget: &mut Budget) -> Result<bool, TooLarge> {
+fn takes_a_timestamp(
+    annotated: &AnnotatedPattern,
+    parts: &[&Hir],
+    budget: &mut Budget,
+) -> Result<bool, TooLarge> {
     let Some(timestamps) = pattern::read_expanded(&record::known_beginning_regex()) else {
         return Ok(false);
     };
-    let parts = parts.iter().map(|part| written.part_as_written(part)).collect();
+    let parts = parts.iter().map(|part| annotated.part_as_written(part)).collect();
     let printer = machine(&[(timestamps, 0)], Peer::Untold).map_err(|_| TooLarge)?;
     let reader = machine(&[(Hir::concat(parts), 0)], Peer::Untold).map_err(|_| TooLarge)?;
     let search = Search { printer: &printer, reader: &reader, first: None, length: 0, budget };

@@ -11,7 +11,7 @@ use regex_automata::meta::Regex;
 use super::super::judge::Judge;
 use super::super::refusal;
 use super::super::search::Budget;
-use super::super::{Known, Mark, TRUE_PEER};
+use super::super::{Known, PeerMark, TRUE_PEER};
 use super::set;
 use crate::rules::Compiled;
 use crate::rules::model::{AddressFrom, RuleSet};
@@ -319,14 +319,14 @@ enum Verdict {
 }
 
 /// The verdict alone, without the search for a remedy that a refusal names.
-fn verdict(set: &RuleSet, mark: Mark) -> Verdict {
+fn verdict(set: &RuleSet, mark: PeerMark) -> Verdict {
     let Ok(compiled) = Compiled::new(set) else { return Verdict::Unreadable };
     let mut budget = Budget::new();
     let known = Known::of(set, &[], &mut budget).unwrap();
-    if known.beginning(0, &known.rules[0].written, &mut budget).unwrap().is_some() {
+    if known.beginning(0, &known.rules[0].annotated, &mut budget).unwrap().is_some() {
         return Verdict::BeginsAnywhere;
     }
-    let texts = known.texts();
+    let texts = known.languages();
     let printer = known.printer(&texts, mark, &mut budget).unwrap();
     let mut judge = Judge::new(set, &compiled, &texts).unwrap();
     match judge.fooled(0, mark, &printer, &mut budget).unwrap() {
@@ -340,9 +340,9 @@ fn counterexample(set: &RuleSet) -> Option<(Vec<u8>, bool, Option<IpAddr>, IpAdd
     let compiled = Compiled::new(set).ok()?;
     let mut budget = Budget::new();
     let known = Known::of(set, &[], &mut budget).ok()?;
-    let texts = known.texts();
+    let texts = known.languages();
     let mut judge = Judge::new(set, &compiled, &texts).ok()?;
-    let fooled = judge.shown(0, Mark::Address, &[], &mut budget).ok()??;
+    let fooled = judge.shown(0, PeerMark::Address, &[], &mut budget).ok()??;
     let (message, peer, found) = refusal::confirmed(0, &fooled, &compiled, true);
     Some((message, fooled.is_cut, peer, found))
 }
@@ -352,9 +352,9 @@ fn counterexample_of_session(set: &RuleSet) -> Option<(Vec<u8>, Vec<u8>, bool)> 
     let compiled = Compiled::new(set).ok()?;
     let mut budget = Budget::new();
     let known = Known::of(set, &[], &mut budget).ok()?;
-    let texts = known.texts();
+    let texts = known.languages();
     let mut judge = Judge::new(set, &compiled, &texts).ok()?;
-    let fooled = judge.shown(0, Mark::Session, &[], &mut budget).ok()??;
+    let fooled = judge.shown(0, PeerMark::Session, &[], &mut budget).ok()??;
     let (_, found) = refusal::confirmed_ids(set, 0, &fooled, &compiled);
     let is_elsewhere = fooled.found.printed != fooled.found.read;
     Some((fooled.found.message.clone(), found.to_vec(), is_elsewhere))
@@ -395,7 +395,7 @@ proptest! {
     #[test]
     fn no_accepted_pattern_is_fooled_and_every_refused_one_is((any_case, parts) in pattern(), seed: u64) {
         let set = rules(&written(any_case, &parts));
-        let verdict = verdict(&set, Mark::Address);
+        let verdict = verdict(&set, PeerMark::Address);
         let Ok(compiled) = Compiled::new(&set) else { return Ok(()) };
         if verdict == Verdict::Proven {
             let alphabets = alphabets();
@@ -418,7 +418,7 @@ proptest! {
         (any_case, parts) in pattern_of_session(), seed: u64
     ) {
         let set = rules_of_session(&written(any_case, &parts));
-        let verdict = verdict(&set, Mark::Session);
+        let verdict = verdict(&set, PeerMark::Session);
         let Ok(compiled) = Compiled::new(&set) else { return Ok(()) };
         if verdict == Verdict::Proven {
             for line in lines(&parts, seed, &alphabets()) {
@@ -436,12 +436,12 @@ proptest! {
 
     #[test]
     fn patterns_that_say_the_same_get_the_same_verdict((any_case, parts) in pattern()) {
-        let first = verdict(&rules(&written(any_case, &parts)), Mark::Address);
+        let first = verdict(&rules(&written(any_case, &parts)), PeerMark::Address);
         let others: Vec<Part> = parts.iter().map(rewritten).collect();
-        let second = verdict(&rules(&written(any_case, &others)), Mark::Address);
+        let second = verdict(&rules(&written(any_case, &others)), PeerMark::Address);
         prop_assert_eq!(&first, &second, "{} {}", row(&parts), row(&others));
         if !any_case {
-            let third = verdict(&rules(&crowded(&parts)), Mark::Address);
+            let third = verdict(&rules(&crowded(&parts)), PeerMark::Address);
             prop_assert_eq!(&first, &third, "{}", row(&parts));
         }
     }

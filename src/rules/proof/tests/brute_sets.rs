@@ -8,7 +8,7 @@ use regex_automata::meta::Regex;
 use super::super::judge::{Judge, reader};
 use super::super::machine::Peer;
 use super::super::search::Budget;
-use super::super::{Known, Mark};
+use super::super::{Known, PeerMark};
 use super::brute_force::{Dice, FIELDS, Part, Program, alphabets, parts, row};
 use super::set;
 use crate::address;
@@ -71,16 +71,16 @@ fn set_of(program: &str, rules: &[Tried]) -> RuleSet {
 fn is_proven(set: &RuleSet, compiled: &Compiled) -> bool {
     let mut budget = Budget::new();
     let known = Known::of(set, &[], &mut budget).unwrap();
-    let texts = known.texts();
-    let printer = known.printer(&texts, Mark::Address, &mut budget).unwrap();
+    let texts = known.languages();
+    let printer = known.printer(&texts, PeerMark::Address, &mut budget).unwrap();
     let mut judge = Judge::new(set, compiled, &texts).unwrap();
     (0..set.rules.len()).all(|rule| {
         let reader = reader(&texts.read[rule], rule, Peer::Untold).unwrap();
-        let beginning = known.beginning(rule, &known.rules[rule].written, &mut budget).unwrap();
+        let beginning = known.beginning(rule, &known.rules[rule].annotated, &mut budget).unwrap();
         let effects = known.effects(rule, &printer, &reader, &mut judge, &mut budget).unwrap();
         beginning.is_none()
             && effects.is_none_or(|fault| fault.severity != Severity::Error)
-            && judge.fooled(rule, Mark::Address, &printer, &mut budget).unwrap().is_none()
+            && judge.fooled(rule, PeerMark::Address, &printer, &mut budget).unwrap().is_none()
     })
 }
 

@@ -11,7 +11,7 @@ use regex_syntax::hir::{ClassBytes, Hir, HirKind, Look};
 use super::pattern;
 
 /// More branches than this are not a few words: `(?:closed|reset)`.
-const MOST_TEXTS: usize = 16;
+const MAX_TEXTS: usize = 16;
 
 /// A class of more bytes than this is a run: `[12]` and `\d`.
 const FEW_BYTES: usize = 4;
@@ -25,14 +25,14 @@ pub(super) enum From {
 
 /// The steps from one end of the message up to the address, and the alphabet of the address.
 #[derive(Debug)]
-pub(super) struct Steps {
+pub(super) struct SideMatcher {
     from: From,
-    steps: Vec<Step>,
+    parts: Vec<SidePart>,
     token: Bytes,
 }
 
 #[derive(Debug)]
-enum Step {
+enum SidePart {
     /// One of these, the longest first.
     Texts(Vec<Box<[u8]>>),
     /// As many of these bytes as there are, within bounds.
@@ -42,7 +42,7 @@ enum Step {
 /// A class of bytes.
 pub(super) type Bytes = Box<[bool; 256]>;
 
-impl Steps {
+impl SideMatcher {
     /// The steps of a side that is proven to have one reading; `None` where it is more than texts and runs.
     ///
     /// `side` are the parts of the pattern from the start up to the address, or from the address to the end.
@@ -53,19 +53,19 @@ impl Steps {
         if *anchor.kind() != HirKind::Look(look) {
             return None;
         }
-        let mut steps = Vec::new();
-        inner.iter().try_for_each(|hir| add(hir, &mut steps))?;
+        let mut parts = Vec::new();
+        inner.iter().try_for_each(|hir| add(hir, &mut parts))?;
         if from == From::End {
-            steps.reverse();
+            parts.reverse();
         }
-        Some(Self { from, steps, token: token(address)? })
+        Some(Self { from, parts, token: token(address)? })
     }
 
     /// Where the address stands in a message that matches the whole pattern.
     pub(super) fn find(&self, message: &[u8]) -> Option<Range<usize>> {
         let mut rest = message;
-        for step in &self.steps {
-            rest = step.strip(self.from, rest)?;
+        for part in &self.parts {
+            rest = part.strip(self.from, rest)?;
         }
         let length = run(self.from, rest, &self.token, rest.len());
         let start = match self.from {
@@ -76,7 +76,7 @@ impl Steps {
     }
 }
 
-impl Step {
+impl SidePart {
     fn strip<'m>(&self, from: From, text: &'m [u8]) -> Option<&'m [u8]> {
         match (self, from) {
             (Self::Texts(texts), From::Start) => texts.iter().find_map(|known| text.strip_prefix(&**known)),
@@ -104,21 +104,21 @@ fn run(from: From, text: &[u8], bytes: &[bool; 256], most: usize) -> usize {
     }
 }
 
-fn add(hir: &Hir, steps: &mut Vec<Step>) -> Option<()> {
+fn add(hir: &Hir, parts: &mut Vec<SidePart>) -> Option<()> {
     if let Some(mut texts) = texts(hir) {
         texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
-        steps.push(Step::Texts(texts.into_iter().map(Vec::into_boxed_slice).collect()));
+        parts.push(SidePart::Texts(texts.into_iter().map(Vec::into_boxed_slice).collect()));
         return Some(());
     }
     match hir.kind() {
-        HirKind::Class(class) => steps.push(Step::Run(table(&pattern::bytes_of(class)), 1, 1)),
+        HirKind::Class(class) => parts.push(SidePart::Run(table(&pattern::bytes_of(class)), 1, 1)),
         HirKind::Repetition(repetition) => {
             let HirKind::Class(class) = repetition.sub.kind() else { return None };
             let most = repetition.max.unwrap_or(u32::MAX);
-            steps.push(Step::Run(table(&pattern::bytes_of(class)), repetition.min, most));
+            parts.push(SidePart::Run(table(&pattern::bytes_of(class)), repetition.min, most));
         }
-        HirKind::Capture(capture) => return add(&capture.sub, steps),
-        HirKind::Concat(subs) => return subs.iter().try_for_each(|sub| add(sub, steps)),
+        HirKind::Capture(capture) => return add(&capture.sub, parts),
+        HirKind::Concat(subs) => return subs.iter().try_for_each(|sub| add(sub, parts)),
         _ => return None,
     }
     Some(())
@@ -146,7 +146,7 @@ fn texts(hir: &Hir) -> Option<Vec<Vec<u8>>> {
         HirKind::Concat(subs) => subs.iter().try_fold(vec![Vec::new()], |before, sub| {
             let behind = texts(sub)?;
             let joined = before.iter().flat_map(|head| behind.iter().map(|tail| [&head[..], tail].concat()));
-            Some(joined.collect()).filter(|joined: &Vec<_>| joined.len() <= MOST_TEXTS)
+            Some(joined.collect()).filter(|joined: &Vec<_>| joined.len() <= MAX_TEXTS)
         })?,
         HirKind::Alternation(subs) => {
             let texts: Option<Vec<_>> = subs.iter().map(texts).collect();
@@ -154,7 +154,7 @@ fn texts(hir: &Hir) -> Option<Vec<Vec<u8>>> {
         }
         _ => return None,
     };
-    let few = if matches!(hir.kind(), HirKind::Class(_)) { FEW_BYTES } else { MOST_TEXTS };
+    let few = if matches!(hir.kind(), HirKind::Class(_)) { FEW_BYTES } else { MAX_TEXTS };
     (texts.len() <= few).then_some(texts)
 }
 
@@ -178,7 +178,9 @@ mod tests {
         let hir = pattern::read(text, &[]).unwrap();
         let parts = pattern::parts(&hir).unwrap();
         let side = if from == From::Start { parts.before } else { parts.behind };
-        message.get(Steps::new(from, side, parts.address).expect("texts and runs").find(message.as_bytes())?)
+        message.get(
+            SideMatcher::new(from, side, parts.address).expect("texts and runs").find(message.as_bytes())?,
+        )
     }
 
     #[test]
@@ -208,10 +210,10 @@ mod tests {
         for text in ["^(?:a\\d)?<ADDR> .*$", "^(?:ab)+ <ADDR> .*$", "^(?:\\d|ab) <ADDR> .*$"] {
             let hir = pattern::read(text, &[]).unwrap();
             let parts = pattern::parts(&hir).unwrap();
-            assert!(Steps::new(From::Start, parts.before, parts.address).is_none(), "{text}");
+            assert!(SideMatcher::new(From::Start, parts.before, parts.address).is_none(), "{text}");
         }
         let bounded = pattern::read_expanded("^(?P<ADDR>[0-9]{1,3}) .*$").unwrap();
         let parts = pattern::parts(&bounded).unwrap();
-        assert!(Steps::new(From::Start, parts.before, parts.address).is_none());
+        assert!(SideMatcher::new(From::Start, parts.before, parts.address).is_none());
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Stretch {
 
 /// A pattern with its stretches.
 #[derive(Debug)]
-pub(super) struct Written {
+pub(super) struct AnnotatedPattern {
     /// A group around each stretch.
     hir: Hir,
     pub(super) stretches: Vec<Stretch>,
@@ -50,7 +50,7 @@ pub(super) enum Filling<'a> {
     With(&'a Hir),
 }
 
-impl Written {
+impl AnnotatedPattern {
     /// Takes a pattern apart.
     ///
     /// # Errors
@@ -180,7 +180,12 @@ mod tests {
 
     fn found(pattern: &str) -> Vec<String> {
         let fields = [("NAME".to_owned(), "[a-z]+".to_owned())];
-        Written::of(pattern, &fields).unwrap().stretches.into_iter().map(|stretch| stretch.text).collect()
+        AnnotatedPattern::of(pattern, &fields)
+            .unwrap()
+            .stretches
+            .into_iter()
+            .map(|stretch| stretch.text)
+            .collect()
     }
 
     #[test]
@@ -218,11 +223,11 @@ mod tests {
     #[test]
     fn flags_in_a_run_are_in_force_behind_it() {
         let run = "[abcd]?[efgh]?".repeat(4) + "(?i)[ab]?[cd]?";
-        let written = Written::of(&format!("^X{run}Y$"), &[]).unwrap();
-        let [stretch] = &written.stretches[..] else { panic!("{:?}", written.stretches) };
+        let annotated = AnnotatedPattern::of(&format!("^X{run}Y$"), &[]).unwrap();
+        let [stretch] = &annotated.stretches[..] else { panic!("{:?}", annotated.stretches) };
         assert!(run.ends_with(&stretch.text) && stretch.text.contains("(?i)"), "{}", stretch.text);
         let regex = |hir: &Hir| regex_automata::meta::Builder::new().build_from_hir(hir).unwrap();
-        let (as_written, printed) = (regex(&written.as_written()), regex(&written.printed()));
+        let (as_written, printed) = (regex(&annotated.as_written()), regex(&annotated.printed()));
         assert!(as_written.is_match("XaAy") && !as_written.is_match("xaAy") && !as_written.is_match("X!y"));
         assert!(printed.is_match("X!y") && !printed.is_match("x!y"));
     }

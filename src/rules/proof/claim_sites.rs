@@ -9,7 +9,7 @@ use super::super::matcher;
 use super::super::model::Sample;
 use super::super::pattern;
 use super::Described;
-use super::revision::{Names, placeholder_in};
+use super::revision::{Placeholders, placeholder_in};
 use crate::record;
 
 /// Alphabets that people write, tried in this order; the byte behind the stretch comes first.
@@ -20,7 +20,7 @@ const USUAL: [&str; 8] =
 const DELIMITERS: [u8; 5] = *b" \",:.";
 
 /// Stretches that get one alphabet: one run, or a placeholder wherever it stands.
-pub(super) struct Place {
+pub(super) struct ClaimSite {
     pub(super) stretches: Vec<usize>,
     /// The alphabets that may be claimed for it, the weakest claim first.
     pub(super) alphabets: Vec<String>,
@@ -30,7 +30,7 @@ pub(super) struct Place {
     pub(super) is_as_written: bool,
 }
 
-impl Place {
+impl ClaimSite {
     /// A placeholder of which only one thing can be claimed.
     fn of(stretch: usize, alphabet: &str) -> Self {
         let alphabets = vec![alphabet.to_owned()];
@@ -39,23 +39,23 @@ impl Place {
 }
 
 /// The places of a rule about which something may be claimed.
-pub(super) fn places(described: &Described<'_>, rule: usize, names: &Names) -> Vec<Place> {
-    let written = &described.written;
-    let mut places: Vec<Place> = Vec::new();
-    for (index, stretch) in written.stretches.iter().enumerate() {
+pub(super) fn places(described: &Described<'_>, rule: usize, names: &Placeholders) -> Vec<ClaimSite> {
+    let annotated = &described.annotated;
+    let mut places: Vec<ClaimSite> = Vec::new();
+    for (index, stretch) in annotated.stretches.iter().enumerate() {
         let name = placeholder_in(stretch);
         // The parts of a timestamp are the logger's.
         if stretch.is_claimed && name.is_none() {
             continue;
         }
-        let is_same = |place: &&mut Place| {
-            let known = place.stretches.first().map(|&known| &written.stretches[known]);
+        let is_same = |place: &&mut ClaimSite| {
+            let known = place.stretches.first().map(|&known| &annotated.stretches[known]);
             name.is_some() && known.is_some_and(|known| placeholder_in(known) == name)
         };
         match places.iter_mut().find(is_same) {
             Some(place) => place.stretches.push(index),
             None => match names.claimed(rule, index, name) {
-                Some(alphabet) => places.push(Place::of(index, alphabet)),
+                Some(alphabet) => places.push(ClaimSite::of(index, alphabet)),
                 None => places.push(place(described, index)),
             },
         }
@@ -64,15 +64,15 @@ pub(super) fn places(described: &Described<'_>, rule: usize, names: &Names) -> V
 }
 
 /// A place with the alphabets that let the rule take its samples.
-fn place(described: &Described<'_>, stretch: usize) -> Place {
-    let written = &described.written;
-    let own = bare(&written.stretches[stretch].text).to_owned();
-    let is_written = !written.stretches[stretch].is_claimed
-        && written.stretch_as_written(stretch).is_some_and(|hir| !takes_any_text(&hir));
-    let behind = written.byte_behind(stretch);
+fn place(described: &Described<'_>, stretch: usize) -> ClaimSite {
+    let annotated = &described.annotated;
+    let own = bare(&annotated.stretches[stretch].text).to_owned();
+    let is_written = !annotated.stretches[stretch].is_claimed
+        && annotated.stretch_as_written(stretch).is_some_and(|hir| !takes_any_text(&hir));
+    let behind = annotated.byte_behind(stretch);
     let is_taken = |text: &String| {
         let hir = pattern::read_expanded(text);
-        hir.is_some_and(|hir| takes_samples(described, &written.with(stretch, &hir)))
+        hir.is_some_and(|hir| takes_samples(described, &annotated.with(stretch, &hir)))
     };
     let mut alphabets: Vec<String> = is_written.then(|| own.clone()).into_iter().collect();
     let usual = USUAL.iter().map(|&text| text.to_owned());
@@ -95,7 +95,7 @@ fn place(described: &Described<'_>, stretch: usize) -> Place {
         }
     });
     let strict = alphabets.iter().position(|text| *text == all).or_else(|| alphabets.len().checked_sub(1));
-    Place { stretches: vec![stretch], alphabets, strict, is_as_written: is_written }
+    ClaimSite { stretches: vec![stretch], alphabets, strict, is_as_written: is_written }
 }
 
 /// Text without some bytes.

@@ -12,9 +12,9 @@ const TURNED_OVER: &[u8] = b"turned over";
 
 /// Finds what every line of interest holds: a program's name, or what lines about other lines hold.
 #[derive(Clone, Debug)]
-pub struct Names(Prefilter);
+pub struct LinePrefilter(Prefilter);
 
-impl Names {
+impl LinePrefilter {
     /// `None` where so many names are looked for that it would take longer than to read headers.
     pub(super) fn new<'n>(programs: impl Iterator<Item = &'n [u8]>) -> Option<Self> {
         let words: Vec<&[u8]> = programs.chain([REPEATED, TURNED_OVER]).collect();
