@@ -16,10 +16,10 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
-use portcullis::daemon::Setup;
 use portcullis::pipeline::{LineSplitter, Terms, When};
 use portcullis::record::{Layouts, parse};
 use portcullis::rules::Binding;
+use portcullis::setup::Setup;
 
 /// Stages are measured in memory.
 const SAMPLE: u64 = 4 << 20;

@@ -11,7 +11,7 @@
 //! | [`pipeline`] | the bytes of a log | what became of its lines, by way of the three above |
 //! | [`store`] | what changed | a database that survives a crash |
 //! | [`firewall`] | prefixes to add and remove | a table in step |
-//! | [`config`], [`control`], [`daemon`], [`cli`] | the operator | all of the above, running |
+//! | [`config`], [`control`], [`setup`], [`daemon`], [`doctor`], [`cli`] | the operator | all of the above, running |
 //!
 //! [`address`] and [`time`] are the two words everything is said in. `names`, `printable`, `fnv`, `files` and [`settings`] are
 //! what several parts need: names that firewalls take, text made harmless, a hash for what is stored, what is done with files,
@@ -25,6 +25,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod doctor;
 pub mod engine;
 mod files;
 pub mod firewall;
@@ -36,5 +37,6 @@ mod printable;
 pub mod record;
 pub mod rules;
 pub mod settings;
+pub mod setup;
 pub mod store;
 pub mod time;

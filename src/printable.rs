@@ -1,4 +1,4 @@
-//! Text of others for a terminal or a log: shown, never executed.
+//! Text for a terminal or a log: that of others is shown, never executed.
 
 /// Bytes of a log, a path or a file: other encodings, control characters and what turns the direction of writing are
 /// shown as one sign each.
@@ -20,6 +20,11 @@ pub(crate) fn drives(c: char) -> bool {
     let turns =
         matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// `1 line`, `34 lines`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The direction of dependencies and what the pure core may not do, read from the sources.
 //!
-//! `main → cli → daemon → {follow, firewall, store, control, config} → pipeline → engine → rules → {record, address, time}`;
+//! `main → cli → {daemon, doctor} → setup → {follow, firewall, store, control, config} → pipeline → engine → rules → {record, address, time}`;
 //! the shell has `files` and `settings` in common.
 #![allow(clippy::string_slice, reason = "offsets come from searching the same text")]
 
@@ -32,9 +32,11 @@ const RANKS: &[(&str, u8)] = &[
     ("store", 5),
     ("control", 5),
     ("config", 5),
-    ("daemon", 6),
-    ("cli", 7),
-    ("main", 8),
+    ("setup", 6),
+    ("daemon", 7),
+    ("doctor", 7),
+    ("cli", 8),
+    ("main", 9),
 ];
 
 /// What would make the core depend on a clock, a file, a thread, a process, the environment or a log.
@@ -248,7 +250,7 @@ fn may_use(from: &str, to: &str) -> Option<String> {
     match (allowed, siblings) {
         (true, _) => None,
         (false, true) => Some(format!(
-            "`{from}` and `{to}` are siblings and do not know each other: put what both need below them, or connect them in daemon"
+            "`{from}` and `{to}` are siblings and do not know each other: put what both need below them, or connect them in setup or daemon"
         )),
         (false, false) => {
             Some(format!("`{from}` may not depend on `{to}`, which stands above or beside it: turn it round"))
@@ -429,6 +431,8 @@ fn a_wrong_way_is_seen_in_every_spelling() {
         ("src/time.rs", "use super::address::Prefix;"),
         ("src/cli/mod.rs", "use crate::nowhere::X;"),
         ("src/main.rs", "use portcullis::daemon;"),
+        ("src/doctor/mod.rs", "use crate::daemon::run;"),
+        ("src/setup/mod.rs", "use crate::doctor::examine;"),
     ] {
         assert_eq!(wrong_in(path, text).len(), 1, "{path}: {text}");
     }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::thread;
 
-use portcullis::daemon::doctor::{Finding, Grade, Surroundings, examine};
+use portcullis::doctor::{Finding, Grade, Surroundings, examine};
 use tempfile::TempDir;
 
 use crate::fakes_support::put;

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use portcullis::address::display;
-use portcullis::daemon::Setup;
 use portcullis::engine::Verdict;
 use portcullis::pipeline::{Hits, LineSplitter, Outcome, OutcomeSink, Pipeline, When};
+use portcullis::setup::Setup;
 use proptest::prelude::*;
 use serde_json::Value;
 

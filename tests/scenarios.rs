@@ -31,9 +31,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use portcullis::address::display;
-use portcullis::daemon::Setup;
 use portcullis::engine::{Engine, Row, Verdict, Why};
 use portcullis::pipeline::{Outcome, OutcomeSink, Pipeline, Terms, When};
+use portcullis::setup::Setup;
 use portcullis::time::Time;
 use serde::Deserialize;
 

@@ -10,7 +10,8 @@ use super::text::{printable_path, write_json};
 use crate::config::{self, Config, FileTrust, LONGEST_SPAN};
 use crate::control::reply::StoreEffect;
 use crate::control::{self, Answer, Client, ClientErrorKind, Length, Request, Unban};
-use crate::daemon::{self, Refused};
+use crate::daemon;
+use crate::setup::{Refused, ask_daemon};
 
 /// Asks the daemon that the arguments lead to.
 fn ask(to: &AskArgs, request: &Request) -> Result<Answer, Failure> {
@@ -18,7 +19,7 @@ fn ask(to: &AskArgs, request: &Request) -> Result<Answer, Failure> {
         return Ok(Client::connect(socket).and_then(|client| client.ask(request))?);
     }
     let (config, refused) = configured(to.config.config.as_deref())?;
-    match (daemon::ask(&config, request), refused) {
+    match (ask_daemon(&config, request), refused) {
         // Nobody is there: the errors may be why.
         (Err(failure), Some(refused)) if failure.kind() == ClientErrorKind::NotRunning => Err(refused.into()),
         (answer, _) => answer.map_err(Failure::from),

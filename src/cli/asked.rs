@@ -2,7 +2,7 @@
 
 use super::args::{ConfigArgs, TrialArgs};
 use super::exit::{Exit, Failure};
-use crate::daemon::Setup;
+use crate::setup::Setup;
 
 /// Reads the configuration, and the rule files that are named or else those in force.
 pub(super) fn setup(config: &ConfigArgs, trial: &TrialArgs) -> Result<Setup, Failure> {

@@ -11,8 +11,8 @@ use super::args::CheckArgs as Arguments;
 use super::exit::{Exit, Failure};
 use super::text::{count, printable_path, write_json};
 use crate::config::{self, Diagnostics, FileTrust, LoadedRules, SHIPPED};
-use crate::daemon::look_here;
 use crate::rules::{self, Blind, Claim, Format, RuleSet, Severity};
+use crate::setup::preflight;
 
 /// What was looked at, for the closing sentence.
 #[derive(Default)]
@@ -75,7 +75,7 @@ impl Checked {
             // Rules that are switched on or off change which rule takes a line first.
             loaded.rules[set.origin].file.set.rules = Arc::unwrap_or_clone(set.set).rules;
         }
-        look_here(&mut loaded);
+        preflight::check(&mut loaded);
         self.diagnostics.extend(loaded.diagnostics.iter().cloned());
         loaded.rules
     }

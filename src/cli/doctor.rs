@@ -7,7 +7,7 @@ use serde_json::json;
 use super::args::DoctorArgs;
 use super::exit::{Exit, Failure};
 use super::text::{count, printable, write_json};
-use crate::daemon::doctor::{Finding, Grade, Surroundings, examine};
+use crate::doctor::{Finding, Grade, Surroundings, examine};
 
 /// Prints the findings; the exit status says whether one of them is a problem.
 pub(super) fn run(arguments: &DoctorArgs, out: &mut dyn Write) -> Result<Exit, Failure> {

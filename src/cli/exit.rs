@@ -5,7 +5,8 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use crate::control::BindError;
-use crate::daemon::{NoStart, NotDone, Refused};
+use crate::daemon::{NoStart, NotDone};
+use crate::setup::Refused;
 use crate::store::StoreError;
 
 /// An exit status; [`Exit::means`] says what each of them is for.

@@ -15,13 +15,13 @@ use super::pasted::{self, Reading};
 use super::text::{count, printable, tenths, wrapped, write_json};
 use crate::address;
 use crate::config::SourceSettings;
-use crate::daemon::Setup;
 use crate::engine::{self, Verdict, Why};
 use crate::pipeline::{LineSplitter, Outcome, OutcomeSink, Pipeline, Terms, When};
 use crate::record::{self, Layout, Layouts, MAX_LINE, Record};
 use crate::rules::{
     AddressFrom, BanLength, Counts, Effect, Evidence, Format, Rule, RuleSet, Threshold, Thresholds,
 };
+use crate::setup::Setup;
 use crate::time::spoken;
 
 /// Runs the command; 1 when no rule knows the line.

@@ -8,9 +8,9 @@ use super::args::RulesArgs as Arguments;
 use super::exit::{Exit, Failure};
 use super::text::{Table, printable, printable_path, write_json};
 use crate::config::{self, FileTrust, Loaded, ResolvedSet, SHIPPED, or_near};
-use crate::daemon::Refused;
 use crate::engine::doubtful;
 use crate::rules::{BanLength, BanPolicy, Escalate, Format, RuleSet, Threshold, Thresholds};
+use crate::setup::Refused;
 use crate::time::spoken;
 
 /// Runs the command; 1 when there is no set of that name.

@@ -8,9 +8,8 @@ use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::Formatter;
 
-pub(super) use crate::daemon::count;
 use crate::printable::drives;
-pub(super) use crate::printable::printable;
+pub(super) use crate::printable::{count, printable};
 
 /// Characters in a cell: one long name must not make every row as wide.
 const WIDEST: usize = 200;

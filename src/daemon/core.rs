@@ -17,7 +17,6 @@ use super::positions::Positions;
 use super::reload::Reloads;
 use super::report;
 use super::saved_table::SavedTable;
-use super::setup::Setup;
 use super::streams::Streams;
 use super::tally::Tallies;
 use crate::address::{self, Prefix};
@@ -26,6 +25,7 @@ use crate::engine::EngineSettings;
 use crate::firewall::{self, Change};
 use crate::follow::Batch;
 use crate::pipeline::{Pipeline, When};
+use crate::setup::Setup;
 use crate::store::Store;
 use crate::time::Time;
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::core::now;
 use super::event::Event;
-use super::setup::StampReader;
 use crate::follow::{self, Options, Source, Stored};
+use crate::setup::{StampFormats, StampReader};
 
 /// A running follower and the number by which its events are known.
 pub(super) struct FollowerThread {
@@ -17,6 +17,7 @@ pub(super) struct FollowerThread {
     sources: Vec<Source>,
     names: Vec<Arc<str>>,
     options: Options,
+    formats: StampFormats,
     handle: follow::Handle,
 }
 
@@ -27,7 +28,7 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 const CLOCKS: usize = 1024;
 
 /// Reads the stamps of lines, by which several logs are merged and lines are known again, with a clock for each path.
-fn stamps(reader: impl Fn(&str) -> StampReader + Send + 'static) -> Box<follow::Stamps> {
+fn stamps(formats: StampFormats) -> Box<follow::Stamps> {
     let mut readers: HashMap<Arc<str>, StampReader> = HashMap::new();
     let mut told = now();
     Box::new(move |path, line| {
@@ -39,7 +40,7 @@ fn stamps(reader: impl Fn(&str) -> StampReader + Send + 'static) -> Box<follow::
         if readers.len() >= CLOCKS && !readers.contains_key(path) {
             readers.clear();
         }
-        readers.entry(Arc::clone(path)).or_insert_with(|| reader(path)).read(line)
+        readers.entry(Arc::clone(path)).or_insert_with(|| formats.reader(path)).read(line)
     })
 }
 
@@ -50,15 +51,22 @@ impl FollowerThread {
         sources: Vec<Source>,
         stored: &[Stored],
         options: Options,
-        reader: impl Fn(&str) -> StampReader + Send + 'static,
+        formats: StampFormats,
         events: &SyncSender<Event>,
     ) -> io::Result<Self> {
         let wrap = move |batch| Event::Lines(number, batch);
         let end = Some(Event::Ended(number));
-        let handle =
-            follow::spawn(sources.clone(), stored, options, stamps(reader), events.clone(), wrap, end)?;
+        let handle = follow::spawn(
+            sources.clone(),
+            stored,
+            options,
+            stamps(formats.clone()),
+            events.clone(),
+            wrap,
+            end,
+        )?;
         let names = sources.iter().map(|source| source.name.as_str().into()).collect();
-        Ok(Self { number, sources, names, options, handle })
+        Ok(Self { number, sources, names, options, formats, handle })
     }
 
     pub(super) fn is(&self, number: u32) -> bool {
@@ -73,8 +81,8 @@ impl FollowerThread {
         self.sources.len()
     }
 
-    pub(super) fn follows(&self, sources: &[Source], options: Options) -> bool {
-        self.sources == sources && self.options == options
+    pub(super) fn follows(&self, sources: &[Source], options: Options, formats: &StampFormats) -> bool {
+        self.sources == sources && self.options == options && self.formats == *formats
     }
 
     /// How many files these may be.

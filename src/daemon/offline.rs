@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::core::now;
-use super::setup::{Refused, Setup};
-use super::{requests, saved_table, start};
+use super::{requests, saved_table};
 use crate::address::Prefix;
 use crate::control::reply::{FirewallEffect, Unbanned};
 use crate::control::{Listener, Unban};
 use crate::engine::Engine;
 use crate::files;
 use crate::firewall::{self, Backend, Change, TableFile};
+use crate::setup::{Refused, Setup};
 use crate::store::{Lock, Store, StoreError, WriteBatch};
 
 /// Why nothing was done; a sentence for the operator.
@@ -68,7 +68,7 @@ fn take_store(setup: &Setup) -> Result<Store, NotDone> {
     if Listener::is_taken(socket) {
         return Err(NotDone::Elsewhere { socket: socket.clone(), state: setup.config.state.clone() });
     }
-    Ok(Store::open(lock, start::keep(setup), now())?)
+    Ok(Store::open(lock, setup.retention(), now())?)
 }
 
 fn effect(setup: &Setup, freed: &[Prefix]) -> FirewallEffect {

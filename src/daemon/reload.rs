@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 use super::core::{Daemon, now};
 use super::event::Event;
 use super::feed::FollowerThread;
-use super::report::{self, count};
-use super::setup::{Refused, Setup};
-use super::{local_addresses, logger, start};
+use super::{logger, report};
 use crate::address::Prefix;
 use crate::config::{Allow, Config, Control};
 use crate::control::reply::Reloaded;
 use crate::control::{Answer, Answering, Code, Refusal, Reply};
+use crate::printable::count;
 use crate::rules::Severity;
+use crate::setup::{Refused, Setup, local_addresses};
 
 /// How often this machine's own addresses, gateways and resolvers are looked up again.
 const OWN_ADDRESSES_EVERY: Duration = Duration::from_secs(300);
@@ -103,7 +103,7 @@ impl Daemon {
     fn load(&mut self, askers: Vec<Answering>) {
         let (file, sender, dry_run) =
             (self.options.config.clone(), self.sender.clone(), self.options.dry_run);
-        let own_sets = self.setup.own.clone();
+        let own_sets = self.setup.custom_sets.clone();
         let read = move || {
             let setup = Setup::load_to_run(file.as_deref(), dry_run, &own_sets);
             let allow = setup.as_ref().ok().filter(|_| !dry_run).map(|setup| &setup.config.allow);
@@ -195,7 +195,7 @@ impl Daemon {
         let settings = self.engine_settings(&setup);
         let freed = self.pipeline.engine.reload(settings, setup.policies(), now());
         self.pipeline.set_rules(setup.take_matcher(), |number| self.streams.terms_of(number, &setup));
-        self.persist.set_keep(start::keep(&setup));
+        self.persist.set_keep(setup.retention());
         self.setup = setup;
         self.free(&freed, "it is on the allow list now");
         self.firewall.converge();
@@ -216,17 +216,11 @@ impl Daemon {
     fn change_sources(&mut self, setup: &Setup) {
         let sources = setup.followed(&self.options.files);
         let (number, options) = (self.follower.number() + 1, setup.follow_options());
-        if self.follower.follows(&sources, options) && setup.stamps_alike(&self.setup) {
+        let stamps = setup.stamp_formats();
+        if self.follower.follows(&sources, options, &stamps) {
             return;
         }
-        match FollowerThread::start(
-            number,
-            sources,
-            &self.positions.all(),
-            options,
-            setup.stamp_readers(),
-            &self.sender,
-        ) {
+        match FollowerThread::start(number, sources, &self.positions.all(), options, stamps, &self.sender) {
             Ok(follower) => std::mem::replace(&mut self.follower, follower).stop(),
             Err(error) => log::error!("the new sources are not followed: {error}"),
         }

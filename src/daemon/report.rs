@@ -59,11 +59,6 @@ pub(super) fn line(text: String) -> After {
     })
 }
 
-/// `1 line`, `34 lines`.
-pub(crate) fn count(number: u64, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
 /// `for 1h`, `for ever`.
 pub(super) fn length(since: Time, until: Option<Time>) -> String {
     match until.map(|until| until.since(since).unwrap_or_default()) {

@@ -14,21 +14,21 @@ use super::event::{Event, QUEUE, signals};
 use super::evidence::RecentLines;
 use super::feed::FollowerThread;
 use super::firewalls::Firewalls;
+use super::logger;
 use super::persist::Persist;
 use super::positions::Positions;
 use super::reload::Reloads;
-use super::report::{self, count};
+use super::report;
 use super::saved_table::SavedTable;
-use super::setup::{Refused, Setup};
 use super::streams::Streams;
 use super::tally::Tallies;
-use super::{local_addresses, logger};
 use crate::address::Prefix;
-use crate::config::ResolvedSet;
 use crate::control::{Access, BindError, Call, Listener, Server, ServerLimits};
 use crate::engine::Engine;
 use crate::pipeline::Pipeline;
-use crate::store::{Lock, Retention, Store, StoreError};
+use crate::printable::count;
+use crate::setup::{Refused, Setup, local_addresses};
+use crate::store::{Lock, Store, StoreError};
 use crate::{files, firewall, follow};
 
 /// Bans that ended so lately may have ended without their entries: the firewall did not work, or we were killed.
@@ -113,7 +113,7 @@ fn assemble(
     let pipeline = Pipeline::new(setup.take_matcher(), engine, Vec::new());
     let reloads = Reloads::new(&setup.config);
     let how = setup.follow_options();
-    let follower = FollowerThread::start(0, sources, &positions.all(), how, setup.stamp_readers(), &sender)?;
+    let follower = FollowerThread::start(0, sources, &positions.all(), how, setup.stamp_formats(), &sender)?;
     let saved = save_table(&options, &setup, &firewall)?;
     let streams = Streams::new(!options.files.is_empty());
     let daemon = Daemon {
@@ -212,18 +212,7 @@ fn restore(options: &RunOptions, setup: &Setup, engine: &mut Engine) -> Result<R
 
 /// The database that the configuration names, locked for us.
 pub(super) fn open_store(setup: &Setup) -> Result<Store, StoreError> {
-    Store::open(Lock::acquire(&setup.config.state)?, keep(setup), now())
-}
-
-/// How long the database keeps what the rule sets in force need.
-pub(super) fn keep(setup: &Setup) -> Retention {
-    let longest = |span: fn(&ResolvedSet) -> Duration| setup.sets.iter().map(span).max().unwrap_or_default();
-    Retention {
-        history: setup.config.history,
-        windows: longest(|set| set.threshold.reach()),
-        trust: setup.config.trust.remember,
-        escalation: longest(|set| set.ban.escalate.map(|escalate| escalate.forget).unwrap_or_default()),
-    }
+    Store::open(Lock::acquire(&setup.config.state)?, setup.retention(), now())
 }
 
 /// Takes the control socket; a dry run has none.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashlink::LinkedHashMap;
 
-use super::setup::Setup;
 use crate::follow::Batch;
 use crate::pipeline::{LineSplitter, Pipeline, Stream, Terms};
 use crate::record::{Clock, Layouts};
 use crate::rules::Binding;
+use crate::setup::Setup;
 use crate::time::Time;
 
 /// Files told apart at a time, four times as many as one pattern may match; the longest-quiet gives its number away.

@@ -11,9 +11,9 @@ use super::tally::{Ban, Offender, Tally};
 use crate::address::{self, Prefix};
 use crate::cli::input::Log;
 use crate::cli::text::{Table, count, tenths, write_json};
-use crate::daemon::Setup;
 use crate::pipeline::Pipeline;
 use crate::rules::Evidence;
+use crate::setup::Setup;
 use crate::time::{Time, spoken};
 
 /// Columns of the drawn timeline: it fits a terminal of 80 with its label.

@@ -16,7 +16,7 @@ use crate::firewall::runner::{Finished, Tool};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the configuration wants to be allowed of this machine's surroundings.
-pub(super) fn prefixes(allow: &Allow) -> Vec<Prefix> {
+pub(crate) fn prefixes(allow: &Allow) -> Vec<Prefix> {
     let mut found = Vec::new();
     if allow.own_addresses {
         found.extend(interfaces());

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use nix::unistd::Group;
 
-use crate::config::{Config, FileTrust, PathSegment, SettingFault, SourceSettings, keys, paths};
+use crate::config::{Config, FileTrust, Loaded, PathSegment, SettingFault, SourceSettings, keys, paths};
 use crate::control::{self, BindError};
 use crate::files::{Exposure, directory_of, exposure};
 use crate::firewall::{self, TableFile};
@@ -22,8 +22,16 @@ use crate::store::{self, StoreError};
 const STATE: &[&str] = &["state"];
 const SOCKET: &[&str] = &["control", "socket"];
 
+/// Adds to the diagnostics what the daemon needs of this machine and will not find.
+pub(crate) fn check(loaded: &mut Loaded) {
+    loaded.diagnose(&faults(&loaded.config));
+    if loaded.says("sources") {
+        loaded.diagnose(&source_faults(&loaded.config));
+    }
+}
+
 /// Errors with which the daemon would not start, and warnings where somebody else may yet do something about it.
-pub(super) fn faults(config: &Config) -> Vec<SettingFault> {
+fn faults(config: &Config) -> Vec<SettingFault> {
     let (state, socket) = (&config.state, &config.control.socket);
     let faults = [
         unknown_group(config),
@@ -40,9 +48,9 @@ pub(super) fn faults(config: &Config) -> Vec<SettingFault> {
 }
 
 /// A path that somebody else may replace, and the key that names it.
-pub(super) struct Exposed {
+pub(crate) struct Exposed {
     key_path: Vec<PathSegment>,
-    pub(super) exposure: Exposure,
+    pub(crate) exposure: Exposure,
 }
 
 impl Exposed {
@@ -56,7 +64,7 @@ impl Exposed {
 }
 
 /// What the daemon writes to and somebody else may replace: database, table's file and socket, with what lies beside them.
-pub(super) fn exposed_places(config: &Config) -> Vec<Exposed> {
+pub(crate) fn exposed_places(config: &Config) -> Vec<Exposed> {
     let (state, socket) = (&config.state, &config.control.socket);
     // The table's file lies beside the database: what is wrong with their directory is told once.
     let state = store_exposure(state).or_else(|| table_exposure(config));
@@ -66,7 +74,7 @@ pub(super) fn exposed_places(config: &Config) -> Vec<Exposed> {
 }
 
 /// The programs that drive the firewall and that somebody else may replace.
-pub(super) fn exposed_programs(config: &Config) -> Vec<Exposed> {
+pub(crate) fn exposed_programs(config: &Config) -> Vec<Exposed> {
     // Settings that no backend can work with are told of elsewhere.
     let Ok(backend) = firewall::open(&config.firewall) else { return Vec::new() };
     let mut programs = backend.programs();
@@ -101,7 +109,7 @@ fn path_exposure(path: &Path) -> Option<Exposure> {
 }
 
 /// Warnings about the logs that the configuration names.
-pub(super) fn source_faults(config: &Config) -> Vec<SettingFault> {
+fn source_faults(config: &Config) -> Vec<SettingFault> {
     config.sources.iter().filter_map(unreadable_source).collect()
 }
 
@@ -125,7 +133,7 @@ fn unreadable_source(source: &SourceSettings) -> Option<SettingFault> {
 
 /// A directory that is gone, as before its file system is mounted, must not switch off the rule sets in force from it.
 /// Whoever wants that empties it.
-pub(super) fn vanished(config: &Config, in_force: &[String]) -> Option<SettingFault> {
+pub(crate) fn vanished(config: &Config, in_force: &[String]) -> Option<SettingFault> {
     let text = format!(
         "there is no directory {}, but rule sets in force are from such a directory ({}): bring it back, or leave an \
          empty one there to do without them",

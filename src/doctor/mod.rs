@@ -16,13 +16,12 @@ use std::time::{Duration, SystemTime};
 
 pub use self::finding::{Finding, Grade};
 
-use super::setup::{Refused, Setup};
-use super::{client, local_addresses, preflight};
 use crate::address;
 use crate::config::Config;
 use crate::control::reply::{AddressReport, DaemonStatus};
 use crate::control::{Answer, Client, ClientError, Request};
 use crate::firewall::runner::Tool;
+use crate::setup::{Refused, Setup, ask_daemon, local_addresses, preflight};
 
 /// Longest time to wait for a tool that only prints.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -101,7 +100,7 @@ fn system(setup: &Setup, at: &Surroundings) -> Vec<Finding> {
 }
 
 fn status(config: &Config) -> Result<DaemonStatus, ClientError> {
-    match client::ask(config, &Request::Status)? {
+    match ask_daemon(config, &Request::Status)? {
         Answer::Status(status) => Ok(*status),
         _ => Err(ClientError::Unexpected),
     }
