@@ -194,7 +194,7 @@ impl<'s> Simulator<'s> {
             self.expire(event.at);
             match event.what {
                 What::Line(template, n) => self.line(&event, template, n),
-                What::Act(Act::TurnOver) => self.pipeline.turn_over(event.source),
+                What::Act(Act::TurnOver) => self.pipeline.forget_last_line(event.source),
                 What::Act(Act::Restart) => self.restart(),
             }
         }

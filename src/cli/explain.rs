@@ -293,7 +293,8 @@ fn cut(set: &RuleSet, rule: &Rule, line: &[u8], record: &Record<'_>) -> Option<S
 
 fn verdict(setup: &Setup, outcome: &Outcome<'_>) -> String {
     let policy = &setup.sets[outcome.matched.set_index];
-    let ban = if outcome.evidence == policy.set.evidence { policy.ban } else { engine::doubtful(policy.ban) };
+    let ban =
+        if outcome.evidence == policy.set.evidence { policy.ban } else { engine::for_forgeable(policy.ban) };
     let length = match ban.length {
         BanLength::For(length) => format!("for {}", spoken(length)),
         BanLength::Forever => "for ever".to_owned(),

@@ -86,7 +86,7 @@ impl<'l> Listing<'l> {
         while input.advance(path)? {
             self.before += input.dropped();
             if input.dropped() > 0 {
-                pipeline.turn_over(stream);
+                pipeline.forget_last_line(stream);
             }
             let lines = input.lines().found();
             if self.arguments.all {

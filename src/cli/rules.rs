@@ -8,7 +8,7 @@ use super::args::RulesArgs as Arguments;
 use super::exit::{Exit, Failure};
 use super::text::{Table, printable, printable_path, write_json};
 use crate::config::{self, FileTrust, Loaded, ResolvedSet, SHIPPED, or_near};
-use crate::engine::doubtful;
+use crate::engine::for_forgeable;
 use crate::rules::{BanLength, BanPolicy, Escalate, Format, RuleSet, Threshold, Thresholds};
 use crate::setup::Refused;
 use crate::time::spoken;
@@ -118,7 +118,7 @@ fn threshold(threshold: Threshold) -> Value {
 
 /// The ban as its lines make it, which may be forged though the set says otherwise of its connections.
 fn in_force(set: &ResolvedSet) -> BanPolicy {
-    if set.set.worth() == set.set.evidence { set.ban } else { doubtful(set.ban) }
+    if set.set.worth() == set.set.evidence { set.ban } else { for_forgeable(set.ban) }
 }
 
 /// In seconds; `for` is null where a ban lasts for ever, `escalate` where the next ones are no longer.

@@ -140,11 +140,11 @@ impl Daemon {
         self.expire();
         let (time, name) = (now(), self.follower.name(batch.source));
         let source = self.streams.number(&mut self.pipeline, &name, batch, &self.setup, time);
-        self.pipeline.turn_to(source, (batch.file.dev, batch.file.ino));
+        self.pipeline.switch_file(source, (batch.file.dev, batch.file.ino));
         if batch.first || batch.gap {
-            self.pipeline.turn_over(source);
+            self.pipeline.forget_last_line(source);
         }
-        self.pipeline.recall(source, &batch.before);
+        self.pipeline.prime_last_line(source, &batch.before);
         // We may have run for months: the year of a stamp is guessed from now, not from our start.
         self.pipeline.set_now(source, time);
         if let Some(end) = &batch.file_end {
@@ -199,7 +199,7 @@ impl Daemon {
     fn stored(&mut self, stored: CommitResult) {
         self.persist.stored(&stored);
         if stored.lost {
-            self.pipeline.engine.touch_all();
+            self.pipeline.engine.mark_all_changed();
             self.positions.touch_all();
         }
         if !stored.found.is_empty() {

@@ -203,7 +203,7 @@ fn restore(options: &RunOptions, setup: &Setup, engine: &mut Engine) -> Result<R
     let mut store = open_store(setup)?;
     let now = now();
     store.load(now, |row| engine.restore(row))?;
-    engine.settle();
+    engine.shrink_to_fit();
     let positions = Positions::restored(store.positions(now)?);
     let released = store.ended(now.minus(ENDED_OF_LATE), now)?;
     store.notices().iter().for_each(|notice| log::error!("{notice}"));

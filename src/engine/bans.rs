@@ -1,4 +1,4 @@
-//! The book of bans: who is banned, by whom, until when, and how often before.
+//! All bans: who is banned, by which owner, until when, and how often before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,67 +8,67 @@ use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
 
 use super::journal::{Changed, Row};
+use super::lru_journal::LruJournal;
 use super::policy::Policy;
-use super::recent::Recent;
 use crate::address::{Prefix, PrefixSet};
 use crate::rules::{BanLength, Evidence};
 use crate::time::Time;
 
-/// One ban: one record per offender, whoever wants it banned.
+/// One ban. An offender has one record, however many owners want it banned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ban {
     /// The prefix that is banned.
     pub offender: Prefix,
-    /// Who wants it banned, and until when; never empty.
+    /// Who wants it banned, each until when; never empty.
     pub owners: SmallVec<[Owner; 1]>,
     /// When the ban began.
     pub since: Time,
-    /// When the last owner lets go; `None` for never.
+    /// The latest end of all owners; `None` for a permanent ban.
     pub until: Option<Time>,
     /// How many bans this offender has had, this one included.
     pub nth: u32,
-    /// For people: the rule, or what the operator said.
+    /// Shown to people: the rule's full name, or the operator's words.
     pub reason: Arc<str>,
-    /// Where the ban comes from.
+    /// What created the ban.
     pub origin: Origin,
-    /// An operator insisted although an allowed address is in it.
+    /// Whether an operator insisted on it (`--force`) although it holds an allowed address.
     pub forced: bool,
-    /// The evidence may be forged.
+    /// Whether its evidence can be forged.
     pub spoofable: bool,
 }
 
 impl Ban {
-    /// Whether offences led to it, on evidence that cannot be forged: such bans count towards longer ones.
+    /// Whether it rests on offences whose evidence cannot be forged: only such bans make later ones longer.
     fn is_earned(&self) -> bool {
         !self.spoofable && self.owners.iter().any(|owner| !owner.set.is_empty())
     }
 }
 
-/// Who wants an offender banned.
+/// A rule set or operator that wants an offender banned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// The rule set; empty for an operator or an entry found in the table.
+    /// The name of the rule set; empty for an operator and for an entry found in the table.
     pub set: Arc<str>,
-    /// Until when; `None` for ever.
+    /// The end of the ban as far as this owner is concerned; `None` for a permanent one.
     pub until: Option<Time>,
 }
 
-/// Where a ban comes from; on the control socket and in JSON `rule`, `manual` or `foreign`.
+/// What created a ban; on the control socket and in JSON `rule`, `manual` or `foreign`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
-    /// Offences.
+    /// Offences against a rule set.
     Rule,
-    /// An operator's `ban`.
+    /// An operator's `ban` command.
     Manual,
-    /// Somebody else put it into the table.
+    /// Another program's entry in the firewall table.
     Foreign,
 }
 
 /// Earlier bans of an offender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct History {
-    /// How many.
+    /// Their number.
     pub bans: u32,
     /// When the last one ended or was to end.
     pub last_end: Time,
@@ -76,24 +76,24 @@ pub struct History {
 
 #[derive(Debug)]
 pub(super) struct Bans {
-    /// Boxed: in the order of the database a map of large values is left half empty.
+    /// Boxed: inserting in sorted order leaves the nodes half empty, which is costly with large values.
     active: BTreeMap<Prefix, Box<Ban>>,
     ends: BTreeSet<(Time, Prefix)>,
-    /// How many active bans have each prefix length, sorted, to find those around an address. They are few, and asked for
-    /// with every line.
+    /// The number of active bans of each prefix length, sorted, for finding the bans around an address. There are few
+    /// lengths, and they are searched for every line.
     lengths: Vec<((bool, u8), usize)>,
     spoofable: BTreeSet<Prefix>,
-    /// Of those whose bans are over.
-    history: Recent<Prefix, History>,
+    /// Offenders whose bans have ended.
+    history: LruJournal<Prefix, History>,
     changed: Changed<Prefix>,
     ended: Ended,
 }
 
-/// Bans that are over since the rows were last taken: since when, and the ban itself where no row told of it yet.
+/// Bans that ended since the rows were last taken: the end, and the whole ban if no row has reported it yet.
 type Ended = BTreeMap<Prefix, (Time, Option<Box<Ban>>)>;
 
-/// Bans that began and ended between two writes and are told of; of more, only their end.
-const MAX_UNTOLD: usize = 4096;
+/// Bans that began and ended between two writes are stored whole up to this number; of further ones only the end is.
+const MAX_UNREPORTED: usize = 4096;
 
 impl Bans {
     pub(super) fn new(most: usize) -> Self {
@@ -102,13 +102,13 @@ impl Bans {
             ends: BTreeSet::new(),
             lengths: Vec::new(),
             spoofable: BTreeSet::new(),
-            history: Recent::new(most),
+            history: LruJournal::new(most),
             changed: Changed::default(),
             ended: Ended::new(),
         }
     }
 
-    /// Whether this rule set's own ban, or an operator's, holds the offender at `now`: then until when.
+    /// The end of the ban on the offender at `now` that this rule set or an operator owns, or that is on a wider network.
     pub(super) fn owned(&self, offender: &Prefix, set: &str, now: Time) -> Option<Option<Time>> {
         if self.active.is_empty() {
             return None;
@@ -120,11 +120,12 @@ impl Bans {
         covering.owners.iter().filter(mine).find(holds).map(|owner| owner.until)
     }
 
-    /// A rule set bans an offender, or joins in a ban that others began: that prolongs it and never shortens it.
+    /// Bans an offender for a rule set. Where others ban it already the rule set becomes one more owner, which may prolong
+    /// the ban and never shortens it.
     pub(super) fn by_rule(&mut self, policy: &Policy, rule: usize, offender: Prefix, now: Time) -> &Ban {
         let over = |ban: &Ban| ban.until.is_some_and(|until| until <= now);
         if self.active.get(&offender).is_some_and(|ban| over(ban)) {
-            // Nobody asked for expired bans since: this is the next one, not a longer one.
+            // It has expired and was not collected yet: this is the next ban, not a longer one.
             self.end(&offender, now);
         }
         let active = self.active.get(&offender).filter(|ban| ban.is_earned()).map(|ban| ban.nth);
@@ -144,13 +145,13 @@ impl Bans {
         self.join(ban)
     }
 
-    /// What an operator bans, or found banned, is no offence: it has its place in the count, and adds nothing to it.
+    /// Adds a manual or foreign ban. It is numbered like the others, and does not make later ones longer.
     pub(super) fn by_hand(&mut self, ban: Ban) {
         let before = self.history.get(&ban.offender).map_or(0, |history| history.bans);
         self.join(Ban { nth: before.saturating_add(1), ..ban });
     }
 
-    /// How many of the active bans rest on evidence that may be forged.
+    /// The number of active bans whose evidence can be forged.
     pub(super) fn spoofable_now(&self, now: Time) -> usize {
         let over = |prefix: &&Prefix| {
             self.active.get(*prefix).is_some_and(|ban| ban.until.is_some_and(|end| end <= now))
@@ -179,8 +180,8 @@ impl Bans {
         self.put(ban);
     }
 
-    /// Filled in the order of the database, the maps' leaves are half empty; built anew, they are full.
-    pub(super) fn pack(&mut self) {
+    /// Rebuilds the maps: inserting in the sorted order of the database left their nodes half empty.
+    pub(super) fn shrink_to_fit(&mut self) {
         self.active = std::mem::take(&mut self.active).into_iter().collect();
         self.ends = std::mem::take(&mut self.ends).into_iter().collect();
     }
@@ -212,7 +213,7 @@ impl Bans {
     }
 
     pub(super) fn expire(&mut self, now: Time) -> Vec<Prefix> {
-        // It is asked at every line.
+        // Called for every line.
         if self.next_expiry().is_none_or(|end| end > now) {
             return Vec::new();
         }
@@ -238,10 +239,10 @@ impl Bans {
         self.history.get(offender).is_some_and(|history| history.last_end > time)
     }
 
-    /// Who is banned inside a network.
+    /// The banned prefixes inside a network.
     pub(super) fn inside(&self, network: &Prefix) -> impl Iterator<Item = Prefix> {
         let first = network.trunc();
-        // In the order of the prefixes nothing inside stands behind the last host.
+        // Prefixes are ordered by address: nothing inside the network sorts behind its last host.
         let last = Prefix::new(network.broadcast(), network.max_prefix_len()).unwrap_or(first);
         let range = self.active.range(first..=last).map(|(offender, _)| *offender);
         range.filter(move |offender| first.contains(offender))
@@ -257,14 +258,15 @@ impl Bans {
     pub(super) fn end(&mut self, offender: &Prefix, now: Time) {
         let Some(ban) = self.take(offender) else { return };
         if ban.is_earned() {
-            // An operator may end a ban early; the quiet time counts from then.
+            // An operator may end a ban early: the time after which it is forgotten counts from then.
             let last_end = ban.until.map_or(now, |until| until.min(now));
             let history = History { bans: ban.nth, last_end };
             *self.history.change(*offender, || history).0 = history;
         }
         if self.changed.is_kept() {
-            let untold = self.changed.remove(offender) && self.ended.len() < MAX_UNTOLD;
-            self.ended.insert(*offender, (now, untold.then_some(ban)));
+            let is_unreported = self.changed.remove(offender) && self.ended.len() < MAX_UNREPORTED;
+            let whole = if is_unreported { Some(ban) } else { None };
+            self.ended.insert(*offender, (now, whole));
         }
     }
 
@@ -276,8 +278,8 @@ impl Bans {
         self.history.remove_where(|offender, _| prefixes.overlaps(offender));
     }
 
-    pub(super) fn set_most(&mut self, most: usize) {
-        self.history.set_most(most);
+    pub(super) fn set_capacity(&mut self, most: usize) {
+        self.history.set_capacity(most);
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Ban> {
@@ -299,14 +301,14 @@ impl Bans {
         self.history.keep_no_journal();
     }
 
-    pub(super) fn touch_all(&mut self) {
+    pub(super) fn mark_all_changed(&mut self) {
         self.active.keys().for_each(|offender| self.changed.insert(*offender));
-        self.history.touch_all();
+        self.history.mark_all_changed();
     }
 
     pub(super) fn changes(&mut self, rows: &mut Vec<Row>) {
-        for (offender, (at, untold)) in std::mem::take(&mut self.ended) {
-            rows.extend(untold.map(Row::Ban));
+        for (offender, (at, unreported)) in std::mem::take(&mut self.ended) {
+            rows.extend(unreported.map(Row::Ban));
             rows.push(Row::BanEnded { offender, at });
         }
         let changed = self.changed.drain().filter_map(|offender| self.active.get(&offender));
@@ -320,20 +322,20 @@ fn length(prefix: &Prefix) -> (bool, u8) {
     (matches!(prefix, Prefix::V4(_)), prefix.prefix_len())
 }
 
-/// The end of the nth ban: `for`, times the factor for each ban before, never beyond `max`.
+/// The end of the nth ban: `for`, multiplied by the factor for each earlier ban, and at most `max`.
 fn end(policy: &Policy, nth: u32, now: Time) -> Option<Time> {
     let BanLength::For(first) = policy.ban.length else { return None };
     let length = policy.escalation().map_or(first, |escalate| {
         let grown =
             first.as_secs_f64() * escalate.factor.max(1.0).powi(i32::try_from(nth - 1).unwrap_or(i32::MAX));
-        // NaN and infinity included: what is not below the maximum is the maximum.
+        // Written so that NaN and infinity become the maximum too.
         let most = escalate.max.max(first);
         if grown < most.as_secs_f64() { Duration::from_secs_f64(grown) } else { most }
     });
     Some(now.plus(length))
 }
 
-/// Both bans in one record: every owner's own end, the latest of all, the first beginning.
+/// Merges two bans of one offender: each owner keeps its own end, the ban ends with the latest and began with the first.
 fn merged(old: Ban, new: Ban) -> Ban {
     let mut owners = old.owners;
     for owner in new.owners {
@@ -342,7 +344,7 @@ fn merged(old: Ban, new: Ban) -> Ban {
             None => owners.push(owner),
         }
     }
-    // What an operator says of it tells more than the rule that was first.
+    // An operator's own words say more than the name of the rule that was first.
     let reason = if new.origin == Origin::Manual { new.reason } else { old.reason };
     Ban {
         owners,

@@ -1,9 +1,9 @@
-//! What is kept apart for lines that nobody can forge and for those that anybody can, so that a flood of the second
-//! kind pushes out nothing of the first.
+//! State that is kept separately for each kind of evidence, so that a flood of forged lines displaces nothing that rests
+//! on genuine ones.
 
 use crate::rules::Evidence;
 
-/// One of each.
+/// A value for each kind of evidence.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ByEvidence<T> {
     pub(super) handshake: T,

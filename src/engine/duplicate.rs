@@ -1,11 +1,10 @@
-//! The same line in two files: syslogd writes sshd's `error:` lines to auth.log and messages, kernel lines to messages
+//! The same line in two files: syslogd writes sshd's `error:` lines to auth.log and messages, and kernel lines to messages
 //! and debug.log. Such a line counts once.
 //!
-//! Memory is bounded, and a line that was forgotten too early would count twice when the second file tells it. So from
-//! the first one on that is forgotten before its time, only one file of those with the same lines is believed, the one
-//! that told most of them, until no other can tell any of the forgotten ones. Files that others write, as in a jail, are
-//! not among those. Lines that may be forged are remembered
-//! apart: they are as cheap as packets, and push out none of the others.
+//! Memory is bounded, and a line that is forgotten too early would count twice when the second file reports it. So once a
+//! line is evicted, only one of the files with the same lines is believed, the one that reported most of them, until no
+//! other file can report an evicted line any more. Files of other writers, as in a jail, are unaffected. Forgeable lines
+//! are remembered separately: they are as cheap as packets, and must not displace the others.
 
 use std::hash::BuildHasher;
 use std::time::Duration;
@@ -18,13 +17,13 @@ use super::Sighting;
 use super::by_evidence::ByEvidence;
 use crate::time::Time;
 
-/// syslogd holds repeats back for up to ten minutes, in each file on its own.
-const APART: Duration = Duration::from_secs(15 * 60);
+/// The longest time between two reports of one line: syslogd holds repeats back for up to ten minutes, per file.
+const MAX_LAG: Duration = Duration::from_secs(15 * 60);
 
-/// Lines remembered at a time, of each evidence; the longest-unseen leaves first. About 80 bytes each.
+/// How many lines of each evidence are remembered; the least recently seen is evicted first. About 80 bytes each.
 const MAX_LINES: usize = 16_384;
 
-/// How often a line was read from each source: it happened as often as the source with the most says.
+/// How often each line was read from each source: it was written as often as the highest of these counts says.
 #[derive(Debug, Default)]
 pub(super) struct Duplicates {
     memories: ByEvidence<Memory>,
@@ -34,7 +33,7 @@ pub(super) struct Duplicates {
 #[derive(Debug)]
 struct Memory {
     lines: LinkedHashMap<u64, SeenLine, RandomState>,
-    most: usize,
+    capacity: usize,
     doubts: Vec<Doubt>,
 }
 
@@ -42,22 +41,22 @@ struct Memory {
 struct SeenLine {
     last: Time,
     group: u64,
-    /// Source, times read from it.
+    /// Source, and how often the line was read from it.
     times: SmallVec<[(u16, u32); 2]>,
 }
 
-/// Lines of a group were forgotten while another file may still tell them.
+/// Lines of a group of files were evicted while another file may still report them.
 #[derive(Debug)]
 struct Doubt {
     group: u64,
     /// The source that is believed.
     source: u16,
-    /// When no file can tell them any more.
+    /// When no file can report them any more.
     until: Time,
 }
 
 impl Duplicates {
-    /// How many times this line was written of which no other source has told before.
+    /// How many writings of this line are new, that is, were not read from another source before.
     pub(super) fn unseen(&mut self, sighting: &Sighting<'_>) -> u32 {
         let line = self.hasher.hash_one((sighting.line, sighting.set));
         let group = self.hasher.hash_one((sighting.set, sighting.writer));
@@ -67,7 +66,7 @@ impl Duplicates {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { lines: LinkedHashMap::default(), most: MAX_LINES, doubts: Vec::new() }
+        Self { lines: LinkedHashMap::default(), capacity: MAX_LINES, doubts: Vec::new() }
     }
 }
 
@@ -78,7 +77,7 @@ impl Memory {
         if self.doubts.iter().any(|doubt| doubt.silences(group, source)) {
             return 0;
         }
-        if self.lines.len() >= self.most && !self.lines.contains_key(&line) {
+        if self.lines.len() >= self.capacity && !self.lines.contains_key(&line) {
             self.make_room(time);
         }
         let new = || SeenLine { last: time, group, times: SmallVec::new() };
@@ -89,22 +88,22 @@ impl Memory {
         unseen
     }
 
-    /// Not while there is room: what several files told while nobody read may come in between lines of now, and its second
-    /// telling must still be known.
+    /// Forgets old lines, but only when memory is half full: while catching up, old lines of several files arrive between
+    /// new ones, and their second report must still be recognised.
     fn forget_old(&mut self, now: Time) {
-        let old = |seen: &SeenLine| now.since(seen.last).is_some_and(|age| age > APART);
-        let is_crowded = |lines: &LinkedHashMap<_, _, _>| lines.len() > self.most / 2;
+        let old = |seen: &SeenLine| now.since(seen.last).is_some_and(|age| age > MAX_LAG);
+        let is_crowded = |lines: &LinkedHashMap<_, _, _>| lines.len() > self.capacity / 2;
         while is_crowded(&self.lines) && self.lines.front().is_some_and(|(_, seen)| old(seen)) {
             self.lines.pop_front();
         }
         self.doubts.retain(|doubt| now <= doubt.until);
     }
 
-    /// Forgets the longest-unseen line before its time.
+    /// Evicts the least recently seen line.
     fn make_room(&mut self, now: Time) {
         let Some((group, last)) = self.lines.front().map(|(_, seen)| (seen.group, seen.last)) else { return };
         // A clock that was set back must not make a doubt last.
-        let until = last.min(now).plus(APART);
+        let until = last.min(now).plus(MAX_LAG);
         if let Some(doubt) = self.doubts.iter_mut().find(|doubt| doubt.group == group) {
             doubt.until = doubt.until.max(until);
         } else {
@@ -114,21 +113,21 @@ impl Memory {
         self.lines.pop_front();
     }
 
-    /// The source that told most of the lines of a group; of equals the one that more often was the first to.
+    /// The source that reported most lines of a group; of several the one that was first more often.
     fn main_source(&self, group: u64) -> u16 {
-        // Source, lines, lines that it was the first to tell.
-        let mut told: Vec<(u16, usize, usize)> = Vec::new();
+        // Source, lines, lines that it reported first.
+        let mut reported: Vec<(u16, usize, usize)> = Vec::new();
         for seen in self.lines.values().filter(|seen| seen.group == group) {
             for (nth, (source, _)) in seen.times.iter().enumerate() {
-                let at = told.iter().position(|(known, ..)| known == source).unwrap_or_else(|| {
-                    told.push((*source, 0, 0));
-                    told.len() - 1
+                let at = reported.iter().position(|(known, ..)| known == source).unwrap_or_else(|| {
+                    reported.push((*source, 0, 0));
+                    reported.len() - 1
                 });
-                told[at].1 += 1;
-                told[at].2 += usize::from(nth == 0);
+                reported[at].1 += 1;
+                reported[at].2 += usize::from(nth == 0);
             }
         }
-        told.into_iter().max_by_key(|(_, lines, first)| (*lines, *first)).map_or(0, |(source, ..)| source)
+        reported.into_iter().max_by_key(|(_, lines, first)| (*lines, *first)).map_or(0, |(source, ..)| source)
     }
 }
 
@@ -139,7 +138,7 @@ impl Doubt {
 }
 
 impl SeenLine {
-    /// By how much the source now says more than any said before.
+    /// Counts a reading from a source; returns by how much its count now exceeds the highest count before.
     fn add(&mut self, source: u16, count: u32) -> u32 {
         let most = self.times.iter().map(|(_, times)| *times).max().unwrap_or(0);
         let known = self.times.iter().position(|(known, _)| *known == source);
@@ -180,17 +179,17 @@ mod tests {
     }
 
     /// A file that leads and others with some of its lines, which lag behind it.
-    fn told(lines: &[u8], copies: &[(Vec<bool>, usize)], leader: u16) -> Vec<(usize, u8, u16)> {
+    fn reported(lines: &[u8], copies: &[(Vec<bool>, usize)], leader: u16) -> Vec<(usize, u8, u16)> {
         let whole = lines.iter().enumerate().map(|(at, line)| (at, *line, leader));
         let copied =
             (0..).filter(|source| *source != leader).zip(copies).flat_map(|(source, (kept, lag))| {
                 let kept = lines.iter().zip(kept.iter().cycle()).enumerate().filter(|(_, (_, kept))| **kept);
                 kept.map(move |(at, (line, _))| (at + lag, *line, source))
             });
-        let mut told: Vec<_> = whole.chain(copied).collect();
+        let mut reported: Vec<_> = whole.chain(copied).collect();
         // Told at one time, the leader is first.
-        told.sort_by_key(|(at, _, source)| (*at, *source != leader));
-        told
+        reported.sort_by_key(|(at, _, source)| (*at, *source != leader));
+        reported
     }
 
     /// Logs are caught up on while new lines come in.
@@ -210,15 +209,15 @@ mod tests {
             lines in prop::collection::vec(0u8..30, 1..120),
             copies in prop::collection::vec((prop::collection::vec(any::<bool>(), 1..9), 0usize..90), 0..3),
             leader in 0u16..3,
-            most in prop_oneof![1usize..12, Just(MAX_LINES)],
+            capacity in prop_oneof![1usize..12, Just(MAX_LINES)],
         ) {
-            let mut memory = Memory { most, ..Memory::default() };
+            let mut memory = Memory { capacity, ..Memory::default() };
             let mut counted: HashMap<u8, u32> = HashMap::new();
-            for (second, line, source) in told(&lines, &copies, leader) {
+            for (second, line, source) in reported(&lines, &copies, leader) {
                 let (message, second) = ([line], i64::try_from(second).unwrap());
                 let unseen = memory.unseen(line.into(), 7, &sighting(&message, source, second, Evidence::Handshake));
                 *counted.entry(line).or_default() += unseen;
-                prop_assert!(memory.lines.len() <= most);
+                prop_assert!(memory.lines.len() <= capacity);
             }
             for line in 0..30 {
                 let written = lines.iter().filter(|other| **other == line).count();
@@ -230,7 +229,7 @@ mod tests {
     #[test]
     fn files_of_another_writer_and_other_sets_are_in_no_doubt() {
         let mut duplicates = Duplicates::default();
-        duplicates.memories.each(|memory| memory.most = 2);
+        duplicates.memories.each(|memory| memory.capacity = 2);
         let mut tell = |message: &[u8], source, writer, set| {
             let sighting = sighting(message, source, 0, Evidence::Handshake);
             duplicates.unseen(&Sighting { writer, set, ..sighting })
@@ -247,22 +246,22 @@ mod tests {
 
     #[test]
     fn a_doubt_ends_when_no_file_can_tell_the_forgotten_line() {
-        let mut memory = Memory { most: 2, ..Memory::default() };
+        let mut memory = Memory { capacity: 2, ..Memory::default() };
         let mut tell = |line: u64, source, second| {
             memory.unseen(line, 7, &sighting(b"", source, second, Evidence::Handshake))
         };
         for line in 0..3 {
             tell(line, 0, 10);
         }
-        let apart = i64::try_from(APART.as_secs()).unwrap();
-        assert_eq!(tell(9, 1, 10 + apart), 0);
-        assert_eq!(tell(9, 1, 11 + apart), 1);
+        let max_lag = i64::try_from(MAX_LAG.as_secs()).unwrap();
+        assert_eq!(tell(9, 1, 10 + max_lag), 0);
+        assert_eq!(tell(9, 1, 11 + max_lag), 1);
         // A clock that was set back is in no doubt for years.
         tell(20, 0, 1_000_000);
         tell(21, 0, 1_000_000);
         tell(22, 0, 0);
         assert_eq!(tell(30, 1, 1), 0);
-        assert_eq!(tell(31, 1, 1 + apart), 1);
+        assert_eq!(tell(31, 1, 1 + max_lag), 1);
     }
 
     #[test]

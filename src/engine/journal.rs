@@ -1,4 +1,4 @@
-//! What the engine remembers, as rows that a database can keep.
+//! The engine's memory as rows for a database.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -14,56 +14,57 @@ use super::session::SessionKey;
 use crate::address::Prefix;
 use crate::time::Time;
 
-/// The offences of one offender in one rule set: when, and how many tenths. Most offenders of a flood have one.
+/// The offences of one offender in one rule set: their times and weights in tenths. Most offenders of a flood have one.
 pub type Offences = SmallVec<[(Time, u32); 1]>;
 
-/// One thing to keep, or to drop where its value is empty. Small, since a flood makes a hundred thousand at a time.
+/// One change to store; an empty value means that the row is deleted. Kept small, since a flood makes a hundred thousand
+/// of them at a time.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Row {
     /// A ban was made or changed.
     Ban(Box<Ban>),
-    /// A ban is over.
+    /// A ban ended.
     BanEnded {
-        /// On whom it was.
+        /// The prefix that was banned.
         offender: Prefix,
-        /// Since when it is over.
+        /// The time at which the ban ended.
         at: Time,
     },
-    /// Earlier bans of an offender; `None` when they are forgotten.
+    /// Earlier bans of an offender; `None` once they are forgotten.
     History {
-        /// The offender.
+        /// The prefix that was banned.
         offender: Prefix,
-        /// How many, and when the last one ended.
+        /// The number of its bans, and when the last one ended.
         history: Option<History>,
     },
-    /// The window of an offender in a rule set; empty when it is over.
+    /// The window of an offender in a rule set; empty once nothing in it counts any more.
     Window {
-        /// The rule set.
+        /// The name of the rule set, or of its counter for forgeable lines.
         set: Arc<str>,
-        /// The offender.
+        /// The prefix that is counted.
         offender: Prefix,
-        /// What the window holds.
+        /// The offences that still count.
         seen: Offences,
     },
-    /// The last login from an offender's prefix; `None` when it is forgotten.
+    /// The last login from an offender's prefix; `None` once it is forgotten.
     Trust {
-        /// The prefix.
+        /// The prefix of the address that logged in.
         offender: Prefix,
-        /// When.
+        /// The time of the last login.
         seen: Option<Time>,
     },
-    /// An operator's unban, by which older lines do not count; `None` when it is forgotten.
+    /// An operator's unban, before which no line counts; `None` once it is forgotten.
     Unban {
-        /// Whom it freed.
+        /// The prefix that was unbanned.
         prefix: Prefix,
-        /// When.
+        /// The time of the unban.
         at: Option<Time>,
     },
-    /// A connection in progress; `None` when it is over.
+    /// A connection in progress; `None` once it is over.
     Session {
-        /// Which.
+        /// Identifies the connection.
         key: SessionKey,
-        /// What is known of it.
+        /// Its counts and its peer.
         state: Option<Box<SessionState>>,
     },
 }
@@ -77,31 +78,31 @@ impl From<Ban> for Row {
 /// A connection in progress, with rule sets by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionState {
-    /// Milliseconds since the epoch of its first line.
+    /// Time of its first line, in milliseconds since the epoch.
     pub started: i64,
-    /// Of its last line.
+    /// Time of its last line, in milliseconds since the epoch.
     pub last: i64,
-    /// Of the line that ended it.
+    /// Time of the line that ended it, in milliseconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<i64>,
     /// The peer, once a line named it.
     pub peer: Option<IpAddr>,
-    /// Whether the process serves several peers, so that this is no connection of one.
+    /// Whether the process serves several peers, so that no peer can be attributed to its lines.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_shared: bool,
-    /// The peer before a silence that may have been no end.
+    /// The peer before an idle time after which the connection may still have been open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<IpAddr>,
-    /// Whether a silence is no end.
+    /// Whether the connection may outlive any idle time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_open_ended: bool,
-    /// Rule, as in `sshd/failed-password`, and tenths.
+    /// Tenths of an offence by full rule name, as in `sshd/failed-password`.
     pub counts: Vec<(Arc<str>, u32)>,
-    /// Rule set, tenths that were counted for the peer.
+    /// Tenths of an offence that were counted for the peer, by rule set.
     pub counted: Vec<(Arc<str>, u32)>,
 }
 
-/// What changed since the rows were last taken; nothing, where nobody ever takes them.
+/// Keys that changed since the rows were last taken; always empty where nobody takes them.
 #[derive(Debug)]
 pub(super) struct Changed<K> {
     keys: HashSet<K, RandomState>,
@@ -115,7 +116,7 @@ impl<K: Eq + Hash> Changed<K> {
         }
     }
 
-    /// Whether it was noted.
+    /// Forgets a change, and says whether there was one.
     pub(super) fn remove(&mut self, key: &K) -> bool {
         self.keys.remove(key)
     }
@@ -125,7 +126,7 @@ impl<K: Eq + Hash> Changed<K> {
     }
 
     pub(super) fn drain(&mut self) -> impl Iterator<Item = K> + use<K> {
-        // Taken, not drained: a set keeps the memory that a flood gave it.
+        // Taken, not drained: a drained set would keep the memory that it grew to in a flood.
         std::mem::take(&mut self.keys).into_iter()
     }
 

@@ -1,4 +1,4 @@
-//! From an offence to a verdict: is its offender banned already, how often was it seen of late, and is a ban wise.
+//! From an offence to a verdict: is its offender banned already, how often was it seen recently, and is a ban safe.
 
 use std::net::IpAddr;
 
@@ -11,17 +11,17 @@ use super::{Ban, Engine, Sighting};
 use crate::address::{self, Prefix};
 use crate::rules::{Evidence, Threshold};
 
-/// A network that as many offenders have offended from as it takes.
+/// A network from which enough offenders have offended for a ban.
 struct Full {
     network: Prefix,
     seen: Fill,
-    /// What it took, in tenths of an offence.
+    /// Its threshold, in tenths of an offence.
     needed: u32,
 }
 
 impl Engine {
     pub(super) fn judge(&mut self, sighting: &Sighting<'_>, peer: IpAddr, tenths: u32) -> Judgement {
-        if self.unbans.forgive(peer, sighting.time) {
+        if self.unbans.forgives(peer, sighting.time) {
             return Judgement {
                 peer: Some(peer),
                 offender: None,
@@ -54,7 +54,7 @@ impl Engine {
         let add = if sighting.is_late { Windows::add_late } else { Windows::add };
         let seen = add(&mut self.windows, counter, target.counted, time, tenths, &policy.threshold);
         let threshold = policy::needed(seen.threshold, patience);
-        // How many bans rest on forgeable evidence was counted at the time of newer lines.
+        // The caps on forgeable evidence were checked at the time of newer lines.
         let is_too_late = sighting.is_late && policy.evidence == Evidence::Spoofable;
         let counts_for_networks = policy.evidence == Evidence::Handshake && !trusted && !sighting.is_late;
         let full =
@@ -66,7 +66,7 @@ impl Engine {
         banned.unwrap_or(Verdict::Counted { tenths: seen.tenths, threshold, trusted: patience > 1 })
     }
 
-    /// How many times the threshold it takes to ban an address.
+    /// The factor on the threshold of an address: more than 1 where a login from it is remembered.
     pub(super) fn patience(&self, trusted: bool) -> u32 {
         if trusted { self.settings.trust.multiplier } else { 1 }
     }
@@ -88,9 +88,10 @@ impl Engine {
         banned(self.bans.by_rule(policy, sighting.rule, target.banned, time), seen)
     }
 
-    /// Counts an offence for the networks around its offender; the narrowest that is full is what comes back.
+    /// Counts an offence for the networks around its offender, and returns the narrowest of them that is full.
     ///
-    /// An offender adds what it adds to its own count until that is full; one that was banned of late was counted.
+    /// An offender adds to a network what it adds to its own count until that is full; an offender that was banned within
+    /// the longest window has been counted.
     fn count_networks(
         &mut self,
         sighting: &Sighting<'_>,
@@ -101,11 +102,16 @@ impl Engine {
         let mut networks = self.settings.networks.around(&target.counted).peekable();
         networks.peek()?;
         let thresholds = &self.policies.of(sighting.set, sighting.evidence).threshold;
-        let (set, time, offender) = (sighting.set, sighting.time, target.counted);
-        let whole = policy::needed(seen.threshold, 1);
-        let before = seen.tenths.saturating_sub(tenths).min(whole);
-        let share = Share { set, offender, time, tenths: seen.tenths.min(whole) - before };
-        if share.tenths == 0 || self.bans.ended_after(&offender, time.minus(thresholds.reach())) {
+        let own_threshold = policy::needed(seen.threshold, 1);
+        let before = seen.tenths.saturating_sub(tenths).min(own_threshold);
+        let share = Share {
+            set: sighting.set,
+            offender: target.counted,
+            time: sighting.time,
+            tenths: seen.tenths.min(own_threshold) - before,
+        };
+        let longest_window = sighting.time.minus(thresholds.reach());
+        if share.tenths == 0 || self.bans.ended_after(&share.offender, longest_window) {
             return None;
         }
         let mut full = None;
@@ -119,8 +125,8 @@ impl Engine {
         full
     }
 
-    /// Bans the narrowest network that holds the offenders of one that is full, or the part around the peer that holds
-    /// nobody who is allowed or logged in of late.
+    /// Bans the narrowest network that holds all offenders of a full one, or the part of it around the peer that holds
+    /// no allowed address and none with a remembered login.
     fn ban_network(
         &mut self,
         sighting: &Sighting<'_>,
@@ -137,17 +143,17 @@ impl Engine {
         if part == Some(full.network) {
             self.networks.forget(set, &full.network);
         } else {
-            // Also where no part may be banned: else its neighbour could see to it that counting always begins anew.
+            // Even where no part may be banned: otherwise a neighbour could make the count start over for ever.
             self.networks.banned_in_part(set, full.network, full.needed);
         }
         let policy = self.policies.of_networks(set);
         Some(banned(self.bans.by_rule(policy, sighting.rule, part?, time), full.seen))
     }
 
-    /// The narrowest network that holds all offenders that a set counts or bans in one.
+    /// The narrowest network that holds all offenders which the set counts or bans inside `network`.
     fn holding(&self, set: usize, network: Prefix, offender: Prefix) -> Prefix {
         self.networks.holding(set, network).unwrap_or_else(|| {
-            // They were counted before a restart.
+            // Counted before a restart, when the narrowest network was not stored.
             let counted = self.windows.holding((set, Evidence::Handshake), &network);
             let all = counted.into_iter().chain(self.bans.inside(&network));
             all.fold(offender, |all, next| address::holding(&all, &next))

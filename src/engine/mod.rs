@@ -1,18 +1,18 @@
 //! The engine: sightings in, verdicts out. It knows no clock and no file; days of attack replay in milliseconds.
 //!
-//! A [`Sighting`] passes these questions in order, and the first `no` ends it:
-//! whose is it (`session`), was it counted already (`duplicate`, `session`), may this address be banned at all
-//! ([`EngineSettings::allow`], unbannable ranges), is it banned already (`bans`), how often was it seen of late
-//! (`window`), and is a ban wise (`trust`, `spoof`).
+//! A [`Sighting`] is checked in this order, and the first check that fails ends it: which peer is it about (`session`),
+//! was it counted before (`duplicate`, `session`), may this address be banned at all ([`EngineSettings::allow`],
+//! unbannable ranges), is it banned already (`bans`), how often was it seen recently (`window`), and is a ban safe
+//! (`trust`, `spoof`).
 
 mod bans;
 mod by_evidence;
 mod duplicate;
 mod journal;
 mod judge;
+mod lru_journal;
 mod network;
 mod policy;
-mod recent;
 mod session;
 mod spoof;
 mod target;
@@ -28,7 +28,7 @@ pub use bans::{Ban, History, Origin, Owner};
 pub use journal::{Offences, Row, SessionState};
 pub use policy::{
     DEFAULT_TRACKED_OFFENDERS, EngineSettings, Network, Networks, Policy, PrefixLengths, RulePolicy,
-    SpoofCaps, TrustPolicy, doubtful,
+    SpoofCaps, TrustPolicy, for_forgeable,
 };
 pub use session::{SessionKey, Speaker};
 pub use spoof::Flood;
@@ -44,13 +44,13 @@ use crate::time::Time;
 /// One match, at the time at which it counts.
 #[derive(Clone, Copy, Debug)]
 pub struct Sighting<'a> {
-    /// When it happened: arrival time in the daemon, the line's stamp while catching up and in `scan`.
+    /// When it happened: the arrival time in the daemon; the line's timestamp while catching up and in `scan`.
     pub time: Time,
-    /// Whether newer lines were judged before it, as when it was delivered late: they stay what they were.
+    /// Whether newer lines were judged before this one. Their verdicts stand.
     pub is_late: bool,
-    /// Which file it was read from.
+    /// Number of the source it was read from.
     pub source: u16,
-    /// Who writes that file; files of one writer may hold the same lines.
+    /// The writer of that source. Several files of one writer may hold the same lines.
     pub writer: &'a str,
     /// Index of the rule set's policy.
     pub set: usize,
@@ -60,26 +60,26 @@ pub struct Sighting<'a> {
     pub address: Option<IpAddr>,
     /// The connection the line belongs to; `None` when nothing tells which.
     pub session: Option<SessionKey>,
-    /// What tells this line from others: program, pid and message, without time. Used across sources only.
+    /// The identity of this line, without its time: used to recognise it in other sources.
     pub line: Line<'a>,
-    /// What the line is worth: what its rule set says, and less where the line itself may be forged.
+    /// The evidence of its rule set, lowered to spoofable where the line itself may be forged.
     pub evidence: Evidence,
-    /// How many times the line was written: more than 1 behind "last message repeated".
+    /// How many times the line was written; more than 1 after "last message repeated".
     pub count: u32,
 }
 
-/// The parts of a record that are the same in every file it was written to.
+/// The parts of a record that are the same in every file that it was written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Line<'a> {
-    /// The program's tag.
+    /// The program's tag: `sshd`.
     pub program: Option<&'a [u8]>,
-    /// The process id.
+    /// The id of the process that wrote it.
     pub pid: Option<u32>,
-    /// What the program said.
+    /// The message behind the tag.
     pub message: &'a [u8],
 }
 
-/// All that is remembered about peers.
+/// Everything that is remembered about peers.
 #[derive(Debug)]
 pub struct Engine {
     settings: EngineSettings,
@@ -95,7 +95,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine that has seen nothing.
+    /// An engine that has seen no line yet.
     pub fn new(settings: EngineSettings, policies: Vec<Policy>) -> Self {
         let tracked = settings.tracked_offenders as usize;
         Self {
@@ -112,7 +112,7 @@ impl Engine {
         }
     }
 
-    /// Judges one match.
+    /// Judges one match and updates every counter that it touches.
     pub fn observe(&mut self, sighting: &Sighting<'_>) -> Judgement {
         let rule = self.policies.of(sighting.set, sighting.evidence).rules[sighting.rule];
         let count = match rule.effect {
@@ -134,16 +134,16 @@ impl Engine {
         Verdict::Ignored(why).into()
     }
 
-    /// What this line, written so many times, adds for whom, after its session has learned from it.
+    /// The peer that this line counts for and the tenths that it adds, once its session has learned from it.
     fn due(&mut self, sighting: &Sighting<'_>, rule: &RulePolicy, count: u32) -> Due {
         let counts = rule.effect == Effect::Offence;
         let tenths = if counts { rule.weight.tenths().saturating_mul(count) } else { 0 };
         let Some(key) = sighting.session.filter(|_| rule.counts == Counts::Session) else {
             let peer = sighting.address.filter(|_| rule.address != AddressFrom::Confirmed);
-            let is_known = rule.counts == Counts::Summary && self.counted_of_late(sighting);
+            let is_known = rule.counts == Counts::Summary && self.counted_recently(sighting);
             return Due::new(peer, if is_known { 0 } else { tenths });
         };
-        // Whoever chose the end of a line must not say whom its process serves.
+        // A peer who chose the end of a line must not decide which peer its process is said to serve.
         let named = sighting.address.filter(|_| rule.address != AddressFrom::Confirmed);
         let ends = self.policies.ends_sessions(sighting.set);
         let Some(session) = self.sessions.of(key, named, ends, sighting.time) else {
@@ -161,8 +161,8 @@ impl Engine {
         Due::new(Some(peer), session.take_due(sighting.set))
     }
 
-    /// Whether the set counted anything for the peer shortly before, which a summary would count again.
-    fn counted_of_late(&self, sighting: &Sighting<'_>) -> bool {
+    /// Whether the set counted offences of this peer shortly before, which a summary would count a second time.
+    fn counted_recently(&self, sighting: &Sighting<'_>) -> bool {
         let target = sighting.address.and_then(|peer| self.settings.target(peer, sighting.evidence).ok());
         let counter = (sighting.set, self.policies.of(sighting.set, sighting.evidence).evidence);
         target.is_some_and(|target| {
@@ -178,7 +178,7 @@ impl Engine {
         Verdict::Trusted(peer)
     }
 
-    /// Bans whose time is over at `now`; each is returned once.
+    /// Ends the bans that have expired at `now` and returns their prefixes, each once.
     pub fn expire(&mut self, now: Time) -> Vec<Prefix> {
         self.bans.expire(now)
     }
@@ -188,10 +188,10 @@ impl Engine {
         self.bans.next_expiry()
     }
 
-    /// Bans a prefix by hand, or takes over one that somebody else put into the table; `until` none means for ever.
+    /// Adds a manual ban, or adopts an entry that somebody else put into the table. A ban without an end is permanent.
     ///
     /// # Errors
-    /// When the prefix holds an unbannable address, or an allowed one and `force` is not given.
+    /// If the prefix holds an unbannable address, or an allowed one and `force` is not given.
     pub fn ban(&mut self, ban: Ban, force: bool) -> Result<(), BanRefusal> {
         match self.settings.refuse(&ban.offender) {
             Err(BanRefusal::Allowed) if force => {}
@@ -206,12 +206,12 @@ impl Engine {
         self.bans.iter()
     }
 
-    /// The ban that holds this prefix: on itself or on a network around it.
+    /// The ban that covers this prefix: on the prefix itself or on a network around it.
     pub fn covering(&self, prefix: &Prefix) -> Option<&Ban> {
         self.bans.covering(prefix)
     }
 
-    /// How far the offender is in each window of each rule set that has seen it.
+    /// How full each window of this address's offender is, for every rule set that has seen it.
     pub fn counters(&self, address: IpAddr, now: Time) -> Vec<Counter<'_>> {
         let sets = 0..self.policies().len();
         let kinds = sets.flat_map(|set| [Evidence::Handshake, Evidence::Spoofable].map(|kind| (set, kind)));
@@ -236,18 +236,18 @@ impl Engine {
         fills.into_iter().map(window).filter(|counter| counter.tenths > 0).collect()
     }
 
-    /// Whether the address logged in of late.
+    /// Whether a login from the address is remembered.
     pub fn is_trusted(&self, address: IpAddr, now: Time) -> bool {
         self.trust.holds(&self.settings, self.settings.offender.prefix(address), now)
     }
 
-    /// How many offenders are counted, and how many left the bounded memory uncounted.
+    /// How many offenders are being counted, and how many were evicted since the start to bound memory.
     pub fn tracked(&self) -> (usize, u64) {
         (self.windows.len(), self.windows.evicted())
     }
 
-    /// Takes new settings and policies into force. Counters follow their rule set by name; bans stay, but for those
-    /// on prefixes that hold a newly allowed address: these end now and are returned.
+    /// Replaces settings and policies. Counters follow their rule set by name. Bans stay, except those on prefixes that
+    /// hold a newly allowed address: these end now and are returned.
     pub fn reload(&mut self, settings: EngineSettings, policies: Vec<Policy>, now: Time) -> Vec<Prefix> {
         let renamed: Vec<Option<usize>> = self
             .policies()
@@ -261,14 +261,14 @@ impl Engine {
         self.settings_changed(settings, now)
     }
 
-    /// Takes new settings into force; bans on prefixes that hold a newly allowed address end now and are returned.
+    /// Replaces the settings. Bans on prefixes that hold a newly allowed address end now and are returned.
     pub fn settings_changed(&mut self, settings: EngineSettings, now: Time) -> Vec<Prefix> {
         let tracked = settings.tracked_offenders as usize;
-        self.windows.set_most(tracked);
-        self.networks.set_most(tracked);
-        self.trust.set_most(tracked);
-        self.bans.set_most(tracked);
-        self.unbans.set_most(tracked);
+        self.windows.set_capacity(tracked);
+        self.networks.set_capacity(tracked);
+        self.trust.set_capacity(tracked);
+        self.bans.set_capacity(tracked);
+        self.unbans.set_capacity(tracked);
         self.settings = settings;
         let allowed = |ban: &Ban| !ban.forced && self.settings.refuse(&ban.offender).is_err();
         self.bans.end_where(allowed, now)
@@ -284,9 +284,9 @@ impl Engine {
         &self.settings
     }
 
-    /// All that changed since the last call, as rows of a database.
+    /// Everything that changed since the last call, as rows for the database.
     pub fn changes(&mut self) -> Vec<Row> {
-        // In a flood these are most: a vector that grew to hold them would take half as much again.
+        // Nearly all rows of a flood are these; a vector that grew step by step would take half as much memory again.
         let mut rows = Vec::with_capacity(self.windows.changed() + self.sessions.changed());
         self.bans.changes(&mut rows);
         self.windows.changes(&self.policies, &mut rows);
@@ -297,7 +297,7 @@ impl Engine {
         rows
     }
 
-    /// Remembers no changes from now on: for those who never ask for [`Self::changes`].
+    /// Stops recording changes: for callers that never ask for [`Self::changes`].
     pub fn keep_no_journal(&mut self) {
         self.bans.keep_no_journal();
         self.windows.keep_no_journal();
@@ -307,18 +307,18 @@ impl Engine {
         self.unbans.keep_no_journal();
     }
 
-    /// Has [`Self::changes`] tell of everything again that a new database must have: bans, their history, and unbans.
-    pub fn touch_all(&mut self) {
-        self.bans.touch_all();
-        self.unbans.touch_all();
+    /// Marks everything as changed that a new database must hold: bans, their history, and unbans.
+    pub fn mark_all_changed(&mut self) {
+        self.bans.mark_all_changed();
+        self.unbans.mark_all_changed();
     }
 
-    /// Gives back memory after all that was stored was restored.
-    pub fn settle(&mut self) {
-        self.bans.pack();
+    /// Frees memory that restoring the stored rows left unused.
+    pub fn shrink_to_fit(&mut self) {
+        self.bans.shrink_to_fit();
     }
 
-    /// Takes over what an earlier run stored; rows of rule sets that are no longer in force are dropped.
+    /// Takes over a row that an earlier run stored; rows of rule sets that are no longer in force are dropped.
     pub fn restore(&mut self, row: Row) {
         match row {
             Row::Ban(ban) => self.bans.restore(*ban),
@@ -345,21 +345,22 @@ impl Engine {
     }
 }
 
-/// What a line adds, and for whom.
+/// The effect of a line on the counters.
 enum Due {
+    /// It adds this many tenths of an offence for this peer.
     Counts(IpAddr, u32),
-    /// It would count if anybody knew for whom.
+    /// It would count if its peer were known.
     Nobody,
+    /// It adds nothing.
     Nothing,
 }
 
 impl Due {
     fn new(peer: Option<IpAddr>, tenths: u32) -> Self {
-        match (peer, tenths) {
-            (_, 0) => Self::Nothing,
-            (Some(peer), tenths) => Self::Counts(peer, tenths),
-            (None, _) => Self::Nobody,
+        if tenths == 0 {
+            return Self::Nothing;
         }
+        peer.map_or(Self::Nobody, |peer| Self::Counts(peer, tenths))
     }
 }
 

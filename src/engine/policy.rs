@@ -1,4 +1,4 @@
-//! What the configuration says, in the form in which the engine asks for it.
+//! Settings and policies: the configuration as the engine uses it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,26 +10,26 @@ use crate::rules::{
     Thresholds, Weight,
 };
 
-/// What holds for all rule sets.
+/// Settings that apply to all rule sets.
 #[derive(Clone, Debug)]
 pub struct EngineSettings {
-    /// How wide an offender is.
+    /// The prefix lengths of offenders.
     pub offender: PrefixLengths,
-    /// Which networks wider than that are banned as one.
+    /// Wider networks that are banned as a whole.
     pub networks: Networks,
-    /// How many offenders are counted at a time in all sets together; the longest-unseen leaves first.
+    /// How many offenders are counted at a time, all rule sets together; the least recently seen is evicted first.
     pub tracked_offenders: u32,
-    /// Patience with offenders from which somebody logged in.
+    /// How much more is tolerated from addresses with a remembered login.
     pub trust: TrustPolicy,
-    /// The most that forged packets can do.
+    /// Caps on bans whose evidence can be forged.
     pub spoofable: SpoofCaps,
-    /// Who is never banned.
+    /// Addresses that are never banned.
     pub allow: PrefixSet,
     /// How many files are followed; lines are compared across files only if there are several.
     pub files: usize,
 }
 
-/// The prefix lengths of what is counted and banned as one.
+/// The prefix lengths of offenders: the addresses in such a prefix are counted and banned together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PrefixLengths {
     /// 8 to 32 bits of an IPv4 address.
@@ -38,133 +38,137 @@ pub struct PrefixLengths {
     pub ipv6: u8,
 }
 
-/// Networks wider than an offender that are banned as one, the narrowest first.
+/// Networks wider than an offender that are banned as a whole, the narrowest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Networks {
-    /// Of IPv4; none unless configured.
+    /// IPv4 networks; none unless configured.
     pub ipv4: Vec<Network>,
-    /// Of IPv6; those that one customer may be given, unless configured.
+    /// IPv6 networks; unless configured, those that one customer may be given.
     pub ipv6: Vec<Network>,
 }
 
-/// A length of networks that are banned as one.
+/// A size of networks that are banned as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
-    /// The length of their prefix.
+    /// Prefix length.
     pub bits: u8,
-    /// How many offenders it takes, as if each filled the threshold of its rule set; 2 at least.
+    /// The number of offenders that must reach the threshold of the rule set; at least 2.
     pub offenders: u32,
 }
 
-/// Patience with offenders from which somebody logged in.
+/// How much more is tolerated from addresses with a remembered login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrustPolicy {
-    /// How long a login is remembered; zero for not at all.
+    /// How long a login is remembered; zero disables it.
     pub remember: Duration,
-    /// The threshold is this many times the usual one; at least 1.
+    /// Factor on the threshold; at least 1.
     pub multiplier: u32,
 }
 
-/// Bounds on bans whose evidence may be forged, all rule sets together.
+/// Caps on bans whose evidence can be forged, all rule sets together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpoofCaps {
-    /// Active bans.
+    /// The number of such bans that may be active at a time.
     pub bans_at_once: u32,
-    /// New bans in any minute.
+    /// The number of such bans that may begin within any minute.
     pub bans_per_minute: u32,
 }
 
 /// One rule set as the engine sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
-    /// The set's name.
+    /// Name of the rule set.
     pub name: Arc<str>,
-    /// What its evidence is worth.
+    /// Whether its evidence can be forged.
     pub evidence: Evidence,
-    /// When offences become a ban.
+    /// The thresholds of its windows.
     pub threshold: Thresholds,
-    /// For how long.
+    /// Length and escalation of its bans.
     pub ban: BanPolicy,
-    /// Its rules by their full names, as in `sshd/failed-password`.
+    /// Full names of its rules, as in `sshd/failed-password`.
     pub names: Arc<[Arc<str>]>,
-    /// One for each rule of the set, in its order.
+    /// Its rules, in the order of the names.
     pub rules: Arc<[RulePolicy]>,
 }
 
 /// One rule as the engine sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RulePolicy {
-    /// What a match does.
+    /// The effect of a match.
     pub effect: Effect,
-    /// How much it counts.
+    /// How much a match counts.
     pub weight: Weight,
-    /// Whether lines of a session corroborate each other.
+    /// Whether lines of one session corroborate each other.
     pub counts: Counts,
-    /// Where the peer's address comes from.
+    /// Which line names the peer.
     pub address: AddressFrom,
-    /// Whether it is the last line of its session.
+    /// Whether a match ends its session.
     pub ends_session: bool,
 }
 
-/// Offenders that are counted at a time unless configured. About 150 bytes each: 15 MB when a flood fills it. What an
-/// offender did before within the longest window is 16 bytes an offence besides: 34 MB where each of them has failed eleven
-/// times today.
+/// How many offenders are counted unless configured. They take about 150 bytes each: 15 MB when a flood fills the table.
+/// Each further offence within the longest window takes 16 bytes: 34 MB if each offender failed eleven times today.
 pub const DEFAULT_TRACKED_OFFENDERS: u32 = 100_000;
 
-/// What one IPv6 customer gets at least, in bits (RFC 6177).
+/// The prefix length of the smallest IPv6 network that a customer is given (RFC 6177).
 const CUSTOMER: u8 = 64;
 
-/// The longest ban of a set for connections on a line that may be forged: as long as one for forged packets usually is.
-const DOUBTFUL_BAN: Duration = Duration::from_secs(600);
+/// The longest ban for a forgeable line of a set whose other lines cannot be forged: the usual length for forgeable sets.
+const MAX_FORGEABLE_BAN: Duration = Duration::from_secs(600);
 
 /// The longest ban of a network that holds several offenders.
 const MAX_NETWORK_BAN: Duration = Duration::from_secs(24 * 3600);
 
-/// The ban on a line that may be forged, in a set whose other lines cannot be.
-pub fn doubtful(ban: BanPolicy) -> BanPolicy {
-    let length = match ban.length {
-        BanLength::For(length) => length.min(DOUBTFUL_BAN),
-        BanLength::Forever => DOUBTFUL_BAN,
-    };
-    BanPolicy { length: BanLength::For(length), escalate: None }
+/// The ban for a forgeable line of a set whose other lines cannot be forged.
+pub fn for_forgeable(ban: BanPolicy) -> BanPolicy {
+    BanPolicy { length: capped(ban.length, MAX_FORGEABLE_BAN), escalate: None }
 }
 
-/// The policies of all rule sets, by the number of the set.
+fn capped(length: BanLength, max: Duration) -> BanLength {
+    match length {
+        BanLength::For(length) => BanLength::For(length.min(max)),
+        BanLength::Forever => BanLength::For(max),
+    }
+}
+
+/// The policies of all rule sets, by the index of the set.
 #[derive(Debug)]
 pub(super) struct Policies {
     all: Vec<Policy>,
-    /// The same where a line of the set may be forged.
-    doubtful: Vec<Policy>,
+    /// The policy of each set for its lines that can be forged.
+    for_forgeable: Vec<Policy>,
     /// Whether a rule of the set says where a session ends.
     ends_sessions: Vec<bool>,
-    /// The same for bans of networks that hold several offenders.
+    /// The policy of each set for networks that hold several offenders.
     of_networks: Vec<Policy>,
-    /// What the database calls the counters of lines that may be forged; no rule set can have such a name.
-    doubtful_counters: Vec<Arc<str>>,
+    /// The database's names for the counters of forgeable lines; no rule set can have such a name.
+    forgeable_counters: Vec<Arc<str>>,
 }
 
 impl Policies {
     pub(super) fn new(all: Vec<Policy>) -> Self {
-        let doubtful = all.iter().map(Policy::doubtful).collect();
-        let of_networks = all.iter().map(Policy::of_networks).collect();
-        let doubtful_counters = all.iter().map(Policy::doubtful_counter).collect();
         let ends = |policy: &Policy| policy.rules.iter().any(|rule| rule.ends_session);
-        let ends_sessions = all.iter().map(ends).collect();
-        Self { all, doubtful, of_networks, ends_sessions, doubtful_counters }
-    }
-
-    /// The name under which offenders are counted by a set on such evidence.
-    pub(super) fn counter(&self, set: usize, evidence: Evidence) -> Option<&Arc<str>> {
-        match evidence {
-            Evidence::Handshake => self.all.get(set).map(|policy| &policy.name),
-            Evidence::Spoofable => self.doubtful_counters.get(set),
+        Self {
+            for_forgeable: all.iter().map(Policy::for_forgeable).collect(),
+            ends_sessions: all.iter().map(ends).collect(),
+            of_networks: all.iter().map(Policy::of_networks).collect(),
+            forgeable_counters: all.iter().map(Policy::forgeable_counter).collect(),
+            all,
         }
     }
 
-    /// The set and evidence that are counted under a name.
+    /// The name of the counter that a set uses for this evidence.
+    pub(super) fn counter(&self, set: usize, evidence: Evidence) -> Option<&Arc<str>> {
+        match evidence {
+            Evidence::Handshake => self.all.get(set).map(|policy| &policy.name),
+            Evidence::Spoofable => self.forgeable_counters.get(set),
+        }
+    }
+
+    /// The set and evidence of a counter, by its name.
     pub(super) fn counted_as(&self, counter: &str) -> Option<(usize, Evidence)> {
         let is_counter = |name: &Arc<str>| **name == *counter;
-        if let Some(set) = self.doubtful_counters.iter().position(is_counter) {
+        if let Some(set) = self.forgeable_counters.iter().position(is_counter) {
             return Some((set, Evidence::Spoofable));
         }
         let set = self.all.iter().position(|policy| is_counter(&policy.name))?;
@@ -185,17 +189,17 @@ impl Policies {
         &self.of_networks[set]
     }
 
-    /// The policy that decides about a line of a set on such evidence.
+    /// The policy of a set for lines of this evidence.
     pub(super) fn of(&self, set: usize, evidence: Evidence) -> &Policy {
         match evidence {
             Evidence::Handshake => &self.all[set],
-            Evidence::Spoofable => &self.doubtful[set],
+            Evidence::Spoofable => &self.for_forgeable[set],
         }
     }
 }
 
 impl Policy {
-    /// The policy of a rule set with the numbers that are in force.
+    /// The policy of a rule set, with the thresholds and bans that the configuration resolved to.
     pub fn of(set: &RuleSet, threshold: Thresholds, ban: BanPolicy) -> Self {
         let names = set.rules.iter().map(|rule| set.name_of(rule).into()).collect();
         let policy = |rule: &Rule| RulePolicy {
@@ -209,48 +213,45 @@ impl Policy {
         Self { name: set.name.as_str().into(), evidence: set.evidence, threshold, ban, names, rules }
     }
 
-    /// The same policy for evidence that may be forged: bans are short and do not grow.
-    fn doubtful(&self) -> Self {
+    /// This policy for forgeable evidence: bans are short and do not grow.
+    fn for_forgeable(&self) -> Self {
         if self.evidence == Evidence::Spoofable {
             return self.clone();
         }
-        Self { evidence: Evidence::Spoofable, ban: doubtful(self.ban), ..self.clone() }
+        Self { evidence: Evidence::Spoofable, ban: for_forgeable(self.ban), ..self.clone() }
     }
 
-    /// The same policy for networks, where others may live too: bans do not grow, and last a day at the most.
+    /// This policy for networks, which may have other users too: bans do not grow, and last a day at most.
     fn of_networks(&self) -> Self {
-        let length = match self.ban.length {
-            BanLength::For(length) => length.min(MAX_NETWORK_BAN),
-            BanLength::Forever => MAX_NETWORK_BAN,
-        };
-        Self { ban: BanPolicy { length: BanLength::For(length), escalate: None }, ..self.clone() }
+        let ban = BanPolicy { length: capped(self.ban.length, MAX_NETWORK_BAN), escalate: None };
+        Self { ban, ..self.clone() }
     }
 
-    fn doubtful_counter(&self) -> Arc<str> {
+    fn forgeable_counter(&self) -> Arc<str> {
         match self.evidence {
             Evidence::Spoofable => Arc::clone(&self.name),
             Evidence::Handshake => format!("{} (spoofable)", self.name).into(),
         }
     }
 
-    /// How bans grow. Never on evidence that may be forged: the address may be a bystander's.
+    /// How bans grow; `None` on forgeable evidence, whose address may be a bystander's.
     pub(super) fn escalation(&self) -> Option<Escalate> {
         self.ban.escalate.filter(|_| self.evidence == Evidence::Handshake)
     }
 }
 
-/// What it takes to ban an offender that is given so many times the usual patience, in tenths of an offence.
-pub(super) fn needed(threshold: Threshold, patience: u32) -> u32 {
-    threshold.offences.saturating_mul(10).saturating_mul(patience)
+/// A threshold times a factor, in tenths of an offence.
+pub(super) fn needed(threshold: Threshold, factor: u32) -> u32 {
+    threshold.offences.saturating_mul(10).saturating_mul(factor)
 }
 
 impl PrefixLengths {
-    /// The offender that an address belongs to. Addresses made from an IPv4 address have no ordinary networks: only one
-    /// peer's may be one offender.
+    /// The offender that an address belongs to. Addresses made from an IPv4 address (6to4, NAT64 and the like) have no
+    /// ordinary networks: only the addresses of one peer may be one offender.
     pub fn prefix(self, address: IpAddr) -> Prefix {
         let bits = match address::peer_bits(address) {
             _ if address.is_ipv4() => self.ipv4,
-            // Who counts hosts wants hosts.
+            // An operator who counts single hosts means it for these too.
             Some(bits) if self.ipv6 > CUSTOMER => bits.max(self.ipv6),
             Some(bits) => bits,
             None => self.ipv6,
@@ -260,18 +261,18 @@ impl PrefixLengths {
 }
 
 impl Default for PrefixLengths {
-    /// One IPv4 host, since a shorter prefix would ban its neighbours; in IPv6 what one customer gets at least, since its
-    /// host can choose any address in it.
+    /// One IPv4 host, since a shorter prefix would ban its neighbours; one IPv6 customer's smallest network, since a host
+    /// can choose any address in it.
     fn default() -> Self {
         Self { ipv4: 32, ipv6: CUSTOMER }
     }
 }
 
 impl Networks {
-    /// The networks around an offender, and how many offenders each takes.
+    /// The networks around an offender, each with its number of offenders.
     ///
-    /// None around addresses that are made from an IPv4 address, whose neighbours are the internet, and around those
-    /// inside a site, whose neighbours are likely one's own.
+    /// There are none around addresses that are made from an IPv4 address, whose neighbours are the whole internet, and
+    /// around private addresses, whose neighbours are likely the operator's own.
     pub(super) fn around(&self, offender: &Prefix) -> impl Iterator<Item = (Prefix, u32)> + use<'_> {
         let address = offender.addr();
         let lengths: &[Network] = if address.is_ipv4() { &self.ipv4 } else { &self.ipv6 };
@@ -283,7 +284,7 @@ impl Networks {
         wider.map(move |network| (address::network(address, network.bits), network.offenders))
     }
 
-    /// Whether a prefix is of a length that is banned as one.
+    /// Whether a prefix has the length of a network that is banned as a whole.
     pub(super) fn has(&self, prefix: &Prefix) -> bool {
         let lengths = if prefix.addr().is_ipv4() { &self.ipv4 } else { &self.ipv6 };
         lengths.iter().any(|network| network.bits == prefix.prefix_len())
@@ -292,23 +293,23 @@ impl Networks {
 
 impl Default for Networks {
     fn default() -> Self {
-        // What an IPv6 customer may be given besides a /64: a /56 at home, a /48 at work or from a tunnel broker
-        // (RFC 6177). A /48 may also hold many customers of a hosting company, and so takes more.
+        // The other networks that an IPv6 customer may be given: a /56 at home, a /48 at work or from a tunnel broker
+        // (RFC 6177). A /48 may also hold many customers of a hosting company, and so takes more offenders.
         let ipv6 = vec![Network { bits: 56, offenders: 4 }, Network { bits: 48, offenders: 16 }];
         Self { ipv4: Vec::new(), ipv6 }
     }
 }
 
 impl Default for TrustPolicy {
-    /// A user who logs in once a week stays known. Three bad days of typing in one window are forgiven; a stolen machine
-    /// behind the same address is still stopped.
+    /// A user who logs in once a week stays known and may mistype three times as often; a stolen machine behind the same
+    /// address is still stopped.
     fn default() -> Self {
         Self { remember: Duration::from_secs(7 * 24 * 3600), multiplier: 3 }
     }
 }
 
 impl Default for SpoofCaps {
-    /// With more bans than these, somebody forges addresses: a real scan comes from a few.
+    /// A real scan comes from few addresses; more bans than these mean that addresses are being forged.
     fn default() -> Self {
         Self { bans_at_once: 100, bans_per_minute: 10 }
     }

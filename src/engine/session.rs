@@ -1,8 +1,8 @@
-//! Sessions: the lines of one connection belong to one peer and tell of the same attempts.
+//! Sessions: the lines of one connection belong to one peer and report the same attempts.
 //!
-//! One wrong password on FreeBSD logs up to three lines. They corroborate each other: a session's offences are the
+//! On FreeBSD one wrong password logs up to three lines. They corroborate each other: a session's offences are the
 //! largest count that any single rule reached in it. A line without an address, or with a host name, is about the
-//! peer that the same session names before or after it.
+//! peer that another line of the same session names, before or after it.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -19,47 +19,48 @@ use crate::fnv;
 use crate::rules::Evidence;
 use crate::time::Time;
 
-/// sshd gives a login two minutes (`LoginGraceTime`); a pid seen after a longer silence is another process.
+/// sshd allows two minutes for a login (`LoginGraceTime`); a pid seen after a longer idle time is another process.
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// And no login takes longer than this in all, however busy.
+/// The longest time a login can take in all, however busy it is.
 const MAX_AGE: Duration = Duration::from_secs(600);
 
-/// So long after its last line, lines of an ended session may still come: two files have them in their own order.
+/// Grace period: lines of an ended session may still arrive this late, because two files are read independently.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// A session quiet for so long is forgotten. It has been over for long, but lines of several files may be out of order.
+/// An idle session is forgotten after this long: later than it ends, since lines of several files may be out of order.
 const FORGET: Duration = Duration::from_secs(900);
 
-/// So long after its last line, a process that served several peers may still serve them: connections may be idle for long.
+/// The idle timeout of a process that serves several peers, whose connections may stay idle for long.
 const SHARED_IDLE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
-/// Connections at a time; the longest-unseen leaves first, and before all others those on evidence that may be forged.
-/// sshd itself starts no more than some hundreds.
+/// How many sessions are remembered. The least recently seen is evicted first, those on forgeable evidence before all
+/// others. sshd itself starts a few hundred at most.
 const MAX_SESSIONS: usize = 16_384;
 
-/// Rules of one session that are counted apart; more are added to the last.
+/// How many rules of one session have counts of their own; further ones share the last.
 const MAX_RULES: usize = 64;
 
-/// Whose lines they are, as far as a log tells: who writes the log, and the host and program that the line names.
+/// The author of a line as far as a log tells: the writer of the log, and the host and program that the line names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Speaker<'a> {
-    /// Who writes the log: many files may be one writer's, and whoever writes another log may name any host and program.
+    /// The writer of the log. One writer may write many files, and the writer of another log can claim any host and
+    /// program.
     pub writer: &'a str,
-    /// The host: many may write to one file, and their process ids overlap.
+    /// The host that the line names: hosts may share a file, and their process ids overlap.
     pub host: &'a [u8],
-    /// The program.
+    /// The program that the line names.
     pub program: &'a [u8],
 }
 
-/// What makes lines one session: who wrote them, and the process id. Where the layout hides process ids, all that a
-/// program says about one address of late is taken for one session, so that three lines about one guess are one.
+/// Identifies a session: lines of one author with the same process id. Where the layout hides process ids, everything
+/// that a program recently said about one address is one session, so that three lines about one guess count once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SessionKey {
-    /// Its last bit says whether the lines may be forged; the others are a hash of the [`Speaker`], and of the session's own
-    /// id or the address as well where there is no process id.
+    /// The last bit says whether the lines can be forged. The others are a hash of the [`Speaker`], and of the session's
+    /// own id or the peer's address where there is no process id.
     pub writer: u64,
-    /// The process id, or 0, which is no process of sshd's, where something else tells the session.
+    /// The process id; 0, which no sshd has, where the session is identified otherwise.
     pub pid: u32,
 }
 
@@ -69,7 +70,7 @@ impl SessionKey {
         Self { writer: fnv::hash(speaker.bytes()), pid }
     }
 
-    /// The session of a line that names it by an id of its program's own, such as that of a job in a queue.
+    /// The session of a line that names it by an id of its program's own, such as a mail server's queue id.
     pub fn of_id(speaker: Speaker<'_>, id: &[u8]) -> Self {
         Self { writer: fnv::hash(speaker.bytes().chain(b"\0id\0").chain(id)), pid: 0 }
     }
@@ -84,7 +85,7 @@ impl SessionKey {
         Self { writer: fnv::hash(speaker.bytes().chain(b"\0").chain(&address)), pid: 0 }
     }
 
-    /// Of all that a process says which serves many peers, what it says about this one.
+    /// The session of one peer of a process that serves many.
     fn of_one(self, peer: IpAddr) -> Self {
         let process = [&self.writer.to_le_bytes()[..], &self.pid.to_le_bytes()].concat();
         Self::of_peer(Speaker { writer: "", host: &process, program: b"" }, peer).on(self.evidence())
@@ -92,7 +93,7 @@ impl SessionKey {
 }
 
 impl<'a> Speaker<'a> {
-    /// Of neither part can a text hold the zero that ends it.
+    /// The parts end in zero bytes, which none of them can hold, so that no two speakers have the same bytes.
     fn bytes(self) -> impl Iterator<Item = &'a u8> {
         let Self { writer, host, program } = self;
         writer.as_bytes().iter().chain(b"\0").chain(host).chain(b"\0").chain(program)
@@ -100,8 +101,8 @@ impl<'a> Speaker<'a> {
 }
 
 impl SessionKey {
-    /// The same connection as lines of this evidence tell of it: they are kept apart, so that whoever forges lines cannot
-    /// take part in a session that others' lines make.
+    /// The key for lines of this evidence. They are kept apart, so that forged lines cannot join a session of genuine
+    /// ones.
     #[must_use]
     pub fn on(self, evidence: Evidence) -> Self {
         let writer = match evidence {
@@ -121,18 +122,18 @@ impl SessionKey {
 pub(super) struct Session {
     started: Time,
     last: Time,
-    /// When its connection ended.
+    /// When a line said that its connection ended.
     ended: Option<Time>,
     peer: Option<IpAddr>,
-    /// Rule set, rule, tenths; an attempt is told in three lines at the most.
+    /// Rule set, rule, tenths; one attempt is reported by three lines at most.
     counts: SmallVec<[(u16, u16, u32); 3]>,
     /// Rule set, tenths that were counted for the peer.
     counted: SmallVec<[(u16, u32); 1]>,
-    /// Whether the process serves several peers: then this is no one's connection, and nothing is counted in it.
+    /// Whether the process serves several peers: then it is not one connection, and nothing is counted in it.
     is_shared: bool,
-    /// The peer of the process before a silence, where nothing said that its connection ended.
+    /// The peer before an idle time, where no line said that its connection ended.
     former: Option<IpAddr>,
-    /// Whether a silence says nothing of its end: no rule for the program says where a connection ends.
+    /// Whether the connection may outlive any idle time: no rule for the program says where one ends.
     is_open_ended: bool,
 }
 
@@ -149,9 +150,9 @@ impl Sessions {
     /// The session that a line of a process belongs to; `None` where the process serves several peers and the line names
     /// none. `ends` says whether any rule for the program tells where a connection ends.
     ///
-    /// A process id that names two peers, and no end of a connection between them, is that of a program which serves many
-    /// from one process. There, a line that names its peer is of a session with that one. A silence is an end only where
-    /// others are told, as sshd's are: whoever connected to another program may be silent for long.
+    /// A process that names two peers, without an end of a connection between them, serves many peers at a time. A line of
+    /// it belongs to the session of the peer that it names. An idle time counts as an end only for programs whose rules
+    /// report ends, as sshd's do: connections to other programs may stay idle for long.
     pub(super) fn of(
         &mut self,
         process: SessionKey,
@@ -165,7 +166,7 @@ impl Sessions {
         self.open.last_changed(process.evidence())
     }
 
-    /// Whether a process serves several peers; its session is the one that was changed last if not.
+    /// Whether a process serves several peers. If not, its session is the one that was changed last.
     fn is_shared(&mut self, process: SessionKey, named: Option<IpAddr>, ends: bool, time: Time) -> bool {
         let session = self.at(process, time);
         session.is_open_ended = !ends && process.pid != 0;
@@ -181,9 +182,9 @@ impl Sessions {
         true
     }
 
-    /// The session of a line written at `time`, a new one if the process id was used by another before.
+    /// The session of a line written at `time`; a new one if the process id belonged to another process before.
     fn at(&mut self, key: SessionKey, time: Time) -> &mut Session {
-        self.forget_quiet(time);
+        self.forget_idle(time);
         let (session, _) = self.open.change(key.evidence(), key, || Session::new(time));
         if session.is_over(time) {
             *session = session.next(time);
@@ -192,13 +193,13 @@ impl Sessions {
         session
     }
 
-    /// One at a time: there is a line for each.
-    fn forget_quiet(&mut self, now: Time) {
+    /// Looks at one session of each kind: it is called for every line, so that it keeps up with new ones.
+    fn forget_idle(&mut self, now: Time) {
         for evidence in [Evidence::Handshake, Evidence::Spoofable] {
             let Some((key, session)) = self.open.front(evidence) else { continue };
             let Some(age) = now.since(session.last).filter(|age| *age > FORGET) else { continue };
             if age <= SHARED_IDLE_TIMEOUT && (session.is_shared || session.is_open_ended) {
-                // To the back, so that those behind it are looked at.
+                // Moved to the back, so that the one behind it is looked at next time.
                 self.open.change(evidence, key, || Session::new(now));
             } else {
                 self.open.drop_front(evidence);
@@ -214,7 +215,7 @@ impl Sessions {
         self.open.remove_where(|_, session| session.peer.is_some_and(|peer| prefixes.contains(peer)));
     }
 
-    /// Rules got new indices: what was counted in open sessions follows them by name.
+    /// After a reload, when rules have new indices: the counts of open sessions follow them by name.
     pub(super) fn rename(&mut self, old: &[Policy], new: &[Policy]) {
         let names =
             |policies: &[Policy]| policies.iter().flat_map(|p| p.names.iter().cloned()).collect::<Vec<_>>();
@@ -241,28 +242,27 @@ impl Sessions {
 
 impl Session {
     fn new(time: Time) -> Self {
-        let (counts, counted) = (SmallVec::new(), SmallVec::new());
         Self {
             started: time,
             last: time,
             ended: None,
             peer: None,
-            counts,
-            counted,
+            counts: SmallVec::new(),
+            counted: SmallVec::new(),
             is_shared: false,
             former: None,
             is_open_ended: false,
         }
     }
 
-    /// What begins at `time` when this one is over.
+    /// The session that follows this one at `time`.
     fn next(&self, time: Time) -> Self {
         let is_remembered = self.is_open_ended && self.ended.is_none() && !self.is_shared;
         let former = self.peer.or(self.former).filter(|_| is_remembered);
         Self { former, ..Self::new(time) }
     }
 
-    /// Whether a line at `time` is from another process with the same pid; a clock set back ends it as well.
+    /// Whether a line at `time` comes from another process with the same pid. A clock that was set back ends it too.
     fn is_over(&self, time: Time) -> bool {
         let old = |since: Time, most: Duration| time.since(since).is_some_and(|age| age > most);
         if self.is_shared {
@@ -275,18 +275,18 @@ impl Session {
             || self.last > time.plus(IDLE_TIMEOUT)
     }
 
-    /// The connection ended: its process id may soon be another's.
+    /// Notes that the connection ended: another process may soon have its id.
     pub(super) fn end(&mut self, time: Time) {
         self.ended.get_or_insert(time);
     }
 
-    /// The peer that it is or was with, if that is another than the one named now and its connection did not end.
+    /// The peer of the connection so far, if it is another one than the line names and its connection has not ended.
     fn another_than(&self, named: Option<IpAddr>) -> Option<IpAddr> {
         let named = named?;
         self.peer.or(self.former).filter(|peer| *peer != named && self.ended.is_none())
     }
 
-    /// Learns the peer; another address than that of a connection which ended is that of the next one.
+    /// Learns the peer. After the end of a connection, another address begins the next one.
     pub(super) fn meet(&mut self, address: Option<IpAddr>) {
         let Some(address) = address else { return };
         if self.peer.is_some_and(|peer| peer != address) {
@@ -305,13 +305,16 @@ impl Session {
         }
         let (set, rule) = (index(set), index(rule));
         let known = self.counts.iter().position(|(s, r, _)| (*s, *r) == (set, rule));
-        match known.or_else(|| (self.counts.len() >= MAX_RULES).then_some(MAX_RULES - 1)) {
-            Some(at) => self.counts[at].2 = self.counts[at].2.saturating_add(tenths),
-            None => self.counts.push((set, rule, tenths)),
-        }
+        let at = known.unwrap_or_else(|| {
+            if self.counts.len() < MAX_RULES {
+                self.counts.push((set, rule, 0));
+            }
+            self.counts.len() - 1
+        });
+        self.counts[at].2 = self.counts[at].2.saturating_add(tenths);
     }
 
-    /// What the set's best count has grown by since it was last counted.
+    /// By how many tenths the highest count of any rule of the set has grown since it was last taken.
     pub(super) fn take_due(&mut self, set: usize) -> u32 {
         let set = index(set);
         let best =

@@ -1,4 +1,4 @@
-//! Bounds on bans whose evidence may be forged: beyond them every further ban would only do the attacker's work.
+//! Caps on bans whose evidence can be forged: beyond them every further ban would only do the attacker's work.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,12 +12,12 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// A flood has ended once no ban was refused for this long; the next flood is announced again.
 const FLOOD_ENDS_AFTER: Duration = Duration::from_secs(600);
 
-/// Why no further address is banned on evidence that may be forged.
+/// The refusal of a ban whose evidence can be forged, because a cap was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flood {
-    /// Whether this is the first refusal of a flood: the one to tell the operator of.
+    /// Whether this is the first refusal of a flood, which is reported to the operator.
     pub first: bool,
-    /// The bound that was reached.
+    /// The caps in force.
     pub caps: SpoofCaps,
 }
 
@@ -35,13 +35,13 @@ impl fmt::Display for Flood {
 
 #[derive(Debug, Default)]
 pub(super) struct Spoof {
-    /// When the last bans were made, at most `bans_per_minute` of them.
+    /// Times of the bans of the last minute, at most `bans_per_minute` of them.
     recent: VecDeque<Time>,
     refused: Option<Time>,
 }
 
 impl Spoof {
-    /// Whether one more ban may be made at `now`, when `banned` are active.
+    /// Allows one more ban at `now` while `banned` others are active, or says that a cap was reached.
     pub(super) fn allow(&mut self, caps: &SpoofCaps, banned: usize, now: Time) -> Result<(), Flood> {
         self.recent.retain(|time| now.since(*time).is_some_and(|age| age < MINUTE));
         let may_grow = self.recent.len() < caps.bans_per_minute as usize;

@@ -1,9 +1,9 @@
-//! Whom a sighting is counted for, and what is banned once the count is full.
+//! The prefix that a sighting is counted for, and the prefix that is banned at the threshold.
 //!
-//! Counted is the network of the peer, whoever else is in it: otherwise one allowed address would give its neighbours as
-//! many tries as they have addresses. Banned is that network too, or, where somebody in it must not be banned, the
-//! widest part around the peer that holds nobody of the kind. The count stays then, so that each further part costs its
-//! user one more offence.
+//! The peer's network is counted as a whole, whoever else is in it: otherwise one allowed address would give its
+//! neighbours as many tries as they have addresses. The same network is banned; or, where an address in it must not be
+//! banned, the widest part around the peer without such an address. The count is kept in that case, so that each further
+//! part costs one more offence.
 
 use std::net::IpAddr;
 
@@ -12,43 +12,42 @@ use super::verdict::{BanRefusal, Why};
 use crate::address::{self, Prefix};
 use crate::rules::Evidence;
 
-/// What is counted and what is banned for a peer.
+/// The prefixes that are counted and banned for a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     /// The network of the peer.
     pub(super) counted: Prefix,
-    /// So much of it as may be banned.
+    /// The part of it that may be banned.
     pub(super) banned: Prefix,
 }
 
 impl Target {
-    /// Whether the ban is on all that is counted.
+    /// Whether the whole counted network is banned.
     pub(super) fn is_whole(&self) -> bool {
         self.counted == self.banned
     }
 }
 
 impl EngineSettings {
-    /// What is counted and banned for a peer. Forged packets never cost more than the address they carry.
+    /// The target of a peer's offences. On forgeable evidence it is never wider than the address itself.
     ///
     /// # Errors
-    /// When the peer itself may not be banned.
+    /// If the peer itself may not be banned.
     pub(super) fn target(&self, peer: IpAddr, evidence: Evidence) -> Result<Target, Why> {
         let counted = match evidence {
             Evidence::Handshake => self.offender.prefix(peer),
             Evidence::Spoofable => address::host(peer),
         };
-        match self.refuse(&counted) {
-            Ok(()) => Ok(Target { counted, banned: counted }),
-            Err(_) => self.refuse(&address::host(peer)).map_err(Why::from).map(|()| Target {
-                counted,
-                banned: address::widest_free(&counted, peer, |part| self.refuse(part).is_ok())
-                    .unwrap_or_else(|| address::host(peer)),
-            }),
+        if self.refuse(&counted).is_ok() {
+            return Ok(Target { counted, banned: counted });
         }
+        let host = address::host(peer);
+        self.refuse(&host)?;
+        let part = address::widest_free(&counted, peer, |part| self.refuse(part).is_ok());
+        Ok(Target { counted, banned: part.unwrap_or(host) })
     }
 
-    /// Whether a prefix may not be banned, and why: what an operator is told who bans it without `--force`.
+    /// Refuses a prefix that must not be banned; for a manual ban, `--force` overrides [`BanRefusal::Allowed`].
     pub(super) fn refuse(&self, prefix: &Prefix) -> Result<(), BanRefusal> {
         if let Some(range) = address::unbannable_in(prefix) {
             return Err(BanRefusal::Unbannable(range));
@@ -56,13 +55,13 @@ impl EngineSettings {
         if self.allows(prefix) { Err(BanRefusal::Allowed) } else { Ok(()) }
     }
 
-    /// Whether a prefix is one of the networks that are banned as one, and no offender.
+    /// Whether a prefix is a network that is banned as a whole, rather than an offender.
     pub(super) fn is_network(&self, prefix: &Prefix) -> bool {
         let is_wider = prefix.prefix_len() < self.offender.prefix(prefix.addr()).prefix_len();
         is_wider && self.networks.has(prefix)
     }
 
-    /// Whether an allowed address is in a prefix, be it as the IPv4 address inside an IPv6 one.
+    /// Whether a prefix holds an allowed address, including an IPv4 address embedded in an IPv6 one.
     pub fn allows(&self, prefix: &Prefix) -> bool {
         self.allow.overlaps(prefix) || address::embedded(prefix).any(|v4| self.allow.overlaps(&v4))
     }

@@ -1,34 +1,34 @@
-//! Things remembered under one bound, where what rests on evidence that may be forged gives way first: a flood of
-//! forged packets, at which nothing but the bandwidth limits an attacker, makes nobody forget a real one.
+//! Entries of both kinds of evidence under one bound, where forgeable ones are evicted first: a flood of forged packets,
+//! which only bandwidth limits, displaces no real offender.
 
 use std::hash::Hash;
 
 use super::by_evidence::ByEvidence;
-use super::recent::Recent;
+use super::lru_journal::LruJournal;
 use crate::rules::Evidence;
 
-/// At most so many things in both tiers together, and one more that may be forged.
+/// Holds at most `capacity` entries in both tiers together, and one more on forgeable evidence.
 #[derive(Debug)]
 pub(super) struct Tiers<K, V> {
-    tiers: ByEvidence<Recent<K, V>>,
-    most: usize,
+    tiers: ByEvidence<LruJournal<K, V>>,
+    capacity: usize,
 }
 
 impl<K: Copy + Eq + Hash, V> Tiers<K, V> {
-    pub(super) fn new(most: usize) -> Self {
-        let tiers = ByEvidence { handshake: Recent::new(most), spoofable: Recent::new(most) };
-        Self { tiers, most: most.max(1) }
+    pub(super) fn new(capacity: usize) -> Self {
+        let tiers = ByEvidence { handshake: LruJournal::new(capacity), spoofable: LruJournal::new(capacity) };
+        Self { tiers, capacity: capacity.max(1) }
     }
 
     pub(super) fn keep_no_journal(&mut self) {
-        self.tiers.each(Recent::keep_no_journal);
+        self.tiers.each(LruJournal::keep_no_journal);
     }
 
-    /// Lets go what is beyond a new bound.
-    pub(super) fn set_most(&mut self, most: usize) {
-        self.most = most.max(1);
-        self.tiers.each(|tier| tier.set_most(most));
-        while self.len() > self.most && self.tiers.spoofable.len() > 0 {
+    /// Changes the capacity, and evicts what is beyond it.
+    pub(super) fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity.max(1);
+        self.tiers.each(|tier| tier.set_capacity(capacity));
+        while self.len() > self.capacity && self.tiers.spoofable.len() > 0 {
             self.tiers.spoofable.drop_front();
         }
     }
@@ -41,9 +41,9 @@ impl<K: Copy + Eq + Hash, V> Tiers<K, V> {
         self.tiers.get(evidence).get(key)
     }
 
-    /// The thing, a new one if need be, to be changed. The second is true when another had to make room.
+    /// The value of a key, created with `new` if missing, to be changed. Also says whether another entry was evicted.
     pub(super) fn change(&mut self, evidence: Evidence, key: K, new: impl FnOnce() -> V) -> (&mut V, bool) {
-        let is_full = self.len() >= self.most && self.tiers.get(evidence).get(&key).is_none();
+        let is_full = self.len() >= self.capacity && self.tiers.get(evidence).get(&key).is_none();
         let makes_room = is_full && self.tiers.spoofable.len() > 0;
         if makes_room {
             self.tiers.spoofable.drop_front();
@@ -52,7 +52,7 @@ impl<K: Copy + Eq + Hash, V> Tiers<K, V> {
         (value, made_room || makes_room)
     }
 
-    /// The thing of a tier that was changed last.
+    /// The most recently changed value of a tier.
     pub(super) fn last_changed(&mut self, evidence: Evidence) -> Option<&mut V> {
         self.tiers.of(evidence).last_changed()
     }
@@ -65,7 +65,7 @@ impl<K: Copy + Eq + Hash, V> Tiers<K, V> {
         self.tiers.each(|tier| tier.remove_where(&is_over));
     }
 
-    /// Drops the longest-unchanged things of each tier as long as they are over.
+    /// Drops the least recently changed entries of each tier while `is_over` holds for them.
     pub(super) fn drop_fronts(&mut self, is_over: impl Fn(&V) -> bool) {
         self.tiers.each(|tier| {
             while tier.front().is_some_and(&is_over) {
@@ -74,12 +74,12 @@ impl<K: Copy + Eq + Hash, V> Tiers<K, V> {
         });
     }
 
-    /// The things of a tier, the longest-unchanged first.
+    /// The entries of a tier, the least recently changed first.
     pub(super) fn iter(&self, evidence: Evidence) -> impl Iterator<Item = (&K, &V)> {
         self.tiers.get(evidence).iter()
     }
 
-    /// The longest-unchanged thing of a tier.
+    /// The least recently changed entry of a tier.
     pub(super) fn front(&self, evidence: Evidence) -> Option<(K, &V)> {
         self.tiers.get(evidence).iter().next().map(|(key, value)| (*key, value))
     }
@@ -88,30 +88,30 @@ impl<K: Copy + Eq + Hash, V> Tiers<K, V> {
         self.tiers.of(evidence).drop_front();
     }
 
-    /// Changes all things.
+    /// Changes every value of both tiers, in place.
     pub(super) fn change_all(&mut self, change: impl Fn(&mut V)) {
         self.tiers.each(|tier| tier.change_all(&change));
     }
 
-    /// Gives things other keys, or lets them go without a word to the database.
+    /// Gives entries new keys; those without one are dropped, and stay in the database.
     pub(super) fn rename(&mut self, new: impl Fn(&K) -> Option<K>) {
         self.tiers.each(|tier| tier.rename(&new));
     }
 
-    /// Takes over what is stored; the longest-unchanged comes first.
+    /// Takes over a stored entry; the least recently changed comes first.
     pub(super) fn restore(&mut self, evidence: Evidence, key: K, value: V) {
         self.tiers.of(evidence).restore(key, value);
-        if self.len() > self.most && self.tiers.spoofable.len() > 0 {
+        if self.len() > self.capacity && self.tiers.spoofable.len() > 0 {
             self.tiers.spoofable.drop_front();
         }
     }
 
-    /// How many rows [`Self::changes`] will tell.
+    /// The number of rows that [`Self::changes`] will report.
     pub(super) fn changed(&self) -> usize {
         self.tiers.handshake.changed() + self.tiers.spoofable.changed()
     }
 
-    /// Calls `row` with all that changed since the last call, once for each thing.
+    /// Calls `row` once for each entry that changed since the last call; with `None` for a removed one.
     pub(super) fn changes(&mut self, mut row: impl FnMut(Evidence, K, Option<&V>)) {
         for evidence in [Evidence::Spoofable, Evidence::Handshake] {
             self.tiers.of(evidence).changes(|key, value| row(evidence, key, value));
@@ -187,9 +187,9 @@ mod tests {
         }
         tiers.restore(Evidence::Handshake, 2, ());
         assert_eq!((tiers.len(), tiers.get(Evidence::Spoofable, &0)), (4, None));
-        tiers.set_most(3);
+        tiers.set_capacity(3);
         assert_eq!((tiers.len(), tiers.tiers.handshake.len()), (3, 3));
-        tiers.set_most(2);
+        tiers.set_capacity(2);
         assert_eq!((tiers.len(), tiers.get(Evidence::Handshake, &0)), (2, None), "the longest-unchanged");
     }
 }

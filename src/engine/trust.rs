@@ -1,20 +1,20 @@
-//! Trust: an address that logged in of late gets more patience. It is kept for the offender's whole prefix, since
-//! IPv6 hosts change the address inside theirs.
+//! Trust: addresses with a recent login are banned later. Logins are remembered for the offender's whole prefix, since
+//! IPv6 hosts change their address inside it.
 
 use super::journal::Row;
+use super::lru_journal::LruJournal;
 use super::policy::EngineSettings;
-use super::recent::Recent;
 use crate::address::{Prefix, PrefixSet};
 use crate::time::Time;
 
 #[derive(Debug)]
 pub(super) struct Trust {
-    logins: Recent<Prefix, Time>,
+    logins: LruJournal<Prefix, Time>,
 }
 
 impl Trust {
     pub(super) fn new(most: usize) -> Self {
-        Self { logins: Recent::new(most) }
+        Self { logins: LruJournal::new(most) }
     }
 
     pub(super) fn remember(&mut self, offender: Prefix, time: Time) {
@@ -29,18 +29,18 @@ impl Trust {
     /// Whether somebody logged in from there within the configured time before `now`.
     pub(super) fn holds(&self, settings: &EngineSettings, offender: Prefix, now: Time) -> bool {
         let last = self.logins.get(&offender);
-        // A login in the future was seen before a clock was set back: it still is one.
+        // A login in the future happened before a clock was set back, and still counts.
         last.is_some_and(|last| now.since(*last).is_none_or(|age| age < settings.trust.remember))
     }
 
-    /// From where in a network somebody logged in within the configured time before `now`.
+    /// The prefixes inside a network with a login within the configured time before `now`.
     pub(super) fn inside(&self, settings: &EngineSettings, network: &Prefix, now: Time) -> PrefixSet {
         let inside = self.logins.iter().map(|(offender, _)| *offender).filter(|from| network.contains(from));
         inside.filter(|from| self.holds(settings, *from, now)).collect()
     }
 
-    pub(super) fn set_most(&mut self, most: usize) {
-        self.logins.set_most(most);
+    pub(super) fn set_capacity(&mut self, most: usize) {
+        self.logins.set_capacity(most);
     }
 
     pub(super) fn keep_no_journal(&mut self) {

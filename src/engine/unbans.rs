@@ -1,27 +1,27 @@
-//! Unbans: what was written before somebody was unbanned never counts against them again, however late it is read. After
-//! a power cut a log may be read again from before an operator's decision.
+//! Unbans: lines written before an address was unbanned never count against it again, however late they are read. After
+//! a power cut a log may be read again from before the operator's decision.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::Engine;
 use super::journal::Row;
-use super::recent::Recent;
+use super::lru_journal::LruJournal;
 use crate::address::{self, Prefix, PrefixSet};
 use crate::time::Time;
 
-/// What an unban did.
+/// The result of an unban.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UnbanOutcome {
-    /// Whose bans it ended.
+    /// The prefixes whose bans ended.
     pub freed: Vec<Prefix>,
-    /// Those of the prefixes in which nobody was banned.
+    /// The given prefixes that neither were banned nor held a ban.
     pub not_banned: Vec<Prefix>,
 }
 
 impl Engine {
-    /// Ends every ban inside the prefixes and every ban around them, but not others' bans in there; resets the counters
-    /// of all addresses in them and in what was banned. What was written before `now` never counts for these again.
+    /// Ends every ban inside the prefixes and every ban around them; other bans inside the latter stay. Resets the
+    /// counters of all addresses in the prefixes and in what was banned: no line written before `now` counts for them.
     pub fn unban(&mut self, prefixes: &[Prefix], now: Time) -> UnbanOutcome {
         let mut unbanned = UnbanOutcome::default();
         for prefix in prefixes {
@@ -35,7 +35,7 @@ impl Engine {
                 unbanned.not_banned.push(*prefix);
             }
         }
-        // Named twice, or within another one of them.
+        // A prefix that is given twice, or lies inside another one, was banned when the call began.
         let freed: PrefixSet = unbanned.freed.iter().copied().collect();
         unbanned.not_banned.retain(|prefix| !freed.overlaps(prefix));
         let forgiven = prefixes.iter().chain(&unbanned.freed).copied();
@@ -44,8 +44,8 @@ impl Engine {
         unbanned
     }
 
-    /// One walk through everybody's counters, since block lists are long. A host may be counted as the network that it
-    /// belongs to.
+    /// Resets the counters of many prefixes in one walk, since block lists are long. A host may be counted as part of the
+    /// network that it belongs to.
     fn forget(&mut self, prefixes: &PrefixSet) {
         self.windows.forget_all(prefixes);
         self.networks.forget_all(prefixes);
@@ -56,14 +56,14 @@ impl Engine {
 
 #[derive(Debug)]
 pub(super) struct Unbans {
-    at: Recent<Prefix, Time>,
-    /// Which families and prefix lengths there ever were among them: few, and asked for with every offence.
+    at: LruJournal<Prefix, Time>,
+    /// The families and prefix lengths that ever occurred: there are few, and all are looked up for every offence.
     lengths: BTreeSet<(bool, u8)>,
 }
 
 impl Unbans {
     pub(super) fn new(most: usize) -> Self {
-        Self { at: Recent::new(most), lengths: BTreeSet::new() }
+        Self { at: LruJournal::new(most), lengths: BTreeSet::new() }
     }
 
     pub(super) fn remember(&mut self, prefix: Prefix, time: Time) {
@@ -78,7 +78,7 @@ impl Unbans {
     }
 
     /// Whether the address, or a network around it, was unbanned after this time.
-    pub(super) fn forgive(&self, peer: IpAddr, time: Time) -> bool {
+    pub(super) fn forgives(&self, peer: IpAddr, time: Time) -> bool {
         let host = address::host(peer);
         let is_v4 = length(&host).0;
         let around = |(_, length): &(bool, u8)| Prefix::new(host.addr(), *length).ok();
@@ -86,16 +86,16 @@ impl Unbans {
         around.any(|network| self.at.get(&network.trunc()).is_some_and(|at| time < *at))
     }
 
-    pub(super) fn set_most(&mut self, most: usize) {
-        self.at.set_most(most);
+    pub(super) fn set_capacity(&mut self, most: usize) {
+        self.at.set_capacity(most);
     }
 
     pub(super) fn keep_no_journal(&mut self) {
         self.at.keep_no_journal();
     }
 
-    pub(super) fn touch_all(&mut self) {
-        self.at.touch_all();
+    pub(super) fn mark_all_changed(&mut self) {
+        self.at.mark_all_changed();
     }
 
     pub(super) fn changes(&mut self, rows: &mut Vec<Row>) {
@@ -115,7 +115,7 @@ mod tests {
     fn what_is_older_is_forgiven_in_the_network_that_was_unbanned_and_nowhere_else() {
         let mut unbans = Unbans::new(10);
         let forgiven =
-            |unbans: &Unbans, peer: &str, time| unbans.forgive(peer.parse().unwrap(), Time::from_secs(time));
+            |unbans: &Unbans, peer: &str, time| unbans.forgives(peer.parse().unwrap(), Time::from_secs(time));
         assert!(!forgiven(&unbans, "192.0.2.7", 1));
         for (prefix, time) in
             [("192.0.2.7/32", 10), ("192.0.2.7/32", 5), ("2001:db8::/64", 20), ("198.51.100.0/24", 30)]

@@ -1,4 +1,4 @@
-//! What follows from a sighting.
+//! The result of judging a sighting.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,58 +9,58 @@ use super::spoof::Flood;
 use crate::address::Prefix;
 use crate::time::Time;
 
-/// A verdict and whom it is about.
+/// A verdict and the peer that it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
-    /// Whom the sighting is about, be it that it counts or that the peer may not be banned; `None` where nobody knows, or
-    /// where it is not asked since nothing counts.
+    /// The peer, also where it may not be banned; `None` where it is unknown, or not looked up because nothing counts.
     pub peer: Option<IpAddr>,
-    /// The prefix that is counted; `None` where the sighting counts for nobody.
+    /// The prefix that is counted; `None` where the sighting is counted for no offender.
     pub offender: Option<Prefix>,
-    /// What the sighting adds against the peer, in tenths of an offence: more than its rule's weight where earlier lines of
-    /// the session had waited for an address.
+    /// How much the sighting adds, in tenths of an offence: more than the weight of its rule where earlier lines of the
+    /// session had been waiting for an address.
     pub tenths: u32,
-    /// What follows.
+    /// The decision.
     pub verdict: Verdict,
 }
 
 impl From<Verdict> for Judgement {
-    /// A verdict that is about nobody.
+    /// A verdict about no particular peer.
     fn from(verdict: Verdict) -> Self {
         Self { peer: None, offender: None, tenths: 0, verdict }
     }
 }
 
-/// What follows from a sighting.
+/// The decision on a sighting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing.
+    /// It has no effect, for the given reason.
     Ignored(Why),
-    /// The offender is nearer to a ban.
+    /// It was counted, and the threshold is not reached yet.
     Counted {
-        /// What the window that is nearest to a ban holds now, in tenths of an offence.
+        /// The content of the window that is nearest to its threshold, in tenths of an offence.
         tenths: u32,
-        /// What it takes, in tenths of an offence.
+        /// The threshold of that window, in tenths of an offence.
         threshold: u32,
-        /// Whether it takes that many since the peer logged in of late.
+        /// Whether that threshold was raised because of a remembered login.
         trusted: bool,
     },
     /// The offender is banned from now on.
     Banned {
-        /// The prefix that is banned: what is counted, or so much of it as holds the peer and no allowed address.
+        /// The prefix that is banned: the one that is counted, or the widest part of it around the peer that holds no
+        /// allowed address.
         banned: Prefix,
-        /// What the window held that was full, in tenths of an offence.
+        /// The content of the window that reached its threshold, in tenths of an offence.
         tenths: u32,
-        /// How long that window is.
+        /// The length of that window.
         within: Duration,
-        /// When the ban began: earlier than now where another rule set had banned the offender.
+        /// When the ban began: earlier than now where another rule set had banned the offender before.
         since: Time,
-        /// When the ban ends; `None` for never.
+        /// When the ban ends; `None` for a permanent one.
         until: Option<Time>,
         /// How many bans this offender has had, this one included.
         nth: u32,
     },
-    /// The address logged in and is given more patience.
+    /// Somebody logged in from the address: its threshold is raised for a while.
     Trusted(IpAddr),
 }
 
@@ -70,11 +70,11 @@ pub enum Why {
     /// The rule only explains the line.
     #[error("harmless by itself")]
     Harmless,
-    /// Nobody knows whom it is about.
+    /// Neither the line nor its session names a peer.
     #[error("no address in the line or its session")]
     NoAddress,
-    /// It was written at some time before it was read, and does not say when.
-    #[error("it does not say when it was written")]
+    /// It was written before it was read and has no timestamp.
+    #[error("it has no timestamp")]
     NoTime,
     /// Another line of the same attempt was counted.
     #[error("the same attempt was counted already")]
@@ -85,33 +85,33 @@ pub enum Why {
     /// The address is on the allow list.
     #[error("on the allow list")]
     Allowed,
-    /// Nobody on the network has this address.
+    /// Loopback, unspecified, multicast and link-local addresses; the text names the class.
     #[error("{0} addresses are never banned")]
     Unbannable(&'static str),
-    /// It logged in of late, and the evidence may be forged.
-    #[error("it logged in of late, and this evidence may be forged")]
+    /// Somebody logged in from it recently, and the evidence can be forged.
+    #[error("it logged in recently and this evidence can be forged")]
     Trusted,
-    /// It was unbanned since the line was written.
+    /// It was unbanned after the line was written.
     #[error("it was unbanned after this was written")]
     Unbanned,
     /// The same rule set banned it already.
     #[error("already banned")]
     AlreadyBanned {
-        /// When that ban ends; `None` for never.
+        /// When that ban ends; `None` for a permanent one.
         until: Option<Time>,
     },
-    /// Too many bans on evidence that may be forged.
+    /// The cap on bans whose evidence can be forged was reached.
     #[error("{0}")]
     Flood(Flood),
 }
 
-/// Why a prefix is not banned by hand.
+/// Why a prefix cannot be banned manually.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BanRefusal {
-    /// It holds an address of the allow list.
+    /// It overlaps the allow list.
     #[error("it is, or holds, an address of the allow list")]
     Allowed,
-    /// It holds addresses that are nobody's, or one's own.
+    /// It holds loopback, unspecified, multicast or link-local addresses; the text names the class.
     #[error("it holds {0} addresses, which are never banned")]
     Unbannable(&'static str),
 }

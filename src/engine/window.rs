@@ -1,4 +1,4 @@
-//! Sliding windows: how much an offender did of late, exactly, in bounded memory.
+//! Sliding windows: an exact count of each offender's recent offences in bounded memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,31 +10,31 @@ use crate::address::{self, Prefix, PrefixSet};
 use crate::rules::{Evidence, Threshold, Thresholds, Weight};
 use crate::time::Time;
 
-/// Lines of several files may be a little out of order; what lies further in the future was counted before a clock
+/// Lines of several files may be out of order by this much. An offence further in the future was counted before a clock
 /// was set back, and is forgotten: doubt means no ban.
 const DISORDER: Duration = Duration::from_secs(10);
 
-/// How long an empty window is kept: lines of several files may be read far out of order after a stop.
+/// How long an empty window is kept: after a stop, lines of several files may be read far out of order.
 const FORGET: Duration = Duration::from_secs(900);
 
-/// An offence that weighs less counts in the shortest window of its set alone. Lines of a small weight are those that
-/// monitoring and honest old clients cause too: a probe every five minutes is nobody's attack, yet it adds up in a day.
+/// A lighter offence counts only in the shortest window of its set. Monitoring and old but honest clients cause such lines
+/// too: a probe every five minutes is no attack, yet it would add up in a day.
 const WHOLE: u32 = Weight::ONE.tenths();
 
-/// One offender's memory is bounded whatever the threshold; beyond it the two oldest entries become one, as old as
-/// the older, so that a count can only fall short.
+/// Bounds one offender's memory whatever the threshold is. Beyond it the two oldest entries are merged into one with the
+/// older time, so that a count can only fall short.
 const MAX_ENTRIES: usize = 1024;
 
 /// Rule set, offender.
 type CounterKey = (u16, Prefix);
 
-/// The windows of all offenders, the longest-unseen first. What counts on evidence that may be forged is apart: it leads
-/// to no ban of the other kind, and gives way to it.
+/// The windows of all offenders, the least recently seen first. Those on forgeable evidence are separate: they lead to no
+/// ban of the other kind, and are evicted first.
 #[derive(Debug)]
 pub(super) struct Windows {
     seen: Tiers<CounterKey, Offences>,
     evicted: u64,
-    /// The longest window asked for so far.
+    /// The longest window of any rule set seen so far.
     longest: Duration,
 }
 
@@ -43,7 +43,7 @@ impl Windows {
         Self { seen: Tiers::new(most), evicted: 0, longest: Duration::ZERO }
     }
 
-    /// Counts `tenths` more at `time`, and says how full the window is that is nearest to its threshold.
+    /// Adds `tenths` at `time`, and returns the window that is nearest to its threshold.
     pub(super) fn add(
         &mut self,
         counter: (usize, Evidence),
@@ -54,15 +54,15 @@ impl Windows {
     ) -> Fill {
         let spans = Spans::until(time, thresholds);
         self.longest = self.longest.max(thresholds.reach());
-        self.forget_quiet(time);
+        self.forget_idle(time);
         let seen = self.of(counter, offender);
         drop_outside(seen, spans);
         insert(seen, time, tenths);
         Fill::nearest(thresholds, |part| part.held(seen, time))
     }
 
-    /// The same for a line that was delivered late: says how full the fullest window was that holds `time`. What is newer
-    /// stays, so that nobody loses count of an offender who sees to it that one of its lines comes late.
+    /// As [`Self::add`] for a line that was delivered late: returns the fullest window that holds `time`. Newer offences
+    /// stay counted, so that an offender cannot reset its count by having one of its lines delivered late.
     pub(super) fn add_late(
         &mut self,
         counter: (usize, Evidence),
@@ -77,14 +77,14 @@ impl Windows {
         Fill::nearest(thresholds, |part| part.fullest_around(seen, time))
     }
 
-    /// What an offender did of late; another makes room for one that was not seen.
+    /// The offences of an offender; a new one may evict another.
     fn of(&mut self, (set, evidence): (usize, Evidence), offender: Prefix) -> &mut Offences {
         let (seen, made_room) = self.seen.change(evidence, (index(set), offender), Offences::new);
         self.evicted += u64::from(made_room);
         seen
     }
 
-    /// How full each window of an offender is.
+    /// The content of each window of an offender.
     pub(super) fn fills(
         &self,
         (set, evidence): (usize, Evidence),
@@ -96,7 +96,7 @@ impl Windows {
         seen.map(|seen| Fill::all(thresholds, |part| part.held(seen, now)).collect()).unwrap_or_default()
     }
 
-    /// Whether anything counted for an offender within the time up to `now`.
+    /// Whether an offence of the offender counted during `within` before `now`.
     pub(super) fn counted_within(
         &self,
         (set, evidence): (usize, Evidence),
@@ -109,7 +109,7 @@ impl Windows {
         seen.is_some_and(|seen| seen.iter().any(|(time, _)| span.holds(*time)))
     }
 
-    /// Whether nothing that an offender did still matters.
+    /// Whether no offence of the offender is in any window.
     pub(super) fn is_quiet(
         &self,
         (set, evidence): (usize, Evidence),
@@ -126,7 +126,7 @@ impl Windows {
         self.seen.remove(evidence, &(index(set), *offender));
     }
 
-    /// Forgets all but the last `within`.
+    /// Forgets what is older than `within`.
     pub(super) fn shorten(
         &mut self,
         (set, evidence): (usize, Evidence),
@@ -143,7 +143,7 @@ impl Windows {
         self.seen.remove_where(|(_, offender), _| prefixes.overlaps(offender));
     }
 
-    /// Forgets the oldest offences until so many tenths are left.
+    /// Forgets the oldest offences until `most` tenths are left.
     pub(super) fn reduce(&mut self, (set, evidence): (usize, Evidence), offender: Prefix, most: u32) {
         let (seen, _) = self.seen.change(evidence, (index(set), offender), Offences::new);
         let mut excess = total(seen.iter()).saturating_sub(most);
@@ -155,15 +155,15 @@ impl Windows {
         seen.retain(|(_, tenths)| *tenths > 0);
     }
 
-    /// The narrowest network that holds all whom a set counts within this one.
+    /// The narrowest network that holds all offenders which a set counts inside this one.
     pub(super) fn holding(&self, (set, evidence): (usize, Evidence), network: &Prefix) -> Option<Prefix> {
         let of_set = self.seen.iter(evidence).filter(|((other, _), _)| *other == index(set));
         let inside = of_set.map(|((_, offender), _)| *offender).filter(|offender| network.contains(offender));
         inside.reduce(|all, next| address::holding(&all, &next))
     }
 
-    pub(super) fn set_most(&mut self, most: usize) {
-        self.seen.set_most(most);
+    pub(super) fn set_capacity(&mut self, most: usize) {
+        self.seen.set_capacity(most);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -174,7 +174,7 @@ impl Windows {
         self.evicted
     }
 
-    /// Rule sets got new indices, or `None` when they are gone.
+    /// Gives rule sets their new indices; `None` for those that are gone.
     pub(super) fn rename(&mut self, renamed: &[Option<usize>]) {
         let new = |set: u16| renamed.get(usize::from(set)).copied().flatten();
         self.seen.rename(|(set, offender)| Some((index(new(*set)?), *offender)));
@@ -200,28 +200,28 @@ impl Windows {
         });
     }
 
-    /// Drops windows that have been empty for a while, so that what is remembered are those at work.
-    fn forget_quiet(&mut self, now: Time) {
+    /// Drops windows that have been empty for a while.
+    fn forget_idle(&mut self, now: Time) {
         let horizon = now.minus(self.longest).minus(FORGET);
         let quiet = |seen: &Offences| seen.last().is_none_or(|(last, _)| *last < horizon);
         self.seen.drop_fronts(quiet);
     }
 }
 
-/// How far an offender is in one window of a rule set.
+/// The content of one window of an offender, with its threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counter<'a> {
-    /// The rule set's name; `NAME (spoofable)` for the lines that may be forged of a set whose others cannot be.
+    /// The rule set's name; `NAME (spoofable)` for the forgeable lines of a set whose others cannot be forged.
     pub set: &'a str,
-    /// How long the window is.
+    /// The length of the window.
     pub within: Duration,
-    /// What it holds, in tenths of an offence.
+    /// Its content, in tenths of an offence.
     pub tenths: u32,
-    /// What a ban takes, in tenths of an offence.
+    /// The threshold for a ban, in tenths of an offence.
     pub threshold: u32,
 }
 
-/// What one of an offender's windows holds.
+/// The content of one window of an offender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fill {
     pub(super) tenths: u32,
@@ -229,14 +229,14 @@ pub(super) struct Fill {
 }
 
 impl Fill {
-    /// The window with the largest part of what it takes; of several the shortest. If any is full, this one is.
+    /// The window that has reached the largest part of its threshold; of several the shortest. If any is full, it is.
     fn nearest(thresholds: &Thresholds, count: impl Fn(WindowPart) -> u32) -> Self {
         let shortest = Self { tenths: 0, threshold: thresholds.shortest() };
         let fills = Self::all(thresholds, count);
         fills.fold(shortest, |nearest, next| if nearest.is_behind(&next) { next } else { nearest })
     }
 
-    /// All windows, the shortest first.
+    /// Every window, the shortest first.
     fn all(thresholds: &Thresholds, count: impl Fn(WindowPart) -> u32) -> impl Iterator<Item = Self> {
         thresholds.iter().enumerate().map(move |(nth, threshold)| {
             let part = WindowPart { within: threshold.within, least: if nth == 0 { 0 } else { WHOLE } };
@@ -244,7 +244,7 @@ impl Fill {
         })
     }
 
-    /// Compared without a division, exactly.
+    /// Compares exactly, without a division.
     fn is_behind(&self, other: &Self) -> bool {
         let part = |fill: &Self, of: &Self| u64::from(fill.tenths) * u64::from(of.threshold.offences);
         part(self, other) < part(other, self)
@@ -256,7 +256,7 @@ pub(super) fn index(set: usize) -> u16 {
     u16::try_from(set).unwrap_or(u16::MAX)
 }
 
-/// The times that a window holds: those behind the first and up to the last.
+/// The times that a window holds: after `behind`, and up to and including `last`.
 #[derive(Clone, Copy)]
 struct TimeSpan {
     behind: Time,
@@ -273,7 +273,7 @@ impl TimeSpan {
     }
 }
 
-/// How long offences matter, whole ones and lighter ones.
+/// The times in which offences count: whole ones and lighter ones.
 #[derive(Clone, Copy)]
 struct Spans {
     whole: TimeSpan,
@@ -306,11 +306,11 @@ fn insert(seen: &mut Offences, time: Time, tenths: u32) {
     }
 }
 
-/// The part of what was seen that a window looks at.
+/// Selects the offences that count in one window.
 #[derive(Clone, Copy)]
 struct WindowPart {
     within: Duration,
-    /// Lighter offences do not count, in tenths.
+    /// The least weight that counts, in tenths of an offence.
     least: u32,
 }
 
@@ -319,15 +319,17 @@ impl WindowPart {
         seen.iter().filter(move |(_, tenths)| *tenths >= self.least)
     }
 
-    /// How many the window holds that ends at a time.
+    /// The content of the window that ends at a time, in tenths.
     fn held(self, seen: &Offences, time: Time) -> u32 {
         let span = TimeSpan::until(time, self.within);
         total(self.of(seen).filter(|(time, _)| span.holds(*time)))
     }
 
-    /// How many the fullest window saw that holds a time.
+    /// The content of the fullest window that holds a time, in tenths.
     fn fullest_around(self, seen: &Offences, time: Time) -> u32 {
-        let (mut firsts, mut sum, mut most) = (self.of(seen).peekable(), 0_u64, 0);
+        let mut firsts = self.of(seen).peekable();
+        let mut sum = 0_u64;
+        let mut most = 0;
         for (end, tenths) in self.of(seen) {
             sum += u64::from(*tenths);
             while let Some((_, gone)) = firsts.next_if(|(first, _)| *first <= end.minus(self.within)) {

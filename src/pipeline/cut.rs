@@ -7,21 +7,20 @@ use memchr::{memchr, memrchr};
 
 use crate::record::MAX_LINE;
 
-/// What the next bytes of a log are.
+/// What the first of some bytes of a log are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
     /// The first `n` bytes are whole lines.
     Lines(usize),
     /// The first `n` bytes are one over-long line, or the rest of one.
     Overlong(usize),
-    /// All bytes belong to an over-long line whose end is not here.
+    /// All bytes belong to an over-long line whose end has not been read yet.
     Endless,
-    /// A line whose end is not here yet, or nothing at all.
+    /// The bytes hold no complete line yet, or are none at all.
     Wait,
 }
 
-/// Judges the bytes from the start of a line on, or those from inside of an over-long one. Looks at one newline in 16 KiB, not at
-/// each.
+/// Classifies bytes that begin with a line, or inside an over-long one. Finds one newline per 16 KiB rather than each.
 pub fn cut(bytes: &[u8], is_inside: bool) -> Cut {
     if is_inside {
         return memchr(b'\n', bytes).map_or(Cut::Endless, |at| Cut::Overlong(at + 1));
@@ -43,8 +42,8 @@ pub fn cut(bytes: &[u8], is_inside: bool) -> Cut {
     }
 }
 
-/// Collects the whole lines of one log out of pieces of any size. Holds the beginning of a line, of [`MAX_LINE`] bytes at the
-/// most, and the last piece.
+/// Collects the whole lines of one log from pieces of any size. Buffers the last piece and the beginning of an incomplete
+/// line, of at most [`MAX_LINE`] bytes.
 ///
 /// ```
 /// # use portcullis::pipeline::WholeLines;
@@ -62,16 +61,16 @@ pub struct WholeLines {
     buffer: Vec<u8>,
     /// The lines found last.
     found: Range<usize>,
-    /// Up to where bytes were added; between the lines and there they were not looked at.
+    /// The end of the bytes that were added; those behind `found` have not been looked at yet.
     end: usize,
-    /// Whether these begin inside of a line that is too long.
+    /// Whether they begin inside an over-long line.
     is_inside: bool,
-    /// Lines dropped that nobody asked about.
+    /// Lines dropped since [`Self::take_dropped`] was last called.
     dropped: u64,
 }
 
 impl WholeLines {
-    /// Room for the next piece; [`Self::add`] says how much of it was filled.
+    /// Space of `length` bytes for the next piece; [`Self::add`] says how much of it was filled.
     pub fn room(&mut self, length: usize) -> &mut [u8] {
         self.buffer.copy_within(self.found.end..self.end, 0);
         self.end -= self.found.end;
@@ -83,12 +82,12 @@ impl WholeLines {
         &mut self.buffer[self.end..needed]
     }
 
-    /// The first bytes of the room given last are the next ones of the log.
+    /// Appends the first `length` bytes of the space that [`Self::room`] returned last.
     pub fn add(&mut self, length: usize) {
         self.end = self.buffer.len().min(self.end + length);
     }
 
-    /// Looks for the next lines; false where none has ended.
+    /// Finds the next whole lines; false if there are none yet.
     pub fn advance(&mut self) -> bool {
         loop {
             let begin = self.found.end;
@@ -115,7 +114,7 @@ impl WholeLines {
         }
     }
 
-    /// The log has ended for good: finds its last line, where that has no newline.
+    /// Ends the log: what is left is its last line, without a newline.
     pub fn finish(&mut self) {
         self.dropped += u64::from(std::mem::take(&mut self.is_inside));
         self.found = self.found.end..self.end;
@@ -126,8 +125,8 @@ impl WholeLines {
         &self.buffer[self.found.clone()]
     }
 
-    /// Hands over the lines that were found last, and says where they stand in what is handed over. What it held before is
-    /// used for the next piece.
+    /// Swaps its buffer with `to`, and returns where the lines that were found last stand in it. The other buffer's memory
+    /// is used for the next piece.
     pub fn hand_over(&mut self, to: &mut Vec<u8>) -> Range<usize> {
         let rest = self.found.end..self.end;
         if to.len() < rest.len() {
@@ -143,8 +142,7 @@ impl WholeLines {
         self.found = at..at;
     }
 
-    /// How many lines were dropped since this was last asked, because they are too long. They stand before the lines that
-    /// were found last.
+    /// How many over-long lines were dropped since the last call. They stood before the lines that were found last.
     pub fn take_dropped(&mut self) -> u64 {
         std::mem::take(&mut self.dropped)
     }

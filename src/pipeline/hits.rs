@@ -1,5 +1,5 @@
-//! What the rule sets know of the lines of a log. It depends on the lines alone, and on nothing that was read or judged
-//! before: several threads may look for it in several pieces of a log.
+//! The rules that match the lines of a log. The result depends on the lines alone, and on nothing that was read or judged
+//! before: several threads may search several pieces of a log.
 
 use std::net::IpAddr;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use crate::engine::{SessionKey, Speaker};
 use crate::record::{self, Outline, Record, Repeat};
 use crate::rules::{AddressFrom, Binding, Connection, Evidence, Format, Match, Matcher};
 
-/// The rule sets, as they are asked about one log.
+/// Finds the hits in one log.
 #[derive(Clone, Debug)]
 pub struct HitFinder {
     pub(super) matcher: Arc<Matcher>,
@@ -18,40 +18,40 @@ pub struct HitFinder {
     pub(super) writer: Arc<str>,
 }
 
-/// What was found in lines, in their order. It may be used again and again, and then allocates nothing.
+/// The hits of a chunk of lines, in order. Reused for the next chunk, it allocates nothing.
 #[derive(Debug, Default)]
 pub struct Hits {
     all: Vec<Hit>,
     lines: u64,
 }
 
-/// What bears on a decision.
+/// A line, or a gap between lines, that matters for a decision.
 #[derive(Clone, Debug)]
 pub struct Hit {
-    /// Where the line stands among the lines looked at; of a gap, where it ends.
+    /// The position of the line in the chunk; of a gap, its end.
     pub(super) at: Range<usize>,
-    /// How many lines stand before it.
+    /// The number of lines before it in the chunk.
     pub(super) number: u64,
     pub(super) kind: HitKind,
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum HitKind {
-    /// A rule set knows the line. Of several the hits follow each other.
+    /// A rule matches the line. If rules of several sets do, their hits follow each other.
     Known(KnownHit),
-    /// It says that the line before it came again.
+    /// The line says that the one before it was repeated.
     Repeat,
-    /// Here lines were passed over that no rule set knows: what follows is no repeat of what stands before.
+    /// Lines that no rule matches were skipped here: a repeat behind them does not refer to a line before them.
     Gap,
 }
 
-/// What a rule set knows of a line.
+/// The match of one rule set on a line.
 #[derive(Clone, Debug)]
 pub(super) struct KnownHit {
     pub(super) set: usize,
     pub(super) rule: usize,
     pub(super) address: Option<IpAddr>,
-    /// The line as a record; what rsyslog quotes as repeated is its message.
+    /// The parts of the line as a record; its message is the one that rsyslog quotes as repeated, if it does.
     pub(super) record: Outline,
     pub(super) evidence: Evidence,
     pub(super) session: Option<SessionKey>,
@@ -60,12 +60,12 @@ pub(super) struct KnownHit {
 }
 
 impl Hits {
-    /// How many lines were looked at.
+    /// The number of lines that were searched.
     pub fn lines(&self) -> u64 {
         self.lines
     }
 
-    /// All of them.
+    /// All hits, in the order of the lines.
     pub fn all(&self) -> &[Hit] {
         &self.all
     }
@@ -76,12 +76,12 @@ impl Hits {
 }
 
 impl Hit {
-    /// Where its line ends among the lines looked at.
+    /// The end of its line in the chunk.
     pub fn end(&self) -> usize {
         self.at.end
     }
 
-    /// Whether both are what rule sets know of one line.
+    /// Whether both are matches of the same line.
     pub(super) fn is_of_line_of(&self, other: &Self) -> bool {
         let are_known = matches!((&self.kind, &other.kind), (HitKind::Known(_), HitKind::Known(_)));
         are_known && self.at == other.at
@@ -89,7 +89,7 @@ impl Hit {
 }
 
 impl HitFinder {
-    /// Looks at whole lines, and puts what it finds in the place of what was there.
+    /// Searches whole lines, and replaces the content of `hits`.
     pub fn find(&self, lines: &[u8], hits: &mut Hits) {
         hits.all.clear();
         let mut split = LineSplitter::new(lines, self.binding.names());
@@ -111,7 +111,7 @@ impl HitFinder {
         if record::is_turned_over(&record) {
             return;
         }
-        // In a program's own log nobody but the program writes, and it repeats nothing.
+        // A program's own log has no logger that could report repeats.
         let repeat = if self.binding.reads_headers() { record::repeat(&record) } else { None };
         let (record, count) = match repeat {
             None => (record, 1),
@@ -132,7 +132,7 @@ impl HitFinder {
         }
     }
 
-    /// What a rule set knows of a line that was written so many times.
+    /// The hit of one match on a line that was written `count` times.
     #[inline]
     pub(super) fn known(
         &self,
@@ -154,12 +154,12 @@ impl HitFinder {
         }
     }
 
-    /// The session of a line. A program that gives no process id has none: each of its lines counts. But where the layout
-    /// hides the process ids that sshd and its like give, all lines about one address are of one session.
+    /// The session of a line. A program that logs no process id has no sessions: each of its lines counts. Where the layout
+    /// hides process ids, all lines about one address belong to one session.
     fn session(&self, matched: &Match<'_>, line: &[u8], record: &Record<'_>) -> Option<SessionKey> {
         let program = record.program.unwrap_or_default();
         let speaker = Speaker { writer: &self.writer, host: record.host, program };
-        // Of the parts of one service, as Postfix has them, each names the same queue id.
+        // All programs of one service, as of Postfix, name the same queue id.
         let service = Speaker { program: matched.set.name.as_bytes(), ..speaker };
         match self.matcher.connection(matched, line, record) {
             Connection::Process(pid) => Some(SessionKey::new(speaker, pid)),
@@ -176,8 +176,8 @@ impl HitFinder {
     }
 }
 
-/// Whether the line is of a connection of which the layout hides the process id. Not for rules that need another line of
-/// the same connection: other connections would do.
+/// Whether the line belongs to a connection whose process id the layout hides. Never for rules that need another line of
+/// the same connection: a line of a different connection would satisfy them.
 fn is_of_hidden_connection(matched: &Match<'_>, record: &Record<'_>) -> bool {
     matched.set.format == Format::Syslog
         && matched.set.evidence == Evidence::Handshake

@@ -1,5 +1,5 @@
-//! The part of the pipeline in which order matters: hits become sightings at their times, and the engine judges them one
-//! after the other.
+//! The part of the pipeline in which order matters: hits become sightings at their times, and the engine judges one after
+//! the other.
 
 use std::time::Duration;
 
@@ -11,54 +11,55 @@ use crate::record::{self, Outline, Record};
 use crate::rules::{Evidence, Match};
 use crate::time::Time;
 
-/// In a replay bans are dropped so long after they end: lines are not quite in order, and the engine knows which bans are over.
+/// In a replay, bans are dropped this long after they end: lines are not quite in order, and the engine knows by itself
+/// which bans have expired.
 const DISORDER: Duration = Duration::from_secs(3600);
 
-/// Takes what becomes of lines, in their order.
+/// Receives the outcomes of lines, in order.
 pub trait OutcomeSink {
-    /// Takes what became of a line in one rule set that knows it.
+    /// Receives the outcome of a line under one rule set that matches it.
     fn take(&mut self, outcome: &Outcome<'_>);
 }
 
-/// Nobody wants to know.
+/// Discards all outcomes.
 impl OutcomeSink for () {
     fn take(&mut self, _: &Outcome<'_>) {}
 }
 
-/// What became of a line in one rule set.
+/// The outcome of a line under one rule set.
 #[derive(Clone, Debug)]
 pub struct Outcome<'a> {
-    /// The line.
+    /// The text of the line.
     pub line: &'a [u8],
-    /// How many lines stand before it among those that were pushed together.
+    /// The number of lines before it in the chunk that was pushed.
     pub number: u64,
-    /// The line as a record; behind "last message repeated" the line that was repeated.
+    /// The line as a record; for "last message repeated" the line that was repeated.
     pub record: &'a Record<'a>,
     /// The rule and the address.
     pub matched: Match<'a>,
-    /// What the line is worth: what its rule set says, and less where the line itself may be forged.
+    /// The evidence of the rule set, lowered to spoofable where the line itself may be forged.
     pub evidence: Evidence,
     /// How many times the line was written.
     pub count: u32,
-    /// When it counts; `None` where it was written at some time that it does not say, and so counts for nobody.
+    /// When it counts; `None` where that is unknown, so that it does not count.
     pub time: Option<Time>,
-    /// What follows from it, and for whom.
+    /// The engine's decision, and the peer that it is about.
     pub judgement: Judgement,
 }
 
-/// What became of lines in all.
+/// Totals of judged lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Judged {
-    /// Lines in all; counted by [`Pipeline::push`] alone.
+    /// All lines; counted by [`Pipeline::push`] only.
     pub lines: u64,
-    /// Lines that a rule set knows.
+    /// Lines that a rule matches.
     pub known: u64,
-    /// Those of them that count at no time.
+    /// Lines among them without a readable timestamp.
     pub undated: u64,
 }
 
 impl Pipeline {
-    /// The second half of [`Self::push`]: judges what was found in these lines of a log, or a part of it.
+    /// The second half of [`Self::push`]: judges the hits of these lines of a log, or the first of them.
     pub fn judge(
         &mut self,
         stream: usize,
@@ -90,8 +91,8 @@ impl Pipeline {
         judged
     }
 
-    /// Takes note of lines of a log that were judged before a stop, for a repeat of the last one.
-    pub fn recall(&mut self, stream: usize, lines: &[u8]) {
+    /// Remembers the last of some lines that were judged before a stop, so that its repeats are recognised.
+    pub fn prime_last_line(&mut self, stream: usize, lines: &[u8]) {
         let mut hits = std::mem::take(&mut self.hits);
         self.finder(stream).find(lines, &mut hits);
         let last = hits.all().iter().fold(Last::Kept, |last, hit| last.after(hit, lines));
@@ -100,14 +101,14 @@ impl Pipeline {
     }
 }
 
-/// The last line of a log, if a rule set knows it.
+/// The last line of a log, which a repeat would refer to.
 #[derive(Clone, Copy)]
 enum Last<'l> {
-    /// What the stream keeps.
+    /// The one that the stream has kept.
     Kept,
-    /// A line that was just looked at.
+    /// A line of the present chunk.
     Line(&'l [u8]),
-    /// None that a rule set knows.
+    /// A line that no rule matches.
     Unknown,
 }
 
@@ -148,23 +149,23 @@ struct LineJudge<'p, S> {
     finder: &'p HitFinder,
     engine: &'p mut Engine,
     timing: &'p mut Timing,
-    /// The number of the log.
+    /// Number of the log.
     source: u16,
     when: When,
     sink: &'p mut S,
 }
 
-/// The line that is judged; a repeat is written in another line than the one that it is about.
+/// The line that is judged. For a repeat this is the note of it, not the line that was repeated.
 #[derive(Clone, Copy)]
 struct JudgedLine<'l> {
     line: &'l [u8],
     number: u64,
-    /// Has the stamp that counts.
+    /// The record whose timestamp counts.
     header: &'l Record<'l>,
 }
 
 impl<S: OutcomeSink> LineJudge<'_, S> {
-    /// Judges all hits of one line. Says when it counts; nothing where no rule set knows it.
+    /// Judges all hits of one line; returns when it counts, or nothing if no rule matches it.
     fn line(&mut self, lines: &[u8], hits: &[Hit], previous: &[u8]) -> Option<Option<Time>> {
         let first = hits.first()?;
         let line = &lines[first.at.clone()];
@@ -188,7 +189,7 @@ impl<S: OutcomeSink> LineJudge<'_, S> {
         Some(time)
     }
 
-    /// Judges the line before this one again, as often as this one says.
+    /// Judges the line before this one again, as many times as this one says.
     fn repeat(&mut self, line: &[u8], number: u64, previous: &[u8]) -> Option<Option<Time>> {
         let layouts = self.finder.binding.layouts();
         let header = record::parse_as(line, layouts);
@@ -209,13 +210,13 @@ impl<S: OutcomeSink> LineJudge<'_, S> {
         time
     }
 
-    /// Judges what one rule set knows of a line; when it counts.
+    /// Judges one match on a line; returns when it counts.
     fn known(&mut self, written: &JudgedLine<'_>, record: &Record<'_>, known: &KnownHit) -> Option<Time> {
         let matched = self.finder.matcher.at(known.set, known.rule, known.address);
         let timed = self.timing.of(self.when, written.line, written.header, matched.set.time.as_ref());
         let judgement = match timed {
             Some(timed) => self.engine.observe(&self.sighting(written, record, &matched, known, timed)),
-            // Taken for the present, the lines of days would be those of one moment.
+            // Dated with the present, the lines of whole days would count as those of one moment.
             None => Verdict::Ignored(Why::NoTime).into(),
         };
         let time = timed.map(|timed| timed.time);
@@ -243,10 +244,11 @@ impl<S: OutcomeSink> LineJudge<'_, S> {
     where
         Self: 'l,
     {
-        // What tells the line from others. A program's own log has no header, whatever its lines look like.
-        let line = match matched.set.format.needs_source() {
-            true => Line { program: None, pid: None, message: written.line },
-            false => Line { program: record.program, pid: record.pid, message: record.message },
+        // A program's own log has no headers, whatever its lines look like.
+        let line = if matched.set.format.needs_source() {
+            Line { program: None, pid: None, message: written.line }
+        } else {
+            Line { program: record.program, pid: record.pid, message: record.message }
         };
         Sighting {
             time: timed.time,

@@ -1,35 +1,34 @@
-//! Several logs that are read late are read as one: the line that was written first is next. Read log after log, lines of one
-//! attempt that two logs tell of lie hours apart, and what counts within ten minutes does not meet.
+//! Interleaves several logs by timestamp while catching up: the line that was written first is next. Read one log after
+//! the other, the lines of one attempt in two logs would be hours apart, and a window of ten minutes would never hold both.
 
 use std::collections::VecDeque;
 
 use super::split::LineSplitter;
 use crate::time::Time;
 
-/// Lines of one log that were looked at and not read.
+/// The timestamps of lines of one log that have not been read yet.
 #[derive(Debug, Default)]
 pub struct Ahead {
-    /// When each was written, and how long it is with its newline.
+    /// Time and length of each line, in bytes with its newline.
     lines: VecDeque<(Option<Time>, usize)>,
-    /// When the last line was written that says so.
+    /// The latest timestamp seen, for lines without one.
     last: Option<Time>,
 }
 
-/// When the next line of a log was written, and of which log it is.
+/// Time and log of the next line of a log.
 type NextLine = (Option<Time>, usize);
 
-/// Which log is read next, and how far.
+/// The log that is read next, and how far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
-    /// The log.
+    /// Number of the log.
     pub log: usize,
-    /// The first of the next lines of the others.
+    /// The earliest next line of all other logs.
     until: Option<NextLine>,
 }
 
 impl Ahead {
-    /// Looks at whole lines behind those that were looked at. A line that does not say when it was written was written with
-    /// the one before it.
+    /// Adds the timestamps of further whole lines. A line without a timestamp gets that of the line before it.
     pub fn look(&mut self, lines: &[u8], mut stamp: impl FnMut(&[u8]) -> Option<Time>) {
         let mut begin = 0;
         for line in LineSplitter::new(lines, None) {
@@ -39,7 +38,7 @@ impl Ahead {
         }
     }
 
-    /// Passes over bytes in which there is no stamp to believe.
+    /// Adds a stretch of `length` bytes without a credible timestamp.
     pub fn pass(&mut self, length: usize) {
         self.lines.push_back((self.last, length));
     }
@@ -54,17 +53,17 @@ impl Ahead {
         self.lines.clear();
     }
 
-    /// When the next line was written; `None` where it does not say so and none before it did.
+    /// The time of the next line; `None` if neither it nor any line before it has a timestamp.
     pub fn time(&self) -> Option<Time> {
         self.lines.front().and_then(|(time, _)| *time)
     }
 
-    /// How long the next line is, if it is its turn.
+    /// The length of the next line in bytes, if it is its turn.
     pub fn length(&self, turn: Turn) -> Option<usize> {
         self.lines.front().filter(|(time, _)| turn.reaches(*time)).map(|(_, length)| *length)
     }
 
-    /// Takes the next line, if it is its turn: when it was written, and how long it is with its newline.
+    /// Takes the next line, if it is its turn: its time, and its length in bytes with the newline.
     pub fn take(&mut self, turn: Turn) -> Option<(Option<Time>, usize)> {
         self.length(turn)?;
         self.lines.pop_front()
@@ -72,8 +71,8 @@ impl Ahead {
 }
 
 impl Turn {
-    /// The turn of the log whose next line was written first; of several in the order of their numbers, as is each run of
-    /// lines of one time. There must be one.
+    /// The turn of the log whose next line is the earliest; at equal times, the one with the lowest number. `None` if there
+    /// is no log.
     pub fn next(heads: impl Iterator<Item = NextLine>) -> Option<Self> {
         let mut turn: Option<(NextLine, Option<NextLine>)> = None;
         for head in heads {
@@ -88,12 +87,12 @@ impl Turn {
         turn.map(|((_, log), until)| Self { log, until })
     }
 
-    /// Whether no other log is waited for, so that this one is read to its end.
+    /// Whether no other log has lines left, so that this one is read to its end.
     pub fn is_alone(&self) -> bool {
         self.until.is_none()
     }
 
-    /// Whether a line of the log that was written then is before the next one of every other.
+    /// Whether a line of the log with this time comes before the next line of every other log.
     fn reaches(&self, time: Option<Time>) -> bool {
         self.until.is_none_or(|until| (time, self.log) < until)
     }

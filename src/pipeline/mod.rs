@@ -1,13 +1,13 @@
-//! From the lines of a log to what becomes of them, for all logs. `scan`, `match`, `explain` and the daemon feed the same
-//! pipeline, so that they cannot decide differently.
+//! From the lines of all logs to decisions. `scan`, `match`, `explain` and the daemon feed the same pipeline, so that they
+//! cannot decide differently.
 //!
 //! ```text
-//! cut       bytes into whole lines; what is too long is dropped
-//! merge     of several logs that are read late, the line that was written first
-//! split     whole lines into lines; those that name no watched program are passed over
-//! hits      what the rule sets know of each line: depends on the line alone
-//! judge     when a hit counts (`timing`), and what the engine says of it; one after the other
-//! stream    what is remembered of one log
+//! cut       cuts bytes into whole lines, and drops lines that are too long
+//! merge     interleaves several logs by timestamp while catching up
+//! split     splits whole lines, and skips those that name no watched program
+//! hits      finds the rules that match each line: depends on the line alone
+//! judge     decides when each hit counts (`timing`) and has the engine judge it, strictly in order
+//! stream    the state of one log
 //! ```
 
 mod cut;
@@ -32,15 +32,15 @@ use crate::engine::Engine;
 use crate::rules::Matcher;
 use crate::time::Time;
 
-/// The rules in force and all that is remembered. Logs are known by their numbers, from 0.
+/// The rules in force, the engine, and the state of every log. Logs are numbered from 0.
 #[derive(Debug)]
 pub struct Pipeline {
-    /// What is looked for.
+    /// The rules in force.
     pub matcher: Arc<Matcher>,
-    /// What is remembered.
+    /// Counts and decides.
     pub engine: Engine,
     streams: Vec<Stream>,
-    /// What was found in the lines pushed last; kept for its memory.
+    /// The hits of the lines pushed last; kept so that its memory is reused.
     hits: Hits,
 }
 
@@ -50,8 +50,7 @@ impl Pipeline {
         Self { matcher: matcher.into(), engine, streams, hits: Hits::default() }
     }
 
-    /// Takes other rules into force, and for each log by its number what holds for it under them. What is remembered
-    /// stays, the last line of each log too.
+    /// Replaces the rules, and the terms of each log by its number. Counters and the last line of each log stay.
     pub fn set_rules(&mut self, matcher: Matcher, terms: impl Fn(usize) -> Terms) {
         self.matcher = matcher.into();
         for (number, stream) in self.streams.iter_mut().enumerate() {
@@ -59,24 +58,22 @@ impl Pipeline {
         }
     }
 
-    /// Reads one more log, or another in the place of one, and says by which number.
+    /// Adds a log, or replaces the one with the number `instead`, and returns its number.
     pub fn read(&mut self, stream: Stream, instead: Option<usize>) -> usize {
-        match instead.and_then(|number| Some((number, self.streams.get_mut(number)?))) {
-            Some((number, place)) => {
-                *place = stream;
-                number
-            }
-            None => {
-                self.streams.push(stream);
-                self.streams.len() - 1
-            }
+        if let Some(number) = instead
+            && let Some(place) = self.streams.get_mut(number)
+        {
+            *place = stream;
+            return number;
         }
+        self.streams.push(stream);
+        self.streams.len() - 1
     }
 
-    /// Judges whole lines of a log one by one; the last may have no newline. What becomes of those that a rule set knows
+    /// Judges whole lines of a log one by one; the last may lack its newline. The outcome of each line that a rule matches
     /// goes into the sink.
     ///
-    /// Bans that are over by then should be taken with [`Engine::expire`] before.
+    /// Call [`Engine::expire`] first, so that expired bans have ended.
     pub fn push(&mut self, stream: usize, lines: &[u8], when: When, sink: &mut impl OutcomeSink) -> Judged {
         self.streams[stream].begin(lines, when);
         let mut hits = std::mem::take(&mut self.hits);
@@ -87,7 +84,7 @@ impl Pipeline {
         Judged { lines, ..judged }
     }
 
-    /// The first half of [`Self::push`], for who has several threads do it; the second is [`Self::judge`].
+    /// The first half of [`Self::push`], which may run on several threads; the second is [`Self::judge`].
     pub fn finder(&self, stream: usize) -> HitFinder {
         let Stream { binding, writer, .. } = &self.streams[stream];
         HitFinder {
@@ -97,39 +94,39 @@ impl Pipeline {
         }
     }
 
-    /// Tells the clock of a log how late it is, for the years of stamps.
+    /// Sets the present time for a log's clock, which dates timestamps without a year by it.
     pub fn set_now(&mut self, stream: usize, now: Time) {
         self.streams[stream].timing.set_now(now);
     }
 
-    /// Takes note of the last lines of a log's file, which was last written to at `modified`: they tell in which zone
-    /// lines are stamped that nobody saw arrive.
+    /// Learns from the last lines of a log's file, which was last written to at `modified`: they show the time zone of
+    /// lines that nobody saw arrive.
     pub fn learn_from_end(&mut self, stream: usize, lines: &[u8], modified: Time) {
         self.streams[stream].learn_from_end(lines, modified);
     }
 
-    /// How many lines of a log matched and say no time that is read.
+    /// How many matching lines of a log had no readable timestamp.
     pub fn undated(&self, stream: usize) -> u64 {
         self.streams[stream].timing.undated()
     }
 
-    /// The zone, in minutes, by which the stamps of a log are behind the clock; negative where they are ahead.
+    /// The offset, in minutes, by which a log's timestamps are behind the clock; negative where they are ahead.
     pub fn zone_minutes(&self, stream: usize) -> Option<i64> {
         self.streams[stream].timing.zone_minutes()
     }
 
-    /// The time in a line's stamp, if it has one; lines of a log are asked in their order.
+    /// The time of a line's timestamp, if it has one; must be called in the order of the lines.
     pub fn stamp(&mut self, stream: usize, line: &[u8]) -> Option<Time> {
         self.streams[stream].stamp(line)
     }
 
-    /// What follows is from this file of the log: a repeat in it is of its own last line.
-    pub fn turn_to(&mut self, stream: usize, file: FileId) {
-        self.streams[stream].turn_to(file);
+    /// Continues with another file of the log: "last message repeated" in it refers to the file's own last line.
+    pub fn switch_file(&mut self, stream: usize, file: FileId) {
+        self.streams[stream].switch_file(file);
     }
 
-    /// A file of the log begins, or lines were passed over: what follows is not a repeat of the last line.
-    pub fn turn_over(&mut self, stream: usize) {
+    /// Forgets the last line, at the start of a file or after a gap: no "last message repeated" can refer to it.
+    pub fn forget_last_line(&mut self, stream: usize) {
         self.streams[stream].previous.clear();
     }
 }

@@ -1,4 +1,4 @@
-//! The one place where whole lines are taken apart: each is handed out, or passed over where no rule set can know it.
+//! The one splitter of whole lines: it yields each line, or skips it where no rule can match it.
 
 use std::ops::Range;
 
@@ -7,33 +7,33 @@ use memchr::{memchr, memrchr};
 use crate::record::{self, MAX_LINE};
 use crate::rules::LinePrefilter;
 
-/// Whole lines of a log, from which one after the other is taken; the last one may have no newline.
+/// An iterator over the lines of a chunk; the last one may lack its newline.
 #[derive(Debug)]
 pub struct LineSplitter<'l> {
     lines: &'l [u8],
-    names: Option<&'l LinePrefilter>,
+    prefilter: Option<&'l LinePrefilter>,
     /// Where the next line begins.
     at: usize,
-    /// Up to where there is no name, from the next line on.
-    nameless_until: usize,
-    /// Lines taken or passed over.
+    /// From the next line up to here, the prefilter found nothing.
+    clear_until: usize,
+    /// Lines yielded or skipped.
     passed: u64,
     is_apart: bool,
 }
 
-/// A line as [`record::text`] has it.
+/// One line, without its newline and what else [`record::text`] takes off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SplitLine<'l> {
-    /// Its text.
+    /// The text of the line.
     pub text: &'l [u8],
-    /// Where the text stands among the lines.
+    /// The position of the text in the chunk.
     pub at: Range<usize>,
     /// Where the next line begins.
     pub end: usize,
-    /// How many lines stand before it.
+    /// The number of lines before it in the chunk.
     pub number: u64,
-    /// Whether there are lines between it and the one handed out before: foreign ones, or those that may have been lost where
-    /// NULs stand now. Then it cannot be a repeat of that one.
+    /// Whether lines were skipped before it, or may have been lost where NUL bytes stand now: then it cannot say that the
+    /// line yielded before was repeated.
     pub is_apart: bool,
 }
 
@@ -45,23 +45,23 @@ pub fn last_line(lines: &[u8]) -> &[u8] {
 }
 
 impl<'l> LineSplitter<'l> {
-    /// Hands out every line, but where there are names only those that may hold one.
-    pub fn new(lines: &'l [u8], names: Option<&'l LinePrefilter>) -> Self {
-        Self { lines, names, at: 0, nameless_until: 0, passed: 0, is_apart: false }
+    /// Yields every line, or only those that the prefilter lets through.
+    pub fn new(lines: &'l [u8], prefilter: Option<&'l LinePrefilter>) -> Self {
+        Self { lines, prefilter, at: 0, clear_until: 0, passed: 0, is_apart: false }
     }
 
-    /// How many lines were handed out or passed over.
+    /// The number of lines yielded or skipped so far.
     pub fn passed(&self) -> u64 {
         self.passed
     }
 
-    /// Whether lines were passed over since one was handed out.
+    /// Whether lines were skipped since the last one was yielded.
     pub fn is_apart(&self) -> bool {
         self.is_apart
     }
 
-    /// Passes over lines that are certainly of no interest, neither to a rule set nor as a repeat of another line.
-    fn pass_foreign(&mut self) {
+    /// Skips lines that no rule can match and that report no repeat of another line.
+    fn skip_foreign(&mut self) {
         while let Some(end) = self.foreign_line() {
             self.at = end;
             self.passed += 1;
@@ -69,19 +69,19 @@ impl<'l> LineSplitter<'l> {
         }
     }
 
-    /// Where the next line ends, if it is a foreign one. None is that begins with a number, as in layouts that name no
-    /// program; nor one that is too long, which is to be told.
+    /// The end of the next line, if it can be skipped. Never a line that begins with a digit, as in layouts that name no
+    /// program, nor one that is too long, which must be reported.
     fn foreign_line(&mut self) -> Option<usize> {
-        let names = self.names?;
+        let prefilter = self.prefilter?;
         let rest = &self.lines[self.at..];
         if !rest.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'<') {
             return None;
         }
-        if self.nameless_until <= self.at {
-            self.nameless_until = self.at + names.before(rest);
+        if self.clear_until <= self.at {
+            self.clear_until = self.at + prefilter.before(rest);
         }
-        let nameless = &self.lines[self.at..self.nameless_until];
-        let newline = memchr(b'\n', nameless).filter(|length| *length <= MAX_LINE)?;
+        let clear = &self.lines[self.at..self.clear_until];
+        let newline = memchr(b'\n', clear).filter(|length| *length <= MAX_LINE)?;
         Some(self.at + newline + 1)
     }
 }
@@ -90,7 +90,7 @@ impl<'l> Iterator for LineSplitter<'l> {
     type Item = SplitLine<'l>;
 
     fn next(&mut self) -> Option<SplitLine<'l>> {
-        self.pass_foreign();
+        self.skip_foreign();
         let rest = &self.lines[self.at..];
         let first = *rest.first()?;
         let length = memchr(b'\n', rest).unwrap_or(rest.len());

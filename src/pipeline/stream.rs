@@ -1,4 +1,4 @@
-//! One log as the pipeline knows it: on which terms it is read, how its stamps are, and what its last line was.
+//! The state of one log: its terms, what is known of its timestamps, and its last line.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use crate::record::{self, Clock, Record, TimeSpec};
 use crate::rules::Binding;
 use crate::time::Time;
 
-/// What an operator says of a log.
+/// The configuration of a log.
 #[derive(Clone, Debug, Default)]
 pub struct Terms {
-    /// Which rule sets are asked about it, and by which layouts it is read.
+    /// The rule sets that apply to it, and the layouts that its lines may have.
     pub binding: Arc<Binding>,
-    /// Who writes it: sessions hold lines of one writer only, who else could finish what another's lines began.
+    /// Its writer. A session holds lines of one writer only; otherwise one could finish what another's lines began.
     pub writer: Arc<str>,
-    /// How its lines say when they were written; `None` for as their rule sets say.
+    /// The format of its timestamps; `None` if its rule sets state it.
     pub time: Option<TimeSpec>,
-    /// The zone of stamps that name none; `None` for this machine's.
+    /// The zone of timestamps that name none; `None` for this machine's.
     pub zone: Option<TimeZone>,
 }
 
@@ -30,30 +30,29 @@ pub struct Stream {
     pub(super) timing: Timing,
     pub(super) binding: Arc<Binding>,
     pub(super) writer: Arc<str>,
-    /// The last line, if a rule set knows it: it may be repeated.
+    /// The last line if a rule matches it, else empty: a repeat may refer to it.
     pub(super) previous: Vec<u8>,
     file: FileId,
-    /// The last lines of files that were read before and may be read on, the longest unread first.
+    /// The last lines of files that were read before and may be continued, the least recently read first.
     set_aside: VecDeque<(FileId, Vec<u8>)>,
 }
 
-/// What tells the files of one log apart; the caller chooses it.
+/// Distinguishes the files of one log; chosen by the caller.
 pub type FileId = (u64, u64);
 
-/// Files of one log that are read in turn. A rotated log is written to until its logger was signalled: that is one,
-/// and a second where rotations come fast.
+/// Files of one log that are read by turns. A rotated file is written to until its logger is signalled: that is one file,
+/// or two where rotations follow quickly.
 const MAX_SET_ASIDE: usize = 4;
 
 impl Stream {
-    /// A log of which nothing was read.
+    /// A log that has not been read yet.
     pub fn new(clock: Clock, terms: Terms) -> Self {
         let mut timing = Timing::new(clock);
         timing.set_stamps(terms.time, terms.zone);
-        let (binding, writer) = (terms.binding, terms.writer);
         Self {
             timing,
-            binding,
-            writer,
+            binding: terms.binding,
+            writer: terms.writer,
             previous: Vec::new(),
             file: FileId::default(),
             set_aside: VecDeque::new(),
@@ -66,8 +65,8 @@ impl Stream {
         self.binding = terms.binding;
     }
 
-    /// What follows is from this file: a repeat in it is of its own last line.
-    pub(super) fn turn_to(&mut self, file: FileId) {
+    /// Continues with another file: a repeat in it refers to the file's own last line.
+    pub(super) fn switch_file(&mut self, file: FileId) {
         if file == self.file {
             return;
         }
@@ -80,7 +79,7 @@ impl Stream {
         }
     }
 
-    /// The time in a line's stamp, if it has one; lines are asked in their order.
+    /// The time of a line's timestamp, if it has one; must be called in the order of the lines.
     pub(super) fn stamp(&mut self, line: &[u8]) -> Option<Time> {
         let record = self.record(line);
         self.timing.stamp(line, &record, self.binding.time())
@@ -94,7 +93,7 @@ impl Stream {
         self.timing.learn_from_end(lines, modified, self.binding.time());
     }
 
-    /// Takes note of lines before they are judged: of those that were seen to arrive the last one was written just now.
+    /// Learns from lines before they are judged: the last of those that were seen to arrive was written just now.
     pub(super) fn begin(&mut self, lines: &[u8], when: When) {
         let When::Arrived(arrived) = when else { return };
         let last = last_line(lines);

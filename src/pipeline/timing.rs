@@ -1,4 +1,4 @@
-//! When the lines of one source count.
+//! Decides when the lines of one log count.
 
 use std::time::Duration;
 
@@ -7,66 +7,69 @@ use jiff::tz::TimeZone;
 use crate::record::{Clock, Lag, Record, TimeSpec, Written};
 use crate::time::Time;
 
-/// When a line counts.
+/// How the time is found at which a line counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// At this time, whatever it says.
+    /// It counts at this time, whatever its timestamp is.
     At(Time),
-    /// It was seen to arrive at this time, and counts then; unless its stamp says that it was delivered late.
+    /// It was seen to arrive at this time, and counts then; unless its timestamp shows that it was delivered late.
     Arrived(Time),
-    /// When its stamp says.
+    /// It counts at the time of its timestamp.
     Stamped,
-    /// The same in a log that is read anew from its beginning: where it has no stamp, when the line before it counted.
+    /// As [`Self::Stamped`], in a log that is replayed from its beginning: a line without a timestamp counts with the line
+    /// before it.
     Replayed,
-    /// When its stamp says, but not after this time, at which it is read or its file was last written to: whoever stamps
-    /// lines of tomorrow, be it in another zone, makes no ban longer.
+    /// It counts at the time of its timestamp, but no later than this time, at which it is read or its file was last
+    /// written to: timestamps in the future, which another time zone may cause, make no ban longer.
     Written(Time),
 }
 
 impl When {
-    /// Whether the lines themselves say how late it is.
+    /// Whether the lines alone determine the time.
     pub(super) fn is_replay(self) -> bool {
         matches!(self, Self::At(_) | Self::Stamped | Self::Replayed)
     }
 }
 
-/// When a line counts, and whether newer lines of its source may have counted before it.
+/// The time at which a line counts, and whether newer lines of its log may have counted before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Timed {
     pub(super) time: Time,
     pub(super) is_late: bool,
 }
 
-/// Lines of several programs in one file are this much out of order without being late.
+/// Lines of several programs in one file may be this much out of order without being late.
 const DISORDER: Duration = Duration::from_secs(10);
 
-/// How one source's stamps are read, and what is known of how far they are behind.
+/// Reads the timestamps of one log, and learns by how much they lag behind the clock.
 #[derive(Debug)]
 pub(super) struct Timing {
     clock: Clock,
-    /// What the operator says of the source's stamps.
+    /// Format and zone of timestamps as the operator stated them.
     stated: (Option<TimeSpec>, Option<TimeZone>),
     lag: Lag,
-    /// When the newest line that was read later than it was written counted.
+    /// The latest time at which a line counted that was read later than it was written.
     newest: Option<Time>,
-    /// When the last line that was replayed counted.
+    /// The time at which the last replayed line counted.
     last: Option<Time>,
-    /// Whether lines matched that say no time that is read: how many.
+    /// The number of matching lines without a readable timestamp.
     undated: u64,
 }
 
 impl Timing {
-    /// For a source of which nothing was read.
+    /// The timing of a log that has not been read yet.
     pub(super) fn new(clock: Clock) -> Self {
         Self { clock, stated: (None, None), lag: Lag::default(), newest: None, last: None, undated: 0 }
     }
 
-    /// Takes what the operator says of the source's stamps; what was learned of them is void if it is something else.
+    /// Sets format and zone as the operator stated them. What was learned is forgotten if they differ from before.
     pub(super) fn set_stamps(&mut self, time: Option<TimeSpec>, zone: Option<TimeZone>) {
         let stated = (time, zone);
         if stated != self.stated {
             self.clock.state_zone(stated.1.clone());
-            (self.stated, self.lag, self.newest) = (stated, Lag::default(), None);
+            self.stated = stated;
+            self.lag = Lag::default();
+            self.newest = None;
         }
     }
 
@@ -74,7 +77,7 @@ impl Timing {
         self.clock.set_now(now);
     }
 
-    /// The time in a line's stamp, if it has one; lines of a source are asked in their order.
+    /// The time of a line's timestamp, if it has one; must be called in the order of the lines.
     pub(super) fn stamp(
         &mut self,
         line: &[u8],
@@ -85,7 +88,7 @@ impl Timing {
         self.clock.written(line, record, spec).map(|written| written.time)
     }
 
-    /// Learns from the newest of lines that were seen to arrive, before they are judged.
+    /// Learns from the newest of some lines that were seen to arrive, before they are judged.
     pub(super) fn learn_from_newest(
         &mut self,
         arrived: Time,
@@ -99,7 +102,7 @@ impl Timing {
         }
     }
 
-    /// Learns from the last lines of a file and from when it was last written to.
+    /// Learns from the last lines of a file that was last written to at `modified`.
     pub(super) fn learn_from_end<'l>(
         &mut self,
         lines: impl Iterator<Item = (&'l [u8], Record<'l>)>,
@@ -114,8 +117,7 @@ impl Timing {
         }
     }
 
-    /// When a line counts; `None` where it was written at some time that it does not say. `spec` describes the stamps of
-    /// the rule set that knows the line.
+    /// When a line counts; `None` if that is unknown. `spec` is the timestamp format of the matching rule set.
     pub(super) fn of(
         &mut self,
         when: When,
@@ -169,12 +171,12 @@ impl Timing {
         self.undated += u64::from(!is_dated);
     }
 
-    /// How many lines matched and say no time that is read.
+    /// The number of matching lines without a readable timestamp.
     pub(super) fn undated(&self) -> u64 {
         self.undated
     }
 
-    /// The zone, in minutes, by which the stamps are behind the clock; negative where they are ahead.
+    /// The offset, in minutes, by which timestamps are behind the clock; negative where they are ahead.
     pub(super) fn zone_minutes(&self) -> Option<i64> {
         self.lag.zone_minutes()
     }

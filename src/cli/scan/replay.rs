@@ -183,7 +183,7 @@ impl<'l> Replay<'l> {
                 (ReadAhead::Sent(found), None) => found.recv().ok()?,
             };
             if block.is_apart {
-                self.pipeline.turn_over(log);
+                self.pipeline.forget_last_line(log);
             }
             self.tally.too_long += block.dropped;
             self.tally.lines += block.hits.lines();
