@@ -12,7 +12,7 @@ use hashlink::linked_hash_map::Entry;
 
 /// Which state of an entry the database has stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stored {
+enum Persisted {
     /// None: the entry is new.
     Nothing,
     /// An earlier one.
@@ -24,7 +24,7 @@ enum Stored {
 /// Holds at most `capacity` entries; the least recently changed is evicted first.
 #[derive(Debug)]
 pub(super) struct LruJournal<K, V> {
-    entries: LinkedHashMap<K, (V, Stored), RandomState>,
+    entries: LinkedHashMap<K, (V, Persisted), RandomState>,
     capacity: usize,
     /// Keys of removed entries that the database still stores; never more than it has stored.
     removed: HashSet<K, RandomState>,
@@ -86,12 +86,12 @@ impl<K: Copy + Eq + Hash, V> LruJournal<K, V> {
             }
             Entry::Vacant(vacant) => {
                 // The row that is stored under this key is updated rather than deleted.
-                let stored = if self.removed.remove(&key) { Stored::Older } else { Stored::Nothing };
+                let stored = if self.removed.remove(&key) { Persisted::Older } else { Persisted::Nothing };
                 vacant.insert((new(), stored))
             }
         };
-        if *stored == Stored::Current {
-            *stored = Stored::Older;
+        if *stored == Persisted::Current {
+            *stored = Persisted::Older;
         }
         (value, full)
     }
@@ -110,8 +110,8 @@ impl<K: Copy + Eq + Hash, V> LruJournal<K, V> {
     pub(super) fn change_all(&mut self, change: impl Fn(&mut V)) {
         for (value, stored) in self.entries.values_mut() {
             change(value);
-            if *stored == Stored::Current {
-                *stored = Stored::Older;
+            if *stored == Persisted::Current {
+                *stored = Persisted::Older;
             }
         }
     }
@@ -134,8 +134,8 @@ impl<K: Copy + Eq + Hash, V> LruJournal<K, V> {
         over.iter().for_each(|key| self.remove(key));
     }
 
-    fn note_removal(&mut self, key: K, stored: Stored) {
-        if self.is_journaling && stored != Stored::Nothing {
+    fn note_removal(&mut self, key: K, stored: Persisted) {
+        if self.is_journaling && stored != Persisted::Nothing {
             self.removed.insert(key);
         }
     }
@@ -150,8 +150,8 @@ impl<K: Copy + Eq + Hash, V> LruJournal<K, V> {
     /// Takes over a stored entry; the least recently changed comes first.
     pub(super) fn restore(&mut self, key: K, value: V) {
         // Behind entries that have changed meanwhile, it counts as changed too, so that these stay a suffix.
-        let last = self.entries.back().map_or(Stored::Current, |(_, (_, stored))| *stored);
-        let stored = if last == Stored::Current { Stored::Current } else { Stored::Older };
+        let last = self.entries.back().map_or(Persisted::Current, |(_, (_, stored))| *stored);
+        let stored = if last == Persisted::Current { Persisted::Current } else { Persisted::Older };
         self.entries.insert(key, (value, stored));
         if self.entries.len() > self.capacity {
             self.drop_front();
@@ -160,7 +160,7 @@ impl<K: Copy + Eq + Hash, V> LruJournal<K, V> {
 
     /// The number of rows that [`Self::changes`] will report.
     pub(super) fn changed(&self) -> usize {
-        let entries = self.entries.iter().rev().take_while(|(_, (_, stored))| *stored != Stored::Current);
+        let entries = self.entries.iter().rev().take_while(|(_, (_, stored))| *stored != Persisted::Current);
         self.removed.len() + entries.count()
     }
 
@@ -168,10 +168,10 @@ impl<K: Copy + Eq + Hash, V> LruJournal<K, V> {
     pub(super) fn changes(&mut self, mut row: impl FnMut(K, Option<&V>)) {
         std::mem::take(&mut self.removed).into_iter().for_each(|key| row(key, None));
         for (key, (value, stored)) in
-            self.entries.iter_mut().rev().take_while(|(_, (_, stored))| *stored != Stored::Current)
+            self.entries.iter_mut().rev().take_while(|(_, (_, stored))| *stored != Persisted::Current)
         {
             row(*key, Some(value));
-            *stored = Stored::Current;
+            *stored = Persisted::Current;
         }
     }
 }
