@@ -4,7 +4,7 @@
 //! the shell has `files` and `settings` in common.
 #![allow(clippy::string_slice, reason = "offsets come from searching the same text")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,6 +38,10 @@ const RANKS: &[(&str, u8)] = &[
     ("cli", 8),
     ("main", 9),
 ];
+
+/// Rooms whose files depend on each other in one direction, too: none is used by what it uses.
+const ACYCLIC: &[&str] =
+    &["address", "cli", "control", "daemon", "doctor", "files", "pipeline", "setup", "store"];
 
 /// What would make the core depend on a clock, a file, a thread, a process, the environment or a log.
 const IMPURE: &[&str] = &[
@@ -275,6 +279,43 @@ fn wrong_ways(source: &Source) -> Vec<String> {
     wrong
 }
 
+/// The file or folder right below a room that a source belongs to; `None` for the room's own `mod.rs`.
+fn part(source: &Source) -> Option<&str> {
+    let (_, inside) = source.path.strip_prefix("src/")?.split_once('/')?;
+    let part = inside.split('/').next()?.trim_end_matches(".rs");
+    (part != "mod").then_some(part)
+}
+
+/// Which parts of a room name which others.
+fn uses(room: &str, of: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in of.iter().filter(|source| source.module == room) {
+        let Some(part) = part(source) else { continue };
+        let climb = "super::".repeat(source.depth() - 1);
+        let absolute = format!("crate::{room}::");
+        let mut names = named(&source.code, &climb);
+        names.extend(named(&source.code, &absolute));
+        uses.entry(part.to_owned()).or_default().extend(names.into_iter().map(|(_, name)| name));
+    }
+    uses
+}
+
+/// The parts that are left when those that use none of the others are taken away again and again: a circle, and what
+/// depends on it.
+fn in_circles(mut uses: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTreeSet<String>> {
+    loop {
+        let parts: BTreeSet<String> = uses.keys().cloned().collect();
+        for (part, used) in &mut uses {
+            used.retain(|name| parts.contains(name) && name != part);
+        }
+        let before = uses.len();
+        uses.retain(|_, used| !used.is_empty());
+        if uses.len() == before {
+            return uses;
+        }
+    }
+}
+
 /// Every place where a pure module does what only the shell may.
 fn impurities(source: &Source) -> Vec<String> {
     let plain =
@@ -304,6 +345,27 @@ fn dependencies_point_one_way() {
     let of = sources();
     let wrong: Vec<_> = of.iter().filter(|source| source.module != "lib").flat_map(wrong_ways).collect();
     assert_none(&wrong);
+}
+
+#[test]
+fn the_files_of_a_room_depend_on_each_other_in_one_direction() {
+    let of = sources();
+    let mut wrong = Vec::new();
+    for room in ACYCLIC {
+        for (part, used) in in_circles(uses(room, &of)) {
+            wrong.push(format!("src/{room}: `{part}` uses {used:?}: one of these uses it, or a circle"));
+        }
+    }
+    assert_none(&wrong);
+}
+
+/// Whoever follows the daemon from `run` on stays in one file; the work is done by types that it has.
+#[test]
+fn the_daemon_is_one_impl() {
+    let of = sources();
+    let files: Vec<_> =
+        of.iter().filter(|source| source.code.contains("impl Daemon ")).map(|source| &source.path).collect();
+    assert_eq!(files, ["src/daemon/core.rs"]);
 }
 
 #[test]
@@ -455,6 +517,34 @@ fn the_right_ways_are_left_alone() {
     ] {
         let wrong = wrong_ways(&Source::new(path, text));
         assert_eq!(wrong, [""; 0], "{path}: {text}");
+    }
+}
+
+#[test]
+fn a_circle_is_seen_in_every_spelling() {
+    let room = |texts: &[(&str, &str)]| -> Vec<String> {
+        let of: Vec<Source> = texts.iter().map(|(path, text)| Source::new(path, text)).collect();
+        in_circles(uses("daemon", &of)).into_keys().collect()
+    };
+    let mut texts = vec![
+        ("src/daemon/mod.rs", "mod a;\nmod b;\nuse self::a::run;"),
+        ("src/daemon/a.rs", "use super::{b, c::C};"),
+        (
+            "src/daemon/b.rs",
+            "use super::deep::inner;\n#[cfg(test)]\nmod tests {\n    use super::super::a;\n}",
+        ),
+        ("src/daemon/c.rs", "use super::now;"),
+        ("src/daemon/deep/mod.rs", "mod inner;\nuse super::c;"),
+        ("src/daemon/deep/inner.rs", "use super::other;\nfn f() -> crate::daemon::c::C {}"),
+    ];
+    assert_eq!(room(&texts), [""; 0]);
+    for text in ["use super::super::a::A;", "use crate::daemon::{a, c};", "fn f() { super::super::b::f() }"] {
+        texts[5].1 = text;
+        let circle = room(&texts);
+        assert!(
+            circle.contains(&"deep".to_owned()) && !circle.contains(&"c".to_owned()),
+            "{text}: {circle:?}"
+        );
     }
 }
 

@@ -1,36 +1,30 @@
 //! The daemon's one thread that decides: events in, changes to the firewall and rows for the database out.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
-use jiff::Timestamp;
-
-use super::decisions::Decisions;
-use super::event::Event;
-use super::evidence::RecentLines;
-use super::feed;
-use super::firewalls::Firewalls;
-use super::persist::{CommitResult, Persist};
-use super::positions::Positions;
-use super::reload::Reloads;
-use super::report;
+use super::enforcement::Enforcement;
+use super::event::{CommitResult, Event, ReloadResult};
+use super::manual_bans::ManualBans;
+use super::reload::{self, OwnAddresses, Reloads};
 use super::saved_table::SavedTable;
-use super::streams::Streams;
-use super::tally::Tallies;
+use super::sources::Sources;
+use super::status::Snapshot;
+use super::{answers, logger, now};
 use crate::address::{self, Prefix};
-use crate::control::Call;
+use crate::config::Allow;
+use crate::control::reply::Reloaded;
+use crate::control::{Accepted, Answer, Call, Request};
 use crate::engine::EngineSettings;
-use crate::firewall::{self, Change};
+use crate::firewall::{Change, FirewallEvent};
 use crate::follow::Batch;
 use crate::pipeline::{Pipeline, When};
 use crate::setup::Setup;
-use crate::store::Store;
 use crate::time::Time;
 
 /// The longest sleep: after it a clock that was set is noticed.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+const MAX_SLEEP: Duration = Duration::from_secs(60);
 
 /// A file that was last written to so long ago was written to just now: rotated, and found at the next look.
 const JUST_NOW: Duration = Duration::from_secs(30);
@@ -48,39 +42,26 @@ pub struct RunOptions {
 
 /// Everything that the deciding thread owns.
 pub(super) struct Daemon {
-    pub(super) options: RunOptions,
+    pub(super) dry_run: bool,
     pub(super) setup: Setup,
     pub(super) pipeline: Pipeline,
-    pub(super) firewall: Firewalls,
-    pub(super) saved: SavedTable,
-    pub(super) follower: feed::FollowerThread,
-    pub(super) positions: Positions,
-    pub(super) streams: Streams,
-    pub(super) persist: Persist,
-    pub(super) evidence: RecentLines,
-    pub(super) tallies: Tallies,
-    pub(super) started: Time,
+    pub(super) sources: Sources,
+    pub(super) enforcement: Enforcement,
+    pub(super) saved_table: SavedTable,
+    pub(super) reloads: Reloads,
+    pub(super) own_addresses: OwnAddresses,
     pub(super) calls: Receiver<Call>,
     pub(super) sender: SyncSender<Event>,
-    pub(super) reloads: Reloads,
-    /// Addresses of this machine and its surroundings, which nobody bans; none in a dry run.
-    pub(super) own: Vec<Prefix>,
-    /// Banned for a time that was over when their lines were read, and so never put into the table.
-    pub(super) missed: HashSet<Prefix>,
+    pub(super) started: Time,
 }
 
 /// Why the loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EndOfRun {
-    /// Somebody asked for it.
+    /// A signal asked for it.
     Asked,
     /// All sources ended: standard input was closed.
     Read,
-}
-
-/// The wall clock: bans end at absolute times.
-pub(super) fn now() -> Time {
-    Timestamp::now().into()
 }
 
 /// When the lines of a batch count that is read now. What lay in a file when it came to its place, as an old log that
@@ -95,10 +76,9 @@ impl Daemon {
     /// Reacts to events until the end.
     pub(super) fn run(&mut self, events: &Receiver<Event>) -> EndOfRun {
         loop {
-            let sleep = self.sleep();
-            match events.recv_timeout(sleep) {
+            match events.recv_timeout(self.max_wait()) {
                 Ok(Event::Stop) => return EndOfRun::Asked,
-                Ok(Event::Ended(number)) if self.follower.is(number) => return EndOfRun::Read,
+                Ok(Event::Ended(follower)) if self.sources.is_current(follower) => return EndOfRun::Read,
                 Ok(event) => self.react(event),
                 Err(RecvTimeoutError::Timeout) => {}
                 // All senders are gone, which includes our own: this cannot happen, and ending is the safe answer.
@@ -106,8 +86,10 @@ impl Daemon {
             }
             self.answer_calls();
             self.expire();
-            self.look_up_own_addresses();
-            self.firewall.tidy();
+            if !self.dry_run {
+                self.own_addresses.look_up_if_due(&self.setup.config.allow, &self.sender);
+            }
+            self.enforcement.firewall.tidy();
             self.save_table_if_due();
             self.persist_if_due();
         }
@@ -115,139 +97,208 @@ impl Daemon {
 
     fn react(&mut self, event: Event) {
         match event {
-            Event::Lines(number, batch) if self.follower.is(number) => self.lines(&batch),
-            Event::Firewall(event) => self.firewall_says(event),
-            Event::Stored(stored) => self.stored(stored),
-            Event::Reload => self.reload(None),
+            Event::Lines(follower, batch) if self.sources.is_current(follower) => self.judge(&batch),
+            Event::Firewall(event) => self.firewall_event(event),
+            Event::Stored(commit) => self.stored(commit),
+            Event::Reload => self.reloads.request(None, &self.setup),
             Event::Loaded(loaded) => self.loaded(*loaded),
-            Event::Own(allow, found) => self.own_addresses_found(&allow, found),
+            Event::OwnAddresses(allow, found) => self.own_addresses_found(&allow, found),
             // Batches of a follower that a reload replaced: the new one reads from the stored positions.
             Event::Lines(..) | Event::Ended(_) | Event::Called | Event::Stop => {}
         }
     }
 
-    /// Until the next ban ends or the next rows are due, but never long enough to miss a clock that was set.
-    fn sleep(&self) -> Duration {
-        let expiry = self.pipeline.engine.next_expiry().map(|at| at.since(now()).unwrap_or_default());
-        let (rows, tables) = (self.persist.due_in(), self.firewall.due_in());
-        let sleeps = [expiry, rows, tables, self.saved.due_in(), Some(LONGEST_SLEEP)];
-        sleeps.into_iter().flatten().min().unwrap_or(LONGEST_SLEEP)
+    /// How long to wait for an event: until the next ban ends or the next rows are due.
+    fn max_wait(&self) -> Duration {
+        let next_expiry = self.pipeline.engine.next_expiry();
+        let waits = [
+            next_expiry.map(|at| at.since(now()).unwrap_or_default()),
+            self.enforcement.persist.due_in(),
+            self.enforcement.firewall.due_in(),
+            self.saved_table.due_in(),
+        ];
+        waits.into_iter().flatten().fold(MAX_SLEEP, Duration::min)
     }
 
     /// Judges every line of a batch; a ban goes to the firewall before the next line is looked at.
-    fn lines(&mut self, batch: &Batch) {
+    fn judge(&mut self, batch: &Batch) {
         // Who is still banned now is in the table, and nobody else.
         self.expire();
-        let (time, name) = (now(), self.follower.name(batch.source));
-        let source = self.streams.number(&mut self.pipeline, &name, batch, &self.setup, time);
-        self.pipeline.switch_file(source, (batch.file.dev, batch.file.ino));
+        let now = now();
+        let key = self.sources.key(batch);
+        self.sources.warn_of_other_layout(&key, batch, &self.setup);
+        let stream = self.pipeline.number_of(&key, || self.sources.stream(&key, &self.setup, now));
+        self.pipeline.switch_file(stream, (batch.file.dev, batch.file.ino));
         if batch.first || batch.gap {
-            self.pipeline.forget_last_line(source);
+            self.pipeline.forget_last_line(stream);
         }
-        self.pipeline.prime_last_line(source, &batch.before);
+        self.pipeline.prime_last_line(stream, &batch.before);
         // We may have run for months: the year of a stamp is guessed from now, not from our start.
-        self.pipeline.set_now(source, time);
+        self.pipeline.set_now(stream, now);
         if let Some(end) = &batch.file_end {
-            self.pipeline.learn_from_end(source, &end.lines, end.modified);
+            self.pipeline.learn_from_end(stream, &end.lines, end.modified);
         }
-        let when = when(batch, time);
-        let mut decisions = Decisions {
-            source: &name,
-            time,
-            firewall: &mut self.firewall,
-            evidence: &mut self.evidence,
-            tallies: &mut self.tallies,
-            persist: &mut self.persist,
-            missed: &mut self.missed,
-        };
-        self.pipeline.push(source, &batch.bytes, when, &mut decisions);
-        if self.pipeline.undated(source) > 0 && self.streams.is_first_undated(&name) {
-            log::warn!("{}: {}", batch.path, report::UNDATED);
+        let mut sink = self.enforcement.sink(&key.source, now);
+        self.pipeline.push(stream, &batch.bytes, when(batch, now), &mut sink);
+        if self.pipeline.stream(stream).undated() > 0 {
+            self.sources.warn_of_undated(&key);
         }
-        let is_new = self.positions.note(&name, batch);
+        let is_new = self.sources.note_position(&key, batch);
         if batch.bytes.is_empty() || is_new {
             // A file came or went: after a crash only its position tells what was written to it since.
-            self.persist.hurry();
+            self.enforcement.persist.hurry();
         } else {
-            self.persist.touch();
+            self.enforcement.persist.touch();
         }
     }
 
-    /// Frees those whose ban is over.
+    /// Ends the bans whose time is over.
     pub(super) fn expire(&mut self) {
-        let mut over = self.pipeline.engine.expire(now());
-        let missed = std::mem::take(&mut self.missed);
-        over.retain(|over| !missed.contains(over));
-        self.free(&over, "its time is over");
+        let ended = self.pipeline.engine.expire(now());
+        self.enforcement.expire(ended);
     }
 
-    /// Takes prefixes that are no longer banned out of the table, unless a wider or narrower ban still needs them.
-    pub(super) fn free(&mut self, freed: &[Prefix], why: &str) {
-        if freed.is_empty() {
-            return;
-        }
-        self.firewall.change(freed.iter().copied().map(Change::Remove));
-        self.tallies.unbans += freed.len() as u64;
-        for offender in freed {
-            let (unbanned, offender) = (self.firewall.unbanned(), address::display(offender));
-            self.persist.after(report::line(format!("{unbanned} {offender}: {why}")));
-        }
-        self.persist.hurry();
-    }
-
-    /// A batch is written, or not; what the database lost is written again, what it found is taken over.
-    fn stored(&mut self, stored: CommitResult) {
-        self.persist.stored(&stored);
-        if stored.lost {
-            self.pipeline.engine.mark_all_changed();
-            self.positions.touch_all();
-        }
-        if !stored.found.is_empty() {
-            stored.found.into_iter().for_each(|row| self.pipeline.engine.restore(row));
-            self.firewall.change(self.pipeline.engine.bans().map(|ban| Change::Add(ban.offender)));
-            // They were stored when the allow list was another.
-            self.free_the_allowed("it is on the allow list now");
-        }
-    }
-
-    fn firewall_says(&mut self, event: firewall::FirewallEvent) {
+    fn firewall_event(&mut self, event: FirewallEvent) {
         match event {
-            firewall::FirewallEvent::Note(level, text) => log::log!(level, "{text}"),
-            firewall::FirewallEvent::Refused(prefixes, why) => {
+            FirewallEvent::Note(level, text) => log::log!(level, "{text}"),
+            FirewallEvent::Refused(prefixes, why) => {
                 let named: Vec<String> = prefixes.iter().take(5).map(address::display).collect();
                 log::error!("the firewall refuses {} of {}: {why}", named.join(", "), prefixes.len());
             }
-            firewall::FirewallEvent::Foreign(prefixes) => self.adopt(&prefixes),
+            FirewallEvent::Foreign(prefixes) => self.manual_bans().adopt(&prefixes),
         }
     }
 
+    /// A batch is written, or not; what the database lost is written again, what it found is taken over.
+    fn stored(&mut self, commit: CommitResult) {
+        self.enforcement.persist.stored(&commit);
+        if commit.lost {
+            self.pipeline.engine.mark_all_changed();
+            self.sources.touch_positions();
+        }
+        if !commit.found.is_empty() {
+            commit.found.into_iter().for_each(|row| self.pipeline.engine.restore(row));
+            let bans = self.pipeline.engine.bans();
+            self.enforcement.firewall.change(bans.map(|ban| Change::Add(ban.offender)));
+            // They were stored when the allow list was another.
+            self.unban_the_allowed("it is on the allow list now");
+        }
+    }
+
+    /// Answers everybody who waits at the control socket.
+    fn answer_calls(&mut self) {
+        while let Ok(call) = self.calls.try_recv() {
+            if let Some(accepted) = call.accept() {
+                self.answer(accepted);
+            }
+        }
+    }
+
+    /// Answers a request; a change is answered once it is stored and, if that comes soon, the firewall followed.
+    fn answer(&mut self, Accepted { request, peer, answer }: Accepted) {
+        match request {
+            Request::Ping => answer.send(Ok(Answer::Pong)),
+            Request::Status => answer.send(Ok(Answer::Status(Box::new(self.snapshot().status())))),
+            Request::Bans => answer.send(Ok(Answer::Bans(self.snapshot().bans()))),
+            Request::Why { address } => {
+                let report = self.snapshot().why(address);
+                answers::with_history(report, &self.enforcement.persist, self.setup.zone.clone(), answer);
+            }
+            Request::Reload => self.reloads.request(Some(answer), &self.setup),
+            Request::Ban { prefixes, length, reason, force } => {
+                let banned = self.manual_bans().ban(&prefixes, length, &reason, force, &peer);
+                answers::once_done(Answer::Banned(banned), &mut self.enforcement, answer);
+            }
+            Request::Unban(whom) => {
+                let unbanned = self.manual_bans().unban(&whom, &peer);
+                answers::once_done(Answer::Unbanned(unbanned), &mut self.enforcement, answer);
+            }
+        }
+    }
+
+    fn manual_bans(&mut self) -> ManualBans<'_> {
+        ManualBans {
+            setup: &self.setup,
+            engine: &mut self.pipeline.engine,
+            enforcement: &mut self.enforcement,
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot<'_> {
+        Snapshot {
+            setup: &self.setup,
+            pipeline: &self.pipeline,
+            sources: &self.sources,
+            enforcement: &self.enforcement,
+            started: self.started,
+        }
+    }
+
+    /// Takes what a reload has read into force; on any error the running configuration stays.
+    fn loaded(&mut self, loaded: ReloadResult) {
+        let reply = match loaded.setup {
+            Ok(setup) => Ok(Answer::Reloaded(self.apply(setup, loaded.own_addresses))),
+            Err(refused) => Err(reload::refuse(&refused)),
+        };
+        self.reloads.finish(&reply, &self.setup);
+    }
+
+    /// Takes a valid configuration into force. Nobody is banned again, and only those are freed whom it allows.
+    fn apply(&mut self, mut setup: Setup, own_addresses: Vec<Prefix>) -> Reloaded {
+        let mut warnings = self.reloads.not_in_force(&setup.config);
+        warnings.extend(reload::shrunk_files(&self.setup.allow_files, &setup.allow_files));
+        logger::start(setup.log_to(self.dry_run), setup.config.log.level);
+        self.own_addresses.found = own_addresses;
+        let desired: Vec<Prefix> = self.pipeline.engine.bans().map(|ban| ban.offender).collect();
+        self.enforcement.firewall.reload(setup.firewall(self.dry_run), desired, &self.sender);
+        self.sources.reload(&setup);
+        let settings = self.engine_settings(&setup);
+        let freed = self.pipeline.engine.reload(settings, setup.policies(), now());
+        self.pipeline.set_rules(setup.take_matcher(), |key| self.sources.terms(key, &setup));
+        self.enforcement.persist.set_retention(setup.retention());
+        self.setup = setup;
+        self.enforcement.unban(&freed, "it is on the allow list now");
+        self.enforcement.firewall.converge();
+        self.enforcement.persist.hurry();
+        reload::report(&self.setup, freed, warnings)
+    }
+
     /// What the engine is to know, on this machine.
-    pub(super) fn engine_settings(&self, setup: &Setup) -> EngineSettings {
-        setup.engine_settings(self.follower.files(), &self.own)
+    fn engine_settings(&self, setup: &Setup) -> EngineSettings {
+        setup.engine_settings(self.sources.max_files(), &self.own_addresses.found)
+    }
+
+    /// Takes over this machine's own addresses, unless another configuration wants others by now.
+    fn own_addresses_found(&mut self, allow: &Allow, found: Vec<Prefix>) {
+        self.own_addresses.is_looking_up = false;
+        if *allow == self.setup.config.allow {
+            self.own_addresses.found = found;
+            self.unban_the_allowed("it is an address of this machine, its gateway or its resolver now");
+        }
+    }
+
+    /// Ends the bans of whoever may not be banned, as the allow list stands.
+    fn unban_the_allowed(&mut self, why: &str) {
+        let settings = self.engine_settings(&self.setup);
+        let freed = self.pipeline.engine.settings_changed(settings, now());
+        self.enforcement.unban(&freed, why);
     }
 
     /// Has the table's file follow the bans.
     fn save_table_if_due(&mut self) {
-        if self.firewall.has_changed() {
-            self.saved.touch();
+        if self.enforcement.firewall.has_changed() {
+            self.saved_table.touch();
         }
-        self.saved.set_format(self.firewall.file());
-        if self.saved.due_in() == Some(Duration::ZERO) {
-            self.saved.save(self.pipeline.engine.bans());
+        self.saved_table.set_format(self.enforcement.firewall.file());
+        if self.saved_table.due_in() == Some(Duration::ZERO) {
+            self.saved_table.save(self.pipeline.engine.bans());
         }
     }
 
     fn persist_if_due(&mut self) {
-        if self.persist.is_due() {
+        if self.enforcement.persist.is_due() {
             let rows = self.pipeline.engine.changes();
-            self.persist.send(rows, self.positions.take(), now());
+            self.enforcement.persist.send(rows, self.sources.position_changes(), now());
         }
     }
-}
-
-/// Sends the last rows and waits for them. The store that comes back still holds the lock.
-pub(super) fn finish(daemon: &mut Daemon) -> Option<Store> {
-    let rows = daemon.pipeline.engine.changes();
-    let positions = daemon.positions.take();
-    daemon.persist.finish(rows, positions, now())
 }

@@ -7,11 +7,12 @@ use std::thread;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::persist::CommitResult;
-use super::reload::ReloadResult;
 use crate::address::Prefix;
 use crate::config::Allow;
-use crate::{firewall, follow};
+use crate::engine::Row;
+use crate::firewall::FirewallEvent;
+use crate::follow::Batch;
+use crate::setup::{Refused, Setup};
 
 /// Events waiting at a time; a batch of lines is up to 256 KiB, so this bounds memory, not speed.
 pub(super) const QUEUE: usize = 4;
@@ -19,23 +20,40 @@ pub(super) const QUEUE: usize = 4;
 /// Something to react to.
 pub(super) enum Event {
     /// Lines of a followed file; the number is that of the follower, which changes with a reload.
-    Lines(u32, follow::Batch),
+    Lines(u32, Batch),
     /// The follower with this number has nothing more to say: all its sources ended.
     Ended(u32),
     /// The firewall worker has something to tell.
-    Firewall(firewall::FirewallEvent),
+    Firewall(FirewallEvent),
     /// Somebody asks at the control socket; the call is in a queue of its own, since this one may be full of lines.
     Called,
-    /// What was handed to the database is on the disk, or could not be written.
+    /// A batch for the database is on the disk, or could not be written.
     Stored(CommitResult),
     /// Configuration and rules were read again.
     Loaded(Box<ReloadResult>),
     /// This machine's own addresses, as this allow list wants them.
-    Own(Box<Allow>, Vec<Prefix>),
+    OwnAddresses(Box<Allow>, Vec<Prefix>),
     /// SIGHUP.
     Reload,
     /// SIGTERM or SIGINT.
     Stop,
+}
+
+/// What became of a batch for the database.
+pub(super) struct CommitResult {
+    /// Whether it is stored, or a sentence on why not.
+    pub(super) result: Result<(), String>,
+    /// The database lost what it had: everything is to be written again.
+    pub(super) lost: bool,
+    /// What is in a database that could not be read at the start, and now can.
+    pub(super) found: Vec<Row>,
+}
+
+/// What a reload has read.
+pub(super) struct ReloadResult {
+    pub(super) setup: Result<Setup, Refused>,
+    /// Addresses of this machine and its surroundings, as the new allow list wants them.
+    pub(super) own_addresses: Vec<Prefix>,
 }
 
 /// Sends what arrives on one channel on to the daemon's, in a thread that sleeps otherwise. Ends with either side.
@@ -52,7 +70,8 @@ pub(super) fn forward<T: Send + 'static>(
             }
         }
     };
-    thread::Builder::new().name(name.to_owned()).spawn(run).map(drop)
+    thread::Builder::new().name(name.to_owned()).spawn(run)?;
+    Ok(())
 }
 
 /// Turns signals into events.
@@ -66,5 +85,6 @@ pub(super) fn signals(to: SyncSender<Event>) -> io::Result<()> {
             }
         }
     };
-    thread::Builder::new().name("signals".to_owned()).spawn(run).map(drop)
+    thread::Builder::new().name("signals".to_owned()).spawn(run)?;
+    Ok(())
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, SyncSender, channel};
 use std::time::Duration;
 
+use super::error::NoStart;
 use super::event::{Event, forward};
-use super::start::NoStart;
 use crate::address::Prefix;
 use crate::firewall::{self, Change, TableFile, WorkerHandle, WorkerStatus};
 use crate::settings::{BackendKind, FirewallSettings};
@@ -93,16 +93,28 @@ impl Firewalls {
         !self.old.is_empty()
     }
 
-    /// Drives the firewall by other settings. Another table is filled before the old one is emptied.
-    pub(super) fn replace(
+    /// Drives the firewall by other settings, unless they cannot work.
+    pub(super) fn reload(
+        &mut self,
+        settings: FirewallSettings,
+        desired: Vec<Prefix>,
+        sender: &SyncSender<Event>,
+    ) {
+        if settings == self.settings {
+            return;
+        }
+        if let Err(why) = self.replace(settings, desired, sender) {
+            log::error!("the firewall's new settings are not used: {why}");
+        }
+    }
+
+    /// Another table is filled before the old one is emptied.
+    fn replace(
         &mut self,
         settings: FirewallSettings,
         desired: Vec<Prefix>,
         sender: &SyncSender<Event>,
     ) -> Result<(), NoStart> {
-        if settings == self.settings {
-            return Ok(());
-        }
         let backend = firewall::open(&settings)?;
         let events = events(sender)?;
         let new = match self.driver_of(&settings) {

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::syslog::{self, Facility, LogFlags, Priority, Severity};
 
-use crate::config::LogTo;
+use crate::config::{Diagnostics, LogTo};
 use crate::printable::printable;
+use crate::rules;
 
 /// Messages at a stretch: a reload or a wave of bans has its say.
 const BURST: u32 = 200;
@@ -37,6 +38,20 @@ pub(super) fn start(to: LogTo, level: LevelFilter) {
     // A second start finds the logger set, which is what it wants.
     let _ = log::set_logger(&LOGGER);
     log::set_max_level(level);
+}
+
+/// So many are logged one by one; the logger drops what comes too fast, and the sentence behind them must not be.
+const MAX_DIAGNOSTICS: usize = 100;
+
+/// Logs what is wrong with a configuration, a message each: syslog cuts what is long.
+pub(super) fn diagnostics(all: &Diagnostics) {
+    for diagnostic in all.iter().take(MAX_DIAGNOSTICS) {
+        let level = match diagnostic.severity {
+            rules::Severity::Error => Level::Error,
+            rules::Severity::Warning => Level::Warn,
+        };
+        log::log!(level, "{}", diagnostic.headline());
+    }
 }
 
 /// Without an ident: BSD's libc keeps the pointer it is given, and without one takes the program's name.

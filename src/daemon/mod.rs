@@ -1,36 +1,48 @@
 //! The daemon: feeds the pipeline, and carries out what it decides.
 //!
 //! ```text
-//! feed, positions          lines in, and how far they were read
-//! core                     the one thread that decides
-//! firewalls                the firewall in force, and the tables that a reload replaced
-//! persist, evidence        what is kept, by a thread of its own
-//! requests, status         what is asked at the control socket
-//! manual_bans              bans by hand, and those found in the table
-//! start, reload, offline   beginnings and ends
-//! logger, report, tally    what is said and counted
+//! start, offline          beginning and end; what is done when no daemon runs
+//! core                    the one thread that decides: each event, and what it does
+//! event                   what wakes it
+//! sources                 followed files: lines in, and how far they were read
+//! enforcement             what is decided is carried out, and counted
+//!   firewalls             the firewall in force, and the tables that a reload replaced
+//!   saved_table           the bans in a file, for the firewall's own rules at boot
+//!   persist               the database, by a thread of its own
+//!   recent_lines          the lines behind a ban
+//! manual_bans, answers    what is asked at the control socket
+//! status                  what is told there
+//! reload                  configuration and rules read again
+//! logger, error           our messages
 //! ```
 
+mod answers;
 mod core;
-mod decisions;
+mod enforcement;
+mod error;
 mod event;
-mod evidence;
-mod feed;
 mod firewalls;
 mod logger;
 mod manual_bans;
 mod offline;
 mod persist;
-mod positions;
+mod recent_lines;
 mod reload;
-mod report;
-mod requests;
 mod saved_table;
+mod sources;
 mod start;
 mod status;
-mod streams;
-mod tally;
+
+use jiff::Timestamp;
 
 pub use self::core::RunOptions;
-pub use offline::{NotDone, unban_offline};
-pub use start::{NoStart, run};
+pub use error::{NoStart, NotDone};
+pub use offline::unban_offline;
+pub use start::run;
+
+use crate::time::Time;
+
+/// The wall clock: bans end at absolute times.
+fn now() -> Time {
+    Timestamp::now().into()
+}

@@ -1,41 +1,17 @@
 //! `unban --offline`: the database and the table directly, when the daemon is down.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use thiserror::Error;
-
-use super::core::now;
-use super::{requests, saved_table};
+use super::error::NotDone;
+use super::{manual_bans, now, saved_table};
 use crate::address::Prefix;
 use crate::control::reply::{FirewallEffect, Unbanned};
 use crate::control::{Listener, Unban};
 use crate::engine::Engine;
 use crate::files;
 use crate::firewall::{self, Backend, Change, TableFile};
-use crate::setup::{Refused, Setup};
-use crate::store::{Lock, Store, StoreError, WriteBatch};
-
-/// Why nothing was done; a sentence for the operator.
-#[derive(Debug, Error)]
-pub enum NotDone {
-    /// The configuration has errors.
-    #[error(transparent)]
-    Config(#[from] Refused),
-    /// The database cannot be used, as when the daemon runs and has it.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The daemon runs with another database.
-    #[error(
-        "nothing was done: a daemon has the control socket {socket}, but not the database {state}, as when `state` was \
-         changed since it started; ask it without --offline, or stop it first"
-    )]
-    Elsewhere {
-        /// The daemon's socket.
-        socket: PathBuf,
-        /// What is configured now.
-        state: PathBuf,
-    },
-}
+use crate::setup::Setup;
+use crate::store::{Lock, Store, WriteBatch};
 
 /// Ends bans in the database and takes them out of the table.
 ///
@@ -47,7 +23,7 @@ pub fn unban_offline(file: Option<&Path>, whom: &Unban) -> Result<Unbanned, NotD
     let mut engine = Engine::new(setup.engine_settings(1, &[]), setup.policies());
     let now = now();
     store.load(now, |row| engine.restore(row))?;
-    let mut answer = requests::unbanned(whom, engine.unban(&whom.prefixes(), now));
+    let mut answer = manual_bans::unbanned(whom, engine.unban(&whom.prefixes(), now));
     store.commit(WriteBatch { now, rows: engine.changes(), ..WriteBatch::default() })?;
     answer.kept.stored = true;
     answer.firewall = effect(&setup, &answer.unbanned);

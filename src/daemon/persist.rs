@@ -8,12 +8,11 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::event::Event;
-use super::evidence::RecentLine;
+use super::event::{CommitResult, Event};
 use crate::address::Prefix;
 use crate::engine::Row;
 use crate::store::{
-    self, BanLine, BanLines, BanRecord, PositionChange, Retention, Store, StoreError, WriteBatch,
+    BanLine, BanLines, BanRecord, NoticeAction, PositionChange, Retention, Store, StoreError, WriteBatch,
 };
 use crate::time::Time;
 
@@ -28,10 +27,10 @@ const REST: u32 = 3;
 const WORTH_SAYING: Duration = Duration::from_secs(1);
 
 /// Bans told of in answer to one `why`, each with its lines.
-const MOST_HISTORY: usize = 50;
+const MAX_HISTORY: usize = 50;
 
 /// More than this waits only if the disk hangs; then the oldest is said without it.
-const MOST_WAITING: usize = 10_000;
+const MAX_WAITING: usize = 10_000;
 
 /// Said or done once the rows before it are stored, or could not be.
 pub(super) type After = Box<dyn FnOnce(&Result<(), String>) + Send>;
@@ -39,18 +38,9 @@ pub(super) type After = Box<dyn FnOnce(&Result<(), String>) + Send>;
 /// Takes the history of an address, or why it cannot be read.
 pub(super) type HistoryCallback = Box<dyn FnOnce(Result<Vec<BanRecord>, StoreError>) + Send>;
 
-/// What the thread has to tell after a batch.
-pub(super) struct CommitResult {
-    result: Result<(), String>,
-    /// The database lost what it had: everything is to be written again.
-    pub(super) lost: bool,
-    /// The database could not be read at the start, and this is what is in it.
-    pub(super) found: Vec<Row>,
-}
-
 /// The deciding thread's end of the database.
 pub(super) struct Persist {
-    work: Option<Sender<StoreTask>>,
+    tasks: Option<Sender<StoreTask>>,
     thread: Option<JoinHandle<Store>>,
     /// Since when the thread is at work.
     busy: Option<Instant>,
@@ -65,15 +55,15 @@ pub(super) struct Persist {
 
 enum StoreTask {
     Batch(WriteBatch, Vec<After>),
-    Why(Prefix, Time, HistoryCallback),
-    Keep(Retention),
+    History(Prefix, Time, HistoryCallback),
+    SetRetention(Retention),
 }
 
 impl Persist {
     /// Starts the thread; without a store everything is said at once and nothing is kept.
     pub(super) fn start(store: Option<Store>, events: SyncSender<Event>) -> io::Result<Self> {
         let mut persist = Self {
-            work: None,
+            tasks: None,
             thread: None,
             busy: None,
             rests_until: None,
@@ -84,10 +74,10 @@ impl Persist {
             trouble: None,
         };
         if let Some(store) = store {
-            let (sender, work) = channel();
-            let run = move || keep(store, &work, &events);
+            let (sender, tasks) = channel();
+            let run = move || work_off(store, &tasks, &events);
             persist.thread = Some(thread::Builder::new().name("store".to_owned()).spawn(run)?);
-            persist.work = Some(sender);
+            persist.tasks = Some(sender);
         }
         Ok(persist)
     }
@@ -105,21 +95,26 @@ impl Persist {
 
     /// Has something said or done once what changed before is stored.
     pub(super) fn after(&mut self, after: After) {
-        if self.after.len() >= MOST_WAITING {
+        if self.after.len() >= MAX_WAITING {
             (self.after.remove(0))(&Err("the database does not answer".to_owned()));
         }
         self.after.push(after);
         self.hurry();
     }
 
+    /// Logs a sentence once what it tells of is stored, or could not be.
+    pub(super) fn say(&mut self, sentence: String) {
+        self.after(Box::new(move |stored| match stored {
+            Ok(()) => log::info!("{sentence}"),
+            Err(_) => log::info!("{sentence} (not in the database yet)"),
+        }));
+    }
+
     /// Keeps the lines that led to a ban.
-    pub(super) fn lines(&mut self, offender: Prefix, since: Time, seen: Vec<RecentLine>) {
-        if self.work.is_none() || self.lines.len() >= MOST_WAITING {
-            return;
+    pub(super) fn keep_lines(&mut self, offender: Prefix, since: Time, lines: Vec<BanLine>) {
+        if self.tasks.is_some() && self.lines.len() < MAX_WAITING {
+            self.lines.push(BanLines { offender, since, lines });
         }
-        let line =
-            |seen: RecentLine| BanLine { at: seen.at, source: seen.source.to_string(), text: seen.text };
-        self.lines.push(BanLines { offender, since, lines: seen.into_iter().map(line).collect() });
     }
 
     /// Until [`Self::is_due`]; `None` when there is nothing to do or the thread is at it.
@@ -138,41 +133,42 @@ impl Persist {
 
     /// Hands over what changed.
     pub(super) fn send(&mut self, rows: Vec<Row>, positions: Vec<PositionChange>, now: Time) {
-        (self.changed, self.urgent) = (None, false);
+        self.changed = None;
+        self.urgent = false;
         let after = std::mem::take(&mut self.after);
-        match &self.work {
+        match &self.tasks {
             None => after.into_iter().for_each(|after| after(&Ok(()))),
-            Some(work) => {
+            Some(tasks) => {
                 let batch = WriteBatch { now, rows, positions, lines: std::mem::take(&mut self.lines) };
                 // The thread lives as long as we do.
-                self.busy = work.send(StoreTask::Batch(batch, after)).is_ok().then(Instant::now);
+                self.busy = tasks.send(StoreTask::Batch(batch, after)).is_ok().then(Instant::now);
             }
         }
     }
 
     /// Asks for the past of an address; answered at once with nothing where there is no database.
-    pub(super) fn why(&self, address: Prefix, now: Time, ask: HistoryCallback) {
-        match &self.work {
+    pub(super) fn history(&self, address: Prefix, now: Time, ask: HistoryCallback) {
+        match &self.tasks {
             None => ask(Ok(Vec::new())),
             // An unanswered question is told as one by the socket.
-            Some(work) => drop(work.send(StoreTask::Why(address, now, ask))),
+            Some(tasks) => drop(tasks.send(StoreTask::History(address, now, ask))),
         }
     }
 
     /// Takes other spans into force.
-    pub(super) fn set_keep(&self, keep: Retention) {
-        if let Some(work) = &self.work {
+    pub(super) fn set_retention(&self, retention: Retention) {
+        if let Some(tasks) = &self.tasks {
             // The thread lives as long as we do.
-            let _ = work.send(StoreTask::Keep(keep));
+            let _ = tasks.send(StoreTask::SetRetention(retention));
         }
     }
 
     /// The thread is done with the last batch.
-    pub(super) fn stored(&mut self, stored: &CommitResult) {
+    pub(super) fn stored(&mut self, commit: &CommitResult) {
         let now = Instant::now();
         let worked = self.busy.take().map(|since| now.saturating_duration_since(since));
         self.rests_until = worked.map(|worked| now + (worked * REST).min(GATHER));
-        if let Err(trouble) = &stored.result {
+        if let Err(trouble) = &commit.result {
             if self.trouble.is_none() {
                 log::error!(
                     "{trouble}; deciding goes on, and what is missing is written as soon as it can be"
@@ -184,7 +180,7 @@ impl Persist {
         } else if self.trouble.take().is_some() {
             log::info!("the database is written again, nothing is missing");
         }
-        if stored.lost || !stored.found.is_empty() {
+        if commit.lost || !commit.found.is_empty() {
             self.hurry();
         }
     }
@@ -202,7 +198,7 @@ impl Persist {
         now: Time,
     ) -> Option<Store> {
         self.send(rows, positions, now);
-        self.work = None;
+        self.tasks = None;
         let thread = self.thread.take()?;
         let end = Instant::now() + WORTH_SAYING;
         while !thread.is_finished() && Instant::now() < end {
@@ -218,38 +214,39 @@ impl Persist {
     }
 }
 
-fn keep(mut store: Store, work: &Receiver<StoreTask>, events: &SyncSender<Event>) -> Store {
-    for work in work {
-        match work {
-            StoreTask::Keep(keep) => store.set_keep(keep),
-            StoreTask::Why(address, now, ask) => ask(store.why(&address, MOST_HISTORY, now)),
+/// The thread: works off what it is given until the other end is dropped.
+fn work_off(mut store: Store, tasks: &Receiver<StoreTask>, events: &SyncSender<Event>) -> Store {
+    for task in tasks {
+        match task {
+            StoreTask::SetRetention(retention) => store.set_keep(retention),
+            StoreTask::History(address, now, take) => take(store.why(&address, MAX_HISTORY, now)),
             StoreTask::Batch(batch, after) => {
-                let now = batch.now;
-                let result = store.commit(batch).map_err(|error| error.to_string());
-                after.into_iter().for_each(|after| after(&result));
-                let stored = told(&mut store, result, now);
+                let commit = commit(&mut store, batch, after);
                 // At the end nobody listens any more.
-                let _ = events.send(Event::Stored(stored));
+                let _ = events.send(Event::Stored(commit));
             }
         }
     }
     store
 }
 
-/// Logs what the store has to say, and does what it asks for.
-fn told(store: &mut Store, result: Result<(), String>, now: Time) -> CommitResult {
-    let mut stored = CommitResult { result, lost: false, found: Vec::new() };
+/// Writes a batch, does what was to follow, logs what the store has to say, and does what it asks for.
+fn commit(store: &mut Store, batch: WriteBatch, after: Vec<After>) -> CommitResult {
+    let now = batch.now;
+    let result = store.commit(batch).map_err(|error| error.to_string());
+    after.into_iter().for_each(|after| after(&result));
+    let mut commit = CommitResult { result, lost: false, found: Vec::new() };
     for notice in store.notices() {
         log::error!("{notice}");
         match notice.answer() {
-            store::NoticeAction::Log => {}
-            store::NoticeAction::WriteAll => stored.lost = true,
-            store::NoticeAction::Load => {
-                if let Err(error) = store.load(now, |row| stored.found.push(row)) {
+            NoticeAction::Log => {}
+            NoticeAction::WriteAll => commit.lost = true,
+            NoticeAction::Load => {
+                if let Err(error) = store.load(now, |row| commit.found.push(row)) {
                     log::error!("{error}");
                 }
             }
         }
     }
-    stored
+    commit
 }

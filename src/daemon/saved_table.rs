@@ -174,15 +174,15 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::manual_bans::ban_without_rule;
     use super::*;
     use crate::engine::Origin;
     use crate::time::Time;
 
     fn ban(offender: &str, until: Option<u64>) -> Ban {
         let until = until.map(|seconds| Time::default().plus(Duration::from_secs(seconds)));
-        super::super::manual_bans::unearned(Origin::Manual, "by hand", Time::default(), until, false)(
-            offender.parse().unwrap(),
-        )
+        let offender = offender.parse().unwrap();
+        ban_without_rule(offender, Origin::Manual, &"by hand".into(), Time::default(), until, false)
     }
 
     #[test]

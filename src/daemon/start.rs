@@ -3,61 +3,32 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
 use nix::unistd::Group;
-use thiserror::Error;
 
-use super::core::{Daemon, EndOfRun, RunOptions, finish, now};
+use super::core::{Daemon, EndOfRun, RunOptions};
+use super::enforcement::Enforcement;
+use super::error::NoStart;
 use super::event::{Event, QUEUE, signals};
-use super::evidence::RecentLines;
-use super::feed::FollowerThread;
 use super::firewalls::Firewalls;
-use super::logger;
 use super::persist::Persist;
-use super::positions::Positions;
-use super::reload::Reloads;
-use super::report;
+use super::reload::{OwnAddresses, Reloads};
 use super::saved_table::SavedTable;
-use super::streams::Streams;
-use super::tally::Tallies;
+use super::sources::{Positions, Sources};
+use super::{logger, now};
 use crate::address::Prefix;
-use crate::control::{Access, BindError, Call, Listener, Server, ServerLimits};
+use crate::control::{Access, Call, Listener, Server, ServerLimits};
 use crate::engine::Engine;
 use crate::pipeline::Pipeline;
 use crate::printable::count;
-use crate::setup::{Refused, Setup, local_addresses};
-use crate::store::{Lock, Store, StoreError};
+use crate::setup::{Setup, local_addresses};
+use crate::store::{Lock, Store};
 use crate::{files, firewall, follow};
 
 /// Bans that ended so lately may have ended without their entries: the firewall did not work, or we were killed.
-const ENDED_OF_LATE: Duration = Duration::from_secs(24 * 3600);
-
-/// Why the daemon does not start; a sentence for the operator.
-#[derive(Debug, Error)]
-pub enum NoStart {
-    /// The configuration has errors.
-    #[error(transparent)]
-    Config(#[from] Refused),
-    /// The firewall's settings cannot work.
-    #[error(transparent)]
-    Firewall(#[from] firewall::Unusable),
-    /// The database cannot be used.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The socket cannot be used.
-    #[error(transparent)]
-    Control(#[from] BindError),
-    /// The group that may ask does not exist.
-    #[error(
-        "`control: {{group: {0}}}`: there is no such group; make it with pw(8) or groupadd, or drop the key"
-    )]
-    Group(String),
-    /// The system refuses threads or signals.
-    #[error("the system does not let the daemon start: {0}")]
-    System(#[from] io::Error),
-}
+const ENDED_LATELY: Duration = Duration::from_secs(24 * 3600);
 
 /// Runs the daemon until SIGTERM, or until standard input as its only source ends.
 ///
@@ -67,12 +38,17 @@ pub fn run(mut options: RunOptions) -> Result<(), NoStart> {
     options.files = distinct(options.files);
     let setup = Setup::load_to_run(options.config.as_deref(), options.dry_run, &[])?;
     logger::start(setup.log_to(options.dry_run), setup.config.log.level);
-    report::diagnostics(&setup.warnings);
+    logger::diagnostics(&setup.warnings);
     let (sender, events) = sync_channel(QUEUE);
     signals(sender.clone())?;
     let (callers, calls) = channel();
-    let (mut daemon, listener) = assemble(options, setup, sender, calls)?;
-    let server = listener.map(|listener| serve(listener, &daemon, callers)).transpose()?;
+    let mut acquired = acquire(&options, &setup, &sender)?;
+    let listener = acquired.listener.take();
+    let mut daemon = assemble(options, setup, acquired, sender.clone(), calls)?;
+    let server = match listener {
+        Some(listener) => Some(serve(listener, callers, sender)?),
+        None => None,
+    };
     log::info!("{}", first_words(&daemon));
     let end = daemon.run(&events);
     drop(server);
@@ -93,62 +69,9 @@ fn distinct(files: Vec<PathBuf>) -> Vec<PathBuf> {
     files.into_iter().filter(|path| seen.insert(identity(path))).collect()
 }
 
-fn first_words(daemon: &Daemon) -> String {
-    let sets = count(daemon.setup.sets.len() as u64, "rule set");
-    let sources = count(daemon.follower.sources() as u64, "source");
-    let nobody = if daemon.firewall.blocks_nobody() { ", which blocks nobody" } else { "" };
-    format!("started: {sets}, {sources}, firewall {}{nobody}", daemon.firewall.status().backend)
-}
-
-/// Puts the parts together, with what an earlier run left behind.
-fn assemble(
-    options: RunOptions,
-    mut setup: Setup,
-    sender: SyncSender<Event>,
-    calls: Receiver<Call>,
-) -> Result<(Daemon, Option<Listener>), NoStart> {
-    let sources = setup.followed(&options.files);
-    let Acquired { own, engine, store, positions, listener, firewall } =
-        take(&options, &setup, follow::files(&sources), &sender)?;
-    let pipeline = Pipeline::new(setup.take_matcher(), engine, Vec::new());
-    let reloads = Reloads::new(&setup.config);
-    let how = setup.follow_options();
-    let follower = FollowerThread::start(0, sources, &positions.all(), how, setup.stamp_formats(), &sender)?;
-    let saved = save_table(&options, &setup, &firewall)?;
-    let streams = Streams::new(!options.files.is_empty());
-    let daemon = Daemon {
-        persist: Persist::start(store, sender.clone())?,
-        options,
-        setup,
-        pipeline,
-        firewall,
-        saved,
-        follower,
-        positions,
-        streams,
-        missed: HashSet::new(),
-        calls,
-        sender,
-        evidence: RecentLines::default(),
-        tallies: Tallies::default(),
-        started: now(),
-        own,
-        reloads,
-    };
-    Ok((daemon, listener))
-}
-
-/// The table's file stands beside the database that is ours, wherever a reload says that the next one is.
-fn save_table(options: &RunOptions, setup: &Setup, firewall: &Firewalls) -> io::Result<SavedTable> {
-    if options.dry_run {
-        return Ok(SavedTable::none());
-    }
-    SavedTable::start(files::directory_of(&setup.config.state), firewall.file())
-}
-
 /// What is ours once the start cannot be refused any more.
 struct Acquired {
-    own: Vec<Prefix>,
+    own_addresses: Vec<Prefix>,
     engine: Engine,
     store: Option<Store>,
     positions: Positions,
@@ -159,32 +82,18 @@ struct Acquired {
 /// Takes the database, the socket and the firewall.
 ///
 /// Whatever may refuse the start comes before the firewall: nothing is changed in the table of a daemon that runs.
-fn take(
-    options: &RunOptions,
-    setup: &Setup,
-    files: usize,
-    sender: &SyncSender<Event>,
-) -> Result<Acquired, NoStart> {
+fn acquire(options: &RunOptions, setup: &Setup, sender: &SyncSender<Event>) -> Result<Acquired, NoStart> {
     // A log to try things out on may be another machine's.
-    let own = if options.dry_run { Vec::new() } else { local_addresses::prefixes(&setup.config.allow) };
-    let settings = setup.engine_settings(files, &own);
-    let mut engine = Engine::new(settings, setup.policies());
+    let own_addresses =
+        if options.dry_run { Vec::new() } else { local_addresses::prefixes(&setup.config.allow) };
+    let max_files = follow::files(&setup.followed(&options.files));
+    let mut engine = Engine::new(setup.engine_settings(max_files, &own_addresses), setup.policies());
     let Restored { store, positions, mut released } = restore(options, setup, &mut engine)?;
     let listener = bind(options, setup)?;
     released.extend(no_longer_banned(&mut engine));
     let desired = engine.bans().map(|ban| ban.offender).collect();
-    let settings = setup.firewall(options.dry_run);
-    let firewall = Firewalls::open(settings, desired, released, sender)?;
-    Ok(Acquired { own, engine, store, positions, listener, firewall })
-}
-
-/// Bans that ended while nobody looked: they are still in the table, and nothing else tells them from others' entries.
-fn no_longer_banned(engine: &mut Engine) -> Vec<Prefix> {
-    let mut released = engine.expire(now());
-    // The allow list may have grown meanwhile.
-    let settings = engine.settings().clone();
-    released.extend(engine.settings_changed(settings, now()));
-    released
+    let firewall = Firewalls::open(setup.firewall(options.dry_run), desired, released, sender)?;
+    Ok(Acquired { own_addresses, engine, store, positions, listener, firewall })
 }
 
 /// What an earlier run left behind, besides what the engine takes.
@@ -200,19 +109,14 @@ fn restore(options: &RunOptions, setup: &Setup, engine: &mut Engine) -> Result<R
     if options.dry_run {
         return Ok(Restored::default());
     }
-    let mut store = open_store(setup)?;
+    let mut store = Store::open(Lock::acquire(&setup.config.state)?, setup.retention(), now())?;
     let now = now();
     store.load(now, |row| engine.restore(row))?;
     engine.shrink_to_fit();
     let positions = Positions::restored(store.positions(now)?);
-    let released = store.ended(now.minus(ENDED_OF_LATE), now)?;
+    let released = store.ended(now.minus(ENDED_LATELY), now)?;
     store.notices().iter().for_each(|notice| log::error!("{notice}"));
     Ok(Restored { store: Some(store), positions, released })
-}
-
-/// The database that the configuration names, locked for us.
-pub(super) fn open_store(setup: &Setup) -> Result<Store, StoreError> {
-    Store::open(Lock::acquire(&setup.config.state)?, setup.retention(), now())
 }
 
 /// Takes the control socket; a dry run has none.
@@ -225,13 +129,58 @@ fn bind(options: &RunOptions, setup: &Setup) -> Result<Option<Listener>, NoStart
     Ok(Some(Listener::bind(&control.socket, Access::of_this_process(group))?))
 }
 
+fn gid(name: &str) -> Result<u32, NoStart> {
+    match Group::from_name(name).map_err(io::Error::from)? {
+        Some(group) => Ok(group.gid.as_raw()),
+        None => Err(NoStart::Group(name.to_owned())),
+    }
+}
+
+/// Bans that ended while nobody looked: they are still in the table, and nothing else tells them from others' entries.
+fn no_longer_banned(engine: &mut Engine) -> Vec<Prefix> {
+    let mut released = engine.expire(now());
+    // The allow list may have grown meanwhile.
+    let settings = engine.settings().clone();
+    released.extend(engine.settings_changed(settings, now()));
+    released
+}
+
+/// Puts the parts together.
+fn assemble(
+    options: RunOptions,
+    mut setup: Setup,
+    acquired: Acquired,
+    sender: SyncSender<Event>,
+    calls: Receiver<Call>,
+) -> Result<Daemon, NoStart> {
+    let RunOptions { config: file, dry_run, files } = options;
+    let saved_table = save_table(dry_run, &setup, &acquired.firewall)?;
+    let persist = Persist::start(acquired.store, sender.clone())?;
+    Ok(Daemon {
+        dry_run,
+        pipeline: Pipeline::new(setup.take_matcher(), acquired.engine, Vec::new()),
+        sources: Sources::start(&setup, files, acquired.positions, sender.clone())?,
+        enforcement: Enforcement::new(acquired.firewall, persist),
+        saved_table,
+        reloads: Reloads::new(file, dry_run, &setup.config, sender.clone()),
+        own_addresses: OwnAddresses::new(acquired.own_addresses),
+        calls,
+        sender,
+        started: now(),
+        setup,
+    })
+}
+
+/// The table's file stands beside the database that is ours, wherever a reload says that the next one is.
+fn save_table(dry_run: bool, setup: &Setup, firewall: &Firewalls) -> io::Result<SavedTable> {
+    if dry_run {
+        return Ok(SavedTable::none());
+    }
+    SavedTable::start(files::directory_of(&setup.config.state), firewall.file())
+}
+
 /// Lets callers in.
-fn serve(
-    listener: Listener,
-    daemon: &Daemon,
-    callers: std::sync::mpsc::Sender<Call>,
-) -> Result<Server, NoStart> {
-    let sender = daemon.sender.clone();
+fn serve(listener: Listener, callers: Sender<Call>, sender: SyncSender<Event>) -> Result<Server, NoStart> {
     let hand_over = move |call| {
         // A full queue means that the daemon is awake, and looks for calls after each event.
         if callers.send(call).is_ok() {
@@ -241,20 +190,25 @@ fn serve(
     Ok(Server::start(listener, ServerLimits::default(), hand_over)?)
 }
 
-fn gid(name: &str) -> Result<u32, NoStart> {
-    let group = Group::from_name(name).map_err(io::Error::from)?;
-    group.map(|group| group.gid.as_raw()).ok_or_else(|| NoStart::Group(name.to_owned()))
+fn first_words(daemon: &Daemon) -> String {
+    let sets = count(daemon.setup.sets.len() as u64, "rule set");
+    let sources = count(daemon.sources.count() as u64, "source");
+    let firewall = &daemon.enforcement.firewall;
+    let nobody = if firewall.blocks_nobody() { ", which blocks nobody" } else { "" };
+    format!("started: {sets}, {sources}, firewall {}{nobody}", firewall.status().backend)
 }
 
 /// Stores what is left, carries out what waits, and leaves the table in place unless the operator wants it empty.
 fn stop(mut daemon: Daemon, end: EndOfRun) {
-    daemon.follower.stop();
+    daemon.sources.stop();
     daemon.expire();
+    let rows = daemon.pipeline.engine.changes();
+    let positions = daemon.sources.position_changes();
     // Its lock is held to the very end: another daemon must not work on the table while we do.
-    let store = finish(&mut daemon);
-    let flush = daemon.setup.config.flush_on_exit && !daemon.options.dry_run;
-    let status = daemon.firewall.stop(flush);
-    daemon.saved.finish(daemon.pipeline.engine.bans().filter(|_| !flush));
+    let store = daemon.enforcement.persist.finish(rows, positions, now());
+    let flush = daemon.setup.config.flush_on_exit && !daemon.dry_run;
+    let status = daemon.enforcement.firewall.stop(flush);
+    daemon.saved_table.finish(daemon.pipeline.engine.bans().filter(|_| !flush));
     if let Some(problem) = &status.last_error {
         log::error!("the firewall is not in step at the end: {problem}");
     }
@@ -267,12 +221,12 @@ fn stop(mut daemon: Daemon, end: EndOfRun) {
 
 /// What became of the table, by what the firewall's worker says and not by what it was told.
 fn last_words(flush: bool, status: &firewall::WorkerStatus) -> String {
-    let waiting = status.pending;
-    match (flush, status.last_error.is_none() && waiting == 0) {
-        (true, true) => "stopped; the table was emptied".to_owned(),
-        (true, false) => "stopped; the table could not be emptied: bans may still be in it".to_owned(),
-        (false, true) => "stopped; the table stays as it is".to_owned(),
-        (false, false) => format!("stopped; the table stays as it is, {waiting} changes were not made"),
+    let is_done = status.last_error.is_none() && status.pending == 0;
+    match flush {
+        true if is_done => "stopped; the table was emptied".to_owned(),
+        true => "stopped; the table could not be emptied: bans may still be in it".to_owned(),
+        false if is_done => "stopped; the table stays as it is".to_owned(),
+        false => format!("stopped; the table stays as it is, {} changes were not made", status.pending),
     }
 }
 

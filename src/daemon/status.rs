@@ -2,40 +2,36 @@
 
 use std::time::{Duration, Instant};
 
-use super::core::{Daemon, now};
+use super::enforcement::Enforcement;
+use super::now;
+use super::sources::Sources;
 use crate::address::Prefix;
 use crate::control::reply::{
     AddressReport, BanEntry, Counters, DaemonStatus, RuleSetStatus, SourceStatus, TableStatus, Window,
 };
 use crate::engine::Counter;
-use crate::firewall;
+use crate::firewall::WorkerStatus;
 use crate::follow;
+use crate::pipeline::{Pipeline, Stream};
+use crate::setup::Setup;
 use crate::time::Time;
 
-/// A rule set or source that matched nothing for this long is worth a remark.
-const SILENCE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// A rule set that matched nothing for this long is worth a remark.
+const MAX_SILENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 
-impl Daemon {
-    pub(super) fn rfc3339(&self, time: Time) -> String {
-        time.rfc3339(&self.setup.zone)
-    }
+/// The daemon as it is at this moment.
+pub(super) struct Snapshot<'d> {
+    pub(super) setup: &'d Setup,
+    pub(super) pipeline: &'d Pipeline,
+    pub(super) sources: &'d Sources,
+    pub(super) enforcement: &'d Enforcement,
+    pub(super) started: Time,
+}
 
+impl Snapshot<'_> {
     pub(super) fn status(&self) -> DaemonStatus {
-        let firewall = self.firewall.status();
+        let firewall = self.enforcement.firewall.status();
         let sources = self.sources();
-        let (matches, bans) = self.tallies.all();
-        let (tracked, evicted) = self.pipeline.engine.tracked();
-        let counters = Counters {
-            lines: sources.iter().map(|source| source.lines).sum(),
-            matches,
-            offences: self.tallies.offences,
-            bans,
-            unbans: self.tallies.unbans,
-            active: self.pipeline.engine.bans().count() as u64,
-            tracked: tracked as u64,
-            evicted,
-            spared: self.tallies.spared,
-        };
         DaemonStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -44,68 +40,98 @@ impl Daemon {
             config: self.setup.file.as_ref().map(|path| path.display().to_string()),
             rule_sets: self.rule_sets(),
             problems: self.problems(&firewall, &sources),
-            counters,
+            counters: self.counters(&sources),
             sources,
             firewall: self.table(firewall),
         }
     }
 
+    fn rfc3339(&self, time: Time) -> String {
+        time.rfc3339(&self.setup.zone)
+    }
+
+    fn counters(&self, sources: &[SourceStatus]) -> Counters {
+        let tallies = &self.enforcement.tallies;
+        let (tracked, evicted) = self.pipeline.engine.tracked();
+        Counters {
+            lines: sources.iter().map(|source| source.lines).sum(),
+            matches: tallies.matches(),
+            offences: tallies.offences,
+            bans: tallies.bans(),
+            unbans: tallies.unbans,
+            active: self.pipeline.engine.bans().count() as u64,
+            tracked: tracked as u64,
+            evicted,
+            spared: tallies.spared,
+        }
+    }
+
     fn sources(&self) -> Vec<SourceStatus> {
-        let followed = self.follower.status();
-        let one = |(index, name): (usize, &str)| -> SourceStatus {
-            let paths: Vec<&follow::Status> =
-                followed.iter().filter(|s| usize::from(s.source.0) == index).collect();
-            let tally = self.tallies.of_source(name);
-            let last_line = paths.iter().filter_map(|path| path.last_data).max().map(wall_clock);
-            SourceStatus {
-                name: name.to_owned(),
-                path: self.follower.path(index),
-                files: paths.iter().map(|path| path.path.to_string()).collect(),
-                lines: paths.iter().map(|path| path.lines).sum(),
-                matches: tally.matched,
-                undated: self.streams.of(name).map(|number| self.pipeline.undated(number)).sum(),
-                stamps_behind: self.streams.of(name).find_map(|number| self.pipeline.zone_minutes(number)),
-                too_long: paths.iter().map(|path| path.overlong).sum(),
-                last_line: last_line.map(|time| self.rfc3339(time)),
-                last_match: tally.last.map(|time| self.rfc3339(time)),
-                problem: trouble(&paths),
-            }
-        };
-        self.follower.names().enumerate().map(one).collect()
+        let sources = self.sources.status().into_iter();
+        sources.map(|(source, files)| self.source(source, &files)).collect()
+    }
+
+    fn source(&self, source: &follow::Source, files: &[follow::Status]) -> SourceStatus {
+        let counter = self.enforcement.tallies.of_source(&source.name);
+        let last_line = files.iter().filter_map(|file| file.last_data).max();
+        let mut streams = self.pipeline.streams_of(&source.name);
+        SourceStatus {
+            name: source.name.clone(),
+            path: source.path.display().to_string(),
+            files: files.iter().map(|file| file.path.to_string()).collect(),
+            lines: files.iter().map(|file| file.lines).sum(),
+            matches: counter.matched,
+            undated: self.pipeline.streams_of(&source.name).map(Stream::undated).sum(),
+            stamps_behind: streams.find_map(Stream::zone_minutes),
+            too_long: files.iter().map(|file| file.overlong).sum(),
+            last_line: last_line.map(|at| self.rfc3339(wall_clock(at))),
+            last_match: counter.last.map(|time| self.rfc3339(time)),
+            problem: match files {
+                [] => Some("matches no file yet".to_owned()),
+                files => files.iter().find_map(|file| file.trouble.clone()),
+            },
+        }
     }
 
     fn rule_sets(&self) -> Vec<RuleSetStatus> {
-        let one = |name: &str| {
-            let tally = self.tallies.of_set(name);
-            let last_match = tally.last.map(|time| self.rfc3339(time));
-            RuleSetStatus { name: name.to_owned(), matches: tally.matched, bans: tally.bans, last_match }
+        let status = |name: &String| {
+            let counter = self.enforcement.tallies.of_set(name);
+            RuleSetStatus {
+                name: name.clone(),
+                matches: counter.matched,
+                bans: counter.bans,
+                last_match: counter.last.map(|time| self.rfc3339(time)),
+            }
         };
-        self.setup.sets.iter().map(|set| one(&set.set.name)).collect()
+        self.setup.sets.iter().map(|set| status(&set.set.name)).collect()
     }
 
-    fn problems(&self, firewall: &firewall::WorkerStatus, sources: &[SourceStatus]) -> Vec<String> {
-        let mut problems: Vec<String> = self.persist.trouble().into_iter().map(str::to_owned).collect();
+    fn problems(&self, firewall: &WorkerStatus, sources: &[SourceStatus]) -> Vec<String> {
+        let mut problems: Vec<String> = Vec::new();
+        problems.extend(self.enforcement.persist.trouble().map(str::to_owned));
         problems.extend(firewall.last_error.clone());
-        problems.extend(sources.iter().filter_map(|s| Some(format!("{} {}", s.path, s.problem.as_ref()?))));
-        let long = now().since(self.started).is_some_and(|age| age > SILENCE);
-        let silent = |last: Option<Time>| {
-            long && last.is_none_or(|last| now().since(last).is_some_and(|age| age > SILENCE))
-        };
-        for set in self
-            .setup
-            .sets
-            .iter()
-            .map(|set| &set.set.name)
-            .filter(|name| silent(self.tallies.of_set(name).last))
-        {
+        for source in sources {
+            if let Some(problem) = &source.problem {
+                problems.push(format!("{} {problem}", source.path));
+            }
+        }
+        for set in self.setup.sets.iter().filter(|set| self.is_silent(&set.set.name)) {
             problems.push(format!(
-                "rule set {set} matched nothing for a week: its program may have changed its messages, or its log is not followed"
+                "rule set {} matched nothing for a week: its program may have changed its messages, or its log is not followed",
+                set.set.name
             ));
         }
         problems
     }
 
-    fn table(&self, status: firewall::WorkerStatus) -> TableStatus {
+    /// Whether a rule set matched nothing for long, though the daemon has run as long.
+    fn is_silent(&self, set: &str) -> bool {
+        let is_long_ago = |time: Time| now().since(time).is_some_and(|age| age > MAX_SILENCE);
+        let last_match = self.enforcement.tallies.of_set(set).last;
+        is_long_ago(self.started) && last_match.is_none_or(is_long_ago)
+    }
+
+    fn table(&self, status: WorkerStatus) -> TableStatus {
         TableStatus {
             backend: status.backend,
             in_step: status.in_step,
@@ -128,32 +154,27 @@ impl Daemon {
     /// What is known of an address but for its past, which the database knows.
     pub(super) fn why(&self, address: Prefix) -> AddressReport {
         let engine = &self.pipeline.engine;
-        let windows = engine.counters(address.addr(), now()).into_iter();
-        let window = |counter: Counter<'_>| Window {
-            rule_set: counter.set.to_owned(),
-            tenths: counter.tenths,
-            threshold: counter.threshold,
-            within: counter.within.as_secs(),
-        };
         AddressReport {
             address,
             ban: engine.covering(&address).map(|ban| BanEntry::new(ban, &self.setup.zone)),
             allowed: engine.settings().allows(&address),
             trusted: engine.is_trusted(address.addr(), now()),
-            windows: windows.map(window).collect(),
+            windows: engine.counters(address.addr(), now()).into_iter().map(window).collect(),
             history: Vec::new(),
             problem: None,
         }
     }
 }
 
-fn wall_clock(at: Instant) -> Time {
-    now().minus(at.elapsed())
+fn window(counter: Counter<'_>) -> Window {
+    Window {
+        rule_set: counter.set.to_owned(),
+        tenths: counter.tenths,
+        threshold: counter.threshold,
+        within: counter.within.as_secs(),
+    }
 }
 
-fn trouble(paths: &[&follow::Status]) -> Option<String> {
-    match paths {
-        [] => Some("matches no file yet".to_owned()),
-        paths => paths.iter().find_map(|path| path.trouble.clone()),
-    }
+fn wall_clock(at: Instant) -> Time {
+    now().minus(at.elapsed())
 }

@@ -25,9 +25,10 @@ pub use hits::{Hit, HitFinder, Hits};
 pub use judge::{Judged, Outcome, OutcomeSink};
 pub use merge::{Ahead, Turn};
 pub use split::{LineSplitter, SplitLine, last_line};
-pub use stream::{FileId, Stream, Terms};
+pub use stream::{FileId, Stream, StreamKey, Terms};
 pub use timing::When;
 
+use self::stream::StreamNumbers;
 use crate::engine::Engine;
 use crate::rules::Matcher;
 use crate::time::Time;
@@ -40,34 +41,57 @@ pub struct Pipeline {
     /// Counts and decides.
     pub engine: Engine,
     streams: Vec<Stream>,
+    /// The numbers of logs that come and go.
+    numbers: StreamNumbers,
     /// The hits of the lines pushed last; kept so that its memory is reused.
     hits: Hits,
 }
 
 impl Pipeline {
-    /// A pipeline that reads these logs.
+    /// A pipeline that reads these logs, numbered in their order, and those that [`Self::number_of`] adds.
     pub fn new(matcher: impl Into<Arc<Matcher>>, engine: Engine, streams: Vec<Stream>) -> Self {
-        Self { matcher: matcher.into(), engine, streams, hits: Hits::default() }
-    }
-
-    /// Replaces the rules, and the terms of each log by its number. Counters and the last line of each log stay.
-    pub fn set_rules(&mut self, matcher: Matcher, terms: impl Fn(usize) -> Terms) {
-        self.matcher = matcher.into();
-        for (number, stream) in self.streams.iter_mut().enumerate() {
-            stream.set_terms(terms(number));
+        Self {
+            matcher: matcher.into(),
+            engine,
+            streams,
+            numbers: StreamNumbers::default(),
+            hits: Hits::default(),
         }
     }
 
-    /// Adds a log, or replaces the one with the number `instead`, and returns its number.
-    pub fn read(&mut self, stream: Stream, instead: Option<usize>) -> usize {
-        if let Some(number) = instead
-            && let Some(place) = self.streams.get_mut(number)
-        {
-            *place = stream;
+    /// Replaces the rules, and the terms of each log that [`Self::number_of`] added. Counters and the last line of each log
+    /// stay.
+    pub fn set_rules(&mut self, matcher: Matcher, terms: impl Fn(&StreamKey) -> Terms) {
+        self.matcher = matcher.into();
+        for (key, number) in self.numbers.all() {
+            self.streams[number].set_terms(terms(key));
+        }
+    }
+
+    /// The number of a log that comes and goes; `new` makes its stream if it has no number yet. Of more than 1,024 such
+    /// logs the least recently used is forgotten.
+    pub fn number_of(&mut self, key: &StreamKey, new: impl FnOnce() -> Stream) -> usize {
+        if let Some(number) = self.numbers.get(key) {
             return number;
         }
-        self.streams.push(stream);
-        self.streams.len() - 1
+        let number = self.numbers.make_room().unwrap_or(self.streams.len());
+        match self.streams.get_mut(number) {
+            Some(forgotten) => *forgotten = new(),
+            None => self.streams.push(new()),
+        }
+        self.numbers.insert(key.clone(), number);
+        number
+    }
+
+    /// The streams of a source's logs among those that [`Self::number_of`] added.
+    pub fn streams_of<'p>(&'p self, source: &'p str) -> impl Iterator<Item = &'p Stream> {
+        let of_source = self.numbers.all().filter(move |(key, _)| *key.source == *source);
+        of_source.map(|(_, number)| &self.streams[number])
+    }
+
+    /// The state of a log.
+    pub fn stream(&self, number: usize) -> &Stream {
+        &self.streams[number]
     }
 
     /// Judges whole lines of a log one by one; the last may lack its newline. The outcome of each line that a rule matches
@@ -103,16 +127,6 @@ impl Pipeline {
     /// lines that nobody saw arrive.
     pub fn learn_from_end(&mut self, stream: usize, lines: &[u8], modified: Time) {
         self.streams[stream].learn_from_end(lines, modified);
-    }
-
-    /// How many matching lines of a log had no readable timestamp.
-    pub fn undated(&self, stream: usize) -> u64 {
-        self.streams[stream].timing.undated()
-    }
-
-    /// The offset, in minutes, by which a log's timestamps are behind the clock; negative where they are ahead.
-    pub fn zone_minutes(&self, stream: usize) -> Option<i64> {
-        self.streams[stream].timing.zone_minutes()
     }
 
     /// The time of a line's timestamp, if it has one; must be called in the order of the lines.

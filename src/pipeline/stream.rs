@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+use hashlink::LinkedHashMap;
 use jiff::tz::TimeZone;
 
 use super::split::{LineSplitter, last_line};
@@ -37,6 +39,45 @@ pub struct Stream {
     set_aside: VecDeque<(FileId, Vec<u8>)>,
 }
 
+/// Distinguishes logs that come and go.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StreamKey {
+    /// The name of the log's source.
+    pub source: Arc<str>,
+    /// The path at which it is read.
+    pub path: Arc<str>,
+}
+
+/// Logs with a number at a time, four times as many as one pattern may match.
+const MAX_NUMBERED: usize = 1024;
+
+/// The numbers of logs that come and go, the least recently used first.
+#[derive(Debug, Default)]
+pub(super) struct StreamNumbers(LinkedHashMap<StreamKey, usize, RandomState>);
+
+impl StreamNumbers {
+    /// The number of a log, which is now the most recently used.
+    pub(super) fn get(&mut self, key: &StreamKey) -> Option<usize> {
+        self.0.to_back(key).copied()
+    }
+
+    /// If there is no room for another log, forgets the least recently used and returns its number.
+    pub(super) fn make_room(&mut self) -> Option<usize> {
+        if self.0.len() < MAX_NUMBERED {
+            return None;
+        }
+        self.0.pop_front().map(|(_, number)| number)
+    }
+
+    pub(super) fn insert(&mut self, key: StreamKey, number: usize) {
+        self.0.insert(key, number);
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = (&StreamKey, usize)> {
+        self.0.iter().map(|(key, number)| (key, *number))
+    }
+}
+
 /// Distinguishes the files of one log; chosen by the caller.
 pub type FileId = (u64, u64);
 
@@ -57,6 +98,16 @@ impl Stream {
             file: FileId::default(),
             set_aside: VecDeque::new(),
         }
+    }
+
+    /// How many matching lines had no readable timestamp.
+    pub fn undated(&self) -> u64 {
+        self.timing.undated()
+    }
+
+    /// The offset, in minutes, by which the timestamps are behind the clock; negative where they are ahead.
+    pub fn zone_minutes(&self) -> Option<i64> {
+        self.timing.zone_minutes()
     }
 
     pub(super) fn set_terms(&mut self, terms: Terms) {
@@ -103,5 +154,25 @@ impl Stream {
 
     fn record<'l>(&self, line: &'l [u8]) -> Record<'l> {
         record::parse_as(line, self.binding.layouts())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_too_many_logs_the_least_recently_used_gives_its_number_away() {
+        let mut numbers = StreamNumbers::default();
+        let key = |path: usize| StreamKey { source: "web".into(), path: path.to_string().into() };
+        for number in 0..MAX_NUMBERED {
+            assert_eq!(numbers.make_room(), None);
+            numbers.insert(key(number), number);
+        }
+        assert_eq!(numbers.get(&key(0)), Some(0), "and is now the last to go");
+        assert_eq!(numbers.make_room(), Some(1));
+        numbers.insert(key(MAX_NUMBERED), 1);
+        assert_eq!([0, 1, MAX_NUMBERED].map(|path| numbers.get(&key(path))), [Some(0), None, Some(1)]);
+        assert_eq!(numbers.all().count(), MAX_NUMBERED);
     }
 }

@@ -1,5 +1,7 @@
 //! What is stored together.
 
+use std::sync::Arc;
+
 use crate::address::Prefix;
 use crate::engine::Row;
 use crate::time::Time;
@@ -67,7 +69,7 @@ pub struct BanLine {
     /// The time at which the line was read.
     pub at: Time,
     /// The source's name.
-    pub source: String,
+    pub source: Arc<str>,
     /// The line's bytes, whatever its writer put into them; the first [`LONGEST_LINE`] are kept.
     pub text: Vec<u8>,
 }

@@ -76,6 +76,6 @@ fn lines(connection: &Connection, ban: &Ban) -> Result<Vec<BanLine>> {
 
 fn line(row: &rusqlite::Row<'_>) -> Result<BanLine> {
     let text = row.get_ref(2)?.as_blob()?;
-    let source = bounded(row.get_ref(1)?.as_str()?).to_owned();
-    Ok(BanLine { at: time_at(row, 0)?, source, text: text[..text.len().min(LONGEST_TEXT)].to_vec() })
+    let text = text[..text.len().min(LONGEST_TEXT)].to_vec();
+    Ok(BanLine { at: time_at(row, 0)?, source: bounded(row.get_ref(1)?.as_str()?).into(), text })
 }

@@ -17,7 +17,7 @@ fn a_hundred_thousand_changes_in_four_months_stay_in_a_small_file() {
         let rows: Vec<Row> = attackers.clone().flat_map(|n| attack(n, now)).collect();
         changes += rows.len();
         let positions = vec![PositionChange::At(FilePosition {
-            source: "auth".to_owned(),
+            source: "auth".into(),
             file: "1".to_owned(),
             position: now.to_string(),
         })];
@@ -56,6 +56,6 @@ fn attack(n: u32, now: Time) -> Vec<Row> {
 
 fn evidence(n: u32, now: Time) -> BanLines {
     let text = b"Nov 22 14:38:31 gw sshd[29842]: Failed password for root from 192.0.2.7 port 52550".to_vec();
-    let line = BanLine { at: now, source: "auth".to_owned(), text };
+    let line = BanLine { at: now, source: "auth".into(), text };
     BanLines { offender: numbered(n).offender, since: now, lines: vec![line; 2] }
 }

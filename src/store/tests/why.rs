@@ -4,7 +4,7 @@ use super::*;
 
 fn line(n: usize, text: &[u8]) -> BanLine {
     let at = NOW.plus(Duration::from_secs(u64::try_from(n).unwrap()));
-    BanLine { at, source: "auth".to_owned(), text: text.to_vec() }
+    BanLine { at, source: "auth".into(), text: text.to_vec() }
 }
 
 fn lines(offender: &str, since: Time, lines: Vec<BanLine>) -> BanLines {

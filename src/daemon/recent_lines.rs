@@ -7,6 +7,7 @@ use hashlink::LinkedHashMap;
 
 use crate::address::Prefix;
 use crate::rules;
+use crate::store::BanLine;
 use crate::time::Time;
 
 /// Offenders remembered; the longest-unseen leaves first. With the two bounds below 5 MB at the most.
@@ -18,17 +19,6 @@ const LINES: usize = 5;
 /// Bytes of one line.
 const LENGTH: usize = 256;
 
-/// A line that counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RecentLine {
-    /// When it counted.
-    pub(super) at: Time,
-    /// Which source it was read from.
-    pub(super) source: Arc<str>,
-    /// The line, cut at a bounded length.
-    pub(super) text: Vec<u8>,
-}
-
 /// The lines of offenders that may be banned next. Lines that may be forged are kept apart, and give way first.
 #[derive(Debug, Default)]
 pub(super) struct RecentLines {
@@ -36,7 +26,7 @@ pub(super) struct RecentLines {
     spoofable: Lines,
 }
 
-type Lines = LinkedHashMap<Prefix, Vec<RecentLine>, RandomState>;
+type Lines = LinkedHashMap<Prefix, Vec<BanLine>, RandomState>;
 
 impl RecentLines {
     /// Notes a line of a source that counted at `at` against an offender.
@@ -57,7 +47,7 @@ impl RecentLines {
         let mut text = if lines.len() == LINES { lines.remove(0).text } else { Vec::new() };
         text.clear();
         text.extend_from_slice(line.get(..LENGTH).unwrap_or(line));
-        lines.push(RecentLine { at, source: Arc::clone(source), text });
+        lines.push(BanLine { at, source: Arc::clone(source), text });
         all.to_back(&offender);
     }
 
@@ -78,13 +68,13 @@ impl RecentLines {
         offender: &Prefix,
         banned: &Prefix,
         worth: rules::Evidence,
-    ) -> Vec<RecentLine> {
+    ) -> Vec<BanLine> {
         let all = self.of(worth);
         if !banned.contains(offender) || banned == offender {
             return all.remove(offender).unwrap_or_default();
         }
         let inside: Vec<Prefix> = all.keys().copied().filter(|known| banned.contains(known)).collect();
-        let mut lines: Vec<RecentLine> =
+        let mut lines: Vec<BanLine> =
             inside.iter().filter_map(|offender| all.remove(offender)).flatten().collect();
         lines.sort_by_key(|seen| seen.at);
         lines.split_off(lines.len().saturating_sub(LINES))
@@ -113,11 +103,11 @@ mod tests {
         evidence.note(offender, worth, Time::from_secs(1), &"auth".into(), line);
     }
 
-    fn texts(lines: Vec<RecentLine>) -> Vec<String> {
+    fn texts(lines: Vec<BanLine>) -> Vec<String> {
         lines.into_iter().map(|seen| String::from_utf8(seen.text).unwrap()).collect()
     }
 
-    fn take(evidence: &mut RecentLines, n: u32, worth: rules::Evidence) -> Vec<RecentLine> {
+    fn take(evidence: &mut RecentLines, n: u32, worth: rules::Evidence) -> Vec<BanLine> {
         evidence.take(&offender(n), &offender(n), worth)
     }
 

@@ -1,0 +1,203 @@
+//! What is decided is carried out: a change goes to the firewall before the next line is looked at, and to the database
+//! and the log behind it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use super::firewalls::Firewalls;
+use super::persist::Persist;
+use super::recent_lines::RecentLines;
+use crate::address::{self, Prefix};
+use crate::engine::{Verdict, Why};
+use crate::firewall::Change;
+use crate::pipeline::{Outcome, OutcomeSink};
+use crate::time::{Time, spoken};
+
+/// What follows from decisions.
+pub(super) struct Enforcement {
+    pub(super) firewall: Firewalls,
+    pub(super) persist: Persist,
+    pub(super) tallies: Tallies,
+    recent_lines: RecentLines,
+    /// Banned for a time that was over when their lines were read, and so never put into the table.
+    missed: HashSet<Prefix>,
+}
+
+impl Enforcement {
+    pub(super) fn new(firewall: Firewalls, persist: Persist) -> Self {
+        Self {
+            firewall,
+            persist,
+            tallies: Tallies::default(),
+            recent_lines: RecentLines::default(),
+            missed: HashSet::new(),
+        }
+    }
+
+    /// Takes what becomes of the lines of a source that are read now.
+    pub(super) fn sink<'e>(&'e mut self, source: &'e Arc<str>, now: Time) -> BatchSink<'e> {
+        BatchSink { enforcement: self, source, now }
+    }
+
+    /// Carries out the end of bans whose time is over.
+    pub(super) fn expire(&mut self, mut ended: Vec<Prefix>) {
+        let missed = std::mem::take(&mut self.missed);
+        ended.retain(|offender| !missed.contains(offender));
+        self.unban(&ended, "its time is over");
+    }
+
+    /// Takes prefixes that are no longer banned out of the table, unless a wider or narrower ban still needs them.
+    pub(super) fn unban(&mut self, freed: &[Prefix], why: &str) {
+        if freed.is_empty() {
+            return;
+        }
+        self.firewall.change(freed.iter().copied().map(Change::Remove));
+        self.tallies.unbans += freed.len() as u64;
+        let unbanned = self.firewall.unbanned();
+        for offender in freed {
+            self.persist.say(format!("{unbanned} {}: {why}", address::display(offender)));
+        }
+        self.persist.hurry();
+    }
+}
+
+/// Carries out what the pipeline decides about the lines of one batch.
+pub(super) struct BatchSink<'e> {
+    enforcement: &'e mut Enforcement,
+    source: &'e Arc<str>,
+    now: Time,
+}
+
+impl OutcomeSink for BatchSink<'_> {
+    fn take(&mut self, outcome: &Outcome<'_>) {
+        self.enforcement.tallies.add(self.source, outcome);
+        let Some(offender) = outcome.judgement.offender else { return };
+        let Some(at) = outcome.time else { return };
+        match &outcome.judgement.verdict {
+            Verdict::Counted { .. } => self.note_line(offender, at, outcome),
+            Verdict::Banned { .. } => {
+                self.note_line(offender, at, outcome);
+                self.ban(offender, at, outcome);
+            }
+            Verdict::Ignored(Why::Flood(flood)) if flood.first => log::warn!("{flood}"),
+            Verdict::Ignored(_) | Verdict::Trusted(_) => {}
+        }
+    }
+}
+
+impl BatchSink<'_> {
+    fn note_line(&mut self, offender: Prefix, at: Time, outcome: &Outcome<'_>) {
+        self.enforcement.recent_lines.note(offender, outcome.evidence, at, self.source, outcome.line);
+    }
+
+    fn ban(&mut self, offender: Prefix, at: Time, outcome: &Outcome<'_>) {
+        let Verdict::Banned { banned, since, until, .. } = outcome.judgement.verdict else { return };
+        let Enforcement { firewall, persist, recent_lines, missed, .. } = &mut *self.enforcement;
+        persist.keep_lines(banned, since, recent_lines.take(&offender, &banned, outcome.evidence));
+        if since == at && until.is_some_and(|until| until <= self.now) {
+            // Its lines were read too late: it is remembered for the next one, and blocks nobody.
+            missed.insert(banned);
+            return;
+        }
+        missed.remove(&banned);
+        firewall.change([Change::Add(banned)]);
+        persist.say(sentence(firewall.banned(), offender, at, outcome));
+    }
+}
+
+/// The sentence about a new ban; it begins with what is done, and no rule of ours would match it.
+fn sentence(what: &str, offender: Prefix, at: Time, outcome: &Outcome<'_>) -> String {
+    let Verdict::Banned { banned, tenths, within, until, nth, .. } = outcome.judgement.verdict else {
+        return String::new();
+    };
+    let offences = f64::from(tenths) / 10.0;
+    let is_network = offender.prefix_len() > banned.prefix_len();
+    let whose = if is_network { " of its addresses" } else { "" };
+    format!(
+        "{what} {} {}: {offences} offences{whose} within {}, last {} ({}), ban {nth}",
+        address::display(&banned),
+        length(at, until),
+        spoken(within),
+        outcome.matched.name(),
+        outcome.evidence.as_str(),
+    )
+}
+
+/// `for 1h`, `for ever`.
+pub(super) fn length(since: Time, until: Option<Time>) -> String {
+    match until {
+        Some(until) => format!("for {}", spoken(until.since(since).unwrap_or_default())),
+        None => "for ever".to_owned(),
+    }
+}
+
+/// Counters of one rule set or one source since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct MatchCounter {
+    /// Lines that a rule matched.
+    pub(super) matched: u64,
+    /// Bans.
+    pub(super) bans: u64,
+    /// When a line last matched: what falls silent after an update of its program is broken.
+    pub(super) last: Option<Time>,
+}
+
+impl MatchCounter {
+    fn add(&mut self, is_ban: bool, time: Option<Time>) {
+        self.matched += 1;
+        self.bans += u64::from(is_ban);
+        self.last = time.or(self.last);
+    }
+}
+
+/// What happened since the start; counters by name, so that they outlast a reload.
+#[derive(Debug, Default)]
+pub(super) struct Tallies {
+    by_set: BTreeMap<String, MatchCounter>,
+    by_source: BTreeMap<String, MatchCounter>,
+    /// Matches that counted.
+    pub(super) offences: u64,
+    /// Bans that ended.
+    pub(super) unbans: u64,
+    /// Bans by hand.
+    pub(super) by_hand: u64,
+    /// Bans that the caution with forged addresses prevented.
+    pub(super) spared: u64,
+}
+
+impl Tallies {
+    fn add(&mut self, source: &str, outcome: &Outcome<'_>) {
+        let verdict = &outcome.judgement.verdict;
+        self.offences += u64::from(outcome.judgement.offender.is_some());
+        self.spared += u64::from(matches!(verdict, Verdict::Ignored(Why::Flood(_))));
+        let is_ban = matches!(verdict, Verdict::Banned { .. });
+        counter(&mut self.by_set, &outcome.matched.set.name).add(is_ban, outcome.time);
+        counter(&mut self.by_source, source).add(is_ban, outcome.time);
+    }
+
+    pub(super) fn of_set(&self, name: &str) -> MatchCounter {
+        self.by_set.get(name).copied().unwrap_or_default()
+    }
+
+    pub(super) fn of_source(&self, name: &str) -> MatchCounter {
+        self.by_source.get(name).copied().unwrap_or_default()
+    }
+
+    /// Lines of all sources that a rule matched.
+    pub(super) fn matches(&self) -> u64 {
+        self.by_source.values().map(|counter| counter.matched).sum()
+    }
+
+    /// Bans by rules and by hand.
+    pub(super) fn bans(&self) -> u64 {
+        self.by_hand + self.by_source.values().map(|counter| counter.bans).sum::<u64>()
+    }
+}
+
+/// The counter of a name, without a copy of a name that is known.
+fn counter<'c>(counters: &'c mut BTreeMap<String, MatchCounter>, name: &str) -> &'c mut MatchCounter {
+    if !counters.contains_key(name) {
+        counters.insert(name.to_owned(), MatchCounter::default());
+    }
+    counters.get_mut(name).expect("it was inserted")
+}
