@@ -4,21 +4,21 @@
 //! read a name as an option, a second word or a second command.
 
 /// pf's `PF_TABLE_NAME_SIZE` is 32 with the closing zero (FreeBSD, `sys/netpfil/pf/pf.h`).
-const LONGEST_PF_TABLE: usize = 31;
+const MAX_PF_TABLE: usize = 31;
 
 /// The name field of ipfw's `ipfw_obj_ntlv` has 64 bytes with the closing zero (FreeBSD, `sys/netinet/ip_fw.h`).
-const LONGEST_IPFW_TABLE: usize = 63;
+const MAX_IPFW_TABLE: usize = 63;
 
 /// nft(8) takes 255; nobody needs more than ipfw has.
-const LONGEST_NFTABLES_TABLE: usize = 63;
+const MAX_NFTABLES_TABLE: usize = 63;
 
 /// pf's `PF_ANCHOR_NAME_SIZE` is 64 with the closing zero, for each part of a path, and a path has `MAXPATHLEN`.
-const LONGEST_ANCHOR: usize = 63;
-const LONGEST_ANCHOR_PATH: usize = 255;
+const MAX_ANCHOR: usize = 63;
+const MAX_ANCHOR_PATH: usize = 255;
 
 /// Why a name cannot be that of a pf table, if it cannot.
 pub(crate) fn bad_pf_table(name: &str) -> Option<&'static str> {
-    let good = is_plain(name, "_.-", LONGEST_PF_TABLE);
+    let good = is_plain(name, "_.-", MAX_PF_TABLE);
     (!good).then_some(
         "a pf table's name must be 1 to 31 letters, digits, `_`, `-` and `.`, and must not begin with `-` or `.`",
     )
@@ -26,7 +26,7 @@ pub(crate) fn bad_pf_table(name: &str) -> Option<&'static str> {
 
 /// Why a name cannot be that of an ipfw table, if it cannot: `all` means every table to ipfw(8).
 pub(crate) fn bad_ipfw_table(name: &str) -> Option<&'static str> {
-    let good = is_plain(name, "_.-", LONGEST_IPFW_TABLE) && name != "all";
+    let good = is_plain(name, "_.-", MAX_IPFW_TABLE) && name != "all";
     (!good).then_some(
         "an ipfw table's name must be 1 to 63 letters, digits, `_`, `-` and `.`, must not begin with `-` or `.`, and must not be `all`",
     )
@@ -34,8 +34,7 @@ pub(crate) fn bad_ipfw_table(name: &str) -> Option<&'static str> {
 
 /// Why a name cannot be that of an nftables table, if it cannot: nft(8) takes a digit at the beginning for a number.
 pub(crate) fn bad_nftables_table(name: &str) -> Option<&'static str> {
-    let good =
-        is_plain(name, "_", LONGEST_NFTABLES_TABLE) && name.starts_with(|c: char| c.is_ascii_alphabetic());
+    let good = is_plain(name, "_", MAX_NFTABLES_TABLE) && name.starts_with(|c: char| c.is_ascii_alphabetic());
     (!good)
         .then_some("an nftables name must be 1 to 63 letters, digits and `_`, and must begin with a letter")
 }
@@ -51,8 +50,8 @@ pub(crate) fn bad_table_everywhere(name: &str) -> Option<&'static str> {
 
 /// Why a path cannot be that of a pf anchor, if it cannot: parts that begin with `_` are pf's own (pf.conf(5)).
 pub(crate) fn bad_anchor(path: &str) -> Option<&'static str> {
-    let part = |part: &str| is_plain(part, "_.-", LONGEST_ANCHOR) && !part.starts_with('_');
-    let good = path.len() <= LONGEST_ANCHOR_PATH && path.split('/').all(part);
+    let part = |part: &str| is_plain(part, "_.-", MAX_ANCHOR) && !part.starts_with('_');
+    let good = path.len() <= MAX_ANCHOR_PATH && path.split('/').all(part);
     (!good).then_some(
         "an anchor must be names of 1 to 63 letters, digits, `_`, `-` and `.`, joined by `/`, and each must begin with a letter or digit",
     )

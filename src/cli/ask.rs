@@ -7,7 +7,7 @@ use super::args::{AskArgs, BanArgs, UnbanArgs, WhyArgs};
 use super::exit::{Exit, Failure, complain};
 use super::prefixes;
 use super::text::{printable_path, write_json};
-use crate::config::{self, Config, FileTrust, LONGEST_SPAN};
+use crate::config::{self, Config, FileTrust, MAX_DURATION};
 use crate::control::reply::StoreEffect;
 use crate::control::{self, Answer, Client, ClientErrorKind, Length, Request, Unban};
 use crate::daemon;
@@ -127,7 +127,7 @@ fn length(span: Option<&str>) -> Result<Length, Failure> {
                 Failure::new(Exit::Usage, format!("`--for {span}`: {why}; write 1h, 4w or forever"))
             };
             let length = humantime::parse_duration(span).map_err(|error| wrong(&error.to_string()))?;
-            if length > LONGEST_SPAN {
+            if length > MAX_DURATION {
                 return Err(wrong("that is longer than a hundred years"));
             }
             let ms = u64::try_from(length.as_millis()).expect("a hundred years are far fewer milliseconds");

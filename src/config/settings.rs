@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::{defaults, paths};
+use super::defaults;
 use crate::address::Prefix;
 use crate::engine::{DEFAULT_TRACKED_OFFENDERS, Networks, PrefixLengths, SpoofCaps, TrustPolicy};
 use crate::record::{Layouts, TimeSpec};
@@ -172,7 +172,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             sources: defaults::SOURCES.map(|(name, path)| SourceSettings::at(name, path)).to_vec(),
-            rules_dir: paths::rules_dir(),
+            rules_dir: defaults::rules_dir(),
             rule_sets: None,
             defaults: SetDefaults { threshold: defaults::THRESHOLD, ban: defaults::BAN },
             overrides: Vec::new(),
@@ -183,8 +183,8 @@ impl Default for Config {
             networks: Networks::default(),
             tracked_offenders: DEFAULT_TRACKED_OFFENDERS,
             firewall: FirewallSettings::default(),
-            state: paths::state(),
-            control: Control { socket: paths::socket(), group: None },
+            state: defaults::state(),
+            control: Control { socket: defaults::socket(), group: None },
             log: LogSettings { to: LogTo::Syslog, level: log::LevelFilter::Info },
             history: defaults::HISTORY,
             flush_on_exit: false,

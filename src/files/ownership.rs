@@ -32,7 +32,7 @@ use thiserror::Error;
 const SHARED: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 /// Links in one path, as FreeBSD (`MAXSYMLINKS` 32) and Linux (40) count them, and not fewer.
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// Why somebody else may replace a path, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -110,7 +110,7 @@ impl Walk {
 
     fn follow(&mut self, link: &Path) -> io::Result<()> {
         self.links += 1;
-        if self.links > MOST_LINKS {
+        if self.links > MAX_LINKS {
             return Err(Errno::ELOOP.into());
         }
         let target = fs::read_link(link)?;

@@ -6,7 +6,7 @@ use super::{BackendError, Change, split};
 use crate::address::Prefix;
 
 /// Entries that wait; beyond it, the newest are left alone.
-const MOST: usize = 256;
+const MAX_AT_ONCE: usize = 256;
 
 /// The prefixes in the order in which they were blocked.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ impl StateKills {
         if most == 0 || count == 0 || self.paused {
             return None;
         }
-        if count <= most && self.waiting.len() + count <= MOST {
+        if count <= most && self.waiting.len() + count <= MAX_AT_ONCE {
             self.waiting.extend(added);
             return None;
         }
@@ -82,7 +82,7 @@ mod tests {
         let mut kills = StateKills::default();
         assert_eq!(kills.offer(&batch(100), 0), None, "not asked for");
         let left: Vec<usize> = (0..6).filter_map(|_| kills.offer(&batch(64), 64)).collect();
-        assert_eq!((kills.waiting.len(), left), (MOST, vec![64; 2]));
+        assert_eq!((kills.waiting.len(), left), (MAX_AT_ONCE, vec![64; 2]));
         assert_eq!(kills.offer(&batch(65), 64), Some(65));
         assert_eq!((kills.is_news(), kills.is_news()), (true, false));
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use nix::unistd::Group;
 
-use crate::config::{Config, FileTrust, Loaded, PathSegment, SettingFault, SourceSettings, keys, paths};
+use crate::config::{Config, FileTrust, Loaded, PathSegment, SettingFault, SourceSettings, defaults, keys};
 use crate::control::{self, BindError};
 use crate::files::{Exposure, directory_of, exposure};
 use crate::firewall::{self, TableFile};
@@ -167,13 +167,13 @@ fn occupied_socket(path: &Path) -> Option<SettingFault> {
 
 /// The usual directories are made by the start script, and `check` comes before the first start.
 fn homeless_socket(path: &Path) -> Option<SettingFault> {
-    let (directory, usual) = (directory_of(path), paths::socket());
+    let (directory, usual) = (directory_of(path), defaults::socket());
     (directory != directory_of(&usual) && is_missing(directory)).then(|| homeless(SOCKET, directory))
 }
 
 /// Here only the last directory may be missing: the daemon makes it.
 fn homeless_state(path: &Path) -> Option<SettingFault> {
-    let (directory, usual) = (directory_of(path), paths::state());
+    let (directory, usual) = (directory_of(path), defaults::state());
     let is_homeless = is_missing(directory) && is_missing(directory_of(directory));
     (directory != directory_of(&usual) && is_homeless).then(|| homeless(STATE, directory))
 }

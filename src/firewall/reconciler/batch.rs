@@ -13,7 +13,7 @@ use crate::firewall::{BackendError, Change, FirewallEvent, report};
 const REST: u32 = 3;
 
 /// but no longer: a ban does not wait for more.
-const LONGEST_REST: Duration = Duration::from_millis(50);
+const MAX_REST: Duration = Duration::from_millis(50);
 
 impl Reconciler {
     /// Does a batch of removals and one of additions; a refusal of the one does not keep the other waiting.
@@ -34,7 +34,7 @@ impl Reconciler {
             None if self.refusal.take().is_some() => self.works_again(),
             None => {}
         }
-        self.rests_until = Instant::now() + (began.elapsed() * REST).min(LONGEST_REST);
+        self.rests_until = Instant::now() + (began.elapsed() * REST).min(MAX_REST);
         Ok(())
     }
 

@@ -2,17 +2,17 @@
 
 use std::collections::HashMap;
 
-use super::document::PathSegment;
-use super::firewall::bad_table;
-use super::policy;
-use super::settings::Config;
+use crate::config::reading::firewall::bad_table;
+use crate::config::reading::policy;
+use crate::config::settings::Config;
+use crate::config::text::document::PathSegment;
 use crate::engine::{Network, Networks};
 use crate::names;
 use crate::rules::Severity;
 use crate::settings::FirewallSettings;
 
 /// The path of a Unix socket with its closing zero: `sun_path` has 104 bytes on FreeBSD, 108 on Linux.
-const LONGEST_SOCKET: usize = 103;
+const MAX_SOCKET: usize = 103;
 
 /// Something wrong with the configuration as a whole, and the keys that lead to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub fn keys(keys: &[&str]) -> Vec<PathSegment> {
 }
 
 /// Settings that can be read but do not fit each other.
-pub(super) fn check(config: &Config) -> Vec<SettingFault> {
+pub(crate) fn check(config: &Config) -> Vec<SettingFault> {
     let mut faults = same_source_twice(config);
     faults.extend(firewall(&config.firewall));
     faults.extend(offender(config));
@@ -57,10 +57,9 @@ pub(super) fn check(config: &Config) -> Vec<SettingFault> {
     }
     faults.extend(times(config));
     let socket = config.control.socket.as_os_str().len();
-    if socket > LONGEST_SOCKET {
-        let text = format!(
-            "the path has {socket} bytes, a socket's can have {LONGEST_SOCKET}: choose a shorter one"
-        );
+    if socket > MAX_SOCKET {
+        let text =
+            format!("the path has {socket} bytes, a socket's can have {MAX_SOCKET}: choose a shorter one");
         faults.push(SettingFault::error(keys(&["control", "socket"]), text));
     }
     faults

@@ -1,4 +1,4 @@
-//! `time:` of a rule set or a source: how its lines say when they were written.
+//! `time:` of a rule set or a source, the format of its timestamps, and `zone:`, the zone of those that name none.
 //!
 //! ```yaml
 //! time: '%d.%m.%Y %H:%M:%S'                                # at the beginning of the line
@@ -9,18 +9,21 @@
 //! time: ts                                                 # the same, in a set with `format: json`
 //! ```
 
+use jiff::tz::{self, TimeZone};
+
 use super::json_rule::key_path;
 use super::reader::Item;
-use super::yaml::Value;
-use crate::record::{TimeFormat, TimePlace, TimeSpec};
+use crate::config::text::suggest::nearest;
+use crate::config::text::yaml::Value;
+use crate::record::{TimeFormat, TimePlace, TimeSpec, offset};
 
 /// All of them are tried on a line until one fits.
-const MOST_FORMATS: usize = 20;
+const MAX_FORMATS: usize = 20;
 
 const FORMAT: &str = "a format is needed, such as `time: '%Y-%m-%d %H:%M:%S'`";
 
 /// Reads the value of the key for lines that are objects in JSON: the stamp is the value of a key of theirs.
-pub(super) fn read_json(item: &Item<'_>) -> Option<TimeSpec> {
+pub(crate) fn read_json(item: &Item<'_>) -> Option<TimeSpec> {
     let spec = match &item.node.value {
         Value::Map(_) => read(item)?,
         Value::Text(text) if !text.contains('%') => {
@@ -39,7 +42,7 @@ pub(super) fn read_json(item: &Item<'_>) -> Option<TimeSpec> {
 }
 
 /// Reads the value of the key; what is wrong with a part of it has been said.
-pub(super) fn read(item: &Item<'_>) -> Option<TimeSpec> {
+pub(crate) fn read(item: &Item<'_>) -> Option<TimeSpec> {
     if !item.is_mapping() {
         return Some(TimeSpec { formats: formats(item)?, place: TimePlace::Start });
     }
@@ -65,7 +68,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<TimeSpec> {
 }
 
 fn formats(item: &Item<'_>) -> Option<Vec<TimeFormat>> {
-    let list = if item.is_list() { item.filled_list(FORMAT, MOST_FORMATS) } else { vec![item.clone()] };
+    let list = if item.is_list() { item.filled_list(FORMAT, MAX_FORMATS) } else { vec![item.clone()] };
     let formats: Vec<Option<TimeFormat>> = list.iter().map(format).collect();
     formats.into_iter().collect()
 }
@@ -73,4 +76,35 @@ fn formats(item: &Item<'_>) -> Option<Vec<TimeFormat>> {
 fn format(item: &Item<'_>) -> Option<TimeFormat> {
     let text = item.line()?;
     TimeFormat::new(&text).map_err(|error| item.fault_inside(error.at, error.text)).ok()
+}
+
+/// The longest name of a zone, `America/Argentina/ComodRivadavia`, and a little more.
+const MAX_ZONE_NAME: usize = 64;
+
+/// A name of the zone database, or an offset from UTC.
+pub(crate) fn read_zone(item: &Item<'_>) -> Option<TimeZone> {
+    let name = item.line()?;
+    if let Some(offset) = offset(name.as_bytes()) {
+        return Some(TimeZone::fixed(offset));
+    }
+    let zone = TimeZone::get(&name).ok().filter(|_| name.len() <= MAX_ZONE_NAME);
+    if zone.is_none() {
+        item.fault(format!("cannot be `{name}`{}", zone_hint(&name)));
+    }
+    zone
+}
+
+/// A name that is near, or else what a zone looks like.
+fn zone_hint(name: &str) -> String {
+    let known: Vec<String> = tz::db().available().map(|name| name.as_str().to_owned()).collect();
+    let city = |zone: &&String| zone.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(name));
+    let near = known
+        .iter()
+        .find(city)
+        .map(String::as_str)
+        .or_else(|| nearest(name, known.iter().map(String::as_str)));
+    match near {
+        Some(near) => format!(", did you mean `{near}`?"),
+        None => ": write a name of the zone database, as in `Europe/Berlin`, or an offset, as in `UTC` or `'+01:00'`".to_owned(),
+    }
 }

@@ -1,7 +1,7 @@
 //! A rule file where a configuration is wanted, and the other way round: one sentence in place of a list of unknown keys.
 
-use super::diagnostic::Diagnostic;
-use super::document::{Document, PathSegment};
+use crate::config::text::diagnostic::Diagnostic;
+use crate::config::text::document::{Document, PathSegment};
 use crate::rules::Severity;
 
 /// Keys at the top that only rule files have; `rules` is in all of them.
@@ -30,14 +30,14 @@ const CONFIGURATION: &str = "this is a configuration, not a rule file: it is nam
                              `rules_dir`";
 
 /// What is said about a configuration that is a rule file.
-pub(super) fn rule_file(document: &Document) -> Option<Diagnostic> {
+pub(crate) fn rule_file(document: &Document) -> Option<Diagnostic> {
     let first = "rules";
     let is_one = document.has(first) && !OF_CONFIGURATIONS.iter().any(|key| document.has(key));
     is_one.then(|| told(document, first, RULE_FILE))
 }
 
 /// What is said about a rule file that is a configuration.
-pub(super) fn configuration(document: &Document) -> Option<Diagnostic> {
+pub(crate) fn configuration(document: &Document) -> Option<Diagnostic> {
     let first = OF_CONFIGURATIONS.into_iter().find(|key| document.has(key))?;
     let is_one = !OF_RULE_FILES.iter().any(|key| document.has(key));
     is_one.then(|| told(document, first, CONFIGURATION))

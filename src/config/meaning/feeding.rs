@@ -5,15 +5,15 @@ use std::path::Path;
 
 use glob::{MatchOptions, Pattern};
 
-use super::document::PathSegment;
 use super::resolve::ResolvedSet;
-use super::settings::{Config, SourceSettings};
 use super::validate::{SettingFault, keys};
+use crate::config::settings::{Config, SourceSettings};
+use crate::config::text::document::PathSegment;
 use crate::rules::{RuleSet, Severity};
 
 /// Takes a source that the operator wrote, and that names no rule sets, for the log of a set for raw lines or JSON whose name
 /// its file bears: `vsftpd.log` and `vsftpd`. Such a log is an application's own, so that no other set is asked about it.
-pub(super) fn adopt_logs_of_the_same_name(config: &mut Config, sets: &[ResolvedSet]) -> Vec<SettingFault> {
+pub(crate) fn adopt_logs_of_the_same_name(config: &mut Config, sets: &[ResolvedSet]) -> Vec<SettingFault> {
     let mut told = Vec::new();
     if config.sources == Config::default().sources {
         return told;
@@ -47,7 +47,7 @@ fn is_called(path: &str, name: &str) -> bool {
 /// the very first, which may appear later. Sets that share a log share the source.
 ///
 /// A log that is followed already is not followed twice: whoever wrote that source says which sets are asked about it.
-pub(super) fn sources_of_sets(
+pub(crate) fn sources_of_sets(
     config: &Config,
     sets: &[ResolvedSet],
     is_there: impl Fn(&str) -> bool,
@@ -75,7 +75,7 @@ pub(super) fn sources_of_sets(
 ///
 /// A set that no source would ever feed is an error where the operator wanted the set, by naming it or as `is_own` says of
 /// its origin; others are in force by default, and are only told of.
-pub(super) fn faults(
+pub(crate) fn faults(
     config: &Config,
     sets: &[ResolvedSet],
     is_own: impl Fn(usize) -> bool,

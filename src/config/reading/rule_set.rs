@@ -1,13 +1,13 @@
 //! The keys of a rule file, one after the other.
 
-use super::defaults::VERSION;
-use super::document::Document;
 use super::keys::Keys;
 use super::policy;
 use super::reader::Item;
 use super::rule::{self, Placed};
 use super::sections::log_file;
-use super::time_spec;
+use super::time;
+use crate::config::defaults::VERSION;
+use crate::config::text::document::Document;
 use crate::record::{TimeSpec, is_program_name};
 use crate::rules::{BanPolicy, Evidence, Format, RuleSet, Thresholds};
 
@@ -15,7 +15,7 @@ use crate::rules::{BanPolicy, Evidence, Format, RuleSet, Thresholds};
 const MESSAGE_LIMITS: std::ops::RangeInclusive<u32> = 16..=16_384;
 
 /// The longest name of a set or a rule: it stands in log lines and in the database.
-const LONGEST_NAME: usize = 64;
+const MAX_NAME: usize = 64;
 
 const FORMATS: [(&str, Format); 3] =
     [("syslog", Format::Syslog), ("raw", Format::Raw), ("json", Format::Json)];
@@ -23,24 +23,24 @@ const FORMATS: [(&str, Format); 3] =
 const PROGRAM: &str = "name the program whose lines are looked at, as in `program: sshd`";
 
 /// Every line's program is looked up among them.
-const MOST_PROGRAMS: usize = 100;
+const MAX_PROGRAMS: usize = 100;
 
 const LOGS: &str = "name the file that the program writes, as in `logs: [/var/log/nginx/error.log]`";
 
 /// One program's log has a few usual places, one for each system.
-const MOST_LOGS: usize = 20;
+const MAX_LOGS: usize = 20;
 
 /// A rule set, and where in the file its n-th field, rule and sample stand.
-pub(super) struct LocatedRuleSet {
-    pub(super) set: RuleSet,
-    pub(super) extends: Option<String>,
-    pub(super) fields: Vec<usize>,
-    pub(super) rules: Vec<usize>,
-    pub(super) samples: Vec<usize>,
+pub(crate) struct LocatedRuleSet {
+    pub(crate) set: RuleSet,
+    pub(crate) extends: Option<String>,
+    pub(crate) fields: Vec<usize>,
+    pub(crate) rules: Vec<usize>,
+    pub(crate) samples: Vec<usize>,
 }
 
 /// Reads the whole file; `None` when nothing can be made of it. Values with faults are replaced by defaults.
-pub(super) fn read(document: &Document, root: &Item<'_>) -> Option<LocatedRuleSet> {
+pub(crate) fn read(document: &Document, root: &Item<'_>) -> Option<LocatedRuleSet> {
     let mut keys = root.keys()?;
     let version = keys.must("version", "a rule file begins with `version: 1`", |item| Some(is_known(item)));
     if version == Some(false) {
@@ -71,7 +71,7 @@ fn apart<T>(parts: Placed<T>) -> (Vec<T>, Vec<usize>) {
 }
 
 /// Whether this program can read a file of that version; what else could be said about another would mislead.
-pub(super) fn is_known(item: &Item<'_>) -> bool {
+pub(crate) fn is_known(item: &Item<'_>) -> bool {
     let version = item.whole(1..=i32::MAX).unwrap_or(VERSION);
     if version > VERSION {
         item.fault_plainly(format!(
@@ -143,8 +143,8 @@ fn time(keys: &mut Keys<'_>, format: Format) -> Option<TimeSpec> {
             item.fault("has no use with `format: syslog`: the stamp in the line's header counts");
             None
         }
-        Format::Raw => time_spec::read(&item),
-        Format::Json => time_spec::read_json(&item),
+        Format::Raw => time::read(&item),
+        Format::Json => time::read_json(&item),
     }
 }
 
@@ -159,7 +159,7 @@ fn fields(item: &Item<'_>, format: Format) -> Option<Placed<(String, String)>> {
 
 /// The files of which the first that exists is followed.
 fn logs(item: &Item<'_>) -> Option<Vec<String>> {
-    let list = if item.is_list() { item.filled_list(LOGS, MOST_LOGS) } else { vec![item.clone()] };
+    let list = if item.is_list() { item.filled_list(LOGS, MAX_LOGS) } else { vec![item.clone()] };
     Some(list.iter().filter_map(log_file).collect())
 }
 
@@ -208,19 +208,19 @@ fn limit(keys: &mut Keys<'_>, format: Format) -> Option<usize> {
 }
 
 /// The length from which messages are taken for cut, of a set or a rule.
-pub(super) fn message_limit(item: &Item<'_>) -> Option<usize> {
+pub(crate) fn message_limit(item: &Item<'_>) -> Option<usize> {
     usize::try_from(item.whole(MESSAGE_LIMITS)?).ok()
 }
 
 /// A name for people, logs and the command line.
-pub(super) fn name(item: &Item<'_>) -> Option<String> {
+pub(crate) fn name(item: &Item<'_>) -> Option<String> {
     let name = item.text()?;
     let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let good =
-        name.starts_with(known) && name.chars().all(|c| known(c) || c == '-') && name.len() <= LONGEST_NAME;
+        name.starts_with(known) && name.chars().all(|c| known(c) || c == '-') && name.len() <= MAX_NAME;
     if !good {
         item.fault(format!(
-            "must be lower-case letters, digits and dashes, {LONGEST_NAME} at most, a letter or digit first"
+            "must be lower-case letters, digits and dashes, {MAX_NAME} at most, a letter or digit first"
         ));
     }
     good.then(|| name.to_owned())
@@ -236,7 +236,7 @@ fn programs(keys: &mut Keys<'_>, format: Format) -> Vec<String> {
         return Vec::new();
     }
     let programs = |item: &Item<'_>| {
-        let list = if item.is_list() { item.filled_list(PROGRAM, MOST_PROGRAMS) } else { vec![item.clone()] };
+        let list = if item.is_list() { item.filled_list(PROGRAM, MAX_PROGRAMS) } else { vec![item.clone()] };
         Some(list.iter().filter_map(program).collect())
     };
     keys.must("program", PROGRAM, programs).unwrap_or_default()

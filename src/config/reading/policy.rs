@@ -1,20 +1,20 @@
 //! Threshold and ban: the numbers that a rule file, the defaults and an override all may give.
 
-use super::defaults::ESCALATE;
 use super::reader::Item;
-use super::suggest::nearest;
-use super::yaml::Value;
 use crate::address::Prefix;
+use crate::config::defaults::ESCALATE;
+use crate::config::text::suggest::nearest;
+use crate::config::text::yaml::Value;
 use crate::rules::{BanLength, BanPolicy, Escalate, Evidence, MAX_WINDOWS, Threshold, Thresholds};
 use crate::time::spoken;
 
 /// More offences in one window than this are a slip of the writer's.
-const MOST_OFFENCES: u32 = 100_000;
+const MAX_OFFENCES: u32 = 100_000;
 
 const FOREVER: &str = "forever";
 
 /// One window, or a list of them: the ban goes with the first that is full.
-pub(super) fn thresholds(item: &Item<'_>) -> Option<Thresholds> {
+pub(crate) fn thresholds(item: &Item<'_>) -> Option<Thresholds> {
     if !item.is_list() {
         return threshold(item).map(Thresholds::one);
     }
@@ -44,14 +44,14 @@ fn fills_before(one: &Threshold, other: &Threshold) -> bool {
 fn threshold(item: &Item<'_>) -> Option<Threshold> {
     let mut keys = item.keys()?;
     let offences =
-        keys.must("offences", "this many make a ban, as in `offences: 5`", |i| i.whole(1..=MOST_OFFENCES));
-    let within = keys.must("within", "the length of the window, as in `within: 10m`", Item::span);
+        keys.must("offences", "this many make a ban, as in `offences: 5`", |i| i.whole(1..=MAX_OFFENCES));
+    let within = keys.must("within", "the length of the window, as in `within: 10m`", Item::duration);
     keys.finish();
     Some(Threshold { offences: offences?, within: within? })
 }
 
 /// `{for: 1h, escalate: {factor: 2, max: 4w, forget: 30d}}`
-pub(super) fn ban(item: &Item<'_>) -> Option<BanPolicy> {
+pub(crate) fn ban(item: &Item<'_>) -> Option<BanPolicy> {
     let mut keys = item.keys()?;
     let length = keys.must("for", "how long a ban lasts, as in `for: 1h` or `for: forever`", length);
     let escalate = keys.maybe("escalate", |growth| {
@@ -79,22 +79,22 @@ fn length(item: &Item<'_>) -> Option<BanLength> {
         item.fault(format!("cannot be `{text}`, did you mean `{FOREVER}`?"));
         return None;
     }
-    item.span().map(BanLength::For)
+    item.duration().map(BanLength::For)
 }
 
 /// Every key may be left out: `escalate: {}` is a good choice.
 fn escalate(item: &Item<'_>) -> Option<Escalate> {
     let mut keys = item.keys()?;
     let factor = keys.or("factor", ESCALATE.factor, |item| item.number(1.0..=100.0));
-    let max = keys.or("max", ESCALATE.max, Item::span);
-    let forget = keys.or("forget", ESCALATE.forget, Item::span);
+    let max = keys.or("max", ESCALATE.max, Item::duration);
+    let forget = keys.or("forget", ESCALATE.forget, Item::duration);
     keys.finish();
     Some(Escalate { factor, max, forget })
 }
 
 /// Why a ban is too hard for its evidence, if it is: whoever forges addresses must not be able to lock somebody
 /// else out for long.
-pub(super) fn too_hard(ban: &BanPolicy, evidence: Evidence) -> Option<&'static str> {
+pub(crate) fn too_hard(ban: &BanPolicy, evidence: Evidence) -> Option<&'static str> {
     match (evidence, ban) {
         (Evidence::Spoofable, BanPolicy { length: BanLength::Forever, .. }) => {
             Some("a ban on spoofable evidence cannot last for ever: anybody can forge the address")
@@ -109,7 +109,7 @@ pub(super) fn too_hard(ban: &BanPolicy, evidence: Evidence) -> Option<&'static s
 /// Why a ban is too short for its window, if it is.
 ///
 /// The shortest window is asked: those of hours and days are for offenders that no ban of an hour stops.
-pub(super) fn too_short(threshold: &Thresholds, ban: &BanPolicy) -> Option<&'static str> {
+pub(crate) fn too_short(threshold: &Thresholds, ban: &BanPolicy) -> Option<&'static str> {
     match ban.length {
         BanLength::For(length) if length < threshold.shortest().within => Some(
             "the ban is shorter than the window of the threshold: it is over before its offences are forgotten",
@@ -119,13 +119,13 @@ pub(super) fn too_short(threshold: &Thresholds, ban: &BanPolicy) -> Option<&'sta
 }
 
 /// Why a threshold is too low for its evidence, if it is.
-pub(super) fn too_low(threshold: &Thresholds, evidence: Evidence) -> Option<&'static str> {
+pub(crate) fn too_low(threshold: &Thresholds, evidence: Evidence) -> Option<&'static str> {
     let low = evidence == Evidence::Spoofable && threshold.iter().any(|window| window.offences == 1);
     low.then_some("one forged packet would ban whoever's address it carries: ask for more offences")
 }
 
 /// Why an allowed network is too wide, if it is: shorter than what registries give to anybody (IANA's /8, /12).
-pub(super) fn too_wide(network: &Prefix) -> Option<String> {
+pub(crate) fn too_wide(network: &Prefix) -> Option<String> {
     let shortest = if matches!(network, Prefix::V4(_)) { 8 } else { 12 };
     let wide = network.prefix_len() < shortest;
     wide.then(|| format!("`{network}` is allowed: from a large part of the internet nobody will be banned"))

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use super::diagnostic::Diagnostic;
-use super::document::Document;
 use super::kind;
-use super::reader::Faults;
-use super::sections;
-use super::settings::Config;
 use super::validate::{self, SettingFault};
+use crate::config::reading::reader::Item;
+use crate::config::reading::sections;
+use crate::config::settings::Config;
+use crate::config::text::diagnostic::Diagnostic;
+use crate::config::text::document::Document;
+use crate::config::text::document::Faults;
 use crate::rules::Severity;
 
 /// A configuration file with what could be made of it.
@@ -39,7 +40,7 @@ impl ConfigFile {
             return (None, vec![diagnostic]);
         }
         let faults = Faults::default();
-        let config = sections::read(&document.item(&faults));
+        let config = sections::read(&Item::root(&document, &faults));
         let mut diagnostics = document.diagnostics(faults);
         let is_read = diagnostics.iter().all(|diagnostic| diagnostic.severity < Severity::Error);
         let file = config.map(|config| Self { config, usable: is_read, document }).map(|mut file| {

@@ -13,7 +13,7 @@ use serde::de::{
     Visitor,
 };
 
-use super::text::TextFault;
+use super::source::TextFault;
 use super::yaml_error;
 
 /// Lists and mappings inside each other; a configuration needs six.
@@ -21,25 +21,25 @@ const DEEPEST: usize = 32;
 
 /// Open brackets, those in texts included: the parser's time grows with their square, and this many take it
 /// a tenth of a second.
-const MOST_BRACKETS: usize = 10_000;
+const MAX_BRACKETS: usize = 10_000;
 
 /// Aliases may repeat this many times the text: enough for any honest file, too little for a bomb.
 const UNFOLDED: usize = 8;
 
 /// The number of a node in the order of reading; keys have numbers too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct NodeId(usize);
+pub(crate) struct NodeId(usize);
 
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Node {
-    pub(super) id: NodeId,
-    pub(super) value: Value,
+pub(crate) struct Node {
+    pub(crate) id: NodeId,
+    pub(crate) value: Value,
 }
 
 /// What YAML 1.2 makes of a piece of text.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Bool(bool),
     Int(i128),
@@ -54,20 +54,20 @@ pub(super) enum Value {
 
 impl Node {
     /// Key and value of a mapping's entry.
-    pub(super) fn entry(&self, wanted: &str) -> Option<(&Self, &Self)> {
+    pub(crate) fn entry(&self, wanted: &str) -> Option<(&Self, &Self)> {
         let Value::Map(map) = &self.value else { return None };
         let found = map.iter().find(|(key, _)| matches!(&key.value, Value::Text(name) if name == wanted));
         found.map(|(key, value)| (key, value))
     }
 
     /// The entries of a list.
-    pub(super) fn items(&self) -> Option<&[Self]> {
+    pub(crate) fn items(&self) -> Option<&[Self]> {
         if let Value::List(items) = &self.value { Some(items) } else { None }
     }
 }
 
 /// The one document of a text, or why it cannot be read.
-pub(super) fn read(text: &str) -> Result<Node, TextFault> {
+pub(crate) fn read(text: &str) -> Result<Node, TextFault> {
     brackets(text)?;
     let reading = YamlPass::new(text, None);
     let mut documents = serde_yaml::Deserializer::from_str(text);
@@ -97,10 +97,10 @@ fn brackets(text: &str) -> Result<(), TextFault> {
             b']' | b'}' => open = open.saturating_sub(1),
             _ => continue,
         }
-        if open > MOST_BRACKETS {
+        if open > MAX_BRACKETS {
             return Err(TextFault {
                 offset,
-                text: format!("more than {MOST_BRACKETS} brackets are open here"),
+                text: format!("more than {MAX_BRACKETS} brackets are open here"),
             });
         }
     }
@@ -108,7 +108,7 @@ fn brackets(text: &str) -> Result<(), TextFault> {
 }
 
 /// The byte at which a node of this text stands; that of an alias stands where its anchor is.
-pub(super) fn offset_of(text: &str, id: NodeId) -> usize {
+pub(crate) fn offset_of(text: &str, id: NodeId) -> usize {
     let reading = YamlPass::new(text, Some(id));
     let document = serde_yaml::Deserializer::from_str(text).next();
     let error = document.and_then(|document| reading.seed(0).deserialize(document).err());
@@ -290,15 +290,15 @@ impl<'de> Visitor<'de> for Seed<'_> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::source;
     use super::*;
-    use crate::config::text;
 
     /// Every node with line, column and what stands there.
     fn places(text: &str) -> Vec<String> {
         let mut ids = Vec::new();
         collect(&read(text).unwrap(), &mut ids);
         let place = |(id, value): &(NodeId, String)| {
-            let at = text::position(text.as_bytes(), offset_of(text, *id));
+            let at = source::position(text.as_bytes(), offset_of(text, *id));
             format!("{}:{} {value}", at.line, at.column)
         };
         ids.iter().map(place).collect()

@@ -1,49 +1,25 @@
 //! Reading a tree by hand, so that every fault of a file is found and not only the first.
 
-use std::cell::RefCell;
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::keys::{Entry, Keys};
-use super::suggest::{listed, or_near};
-use super::yaml::{Node, NodeId, Value};
+use crate::config::text::document::{Document, Faults, NodeFault};
+use crate::config::text::suggest::{listed, or_near};
+use crate::config::text::yaml::{Node, NodeId, Value};
 use crate::rules::Severity;
 
 /// No setting lasts longer; a ban that shall not end is `forever`.
-pub const LONGEST_SPAN: Duration = Duration::from_secs(100 * 365 * 86_400);
+pub const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 const NEGATIVE: &str = "is a duration and cannot be negative";
 const QUOTED: &str = ": take the quotes away";
 
-/// Something wrong with a node.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct NodeFault {
-    pub(super) node: NodeId,
-    pub(super) severity: Severity,
-    pub(super) text: String,
-    /// The node's text and the byte of it that is meant.
-    pub(super) inside: Option<(String, usize)>,
-}
-
-/// All that is wrong with a file; shared by everything that reads a part of it.
-#[derive(Debug, Default)]
-pub(super) struct Faults(RefCell<Vec<NodeFault>>);
-
-impl Faults {
-    pub(super) fn into_inner(self) -> Vec<NodeFault> {
-        self.0.into_inner()
-    }
-
-    fn push(&self, node: NodeId, severity: Severity, text: String) {
-        self.0.borrow_mut().push(NodeFault { node, severity, text, inside: None });
-    }
-}
-
 /// A value, what to call it, and where to complain. A reading method that returns `None` has complained.
 #[derive(Clone, Debug)]
-pub(super) struct Item<'a> {
-    pub(super) node: &'a Node,
+pub(crate) struct Item<'a> {
+    pub(crate) node: &'a Node,
     place: NodeId,
     name: String,
     faults: &'a Faults,
@@ -51,7 +27,8 @@ pub(super) struct Item<'a> {
 
 impl<'a> Item<'a> {
     /// The whole file.
-    pub(super) fn root(node: &'a Node, faults: &'a Faults) -> Self {
+    pub(crate) fn root(document: &'a Document, faults: &'a Faults) -> Self {
+        let node = document.root();
         Self { node, place: node.id, name: "the file".to_owned(), faults }
     }
 
@@ -66,32 +43,27 @@ impl<'a> Item<'a> {
     }
 
     /// Complains: the sentence follows the name of the value.
-    pub(super) fn fault(&self, sentence: impl AsRef<str>) {
+    pub(crate) fn fault(&self, sentence: impl AsRef<str>) {
         self.faults.push(self.place, Severity::Error, format!("{} {}", self.name, sentence.as_ref()));
     }
 
     /// The same about one byte of a text.
-    pub(super) fn fault_inside(&self, at: usize, sentence: impl AsRef<str>) {
+    pub(crate) fn fault_inside(&self, at: usize, sentence: impl AsRef<str>) {
         let inside = match &self.node.value {
             Value::Text(text) => Some((text.clone(), at)),
             _ => None,
         };
         let text = format!("{} {}", self.name, sentence.as_ref());
-        self.faults.0.borrow_mut().push(NodeFault {
-            node: self.place,
-            severity: Severity::Error,
-            text,
-            inside,
-        });
+        self.faults.add(NodeFault { node: self.place, severity: Severity::Error, text, inside });
     }
 
     /// Complains in a sentence of its own.
-    pub(super) fn fault_plainly(&self, sentence: impl Into<String>) {
+    pub(crate) fn fault_plainly(&self, sentence: impl Into<String>) {
         self.faults.push(self.place, Severity::Error, sentence.into());
     }
 
     /// Warns in a sentence of its own.
-    pub(super) fn warn(&self, sentence: impl Into<String>) {
+    pub(crate) fn warn(&self, sentence: impl Into<String>) {
         self.faults.push(self.place, Severity::Warning, sentence.into());
     }
 
@@ -109,7 +81,7 @@ impl<'a> Item<'a> {
     }
 
     /// Text that is not empty.
-    pub(super) fn text(&self) -> Option<&'a str> {
+    pub(crate) fn text(&self) -> Option<&'a str> {
         let hint = match &self.node.value {
             Value::Text(text) if text.trim().is_empty() => return self.none("is empty"),
             Value::Text(text) => return Some(text),
@@ -122,17 +94,17 @@ impl<'a> Item<'a> {
     }
 
     /// Whether it is this very word.
-    pub(super) fn is_word(&self, word: &str) -> bool {
+    pub(crate) fn is_word(&self, word: &str) -> bool {
         matches!(&self.node.value, Value::Text(text) if text == word)
     }
 
     /// The digits of a whole number, where text would do as well.
-    pub(super) fn number_as_text(&self) -> Option<String> {
+    pub(crate) fn number_as_text(&self) -> Option<String> {
         if let Value::Int(number) = self.node.value { Some(number.to_string()) } else { None }
     }
 
     /// Text without line breaks, as a value of its own.
-    pub(super) fn line(&self) -> Option<String> {
+    pub(crate) fn line(&self) -> Option<String> {
         let text = self.text()?;
         if text.contains('\n') {
             return self.none("must be a single line: put it in single quotes");
@@ -141,7 +113,7 @@ impl<'a> Item<'a> {
     }
 
     /// `true` or `false`; YAML 1.2 knows no `yes` and `on`.
-    pub(super) fn boolean(&self) -> Option<bool> {
+    pub(crate) fn boolean(&self) -> Option<bool> {
         match &self.node.value {
             Value::Bool(value) => Some(*value),
             Value::Text(text) => self.not_boolean(text),
@@ -159,7 +131,7 @@ impl<'a> Item<'a> {
     }
 
     /// A whole number in a range.
-    pub(super) fn whole<N: TryFrom<i128> + Into<i128> + Copy>(&self, range: RangeInclusive<N>) -> Option<N> {
+    pub(crate) fn whole<N: TryFrom<i128> + Into<i128> + Copy>(&self, range: RangeInclusive<N>) -> Option<N> {
         let (low, high): (i128, i128) = ((*range.start()).into(), (*range.end()).into());
         match &self.node.value {
             Value::Int(number) if (low..=high).contains(number) => N::try_from(*number).ok(),
@@ -170,7 +142,7 @@ impl<'a> Item<'a> {
     }
 
     /// A number in a range, with a fraction or without.
-    pub(super) fn number(&self, range: RangeInclusive<f64>) -> Option<f64> {
+    pub(crate) fn number(&self, range: RangeInclusive<f64>) -> Option<f64> {
         let wanted = format!("a number from {} to {}", range.start(), range.end());
         let number = match self.node.value {
             Value::Float(number) => number,
@@ -185,7 +157,7 @@ impl<'a> Item<'a> {
     }
 
     /// A duration such as `10m`, `1h 30min`, `4w`: a second at least, a century at most.
-    pub(super) fn span(&self) -> Option<Duration> {
+    pub(crate) fn duration(&self) -> Option<Duration> {
         let text = match &self.node.value {
             Value::Text(text) if text.trim_start().starts_with('-') => return self.none(NEGATIVE),
             Value::Text(text) => text,
@@ -198,14 +170,14 @@ impl<'a> Item<'a> {
         }
         match humantime::parse_duration(text) {
             Ok(span) if span < Duration::from_secs(1) => self.none("must be more than zero: at least `1s`"),
-            Ok(span) if span > LONGEST_SPAN => self.none("is longer than a hundred years"),
+            Ok(span) if span > MAX_DURATION => self.none("is longer than a hundred years"),
             Ok(span) => Some(span),
             Err(error) => self.none(format!("must be a duration such as `10m`, `1h` or `4w`: {error}")),
         }
     }
 
     /// One of some words.
-    pub(super) fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Option<T> {
+    pub(crate) fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Option<T> {
         let known: Vec<&str> = words.iter().map(|row| row.0).collect();
         let Value::Text(text) = &self.node.value else {
             return self.wrong(&format!("one of {}", listed(&known)), "");
@@ -215,7 +187,7 @@ impl<'a> Item<'a> {
     }
 
     /// The entries of a list; none when it is no list, which is complained about.
-    pub(super) fn list(&self) -> Vec<Self> {
+    pub(crate) fn list(&self) -> Vec<Self> {
         match &self.node.value {
             Value::List(items) => items.iter().map(|item| self.of_list(item)).collect(),
             _ => {
@@ -226,7 +198,7 @@ impl<'a> Item<'a> {
     }
 
     /// The same, of a list that makes no sense without an entry.
-    pub(super) fn filled_list(&self, why: &str, most: usize) -> Vec<Self> {
+    pub(crate) fn filled_list(&self, why: &str, most: usize) -> Vec<Self> {
         let list = self.list();
         if self.node.items().is_some_and(<[Node]>::is_empty) {
             self.fault(format!("is empty: {why}"));
@@ -237,38 +209,38 @@ impl<'a> Item<'a> {
     }
 
     /// The value of a key, if this is a mapping that has it; nothing is complained about.
-    pub(super) fn peek(&self, key: &str) -> Option<Self> {
+    pub(crate) fn peek(&self, key: &str) -> Option<Self> {
         let (key_node, node) = self.node.entry(key)?;
         Some(Self::of_key(key_node, key, node, self.faults))
     }
 
     /// A list, or a single value in its place.
-    pub(super) fn one_or_many(&self) -> Vec<Self> {
+    pub(crate) fn one_or_many(&self) -> Vec<Self> {
         if matches!(self.node.value, Value::List(_)) { self.list() } else { vec![self.clone()] }
     }
 
     /// Lines, one or a list.
-    pub(super) fn texts(&self) -> Vec<String> {
+    pub(crate) fn texts(&self) -> Vec<String> {
         self.one_or_many().iter().filter_map(Item::line).collect()
     }
 
     /// Whether it is a list.
-    pub(super) fn is_list(&self) -> bool {
+    pub(crate) fn is_list(&self) -> bool {
         matches!(self.node.value, Value::List(_))
     }
 
     /// Whether it is a mapping.
-    pub(super) fn is_mapping(&self) -> bool {
+    pub(crate) fn is_mapping(&self) -> bool {
         matches!(self.node.value, Value::Map(_))
     }
 
     /// The keys of a mapping whose names are known.
-    pub(super) fn keys(&self) -> Option<Keys<'a>> {
+    pub(crate) fn keys(&self) -> Option<Keys<'a>> {
         Some(Keys::new(self.clone(), self.entries()?))
     }
 
     /// The entries of a mapping whose names are the operator's choice: name, key and value.
-    pub(super) fn entries(&self) -> Option<Vec<Entry<'a>>> {
+    pub(crate) fn entries(&self) -> Option<Vec<Entry<'a>>> {
         let Value::Map(map) = &self.node.value else { return self.wrong("a mapping of `key: value`", "") };
         let mut entries: Vec<Entry<'a>> = Vec::with_capacity(map.len());
         let mut seen = HashSet::new();
@@ -301,15 +273,15 @@ fn kind(value: &Value) -> String {
 }
 
 #[cfg(test)]
-pub(in crate::config) mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::config::yaml;
+    use std::path::Path;
 
     /// What reading complains about.
-    pub(in crate::config) fn complaints(text: &str, read: impl Fn(&mut Keys<'_>)) -> Vec<String> {
-        let root = yaml::read(text).unwrap();
+    pub(crate) fn complaints(text: &str, read: impl Fn(&mut Keys<'_>)) -> Vec<String> {
+        let document = Document::read(Path::new("x"), text.as_bytes()).unwrap();
         let faults = Faults::default();
-        if let Some(mut keys) = Item::root(&root, &faults).keys() {
+        if let Some(mut keys) = Item::root(&document, &faults).keys() {
             read(&mut keys);
             keys.finish();
         }
@@ -343,7 +315,7 @@ pub(in crate::config) mod tests {
 
     #[test]
     fn durations_need_a_unit_and_a_length() {
-        let span = |keys: &mut Keys<'_>| assert_eq!(keys.get("a").and_then(|item| item.span()), None);
+        let span = |keys: &mut Keys<'_>| assert_eq!(keys.get("a").and_then(|item| item.duration()), None);
         for (text, says) in [
             ("a: 600", "needs a unit: `600s`"),
             ("a: 0s", "more than zero"),

@@ -9,12 +9,12 @@
 
 use super::keys::Keys;
 use super::reader::Item;
-use super::yaml::Value;
+use crate::config::text::yaml::Value;
 use crate::rules::{Effect, JsonRule, JsonValue, KeyPath};
 
 /// Each is looked for in every line.
-const MOST_KEYS: usize = 50;
-const MOST_VALUES: usize = 100;
+const MAX_KEYS: usize = 50;
+const MAX_VALUES: usize = 100;
 
 const WHERE: &str = "say which keys and values a line must have, as in `where: {event: login_failed}`";
 
@@ -47,7 +47,7 @@ const WORDS: [(&str, &str); 3] = [
 ];
 
 /// What such a rule has in place of a pattern.
-pub(super) fn read(keys: &mut Keys<'_>, effect: Effect) -> Option<JsonRule> {
+pub(crate) fn read(keys: &mut Keys<'_>, effect: Effect) -> Option<JsonRule> {
     keys.misplaced("pattern", PATTERN, Some("where"));
     for (word, sentence) in USELESS {
         keys.misplaced(word, sentence, None);
@@ -70,7 +70,7 @@ pub(super) fn read(keys: &mut Keys<'_>, effect: Effect) -> Option<JsonRule> {
 }
 
 /// Complains about words for JSON in a rule for lines of text; `None` where all of it was written for JSON.
-pub(super) fn refuse(keys: &mut Keys<'_>) -> Option<()> {
+pub(crate) fn refuse(keys: &mut Keys<'_>) -> Option<()> {
     if keys.misplaced("where", NOT_JSON, None) {
         return None;
     }
@@ -81,7 +81,7 @@ pub(super) fn refuse(keys: &mut Keys<'_>) -> Option<()> {
 }
 
 /// `ts`, or `log.ts` for a key within another; `client\.ip` for a key that holds a dot.
-pub(super) fn key_path(item: &Item<'_>) -> Option<KeyPath> {
+pub(crate) fn key_path(item: &Item<'_>) -> Option<KeyPath> {
     let path = KeyPath::parse(&item.line()?);
     if path.is_none() {
         item.fault(format!(
@@ -96,17 +96,17 @@ fn wanted(item: &Item<'_>) -> Option<Vec<(KeyPath, Vec<JsonValue<'static>>)>> {
     let entries = item.entries()?;
     if entries.is_empty() {
         item.fault(format!("is empty: {WHERE}"));
-    } else if entries.len() > MOST_KEYS {
-        item.fault(format!("has {} keys, more than the {MOST_KEYS} that are read", entries.len()));
+    } else if entries.len() > MAX_KEYS {
+        item.fault(format!("has {} keys, more than the {MAX_KEYS} that are read", entries.len()));
     }
     let read = |(key, value): (&Item<'_>, &Item<'_>)| Some((key_path(key)?, values(value)));
-    Some(entries.iter().take(MOST_KEYS).filter_map(|entry| read((&entry.key, &entry.value))).collect())
+    Some(entries.iter().take(MAX_KEYS).filter_map(|entry| read((&entry.key, &entry.value))).collect())
 }
 
 /// One value, or a list of which each will do.
 fn values(item: &Item<'_>) -> Vec<JsonValue<'static>> {
     let why = "name a value that the key must have";
-    let list = if item.is_list() { item.filled_list(why, MOST_VALUES) } else { vec![item.clone()] };
+    let list = if item.is_list() { item.filled_list(why, MAX_VALUES) } else { vec![item.clone()] };
     list.iter().filter_map(value).collect()
 }
 

@@ -2,8 +2,8 @@
 
 use super::reader::Item;
 use super::sections::absolute;
-use super::suggest::nearest;
-use super::yaml::Value;
+use crate::config::text::suggest::nearest;
+use crate::config::text::yaml::Value;
 use crate::names;
 use crate::settings::{BackendKind, CommandTemplates, FirewallSettings, Foreign, Tools};
 
@@ -22,9 +22,9 @@ const USED_BY: [(&str, &[BackendKind], &str); 4] = [
 const PREFIX: &str = "{prefix}";
 
 /// Arguments of a command; the rest of a script belongs into a script.
-const MOST_ARGUMENTS: usize = 64;
+const MAX_ARGUMENTS: usize = 64;
 
-pub(super) fn read(item: &Item<'_>) -> Option<FirewallSettings> {
+pub(crate) fn read(item: &Item<'_>) -> Option<FirewallSettings> {
     let default = FirewallSettings::default();
     let mut keys = item.keys()?;
     let backend = keys.must("backend", "which firewall is to block, as in `backend: pf`", |item| {
@@ -36,8 +36,8 @@ pub(super) fn read(item: &Item<'_>) -> Option<FirewallSettings> {
         anchor: keys.maybe("anchor", Item::line),
         kill_states: keys.or("kill_states", default.kill_states, Item::boolean),
         foreign: keys.or("foreign", default.foreign, |item| item.word(&FOREIGN)),
-        converge: keys.or("converge", default.converge, Item::span),
-        timeout: keys.or("timeout", default.timeout, Item::span),
+        converge: keys.or("converge", default.converge, Item::duration),
+        timeout: keys.or("timeout", default.timeout, Item::duration),
         tools: keys.or("tool", default.tools, |item| absolute(item).as_deref().map(Tools::at)),
         command: keys.or("command", default.command, commands),
     };
@@ -99,7 +99,7 @@ fn learns_whom(item: &Item<'_>, command: &[String], batch: bool) {
 
 /// Argument vector: no shell, so the program is named by its path.
 fn arguments(item: &Item<'_>) -> Option<Vec<String>> {
-    let items = item.filled_list("begin with the program's absolute path", MOST_ARGUMENTS);
+    let items = item.filled_list("begin with the program's absolute path", MAX_ARGUMENTS);
     let arguments: Vec<String> = items.iter().filter_map(argument).collect();
     if let (Some(item), Some(program)) = (items.first(), arguments.first())
         && (!program.starts_with('/') || program.contains('{'))
@@ -145,7 +145,7 @@ fn without_prefix(item: &Item<'_>) -> Option<Vec<String>> {
 }
 
 /// What is wrong with a table's name for this backend, if anything is.
-pub(super) fn bad_table(backend: BackendKind, name: &str) -> Option<&'static str> {
+pub(crate) fn bad_table(backend: BackendKind, name: &str) -> Option<&'static str> {
     match backend {
         BackendKind::Pf => names::bad_pf_table(name),
         BackendKind::Ipfw => names::bad_ipfw_table(name),

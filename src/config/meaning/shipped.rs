@@ -6,10 +6,10 @@ use super::load::Shipped;
 pub const SHIPPED: [Shipped; 2] = [
     Shipped {
         path: "rules/freebsd-tcp.yaml",
-        text: include_str!("../../rules/freebsd-tcp.yaml"),
+        text: include_str!("../../../rules/freebsd-tcp.yaml"),
         by_default: true,
     },
-    Shipped { path: "rules/sshd.yaml", text: include_str!("../../rules/sshd.yaml"), by_default: true },
+    Shipped { path: "rules/sshd.yaml", text: include_str!("../../../rules/sshd.yaml"), by_default: true },
 ];
 
 #[cfg(test)]

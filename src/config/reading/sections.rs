@@ -4,36 +4,38 @@ use std::cmp::Reverse;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use super::firewall;
 use super::keys::{Entry, Keys};
+use super::policy;
 use super::reader::Item;
 use super::rule_set::{self, is_known};
-use super::settings::{
+use super::time;
+use crate::address::{self, Prefix};
+use crate::config::settings::{
     Allow, Config, Control, Follow, LogSettings, LogTo, Override, SetDefaults, SourceSettings,
 };
-use super::{firewall, policy, time_spec, zone};
-use crate::address::{self, Prefix};
 use crate::engine::{Network, Networks, PrefixLengths, SpoofCaps, TrustPolicy};
 use crate::record::Layouts;
 
 /// Watched files cost a descriptor each.
-const MOST_SOURCES: usize = 1000;
+const MAX_SOURCES: usize = 1000;
 
 /// More rule sets than anybody has.
-const MOST_SETS: usize = 1000;
+const MAX_SETS: usize = 1000;
 
 /// A longer list belongs into a file of networks.
-const MOST_NETWORKS: usize = 10_000;
+const MAX_NETWORKS: usize = 10_000;
 
-const MOST_TRACKED: u32 = 10_000_000;
+const MAX_TRACKED: u32 = 10_000_000;
 
 /// Each offence counts for a network of each length.
-const MOST_LENGTHS: usize = 4;
+const MAX_LENGTHS: usize = 4;
 
 /// Of more offenders than this in one network, nobody would hear.
-const MOST_OFFENDERS: u32 = 10_000;
+const MAX_OFFENDERS: u32 = 10_000;
 
 /// Reads the whole file; `None` when nothing can be made of it. Values with faults are replaced by defaults.
-pub(super) fn read(root: &Item<'_>) -> Option<Config> {
+pub(crate) fn read(root: &Item<'_>) -> Option<Config> {
     let mut keys = root.keys()?;
     if !keys.or("version", true, |item| Some(is_known(item))) {
         return None;
@@ -51,7 +53,7 @@ pub(super) fn read(root: &Item<'_>) -> Option<Config> {
         offender: keys.or("offender", default.offender, |item| offender(item, default.offender)),
         networks: keys.or("networks", default.networks.clone(), |item| networks(item, default.networks)),
         tracked_offenders: keys
-            .or("tracked_offenders", default.tracked_offenders, |item| item.whole(1000..=MOST_TRACKED)),
+            .or("tracked_offenders", default.tracked_offenders, |item| item.whole(1000..=MAX_TRACKED)),
         firewall: keys.or("firewall", default.firewall, firewall::read),
         state: keys.or("state", default.state, absolute),
         control: keys.or("control", default.control.clone(), |item| control(item, default.control)),
@@ -64,7 +66,7 @@ pub(super) fn read(root: &Item<'_>) -> Option<Config> {
 }
 
 /// A path that means the same wherever the daemon is started.
-pub(super) fn absolute(item: &Item<'_>) -> Option<PathBuf> {
+pub(crate) fn absolute(item: &Item<'_>) -> Option<PathBuf> {
     let path = PathBuf::from(item.line()?);
     if !path.is_absolute() {
         item.fault(format!("must be an absolute path, not `{}`", path.display()));
@@ -75,8 +77,8 @@ pub(super) fn absolute(item: &Item<'_>) -> Option<PathBuf> {
 
 fn sources(item: &Item<'_>) -> Option<Vec<SourceSettings>> {
     let entries = item.entries()?;
-    if entries.is_empty() || entries.len() > MOST_SOURCES {
-        item.fault(format!("must name a log to follow, and {MOST_SOURCES} at most"));
+    if entries.is_empty() || entries.len() > MAX_SOURCES {
+        item.fault(format!("must name a log to follow, and {MAX_SOURCES} at most"));
     }
     Some(entries.iter().filter_map(source).collect())
 }
@@ -94,8 +96,8 @@ fn source(entry: &Entry<'_>) -> Option<SourceSettings> {
         archive: keys.maybe("archive", absolute),
         rule_sets: keys.maybe("rule_sets", asked),
         layout: keys.or("layout", Layouts::Syslog, |item| item.word(&LAYOUTS)),
-        time: keys.maybe("time", time_spec::read),
-        zone: keys.maybe("zone", zone::read),
+        time: keys.maybe("time", time::read),
+        zone: keys.maybe("zone", time::read_zone),
         writer: keys.maybe("writer", rule_set::name),
         ..SourceSettings::at(String::new(), String::new())
     };
@@ -119,7 +121,7 @@ fn asked(item: &Item<'_>) -> Option<Vec<String>> {
     if !item.is_list() {
         return Some(item.texts());
     }
-    let list = item.filled_list("no rule would be asked about this log", MOST_SETS);
+    let list = item.filled_list("no rule would be asked about this log", MAX_SETS);
     Some(list.iter().filter_map(Item::line).collect())
 }
 
@@ -129,7 +131,7 @@ fn log_path(item: &Item<'_>) -> Option<String> {
 }
 
 /// A path or a glob.
-pub(super) fn log_file(item: &Item<'_>) -> Option<String> {
+pub(crate) fn log_file(item: &Item<'_>) -> Option<String> {
     let path = absolute(item)?.to_string_lossy().into_owned();
     if let Some((first, second)) = two_paths(&path) {
         item.warn(format!(
@@ -148,7 +150,7 @@ pub(super) fn log_file(item: &Item<'_>) -> Option<String> {
 }
 
 /// What looks like several paths in one: the first two of them.
-pub(super) fn two_paths(path: &str) -> Option<(&str, &str)> {
+pub(crate) fn two_paths(path: &str) -> Option<(&str, &str)> {
     let mut words = path.split([' ', ',', ';']).filter(|word| !word.is_empty());
     let (first, second) = (words.next()?, words.next()?);
     second.starts_with('/').then_some((first, second))
@@ -190,10 +192,10 @@ fn allow(keys: &mut Keys<'_>, default: Allow) -> Allow {
     };
     let Some(list) = keys.get("allow") else { return allow };
     let items = list.one_or_many();
-    if items.len() > MOST_NETWORKS {
-        list.fault(format!("has more than {MOST_NETWORKS} entries: put them into a file, `- file: /path`"));
+    if items.len() > MAX_NETWORKS {
+        list.fault(format!("has more than {MAX_NETWORKS} entries: put them into a file, `- file: /path`"));
     }
-    for item in items.iter().take(MOST_NETWORKS) {
+    for item in items.iter().take(MAX_NETWORKS) {
         if item.is_mapping() {
             allow.files.extend(allow_file(item));
         } else {
@@ -230,7 +232,7 @@ fn network(item: &Item<'_>) -> Option<Prefix> {
 fn trust(item: &Item<'_>, default: TrustPolicy) -> Option<TrustPolicy> {
     let mut keys = item.keys()?;
     let trust = TrustPolicy {
-        remember: keys.or("for", default.remember, Item::span),
+        remember: keys.or("for", default.remember, Item::duration),
         multiplier: keys.or("multiplier", default.multiplier, |item| item.whole(1..=1000)),
     };
     keys.finish();
@@ -271,11 +273,8 @@ fn networks(item: &Item<'_>, default: Networks) -> Option<Networks> {
 /// Lengths of networks and how many offenders each takes, the narrowest first.
 fn lengths(list: &Item<'_>, bits: RangeInclusive<u8>) -> Vec<Network> {
     let items = list.list();
-    if items.len() > MOST_LENGTHS {
-        list.fault(format!(
-            "has {} entries, and {MOST_LENGTHS} lengths are counted at the most",
-            items.len()
-        ));
+    if items.len() > MAX_LENGTHS {
+        list.fault(format!("has {} entries, and {MAX_LENGTHS} lengths are counted at the most", items.len()));
     }
     let mut lengths: Vec<Network> = Vec::new();
     for (item, network) in items.iter().filter_map(|item| Some((item, network_length(item, bits.clone())?))) {
@@ -285,7 +284,7 @@ fn lengths(list: &Item<'_>, bits: RangeInclusive<u8>) -> Vec<Network> {
             lengths.push(network);
         }
     }
-    lengths.truncate(MOST_LENGTHS);
+    lengths.truncate(MAX_LENGTHS);
     lengths.sort_by_key(|network| Reverse(network.bits));
     lengths
 }
@@ -295,7 +294,7 @@ fn network_length(item: &Item<'_>, bits: RangeInclusive<u8>) -> Option<Network> 
     let mut keys = item.keys()?;
     let bits = keys.must("bits", "the length of the network's prefix, as in `bits: 48`", |i| i.whole(bits));
     let offenders = keys.must("offenders", "how many offenders it takes, as in `offenders: 16`", |item| {
-        item.whole(2..=MOST_OFFENDERS)
+        item.whole(2..=MAX_OFFENDERS)
     });
     keys.finish();
     Some(Network { bits: bits?, offenders: offenders? })
@@ -327,7 +326,7 @@ fn log(item: &Item<'_>, default: LogSettings) -> Option<LogSettings> {
 
 fn history(item: &Item<'_>) -> Option<std::time::Duration> {
     let mut keys = item.keys()?;
-    let keep = keys.must("keep", "how long ended bans are remembered, as in `keep: 90d`", Item::span);
+    let keep = keys.must("keep", "how long ended bans are remembered, as in `keep: 90d`", Item::duration);
     keys.finish();
     keep
 }

@@ -4,16 +4,16 @@ use std::path::{Path, PathBuf};
 
 use super::allow_file::{self, read_allow_file};
 use super::config_file::ConfigFile;
-use super::diagnostic::{Diagnostic, Diagnostics};
 use super::extension::extend_all;
 use super::feeding;
-use super::paths;
+use super::file_permissions::{FileTrust, read_trusted, rule_files};
 use super::resolve::{Available, ResolvedSet, resolve};
 use super::rule_file::RuleFile;
-use super::settings::Config;
-use super::text::LONGEST_FILE;
-use super::trusted::{FileTrust, read_trusted, rule_files};
 use super::validate::{SettingFault, keys};
+use crate::config::defaults;
+use crate::config::settings::Config;
+use crate::config::text::diagnostic::{Diagnostic, Diagnostics};
+use crate::config::text::source::MAX_FILE;
 use crate::rules::{Fault, Place, Severity};
 
 /// A rule file that is compiled into the program.
@@ -116,7 +116,7 @@ pub fn load_to_try(file: Option<&Path>, named: &[PathBuf], shipped: &[Shipped], 
 /// Reads a rule file that the operator named: it is checked or tried, not put in force, so whoever may change it does no
 /// harm.
 pub fn read_rule_file(path: &Path, told: &mut Diagnostics) -> Option<LoadedRules> {
-    let bytes = read_trusted(path, LONGEST_FILE, FileTrust::Advised, told)?;
+    let bytes = read_trusted(path, MAX_FILE, FileTrust::Advised, told)?;
     let (file, found) = RuleFile::read(path, &bytes);
     told.extend(found);
     Some(LoadedRules { file: file?, custom: true, by_default: true })
@@ -170,18 +170,18 @@ impl Loaded {
     pub fn diagnose(&mut self, faults: &[SettingFault]) {
         let told = faults.iter().filter_map(|fault| match &self.config_file {
             Some(file) => file.diagnose(fault),
-            None => Some(Diagnostic::whole(&paths::config_file(), fault.severity, fault.text.clone())),
+            None => Some(Diagnostic::whole(&defaults::config_file(), fault.severity, fault.text.clone())),
         });
         self.diagnostics.extend(told);
     }
 
     fn read_config(&mut self, file: Option<&Path>, trust: FileTrust) {
-        let usual = paths::config_file();
+        let usual = defaults::config_file();
         if file.is_none() && !usual.exists() {
             return;
         }
         let path = file.unwrap_or(&usual);
-        let Some(bytes) = read_trusted(path, LONGEST_FILE, trust, &mut self.diagnostics) else { return };
+        let Some(bytes) = read_trusted(path, MAX_FILE, trust, &mut self.diagnostics) else { return };
         let (file, told) = ConfigFile::read(path, &bytes);
         self.diagnostics.extend(told);
         if let Some(file) = &file {
@@ -192,7 +192,7 @@ impl Loaded {
 
     fn read_allow_files(&mut self, trust: FileTrust) {
         for path in self.config.allow.files.clone() {
-            let bytes = read_trusted(&path, allow_file::LONGEST, trust, &mut self.diagnostics);
+            let bytes = read_trusted(&path, allow_file::MAX_ALLOW_FILE, trust, &mut self.diagnostics);
             let Some(bytes) = bytes else { continue };
             let (networks, told) = read_allow_file(&path, &bytes);
             if networks.is_empty() && told.is_empty() {
@@ -207,7 +207,7 @@ impl Loaded {
 
     fn read_rules_dir(&mut self, trust: FileTrust) {
         let directory = self.config.rules_dir.clone();
-        if *directory != paths::rules_dir() && !directory.exists() {
+        if *directory != defaults::rules_dir() && !directory.exists() {
             self.complain_about_rules_dir(
                 Severity::Warning,
                 "there is none: no rule set of your own is in force",
@@ -221,7 +221,7 @@ impl Loaded {
         }
         let paths: Vec<PathBuf> = rule_files(&directory, trust, &mut self.diagnostics);
         for path in paths {
-            let Some(bytes) = read_trusted(&path, LONGEST_FILE, trust, &mut self.diagnostics) else {
+            let Some(bytes) = read_trusted(&path, MAX_FILE, trust, &mut self.diagnostics) else {
                 continue;
             };
             let (file, told) = RuleFile::read(&path, &bytes);
@@ -332,7 +332,7 @@ mod tests {
             (sets[0].threshold.shortest().offences, enabled, told.as_str()),
             (3, vec![false, true], "")
         );
-        assert_eq!(sets[0].ban, crate::config::defaults::BAN);
+        assert_eq!(sets[0].ban, defaults::BAN);
     }
 
     #[test]

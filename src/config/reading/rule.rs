@@ -3,22 +3,22 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use super::document::Document;
 use super::fail2ban;
 use super::json_rule;
 use super::keys::Keys;
 use super::reader::Item;
 use super::rule_set::{message_limit, name};
-use super::suggest::or_near;
-use super::yaml::Value;
 use crate::address;
+use crate::config::text::document::Document;
+use crate::config::text::suggest::or_near;
+use crate::config::text::yaml::Value;
 use crate::rules::{
     AddressFrom, Counts, Effect, Evidence, Format, Rule, RuleSet, Sample, Weight, is_address_name,
     is_field_name, is_time_name,
 };
 
 /// Parts of a list with their index in the file; those with faults are left out.
-pub(super) type Placed<T> = Vec<(usize, T)>;
+pub(crate) type Placed<T> = Vec<(usize, T)>;
 
 const EFFECTS: [(&str, Effect); 3] =
     [("offence", Effect::Offence), ("trust", Effect::Trust), ("ignore", Effect::Ignore)];
@@ -28,26 +28,26 @@ const ADDRESSES: [(&str, AddressFrom); 3] =
     [("line", AddressFrom::Line), ("confirmed", AddressFrom::Confirmed), ("session", AddressFrom::Session)];
 
 /// The longest name of a placeholder.
-const LONGEST_FIELD: usize = 32;
+const MAX_FIELD: usize = 32;
 
 /// The sets we know have 10 to 60 rules with a few samples each; more than this is no work of a hand.
-const MOST_RULES: usize = 1000;
-const MOST_SAMPLES: usize = 5000;
+const MAX_RULES: usize = 1000;
+const MAX_SAMPLES: usize = 5000;
 
 /// Each is looked for in every message that the rule's pattern matches.
-const MOST_VETOES: usize = 100;
+const MAX_VETOES: usize = 100;
 
 const ID: &str = "every rule has a name of its own";
 const MEANS: &str = "a sentence that tells an operator what such a line means";
 
 /// Placeholders and their alphabets.
-pub(super) fn fields(item: &Item<'_>) -> Option<Placed<(String, String)>> {
+pub(crate) fn fields(item: &Item<'_>) -> Option<Placed<(String, String)>> {
     let mut fields = Vec::new();
     for (place, entry) in item.entries()?.into_iter().enumerate() {
-        if !is_field_name(entry.name) || entry.name.len() > LONGEST_FIELD {
-            entry.key.fault(format!(
-                "must be capital letters, digits and `_`, {LONGEST_FIELD} at most, as in `USER`"
-            ));
+        if !is_field_name(entry.name) || entry.name.len() > MAX_FIELD {
+            entry
+                .key
+                .fault(format!("must be capital letters, digits and `_`, {MAX_FIELD} at most, as in `USER`"));
         } else if is_address_name(entry.name) {
             entry.key.fault("always stands for an address: choose another name");
         } else if is_time_name(entry.name) {
@@ -59,8 +59,8 @@ pub(super) fn fields(item: &Item<'_>) -> Option<Placed<(String, String)>> {
 }
 
 /// The rules of a set, of which all else is read already; which form they have, a set that `adds` to another leaves open.
-pub(super) fn rules(document: &Document, list: &Item<'_>, set: &RuleSet, adds: bool) -> Placed<Rule> {
-    let items = list.filled_list("a rule set needs a rule", MOST_RULES);
+pub(crate) fn rules(document: &Document, list: &Item<'_>, set: &RuleSet, adds: bool) -> Placed<Rule> {
+    let items = list.filled_list("a rule set needs a rule", MAX_RULES);
     let commented = document.any_line(|line| pattern_with_comment(line).is_some());
     let is_json =
         |item: &Item<'_>| if adds { item.peek("where").is_some() } else { set.format == Format::Json };
@@ -105,7 +105,7 @@ fn one_effect_each(items: &[Item<'_>], rules: &Placed<Rule>) {
 }
 
 /// The ids of all rules, of those with faults too: a sample may name them.
-pub(super) fn ids<'a>(list: &Item<'a>) -> Vec<&'a str> {
+pub(crate) fn ids<'a>(list: &Item<'a>) -> Vec<&'a str> {
     let ids = list.node.items().unwrap_or_default().iter().filter_map(|rule| rule.entry("id"));
     ids.filter_map(|(_, id)| if let Value::Text(id) = &id.value { Some(id.as_str()) } else { None }).collect()
 }
@@ -164,7 +164,7 @@ fn text_of_pattern(item: &Item<'_>, set: &RuleSet) -> Option<String> {
 /// What keeps a rule from matching, one pattern or a list.
 fn vetoes(item: &Item<'_>, set: &RuleSet) -> Vec<String> {
     let why = "write a pattern that keeps the rule from matching, as in `unless: ' via vpn$'`";
-    let list = if item.is_list() { item.filled_list(why, MOST_VETOES) } else { vec![item.clone()] };
+    let list = if item.is_list() { item.filled_list(why, MAX_VETOES) } else { vec![item.clone()] };
     list.iter().filter_map(|veto| text_of_pattern(veto, set)).collect()
 }
 
@@ -268,8 +268,8 @@ fn weight(item: &Item<'_>, effect: Effect) -> Option<Weight> {
 }
 
 /// Lines with the answers they must get; a rule they name must exist.
-pub(super) fn samples(list: &Item<'_>, ids: Option<&[&str]>) -> Placed<Sample> {
-    let items = list.filled_list("remove it, or show a line", MOST_SAMPLES);
+pub(crate) fn samples(list: &Item<'_>, ids: Option<&[&str]>) -> Placed<Sample> {
+    let items = list.filled_list("remove it, or show a line", MAX_SAMPLES);
     items.iter().enumerate().filter_map(|(place, item)| Some((place, sample(item, ids)?))).collect()
 }
 

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use super::diagnostic::Diagnostic;
-use super::document::{Document, PathSegment};
 use super::kind;
-use super::reader::Faults;
-use super::rule_set::{self, LocatedRuleSet};
+use crate::config::reading::reader::Item;
+use crate::config::reading::rule_set::{self, LocatedRuleSet};
+use crate::config::text::diagnostic::Diagnostic;
+use crate::config::text::document::Faults;
+use crate::config::text::document::{Document, PathSegment};
 use crate::rules::{Fault, Place, RuleSet, Severity};
 
 /// A rule file with the set that could be made of it.
@@ -17,9 +18,9 @@ pub struct RuleFile {
     /// Whether no error was found while reading; patterns and samples are for other layers to try.
     pub usable: bool,
     /// The set that this file extends, by its name.
-    pub(super) extends: Option<String>,
+    pub(crate) extends: Option<String>,
     /// What it was put together with.
-    pub(super) base: Option<Box<Self>>,
+    pub(crate) base: Option<Box<Self>>,
     document: Document,
     // Where the n-th field, rule and sample of the set stand in the lists of the file.
     fields: Vec<usize>,
@@ -45,7 +46,7 @@ impl RuleFile {
             return (None, vec![diagnostic]);
         }
         let faults = Faults::default();
-        let parts = rule_set::read(&document, &document.item(&faults));
+        let parts = rule_set::read(&document, &Item::root(&document, &faults));
         let diagnostics = document.diagnostics(faults);
         let usable = diagnostics.iter().all(|diagnostic| diagnostic.severity < Severity::Error);
         let file = parts.map(|LocatedRuleSet { set, extends, fields, rules, samples }| Self {
@@ -90,7 +91,7 @@ impl RuleFile {
     }
 
     /// The file put together with the one that it extends, as `set`.
-    pub(super) fn on(self, base: Self, set: RuleSet) -> Self {
+    pub(crate) fn on(self, base: Self, set: RuleSet) -> Self {
         Self { usable: self.usable && base.usable, set, base: Some(Box::new(base)), ..self }
     }
 

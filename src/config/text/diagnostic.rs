@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
-use super::text::{self, TextPosition};
+use super::source::{self, TextPosition};
 use crate::printable::printable;
 use crate::rules::Severity;
 
@@ -50,7 +50,7 @@ impl Diagnostic {
         severity: Severity,
         text: impl Into<String>,
     ) -> Self {
-        let TextPosition { line, column, cited } = text::position(content, offset);
+        let TextPosition { line, column, cited } = source::position(content, offset);
         let whole = Self::whole(path, severity, text);
         Self { line: Some(line), column: Some(column), cited: Some(cited), ..whole }
     }

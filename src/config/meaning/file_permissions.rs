@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
-use super::diagnostic::{Diagnostic, Diagnostics};
+use crate::config::text::diagnostic::{Diagnostic, Diagnostics};
 use crate::files::{Exposure, exposure, identity, is_enforced};
 use crate::rules::Severity;
 

@@ -1,32 +1,32 @@
 //! The text of a file: what may stand in it at all, and which line and column a byte has.
 
 /// The longest file that is read, in bytes: far more than anybody writes by hand.
-pub const LONGEST_FILE: usize = 1 << 20;
+pub const MAX_FILE: usize = 1 << 20;
 
 /// A sentence about a byte of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TextFault {
+pub(crate) struct TextFault {
     /// Byte offset.
-    pub(super) offset: usize,
+    pub(crate) offset: usize,
     /// What is wrong and how to fix it.
-    pub(super) text: String,
+    pub(crate) text: String,
 }
 
 /// Where a byte is, as editors count.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TextPosition {
+pub(crate) struct TextPosition {
     /// From 1.
-    pub(super) line: usize,
+    pub(crate) line: usize,
     /// From 1, in characters.
-    pub(super) column: usize,
+    pub(crate) column: usize,
     /// The line without its end.
-    pub(super) cited: String,
+    pub(crate) cited: String,
 }
 
 /// The bytes as text without byte order mark, or the first byte that cannot stand in a YAML file.
-pub(super) fn from_bytes(bytes: &[u8]) -> Result<&str, TextFault> {
-    if bytes.len() > LONGEST_FILE {
-        let text = format!("the file has {} bytes, more than the {LONGEST_FILE} that are read", bytes.len());
+pub(crate) fn from_bytes(bytes: &[u8]) -> Result<&str, TextFault> {
+    if bytes.len() > MAX_FILE {
+        let text = format!("the file has {} bytes, more than the {MAX_FILE} that are read", bytes.len());
         return Err(TextFault { offset: 0, text });
     }
     let text = std::str::from_utf8(without_mark(bytes)).map_err(|error| {
@@ -60,7 +60,7 @@ fn forbidden(text: &str, offset: usize, c: char) -> bool {
 }
 
 /// A character that looks like a blank and is none to YAML, and what it is called.
-pub(super) fn false_blank(text: &str) -> Option<(usize, String)> {
+pub(crate) fn false_blank(text: &str) -> Option<(usize, String)> {
     let is_blank = |c: &char| c.is_whitespace() && !c.is_ascii() || matches!(c, '\u{200b}' | '\u{2060}');
     let (offset, c) = text.char_indices().find(|(_, c)| is_blank(c))?;
     let name = match c {
@@ -76,7 +76,7 @@ pub(super) fn false_blank(text: &str) -> Option<(usize, String)> {
 }
 
 /// The line and column of a byte; bytes beyond the end are at the end.
-pub(super) fn position(bytes: &[u8], offset: usize) -> TextPosition {
+pub(crate) fn position(bytes: &[u8], offset: usize) -> TextPosition {
     let bytes = without_mark(bytes);
     let offset = offset.min(bytes.len());
     let (before, after) = bytes.split_at(offset);
@@ -93,7 +93,7 @@ pub(super) fn position(bytes: &[u8], offset: usize) -> TextPosition {
 /// The byte in the file that holds byte `inside` of a scalar's value, the scalar starting at byte `scalar`.
 ///
 /// `None` where the value is not in the file as it is read: in a block, over several lines, with escapes.
-pub(super) fn inside_scalar(text: &str, scalar: usize, value: &str, inside: usize) -> Option<usize> {
+pub(crate) fn inside_scalar(text: &str, scalar: usize, value: &str, inside: usize) -> Option<usize> {
     let wanted = value.get(..inside)?;
     let (start, written) = match text.get(scalar..)?.split_at_checked(1)? {
         ("'", rest) => (scalar + 1, wanted_in_single_quotes(wanted, rest)?),
@@ -137,7 +137,7 @@ mod tests {
         assert!(from_bytes(b"a: \x1b[31m").unwrap_err().text.contains("U+001B"));
         assert!(from_bytes("a: \u{2028}".as_bytes()).unwrap_err().text.contains("U+2028"));
         assert!(from_bytes(b"a: 1\rb: 2").is_err(), "a lone carriage return is no end of line to an editor");
-        assert!(from_bytes(&vec![b' '; LONGEST_FILE + 1]).unwrap_err().text.contains("1048576"));
+        assert!(from_bytes(&vec![b' '; MAX_FILE + 1]).unwrap_err().text.contains("1048576"));
     }
 
     #[test]

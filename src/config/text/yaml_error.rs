@@ -1,6 +1,6 @@
 //! The parser's complaints in words that say what to do.
 
-use super::text::{TextFault, false_blank};
+use super::source::{TextFault, false_blank};
 
 /// Part of what the parser says, and what to do about it; the first row that fits is taken.
 ///
@@ -35,7 +35,7 @@ const EXPLANATIONS: [(&str, &str); 17] = [
 ];
 
 /// The sentence for a message that the parser marked with this byte.
-pub(super) fn explain(text: &str, marked: Option<usize>, message: &str) -> TextFault {
+pub(crate) fn explain(text: &str, marked: Option<usize>, message: &str) -> TextFault {
     let offset = opening(text, message).or(marked).unwrap_or_default().min(text.len());
     if let Some(fault) = false_blank_near(text, offset) {
         return fault;
@@ -114,7 +114,7 @@ fn by_context(text: &str, offset: usize, message: &str) -> Option<&'static str> 
 
 #[cfg(test)]
 mod tests {
-    use crate::config::yaml;
+    use super::super::yaml;
 
     fn complaint(text: &str) -> (usize, String) {
         let fault = yaml::read(text).unwrap_err();

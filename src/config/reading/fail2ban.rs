@@ -3,10 +3,10 @@
 //! Its words are those of jail.conf(5) and of the filters that its 1.1 ships.
 
 /// A key of fail2ban's.
-pub(super) struct Word {
+pub(crate) struct Word {
     name: &'static str,
     /// The keys that take its place: where it is given, they are not missing.
-    pub(super) ours: &'static [&'static str],
+    pub(crate) ours: &'static [&'static str],
     /// How the same is said here, behind the word itself and a colon.
     here: &'static str,
 }
@@ -107,21 +107,21 @@ const WORDS: [Word; 40] = [
 const ADDRESSES: [&str; 6] = ["IP4", "IP6", "DNS", "SUBNET", "CIDR", "IP"];
 
 /// The word, if it is a key of fail2ban's.
-pub(super) fn key(name: &str) -> Option<&'static Word> {
+pub(crate) fn key(name: &str) -> Option<&'static Word> {
     let name = name.to_ascii_lowercase();
     WORDS.iter().find(|word| word.name == name)
 }
 
 impl Word {
     /// The sentence that names ours.
-    pub(super) fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         format!("`{}` is a word of fail2ban's: {}", self.name, self.here)
     }
 }
 
 /// The sentence about a pattern that holds a placeholder of fail2ban's; `is_field` says which names the rule file
 /// defines itself.
-pub(super) fn in_pattern(pattern: &str, is_field: impl Fn(&str) -> bool) -> Option<String> {
+pub(crate) fn in_pattern(pattern: &str, is_field: impl Fn(&str) -> bool) -> Option<String> {
     let tags = pattern.split('<').skip(1).filter_map(|behind| behind.split_once('>'));
     let tag = tags.filter(|(name, _)| !is_field(name)).find_map(|(name, _)| tag(name));
     tag.or_else(|| pattern.split("%(").skip(1).find_map(variable))

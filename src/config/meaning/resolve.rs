@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::defaults::{SPOOFABLE_BAN, SPOOFABLE_THRESHOLD};
-use super::document::PathSegment;
-use super::policy;
-use super::settings::{Config, Override, SetDefaults};
-use super::suggest::or_near;
 use super::validate::{SettingFault, keys};
+use crate::config::defaults::{SPOOFABLE_BAN, SPOOFABLE_THRESHOLD};
+use crate::config::reading::policy;
+use crate::config::settings::{Config, Override, SetDefaults};
+use crate::config::text::document::PathSegment;
+use crate::config::text::suggest::or_near;
 use crate::record::Layouts;
 use crate::rules::{BanPolicy, Evidence, RuleSet, Thresholds};
 

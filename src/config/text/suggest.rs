@@ -1,7 +1,7 @@
 //! The name that was probably meant.
 
 /// The candidate that differs from the word by a typing slip or two, if there is one.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |name: &str| name.to_lowercase().replace('-', "_");
     let word = plain(word);
     // One slip in a short word, one more for each further four letters: `on` is not meant as `ipfw`.
@@ -22,7 +22,7 @@ pub fn or_near(word: &str, candidates: &[&str]) -> String {
 }
 
 /// `` `a`, `b` and `c` ``
-pub(super) fn listed(words: &[&str]) -> String {
+pub(crate) fn listed(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
         Some((last, [])) => last.clone(),

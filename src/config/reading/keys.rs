@@ -2,19 +2,19 @@
 
 use super::fail2ban;
 use super::reader::Item;
-use super::suggest::{nearest, or_near};
-use super::text::false_blank;
+use crate::config::text::source::false_blank;
+use crate::config::text::suggest::{nearest, or_near};
 
 /// A key and its value.
 #[derive(Clone, Debug)]
-pub(super) struct Entry<'a> {
-    pub(super) name: &'a str,
-    pub(super) key: Item<'a>,
-    pub(super) value: Item<'a>,
+pub(crate) struct Entry<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) key: Item<'a>,
+    pub(crate) value: Item<'a>,
 }
 
 /// The keys of a mapping, taken one by one; what nobody asked for is unknown.
-pub(super) struct Keys<'a> {
+pub(crate) struct Keys<'a> {
     item: Item<'a>,
     entries: Vec<Entry<'a>>,
     asked: Vec<&'static str>,
@@ -24,18 +24,18 @@ pub(super) struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    pub(super) fn new(item: Item<'a>, entries: Vec<Entry<'a>>) -> Self {
+    pub(crate) fn new(item: Item<'a>, entries: Vec<Entry<'a>>) -> Self {
         Self { item, entries, asked: Vec::new(), missing: Vec::new(), meant: Vec::new() }
     }
 
     /// The value of a key, if given.
-    pub(super) fn get(&mut self, key: &'static str) -> Option<Item<'a>> {
+    pub(crate) fn get(&mut self, key: &'static str) -> Option<Item<'a>> {
         self.asked.push(key);
         self.entries.iter().find(|entry| entry.name == key).map(|entry| entry.value.clone())
     }
 
     /// What a key says, or the default when it is not given; also when it is wrong, which is complained about.
-    pub(super) fn or<T>(
+    pub(crate) fn or<T>(
         &mut self,
         key: &'static str,
         default: T,
@@ -45,7 +45,7 @@ impl<'a> Keys<'a> {
     }
 
     /// What a key says that need not be given.
-    pub(super) fn maybe<T>(
+    pub(crate) fn maybe<T>(
         &mut self,
         key: &'static str,
         read: impl FnOnce(&Item<'a>) -> Option<T>,
@@ -54,7 +54,7 @@ impl<'a> Keys<'a> {
     }
 
     /// What a key says that must be given; `what` says what it is for.
-    pub(super) fn must<T>(
+    pub(crate) fn must<T>(
         &mut self,
         key: &'static str,
         what: &'static str,
@@ -68,7 +68,7 @@ impl<'a> Keys<'a> {
     }
 
     /// Complains about a key, if it is given, that belongs elsewhere; `ours` is the one in whose place it was written.
-    pub(super) fn misplaced(&mut self, key: &str, sentence: &str, ours: Option<&'static str>) -> bool {
+    pub(crate) fn misplaced(&mut self, key: &str, sentence: &str, ours: Option<&'static str>) -> bool {
         let given = self.entries.iter().position(|entry| entry.name == key);
         if let Some(at) = given {
             self.entries.remove(at).key.fault_plainly(sentence);
@@ -78,7 +78,7 @@ impl<'a> Keys<'a> {
     }
 
     /// Complains about unknown and missing keys; a misspelt key is not also missing.
-    pub(super) fn finish(self) {
+    pub(crate) fn finish(self) {
         let unknown = |entry: &&Entry<'_>| !self.asked.contains(&entry.name);
         let mut meant = self.meant.clone();
         for Entry { name, key, .. } in self.entries.iter().filter(unknown) {
@@ -105,7 +105,7 @@ impl<'a> Keys<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::reader::tests::complaints;
+    use crate::config::reading::reader::tests::complaints;
 
     #[test]
     fn a_misspelt_key_is_not_also_missing() {

@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use super::diagnostic::Diagnostic;
-use super::policy;
 use crate::address::{self, Prefix};
+use crate::config::reading::policy;
+use crate::config::text::diagnostic::Diagnostic;
 use crate::rules::Severity;
 
 /// The longest such file, in bytes: half a million networks.
-pub(super) const LONGEST: usize = 16 << 20;
+pub(crate) const MAX_ALLOW_FILE: usize = 16 << 20;
 
 /// At most this many faults of a file are reported.
-const MOST_FAULTS: usize = 200;
+const MAX_FAULTS: usize = 200;
 
 /// The networks of a file, and what is wrong with its lines.
 ///
@@ -39,10 +39,10 @@ pub fn read_allow_file(path: &Path, bytes: &[u8]) -> (Vec<Prefix>, Vec<Diagnosti
 }
 
 fn told(path: &Path, bytes: &[u8], complaints: Vec<(usize, Severity, String)>) -> Vec<Diagnostic> {
-    let more = complaints.len().saturating_sub(MOST_FAULTS);
+    let more = complaints.len().saturating_sub(MAX_FAULTS);
     let rest = format!("{more} more lines are wrong: fix these first");
     let rest = (more > 0).then(|| Diagnostic::whole(path, Severity::Error, rest));
-    let told = complaints.into_iter().take(MOST_FAULTS);
+    let told = complaints.into_iter().take(MAX_FAULTS);
     told.map(|(offset, severity, text)| Diagnostic::at(path, bytes, offset, severity, text))
         .chain(rest)
         .collect()

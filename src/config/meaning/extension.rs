@@ -3,9 +3,9 @@
 //! The set keeps its name, its programs and its ban. Its own rules come first, so that what is added changes nothing of what
 //! it knows; an operator who wants that switches a rule off under `override`.
 
-use super::diagnostic::Diagnostics;
 use super::load::LoadedRules;
-use super::suggest::or_near;
+use crate::config::text::diagnostic::Diagnostics;
+use crate::config::text::suggest::or_near;
 use crate::rules::{Fault, Format, MAX_WINDOWS, Place, RuleSet, Threshold, Thresholds};
 
 /// Puts each extension together with the set that it extends, in whose place it is from then on.

@@ -1,17 +1,17 @@
 //! A file that was read as YAML, kept as long as something may have to be said about it.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::diagnostic::Diagnostic;
-use super::reader::{Faults, Item, NodeFault};
-use super::text;
+use super::source;
 use super::yaml::{self, Node, NodeId, Value};
 use crate::rules::Severity;
 
 /// At most this many faults of a file are reported: each costs a reading of the file, and nobody fixes more at a time.
-const MOST_FAULTS: usize = 100;
+const MAX_FAULTS: usize = 100;
 
 /// One step down a tree of lists and mappings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,9 +24,37 @@ pub enum PathSegment {
     Index(usize),
 }
 
+/// Something wrong with a node.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct NodeFault {
+    pub(crate) node: NodeId,
+    pub(crate) severity: Severity,
+    pub(crate) text: String,
+    /// The node's text and the byte of it that is meant.
+    pub(crate) inside: Option<(String, usize)>,
+}
+
+/// All that is wrong with a file; shared by everything that reads a part of it.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(RefCell<Vec<NodeFault>>);
+
+impl Faults {
+    pub(crate) fn into_inner(self) -> Vec<NodeFault> {
+        self.0.into_inner()
+    }
+
+    pub(crate) fn push(&self, node: NodeId, severity: Severity, text: String) {
+        self.add(NodeFault { node, severity, text, inside: None });
+    }
+
+    pub(crate) fn add(&self, fault: NodeFault) {
+        self.0.borrow_mut().push(fault);
+    }
+}
+
 /// Path, text and tree of a file.
 #[derive(Clone, Debug)]
-pub(super) struct Document {
+pub(crate) struct Document {
     path: PathBuf,
     text: String,
     root: Node,
@@ -34,43 +62,43 @@ pub(super) struct Document {
 
 impl Document {
     /// Reads the bytes of a file, whatever they are.
-    pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Self, Diagnostic> {
+    pub(crate) fn read(path: &Path, bytes: &[u8]) -> Result<Self, Diagnostic> {
         let refused =
-            |fault: text::TextFault| Diagnostic::at(path, bytes, fault.offset, Severity::Error, fault.text);
-        let text = text::from_bytes(bytes).map_err(refused)?;
+            |fault: source::TextFault| Diagnostic::at(path, bytes, fault.offset, Severity::Error, fault.text);
+        let text = source::from_bytes(bytes).map_err(refused)?;
         let root = yaml::read(text).map_err(refused)?;
         Ok(Self { path: path.to_owned(), text: text.to_owned(), root })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Whether there is nothing but comments in it.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.root.value == Value::Null
     }
 
     /// Whether it is a mapping with this key.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.root.entry(key).is_some()
     }
 
-    /// The whole of it, to be read.
-    pub(super) fn item<'a>(&'a self, faults: &'a Faults) -> Item<'a> {
-        Item::root(&self.root, faults)
+    /// The node that holds all others.
+    pub(crate) fn root(&self) -> &Node {
+        &self.root
     }
 
     /// What was found while reading, from top to bottom.
-    pub(super) fn diagnostics(&self, faults: Faults) -> Vec<Diagnostic> {
+    pub(crate) fn diagnostics(&self, faults: Faults) -> Vec<Diagnostic> {
         let mut faults = faults.into_inner();
         self.forget_what_follows(&mut faults);
         faults.sort_by_key(|fault| fault.node);
-        let more = faults.len().saturating_sub(MOST_FAULTS);
-        faults.truncate(MOST_FAULTS);
+        let more = faults.len().saturating_sub(MAX_FAULTS);
+        faults.truncate(MAX_FAULTS);
         let told = faults.into_iter().map(|NodeFault { node, severity, text, inside }| {
             let offset = self.offset(node);
-            let within = inside.and_then(|(value, at)| text::inside_scalar(&self.text, offset, &value, at));
+            let within = inside.and_then(|(value, at)| source::inside_scalar(&self.text, offset, &value, at));
             Diagnostic::at(&self.path, self.text.as_bytes(), within.unwrap_or(offset), severity, text)
         });
         let rest = format!("{more} more faults are not shown: fix these first");
@@ -89,7 +117,7 @@ impl Document {
 
     /// About the node at the end of the path, or the last one on it that exists; with `inside`, about that byte of
     /// its text, where the file shows it.
-    pub(super) fn diagnostic(
+    pub(crate) fn diagnostic(
         &self,
         key_path: &[PathSegment],
         inside: Option<usize>,
@@ -99,19 +127,19 @@ impl Document {
         let (id, node) = self.walk(key_path);
         let offset = self.offset(id);
         let within = match (&node.value, inside) {
-            (Value::Text(value), Some(inside)) => text::inside_scalar(&self.text, offset, value, inside),
+            (Value::Text(value), Some(inside)) => source::inside_scalar(&self.text, offset, value, inside),
             _ => None,
         };
         Diagnostic::at(&self.path, self.text.as_bytes(), within.unwrap_or(offset), severity, text)
     }
 
     /// Whether any line of the file satisfies the predicate.
-    pub(super) fn any_line(&self, predicate: impl Fn(&str) -> bool) -> bool {
+    pub(crate) fn any_line(&self, predicate: impl Fn(&str) -> bool) -> bool {
         self.text.lines().any(predicate)
     }
 
     /// What stands behind a value on its last line, if the value is not quoted; `None` where it is.
-    pub(super) fn behind_unquoted(&self, node: &Node) -> Option<&str> {
+    pub(crate) fn behind_unquoted(&self, node: &Node) -> Option<&str> {
         let Value::Text(value) = &node.value else { return None };
         let written = self.text.get(self.offset(node.id)..)?;
         written.strip_prefix(value.as_str())?.lines().next()
@@ -194,9 +222,12 @@ mod tests {
         let text: String = (0..500).map(|n| format!("k{n}: 1\n")).collect();
         let document = Document::read(Path::new("x"), text.as_bytes()).unwrap();
         let faults = Faults::default();
-        document.item(&faults).keys().unwrap().finish();
+        for n in 0..500 {
+            let id = child(&document.root, &PathSegment::Index(n)).unwrap().1.id;
+            faults.push(id, Severity::Error, "is unknown".to_owned());
+        }
         let told = document.diagnostics(faults);
-        assert_eq!(told.len(), MOST_FAULTS + 1);
+        assert_eq!(told.len(), MAX_FAULTS + 1);
         assert!(told.last().unwrap().text.starts_with("400 more faults"));
     }
 
