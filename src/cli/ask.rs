@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::args::{AskArgs, BanArgs, UnbanArgs, WhyArgs};
 use super::exit::{Exit, Failure, complain};
-use super::prefixes;
 use super::text::{printable_path, write_json};
+use super::{prefixes, print_reply};
 use crate::config::{self, Config, FileTrust, MAX_DURATION};
 use crate::control::reply::StoreEffect;
 use crate::control::{self, Answer, Client, ClientErrorKind, Length, Request, Unban};
@@ -66,7 +66,7 @@ pub(super) fn status(arguments: &AskArgs, out: &mut dyn Write) -> Result<Exit, F
     if arguments.json {
         write_json(out, &status)?;
     } else {
-        super::told::status(out, &status)?;
+        print_reply::status(out, &status)?;
     }
     Ok(Exit::Ok)
 }
@@ -78,7 +78,7 @@ pub(super) fn bans(arguments: &AskArgs, out: &mut dyn Write) -> Result<Exit, Fai
     } else if bans.is_empty() {
         writeln!(out, "Nobody is banned.")?;
     } else {
-        super::told::bans(out, &bans)?;
+        print_reply::bans(out, &bans)?;
     }
     Ok(Exit::Ok)
 }
@@ -89,7 +89,7 @@ pub(super) fn why(arguments: &WhyArgs, out: &mut dyn Write) -> Result<Exit, Fail
     if arguments.ask.json {
         write_json(out, &why)?;
     } else {
-        super::told::why(out, &why)?;
+        print_reply::why(out, &why)?;
     }
     let known = why.ban.is_some() || !why.history.is_empty() || !why.windows.is_empty();
     Ok(if known { Exit::Ok } else { Exit::Nothing })
@@ -108,7 +108,7 @@ pub(super) fn ban(arguments: &BanArgs, out: &mut dyn Write) -> Result<Exit, Fail
     if arguments.ask.json {
         write_json(out, &banned)?;
     } else {
-        super::told::banned(out, &banned)?;
+        print_reply::banned(out, &banned)?;
     }
     Ok(if banned.refused.is_empty() { kept(&banned.kept) } else { Exit::Nothing })
 }
@@ -150,7 +150,7 @@ pub(super) fn unban(arguments: &UnbanArgs, out: &mut dyn Write) -> Result<Exit, 
     if arguments.ask.json {
         write_json(out, &unbanned)?;
     } else {
-        super::told::unbanned(out, &unbanned, &asked, arguments.offline)?;
+        print_reply::unbanned(out, &unbanned, &asked, arguments.offline)?;
     }
     Ok(if unbanned.unbanned.is_empty() { Exit::Nothing } else { kept(&unbanned.kept) })
 }
@@ -160,7 +160,7 @@ pub(super) fn reload(arguments: &AskArgs, out: &mut dyn Write) -> Result<Exit, F
     if arguments.json {
         write_json(out, &reloaded)?;
     } else {
-        super::told::reloaded(out, &reloaded)?;
+        print_reply::reloaded(out, &reloaded)?;
     }
     Ok(Exit::Ok)
 }

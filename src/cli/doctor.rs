@@ -18,13 +18,13 @@ pub(super) fn run(arguments: &DoctorArgs, out: &mut dyn Write) -> Result<Exit, F
     if arguments.json {
         write_json(out, json!({ "problems": problems, "notes": notes, "findings": findings }))?;
     } else {
-        findings.iter().try_for_each(|finding| tell(out, finding))?;
+        findings.iter().try_for_each(|finding| print(out, finding))?;
         writeln!(out, "\n{}, {}", count(problems, "problem"), count(notes, "note"))?;
     }
     Ok(if problems == 0 { Exit::Ok } else { Exit::Nothing })
 }
 
-fn tell(out: &mut dyn Write, finding: &Finding) -> std::io::Result<()> {
+fn print(out: &mut dyn Write, finding: &Finding) -> std::io::Result<()> {
     let grade = match finding.grade {
         Grade::Ok => "ok     ",
         Grade::Note => "note   ",

@@ -8,9 +8,9 @@ use std::path::Path;
 use serde_json::json;
 
 use super::args::ExplainArgs as Arguments;
-use super::asked;
 use super::exit::{Exit, Failure};
 use super::input::standard_input;
+use super::load_setup;
 use super::pasted::{self, Reading};
 use super::text::{count, printable, tenths, wrapped, write_json};
 use crate::address;
@@ -27,7 +27,7 @@ use crate::time::spoken;
 /// Runs the command; 1 when no rule knows the line.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
     let line = given(arguments.line.as_deref())?;
-    let mut setup = asked::setup(&arguments.config, &arguments.trial)?;
+    let mut setup = load_setup(&arguments.config, &arguments.trial)?;
     let logs = logs(&setup);
     let terms: Vec<Terms> = logs.iter().map(|log| log.terms.clone()).collect();
     let mut pipeline = setup.pipeline(&terms);
@@ -372,10 +372,10 @@ fn as_pasted(setup: &Setup, pipeline: &mut Pipeline, readings: &[Reading]) -> Op
 }
 
 /// Shorter pieces are in too many lines.
-const SHORTEST_PIECE: usize = 12;
+const MIN_PIECE: usize = 12;
 
 fn sample_with(setup: &Setup, piece: &[u8]) -> Option<Told> {
-    let piece = std::str::from_utf8(piece).ok().filter(|piece| piece.len() >= SHORTEST_PIECE)?;
+    let piece = std::str::from_utf8(piece).ok().filter(|piece| piece.len() >= MIN_PIECE)?;
     setup.sets.iter().find_map(|set| {
         let sample =
             set.set.samples.iter().find(|sample| sample.rule.is_some() && sample.line.contains(piece))?;

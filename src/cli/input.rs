@@ -17,10 +17,10 @@ use crate::record;
 const CHUNK: usize = 256 * 1024;
 
 /// As much of a file as is looked at to tell a log from other data.
-const LOOK: usize = 4096;
+const SAMPLE: usize = 4096;
 
 /// One control character in this many bytes is more than a log holds; in random data it is one in ten.
-const STRANGE: usize = 32;
+const TEXT_PER_CONTROL: usize = 32;
 
 /// One log: its files, oldest first. They share a name without rotation number and packing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -196,10 +196,10 @@ fn refuse_other_data(path: &Path, chunk: &[u8]) -> Result<(), Failure> {
 /// syslog is a log whatever else is in it: who can write a few odd bytes must not be able to hide the rest.
 fn is_binary(chunk: &[u8]) -> bool {
     let begin = chunk.iter().position(|byte| *byte != 0).unwrap_or(chunk.len());
-    let look = &chunk[begin..chunk.len().min(begin + LOOK)];
+    let look = &chunk[begin..chunk.len().min(begin + SAMPLE)];
     let strange = |byte: &&u8| byte.is_ascii_control() && !matches!(byte, 0 | b'\t' | b'\n' | b'\r' | 0x1b);
     let text = look.iter().filter(|byte| **byte != 0).count();
-    look.iter().filter(strange).count() * STRANGE > text
+    look.iter().filter(strange).count() * TEXT_PER_CONTROL > text
         && !look.split(|byte| *byte == b'\n').any(|line| record::parse(line).program.is_some())
 }
 

@@ -9,9 +9,9 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::args::MatchArgs as Arguments;
-use super::asked;
 use super::exit::{Exit, Failure, complain};
 use super::input::{Input, logs};
+use super::load_setup;
 use super::text::{printable, write_json};
 use crate::pipeline::{LineSplitter, Outcome, OutcomeSink, Pipeline, Terms, When};
 use crate::record::{self, Layouts, Record};
@@ -19,7 +19,7 @@ use crate::rules::{Connection, Match, Matcher};
 
 /// Runs the command; the exit status is that of the first file that could not be read, or 1 when nothing matched.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let mut setup = asked::setup(&arguments.config, &arguments.trial)?;
+    let mut setup = load_setup(&arguments.config, &arguments.trial)?;
     let paths: Vec<PathBuf> = logs(&arguments.files)?.into_iter().flat_map(|log| log.files).collect();
     let terms: Vec<Terms> = paths.iter().map(|path| setup.terms_of_file(path)).collect();
     let mut pipeline = setup.pipeline(&terms);

@@ -2,7 +2,6 @@
 
 mod args;
 mod ask;
-mod asked;
 mod check;
 mod doctor;
 mod exit;
@@ -12,19 +11,20 @@ mod input;
 mod match_lines;
 mod pasted;
 mod prefixes;
+mod print_reply;
 mod rules;
 mod scan;
 mod text;
-mod told;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::args::{Arguments, Command};
+use self::args::{Arguments, Command, ConfigArgs, TrialArgs};
 use self::exit::{Exit, Failure, complain};
 use crate::daemon::{self, RunOptions};
+use crate::setup::Setup;
 
 /// Parses the arguments, runs the command, and says how it went.
 pub fn main() -> ExitCode {
@@ -73,6 +73,18 @@ fn run(command: &Command, out: &mut dyn Write) -> Result<Exit, Failure> {
         Command::Completions { shell } => generate::completions(*shell, out),
         Command::Generate { directory } => generate::write_all(directory).map(|()| Exit::Ok),
     }
+}
+
+/// Reads the configuration with the rule files that were named, or else with those in force.
+fn load_setup(config: &ConfigArgs, trial: &TrialArgs) -> Result<Setup, Failure> {
+    let file = config.config.as_deref();
+    if trial.rules.is_empty() {
+        return Ok(Setup::load(file)?);
+    }
+    Setup::load_to_try(file, &trial.rules).map_err(|refused| {
+        let text = "nothing was asked, since there are errors in the rule files or in the configuration";
+        Failure::new(Exit::Config, format!("{text}\n{refused}"))
+    })
 }
 
 /// `--help` and `--version` are no errors; anything else is wrong usage, and clap says what is near.

@@ -35,16 +35,16 @@ pub(super) struct Reading {
 const STAMP: &[u8] = b"Jan  1 00:00:00 ";
 
 /// How far into a line grep's file name may reach.
-const LONGEST_NAME: usize = 256;
+const MAX_FILE_NAME: usize = 256;
 
 /// How often entities are decoded: a tracker encodes what it is given, and what it was given may be a copy of a page.
-const MOST_DECODINGS: usize = 2;
+const MAX_DECODINGS: usize = 2;
 
 /// The line as it was pasted, and as it may have been before it was quoted, listed, or put on a web page.
 pub(super) fn texts(pasted: &[u8]) -> Vec<Vec<u8>> {
     let mut texts = vec![pasted.to_vec()];
     let mut encoded = pasted.to_vec();
-    for _ in 0..=MOST_DECODINGS {
+    for _ in 0..=MAX_DECODINGS {
         let text = markup::with_our_blanks(markup::unwrapped(&encoded)).into_owned();
         if !texts.contains(&text) {
             texts.push(text);
@@ -75,7 +75,7 @@ pub(super) fn readings(texts: &[Vec<u8>], programs: impl Iterator<Item = String>
 
 /// What stands behind `auth.log:`, `auth.log:12:` or `auth.log-12-`, as grep prints it.
 fn behind_names(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let reach = text.len().min(LONGEST_NAME);
+    let reach = text.len().min(MAX_FILE_NAME);
     let ends = text[..reach].iter().enumerate().filter(|(_, byte)| matches!(byte, b':' | b'-'));
     ends.map(|(at, _)| markup::unwrapped(&text[at + 1..]))
 }
@@ -116,7 +116,7 @@ mod tests {
         ) {
             let pasted = [pieces.concat().as_bytes(), &noise].concat();
             let texts = texts(&pasted);
-            prop_assert!(texts.len() <= MOST_DECODINGS + 2);
+            prop_assert!(texts.len() <= MAX_DECODINGS + 2);
             for reading in readings(&texts, ["sshd".to_owned()].into_iter()) {
                 prop_assert!(reading.line.len() <= STAMP.len() + "gw sshd: ".len() + pasted.len());
             }

@@ -24,7 +24,7 @@ pub(super) fn all(named: &[String]) -> Result<Vec<Prefix>, Failure> {
         }
     }
     if !wrong.is_empty() {
-        return Err(Failure::new(Exit::Usage, told(&wrong)));
+        return Err(Failure::new(Exit::Usage, list_mistakes(&wrong)));
     }
     if prefixes.is_empty() {
         return Err(Failure::new(Exit::Usage, "no address was given: there is none on standard input"));
@@ -35,12 +35,12 @@ pub(super) fn all(named: &[String]) -> Result<Vec<Prefix>, Failure> {
 }
 
 /// Mistakes told of; a list in another format has as many as lines.
-const MOST_TOLD: usize = 10;
+const MAX_LISTED: usize = 10;
 
-fn told(wrong: &[String]) -> String {
-    let mut text = wrong.iter().take(MOST_TOLD).map(String::as_str).collect::<Vec<_>>().join("\n");
-    if wrong.len() > MOST_TOLD {
-        text.push_str(&format!("\n… and {} more", wrong.len() - MOST_TOLD));
+fn list_mistakes(wrong: &[String]) -> String {
+    let mut text = wrong.iter().take(MAX_LISTED).map(String::as_str).collect::<Vec<_>>().join("\n");
+    if wrong.len() > MAX_LISTED {
+        text.push_str(&format!("\n… and {} more", wrong.len() - MAX_LISTED));
     }
     text + "\nnothing was done"
 }

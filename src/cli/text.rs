@@ -12,14 +12,14 @@ use crate::printable::drives;
 pub(super) use crate::printable::{count, printable};
 
 /// Characters in a cell: one long name must not make every row as wide.
-const WIDEST: usize = 200;
+const MAX_CELL_WIDTH: usize = 200;
 
 /// The beginning of a cell that is too wide.
 fn cut(cell: String) -> String {
-    if cell.chars().count() <= WIDEST {
+    if cell.chars().count() <= MAX_CELL_WIDTH {
         return cell;
     }
-    cell.chars().take(WIDEST - 1).chain(['…']).collect()
+    cell.chars().take(MAX_CELL_WIDTH - 1).chain(['…']).collect()
 }
 
 /// Rows of text in aligned columns; a heading that begins with `>` is of a column of numbers.
@@ -136,7 +136,7 @@ mod tests {
         let mut out = Vec::new();
         table.write(&mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert!(text.lines().all(|line| line.chars().count() == 2 * WIDEST + 2), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() == 2 * MAX_CELL_WIDTH + 2), "{text}");
         assert!(text.contains("é…  "), "{text}");
     }
 

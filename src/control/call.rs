@@ -5,98 +5,98 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
+use super::connections::ConnectionPermit;
 use super::peer::PeerProcess;
 use super::reply::{Code, Refusal, Reply};
 use super::request::Request;
-use super::seats::Seat;
 
-/// A request for the daemon. It can be queued, accepted, or dropped; whoever asked learns which.
+/// A request for the daemon. It can be queued, accepted or dropped; the peer learns which.
 ///
-/// There are never more of them than the server has connections: a call keeps its seat while it is queued.
+/// There are never more of them than open connections: a call keeps its connection's permit while it is queued.
 #[derive(Debug)]
 pub struct Call {
-    asked: Accepted,
-    turn: Arc<AtomicBool>,
+    accepted: Accepted,
+    is_settled: Arc<AtomicBool>,
 }
 
 /// A request that the daemon is going to carry out.
 #[derive(Debug)]
 pub struct Accepted {
-    /// What is asked; the peer may ask it.
+    /// The request, which the peer has the right to make.
     pub request: Request,
-    /// The process that asks.
+    /// The process that made the request.
     pub peer: PeerProcess,
     /// The way back to the peer.
     pub answer: Answering,
 }
 
-/// Takes the answer to one request, now or later; dropped without one, it says that there is none.
+/// Takes the answer to one request, now or later. If it is dropped without one, the peer is told that there is none.
 #[derive(Debug)]
 pub struct Answering {
     sender: SyncSender<Reply>,
-    _seat: Arc<Seat>,
+    _permit: Arc<ConnectionPermit>,
 }
 
 /// The connection's end of a call.
 #[derive(Debug)]
 pub(super) struct Waiting {
     replies: Receiver<Reply>,
-    turn: Arc<AtomicBool>,
+    is_settled: Arc<AtomicBool>,
 }
 
 impl Call {
-    pub(super) fn new(request: Request, peer: PeerProcess, seat: Arc<Seat>) -> (Self, Waiting) {
+    pub(super) fn new(request: Request, peer: PeerProcess, permit: Arc<ConnectionPermit>) -> (Self, Waiting) {
         let (sender, replies) = sync_channel(1);
-        let turn = Arc::new(AtomicBool::new(false));
-        let asked = Accepted { request, peer, answer: Answering { sender, _seat: seat } };
-        (Self { asked, turn: Arc::clone(&turn) }, Waiting { replies, turn })
+        let is_settled = Arc::new(AtomicBool::new(false));
+        let accepted = Accepted { request, peer, answer: Answering { sender, _permit: permit } };
+        (Self { accepted, is_settled: Arc::clone(&is_settled) }, Waiting { replies, is_settled })
     }
 
-    /// Takes the request to carry it out; `None` when whoever asked was told already that it will not be.
+    /// Takes the request to carry it out; `None` if the peer was already told that it will not be.
     pub fn accept(self) -> Option<Accepted> {
-        first(&self.turn).then_some(self.asked)
+        if settle(&self.is_settled) { Some(self.accepted) } else { None }
     }
 }
 
 impl Answering {
-    /// Sends the answer. Never waits, and never fails: the one who asked may have gone.
+    /// Sends the answer. Never waits, and never fails: the peer may have gone.
     pub fn send(self, reply: Reply) {
         let _ = self.sender.try_send(reply);
     }
 }
 
-/// Of the daemon that accepts and the connection that gives up, only one is first.
-fn first(turn: &AtomicBool) -> bool {
-    !turn.swap(true, Ordering::AcqRel)
+/// The daemon settles a call by accepting it, the connection by giving up; true for whoever comes first.
+fn settle(is_settled: &AtomicBool) -> bool {
+    !is_settled.swap(true, Ordering::AcqRel)
 }
 
 impl Waiting {
-    /// The daemon's reply, or what to tell the one who asked if none comes in time.
-    pub(super) fn wait(&self, patience: Duration) -> Reply {
-        match self.replies.recv_timeout(patience) {
+    /// The daemon's reply, or a refusal for the peer if none comes in time.
+    pub(super) fn wait(&self, timeout: Duration) -> Reply {
+        match self.replies.recv_timeout(timeout) {
             Ok(reply) => reply,
-            Err(reason) => Err(Refusal::new(Code::Busy, self.why_not(reason, patience))),
+            Err(reason) => Err(Refusal::new(Code::Busy, self.no_reply(reason, timeout))),
         }
     }
 
-    fn why_not(&self, reason: RecvTimeoutError, patience: Duration) -> String {
-        let untouched = first(&self.turn);
-        match (reason, untouched) {
-            (RecvTimeoutError::Timeout, true) => {
-                format!("the daemon was busy for {patience:?} and nothing was done: try again")
-            }
-            (RecvTimeoutError::Timeout, false) => format!(
-                "the daemon began and was not done after {patience:?}; it goes on: see what came of it with \
-                 `portcullis status`"
+    fn no_reply(&self, reason: RecvTimeoutError, timeout: Duration) -> String {
+        let was_accepted = !settle(&self.is_settled);
+        match reason {
+            RecvTimeoutError::Timeout if was_accepted => format!(
+                "the daemon started on the request and had not finished after {timeout:?}; it continues: check the result \
+                 with `portcullis status`"
             ),
-            (RecvTimeoutError::Disconnected, true) => {
-                "the daemon is not accepting requests right now (it is starting, stopping or overloaded), and nothing \
-                 was done: try again"
+            RecvTimeoutError::Timeout => {
+                format!("the daemon was busy for {timeout:?} and nothing was done: try again")
+            }
+            RecvTimeoutError::Disconnected if was_accepted => {
+                "the daemon started on the request and gave no answer, perhaps because it is stopping: check the result \
+                 with `portcullis status`"
                     .to_owned()
             }
-            (RecvTimeoutError::Disconnected, false) => {
-                "the daemon began and then gave no answer, as when it is stopping: see what came of it with \
-                 `portcullis status`"
+            RecvTimeoutError::Disconnected => {
+                "the daemon is not accepting requests right now (it is starting, stopping or overloaded), and nothing \
+                 was done: try again"
                     .to_owned()
             }
         }
@@ -108,15 +108,15 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
+    use crate::control::connections::{ConnectionLimit, ServerLimits};
     use crate::control::peer::Rights;
     use crate::control::reply::Answer;
-    use crate::control::seats::{Seats, ServerLimits};
 
     const SOON: Duration = Duration::from_millis(5);
     const LATE: Duration = Duration::from_secs(60);
 
     fn call() -> (Call, Waiting) {
-        let seats = Seats::new(ServerLimits {
+        let limit = ConnectionLimit::new(ServerLimits {
             connections: 1,
             readers: 1,
             each_reader: 1,
@@ -124,8 +124,8 @@ mod tests {
         });
         let stream = Arc::new(UnixStream::pair().unwrap().0);
         let peer = PeerProcess { uid: 0, gid: 0 };
-        let seat = seats.take(peer, Rights::Change, &stream).unwrap();
-        Call::new(Request::Reload, peer, Arc::new(seat))
+        let permit = limit.admit(peer, Rights::Change, &stream).unwrap();
+        Call::new(Request::Reload, peer, Arc::new(permit))
     }
 
     #[track_caller]
@@ -155,7 +155,7 @@ mod tests {
     fn what_was_begun_is_not_said_to_be_undone() {
         let (call, waiting) = call();
         let accepted = call.accept().unwrap();
-        assert_told(&waiting.wait(SOON), "it goes on");
+        assert_told(&waiting.wait(SOON), "it continues");
         accepted.answer.send(Ok(Answer::Pong));
     }
 

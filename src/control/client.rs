@@ -1,4 +1,4 @@
-//! The command line's end: connects, asks, and says in a sentence what went wrong.
+//! The client's end: connects, sends a request, and explains failures in a sentence.
 
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::FileTypeExt as _;
@@ -14,13 +14,13 @@ use super::request::Request;
 use super::stream::{NoLine, Patience, TimedStream, dial, read_line};
 use super::wire::{InvalidReply, VERSION, read_reply, request_line};
 
-/// The longest reply, in bytes: that of some 300,000 bans. A longer one is an error, never cut.
-const LONGEST_REPLY: usize = 64 << 20;
+/// The longest reply, in bytes: that of some 300,000 bans. A longer one is an error; none is truncated.
+const MAX_REPLY_BYTES: usize = 64 << 20;
 
-/// How long to wait for a daemon that accepts nobody, as when it was stopped with SIGSTOP.
+/// How long to wait for a daemon that does not accept connections, for instance after a SIGSTOP.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// More than a daemon takes by its own [`super::ServerLimits`] before it says that it is busy.
+/// Longer than a daemon takes by its [`super::ServerLimits`] before it answers that it is busy.
 const PATIENCE: Patience = Patience { step: Duration::from_secs(100), total: Duration::from_secs(180) };
 
 const START: &str =
@@ -28,16 +28,16 @@ const START: &str =
 const RESTART: &str =
     if cfg!(target_os = "linux") { "systemctl restart portcullis" } else { "service portcullis restart" };
 
-/// Why there is no answer: a sentence for the operator. [`ClientError::kind`] tells programs.
+/// Why there is no answer: a sentence for the operator. Programs use [`ClientError::kind`].
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// There is no socket.
+    /// There is no file at the path of the socket.
     #[error("the daemon does not run: there is nothing at {0}; start it with `{START}`")]
     Nothing(PathBuf),
-    /// There is a socket and nobody who listens.
+    /// There is a socket on which nobody listens.
     #[error("the daemon does not run: it left {0} behind and nobody listens there; start it with `{START}`")]
     Dead(PathBuf),
-    /// There is something else.
+    /// The file at the path is not a socket.
     #[error("{path} is {what}, not a socket: name the one of `control: {{socket: PATH}}`")]
     NoSocket {
         /// The path that was named.
@@ -45,7 +45,7 @@ pub enum ClientError {
         /// The kind of file that is there.
         what: &'static str,
     },
-    /// Nobody listens, but the daemon has its database.
+    /// Nobody listens, but a daemon holds the database.
     #[error(
         "the daemon runs (pid {pid}), but nobody listens at {path}: it is starting, or its socket was removed; if this \
          stays, restart it with `{RESTART}`"
@@ -53,17 +53,17 @@ pub enum ClientError {
     Unreachable {
         /// The configured path of the socket.
         path: PathBuf,
-        /// The daemon.
+        /// The process id of the daemon.
         pid: u32,
     },
-    /// The file system does not let us.
+    /// The file system denies access.
     #[error(
         "you may not use {0}: root and the daemon's own user may, and members of the group that `control: {{group: NAME}}` \
          names may ask `status`, `bans` and `why`"
     )]
     Denied(PathBuf),
-    /// Somebody listens and does nothing.
-    #[error("the daemon at {0} does not react within {1:?}: is it stopped, or the machine overloaded?")]
+    /// The daemon does not react in time.
+    #[error("the daemon at {0} does not react within {1:?}: it may be stopped, or the machine overloaded")]
     Silent(PathBuf, Duration),
     /// The connection broke.
     #[error("the connection to the daemon at {path} broke: {error}")]
@@ -73,8 +73,8 @@ pub enum ClientError {
         /// The error of the system.
         error: io::Error,
     },
-    /// It closed the connection without an answer.
-    #[error("the daemon at {0} closed the connection without an answer, as when it is stopping")]
+    /// The daemon closed the connection without an answer.
+    #[error("the daemon at {0} closed the connection without an answer; it may be stopping")]
     NoAnswer(PathBuf),
     /// Another version of the protocol.
     #[error(
@@ -87,7 +87,7 @@ pub enum ClientError {
         /// The daemon's version.
         theirs: u32,
     },
-    /// The bytes that came are no reply.
+    /// The received bytes are not a reply.
     #[error("{path} is not a Portcullis control socket: {what}")]
     Stranger {
         /// The socket.
@@ -95,30 +95,30 @@ pub enum ClientError {
         /// A description of what came instead.
         what: String,
     },
-    /// It answered something, but not to this request.
+    /// The answer does not fit the request.
     #[error(
-        "the daemon gave an unexpected answer: restart it with `{RESTART}`, since it may be of another version"
+        "the daemon gave an unexpected answer: it may be of another version; restart it with `{RESTART}`"
     )]
     Unexpected,
-    /// The daemon says no.
+    /// The daemon refused the request.
     #[error("{0}")]
     Refused(Refusal),
 }
 
-/// What kind of failure it is, for the exit status.
+/// The kind of a failure, for the exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientErrorKind {
-    /// Nobody is there: `EX_UNAVAILABLE`, 69.
+    /// The daemon does not run: `EX_UNAVAILABLE`, 69.
     NotRunning,
-    /// Not for this user: `EX_NOPERM`, 77.
+    /// The user lacks the right: `EX_NOPERM`, 77.
     NoPermission,
-    /// Try again: `EX_TEMPFAIL`, 75.
+    /// The daemon is busy: `EX_TEMPFAIL`, 75.
     Busy,
-    /// The two do not understand each other: `EX_PROTOCOL`, 76.
+    /// Client and daemon do not understand each other: `EX_PROTOCOL`, 76.
     Protocol,
     /// The configuration has errors: `EX_CONFIG`, 78.
     Config,
-    /// Understood and not done, or not possible: 1.
+    /// The request was understood and declined, or failed: 1.
     Refused,
 }
 
@@ -140,7 +140,7 @@ impl ClientError {
         }
     }
 
-    /// The same, now that the daemon is known to run.
+    /// Corrects a failure to connect: a daemon is known to run.
     #[must_use]
     pub fn though_it_runs(self, pid: u32) -> Self {
         match self {
@@ -174,21 +174,20 @@ impl Client {
     /// Connects to the daemon whose control socket is at `path`.
     ///
     /// # Errors
-    /// When nobody is there, or not for us.
+    /// When nobody listens there, or access is denied.
     pub fn connect(path: &Path) -> Result<Self, ClientError> {
         let stream = dial(path, CONNECT).map_err(|errno| not_connected(path, errno))?;
         Ok(Self { stream, path: path.to_owned(), patience: PATIENCE })
     }
 
-    /// Gives up when nothing moved for this long; a minute or so unless said, which is longer than the daemon needs to
-    /// say that it is busy.
+    /// Sets how long to wait without progress. The default is longer than the daemon takes to answer that it is busy.
     #[must_use]
     pub fn patience(self, step: Duration) -> Self {
         let total = PATIENCE.total.max(step);
         Self { patience: Patience { step, total }, ..self }
     }
 
-    /// Asks, and waits for the answer.
+    /// Sends the request and waits for the answer.
     ///
     /// # Errors
     /// When the daemon refuses, does not answer, or does not understand.
@@ -196,11 +195,11 @@ impl Client {
         let line = request_line(request).map_err(|error| self.broken(error))?;
         let mut stream = TimedStream::new(&self.stream, self.patience);
         match stream.write_all(&line) {
-            // It said no before it had heard all, and closed: the reply is there to be read.
+            // The daemon refused before it had read everything, and closed: the reply can be read.
             Err(error) if closed(error.kind()) => {}
             sent => sent.map_err(|error| self.broken(error))?,
         }
-        let line = read_line(&mut stream, LONGEST_REPLY).map_err(|none| self.no_line(none))?;
+        let line = read_line(&mut stream, MAX_REPLY_BYTES).map_err(|none| self.no_line(none))?;
         match read_reply(&line) {
             Ok(reply) => reply.map_err(ClientError::Refused),
             Err(InvalidReply::Version(theirs)) => Err(ClientError::Version { path: self.path, theirs }),
@@ -225,7 +224,7 @@ impl Client {
                 ClientError::Broken { path, error: io::Error::new(ErrorKind::UnexpectedEof, what) }
             }
             NoLine::TooLong => {
-                let what = format!("the answer has more than {LONGEST_REPLY} bytes");
+                let what = format!("the answer has more than {MAX_REPLY_BYTES} bytes");
                 ClientError::Stranger { path, what }
             }
             NoLine::Failed(error) if closed(error.kind()) => ClientError::NoAnswer(path),
@@ -234,12 +233,12 @@ impl Client {
     }
 }
 
-/// The other side is no longer there.
+/// Whether the other side has closed the connection.
 fn closed(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }
 
-/// Linux says the same of a dead socket and of a file, so it is looked at.
+/// Linux reports the same error for a dead socket and for a file, so the path is examined.
 fn not_connected(path: &Path, errno: Errno) -> ClientError {
     if let Some(what) = other_than_a_socket(path) {
         return ClientError::NoSocket { path: path.to_owned(), what };
@@ -251,7 +250,7 @@ fn not_connected(path: &Path, errno: Errno) -> ClientError {
         Errno::EACCES | Errno::EPERM => ClientError::Denied(path),
         Errno::EAGAIN => ClientError::Silent(path, CONNECT),
         Errno::EPROTOTYPE => {
-            ClientError::Stranger { path, what: "it is a socket of another kind".to_owned() }
+            ClientError::Stranger { path, what: "it is a socket of another type".to_owned() }
         }
         errno => ClientError::Broken { path, error: errno.into() },
     }
@@ -259,11 +258,10 @@ fn not_connected(path: &Path, errno: Errno) -> ClientError {
 
 fn other_than_a_socket(path: &Path) -> Option<&'static str> {
     let kind = path.metadata().ok()?.file_type();
-    match (kind.is_socket(), kind.is_dir()) {
-        (true, _) => None,
-        (_, true) => Some("a directory"),
-        _ => Some("a file"),
+    if kind.is_socket() {
+        return None;
     }
+    Some(if kind.is_dir() { "a directory" } else { "a file" })
 }
 
 #[cfg(test)]

@@ -10,25 +10,25 @@
 //!
 //! | file | is |
 //! | --- | --- |
-//! | `request`, `reply` | what can be asked and answered, as values |
-//! | `wire` | the same as lines of JSON, with the version |
-//! | `stream` | lines in and out of a socket, bounded in bytes and time |
-//! | `peer` | who is at the other end, and what they may do |
-//! | `socket` | the place in the file system: one daemon, one socket, the right mode from the first moment |
-//! | `seats` | how many connections there are, and whose |
+//! | `request`, `reply` | requests and replies as values |
+//! | `wire` | their encoding as lines of JSON, with the version |
+//! | `stream` | reading and writing lines, with limits on bytes and time |
+//! | `peer` | the process at the other end, and its rights |
+//! | `socket` | the socket file: one daemon, one socket, never too wide a mode |
+//! | `connections` | limits on open connections |
 //! | `call` | a request on its way to the daemon, and the answer on its way back |
 //! | `server`, `client` | the two ends |
 //!
-//! The daemon's main loop is never waited for without end and never waits: a request is handed over as a [`Call`] and
-//! whoever asked is told after a while that the daemon is busy. Nothing here logs, since whoever may connect could
-//! then fill the log.
+//! The daemon's main loop never waits for a peer, and no peer waits for it without a timeout: a request is handed over as a
+//! [`Call`], and after a while the peer is told that the daemon is busy. Nothing here logs, since a peer could then fill the
+//! log.
 
 mod call;
 mod client;
+mod connections;
 mod peer;
 pub mod reply;
 mod request;
-mod seats;
 mod server;
 mod socket;
 mod stream;
@@ -37,10 +37,10 @@ mod wire;
 
 pub use call::{Accepted, Answering, Call};
 pub use client::{Client, ClientError, ClientErrorKind};
+pub use connections::ServerLimits;
 pub use peer::{Access, PeerProcess, Rights};
 pub use reply::{Answer, Code, Refusal, Reply};
 pub use request::{Length, Request, Unban};
-pub use seats::ServerLimits;
 pub use server::Server;
 pub use socket::{BindError, Listener, check_place};
 pub use text::check_reason;

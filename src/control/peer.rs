@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection, as the kernel says, and what they may do.
+//! The process at the other end of a connection, as the kernel reports it, and its rights.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -34,40 +34,40 @@ impl PeerProcess {
 /// The rights of a peer, from least to most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rights {
-    /// Nothing at all.
+    /// No request is permitted.
     None,
-    /// Ask.
+    /// Requests that change nothing are permitted.
     Read,
-    /// Ask and change.
+    /// All requests are permitted.
     Change,
 }
 
 impl Rights {
-    /// Whether they suffice for the request.
+    /// Whether they permit the request.
     pub fn allow(self, request: &Request) -> bool {
         self >= if request.changes() { Self::Change } else { Self::Read }
     }
 }
 
-/// Which users and groups have which rights.
+/// The rights of users and groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// The user who may change, besides root.
+    /// The user who, like root, has all rights.
     pub owner: u32,
-    /// The group whose members may ask.
+    /// The group whose members may read.
     pub group: Option<u32>,
 }
 
 impl Access {
-    /// Changes by root and the user this process runs as; questions by the group, if any.
+    /// All rights for root and the user of this process; read access for the group, if any.
     pub fn of_this_process(group: Option<u32>) -> Self {
         Self { owner: nix::unistd::geteuid().as_raw(), group }
     }
 
     /// The rights of this peer.
     ///
-    /// With a group every peer may ask: the mode of the socket lets only its members connect, and membership may be
-    /// a supplementary one, which getpeereid(3) does not tell.
+    /// With a group every peer may read: the mode of the socket lets only its members connect, and getpeereid(3) does not
+    /// report supplementary groups.
     pub fn rights(self, peer: PeerProcess) -> Rights {
         if peer.uid == 0 || peer.uid == self.owner {
             return Rights::Change;

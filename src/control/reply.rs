@@ -1,7 +1,7 @@
-//! What the daemon answers. The keys are part of the command line's `--json`: more may be added, these stay.
+//! Replies of the daemon. Their keys are part of the command line's `--json`: keys may be added, never changed.
 //!
-//! Times are RFC 3339 with offset, as strings, in the daemon's zone; the daemon fills them in. Texts may hold what an
-//! attacker wrote into a log (lines, user names): whoever prints them for people has to make them printable first.
+//! Times are RFC 3339 with offset, as strings, in the daemon's zone; the daemon fills them in. Texts may contain what an
+//! attacker wrote into a log (lines, user names): make them printable before you show them to people.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,18 +14,18 @@ use crate::address::Prefix;
 use crate::engine::{Ban, Origin};
 use crate::time::spoken;
 
-/// An answer, or why there is none.
+/// An answer, or the reason why there is none.
 pub type Reply = Result<Answer, Refusal>;
 
-/// An answer; which one follows from the request.
+/// An answer; its variant follows from the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
-    /// To `ping`: somebody is there.
+    /// To `ping`: the daemon runs.
     Pong,
     /// To `status`.
     Status(Box<DaemonStatus>),
-    /// To `bans`: all active ones.
+    /// To `bans`: all active bans.
     Bans(Vec<BanEntry>),
     /// To `why`.
     Why(Box<AddressReport>),
@@ -64,15 +64,15 @@ pub enum Code {
     Version,
     /// More bytes than a request may have.
     TooLarge,
-    /// Not for this user.
+    /// The user lacks the right.
     Permission,
-    /// The daemon did not come to it in time, or has too many connections.
+    /// The daemon had no time for it, or has too many connections.
     Busy,
-    /// The configuration has errors, and the running one stays.
+    /// The configuration has errors; the running one stays in force.
     Config,
-    /// Understood and not done: the sentence says why.
+    /// The request was understood and declined: the sentence says why.
     Refused,
-    /// Tried, and failed: the sentence says why.
+    /// The attempt failed: the sentence says why.
     Failed,
     /// A kind that this program is too old to know.
     #[serde(other)]
@@ -88,7 +88,7 @@ pub struct DaemonStatus {
     pub pid: u32,
     /// The time at which the daemon started.
     pub since: String,
-    /// When configuration and rules were last read.
+    /// The time at which configuration and rules were last read.
     pub loaded: String,
     /// The configuration file that was read; `None` for the built-in defaults.
     pub config: Option<String>,
@@ -96,18 +96,18 @@ pub struct DaemonStatus {
     pub sources: Vec<SourceStatus>,
     /// The rule sets in force.
     pub rule_sets: Vec<RuleSetStatus>,
-    /// What was counted since the start.
+    /// The counters since the start.
     pub counters: Counters,
-    /// The table.
+    /// The state of the firewall's table.
     pub firewall: TableStatus,
-    /// What does not work, as sentences; empty when all is well.
+    /// The current problems, as sentences; empty when all is well.
     pub problems: Vec<String>,
 }
 
 /// A followed log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceStatus {
-    /// Its name in the configuration.
+    /// The name of the source in the configuration.
     pub name: String,
     /// The path or glob of the source.
     pub path: String,
@@ -117,24 +117,25 @@ pub struct SourceStatus {
     pub lines: u64,
     /// Lines that matched a rule.
     pub matches: u64,
-    /// Lines that matched and say no time that is read: none of them counts after a restart.
+    /// Matching lines without a readable timestamp: none of them counts after a restart.
     #[serde(default)]
     pub undated: u64,
-    /// By how many minutes its stamps are behind the clock, where that is another zone; negative where they are ahead.
+    /// The offset, in minutes, by which the timestamps are behind the clock if they are of another time zone; negative if
+    /// they are ahead.
     #[serde(default)]
     pub stamps_behind: Option<i64>,
-    /// Lines dropped since they were too long.
+    /// Lines dropped because they were too long.
     pub too_long: u64,
-    /// When the last line came; `None` for never.
+    /// The time of the last line; `None` if there was none.
     pub last_line: Option<String>,
-    /// When the last match came: long silence may mean that a program changed its messages.
+    /// The time of the last match. Long silence may mean that a program changed its messages.
     pub last_match: Option<String>,
-    /// What is wrong with it at present.
+    /// The current problem with the source.
     pub problem: Option<String>,
 }
 
 impl SourceStatus {
-    /// `1h behind` or `9h ahead of`, what its stamps are of the clock, where they are of another zone.
+    /// How far the timestamps are from the clock if they are of another time zone: `1h behind`, `9h ahead of`.
     pub fn span_of_stamps(&self) -> Option<String> {
         let minutes = self.stamps_behind?;
         let span = spoken(Duration::from_secs(minutes.unsigned_abs().saturating_mul(60)));
@@ -151,11 +152,11 @@ pub struct RuleSetStatus {
     pub matches: u64,
     /// Bans since the start.
     pub bans: u64,
-    /// When the last match came; `None` for never.
+    /// The time of the last match; `None` if there was none.
     pub last_match: Option<String>,
 }
 
-/// What was counted since the start, but for what is counted at present.
+/// Counters since the start; `active` and `tracked` are current numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Lines read.
@@ -168,42 +169,42 @@ pub struct Counters {
     pub bans: u64,
     /// Bans that ended or were ended.
     pub unbans: u64,
-    /// Bans at present.
+    /// Current bans.
     pub active: u64,
-    /// Offenders with counters at present.
+    /// Offenders that currently have counters.
     pub tracked: u64,
-    /// Offenders whose counters were dropped for want of room.
+    /// Offenders whose counters were dropped because the table of counters was full.
     pub evicted: u64,
-    /// Bans that were not made on evidence that may be forged.
+    /// Bans that were not imposed because the evidence may be forged.
     pub spared: u64,
 }
 
-/// The table, compared with the bans.
+/// The state of the firewall's table compared with the bans.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableStatus {
     /// The backend's name.
     pub backend: String,
-    /// Whether the table held what it should when it was last looked at, and everything since then was done.
+    /// Whether the last comparison found the table as it should be, and all changes since then were made.
     pub in_step: bool,
-    /// How many prefixes should be in the table.
+    /// The number of prefixes that should be in the table.
     pub entries: u64,
-    /// Changes not done yet.
+    /// Changes that are still to be made.
     pub pending: u64,
     /// Changes that the firewall refused; they are tried again.
     pub set_aside: u64,
-    /// Entries of others that the last comparison saw.
+    /// Entries of others that the last comparison found.
     pub foreign: u64,
-    /// Entries that are none that Portcullis could have written; they are left alone.
+    /// Entries that Portcullis could not have written; they are left alone.
     #[serde(default)]
     pub strange: u64,
-    /// How many entries the table held at the last comparison; `None` where that is not known.
+    /// The number of entries at the last comparison; `None` if unknown.
     #[serde(default)]
     pub listed: Option<u64>,
-    /// When the table was last compared; `None` for never.
+    /// The time of the last comparison; `None` if there was none.
     pub compared: Option<String>,
-    /// What the operator should know about the set-up, as sentences.
+    /// Warnings about the setup, as sentences.
     pub warnings: Vec<String>,
-    /// What does not work at present.
+    /// The current problem.
     pub problem: Option<String>,
 }
 
@@ -213,22 +214,22 @@ pub struct BanEntry {
     /// The prefix that is banned.
     #[serde(with = "text::prefix")]
     pub offender: Prefix,
-    /// The rule sets that want it banned; empty for a ban by hand.
+    /// The rule sets that imposed the ban; empty for a ban by hand.
     pub rule_sets: Vec<String>,
     /// The time at which the ban began.
     pub since: String,
-    /// When it ends; `None` for never.
+    /// The time at which it ends; `None` for never.
     pub until: Option<String>,
-    /// How many bans this offender has had, this one included.
+    /// The number of bans of this offender so far, this one included.
     pub nth: u32,
-    /// The rule, or what the operator said.
+    /// The rule, or the operator's reason.
     pub reason: String,
-    /// Offences, an operator, or somebody else.
+    /// Whether a rule, an operator or another program imposed it.
     pub origin: Origin,
 }
 
 impl BanEntry {
-    /// A ban of the engine, with its times in this zone.
+    /// Describes a ban of the engine, with its times in this time zone.
     pub fn new(ban: &Ban, zone: &TimeZone) -> Self {
         let sets = ban.owners.iter().map(|owner| owner.set.to_string());
         Self {
@@ -243,47 +244,47 @@ impl BanEntry {
     }
 }
 
-/// What the daemon knows about an address.
+/// The daemon's knowledge about an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressReport {
-    /// The address or network that was asked for.
+    /// The address or network of the request.
     #[serde(with = "text::prefix")]
     pub address: Prefix,
-    /// The active ban that it is in.
+    /// The active ban that includes it.
     pub ban: Option<BanEntry>,
-    /// Whether it is on the allow list, or holds an address that is.
+    /// Whether it is on the allow list, or contains an address that is.
     pub allowed: bool,
-    /// Whether it logged in of late.
+    /// Whether it logged in recently.
     pub trusted: bool,
-    /// The counters that are not empty: how near the address is to a ban.
+    /// The counters that are not zero: how close the address is to a ban.
     pub windows: Vec<Window>,
-    /// The bans that are known, the newest first.
+    /// The bans on record, the newest first.
     pub history: Vec<PastBan>,
-    /// Why they are not known for now.
+    /// The reason why the history is unavailable, if it is.
     pub problem: Option<String>,
 }
 
-/// How near an offender is to a ban.
+/// How close an offender is to a ban.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// The rule set that counts.
     pub rule_set: String,
-    /// What it counted, in tenths of an offence.
+    /// The current count, in tenths of an offence.
     pub tenths: u32,
-    /// What a ban takes, in tenths of an offence.
+    /// The count that leads to a ban, in tenths of an offence.
     pub threshold: u32,
-    /// How long the window is, in seconds; a rule set may have several.
+    /// The length of the window in seconds; a rule set may have several.
     pub within: u64,
 }
 
-/// A ban of the past or present, with what led to it.
+/// A past or active ban, with the lines that led to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PastBan {
-    /// The ban as it was made.
+    /// The ban as it was imposed.
     pub ban: BanEntry,
-    /// When it ended; `None` while it lasts.
+    /// The time at which it ended; `None` while it is active.
     pub ended: Option<String>,
-    /// The lines that led to it, the oldest first; bounded.
+    /// The lines that led to it, the oldest first; at most 10.
     pub lines: Vec<LoggedLine>,
 }
 
@@ -294,19 +295,19 @@ pub struct LoggedLine {
     pub at: String,
     /// The source's name.
     pub source: String,
-    /// The line itself, as far as it is UTF-8.
+    /// The text of the line; bytes that are not UTF-8 are replaced.
     pub text: String,
 }
 
 /// The result of `ban`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Banned {
-    /// Who is banned now, at least until then.
+    /// The prefixes that are banned now, at least until `until`.
     #[serde(with = "text::prefixes")]
     pub banned: Vec<Prefix>,
     /// The end of the ban; `None` for never.
     pub until: Option<String>,
-    /// Who of them stays banned longer, having been so before.
+    /// Those among them whose earlier ban lasts longer.
     pub longer: Vec<LongerBan>,
     /// The prefixes that were not banned.
     pub refused: Vec<RefusedBan>,
@@ -317,7 +318,7 @@ pub struct Banned {
     pub firewall: FirewallEffect,
 }
 
-/// A prefix whose ban ends later than asked for: others want it, or an earlier ban by hand.
+/// A prefix whose ban ends later than requested, because of a rule set or an earlier ban by hand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LongerBan {
     /// The prefix that the operator named.
@@ -333,7 +334,7 @@ pub struct RefusedBan {
     /// The prefix that the operator named.
     #[serde(with = "text::prefix")]
     pub prefix: Prefix,
-    /// A sentence: why it was not banned.
+    /// The reason, as the end of a sentence that begins "not banned, since".
     pub why: String,
 }
 
@@ -343,7 +344,7 @@ pub struct Unbanned {
     /// The bans that ended.
     #[serde(with = "text::prefixes")]
     pub unbanned: Vec<Prefix>,
-    /// What the operator named and nobody had banned; its counters are forgotten nevertheless.
+    /// Prefixes that were not banned; their counters are forgotten nevertheless.
     #[serde(with = "text::prefixes")]
     pub not_banned: Vec<Prefix>,
     /// The state of the change in the database.
@@ -353,27 +354,28 @@ pub struct Unbanned {
     pub firewall: FirewallEffect,
 }
 
-/// What became of a change in the database by the time of the answer.
+/// The state of a change in the database at the time of the answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreEffect {
-    /// Whether it is there. Otherwise the change is in force and written as soon as it can be; a crash before loses it.
+    /// Whether it is stored. Otherwise the change is in force and will be stored as soon as possible; a crash before then
+    /// loses it.
     pub stored: bool,
-    /// Why the change is not stored yet.
+    /// The reason why the change is not stored yet.
     pub problem: Option<String>,
 }
 
-/// What became of a change in the firewall by the time of the answer.
+/// The state of a change in the firewall at the time of the answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FirewallEffect {
     /// The backend's name.
     pub backend: String,
-    /// Whether the table is as wanted.
+    /// Whether the table is as it should be.
     pub done: bool,
-    /// Changes not done yet; they follow by themselves.
+    /// Changes that are still to be made; the daemon keeps trying.
     pub pending: u64,
     /// The error of the firewall, if there was one.
     pub problem: Option<String>,
-    /// Why the table blocks nobody, though it is as wanted: pf is off, no rule uses it.
+    /// Reasons why the table blocks nobody although it is as it should be: pf is off, no rule uses it.
     #[serde(default)]
     pub warnings: Vec<String>,
 }
@@ -385,9 +387,9 @@ pub struct Reloaded {
     pub rule_sets: Vec<String>,
     /// The sources followed now.
     pub sources: Vec<String>,
-    /// Who was freed, being allowed now.
+    /// Prefixes whose bans ended because they are allowed now.
     #[serde(with = "text::prefixes")]
     pub freed: Vec<Prefix>,
-    /// Remarks on the configuration.
+    /// Warnings about the configuration, as sentences.
     pub warnings: Vec<String>,
 }

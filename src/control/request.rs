@@ -1,4 +1,4 @@
-//! What can be asked of the daemon.
+//! Requests to the daemon.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,34 +9,34 @@ use crate::address::Prefix;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
-    /// Is anybody there?
+    /// Answered with `pong`: the daemon runs.
     Ping,
-    /// Sources, rule sets, counters, and whether the firewall is in step.
+    /// Asks for sources, rule sets, counters, and whether the firewall is in step.
     Status,
-    /// The active bans.
+    /// Asks for the active bans.
     Bans,
-    /// The history of an address, with the lines that led to its bans.
+    /// Asks for the history of an address, with the lines that led to its bans.
     Why {
         /// An address, or an offender as `bans` lists it (`2001:db8::/64`).
         #[serde(with = "text::prefix")]
         address: Prefix,
     },
-    /// Ban by hand.
+    /// Bans prefixes by hand.
     Ban {
         /// The prefixes to ban.
         #[serde(with = "text::prefixes")]
         prefixes: Vec<Prefix>,
         /// The length of the ban.
         length: Length,
-        /// What the operator said; may be empty. One line of at most 200 bytes, without control characters.
+        /// The operator's reason, which may be empty: one line of at most 200 bytes, without control characters.
         #[serde(deserialize_with = "text::reason")]
         reason: String,
-        /// Also prefixes that hold an allowed address.
+        /// Whether to ban prefixes that contain an allowed address, too.
         force: bool,
     },
-    /// Free and forget the counters.
+    /// Ends bans and forgets the counters.
     Unban(Unban),
-    /// Read the configuration and the rules again; on any error the running set stays.
+    /// Reads the configuration and the rules again; on any error the running ones stay in force.
     Reload,
 }
 
@@ -44,11 +44,11 @@ pub enum Request {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Length {
-    /// As the daemon's configuration says.
+    /// The default length of the daemon's configuration.
     Default,
-    /// This long.
+    /// A given length.
     For {
-        /// Milliseconds.
+        /// The length in milliseconds.
         ms: u64,
     },
     /// Until an operator unbans the prefix.
@@ -59,14 +59,14 @@ pub enum Length {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Unban {
-    /// Everybody.
+    /// All bans.
     All,
-    /// Every ban inside one of these, and the ban around an address.
+    /// Every ban inside one of these prefixes, and the wider bans that contain one of them.
     Prefixes(#[serde(with = "text::prefixes")] Vec<Prefix>),
 }
 
 impl Unban {
-    /// The prefixes that are meant; everybody is the two widest.
+    /// The prefixes as a list: for all bans, the two prefixes that contain every address.
     pub fn prefixes(&self) -> Vec<Prefix> {
         match self {
             Self::All => ["0.0.0.0/0", "::/0"].iter().filter_map(|all| all.parse().ok()).collect(),
@@ -76,7 +76,7 @@ impl Unban {
 }
 
 impl Request {
-    /// Whether it changes anything: then only root and the owner of the daemon may ask it.
+    /// Whether it changes anything. Such requests are reserved for root and the daemon's user.
     pub fn changes(&self) -> bool {
         match self {
             Self::Ping | Self::Status | Self::Bans | Self::Why { .. } => false,

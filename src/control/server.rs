@@ -11,16 +11,16 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::call::Call;
+use super::connections::{ConnectionLimit, ConnectionPermit, ServerLimits};
 use super::peer::{PeerProcess, Rights};
 use super::reply::{Code, Refusal, Reply};
 use super::request::Request;
-use super::seats::{Seat, Seats, ServerLimits};
 use super::socket::Listener;
 use super::stream::{NoLine, Patience, TimedStream, read_line};
 use super::wire::{read_request, write_reply};
 use crate::files::is_passing;
 
-/// Serves a control socket in threads of its own until it is dropped; the socket goes with it.
+/// Serves a control socket in threads of its own until it is dropped, which also removes the socket.
 ///
 /// Dropping it lets replies that are ready go out, for at most a second.
 #[derive(Debug)]
@@ -28,18 +28,18 @@ pub struct Server {
     /// Its other end becomes readable when this one is dropped.
     stop: Option<UnixStream>,
     thread: Option<JoinHandle<()>>,
-    seats: Arc<Seats>,
+    connections: Arc<ConnectionLimit>,
 }
 
-/// How long a stop waits for replies on their way.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a stop waits for replies that are being sent.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
-/// How long to leave a socket alone that cannot accept, as when there are no descriptors left.
-const RESPITE: u16 = 100;
+/// How long to wait before accepting again, in milliseconds, after the system refused, for instance for lack of descriptors.
+const ACCEPT_PAUSE: u16 = 100;
 
 impl Server {
-    /// Starts to serve. `hand_over` takes each [`Call`] to the daemon's main loop, as by `try_send` into a channel; it
-    /// must not wait. There are never more calls than connections, and a call that is dropped is answered "busy".
+    /// Starts to serve. `hand_over` passes each [`Call`] to the daemon's main loop, for instance by `try_send` into a
+    /// channel; it must not block. There are never more calls than connections, and a dropped call is answered "busy".
     ///
     /// # Errors
     /// When the system has no thread or descriptor left.
@@ -50,13 +50,16 @@ impl Server {
     ) -> io::Result<Self> {
         listener.socket.set_nonblocking(true)?;
         let (stop, stopped) = UnixStream::pair()?;
-        let seats = Seats::new(limits);
-        let shared =
-            Arc::new(ServerState { seats: Arc::clone(&seats), limits, hand_over: Box::new(hand_over) });
+        let connections = ConnectionLimit::new(limits);
+        let shared = Arc::new(ServerState {
+            connections: Arc::clone(&connections),
+            limits,
+            hand_over: Box::new(hand_over),
+        });
         let thread = thread::Builder::new()
             .name("control".to_owned())
             .spawn(move || accept_until(&stopped, &listener, &shared))?;
-        Ok(Self { stop: Some(stop), thread: Some(thread), seats })
+        Ok(Self { stop: Some(stop), thread: Some(thread), connections })
     }
 }
 
@@ -67,8 +70,8 @@ impl Drop for Server {
             // A panic there was reported where it happened; here is only to stop.
             let _ = thread.join();
         }
-        self.seats.stop_listening();
-        self.seats.wait_until_empty(FAREWELL);
+        self.connections.stop_listening();
+        self.connections.wait_until_empty(SHUTDOWN_GRACE);
     }
 }
 
@@ -78,29 +81,29 @@ fn accept_until(stopped: &UnixStream, listener: &Listener, shared: &Arc<ServerSt
             Ok((stream, _)) => shared.receive(stream, listener),
             Err(error) if is_passing(error.kind()) || has_gone(error.kind()) => {}
             // Out of descriptors, most of all: the socket stays readable, and asking again at once would spin.
-            Err(_) if wait_for(stopped, None, PollTimeout::from(RESPITE)) => {}
+            Err(_) if wait_for(stopped, None, PollTimeout::from(ACCEPT_PAUSE)) => {}
             Err(_) => return,
         }
     }
 }
 
-/// The peer has gone again before it was accepted.
+/// Whether the peer closed the connection before it was accepted.
 fn has_gone(kind: ErrorKind) -> bool {
     kind == ErrorKind::ConnectionAborted
 }
 
-/// Waits until somebody connects or time is up; `false` when it is time to stop.
-fn wait_for(stopped: &UnixStream, listener: Option<&Listener>, patience: PollTimeout) -> bool {
+/// Waits until a peer connects or time is up; `false` when it is time to stop.
+fn wait_for(stopped: &UnixStream, listener: Option<&Listener>, timeout: PollTimeout) -> bool {
     let mut all = vec![PollFd::new(stopped.as_fd(), PollFlags::POLLIN)];
     all.extend(listener.map(|listener| PollFd::new(listener.socket.as_fd(), PollFlags::POLLIN)));
     // A signal is no reason to stop, and what follows looks again anyway.
-    let _ = poll(&mut all, patience);
+    let _ = poll(&mut all, timeout);
     !all[0].any().unwrap_or(true)
 }
 
 /// The state that all connections share.
 struct ServerState {
-    seats: Arc<Seats>,
+    connections: Arc<ConnectionLimit>,
     limits: ServerLimits,
     hand_over: Box<dyn Fn(Call) + Send + Sync>,
 }
@@ -113,26 +116,29 @@ impl ServerState {
         if rights == Rights::None {
             return turn_away(&stream, not_permitted(peer));
         }
-        let Some(seat) = self.seats.take(peer, rights, &stream) else {
+        let Some(permit) = self.connections.admit(peer, rights, &stream) else {
             return turn_away(&stream, crowded());
         };
-        let (shared, visitor) = (Arc::clone(self), Arc::clone(&stream));
-        let thread = thread::Builder::new().name("control peer".to_owned());
-        if thread.spawn(move || shared.serve(&visitor, peer, rights, &Arc::new(seat))).is_err() {
+        let shared = Arc::clone(self);
+        let peer_stream = Arc::clone(&stream);
+        let serve = move || shared.serve(&peer_stream, peer, rights, permit);
+        if thread::Builder::new().name("control peer".to_owned()).spawn(serve).is_err() {
             turn_away(&stream, crowded());
         }
     }
 
-    fn serve(&self, stream: &UnixStream, peer: PeerProcess, rights: Rights, seat: &Arc<Seat>) {
+    fn serve(&self, stream: &UnixStream, peer: PeerProcess, rights: Rights, permit: ConnectionPermit) {
         // BSDs give an accepted socket the listener's O_NONBLOCK, Linux does not.
         if stream.set_nonblocking(false).is_err() {
             return;
         }
-        let reply = match self.hear(stream, rights) {
-            Ok(request) if rights.allow(&request) => self.ask(request, peer, Arc::clone(seat)),
+        // Held until the reply is sent.
+        let permit = Arc::new(permit);
+        let reply = match self.read(stream, rights) {
+            Ok(request) if rights.allow(&request) => self.ask(request, peer, Arc::clone(&permit)),
             Ok(_) => Err(not_permitted(peer)),
-            Err(Unheard::Refused(refusal)) => Err(refusal),
-            Err(Unheard::Gone) => return,
+            Err(NoRequest::Refused(refusal)) => Err(refusal),
+            Err(NoRequest::Gone) => return,
         };
         self.send(stream, &reply);
     }
@@ -141,24 +147,25 @@ impl ServerState {
         Patience { step: self.limits.pause, total: self.limits.transfer }
     }
 
-    fn hear(&self, stream: &UnixStream, rights: Rights) -> Result<Request, Unheard> {
-        let most = if rights == Rights::Change { self.limits.request } else { self.limits.reader_request };
-        match read_line(&mut TimedStream::new(stream, self.patience()), most) {
-            Ok(line) => read_request(&line).map_err(Unheard::Refused),
-            Err(NoLine::TooLong) => Err(Unheard::Refused(too_large(most))),
-            Err(NoLine::Closed { after: 1.. }) => Err(Unheard::Refused(Refusal::new(
+    fn read(&self, stream: &UnixStream, rights: Rights) -> Result<Request, NoRequest> {
+        let max_bytes =
+            if rights == Rights::Change { self.limits.request } else { self.limits.reader_request };
+        match read_line(&mut TimedStream::new(stream, self.patience()), max_bytes) {
+            Ok(line) => read_request(&line).map_err(NoRequest::Refused),
+            Err(NoLine::TooLong) => Err(NoRequest::Refused(too_large(max_bytes))),
+            Err(NoLine::Closed { after: 1.. }) => Err(NoRequest::Refused(Refusal::new(
                 Code::Protocol,
-                "this is not a request: it ends without a newline",
+                "this is not a request: it does not end with a newline",
             ))),
             Err(NoLine::Failed(error)) if error.kind() == ErrorKind::TimedOut => {
-                Err(Unheard::Refused(Refusal::new(Code::Protocol, "the request did not come in time")))
+                Err(NoRequest::Refused(Refusal::new(Code::Protocol, "the request did not come in time")))
             }
-            Err(NoLine::Closed { after: 0 } | NoLine::Failed(_)) => Err(Unheard::Gone),
+            Err(NoLine::Closed { after: 0 } | NoLine::Failed(_)) => Err(NoRequest::Gone),
         }
     }
 
-    fn ask(&self, request: Request, peer: PeerProcess, seat: Arc<Seat>) -> Reply {
-        let (call, waiting) = Call::new(request, peer, seat);
+    fn ask(&self, request: Request, peer: PeerProcess, permit: Arc<ConnectionPermit>) -> Reply {
+        let (call, waiting) = Call::new(request, peer, permit);
         (self.hand_over)(call);
         waiting.wait(self.limits.answer)
     }
@@ -174,12 +181,12 @@ impl ServerState {
 }
 
 /// Why there is no request.
-enum Unheard {
+enum NoRequest {
     Refused(Refusal),
     Gone,
 }
 
-/// Says why, if that can be said without waiting: a socket that was just accepted has room for a line.
+/// Sends a refusal if that does not block: a socket that was just accepted has room for a line.
 fn turn_away(stream: &UnixStream, refusal: Refusal) {
     let mut line = Vec::new();
     if write_reply(&mut line, &Err(refusal)).is_ok() && stream.set_nonblocking(true).is_ok() {
@@ -197,12 +204,12 @@ fn not_permitted(peer: PeerProcess) -> Refusal {
 }
 
 fn crowded() -> Refusal {
-    Refusal::new(Code::Busy, "the daemon has as many connections as it serves at a time: try again")
+    Refusal::new(Code::Busy, "the daemon has reached its limit of connections: try again")
 }
 
-fn too_large(most: usize) -> Refusal {
+fn too_large(max_bytes: usize) -> Refusal {
     Refusal::new(
         Code::TooLarge,
-        format!("the request has more than the {most} bytes that one may have: divide it"),
+        format!("the request is longer than the limit of {max_bytes} bytes: split it"),
     )
 }

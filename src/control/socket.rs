@@ -1,4 +1,4 @@
-//! The socket's place in the file system: one daemon, one socket, the right mode from the first moment.
+//! The socket file: one daemon, one socket, never too wide a mode.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -16,10 +16,10 @@ use super::peer::Access;
 use super::stream::dial;
 use crate::files::{self, Exposure, LockFailure, LockFile, directory_of, exposure};
 
-/// Connections that wait to be accepted; a server with all seats taken still accepts, to say so.
+/// Connections that wait to be accepted. A server at its limit still accepts, to answer that it is busy.
 const BACKLOG: i32 = 64;
 
-/// How long to try whether somebody answers at a socket that is in the way.
+/// How long to try to connect to a socket that already exists.
 const PROBE: Duration = Duration::from_secs(1);
 
 /// Why there is no control socket: a sentence for the operator.
@@ -31,25 +31,25 @@ pub enum BindError {
          script does, or name another place in `control: {{socket: PATH}}`"
     )]
     NoDirectory(PathBuf),
-    /// Somebody else may put a socket there and play the daemon to root.
+    /// Another user could put a socket there and impersonate the daemon.
     #[error("{0}; or name another place in `control: {{socket: PATH}}`")]
     Exposed(Exposure),
-    /// Somebody answers there.
+    /// Another daemon has the socket.
     #[error(
-        "another daemon runs and has the control socket {0}: stop it first, or give this one a `control: {{socket: PATH}}` \
-         and a `state` of its own"
+        "another daemon runs and has the control socket {0}: stop it first, or give this one its own `control: {{socket: \
+         PATH}}` and `state`"
     )]
     Taken(PathBuf),
-    /// There is something else in its place; it was left alone.
+    /// Something other than a socket of ours is at the path; it was left alone.
     #[error(
-        "{0} is in the place of the control socket and is not one of ours; it was left alone: remove it, or name \
-         another place in `control: {{socket: PATH}}`"
+        "{0} is in the way of the control socket, is not one of ours, and was left alone: remove it, or name another place \
+         in `control: {{socket: PATH}}`"
     )]
     InTheWay(PathBuf),
-    /// The system refused.
+    /// The system refused an operation.
     #[error("cannot {doing}: {error}")]
     System {
-        /// What was tried, with the path.
+        /// The operation, with its path.
         doing: String,
         /// The error of the system.
         error: io::Error,
@@ -63,21 +63,21 @@ fn failed<E: Into<io::Error>>(doing: &str, path: &Path) -> impl FnOnce(E) -> Bin
 
 /// A control socket that peers can connect to; they wait until a [`super::Server`] serves it.
 ///
-/// While it exists no other daemon can have the same one; when dropped, the socket is removed from the file system.
+/// While it exists, no other daemon can use the same path. Dropping it removes the socket file.
 #[derive(Debug)]
 pub struct Listener {
-    // Dropped first to last: the socket leaves the file system before it stops listening, and nobody is refused.
+    // Fields are dropped in order: the file is removed before the socket stops listening, so that nobody is refused.
     place: SocketFile,
     pub(super) socket: UnixListener,
     pub(super) access: Access,
 }
 
 impl Listener {
-    /// Makes the socket, mode 0600, or 0660 with the group of `access`. A dead daemon's socket is replaced.
+    /// Creates the socket with mode 0600, or 0660 with the group of `access`. Replaces the socket of a dead daemon.
     ///
     /// # Errors
-    /// Where another daemon has it, where something else is in the way (which is left alone), where the directory is
-    /// missing or open to others, and where the system refuses.
+    /// When another daemon has it, another file is at its path (which is left alone), its directory is missing or can be
+    /// changed by others, or the system refuses.
     pub fn bind(path: &Path, access: Access) -> Result<Self, BindError> {
         match directory_of(path) {
             directory if directory.is_dir() => check_place(path)?,
@@ -98,7 +98,7 @@ impl Listener {
         Ok(Self { place, socket: fd.into(), access })
     }
 
-    /// Whether a daemon has the socket at `path`, whether it listens there or not.
+    /// Whether a daemon holds the lock of the socket at `path`, even if it does not listen.
     pub fn is_taken(path: &Path) -> bool {
         LockFile::is_held(&beside(path))
     }
@@ -120,10 +120,10 @@ fn close_to_others(path: &Path, group: Option<u32>) -> Result<(), BindError> {
     mode(0o660)
 }
 
-/// Whether nobody else may replace the socket's directory or the lock in it. The socket's own mode may let a group in.
+/// Checks that no other user can replace the socket's directory or the lock in it. The socket's own mode may admit a group.
 ///
 /// # Errors
-/// [`BindError::Exposed`], or what the system says of a path that it does not let us look at.
+/// [`BindError::Exposed`], or the system's error if a path cannot be examined.
 pub fn check_place(socket: &Path) -> Result<(), BindError> {
     for path in [directory_of(socket), &beside(socket)] {
         if let Some(exposure) = exposure(path).map_err(failed("look at", path))? {
@@ -135,8 +135,8 @@ pub fn check_place(socket: &Path) -> Result<(), BindError> {
 
 /// The lock beside the socket, held as long as the daemon lives.
 ///
-/// Whether somebody answers is not enough to go by: two daemons that start at once would both find nobody, and a
-/// stopped one with a full queue looks dead on FreeBSD.
+/// Connecting to the socket is not a sufficient check: of two daemons that start at once neither would find the other, and
+/// a stopped one with a full queue looks dead on FreeBSD.
 fn lock(socket: &Path) -> Result<LockFile, BindError> {
     let path = beside(socket);
     LockFile::take(&path).map_err(|failure| match failure {
@@ -150,7 +150,7 @@ fn beside(socket: &Path) -> PathBuf {
     files::suffixed(socket, ".lock")
 }
 
-/// Makes room: a socket where nobody answers goes, anything else stays and is an error.
+/// Removes a socket on which nobody listens; anything else is left alone and is an error.
 fn clear(path: &Path) -> Result<(), BindError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

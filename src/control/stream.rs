@@ -1,4 +1,4 @@
-//! Lines in and out of a socket, bounded in bytes and in time.
+//! Reading and writing lines on a socket, with limits on bytes and time.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd as _;
@@ -14,11 +14,11 @@ use nix::sys::time::{TimeVal, TimeValLike as _};
 pub(super) struct Patience {
     /// The longest pause between two bytes.
     pub(super) step: Duration,
-    /// For all of it: whoever sends a byte now and then does not stay for ever.
+    /// The longest time in all, so that a peer that sends a byte now and then does not stay for ever.
     pub(super) total: Duration,
 }
 
-/// A stream that fails with [`io::ErrorKind::TimedOut`] when patience is at its end.
+/// A stream that fails with [`io::ErrorKind::TimedOut`] when its time is up.
 #[derive(Debug)]
 pub(super) struct TimedStream<'a> {
     stream: &'a UnixStream,
@@ -62,7 +62,7 @@ impl Write for TimedStream<'_> {
     }
 }
 
-/// A line that could not be read.
+/// Why no line could be read.
 #[derive(Debug)]
 pub(super) enum NoLine {
     /// The other side closed the connection before the first byte, or in the middle.
@@ -76,9 +76,10 @@ pub(super) enum NoLine {
     Failed(io::Error),
 }
 
-/// Reads up to a newline, which is not part of the line; what follows it is dropped.
-pub(super) fn read_line(from: &mut impl Read, most: usize) -> Result<Vec<u8>, NoLine> {
-    let (mut line, mut chunk) = (Vec::new(), [0; 16 * 1024]);
+/// Reads a line of at most `max_bytes` bytes. The newline is not part of it; what follows is dropped.
+pub(super) fn read_line(from: &mut impl Read, max_bytes: usize) -> Result<Vec<u8>, NoLine> {
+    let mut line = Vec::new();
+    let mut chunk = [0; 16 * 1024];
     loop {
         let count = match from.read(&mut chunk) {
             Ok(0) => return Err(NoLine::Closed { after: line.len() }),
@@ -88,23 +89,24 @@ pub(super) fn read_line(from: &mut impl Read, most: usize) -> Result<Vec<u8>, No
         };
         let end = memchr::memchr(b'\n', &chunk[..count]);
         line.extend_from_slice(&chunk[..end.unwrap_or(count)]);
-        match end {
-            _ if line.len() > most => return Err(NoLine::TooLong),
-            Some(_) => return Ok(line),
-            None => {}
+        if line.len() > max_bytes {
+            return Err(NoLine::TooLong);
+        }
+        if end.is_some() {
+            return Ok(line);
         }
     }
 }
 
-/// Connects to a socket, waiting at most this long while the other side accepts nobody.
+/// Connects to a socket. While the other side does not accept, waits at most for `timeout`.
 ///
-/// Linux lets a connect wait for ever when the queue of a stopped process is full (`EAGAIN` after the timeout);
-/// FreeBSD says `ECONNREFUSED` at once.
-pub(super) fn dial(path: &Path, patience: Duration) -> nix::Result<UnixStream> {
+/// When the queue of a stopped process is full, Linux would let a connect wait for ever (`EAGAIN` after the timeout);
+/// FreeBSD returns `ECONNREFUSED` at once.
+pub(super) fn dial(path: &Path, timeout: Duration) -> nix::Result<UnixStream> {
     let address = UnixAddr::new(path)?;
     let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     // Zero would mean for ever.
-    let millis = i64::try_from(patience.as_millis().max(1)).unwrap_or(i64::MAX);
+    let millis = i64::try_from(timeout.as_millis().max(1)).unwrap_or(i64::MAX);
     setsockopt(&fd, sockopt::SendTimeout, &TimeVal::milliseconds(millis))?;
     connect(fd.as_raw_fd(), &address)?;
     Ok(UnixStream::from(fd))

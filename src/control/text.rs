@@ -1,7 +1,7 @@
-//! Prefixes as JSON strings: written as people write them, read as strictly as an operator's.
+//! Prefixes and reasons in JSON: written as people write them, read as strictly as on the command line.
 //!
-//! A host has no `/32`, a v4-mapped address is the IPv4 address that it is, and bits behind the mask are refused: what
-//! arrives at the daemon has one value for one meaning.
+//! A host has no `/32`, a v4-mapped address becomes its IPv4 address, and bits behind the mask are refused, so that a prefix
+//! has only one form.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -65,23 +65,23 @@ pub(super) mod prefixes {
 }
 
 /// The longest reason of a ban by hand, in bytes: it goes into one syslog line with everything else.
-const LONGEST_REASON: usize = 200;
+const MAX_REASON_BYTES: usize = 200;
 
-/// Whether an operator's reason is one line that is fit for a log and a terminal.
+/// Checks that an operator's reason is one line that is safe for a log and a terminal.
 ///
 /// # Errors
-/// When it is not; a sentence says why.
+/// A sentence that says why it is not.
 pub fn check_reason(reason: &str) -> Result<(), String> {
-    if reason.len() > LONGEST_REASON {
-        return Err(format!("the reason is longer than {LONGEST_REASON} bytes"));
+    if reason.len() > MAX_REASON_BYTES {
+        return Err(format!("the reason is longer than {MAX_REASON_BYTES} bytes"));
     }
     if reason.chars().any(char::is_control) {
-        return Err("the reason has control characters or line breaks in it".to_owned());
+        return Err("the reason contains control characters or line breaks".to_owned());
     }
     Ok(())
 }
 
-/// Reads one.
+/// For `#[serde(deserialize_with)]` on the reason of a ban.
 pub(super) fn reason<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let reason = String::deserialize(from)?;
     check_reason(&reason).map_err(de::Error::custom)?;

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::reply::{Answer, Code, Refusal, Reply};
 use super::request::Request;
 
-/// The version of the protocol that this program speaks; it rises when an old reader would misunderstand.
+/// The version of the protocol that this program speaks; it is raised when an old reader would misunderstand.
 pub const VERSION: u32 = 1;
 
-/// Read first and alone: a later version may have any other keys.
+/// The part of a line that is read first: another version may have any other keys.
 #[derive(Deserialize)]
 struct Head {
     v: u32,
@@ -23,7 +23,7 @@ struct RequestLine<R> {
     command: R,
 }
 
-/// One of the two is there. Unknown keys are passed over: a later program of the same version may say more.
+/// Has either `ok` or `error`. Unknown keys are ignored: a newer program may add some without raising the version.
 #[derive(Serialize, Deserialize)]
 struct ReplyLine<A, R> {
     v: u32,
@@ -33,14 +33,14 @@ struct ReplyLine<A, R> {
     error: Option<R>,
 }
 
-/// A request as a line, its newline included.
+/// Encodes a request as a line, including its newline.
 pub(super) fn request_line(request: &Request) -> io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(&RequestLine { v: VERSION, command: request })?;
     line.push(b'\n');
     Ok(line)
 }
 
-/// Reads a request; the refusal is for the one who sent it.
+/// Decodes a request; the refusal is for its sender.
 pub(super) fn read_request(line: &[u8]) -> Result<Request, Refusal> {
     let junk =
         |error: serde_json::Error| Refusal::new(Code::Protocol, format!("this is not a request: {error}"));
@@ -55,11 +55,11 @@ pub(super) fn read_request(line: &[u8]) -> Result<Request, Refusal> {
 fn other_version(theirs: u32) -> String {
     format!(
         "the request is in version {theirs} of the control protocol and the running daemon speaks version {VERSION}: \
-         after an update restart the daemon, and see that there is only one `portcullis` installed"
+         after an update restart the daemon, and make sure that only one `portcullis` is installed"
     )
 }
 
-/// Writes a reply as a line; a long one goes out in pieces, as it is made.
+/// Writes a reply as a line; a long one is sent in pieces while it is encoded.
 pub(super) fn write_reply(out: &mut dyn Write, reply: &Reply) -> io::Result<()> {
     let line = ReplyLine { v: VERSION, ok: reply.as_ref().ok(), error: reply.as_ref().err() };
     serde_json::to_writer(&mut *out, &line)?;
@@ -67,16 +67,16 @@ pub(super) fn write_reply(out: &mut dyn Write, reply: &Reply) -> io::Result<()> 
     out.flush()
 }
 
-/// Why a line is no reply for us.
+/// Why a line is not a valid reply.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum InvalidReply {
-    /// It is one of another version.
+    /// It has another version of the protocol.
     Version(u32),
-    /// It is none at all.
+    /// It is not a reply; the text says why.
     Junk(String),
 }
 
-/// Reads a reply.
+/// Decodes a reply.
 pub(super) fn read_reply(line: &[u8]) -> Result<Reply, InvalidReply> {
     let junk = |error: serde_json::Error| InvalidReply::Junk(error.to_string());
     let head: Head = serde_json::from_slice(line).map_err(junk)?;

@@ -15,7 +15,7 @@ use crate::follow::Batch;
 use crate::setup::{Refused, Setup};
 
 /// Events waiting at a time; a batch of lines is up to 256 KiB, so this bounds memory, not speed.
-pub(super) const QUEUE: usize = 4;
+pub(super) const MAX_EVENTS: usize = 4;
 
 /// Something to react to.
 pub(super) enum Event {

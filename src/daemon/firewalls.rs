@@ -12,7 +12,7 @@ use crate::firewall::{self, Change, TableFile, WorkerHandle, WorkerStatus};
 use crate::settings::{BackendKind, FirewallSettings};
 
 /// How often it is looked whether an old table can be emptied.
-const LOOK: Duration = Duration::from_secs(1);
+const TIDY_EVERY: Duration = Duration::from_secs(1);
 
 /// All firewalls that are being driven; the last reload decides which one counts.
 pub(super) struct Firewalls {
@@ -140,7 +140,7 @@ impl Firewalls {
 
     /// How long [`Self::tidy`] may be put off; `None` when there is nothing to tidy.
     pub(super) fn due_in(&self) -> Option<Duration> {
-        (!self.old.is_empty() || !self.leaving.is_empty()).then_some(LOOK)
+        (!self.old.is_empty() || !self.leaving.is_empty()).then_some(TIDY_EVERY)
     }
 
     /// Has the old tables emptied once the new one is in step. Never waits.

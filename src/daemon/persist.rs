@@ -17,14 +17,14 @@ use crate::store::{
 use crate::time::Time;
 
 /// Counters and positions may wait this long for each other; bans do not wait.
-const GATHER: Duration = Duration::from_secs(1);
+const BATCH_DELAY: Duration = Duration::from_secs(1);
 
 /// The database rests this many times as long as it worked, so that a flood of changes costs little more than one: they
 /// gather, and the last word on each thing is written. A single ban's commit takes milliseconds, and so does its rest.
-const REST: u32 = 3;
+const REST_FACTOR: u32 = 3;
 
 /// How long the final write may take before we log that we are waiting.
-const WORTH_SAYING: Duration = Duration::from_secs(1);
+const SILENT_WAIT: Duration = Duration::from_secs(1);
 
 /// Bans told of in answer to one `why`, each with its lines.
 const MAX_HISTORY: usize = 50;
@@ -123,7 +123,7 @@ impl Persist {
         let rest = self.rests_until.map(|until| until.saturating_duration_since(Instant::now()));
         // After a failure the next attempt takes its time, however much there is to say.
         let urgent = self.urgent && self.trouble.is_none();
-        let gather = if urgent { Duration::ZERO } else { GATHER.saturating_sub(changed.elapsed()) };
+        let gather = if urgent { Duration::ZERO } else { BATCH_DELAY.saturating_sub(changed.elapsed()) };
         Some(gather.max(rest.unwrap_or_default()))
     }
 
@@ -167,7 +167,7 @@ impl Persist {
     pub(super) fn stored(&mut self, commit: &CommitResult) {
         let now = Instant::now();
         let worked = self.busy.take().map(|since| now.saturating_duration_since(since));
-        self.rests_until = worked.map(|worked| now + (worked * REST).min(GATHER));
+        self.rests_until = worked.map(|worked| now + (worked * REST_FACTOR).min(BATCH_DELAY));
         if let Err(trouble) = &commit.result {
             if self.trouble.is_none() {
                 log::error!(
@@ -200,7 +200,7 @@ impl Persist {
         self.send(rows, positions, now);
         self.tasks = None;
         let thread = self.thread.take()?;
-        let end = Instant::now() + WORTH_SAYING;
+        let end = Instant::now() + SILENT_WAIT;
         while !thread.is_finished() && Instant::now() < end {
             thread::sleep(Duration::from_millis(1));
         }

@@ -11,13 +11,13 @@ use crate::store::BanLine;
 use crate::time::Time;
 
 /// Offenders remembered; the longest-unseen leaves first. With the two bounds below 5 MB at the most.
-const OFFENDERS: usize = 4096;
+const MAX_OFFENDERS: usize = 4096;
 
 /// Lines of one offender: enough to see what it did, whatever the threshold.
-const LINES: usize = 5;
+const MAX_LINES: usize = 5;
 
 /// Bytes of one line.
-const LENGTH: usize = 256;
+const MAX_LINE_BYTES: usize = 256;
 
 /// The lines of offenders that may be banned next. Lines that may be forged are kept apart, and give way first.
 #[derive(Debug, Default)]
@@ -44,20 +44,20 @@ impl RecentLines {
         let all = self.of(worth);
         let lines = all.entry(offender).or_insert_with(Vec::new);
         // In a flood the oldest line of an offender gives its memory to the newest.
-        let mut text = if lines.len() == LINES { lines.remove(0).text } else { Vec::new() };
+        let mut text = if lines.len() == MAX_LINES { lines.remove(0).text } else { Vec::new() };
         text.clear();
-        text.extend_from_slice(line.get(..LENGTH).unwrap_or(line));
+        text.extend_from_slice(line.get(..MAX_LINE_BYTES).unwrap_or(line));
         lines.push(BanLine { at, source: Arc::clone(source), text });
         all.to_back(&offender);
     }
 
     /// Whatever may be forged never makes others leave; where there is nothing else, one more is kept.
     fn make_room(&mut self, worth: rules::Evidence) {
-        if self.handshake.len() + self.spoofable.len() < OFFENDERS {
+        if self.handshake.len() + self.spoofable.len() < MAX_OFFENDERS {
             return;
         }
         let left = self.spoofable.pop_front();
-        if worth == rules::Evidence::Handshake && (left.is_none() || self.handshake.len() >= OFFENDERS) {
+        if worth == rules::Evidence::Handshake && (left.is_none() || self.handshake.len() >= MAX_OFFENDERS) {
             self.handshake.pop_front();
         }
     }
@@ -77,7 +77,7 @@ impl RecentLines {
         let mut lines: Vec<BanLine> =
             inside.iter().filter_map(|offender| all.remove(offender)).flatten().collect();
         lines.sort_by_key(|seen| seen.at);
-        lines.split_off(lines.len().saturating_sub(LINES))
+        lines.split_off(lines.len().saturating_sub(MAX_LINES))
     }
 
     fn of(&mut self, worth: rules::Evidence) -> &mut Lines {
@@ -138,28 +138,31 @@ mod tests {
             for n in 0..20 {
                 note(&mut evidence, offender(4999), worth, format!("line {n}").as_bytes());
             }
-            assert_eq!(evidence.of(worth).len(), OFFENDERS);
+            assert_eq!(evidence.of(worth).len(), MAX_OFFENDERS);
             assert!(take(&mut evidence, 0, worth).is_empty(), "the longest-unseen left");
             let last = texts(take(&mut evidence, 4999, worth));
             assert_eq!(last, ["line 15", "line 16", "line 17", "line 18", "line 19"]);
-            assert_eq!(take(&mut evidence, 4998, worth)[0].text.len(), LENGTH);
+            assert_eq!(take(&mut evidence, 4998, worth)[0].text.len(), MAX_LINE_BYTES);
         }
     }
 
     #[test]
     fn no_flood_of_forged_lines_displaces_a_real_one() {
         let mut evidence = RecentLines::default();
-        let dear = u32::try_from(OFFENDERS).unwrap() / 2;
+        let dear = u32::try_from(MAX_OFFENDERS).unwrap() / 2;
         (0..dear).for_each(|n| note(&mut evidence, offender(n), DEAR, b"real"));
         (0..100_001).for_each(|n| note(&mut evidence, offender(n), CHEAP, b"forged"));
-        assert_eq!((evidence.handshake.len(), evidence.spoofable.len()), (OFFENDERS / 2, OFFENDERS / 2));
+        assert_eq!(
+            (evidence.handshake.len(), evidence.spoofable.len()),
+            (MAX_OFFENDERS / 2, MAX_OFFENDERS / 2)
+        );
         assert_eq!(texts(take(&mut evidence, 0, DEAR)), ["real"]);
         // Real ones take what they need.
         (dear..2 * dear + 1).for_each(|n| note(&mut evidence, offender(n), DEAR, b"real"));
-        assert_eq!((evidence.handshake.len(), evidence.spoofable.len()), (OFFENDERS, 0));
+        assert_eq!((evidence.handshake.len(), evidence.spoofable.len()), (MAX_OFFENDERS, 0));
         (0..9).for_each(|n| note(&mut evidence, offender(n), CHEAP, b"forged"));
-        assert_eq!((evidence.handshake.len(), evidence.spoofable.len()), (OFFENDERS, 1));
+        assert_eq!((evidence.handshake.len(), evidence.spoofable.len()), (MAX_OFFENDERS, 1));
         note(&mut evidence, offender(9_000_000), DEAR, b"real");
-        assert_eq!((evidence.handshake.len(), evidence.spoofable.len()), (OFFENDERS, 0));
+        assert_eq!((evidence.handshake.len(), evidence.spoofable.len()), (MAX_OFFENDERS, 0));
     }
 }

@@ -16,10 +16,10 @@ use crate::files::{exposure, write_whole};
 use crate::firewall::TableFile;
 
 /// Changes gather this long,
-const PAUSE: Duration = Duration::from_secs(1);
+const MIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// or this many times as long as it took to write the file before.
-const REST: u32 = 20;
+const REST_FACTOR: u32 = 20;
 
 /// What is to be written: the format, `None` where the firewall reads no file, and the prefixes.
 type Work = (Option<TableFile>, Vec<Prefix>);
@@ -69,7 +69,7 @@ impl SavedTable {
         (self.is_stale && self.work.is_some()).then(|| {
             let worked = Duration::from_micros(self.took.load(Ordering::Relaxed));
             let since = self.sent.map_or(Duration::MAX, |sent| sent.elapsed());
-            (worked * REST).max(PAUSE).saturating_sub(since)
+            (worked * REST_FACTOR).max(MIN_PAUSE).saturating_sub(since)
         })
     }
 

@@ -11,7 +11,7 @@ use nix::unistd::Group;
 use super::core::{Daemon, EndOfRun, RunOptions};
 use super::enforcement::Enforcement;
 use super::error::NoStart;
-use super::event::{Event, QUEUE, signals};
+use super::event::{Event, MAX_EVENTS, signals};
 use super::firewalls::Firewalls;
 use super::persist::Persist;
 use super::reload::{OwnAddresses, Reloads};
@@ -39,7 +39,7 @@ pub fn run(mut options: RunOptions) -> Result<(), NoStart> {
     let setup = Setup::load_to_run(options.config.as_deref(), options.dry_run, &[])?;
     logger::start(setup.log_to(options.dry_run), setup.config.log.level);
     logger::diagnostics(&setup.warnings);
-    let (sender, events) = sync_channel(QUEUE);
+    let (sender, events) = sync_channel(MAX_EVENTS);
     signals(sender.clone())?;
     let (callers, calls) = channel();
     let mut acquired = acquire(&options, &setup, &sender)?;

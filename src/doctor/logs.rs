@@ -13,7 +13,7 @@ const ABOUT: &str = "logs";
 const AS_ROOT: &str = "run it, and the daemon, as root";
 
 /// A log that nobody wrote to for this long is perhaps not the one; cron alone writes every few minutes.
-const SILENCE: Duration = Duration::from_secs(7 * 24 * 3600);
+const MAX_SILENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Judges one source; standard input is nothing to look at.
 pub(super) fn findings(source: &SourceSettings, now: SystemTime) -> Vec<Finding> {
@@ -63,7 +63,7 @@ fn readable(path: &Path, now: SystemTime) -> Finding {
 fn written(path: &Path, about: &Metadata, now: SystemTime) -> Finding {
     let name = path.display();
     let silent = about.modified().ok().and_then(|modified| now.duration_since(modified).ok());
-    match silent.filter(|silent| about.is_file() && *silent > SILENCE) {
+    match silent.filter(|silent| about.is_file() && *silent > MAX_SILENCE) {
         Some(silent) => Finding::note(
             ABOUT,
             format!("nothing was written to {name} for {} days", silent.as_secs() / 86_400),
@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(grades(&log, now), [Grade::Problem]);
         fs::write(&log, "").unwrap();
         assert_eq!(grades(&log, now), [Grade::Ok]);
-        assert_eq!(grades(&log, now + SILENCE * 2), [Grade::Note]);
+        assert_eq!(grades(&log, now + MAX_SILENCE * 2), [Grade::Note]);
         assert_eq!(grades(dir.path(), now), [Grade::Problem], "a directory");
         assert_eq!(grades(&dir.path().join("*.log"), now), [Grade::Ok]);
         assert_eq!(grades(&dir.path().join("*.txt"), now), [Grade::Problem]);

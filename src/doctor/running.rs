@@ -29,11 +29,11 @@ pub(super) fn findings(answer: &Result<DaemonStatus, ClientError>) -> Vec<Findin
         Err(failure) => {
             vec![Finding::problem(DAEMON, format!("the daemon cannot be asked: {failure}"), restart)]
         }
-        Ok(status) => told(status),
+        Ok(status) => judge(status),
     }
 }
 
-fn told(status: &DaemonStatus) -> Vec<Finding> {
+fn judge(status: &DaemonStatus) -> Vec<Finding> {
     let mut findings =
         vec![Finding::ok(DAEMON, format!("the daemon runs since {} (pid {})", status.since, status.pid))];
     let table = &status.firewall;
@@ -114,7 +114,7 @@ mod tests {
             problems: out.into_iter().chain(["the disk is full".to_owned()]).collect(),
             ..DaemonStatus::default()
         };
-        let grades: Vec<Grade> = told(&status).iter().map(|finding| finding.grade).collect();
+        let grades: Vec<Grade> = judge(&status).iter().map(|finding| finding.grade).collect();
         assert_eq!(grades, [Grade::Ok, Grade::Problem, Grade::Problem]);
     }
 

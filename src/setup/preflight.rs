@@ -37,8 +37,8 @@ fn faults(config: &Config) -> Vec<SettingFault> {
         unknown_group(config),
         occupied_state(state),
         occupied_socket(socket),
-        homeless_state(state),
-        homeless_socket(socket),
+        missing_state_directory(state),
+        missing_socket_directory(socket),
     ];
     let places = exposed_places(config).into_iter().map(|found| found.fault(Severity::Error));
     // Only root refuses to run such a program.
@@ -166,16 +166,16 @@ fn occupied_socket(path: &Path) -> Option<SettingFault> {
 }
 
 /// The usual directories are made by the start script, and `check` comes before the first start.
-fn homeless_socket(path: &Path) -> Option<SettingFault> {
+fn missing_socket_directory(path: &Path) -> Option<SettingFault> {
     let (directory, usual) = (directory_of(path), defaults::socket());
-    (directory != directory_of(&usual) && is_missing(directory)).then(|| homeless(SOCKET, directory))
+    (directory != directory_of(&usual) && is_missing(directory)).then(|| missing_directory(SOCKET, directory))
 }
 
 /// Here only the last directory may be missing: the daemon makes it.
-fn homeless_state(path: &Path) -> Option<SettingFault> {
+fn missing_state_directory(path: &Path) -> Option<SettingFault> {
     let (directory, usual) = (directory_of(path), defaults::state());
     let is_homeless = is_missing(directory) && is_missing(directory_of(directory));
-    (directory != directory_of(&usual) && is_homeless).then(|| homeless(STATE, directory))
+    (directory != directory_of(&usual) && is_homeless).then(|| missing_directory(STATE, directory))
 }
 
 /// What an ordinary user may not see may be there.
@@ -186,7 +186,7 @@ fn is_missing(directory: &Path) -> bool {
     }
 }
 
-fn homeless(key_path: &[&str], directory: &Path) -> SettingFault {
+fn missing_directory(key_path: &[&str], directory: &Path) -> SettingFault {
     let text = format!(
         "there is no directory {0}, and the daemon will not start without it: make it with `install -d -o root -m \
          0755 {0}`",

@@ -7,10 +7,10 @@ use crate::engine::Row;
 use crate::time::Time;
 
 /// Log lines kept of one ban; those that came first.
-pub const MOST_LINES: usize = 10;
+pub const MAX_LINES: usize = 10;
 
 /// Bytes kept of one log line.
-pub const LONGEST_LINE: usize = 512;
+pub const MAX_LINE_BYTES: usize = 512;
 
 /// Everything that changed since the last batch. It is stored as a whole or not at all, so that after a crash the
 /// logs are read again from just where the counters stand.
@@ -59,7 +59,7 @@ pub struct BanLines {
     pub offender: Prefix,
     /// When it began; with the offender, this names the ban.
     pub since: Time,
-    /// The first [`MOST_LINES`] are kept.
+    /// The first [`MAX_LINES`] are kept.
     pub lines: Vec<BanLine>,
 }
 
@@ -70,14 +70,14 @@ pub struct BanLine {
     pub at: Time,
     /// The source's name.
     pub source: Arc<str>,
-    /// The line's bytes, whatever its writer put into them; the first [`LONGEST_LINE`] are kept.
+    /// The line's bytes, whatever its writer put into them; the first [`MAX_LINE_BYTES`] are kept.
     pub text: Vec<u8>,
 }
 
 impl BanLines {
     pub(super) fn cut(mut self) -> Self {
-        self.lines.truncate(MOST_LINES);
-        self.lines.iter_mut().for_each(|line| line.text.truncate(LONGEST_LINE));
+        self.lines.truncate(MAX_LINES);
+        self.lines.iter_mut().for_each(|line| line.text.truncate(MAX_LINE_BYTES));
         self
     }
 }

@@ -12,7 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::error::StoreError;
-use super::inspect::{self, has_log};
+use super::ownership::{self, has_log};
 use super::schema::{self, FileContent};
 use crate::files::{self, suffixed};
 use crate::time::Time;
@@ -48,7 +48,7 @@ pub(super) struct Database {
 impl Database {
     /// Opens the database, and makes it where nothing is.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let made = !make_or_inspect(path)?;
+        let made = !make_or_check(path)?;
         let opened = Self::open_existing(path);
         if made && opened.is_err() {
             // An empty file would be taken for a loss the next time.
@@ -69,9 +69,9 @@ impl Database {
 
     /// Opens the database to read it where nothing can be written; `None` unless it was closed in order, since a
     /// log beside it could then not be taken into account.
-    pub(super) fn glance(path: &Path) -> Option<Self> {
-        inspect::check_place(path).ok()?;
-        inspect::file(path, &path.metadata().ok()?).ok()?;
+    pub(super) fn open_read_only(path: &Path) -> Option<Self> {
+        ownership::check_place(path).ok()?;
+        ownership::check_file(path, &path.metadata().ok()?).ok()?;
         if has_log(path) {
             return None;
         }
@@ -96,12 +96,12 @@ impl Database {
 }
 
 /// Whether something was there.
-fn make_or_inspect(path: &Path) -> Result<bool, StoreError> {
+fn make_or_check(path: &Path) -> Result<bool, StoreError> {
     let failed = |error| StoreError::io(path, error);
     // Also of one that was ours when the lock was taken.
-    inspect::check_place(path)?;
+    ownership::check_place(path)?;
     match path.metadata() {
-        Ok(found) => inspect::file(path, &found).map(|()| true),
+        Ok(found) => ownership::check_file(path, &found).map(|()| true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
             Ok(false)

@@ -18,7 +18,7 @@ use crate::engine::{Ban, Offences, Origin, Owner};
 use crate::time::Time;
 
 /// The longest text that is taken from a column, in bytes: reasons and lines of a log are cut shorter when they are written.
-pub(super) const LONGEST_TEXT: usize = 1024;
+pub(super) const MAX_TEXT_BYTES: usize = 1024;
 
 /// The columns of a ban, in the order in which [`ban`] reads them.
 pub(super) const BAN: &str = "offender, since, until, nth, reason, origin, forced, spoofable, owners";
@@ -145,8 +145,12 @@ pub(super) fn ban_values(ban: &Ban) -> [Value; 9] {
 
 /// A text of the database as far as an answer can carry it; none of ours is longer.
 pub(super) fn bounded(text: &str) -> &str {
-    let end =
-        text.char_indices().map(|(at, _)| at).chain([text.len()]).take_while(|at| *at <= LONGEST_TEXT).last();
+    let end = text
+        .char_indices()
+        .map(|(at, _)| at)
+        .chain([text.len()])
+        .take_while(|at| *at <= MAX_TEXT_BYTES)
+        .last();
     text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
@@ -187,8 +191,8 @@ mod tests {
         #[test]
         fn a_text_is_cut_between_characters(text in "[aü€😀]{0,700}") {
             let cut = bounded(&text);
-            prop_assert!(text.starts_with(cut) && cut.len() <= LONGEST_TEXT);
-            prop_assert!(cut.len() == text.len() || cut.len() + 4 > LONGEST_TEXT);
+            prop_assert!(text.starts_with(cut) && cut.len() <= MAX_TEXT_BYTES);
+            prop_assert!(cut.len() == text.len() || cut.len() + 4 > MAX_TEXT_BYTES);
         }
 
         #[test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
-use super::inspect::{check_place, ours};
+use super::ownership::{check_place, ours};
 use crate::files::{LockFailure, LockFile, directory_of, resolved, suffixed};
 
 /// The right to write one database: a lock on `state.db.lock`, which the system takes back however the process ends.

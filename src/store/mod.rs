@@ -19,9 +19,9 @@ mod batch;
 mod database;
 mod encode;
 mod error;
-mod inspect;
 mod lock;
 mod notice;
+mod ownership;
 mod pending;
 mod purge;
 mod read;
@@ -29,11 +29,11 @@ mod schema;
 mod why;
 mod write;
 
-pub use batch::{BanLine, BanLines, FilePosition, LONGEST_LINE, MOST_LINES, PositionChange, WriteBatch};
+pub use batch::{BanLine, BanLines, FilePosition, MAX_LINE_BYTES, MAX_LINES, PositionChange, WriteBatch};
 pub use error::StoreError;
-pub use inspect::check_place;
 pub use lock::Lock;
 pub use notice::{Notice, NoticeAction};
+pub use ownership::check_place;
 pub use purge::Retention;
 pub use why::BanRecord;
 
@@ -73,7 +73,7 @@ impl Store {
             if !error.is_temporary() {
                 return Err(error);
             }
-            store.database = Database::glance(store.lock.database());
+            store.database = Database::open_read_only(store.lock.database());
             store.notices.push(Notice::Detached(error));
         }
         Ok(store)
@@ -188,7 +188,7 @@ impl Store {
     }
 
     fn purge(&mut self, now: Time) {
-        let due = |last: Time| now.since(last).is_none_or(|span| span >= purge::EVERY);
+        let due = |last: Time| now.since(last).is_none_or(|span| span >= purge::PURGE_EVERY);
         let Some(database) = self.database.as_mut().filter(|_| self.purged.is_none_or(due)) else { return };
         let purged = purge::step(&mut database.connection, now, &self.keep);
         self.purged = Some(now);

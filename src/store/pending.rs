@@ -12,10 +12,10 @@ use crate::engine::{Ban, Row, SessionKey};
 use crate::time::Time;
 
 /// What is kept of each table while nothing can be written; about 10 MB if all were windows.
-const MOST: usize = 100_000;
+const MAX_ROWS: usize = 100_000;
 
 /// Ended bans, and bans' lines, that are kept for `why` while nothing can be written.
-const MOST_PAST: usize = 4_096;
+const MAX_PAST: usize = 4_096;
 
 #[derive(Debug, Default)]
 pub(super) struct Pending {
@@ -187,9 +187,9 @@ impl Pending {
 
     /// Bounds the memory after a write that failed. No active ban is ever let go: the engine bounds those.
     pub(super) fn trim(&mut self) -> Vec<Notice> {
-        self.past.drain(..self.past.len().saturating_sub(MOST_PAST));
-        self.lines.drain(..self.lines.len().saturating_sub(MOST_PAST));
-        if self.bans.values().filter(|change| change.active.is_none()).count() > MOST {
+        self.past.drain(..self.past.len().saturating_sub(MAX_PAST));
+        self.lines.drain(..self.lines.len().saturating_sub(MAX_PAST));
+        if self.bans.values().filter(|change| change.active.is_none()).count() > MAX_ROWS {
             self.bans.retain(|_, change| change.active.is_some() || !change.by_itself);
         }
         PendingTable::ALL.into_iter().filter_map(|table| self.trim_table(table)).collect()
@@ -197,7 +197,7 @@ impl Pending {
 
     fn trim_table(&mut self, which: PendingTable) -> Option<Notice> {
         let is_of = |row: &Row| table(row) == Some(which);
-        if self.rows.iter().filter(|row| is_of(row)).count() <= MOST {
+        if self.rows.iter().filter(|row| is_of(row)).count() <= MAX_ROWS {
             return None;
         }
         self.rows.retain(|row| !is_of(row));
@@ -244,7 +244,7 @@ mod tests {
             pending.absorb(WriteBatch { rows: rows.collect(), ..WriteBatch::default() });
             notices.extend(pending.trim());
         }
-        assert!(pending.len() < 2 * MOST + MOST_PAST, "{}", pending.len());
+        assert!(pending.len() < 2 * MAX_ROWS + MAX_PAST, "{}", pending.len());
         assert!(
             pending.emptied.contains(&PendingTable::Windows),
             "the stored counters are older than what was forgotten"
@@ -255,13 +255,13 @@ mod tests {
     #[test]
     fn no_active_ban_and_no_early_end_is_ever_forgotten() {
         let mut pending = Pending::default();
-        let rows = (0..MOST + 5).flat_map(|n| {
+        let rows = (0..MAX_ROWS + 5).flat_map(|n| {
             let unban = Row::BanEnded { offender: offender(1_000_000 + n), at: Time::from_secs(1) };
             [Row::from(ban(n)), unban]
         });
         pending.absorb(WriteBatch { rows: rows.collect(), ..WriteBatch::default() });
         pending.trim();
-        assert_eq!(pending.bans.len(), 2 * (MOST + 5));
+        assert_eq!(pending.bans.len(), 2 * (MAX_ROWS + 5));
     }
 
     #[test]

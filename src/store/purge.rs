@@ -9,17 +9,17 @@ use crate::time::Time;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// How often, at most; it takes some milliseconds unless much is over.
-pub(super) const EVERY: Duration = Duration::from_secs(300);
+pub(super) const PURGE_EVERY: Duration = Duration::from_secs(300);
 
 /// Ended bans and their lines that are dropped at a time for their age, so that a first start after a year is no
 /// long stop.
-const STEP: u32 = 5_000;
+const ROWS_EACH_TIME: u32 = 5_000;
 
 /// Ended bans, about 150 bytes each; the oldest leave first.
-const MOST_PAST: u32 = 100_000;
+const MAX_PAST_BANS: u32 = 100_000;
 
 /// Lines of bans, at most 512 bytes each and mostly 120; the oldest leave first.
-const MOST_LINES: u32 = 50_000;
+const MAX_BAN_LINES: u32 = 50_000;
 
 /// Pages of 4 KiB that are given back to the file system at a time.
 const PAGES: u32 = 2_000;
@@ -55,11 +55,11 @@ pub(super) fn step(connection: &mut Connection, now: Time, keep: &Retention) -> 
     let run = |sql: &str, value: i64| transaction.execute(sql, [value]).map(drop);
     let old =
         "DELETE FROM past_bans WHERE id IN (SELECT id FROM past_bans WHERE ended < ?1 ORDER BY ended LIMIT";
-    run(&format!("{old} {STEP})"), before(keep.history))?;
+    run(&format!("{old} {ROWS_EACH_TIME})"), before(keep.history))?;
     // Numbers are given in order, so the difference to the last one is how many came later.
     let surplus = |table| format!("DELETE FROM {table} WHERE id <= (SELECT max(id) FROM {table}) - ?1");
-    run(&surplus("past_bans"), MOST_PAST.into())?;
-    run(&surplus("ban_lines"), MOST_LINES.into())?;
+    run(&surplus("past_bans"), MAX_PAST_BANS.into())?;
+    run(&surplus("ban_lines"), MAX_BAN_LINES.into())?;
     run("DELETE FROM windows WHERE last < ?1", before(keep.windows))?;
     run("DELETE FROM trust WHERE seen < ?1", before(keep.trust))?;
     run("DELETE FROM sessions WHERE last < ?1", before(SESSIONS))?;

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Result, params};
 
 use super::batch::BanLine;
-use super::encode::{self, BAN, Interner, LONGEST_TEXT, bounded, time_at};
+use super::encode::{self, BAN, Interner, MAX_TEXT_BYTES, bounded, time_at};
 use super::read::each;
 use crate::address::Prefix;
 use crate::engine::Ban;
@@ -76,6 +76,6 @@ fn lines(connection: &Connection, ban: &Ban) -> Result<Vec<BanLine>> {
 
 fn line(row: &rusqlite::Row<'_>) -> Result<BanLine> {
     let text = row.get_ref(2)?.as_blob()?;
-    let text = text[..text.len().min(LONGEST_TEXT)].to_vec();
+    let text = text[..text.len().min(MAX_TEXT_BYTES)].to_vec();
     Ok(BanLine { at: time_at(row, 0)?, source: bounded(row.get_ref(1)?.as_str()?).into(), text })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Result, Transaction, TransactionBehavior, params, params_from_iter};
 
-use super::batch::{BanLine, BanLines, MOST_LINES};
+use super::batch::{BanLine, BanLines, MAX_LINES};
 use super::encode::{self, BAN};
 use super::pending::{BanChange, Pending, PendingTable};
 use crate::address::Prefix;
@@ -73,7 +73,7 @@ fn ban_lines(into: &Transaction<'_>, lines: &BanLines) -> Result<()> {
     let known: u32 = into
         .prepare_cached("SELECT count(*) FROM ban_lines WHERE offender = ?1 AND since = ?2")?
         .query_row(params![key, since], |row| row.get(0))?;
-    let room = MOST_LINES.saturating_sub(usize::try_from(known).unwrap_or(usize::MAX));
+    let room = MAX_LINES.saturating_sub(usize::try_from(known).unwrap_or(usize::MAX));
     lines.lines.iter().take(room).try_for_each(|BanLine { at, source, text }| {
         let sql = "INSERT INTO ban_lines (offender, since, at, source, line) VALUES (?1, ?2, ?3, ?4, ?5)";
         run(into, sql, params![key, since, at.as_millis(), source, text])

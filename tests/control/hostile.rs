@@ -33,7 +33,7 @@ fn half_a_request_is_none() {
     stream.shutdown(std::net::Shutdown::Write).unwrap();
     let mut reply = String::new();
     stream.read_to_string(&mut reply).unwrap();
-    assert_error(&reply, "protocol", "ends without a newline");
+    assert_error(&reply, "protocol", "does not end with a newline");
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn only_the_first_line_is_a_request() {
 #[test]
 fn a_request_without_end_is_cut_short_and_the_one_who_sends_it_still_learns_why() {
     let stand = Stand::answering(ServerLimits { request: 100_000, ..patient() });
-    assert_error(&stand.say(&vec![b'x'; 4 << 20]), "too-large", "more than the 100000 bytes");
+    assert_error(&stand.say(&vec![b'x'; 4 << 20]), "too-large", "longer than the limit of 100000 bytes");
     let failure = stand.ask(&Request::Unban(Unban::Prefixes(many(50_000)))).unwrap_err();
     let ClientError::Refused(refusal) = failure else { panic!("{failure}") };
     assert_eq!(refusal.code, Code::TooLarge);
@@ -89,18 +89,18 @@ fn served(stand: &Stand) -> bool {
 }
 
 #[test]
-fn more_connections_than_seats_are_told_at_once_and_leaving_makes_room() {
+fn more_connections_than_the_limit_are_told_at_once_and_leaving_makes_room() {
     let stand = Stand::answering(ServerLimits { connections: 3, ..patient() });
     let mut waiting: Vec<UnixStream> = Vec::new();
     let failure = loop {
         waiting.push(UnixStream::connect(&stand.path).unwrap());
-        assert!(waiting.len() < 10, "there are only three seats");
+        assert!(waiting.len() < 10, "the limit is three");
         if let Err(failure) = stand.ask(&Request::Ping) {
             break failure;
         }
     };
     assert_eq!(failure.kind(), ClientErrorKind::Busy);
-    assert!(failure.to_string().contains("as many connections as it serves"), "{failure}");
+    assert!(failure.to_string().contains("reached its limit of connections"), "{failure}");
     drop(waiting);
     assert!(served(&stand));
 }

@@ -81,7 +81,7 @@ fn root_and_owner_change_the_group_asks_and_others_stay_outside() {
             "bans ok",
             &format!("unban {refused}"),
             &format!("reload {refused}"),
-            "unban Protocol: the request has more than the 65536 bytes",
+            "unban Protocol: the request is longer than the limit of 65536 bytes",
         ],
     );
     let outsider = ask_as(STRANGER, OTHERS, &program, &stand.path);

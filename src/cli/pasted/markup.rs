@@ -51,7 +51,7 @@ const MARKS: [&str; 8] = [">", "|", "+", "- ", "* ", "• ", "[ ] ", "[x] "];
 const BLANKS: [&str; 4] = ["\u{a0}", "\u{200b}", "\u{202f}", "\u{feff}"];
 
 /// The longest entity that is known, without `&`.
-const LONGEST_ENTITY: usize = "#x1F600;".len();
+const MAX_ENTITY: usize = "#x1F600;".len();
 
 /// The text without anything around it.
 pub(super) fn unwrapped(text: &[u8]) -> &[u8] {
@@ -106,7 +106,7 @@ pub(super) fn with_our_blanks(text: &[u8]) -> Cow<'_, [u8]> {
 
 /// A character and how long its entity is, the semicolon included.
 fn entity(text: &[u8]) -> Option<(char, usize)> {
-    let reach = text.len().min(LONGEST_ENTITY);
+    let reach = text.len().min(MAX_ENTITY);
     let end = memchr::memchr(b';', &text[..reach])?;
     let name = std::str::from_utf8(&text[..end]).ok()?;
     let character = match name {

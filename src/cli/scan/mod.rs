@@ -14,9 +14,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::replay::Replay;
 use super::args::ScanArgs;
-use super::asked;
 use super::exit::{Exit, Failure, complain};
 use super::input::{Log, logs};
+use super::load_setup;
 use crate::pipeline::Terms;
 
 /// Files smaller than this are read before a bar could be seen.
@@ -25,7 +25,7 @@ const WORTH_A_BAR: u64 = 32 << 20;
 /// Runs the command; the exit status is that of the first file that could not be read, all others being read.
 pub(super) fn run(arguments: &ScanArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     let logs = logs(&arguments.files)?;
-    let mut setup = asked::setup(&arguments.config, &arguments.trial)?;
+    let mut setup = load_setup(&arguments.config, &arguments.trial)?;
     let terms: Vec<Terms> = logs.iter().map(|log| setup.terms_of_file(log.newest())).collect();
     let mut pipeline = setup.pipeline(&terms);
     pipeline.engine.keep_no_journal();

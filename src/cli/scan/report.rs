@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::spared;
-use super::tally::{Ban, Offender, Tally};
+use super::tally::{Offender, Tally, WouldBeBan};
 use crate::address::{self, Prefix};
 use crate::cli::input::Log;
 use crate::cli::text::{Table, count, tenths, write_json};
@@ -20,7 +20,7 @@ use crate::time::{Time, spoken};
 const COLUMNS: usize = 64;
 
 /// More logs than this are not named one by one.
-const MOST_NAMES: usize = 6;
+const MAX_NAMES: usize = 6;
 
 /// An offender as programs read it. Keys are in the order of the alphabet, as everywhere in our JSON.
 #[derive(Serialize)]
@@ -61,7 +61,7 @@ struct Report<'a> {
 
 pub(super) fn json(out: &mut dyn Write, setup: &Setup, pipeline: &Pipeline, tally: &Tally) -> io::Result<()> {
     let time = |time: Time| time.rfc3339(&setup.zone);
-    let ban = |ban: &Ban| BanReport {
+    let ban = |ban: &WouldBeBan| BanReport {
         at: time(ban.at),
         prefix: address::display(&ban.prefix),
         until: ban.until.map(time),
@@ -182,7 +182,7 @@ fn names(logs: &[Log]) -> String {
         (name, 1) => name.to_owned(),
         (name, files) => format!("{name} ({files} files)"),
     };
-    if logs.len() > MOST_NAMES {
+    if logs.len() > MAX_NAMES {
         return count(logs.len() as u64, "log");
     }
     logs.iter().map(name).collect::<Vec<_>>().join(", ")

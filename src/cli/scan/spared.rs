@@ -8,7 +8,7 @@ use crate::cli::text::{count, tenths, wrapped};
 use crate::engine::Why;
 
 /// Offenders named in one note; of more, how many they are.
-const MOST_NAMES: usize = 3;
+const MAX_NAMES: usize = 3;
 
 /// What to ask about offenders that come from this machine.
 const PROXY: &str = "is a proxy in front of the program?";
@@ -100,7 +100,7 @@ fn note(reason: &Reason, patience: u32) -> String {
 }
 
 fn names(offenders: &[Prefix]) -> String {
-    let named: Vec<String> = offenders.iter().take(MOST_NAMES).map(address::display).collect();
+    let named: Vec<String> = offenders.iter().take(MAX_NAMES).map(address::display).collect();
     match offenders.len() - named.len() {
         0 => named.join(", "),
         more => format!("{} and {}", named.join(", "), count(more as u64, "more offender")),

@@ -12,14 +12,14 @@ use crate::pipeline::{Outcome, OutcomeSink};
 use crate::rules::{Effect, Evidence};
 use crate::time::Time;
 
-/// Distinct offenders listed; a log with more is a flood whose first so many tell the story. About 150 bytes each.
-const MOST_OFFENDERS: usize = 200_000;
+/// Distinct offenders listed; a log with more is a flood whose first so many offend the story. About 150 bytes each.
+const MAX_OFFENDERS: usize = 200_000;
 
 /// Those of them on evidence that may be forged: such a flood hides nobody else.
-const MOST_FORGED: usize = MOST_OFFENDERS / 2;
+const MAX_FORGED: usize = MAX_OFFENDERS / 2;
 
 /// Would-be bans listed for one offender.
-const MOST_BANS: usize = 100;
+const MAX_BANS: usize = 100;
 
 /// Everything a scan reports.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ pub(super) struct Offender {
     /// What the weakest of its lines is worth.
     pub(super) evidence: Evidence,
     /// The first of its would-be bans.
-    pub(super) bans: Vec<Ban>,
+    pub(super) bans: Vec<WouldBeBan>,
     pub(super) ban_count: u64,
     /// The last reason why no number of offences would have banned it.
     pub(super) spared: Option<Why>,
@@ -75,7 +75,7 @@ pub(super) struct Nearest {
 
 /// A ban that would have been made.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ban {
+pub(super) struct WouldBeBan {
     /// What would be banned: less than the offender where that holds an allowed address.
     pub(super) prefix: Prefix,
     pub(super) at: Time,
@@ -131,7 +131,7 @@ impl Tally {
         match verdict {
             Verdict::Banned { banned, until, within, .. } => {
                 self.bans += 1;
-                entry.ban(Ban { prefix: *banned, at: time, until: *until, within: *within });
+                entry.ban(WouldBeBan { prefix: *banned, at: time, until: *until, within: *within });
             }
             Verdict::Ignored(why @ (Why::Flood(_) | Why::Trusted | Why::Allowed | Why::Unbannable(_))) => {
                 self.capped += u64::from(matches!(why, Why::Flood(_)));
@@ -146,7 +146,7 @@ impl Tally {
 
     fn has_room(&self, evidence: Evidence) -> bool {
         let is_cheap = evidence == Evidence::Spoofable;
-        self.offenders.len() < MOST_OFFENDERS && !(is_cheap && self.forged >= MOST_FORGED)
+        self.offenders.len() < MAX_OFFENDERS && !(is_cheap && self.forged >= MAX_FORGED)
     }
 
     /// Notes the time of a line at the beginning or end of a log.
@@ -211,9 +211,9 @@ impl Offender {
         }
     }
 
-    fn ban(&mut self, ban: Ban) {
+    fn ban(&mut self, ban: WouldBeBan) {
         self.ban_count += 1;
-        if self.bans.len() < MOST_BANS {
+        if self.bans.len() < MAX_BANS {
             self.bans.push(ban);
         }
     }
@@ -225,7 +225,7 @@ mod tests {
 
     use super::*;
 
-    fn tell(tally: &mut Tally, hosts: impl Iterator<Item = u32>, evidence: Evidence) {
+    fn offend(tally: &mut Tally, hosts: impl Iterator<Item = u32>, evidence: Evidence) {
         let counted = Verdict::Counted { tenths: 10, threshold: 50, trusted: false };
         for host in hosts {
             let offender = Prefix::from(IpAddr::from(Ipv4Addr::from(0x0a00_0000 + host)));
@@ -237,19 +237,19 @@ mod tests {
     #[test]
     fn offenders_beyond_the_bound_are_counted_in_sum() {
         let mut tally = Tally::new();
-        let most = u32::try_from(MOST_OFFENDERS).unwrap();
-        tell(&mut tally, (0..most + 3).chain([0]), Evidence::Handshake);
-        assert_eq!((tally.offenders.len(), tally.unlisted), (MOST_OFFENDERS, 30));
+        let most = u32::try_from(MAX_OFFENDERS).unwrap();
+        offend(&mut tally, (0..most + 3).chain([0]), Evidence::Handshake);
+        assert_eq!((tally.offenders.len(), tally.unlisted), (MAX_OFFENDERS, 30));
         assert_eq!(tally.ranked()[0].1.tenths, 20);
     }
 
     #[test]
     fn a_flood_of_forged_addresses_hides_no_other_offender() {
         let mut tally = Tally::new();
-        let most = u32::try_from(MOST_FORGED).unwrap();
-        tell(&mut tally, 0..most + 3, Evidence::Spoofable);
-        assert_eq!((tally.offenders.len(), tally.unlisted), (MOST_FORGED, 30));
-        tell(&mut tally, most..2 * most + 1, Evidence::Handshake);
-        assert_eq!((tally.offenders.len(), tally.unlisted), (MOST_OFFENDERS, 40));
+        let most = u32::try_from(MAX_FORGED).unwrap();
+        offend(&mut tally, 0..most + 3, Evidence::Spoofable);
+        assert_eq!((tally.offenders.len(), tally.unlisted), (MAX_FORGED, 30));
+        offend(&mut tally, most..2 * most + 1, Evidence::Handshake);
+        assert_eq!((tally.offenders.len(), tally.unlisted), (MAX_OFFENDERS, 40));
     }
 }

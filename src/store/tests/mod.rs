@@ -166,7 +166,7 @@ fn what_is_too_old_to_count_is_passed_over_but_an_expired_ban_is_not() {
     store.commit(batch(old.into_iter().chain(fresh.clone()).collect())).unwrap();
     store.set_keep(keep);
     assert_eq!(loaded(&mut store), fresh);
-    let later = NOW.plus(purge::EVERY);
+    let later = NOW.plus(purge::PURGE_EVERY);
     store.commit(WriteBatch { now: later, ..batch(vec![login("192.0.2.9", Duration::ZERO)]) }).unwrap();
     store.set_keep(FOREVER);
     assert_eq!(loaded(&mut store).len(), 2, "and dropped: the ban and the new login are left");

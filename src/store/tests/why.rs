@@ -35,8 +35,8 @@ fn a_ban_is_remembered_with_its_first_lines_after_it_is_over() {
     let records = store.why(&prefix("192.0.2.7"), 10, NOW).unwrap();
     assert_eq!(records.len(), 1);
     assert_eq!((&records[0].ban, records[0].ended), (&longer, Some(NOW.plus(HOUR))));
-    assert_eq!(records[0].lines.len(), MOST_LINES);
-    assert_eq!(records[0].lines[2], line(2, &bytes[..LONGEST_LINE]), "any bytes, but not too many of them");
+    assert_eq!(records[0].lines.len(), MAX_LINES);
+    assert_eq!(records[0].lines[2], line(2, &bytes[..MAX_LINE_BYTES]), "any bytes, but not too many of them");
     assert!(store.pending.len() == 0 && banned(&mut store).is_empty());
 }
 

@@ -30,7 +30,7 @@ pub(super) fn ours(path: &Path) -> Result<(), StoreError> {
 }
 
 /// The database itself.
-pub(super) fn file(path: &Path, found: &Metadata) -> Result<(), StoreError> {
+pub(super) fn check_file(path: &Path, found: &Metadata) -> Result<(), StoreError> {
     let mode = found.mode();
     if !found.is_file() {
         return unfit(path, kind(found).to_owned(), "move it away");

@@ -167,7 +167,7 @@ fn history(out: &mut dyn Write, past: &PastBan) -> io::Result<()> {
 }
 
 /// More prefixes than this are counted, not listed.
-const MOST_LISTED: usize = 50;
+const MAX_LISTED: usize = 50;
 
 pub(super) fn banned(out: &mut dyn Write, banned: &Banned) -> io::Result<()> {
     let until =
@@ -220,7 +220,7 @@ fn held<'a>(freed: &address::Prefix, asked: &'a [address::Prefix]) -> Option<&'a
 }
 
 fn listed(out: &mut dyn Write, prefixes: &[address::Prefix], what: &str) -> io::Result<()> {
-    if prefixes.len() > MOST_LISTED {
+    if prefixes.len() > MAX_LISTED {
         return writeln!(out, "{} prefixes: {what}", prefixes.len());
     }
     prefixes.iter().try_for_each(|prefix| writeln!(out, "{}: {what}", address::display(prefix)))
