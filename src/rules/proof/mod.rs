@@ -1,7 +1,7 @@
 //! The proof that no line makes a rule name another address than its peer's, or another session.
 //!
 //! Two machines read one text. The *printer* of a rule prints what its program may print: fixed words, numbers, claimed
-//! alphabets, and anything in each stretch of which nothing is claimed ([`written`]). The *reader* of a rule takes what
+//! alphabets, and anything in each stretch of which nothing is claimed ([`annotated`]). The *reader* of a rule takes what
 //! its pattern matches as it is written, if no rule before it does ([`first`]). Both know where the address begins and
 //! ends ([`mod@machine`]), and a reader's address is one that parses ([`addresses`]). A set is safe if no text exists that some
 //! rule's printer prints and some rule's reader takes with *another* address. Whether there is one, a [`search`] through
