@@ -1,6 +1,6 @@
-//! The texts that are addresses, as regexes: what [`address::parse`](crate::address::parse) and
-//! [`address::parse_endpoint`](crate::address::parse_endpoint) read. Tests of the proof hold them together. (A zone may be longer
-//! here than there.)
+//! Regexes of the texts that are addresses, that is, which [`address::parse`](crate::address::parse) and
+//! [`address::parse_endpoint`](crate::address::parse_endpoint) read; tests of the proof compare them. (A zone may be
+//! longer here than there.)
 
 const OCTET: &str = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])";
 const GROUP: &str = "[0-9a-fA-F]{1,4}";
@@ -10,12 +10,12 @@ const PORT: &str = "[0-9]{1,5}";
 /// What programs print in place of an address: a host name, a number, or `-`.
 pub(super) const HOST_NAME: &str = r"[0-9A-Za-z_-]+(?:\.[0-9A-Za-z_-]+)*";
 
-/// What is an address.
+/// The regex of an address.
 pub(super) fn address() -> String {
     format!("(?:{}|{}{ZONE})", v4(), v6())
 }
 
-/// What is an address with or without a port.
+/// The regex of an address with or without a port.
 pub(super) fn endpoint() -> String {
     let (v4, v6) = (v4(), v6());
     format!(r"(?:{v4}(?::{PORT})?|{v6}{ZONE}|\[(?:{v4}|{v6}{ZONE})\](?::{PORT})?)")
@@ -25,7 +25,8 @@ fn v4() -> String {
     format!(r"{OCTET}(?:\.{OCTET}){{3}}")
 }
 
-/// RFC 4291 §2.2: eight groups, of which `::` stands for one or more, and of which the last two may be an IPv4 address.
+/// RFC 4291 §2.2: eight groups, where `::` stands for one or more of them, and an IPv4 address may stand for the last
+/// two.
 fn v6() -> String {
     let v4 = v4();
     let mut forms = vec![format!("{GROUP}(?::{GROUP}){{7}}"), format!("(?:{GROUP}:){{6}}{v4}")];

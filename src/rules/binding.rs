@@ -1,4 +1,5 @@
-//! Which rule sets are asked about the lines of a source: a set belongs to logs, and any other log is text to it.
+//! Which rule sets apply to the lines of a source: a set belongs to certain logs, and lines of any other log are plain
+//! text to it.
 
 use std::collections::HashMap;
 
@@ -9,26 +10,25 @@ use super::prefilter::LinePrefilter;
 use super::program;
 use crate::record::{self, Layouts, Record, TimeSpec};
 
-/// The rule sets that are asked about the lines of a source, looked up by program before any pattern runs. They are known
-/// by their places among all sets in force.
+/// The rule sets that apply to the lines of a source, looked up by program before any pattern runs. Sets are identified
+/// by their index among all sets in force.
 #[derive(Debug, Default)]
 pub struct Binding {
     layouts: Layouts,
     by_program: HashMap<Box<[u8]>, Vec<usize>, RandomState>,
-    /// The beginnings of programs' names, and the sets that look at all programs whose names begin so.
+    /// Prefixes of program names, and the sets that look at all programs with such a name.
     by_beginning: Vec<(Box<[u8]>, usize)>,
-    /// Sets that look at whole lines, and so at every one.
+    /// Sets that look at whole lines, and so at every line.
     whole: Vec<usize>,
-    /// Sets asked where the layout has no room for a program's name.
+    /// Sets for lines whose layout has no program name.
     headed: Vec<usize>,
     names: Option<LinePrefilter>,
-    /// What the first of these sets that say it says of the stamps of lines.
+    /// The timestamp format of the first of these sets that states one.
     time: Option<TimeSpec>,
 }
 
 impl Binding {
-    /// Binds a source whose lines have these layouts to those of the `sets` in force that it names, or if it names none to
-    /// those that look at any log of syslog's.
+    /// Binds a source to those of the `sets` in force that it names; if it names none, to those that apply to any syslog.
     pub fn new<'s>(
         sets: impl IntoIterator<Item = &'s RuleSet>,
         named: Option<&[String]>,
@@ -73,35 +73,35 @@ impl Binding {
         self.whole.is_empty().then(|| LinePrefilter::new(programs)).flatten()
     }
 
-    /// What lines of interest hold; `None` where a set looks at lines of any kind.
+    /// The prefilter for lines of interest; `None` if a set looks at lines of any kind.
     pub fn names(&self) -> Option<&LinePrefilter> {
         self.names.as_ref()
     }
 
-    /// What lines that no rule knows are stamped with, where a set says it.
+    /// The timestamp format of lines that no rule matches, if a set states one.
     pub fn time(&self) -> Option<&TimeSpec> {
         self.time.as_ref()
     }
 
-    /// By which layouts the lines are read.
+    /// The layouts that lines of the source may have.
     pub fn layouts(&self) -> Layouts {
         self.layouts
     }
 
-    /// Whether any set is asked that looks behind the headers of a syslog daemon.
+    /// Whether any set looks at messages behind a syslog header.
     pub fn reads_headers(&self) -> bool {
         !self.by_program.is_empty() || !self.by_beginning.is_empty()
     }
 
-    /// The layout in which a set would look at this line, where the source is not said to have it.
+    /// The layout in which a set would look at this line, if the source does not state that layout.
     pub fn other_layout(&self, line: &[u8]) -> Option<Layouts> {
         let (layouts, record) = record::parse_as_any(line);
         let is_asked = layouts != self.layouts && self.candidates(&record).next().is_some();
         (self.whole.is_empty() && is_asked).then_some(layouts)
     }
 
-    /// The sets that look at lines like this one. What a program has signed that a set for syslog looks at is no line for
-    /// those that look at whole lines: they have not been proven against each other.
+    /// The sets that look at lines like this one. A line signed by a program that a syslog set looks at is not for sets
+    /// that look at whole lines: the two kinds were not proven against each other.
     pub(super) fn candidates<'b>(&'b self, record: &Record<'b>) -> impl Iterator<Item = usize> + use<'b> {
         let by_program = match record.program {
             Some(program) => self.by_program.get(program).map_or(&[][..], Vec::as_slice),
@@ -114,11 +114,12 @@ impl Binding {
         signed.chain(whole.iter().copied())
     }
 
-    /// The sets that look at a program by the beginning of its name, each once; those in `known` do so by its whole name.
+    /// The sets that look at a program by a prefix of its name, each once, except those in `known`, which name it
+    /// exactly.
     fn begun<'b>(&'b self, known: &'b [usize], program: &'b [u8]) -> impl Iterator<Item = usize> {
         let is_begun = move |(beginning, _): &&(Box<[u8]>, usize)| program.starts_with(beginning);
         let sets = self.by_beginning.iter().filter(is_begun).map(|(_, set)| *set);
-        // The beginnings of one set stand together.
+        // Prefixes of one set are adjacent.
         let mut last = None;
         sets.filter(move |set| last.replace(*set) != Some(*set) && !known.contains(set))
     }

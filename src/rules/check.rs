@@ -1,4 +1,4 @@
-//! What `portcullis check` asks of a rule set: its patterns, its samples, and the proof.
+//! What `portcullis check` verifies of a rule set: its patterns, its samples, and the proof.
 
 use std::net::IpAddr;
 
@@ -14,8 +14,8 @@ use crate::record;
 /// sshd cuts its messages at 500 bytes (log.c, `%.500s`), whatever a rule file says.
 const CUT_BY_SSHD: usize = 500;
 
-/// All that is wrong with a rule set; empty when nothing is. `others` are in force besides it: it must not be fooled by
-/// what they know of its programs.
+/// All faults of a rule set; empty if there are none. `others` are in force beside it: their messages about its programs
+/// must not fool it.
 pub fn check(set: &RuleSet, others: &[&RuleSet]) -> Vec<Fault> {
     let compiled = match Compiled::with(set, |_| true) {
         Ok(compiled) => compiled,
@@ -25,7 +25,7 @@ pub fn check(set: &RuleSet, others: &[&RuleSet]) -> Vec<Fault> {
     faults.extend(
         set.samples.iter().enumerate().filter_map(|(index, sample)| run(set, &compiled, index, sample)),
     );
-    // Objects are read by their keys, and there is nothing to prove.
+    // The values of objects are looked up by key: there is nothing to prove.
     faults.extend(match set.format {
         Format::Json => json::unreachable(set),
         Format::Syslog | Format::Raw => proof::prove(set, &compiled, others),
@@ -35,14 +35,14 @@ pub fn check(set: &RuleSet, others: &[&RuleSet]) -> Vec<Fault> {
     faults
 }
 
-/// Programs of OpenSSH, which share its log.c.
+/// The programs of OpenSSH, which share its log.c.
 const OF_OPENSSH: [&str; 3] = ["sshd*", "sftp-server", "internal-sftp"];
 
 fn is_of_openssh(program: &str) -> bool {
     OF_OPENSSH.iter().any(|known| program::overlap(known, program))
 }
 
-/// Whether the set is about OpenSSH: a raw set names no program, but its samples do.
+/// Whether the set is about OpenSSH. A raw set names no program, but its samples do.
 fn is_for_openssh(set: &RuleSet) -> bool {
     let sampled = |sample: &Sample| {
         record::parse(sample.line.as_bytes())
@@ -84,7 +84,8 @@ fn rules_without_samples<'s>(set: &'s RuleSet, compiled: &'s Compiled) -> impl I
     })
 }
 
-/// Says of the rule of an index whether a sample is meant for it. Of rules that share an id each needs one that it matches.
+/// Whether a sample is meant for the rule with an index. Each of several rules that share an id needs a sample that it
+/// matches.
 fn is_sampled<'s>(set: &'s RuleSet, compiled: &Compiled) -> impl Fn(usize) -> bool + 's {
     let find = |sample: &Sample| compiled.json.as_ref()?.find(sample.line.as_bytes());
     let matched: Vec<Option<usize>> =

@@ -1,4 +1,5 @@
-//! What the proof of a rule set rests on, and where a rule names nobody: what `check` says of sets without errors.
+//! The claims that the proof of a rule set rests on, and the messages in which its rules name no peer: what `check`
+//! reports of sets without errors.
 
 use std::ops::RangeInclusive;
 
@@ -7,26 +8,26 @@ use super::model::{Format, RuleSet};
 use super::pattern;
 use crate::record;
 
-/// What nobody but the author of a rule set can know of its program.
+/// A claim about a program, which only the author of the rule set can know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// The placeholder: `USER`.
     pub name: String,
-    /// A regex of all that the program ever prints there.
+    /// A regex of everything that the program ever prints there.
     pub alphabet: String,
 }
 
-/// Messages in which some rules of a set name nobody, since their end may have been cut off and the address stands behind
-/// text of the peer's.
+/// Messages in which some rules of a set name no peer, because the end may have been cut off and the address stands
+/// behind text of the peer's choosing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Blind {
     /// The ids of the rules.
     pub rules: Vec<String>,
-    /// The lengths of such messages in bytes, ascending; the last range has no end where it ends with `usize::MAX`.
+    /// The lengths of such messages in bytes, ascending; a last range that ends with `usize::MAX` is open.
     pub lengths: Vec<RangeInclusive<usize>>,
 }
 
-/// The placeholders that patterns of the set name, and what is claimed of each.
+/// The placeholders in patterns of the set, and the claim about each.
 pub fn claims(set: &RuleSet) -> Vec<Claim> {
     let mut claims: Vec<Claim> = Vec::new();
     for name in set.rules.iter().flat_map(|rule| pattern::claimed(&rule.pattern)) {
@@ -42,7 +43,7 @@ pub fn claims(set: &RuleSet) -> Vec<Claim> {
     claims
 }
 
-/// The keys under which a set for JSON takes what stands there for the peer's address.
+/// The keys whose values a JSON set takes for the peer's address.
 pub fn address_keys(set: &RuleSet) -> Vec<String> {
     let mut keys: Vec<String> = Vec::new();
     for path in set.rules.iter().filter_map(|rule| rule.json.as_ref()?.address.as_ref()) {
@@ -54,7 +55,7 @@ pub fn address_keys(set: &RuleSet) -> Vec<String> {
     keys
 }
 
-/// The rules that name nobody in long messages, and how long these are; `None` where there are none.
+/// The rules that name no peer in long messages, and the lengths of these; `None` if there are none.
 pub fn blind(set: &RuleSet) -> Option<Blind> {
     let compiled = Compiled::with(set, |_| true).ok()?;
     let limit = set.limit()?;

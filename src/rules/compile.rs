@@ -1,4 +1,4 @@
-//! A rule set compiled: which rule matches a message, and where its address stands.
+//! A compiled rule set: which rule matches a message, and where the address is.
 
 use std::net::IpAddr;
 
@@ -15,34 +15,34 @@ use super::pattern::{self, Unreadable};
 use super::session_id;
 use super::veto::Vetoes;
 
-/// A pattern written by a person compiles to some kilobytes; this refuses `\w{500}{500}`.
+/// Size limit of a compiled pattern in bytes. One written by a person needs some kilobytes; this refuses `\w{500}{500}`.
 const NFA_LIMIT: usize = 2 << 20;
 
-/// The states of a set that are kept while lines come, in bytes. They are made as they are met: the shipped sets need
-/// half of a megabyte, and in less than this a set of 800 rules would forget them again and again.
+/// Capacity, in bytes, for the lazily built states of a set's regex. The shipped sets need half a megabyte; with less
+/// than this, a set of 800 rules would rebuild them again and again.
 const STATES_LIMIT: usize = 8 << 20;
 
 /// One rule set, ready to be asked.
 #[derive(Debug, Default)]
 pub struct Compiled {
-    /// Which rule matches; `None` where all rules are disabled.
+    /// The regex of all patterns; `None` if all rules are disabled.
     which: Option<meta::Regex>,
     locators: Vec<Locator>,
-    /// For each pattern of `which`, the index of its rule in the set; disabled rules are not compiled.
+    /// The index of the rule in its set, for each pattern of the regex; disabled rules are not compiled.
     rules: Vec<usize>,
-    /// Of each pattern, the length from which a message is taken for cut.
+    /// For each pattern, the length in bytes from which a message counts as truncated.
     limits: Vec<usize>,
     vetoes: Vetoes,
-    /// What is asked in place of all that, with [`Format::Json`].
+    /// The rules of a set with [`Format::Json`], which has no patterns.
     pub(super) json: Option<JsonRules>,
 }
 
-/// What was found: the rule's index in its set and the address, if the line names one for certain.
+/// A matching rule and the address that it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
     /// Index into [`RuleSet::rules`].
     pub rule: usize,
-    /// The peer; `None` when the line names none, or a host name, or not for certain.
+    /// The peer; `None` if the message names none, or a host name, or none for certain.
     pub address: Option<IpAddr>,
 }
 
@@ -55,7 +55,7 @@ impl Compiled {
         Self::with(set, |rule| rule.enabled)
     }
 
-    /// As [`Self::new`], for the rules that `wanted` chooses.
+    /// As [`Self::new`], for the rules that `wanted` selects.
     pub(super) fn with(set: &RuleSet, wanted: fn(&Rule) -> bool) -> Result<Self, Vec<Fault>> {
         let chosen: Vec<(usize, &Rule)> =
             set.rules.iter().enumerate().filter(|(_, rule)| wanted(rule)).collect();
@@ -83,11 +83,11 @@ impl Compiled {
 
     /// The first rule that matches the message, and its address.
     ///
-    /// `cut` says that a part of the line may be missing at its end; a message as long as the limit of its rule or set
-    /// is taken for cut in any case.
+    /// `cut` says that the end of the message may be missing; a message as long as the limit of its rule or set counts as
+    /// truncated in any case.
     ///
-    /// Some loggers add blanks to the end of a message: where no rule takes a whole one as it stands, it is read without
-    /// them. One that may be cut is not: its blanks may be a peer's, put there to fill it up.
+    /// Some loggers append blanks to a message: if no rule matches a complete one as it stands, it is tried without them.
+    /// A truncated one is not: its blanks may be a peer's, sent to fill it up.
     pub fn find(&self, message: &[u8], cut: bool) -> Option<Found> {
         if let Some(json) = &self.json {
             return json.find(message);
@@ -101,13 +101,13 @@ impl Compiled {
             return None;
         }
         if cut && self.vetoes.is_vetoable(pattern) {
-            // What would have kept the rule from matching may be what is missing.
+            // The missing end may hold what a veto looks for.
             return None;
         }
         Some(Found { rule: self.rules[pattern], address: self.locators[pattern].find(text, cut) })
     }
 
-    /// What the rule that takes a message matched: all of it, or all but the blanks at its end.
+    /// The part of a message that its rule matched: all of it, or all but the blanks at its end.
     pub(super) fn as_read<'m>(&self, message: &'m [u8]) -> &'m [u8] {
         if message.last() != Some(&b' ') || self.first_match(message).is_some() {
             return message;
@@ -115,7 +115,7 @@ impl Compiled {
         self.first_match_without_blanks(message).map_or(message, |(text, _)| text)
     }
 
-    /// The message without the blanks at its end, where it has some, and the first pattern that takes it so.
+    /// The message without trailing blanks, if it has any, and the first pattern that matches it so.
     fn first_match_without_blanks<'m>(&self, message: &'m [u8]) -> Option<(&'m [u8], usize)> {
         let blanks = message.iter().rev().take_while(|&&byte| byte == b' ').count();
         if blanks == 0 {
@@ -133,13 +133,13 @@ impl Compiled {
         if self.vetoes.hold(pattern, message) { self.vetoes.next(message, pattern) } else { Some(pattern) }
     }
 
-    /// Whether something in the message keeps a rule from matching, by the rule's index in its set.
+    /// Whether a veto of a rule, by its index in the set, is found in the message.
     pub(super) fn is_vetoed(&self, rule: usize, message: &[u8]) -> bool {
         let pattern = self.rules.iter().position(|known| *known == rule);
         pattern.is_some_and(|pattern| self.vetoes.hold(pattern, message))
     }
 
-    /// Whether a message of the rule counts whose end may have been cut off.
+    /// Whether a message of the rule counts if its end may have been cut off.
     pub(super) fn counts_when_cut(&self, rule: usize) -> bool {
         let pattern = self.rules.iter().position(|&known| known == rule);
         pattern
@@ -147,7 +147,7 @@ impl Compiled {
     }
 }
 
-/// Says which of the patterns matches first, in the order of the file.
+/// The regex that says which of the patterns matches first, in the order of the file.
 fn which(hirs: &[Hir]) -> Result<Option<meta::Regex>, String> {
     if hirs.is_empty() {
         return Ok(None);
@@ -158,7 +158,7 @@ fn which(hirs: &[Hir]) -> Result<Option<meta::Regex>, String> {
     regex.map(Some).map_err(|error| error.to_string())
 }
 
-/// Bounds of the regex engine.
+/// Size limits of the regex engine.
 pub(super) fn limits() -> meta::Config {
     meta::Config::new()
         .utf8_empty(false)
@@ -168,7 +168,7 @@ pub(super) fn limits() -> meta::Config {
         .dfa(false)
 }
 
-/// Finds what the first of the groups of a rule that are `named` so stands for; `None` where it has none.
+/// Finds the text of the first group of a rule with one of the names `named`; `None` if it has none.
 pub(super) fn finder(set: &RuleSet, rule: &Rule, named: fn(&Capture) -> bool) -> Option<meta::Regex> {
     let hir = pattern::read(&rule.pattern, &set.alphabets()).ok()?;
     let bare = pattern::without_captures(&hir, named);
@@ -200,7 +200,7 @@ fn read(set: &RuleSet, rule: &Rule) -> Result<(Hir, Locator), Unreadable> {
     }
     let locator = Locator::new(&hir).map_err(|error| whole(large(&error)))?;
     let locator = match (rule.effect, rule.address) {
-        // What is missing of a login may be that it was refused.
+        // The missing end of a login may have said that it was refused.
         (Effect::Trust, _) => locator.of_whole_messages(),
         (Effect::Offence, AddressFrom::Session) => locator.of_any_message(),
         _ => locator,
@@ -214,7 +214,7 @@ fn unanchored(how: &str) -> String {
     )
 }
 
-/// Whether the pattern names as many addresses as the rule needs.
+/// Refuses a pattern that names more or fewer addresses than its rule needs.
 fn address_fault(rule: &Rule, hir: &Hir) -> Option<String> {
     let Some(named) = pattern::addresses_named(hir) else {
         return Some("<ADDR> stands in a repetition: a message has one peer".into());
@@ -259,7 +259,7 @@ fn large(error: &str) -> String {
     format!("the pattern is too large to be matched in bounded memory ({error}): use smaller repetitions")
 }
 
-/// Which patterns are too large by themselves, or else that all of them are together.
+/// Names the patterns that are too large by themselves, or else says that all together are.
 fn too_large(chosen: &[(usize, &Rule)], hirs: &[Hir], error: &str) -> Vec<Fault> {
     let config = NFA::config().which_captures(WhichCaptures::None).nfa_size_limit(Some(NFA_LIMIT));
     let mut compiler = thompson::Compiler::new();

@@ -1,4 +1,4 @@
-//! Whether the lines that a rule set knows say when they were written.
+//! Whether matching lines have a readable timestamp.
 
 use jiff::tz::TimeZone;
 
@@ -6,11 +6,11 @@ use super::model::{Fault, Format, Place, RuleSet, Sample};
 use crate::record::{self, Clock};
 use crate::time::Time;
 
-/// Samples have years or none, and a leap day is in one of the last nine.
+/// Samples may lack a year, and one of the last nine years has a leap day.
 const SOME_TIME: Time = Time::from_secs(1_800_000_000);
 
-/// A warning at the first sample of a set for whole lines that a rule knows and that says no time that is read; a syslog line has its
-/// stamp in the header.
+/// A warning at the first sample of a set for whole lines that a rule matches and that has no readable timestamp. A
+/// syslog line has its timestamp in the header.
 pub(super) fn undated_samples(set: &RuleSet) -> Option<Fault> {
     let is_undated = |sample: &Sample| {
         let line = sample.line.as_bytes();

@@ -1,11 +1,10 @@
 //! Finding the address in a message whose rule is known.
 //!
-//! A rule in force is proven to read one address only out of a message ([`super::proof`]), so that any way of
-//! looking for it finds the same. Captures are where a regex engine's time goes; most patterns need none. They are fixed on
-//! one side of `<ADDR>`: everything behind it up to the end (`<ADDR> port \d{1,5} ssh2$`) or everything before it from
-//! the start (`^Bad version from <ADDR> .*$`). Where such a side is a mere row of texts and runs, [`SideMatcher`] strips it off
-//! the message. That each step has no choice is what a *one-pass* automaton shows: it exists only if no text at all can
-//! be read in two ways.
+//! A rule in force is proven to read only one address from a message ([`super::proof`]), so that any way of finding it
+//! gives the same result. Captures are slow, and most patterns need none: one side of `<ADDR>` is fixed, either
+//! everything behind it up to the end (`<ADDR> port \d{1,5} ssh2$`) or everything before it from the start (`^Bad version
+//! from <ADDR> .*$`). If such a side is a mere sequence of texts and runs, [`SideMatcher`] strips it off the message. A
+//! *one-pass* automaton shows that no step of it has a choice: it exists only if no text can be read in two ways.
 
 use std::net::IpAddr;
 use std::ops::Range;
@@ -23,30 +22,31 @@ use super::pattern::{self, Parts};
 use super::side_matcher::{From, SideMatcher};
 use crate::address;
 
-/// Generous for a side of a pattern that a person wrote; what does not fit is left to the general engine.
+/// Size limit of a one-pass automaton in bytes; generous for a side of a hand-written pattern. A larger one is left to
+/// the general engine.
 const ONE_PASS_LIMIT: usize = 256 << 10;
 
-/// What is an address, with and without a port: the text is long, and many rules need it.
+/// The patterns of an address without and with a port, parsed once: the text is long, and many rules need it.
 static ADDRESS: LazyLock<Option<Hir>> = LazyLock::new(|| pattern::read_expanded(&address_syntax::address()));
 static ENDPOINT: LazyLock<Option<Hir>> =
     LazyLock::new(|| pattern::read_expanded(&address_syntax::endpoint()));
 
-/// How the address of one rule is found.
+/// Finds the address of one rule.
 #[derive(Debug)]
 pub(super) struct Locator {
     strategy: Strategy,
-    /// Everything up to the address reads in one way only, whatever follows, and is what the program prints there for
-    /// certain: a message whose end was cut off still says who its peer is.
+    /// Whether everything up to the address can be read in one way only, whatever follows, and is certain to be what the
+    /// program printed: then a truncated message still names its peer.
     survives_cut: bool,
-    /// The pattern names `<ADDR_PORT>`.
+    /// Whether the pattern names `<ADDR_PORT>`.
     has_port: bool,
 }
 
 #[derive(Debug)]
 enum Strategy {
-    /// Text of the peer's choosing can only follow the address.
+    /// Text of the peer's choosing can only follow the address: match from the start.
     FromStart(SideMatcher),
-    /// It can only stand before it.
+    /// Text of the peer's choosing can only precede the address: match from the end.
     FromEnd(SideMatcher),
     /// The captured group of a regex.
     Captured(Box<Captured>),
@@ -75,21 +75,21 @@ impl Locator {
         Ok(Self { strategy, survives_cut: is_fixed_from_start && before_is_certain, has_port: has_port(hir) })
     }
 
-    /// The same for a rule that must not be read out of a message whose end may be missing.
+    /// The locator of a rule that must not be read from a truncated message.
     pub(super) fn of_whole_messages(self) -> Self {
         Self { survives_cut: false, ..self }
     }
 
-    /// The same for a rule whose peer is told by other lines: no end that is missing could name one.
+    /// The locator of a rule whose peer is named by other lines: truncation cannot forge it.
     pub(super) fn of_any_message(self) -> Self {
         Self { survives_cut: true, ..self }
     }
 
-    /// The address in a message that matches the whole pattern; `None` where a host name stands in its place, or where it
-    /// is not certain.
+    /// The address in a message that matches the whole pattern; `None` if there is a host name in its place, or no
+    /// certain address.
     ///
-    /// `cut` says that the end of the message may be missing: then nothing that stands behind text of the peer's
-    /// choosing is believed, nor an address that the cut may have shortened.
+    /// `cut` says that the end of the message may be missing: then nothing behind text of the peer's choosing is
+    /// believed, nor an address that may have been shortened.
     pub(super) fn find(&self, message: &[u8], cut: bool) -> Option<IpAddr> {
         if cut && !self.survives_cut {
             return None;
@@ -105,25 +105,26 @@ impl Locator {
         self.read(message.get(token)?)
     }
 
-    /// The address that a token is.
+    /// Parses a token as an address.
     pub(super) fn read(&self, token: &[u8]) -> Option<IpAddr> {
         if self.has_port { address::parse_endpoint(token) } else { address::parse(token) }
     }
 
-    /// Whether a message that may have been cut can count.
+    /// Whether a truncated message can count.
     pub(super) fn survives_cut(&self) -> bool {
         self.survives_cut
     }
 }
 
-/// A pattern whose only group is its address. Where several tokens may stand at `<ADDR>`, one of them is an address, or none;
-/// nearly always it is the first that is found.
+/// A pattern whose only group is its address. If several tokens may stand at `<ADDR>`, at most one of them is an address,
+/// and nearly always it is the first that is found.
 #[derive(Debug)]
 struct Captured {
     hir: Hir,
-    /// Its group takes any token.
+    /// The group matches any token.
     token: meta::Regex,
-    /// Its group takes addresses alone, which makes it fifty times as large. `None` where it cannot be built.
+    /// The group matches addresses only, which makes the regex fifty times as large. `None` if it is too large to be
+    /// built.
     address: OnceLock<Option<meta::Regex>>,
 }
 
@@ -177,9 +178,9 @@ fn has_port(hir: &Hir) -> bool {
     }
 }
 
-/// One side of a pattern, its address, and the byte behind it that cannot belong to it.
+/// One side of a pattern, its address, and the byte behind it that cannot belong to the address.
 ///
-/// `None` where the other side could begin with a byte of the address's alphabet: the token's end would be unsure.
+/// `None` if the other side could begin with a byte of the address's alphabet: the end of the token would be uncertain.
 fn side(near: &Hir, address: &Hir, far: &Hir) -> Option<Hir> {
     let mut touching = ClassBytes::empty();
     collect_first_bytes(far, &mut touching);
@@ -219,7 +220,7 @@ fn collect_first_bytes(hir: &Hir, first: &mut ClassBytes) -> bool {
     }
 }
 
-/// The bytes of which the text of `hir` consists.
+/// The bytes that occur in texts of `hir`.
 pub(super) fn alphabet(hir: &Hir) -> ClassBytes {
     let mut bytes = match hir.kind() {
         HirKind::Class(class) => pattern::bytes_of(class),
@@ -234,7 +235,7 @@ pub(super) fn alphabet(hir: &Hir) -> ClassBytes {
     bytes
 }
 
-/// The end of the address's token: a byte that is not of its alphabet, or the end of the text.
+/// The end of the address token: a byte outside its alphabet, or the end of the text.
 fn boundary(address: &Hir) -> Hir {
     Hir::alternation(vec![
         Hir::class(Class::Bytes(pattern::negated(alphabet(address)))),

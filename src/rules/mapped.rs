@@ -4,11 +4,11 @@ use regex_syntax::hir::{Hir, HirKind};
 
 use super::pattern;
 
-/// What programs on a dual-stack socket print before an IPv4 address; it belongs to the address.
+/// The prefix that programs with a dual-stack socket print before an IPv4 address; it belongs to the address.
 const MAPPED: &[u8] = b"::ffff:";
 
-/// `(?:::ffff:)?<ADDR>` and `(?:::ffff:<ADDR>|<ADDR>)` are `<ADDR>`, which takes mapped addresses too: the address is the same,
-/// however it is read.
+/// Reads `(?:::ffff:)?<ADDR>` and `(?:::ffff:<ADDR>|<ADDR>)` as `<ADDR>`, which matches mapped addresses too: the address
+/// is the same either way.
 pub(super) fn without_mapped_prefix(hir: &Hir) -> Hir {
     match hir.kind() {
         HirKind::Concat(subs) => {
@@ -57,7 +57,7 @@ fn is_mapped_prefix(hir: &Hir) -> bool {
     }
 }
 
-/// A fixed text, written with or without regard to case.
+/// The fixed text of a part, case-sensitive or not.
 fn in_lower_case(hir: &Hir) -> Option<Vec<u8>> {
     match hir.kind() {
         HirKind::Literal(literal) => Some(literal.0.to_ascii_lowercase()),

@@ -1,4 +1,4 @@
-//! All rule sets in force, asked about one record.
+//! Matches a record against all rule sets in force.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -13,53 +13,52 @@ use super::pattern;
 use super::session_id;
 use crate::record::{self, Record};
 
-/// Rule sets in force, compiled.
+/// The compiled rule sets in force.
 #[derive(Debug, Default)]
 pub struct Matcher {
     sets: Vec<(Arc<RuleSet>, Compiled)>,
-    /// By set and rule, what finds the user; compiled when it is first asked for.
+    /// Finders of the user name by set and rule; compiled on first use.
     users: Vec<Vec<OnceLock<Option<meta::Regex>>>>,
-    /// By set and rule, what finds the id of the session.
+    /// Finders of the session id by set and rule.
     session_ids: Vec<Vec<Option<meta::Regex>>>,
 }
 
-/// A rule applied to a record.
+/// The match of a rule on a record.
 #[derive(Clone, Copy, Debug)]
 pub struct Match<'m> {
     /// Index of the rule set, in the order in which the sets were given.
     pub set_index: usize,
-    /// The rule set.
+    /// The matching set.
     pub set: &'m RuleSet,
     /// Index of the rule in its set.
     pub rule_index: usize,
-    /// The rule.
+    /// The matching rule.
     pub rule: &'m Rule,
-    /// The peer; `None` when the line names none, or a host name, or not for certain.
+    /// The peer; `None` if the line names none, or a host name, or none for certain.
     pub address: Option<IpAddr>,
 }
 
-/// What a line says of the connection that it is about.
+/// How a line identifies the connection that it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Connection<'l> {
-    /// It is that of this process. The lines of a program's own log name none that could be believed.
+    /// By the id of its process. Never in a program's own log, whose process ids cannot be trusted.
     Process(u32),
-    /// It has this id among all connections of the program, in place of the process id.
+    /// By an id of the program's own, in place of the process id.
     Id(Cow<'l, [u8]>),
-    /// The pattern names an id, but what stands there is too long for one, or the end of the line may be lost.
+    /// By an id that is unusable: it is too long, or the end of the line may be missing.
     Doubtful,
-    /// Nothing.
+    /// Not at all.
     Unnamed,
 }
 
 impl Match<'_> {
-    /// The rule as people and programs name it: `sshd/failed-password`.
+    /// The full name of the rule: `sshd/failed-password`.
     pub fn name(&self) -> String {
         self.set.name_of(self.rule)
     }
 
-    /// What the line is worth: what its rule set says, and less where a peer may have written its header too
-    /// ([`Record::may_be_forged`]), and in a log of whose writer nobody claims that it never writes a newline of a peer's
-    /// ([`RuleSet::worth`]).
+    /// The evidence of the match: that of its rule set, lowered to spoofable where a peer may have written the header too
+    /// ([`Record::may_be_forged`]), and in a log whose program is not claimed to encode newlines ([`RuleSet::worth`]).
     pub fn evidence(&self, record: &Record<'_>) -> Evidence {
         let may_be_forged = self.set.format == Format::Syslog && record.may_be_forged();
         if may_be_forged { Evidence::Spoofable } else { self.set.worth() }
@@ -67,7 +66,7 @@ impl Match<'_> {
 }
 
 impl Matcher {
-    /// Takes compiled sets into force; the order decides which is reported first.
+    /// Puts compiled sets in force; their order decides which is reported first.
     pub fn new(sets: Vec<(impl Into<Arc<RuleSet>>, Compiled)>) -> Self {
         let sets: Vec<(Arc<RuleSet>, Compiled)> =
             sets.into_iter().map(|(set, compiled)| (set.into(), compiled)).collect();
@@ -82,7 +81,7 @@ impl Matcher {
         self.sets.iter().map(|(set, _)| set.as_ref())
     }
 
-    /// The first matching rule of each set that takes such lines of the source.
+    /// The first matching rule of each set that applies to the line.
     pub fn matches<'m, 'l>(
         &'m self,
         binding: &'l Binding,
@@ -90,23 +89,23 @@ impl Matcher {
         record: &'l Record<'l>,
     ) -> impl Iterator<Item = Match<'m>> + use<'m, 'l> {
         binding.candidates(record).filter_map(move |index| {
-            // A binding made for other sets in force asks about none that is gone.
+            // A binding made for other sets may name one that is gone.
             let (set, compiled) = self.sets.get(index)?;
             let Found { rule, address } = find_in(set, compiled, line, record)?;
             Some(Match { set_index: index, set, rule_index: rule, rule: &set.rules[rule], address })
         })
     }
 
-    /// A match that was found, by the places of its set and rule.
+    /// The match of a rule that was found earlier, by the indices of its set and rule.
     ///
     /// # Panics
-    /// Where the sets in force have no such rule.
+    /// If the sets in force have no such rule.
     pub fn at(&self, set_index: usize, rule_index: usize, address: Option<IpAddr>) -> Match<'_> {
         let (set, _) = &self.sets[set_index];
         Match { set_index, set, rule_index, rule: &set.rules[rule_index], address }
     }
 
-    /// The name of the user in a matching line, where the pattern has `<USER>` or `<ACCOUNT>`, or the rule names its key.
+    /// The user name in a matching line, if the pattern has `<USER>` or `<ACCOUNT>`, or the rule names its key.
     pub fn user<'l>(
         &self,
         matched: &Match<'_>,
@@ -122,7 +121,7 @@ impl Matcher {
         compile::group(finder, self.as_read(matched, line, record)).map(Cow::Borrowed)
     }
 
-    /// What a matching line says of the connection that it is about.
+    /// How a matching line identifies its connection.
     pub fn connection<'l>(&self, matched: &Match<'_>, line: &'l [u8], record: &Record<'l>) -> Connection<'l> {
         if let Some(json) = &self.sets[matched.set_index].1.json {
             return json.session(matched.rule_index, line).map_or(Connection::Unnamed, Connection::Id);
@@ -132,7 +131,7 @@ impl Matcher {
             may_be_cut(matched.set, line, record)
                 || matched.set.limit_of(matched.rule).is_some_and(|limit| message.len() >= limit)
         };
-        // What is missing of a login may be that it was refused.
+        // The missing end of a login may have said that it was refused.
         if matched.rule.effect == Effect::Trust && is_cut() {
             return Connection::Doubtful;
         }
@@ -149,25 +148,25 @@ impl Matcher {
         id.map_or(Connection::Doubtful, |id| Connection::Id(id.into()))
     }
 
-    /// The text that the rule matched.
+    /// The part of the line that the rule matched.
     fn as_read<'l>(&self, matched: &Match<'_>, line: &'l [u8], record: &Record<'l>) -> &'l [u8] {
         let (set, compiled) = &self.sets[matched.set_index];
         compiled.as_read(message(set, line, record))
     }
 }
 
-/// Asks one set about one line; whether the set takes lines of this program is the caller's to know.
+/// Matches one set against one line; the caller knows that the set applies to its program.
 pub(super) fn find_in(set: &RuleSet, compiled: &Compiled, line: &[u8], record: &Record<'_>) -> Option<Found> {
     compiled.find(message(set, line, record), may_be_cut(set, line, record))
 }
 
-/// A raw line is no syslogd's, and so cut by none: a peer that may choose the length of a request could else see to it
-/// that its lines name nobody.
+/// No syslogd cuts a raw line. If long lines counted as truncated, a peer that chooses the length of a request could make
+/// its lines name no peer.
 fn may_be_cut(set: &RuleSet, line: &[u8], record: &Record<'_>) -> bool {
     set.format == Format::Syslog && record::may_be_cut(line, record)
 }
 
-/// What the set's patterns are matched against.
+/// The text that the set's patterns are matched against.
 pub(super) fn message<'l>(set: &RuleSet, line: &'l [u8], record: &Record<'l>) -> &'l [u8] {
     match set.format {
         Format::Syslog => record.message,

@@ -1,4 +1,4 @@
-//! Rule sets: what is looked for, in whose lines, and what it means.
+//! Rule sets: which lines are matched, which programs they come from, and what they mean.
 
 mod address_syntax;
 mod binding;

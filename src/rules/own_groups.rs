@@ -1,13 +1,13 @@
 //! Groups that a pattern's author names: `(?P<reason>[a-z]+)`.
 //!
-//! Placeholders become groups too, and the proof puts groups around parts of a pattern. A group of the author's that looked
-//! like one of those would be taken for an address, for a claim, or for a part of which the proof knows something.
+//! Placeholders become groups too, and the proof puts groups around parts of a pattern. A group of the author's with such
+//! a name would be taken for an address, a claim, or a part that the proof knows something about.
 
 use regex_syntax::ast::{self, Ast, GroupKind, Visitor};
 
 use super::pattern::{self, Expanded};
 
-/// Begins the names of groups that the proof puts around parts of a pattern.
+/// Prefix of the names of groups that the proof adds.
 pub(super) const RESERVED: &str = "portcullis_";
 
 /// Such a group could match half an address.
@@ -16,13 +16,13 @@ const ADDRESS: &str =
 
 const SESSION: &str = "the id needs no group of its own: write <SESSION>, and state what it holds under `fields`, as in `SESSION: '[0-9A-F]{10}'`";
 
-/// Refuses an expanded pattern in which a group that no placeholder became has a name that means something here; the error
-/// says why, and at which byte.
+/// Refuses an expanded pattern with a group of the author's whose name is reserved; the error says why, and at which
+/// byte.
 pub(super) fn check(ast: &Ast, expanded: &Expanded) -> Result<(), (String, usize)> {
     ast::visit(ast, OwnGroups { expanded })
 }
 
-/// The same for the alphabet of a placeholder, which is a regex: why it cannot be one.
+/// Refuses such a group in the alphabet of a placeholder, which is a regex too.
 pub(super) fn fault_of_alphabet(alphabet: &str) -> Option<String> {
     let ast = pattern::parse_tree(alphabet).ok()?;
     let expanded = Expanded { text: alphabet.to_owned(), replaced: Vec::new() };
@@ -53,7 +53,7 @@ impl Visitor for OwnGroups<'_> {
     }
 }
 
-/// Why a group of the author's own cannot have this name.
+/// Why a group cannot have this name; `None` if it can.
 fn why_not(name: &str) -> Option<String> {
     let placeholder = pattern::placeholder_of(name);
     if pattern::is_address_name(placeholder) {

@@ -1,27 +1,27 @@
-//! What every line of interest holds: four of five lines of a common log name no watched program, and are passed over before
-//! any header is read.
+//! Finds what every line of interest holds. Four of five lines of a common log name no watched program; these are skipped
+//! before their headers are read.
 
 use regex_automata::util::prefilter::Prefilter;
 use regex_automata::{MatchKind, Span};
 
-/// Part of all lines that say that another came again.
+/// Part of all lines that report a repeat of another line.
 const REPEATED: &[u8] = b"repeated";
 
-/// Part of newsyslog's note that a log was rotated, behind which a repeat is of the line before the note.
+/// Part of newsyslog's note that a log was rotated; a repeat behind it refers to the line before the note.
 const TURNED_OVER: &[u8] = b"turned over";
 
-/// Finds what every line of interest holds: a program's name, or what lines about other lines hold.
+/// Finds the names of watched programs, and the words of lines that refer to other lines.
 #[derive(Clone, Debug)]
 pub struct LinePrefilter(Prefilter);
 
 impl LinePrefilter {
-    /// `None` where so many names are looked for that it would take longer than to read headers.
+    /// `None` for so many names that searching them would take longer than reading headers.
     pub(super) fn new<'n>(programs: impl Iterator<Item = &'n [u8]>) -> Option<Self> {
         let words: Vec<&[u8]> = programs.chain([REPEATED, TURNED_OVER]).collect();
         Prefilter::new(MatchKind::LeftmostFirst, &words).map(Self)
     }
 
-    /// How many bytes of the text stand before the first name.
+    /// The number of bytes before the first name in the text.
     pub fn before(&self, text: &[u8]) -> usize {
         self.0.find(text, Span { start: 0, end: text.len() }).map_or(text.len(), |found| found.start)
     }

@@ -1,13 +1,13 @@
-//! The programs that a rule set names: a tag of syslog's, letter by letter, or the beginning of tags, as in `postfix/*`.
+//! The programs that a rule set names: a syslog tag, compared exactly, or a prefix of tags, as in `postfix/*`.
 
 use super::model::RuleSet;
 
-/// The beginning of all names that are meant, where a star stands at the end.
+/// The prefix, if the name ends in a star.
 pub(super) fn beginning(named: &str) -> Option<&str> {
     named.strip_suffix('*')
 }
 
-/// Whether lines of a program are meant.
+/// Whether a name in a rule set covers a program.
 fn is_meant(named: &str, program: &[u8]) -> bool {
     match beginning(named) {
         Some(beginning) => program.starts_with(beginning.as_bytes()),
@@ -15,7 +15,7 @@ fn is_meant(named: &str, program: &[u8]) -> bool {
     }
 }
 
-/// Whether lines of some program are meant by both.
+/// Whether two names cover a common program.
 pub(super) fn overlap(one: &str, other: &str) -> bool {
     match (beginning(one), beginning(other)) {
         (Some(first), Some(second)) => first.starts_with(second) || second.starts_with(first),
@@ -24,7 +24,7 @@ pub(super) fn overlap(one: &str, other: &str) -> bool {
     }
 }
 
-/// A name that is meant.
+/// An example of a program that a name covers.
 fn example(named: &str) -> String {
     beginning(named).map_or_else(|| named.to_owned(), |beginning| format!("{beginning}x"))
 }
@@ -35,17 +35,17 @@ impl RuleSet {
         self.programs.iter().any(|named| is_meant(named, program))
     }
 
-    /// Whether the set looks at lines of others than the kernel, whose lines always name it.
+    /// Whether the set looks at lines of programs other than the kernel, whose lines always name it.
     pub fn names_a_process(&self) -> bool {
         self.programs.iter().any(|named| named != "kernel")
     }
 
-    /// Whether both sets look at the lines of some program.
+    /// Whether two sets look at lines of a common program.
     pub fn shares_program(&self, other: &Self) -> bool {
         self.programs.iter().any(|one| other.programs.iter().any(|two| overlap(one, two)))
     }
 
-    /// The name of a program whose lines the set looks at; `None` where lines name none.
+    /// A program whose lines the set looks at; `None` if its lines name no program.
     pub fn example_program(&self) -> Option<String> {
         self.programs.first().map(|named| example(named))
     }

@@ -1,7 +1,8 @@
 //! `<SESSION>`: what a program prints to tell its connections or jobs apart, such as a queue id or `conn=1001`.
 //!
-//! A peer that could choose the id would put its lines into the session of somebody else. As with the address, a rule in
-//! force is proven to read no other id than was printed ([`super::proof`]), so that any way of looking for it finds the same.
+//! A peer that could choose the id would put its lines into another peer's session. As with the address, a rule in force
+//! is proven to read only the id that was printed ([`super::proof`]), so that any way of finding it gives the same
+//! result.
 
 use regex_automata::meta;
 use regex_syntax::hir::{Hir, HirKind};
@@ -16,7 +17,7 @@ pub(super) const MAX_LENGTH: usize = 128;
 const NESTED: &str = "<SESSION> stands in a group with `?`, `|` or a repetition: write it in the pattern's own row, as in `^conn=<SESSION> `";
 const TWICE: &str = "the pattern has more than one <SESSION>: a line belongs to one session only";
 
-/// Finds the id in messages that the rule matches; `None` where its pattern has no `<SESSION>`.
+/// Finds the id in messages that the rule matches; `None` if its pattern has no `<SESSION>`.
 pub(super) fn finder(set: &RuleSet, rule: &Rule) -> Option<meta::Regex> {
     let is_named = rule.enabled && rule.pattern.contains(pattern::SESSION);
     is_named.then(|| compile::finder(set, rule, pattern::is_session_group))?
@@ -27,12 +28,12 @@ pub(super) fn is_id(text: &[u8]) -> bool {
     (1..=MAX_LENGTH).contains(&text.len())
 }
 
-/// The id in a whole message that the rule of this finder matches.
+/// The id in a complete message that the rule of this finder matches.
 pub(super) fn find<'m>(finder: &meta::Regex, message: &'m [u8]) -> Option<&'m [u8]> {
     compile::group(finder, message).filter(|id| is_id(id))
 }
 
-/// Why the pattern of a rule can have no id; `None` also where it names none.
+/// Why a rule's pattern cannot have an id; `None` if it can, or has none.
 pub(super) fn fault(hir: &Hir) -> Option<&'static str> {
     let row =
         if let HirKind::Concat(subs) = hir.kind() { subs.as_slice() } else { std::slice::from_ref(hir) };

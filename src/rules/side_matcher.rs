@@ -1,8 +1,8 @@
-//! One side of a pattern, read step by step without a choice.
+//! Matches one side of a pattern part by part, without a choice.
 //!
-//! For sides that a one-pass automaton has proven to read in one way only: at each step the next byte decides. Most
-//! sides are a few texts and runs (` port `, `\d{1,5}`, ` ssh`, `[12]`), and to strip these off a message costs a
-//! fraction of what the automaton does.
+//! For sides that a one-pass automaton has proven to have one reading: the next byte always decides. Most sides are a few
+//! texts and runs (` port `, `\d{1,5}`, ` ssh`, `[12]`), and stripping these off a message costs a fraction of what the
+//! automaton does.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use regex_syntax::hir::{ClassBytes, Hir, HirKind, Look};
 
 use super::pattern;
 
-/// More branches than this are not a few words: `(?:closed|reset)`.
+/// A part with more branches than this is not a few words: `(?:closed|reset)`.
 const MAX_TEXTS: usize = 16;
 
 /// A class of more bytes than this is a run: `[12]` and `\d`.
@@ -23,7 +23,7 @@ pub(super) enum From {
     End,
 }
 
-/// The steps from one end of the message up to the address, and the alphabet of the address.
+/// The parts from one end of the message up to the address, and the alphabet of the address.
 #[derive(Debug)]
 pub(super) struct SideMatcher {
     from: From,
@@ -33,9 +33,9 @@ pub(super) struct SideMatcher {
 
 #[derive(Debug)]
 enum SidePart {
-    /// One of these, the longest first.
+    /// One of these texts, the longest first.
     Texts(Vec<Box<[u8]>>),
-    /// As many of these bytes as there are, within bounds.
+    /// As many of these bytes as there are, between a minimum and a maximum.
     Run(Bytes, u32, u32),
 }
 
@@ -43,7 +43,7 @@ enum SidePart {
 pub(super) type Bytes = Box<[bool; 256]>;
 
 impl SideMatcher {
-    /// The steps of a side that is proven to have one reading; `None` where it is more than texts and runs.
+    /// The matcher of a side that is proven to have one reading; `None` if it is more than texts and runs.
     ///
     /// `side` are the parts of the pattern from the start up to the address, or from the address to the end.
     pub(super) fn new(from: From, side: &[Hir], address: &Hir) -> Option<Self> {
@@ -61,7 +61,7 @@ impl SideMatcher {
         Some(Self { from, parts, token: token(address)? })
     }
 
-    /// Where the address stands in a message that matches the whole pattern.
+    /// The position of the address in a message that matches the whole pattern.
     pub(super) fn find(&self, message: &[u8]) -> Option<Range<usize>> {
         let mut rest = message;
         for part in &self.parts {
@@ -91,7 +91,7 @@ impl SidePart {
     }
 }
 
-/// How many bytes of the class stand at that end, `most` at the most.
+/// How many bytes of the class stand at that end, at most `most`.
 fn run(from: From, text: &[u8], bytes: &[bool; 256], most: usize) -> usize {
     let most = most.min(text.len());
     let other = |byte: &u8| !bytes[usize::from(*byte)];

@@ -1,9 +1,9 @@
-//! When offences become a ban.
+//! Thresholds: how many offences within which time lead to a ban.
 
 use std::fmt;
 use std::time::Duration;
 
-/// So many windows a set may have: minutes for a burst, hours and days for patience, and one to spare.
+/// The number of windows that a set may have: minutes for a burst, hours and days for slow attacks, and one to spare.
 pub const MAX_WINDOWS: usize = 4;
 
 /// One window: this many offences within this long.
@@ -15,8 +15,8 @@ pub struct Threshold {
     pub within: Duration,
 }
 
-/// When offences become a ban: as soon as one of these windows is full. The shortest comes first; there are
-/// [`MAX_WINDOWS`] at the most.
+/// The thresholds of a set: a ban follows as soon as one window is full. The shortest window comes first; there are at
+/// most [`MAX_WINDOWS`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Thresholds {
     first: Threshold,
@@ -29,7 +29,7 @@ impl Thresholds {
         Self { first: threshold, others: [None; MAX_WINDOWS - 1] }
     }
 
-    /// Several windows in any order; `None` where there are none or too many.
+    /// Several windows in any order; `None` if there are none or too many.
     pub fn new(mut windows: Vec<Threshold>) -> Option<Self> {
         windows.sort_by_key(|threshold| threshold.within);
         let (first, others) = windows.split_first()?;
@@ -53,7 +53,7 @@ impl Thresholds {
         self.first
     }
 
-    /// The length of the longest window: so long an offence matters.
+    /// The length of the longest window: how long an offence matters.
     pub fn reach(&self) -> Duration {
         self.others.iter().flatten().last().unwrap_or(&self.first).within
     }
