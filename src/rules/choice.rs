@@ -1,7 +1,7 @@
 //! How much choice a part of a pattern leaves to the program.
 //!
-//! What a pattern says of fixed words and of numbers is believed, see [`super::proof`]. A part with more choice is a run of
-//! text, however it is written, and says nothing of what the program prints there. A part is such a run
+//! The fixed words and numbers of a pattern are believed, see [`super::proof`]. A part with more choice is a run of text,
+//! however it is written, and says nothing about what the program prints there. A part is such a run
 //!
 //! - if it has a class of more than [`FEW_BYTES`] bytes that are not all [`NUMERIC`], also as single bytes in the branches of an
 //!   alternation: `[a-z]`, `(?:[a-d]|[e-h])`;
@@ -20,20 +20,20 @@ use regex_syntax::hir::{ClassBytes, Hir, HirKind, Look};
 
 use super::pattern;
 
-/// Signs of numbers and times, and blanks.
+/// Characters of numbers and times, and blanks.
 const NUMERIC: &[u8] = b"0123456789.:,/+- \t\n\r\x0b\x0c";
 
-/// A class of so many bytes or fewer is a choice of words: `[Ff]`.
+/// A class of at most this many bytes is a choice of words: `[Ff]`.
 const FEW_BYTES: usize = 4;
 
-/// So many bytes are looked at together. Lists of words that people write have far fewer beginnings of this length than
+/// This many bytes are examined together. Hand-written lists of words have far fewer beginnings of this length than
 /// [`MANY_TEXTS`].
 const WINDOW: u32 = 8;
 
-/// The texts of this length of a class that is no choice of words.
+/// The number of texts of that length over a class that is too large to be a choice of words.
 const MANY_TEXTS: u64 = (FEW_BYTES as u64 + 1).pow(WINDOW);
 
-/// For the automaton of one part, in bytes; a person's pattern needs some kilobytes.
+/// Size limit of the automaton of one part, in bytes; a hand-written pattern needs some kilobytes.
 const AUTOMATON_LIMIT: usize = 256 << 10;
 
 /// Whether a class is a choice of a few bytes, or of those that make up numbers and times.
@@ -50,7 +50,7 @@ fn is_numeric(byte: u8) -> bool {
     NUMERIC.contains(&byte)
 }
 
-/// Whether anything may be printed in a row of parts, as far as it is in no placeholder.
+/// Whether a row of parts may hold any text outside of placeholders.
 pub(super) fn leaves_open(row: &[Hir]) -> bool {
     let in_one = |part: &Hir| !pattern::is_placeholder(part) && leaves_open(part.kind().subs());
     let is_run = |parts: &[Hir]| is_run(&Hir::concat(parts.to_vec()));
@@ -61,7 +61,7 @@ fn has_placeholder(hir: &Hir) -> bool {
     pattern::is_placeholder(hir) || hir.kind().subs().iter().any(has_placeholder)
 }
 
-/// Whether a part has a run of text in it.
+/// Whether a part contains a run of text.
 pub(super) fn is_run(hir: &Hir) -> bool {
     has_open_class(hir) || may_have_many_texts(hir)
 }
@@ -81,7 +81,7 @@ fn has_open_class(hir: &Hir) -> bool {
     is_open || hir.kind().subs().iter().any(has_open_class)
 }
 
-/// The bytes of which each alone is a text of the part.
+/// The bytes that are texts of the part by themselves.
 fn single_bytes(hir: &Hir) -> ClassBytes {
     match hir.kind() {
         HirKind::Class(class) => pattern::bytes_of(class),
@@ -113,11 +113,11 @@ fn union(classes: impl Iterator<Item = ClassBytes>) -> ClassBytes {
 }
 
 fn may_have_many_texts(hir: &Hir) -> bool {
-    // What is too large for an automaton has, for all that is known, any text.
+    // A part that is too large for an automaton may hold any text.
     most_texts(hir) >= MANY_TEXTS && automaton(hir).is_none_or(|dfa| has_many_texts(&dfa))
 }
 
-/// Not less than the number of texts of a part, with all numbers of one length taken for one.
+/// An upper bound of the number of texts of a part, where all numbers of one length count as one.
 fn most_texts(hir: &Hir) -> u64 {
     let each = hir.kind().subs().iter().map(most_texts);
     match hir.kind() {
@@ -150,16 +150,16 @@ fn automaton(hir: &Hir) -> Option<dense::DFA<Vec<u32>>> {
     dense::Builder::new().configure(config).build_from_nfa(&nfa).ok()
 }
 
-/// Where a state leads to.
+/// The transitions of a state.
 #[derive(Default)]
 struct Ways {
-    /// By bytes of words: to which state, and by how many bytes.
+    /// By bytes of words: the next state, and the number of bytes.
     words: BTreeMap<usize, u64>,
-    /// By bytes of numbers.
+    /// By bytes of numbers: the next state.
     numbers: BTreeSet<usize>,
 }
 
-/// Whether [`MANY_TEXTS`] texts or more of [`WINDOW`] bytes begin in some state.
+/// Whether at least [`MANY_TEXTS`] texts of [`WINDOW`] bytes begin in some state.
 fn has_many_texts(dfa: &dense::DFA<Vec<u32>>) -> bool {
     let states = states(dfa);
     let mut counts = vec![1_u64; states.len()];

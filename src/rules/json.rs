@@ -1,7 +1,8 @@
-//! Rules for logs of which each line is a JSON object: keys and the values that they must have, in place of a pattern.
+//! Rules for logs whose lines are JSON objects: keys and the values that they must have, in place of a pattern.
 //!
-//! What a peer writes stays inside the string in which its program wrote it, so that no text can be taken for another key and
-//! there is nothing to prove. A line that is no JSON, or that has one of the keys twice, matches no rule ([`object`](super::object)).
+//! What a peer writes stays inside the string in which its program wrote it: no text can be taken for another key, and
+//! there is nothing to prove. A line that is not valid JSON, or has one of the keys twice, matches no rule
+//! ([`object`](super::object)).
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -13,32 +14,32 @@ use super::session_id;
 use crate::address;
 use crate::record::TimePlace;
 
-/// What a rule of a set for JSON asks of the object that a line is.
+/// The conditions of a rule on the object that a line is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JsonRule {
-    /// Keys, and the values of which each of them must have one.
+    /// Keys, each with the values of which it must have one.
     pub wanted: Vec<(KeyPath, Vec<JsonValue<'static>>)>,
-    /// The key under which the peer's address stands; absent only in rules for lines that do not count.
+    /// The key of the peer's address; absent only in rules for lines that do not count.
     pub address: Option<KeyPath>,
     /// Whether a port may follow the address.
     pub has_port: bool,
-    /// The key under which the user's name stands.
+    /// The key of the user's name.
     pub user: Option<KeyPath>,
-    /// The key under which an id of the connection stands, in place of a process id.
+    /// The key of a connection id, in place of a process id.
     pub session: Option<KeyPath>,
 }
 
-/// The rules of a set for JSON, ready to be asked.
+/// The compiled rules of a JSON set.
 #[derive(Debug)]
 pub(super) struct JsonRules {
     keys: KeyTree,
     rules: Vec<Asked>,
 }
 
-/// A rule whose keys are known by the places of their values.
+/// A compiled rule: its keys are indices of values.
 #[derive(Debug)]
 struct Asked {
-    /// Its index in its set.
+    /// Index of the rule in its set.
     rule: usize,
     effect: Effect,
     wanted: Vec<(usize, Vec<JsonValue<'static>>)>,
@@ -49,20 +50,20 @@ struct Asked {
 }
 
 impl JsonRules {
-    /// These rules of the set, each with its index there.
+    /// Compiles these rules of the set, given with their indices.
     pub(super) fn new(set: &RuleSet, rules: &[(usize, &Rule)]) -> Self {
         let mut keys = KeyTree::default();
         let asked = |&(index, rule): &(usize, &Rule)| Asked::new(index, rule, &mut keys);
         let rules = rules.iter().filter_map(asked).collect();
-        // Not to be taken from here; but where it is there twice, programs differ in which of both is the time.
+        // The time is not read from here; but if its key is there twice, programs differ in which of both they take.
         if let Some(TimePlace::Key(path)) = set.time.as_ref().map(|time| &time.place) {
             keys.add(&KeyPath::from_keys(path));
         }
         Self { keys, rules }
     }
 
-    /// The first rule that matches the line, and its address. A line that says what any offence looks for is no login,
-    /// whatever else it says.
+    /// The first rule that matches the line, and its address. A line that satisfies any offence is not a login, whatever
+    /// else it says.
     pub(super) fn find(&self, line: &[u8]) -> Option<Found> {
         let values = self.keys.read(line).ok()?;
         let (asked, found) = self.rules.iter().find_map(|asked| Some((asked, asked.find(&values)?)))?;
@@ -73,12 +74,12 @@ impl JsonRules {
         }
     }
 
-    /// The name of the user in a line that this rule matches.
+    /// The user name in a line that this rule matches.
     pub(super) fn user<'l>(&self, rule: usize, line: &'l [u8]) -> Option<Cow<'l, [u8]>> {
         self.text(line, self.rule(rule)?.user?)
     }
 
-    /// The id of the connection in a line that this rule matches.
+    /// The connection id in a line that this rule matches.
     pub(super) fn session<'l>(&self, rule: usize, line: &'l [u8]) -> Option<Cow<'l, [u8]>> {
         self.text(line, self.rule(rule)?.session?).filter(|id| session_id::is_id(id))
     }
@@ -87,7 +88,7 @@ impl JsonRules {
         self.rules.iter().find(|asked| asked.rule == rule)
     }
 
-    /// A text or a number.
+    /// A text or a number, as text.
     fn text<'l>(&self, line: &'l [u8], place: usize) -> Option<Cow<'l, [u8]>> {
         match self.keys.read(line).ok()?.swap_remove(place)? {
             JsonValue::Text(Cow::Borrowed(text)) => Some(text.as_bytes().into()),
@@ -110,14 +111,14 @@ impl Asked {
         Some(Self { rule: index, effect: rule.effect, wanted, address, has_port, user, session })
     }
 
-    /// Whether an object with these values says what the rule looks for.
+    /// Whether an object with these values satisfies the rule.
     fn is_met(&self, values: &Values<'_>) -> bool {
         self.wanted
             .iter()
             .all(|(place, wanted)| values[*place].as_ref().is_some_and(|value| wanted.contains(value)))
     }
 
-    /// The rule, if it matches an object with these values.
+    /// The rule, if an object with these values satisfies it.
     fn find(&self, values: &Values<'_>) -> Option<Found> {
         if !self.is_met(values) {
             return None;
@@ -133,7 +134,7 @@ fn read_address(value: &JsonValue<'_>, has_port: bool) -> Option<IpAddr> {
     if has_port { address::parse_endpoint(text.as_bytes()) } else { address::parse(text.as_bytes()) }
 }
 
-/// Why a rule does not match a line, for whoever wrote both: the end of a sentence. `None` where it does.
+/// Why a rule does not match a line, as the end of a sentence for their author; `None` if it does.
 pub(super) fn why_not(set: &RuleSet, rule: usize, line: &[u8]) -> Option<String> {
     let index = rule;
     let rule = set.rules.get(index)?;
@@ -171,8 +172,8 @@ fn no_address(json: &JsonRule, asked: &Asked, values: &Values<'_>) -> Option<Str
     Some(format!("its `{path}` is no address but {value}{hint}"))
 }
 
-/// Warnings about rules that no line reaches, since one before them takes all that they could. Only one rule at a time is
-/// looked at, not what several take together.
+/// Warnings about rules that no line reaches, because one earlier rule matches everything that they could. Combinations
+/// of several rules are not considered.
 pub(super) fn unreachable(set: &RuleSet) -> Vec<Fault> {
     let rules: Vec<(usize, &Rule, &JsonRule)> =
         set.rules.iter().enumerate().filter_map(|(n, rule)| Some((n, rule, rule.json.as_ref()?))).collect();
@@ -196,7 +197,7 @@ pub(super) fn unreachable(set: &RuleSet) -> Vec<Fault> {
     faults
 }
 
-/// Whether a rule matches each line that another one does.
+/// Whether a rule matches every line that another one does.
 fn takes_all_of(first: &JsonRule, other: &JsonRule) -> bool {
     let is_implied = |(path, values): &(KeyPath, Vec<JsonValue<'_>>)| {
         let mut same = other.wanted.iter().filter(|(known, _)| known == path);

@@ -1,9 +1,8 @@
-//! The values of some keys of a JSON object, and nothing else of it.
+//! Reads the values of some keys of a JSON object, and nothing else of it.
 //!
-//! One pass from the left, in the time that the line is long. What nobody asks for is skipped: it is not kept, and as the
-//! reader counts brackets without recursion, no nesting costs more than its bytes. Of a key that is there twice, programs
-//! take the first or the last value. So a line in which a key that is asked for, or one on the way to it, is there twice has
-//! no values at all.
+//! One pass from the left, in time linear in the line. Other values are skipped, not kept; the reader counts brackets
+//! without recursion, so that nesting costs no more than its bytes. If a key is there twice, programs differ in which
+//! value they take. So a line in which a wanted key, or one on the way to it, is there twice has no values at all.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,12 +11,12 @@ use std::fmt;
 use foldhash::fast::RandomState;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// Keys from the outside in: `client.ip` is `ip` within `client`. A key may hold a dot itself, as in `client\.ip`.
+/// Keys from the outside in: `client.ip` is `ip` within `client`. A dot in a key is written `client\.ip`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyPath(Vec<String>);
 
-/// What stands under a key. Numbers are compared by their value: 401, 401.0 and 4.01e2 are one. Those with a fraction, and
-/// those that 64 bits cannot hold, have the precision of a double.
+/// The value of a key. Numbers are compared by value: 401, 401.0 and 4.01e2 are one. Numbers with a fraction, and those
+/// that 64 bits cannot hold, have the precision of a double.
 #[derive(Clone, Debug, PartialEq)]
 pub enum JsonValue<'l> {
     /// `null`.
@@ -26,26 +25,26 @@ pub enum JsonValue<'l> {
     Bool(bool),
     /// A number without a fraction that 64 bits can hold, signed or not.
     Integer(i128),
-    /// Any other number.
+    /// A number with a fraction, or one that 64 bits cannot hold.
     Float(f64),
-    /// A string, without its escapes.
+    /// A string, with its escapes resolved.
     Text(Cow<'l, str>),
     /// An object or a list.
     Nested,
 }
 
-/// The keys that are asked for, as a tree.
+/// The wanted keys, as a tree.
 #[derive(Debug, Default)]
 pub(super) struct KeyTree {
     root: Branch,
-    /// How many keys there are below the root.
+    /// The number of keys below the root.
     keys: usize,
 }
 
-/// A key that is asked for, or that lies on the way to one.
+/// A wanted key, or one on the way to it.
 #[derive(Debug, Default)]
 struct Branch {
-    /// The place of its value among those of the line.
+    /// The index of its value among those of the line.
     place: usize,
     below: HashMap<Box<str>, Self, RandomState>,
 }
@@ -53,25 +52,24 @@ struct Branch {
 /// Why a line has no values.
 #[derive(Debug)]
 pub(super) enum NoValues {
-    /// It is something else than an object.
+    /// It is valid JSON, but not an object.
     NoObject,
-    /// It is no JSON.
+    /// It is not valid JSON.
     NoJson(serde_json::Error),
     /// This key is there twice.
     Twice(String),
 }
 
-/// The values of a line, by the places that [`KeyTree::add`] gave.
+/// The values of a line, by the indices that [`KeyTree::add`] returned.
 pub(super) type Values<'l> = Vec<Option<JsonValue<'l>>>;
 
 impl KeyPath {
-    /// The longest path: it is written by a person.
+    /// The longest path that can be written, in keys.
     pub const DEEPEST: usize = 8;
 
-    /// Reads a path as it is written: keys with a dot between them, a backslash before a dot or a backslash that belongs to
-    /// a key.
+    /// Parses a path: keys separated by dots; a backslash before a dot or a backslash makes it part of a key.
     ///
-    /// `None` where a key is empty, there are more than [`Self::DEEPEST`], or a backslash stands before anything else.
+    /// `None` if a key is empty, there are more than [`Self::DEEPEST`], or a backslash stands before anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let mut keys = vec![String::new()];
         let mut rest = text.chars();
@@ -91,7 +89,7 @@ impl KeyPath {
         self.0
     }
 
-    /// From keys that were read before.
+    /// A path of keys that were parsed before.
     pub(super) fn from_keys(keys: &[String]) -> Self {
         Self(keys.to_vec())
     }
@@ -114,7 +112,7 @@ impl JsonValue<'_> {
 
     /// A number with a fraction or an exponent.
     pub fn of_float(number: f64) -> Self {
-        // Both bounds are powers of two, and so exact; every whole double between them is one of 64 bits.
+        // Both bounds are powers of two, and so exact; every whole double between them fits into 64 bits.
         let is_short = (-9_223_372_036_854_775_808.0..18_446_744_073_709_551_616.0).contains(&number);
         #[expect(clippy::cast_possible_truncation, reason = "whole, and in the range of 64 bits")]
         if is_short && number.fract() == 0.0 { Self::Integer(number as i128) } else { Self::Float(number) }
@@ -135,7 +133,7 @@ impl fmt::Display for JsonValue<'_> {
 }
 
 impl KeyTree {
-    /// Asks for one more key, and says at which place its value will be.
+    /// Adds a wanted key, and returns the index of its value.
     pub(super) fn add(&mut self, path: &KeyPath) -> usize {
         let mut node = &mut self.root;
         for key in &path.0 {
@@ -147,7 +145,7 @@ impl KeyTree {
         node.place
     }
 
-    /// The values that a line has under the keys.
+    /// The values of the wanted keys in a line.
     pub(super) fn read<'l>(&self, line: &'l [u8]) -> Result<Values<'l>, NoValues> {
         if line.trim_ascii_start().first() != Some(&b'{') {
             return Err(NoValues::NoObject);
@@ -163,13 +161,13 @@ impl KeyTree {
     }
 }
 
-/// What was met in a line so far.
+/// What was found in a line so far.
 struct SoFar<'l> {
     values: Values<'l>,
     twice: Option<String>,
 }
 
-/// Reads the value of a key that is asked for, or that lies on the way to one.
+/// Reads the value of a wanted key, or of one on the way to it.
 struct Under<'n, 'f, 'l> {
     node: &'n Branch,
     found: &'f mut SoFar<'l>,
@@ -254,7 +252,7 @@ impl<'l> Visitor<'l> for Under<'_, '_, 'l> {
     }
 }
 
-/// Reads a key, and tells whether it is one of those below this node.
+/// Reads a key, and says whether it is a child of this node.
 struct KeyOf<'n>(&'n Branch);
 
 impl<'l, 'n> DeserializeSeed<'l> for KeyOf<'n> {

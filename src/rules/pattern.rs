@@ -1,4 +1,4 @@
-//! From the text of a pattern, placeholders included, to a syntax tree of a byte regex.
+//! Parses a pattern with its placeholders into the syntax tree of a byte regex.
 
 use std::ops::Range;
 
@@ -13,56 +13,57 @@ use super::model::TIME;
 use super::own_groups;
 use crate::record::known_regex;
 
-/// The group that holds the peer: `<ADDR>`, or `<HOST>` as fail2ban's users know it.
+/// The group for the peer: `<ADDR>`, or `<HOST>` as fail2ban's users know it.
 const ADDRESS: &str = "ADDR";
 
-/// The group that holds the peer and perhaps its port: `<ADDR_PORT>`.
+/// The group for the peer with or without its port: `<ADDR_PORT>`.
 const ENDPOINT: &str = "ADDR_PORT";
 
-/// Names that stand for an address, whatever a rule set defines.
+/// Placeholders for an address, whatever a rule set defines.
 const ADDRESS_NAMES: [&str; 3] = [ADDRESS, "HOST", ENDPOINT];
 
-/// What can stand where a program prints its peer: an address with or without a zone, or a host name. Names are
-/// matched so that the line is understood, but only what parses strictly as an address is ever used as one.
+/// What a program may print for its peer: an address with or without a zone, or a host name. Names are matched so that
+/// the line is recognised, but only a token that parses strictly as an address is used as one.
 const ADDRESS_TOKEN: &str = "[0-9A-Za-z.:%_-]+";
 
-/// The same with brackets, as in `[2001:db8::7]:22`.
+/// The peer with brackets, as in `[2001:db8::7]:22`.
 const ENDPOINT_TOKEN: &str = r"[0-9A-Za-z.:%_\[\]-]+";
 
-/// Separates the name of a placeholder from its number, since a pattern may name it again and a group's name is unique.
+/// Separates the name of a placeholder from its number: a pattern may name it several times, and group names are unique.
 const NUMBER: char = '.';
 
-/// Begins a group in which no flag of the pattern around it is in force: an alphabet is what is written under `fields`.
+/// Begins a group in which the flags of the surrounding pattern are off: an alphabet means what is written under
+/// `fields`.
 const PLAIN: &str = "?-isUx";
 
-/// The placeholder for what tells a program's sessions apart.
+/// The placeholder for the id of a session.
 pub(super) const SESSION: &str = "SESSION";
 
-/// Its alphabet where the rule set defines none: queue ids and numbers of connections.
+/// Its alphabet unless the rule set defines one: queue ids and connection numbers.
 pub(super) const SESSION_TOKEN: &str = "[0-9A-Za-z]+";
 
-/// The alphabet of `<USER>` and its like where the rule set defines none: anything.
+/// The alphabet of `<USER>` and the like unless the rule set defines one: any text.
 pub(super) const ANY_TEXT: &str = ".*";
 
-/// How deep groups may nest: a pattern is written by a person.
+/// How deep groups may nest.
 pub(super) const NESTING: u32 = 50;
 
-/// A pattern that could not be read: what is wrong, and at which byte of its text.
+/// A pattern that could not be parsed: what is wrong, and at which byte of its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unreadable {
     pub(super) text: String,
     pub(super) at: usize,
 }
 
-/// A pattern with its placeholders written out, and where each stretch of it came from.
+/// A pattern with its placeholders expanded, and the source positions of its parts.
 #[derive(Clone, Debug)]
 pub(super) struct Expanded {
     pub(super) text: String,
-    /// Where placeholders stood: their range in the result, and in the source.
+    /// For each placeholder, its range in the result and in the source.
     pub(super) replaced: Vec<(Range<usize>, Range<usize>)>,
 }
 
-/// Reads a pattern; groups named like placeholders become captures of that name.
+/// Parses a pattern; placeholders become captures with their names.
 pub(super) fn read(pattern: &str, fields: &[(String, String)]) -> Result<Hir, Unreadable> {
     let expanded = expand(pattern, fields)?;
     let hir = read_with_own_groups(&expanded);
@@ -75,12 +76,12 @@ fn read_with_own_groups(expanded: &Expanded) -> Result<Hir, (String, usize)> {
     Ok(without_mapped_prefix(&translate(&expanded.text, &ast)?))
 }
 
-/// Reads a pattern whose placeholders are written out.
+/// Parses a pattern whose placeholders are expanded.
 pub(super) fn read_expanded(text: &str) -> Option<Hir> {
     parse(text).ok().map(|hir| without_mapped_prefix(&hir))
 }
 
-/// Reads the alphabet of a placeholder.
+/// Parses the alphabet of a placeholder.
 pub(super) fn read_field(alphabet: &str) -> Result<Hir, Unreadable> {
     parse(alphabet).map_err(|(text, at)| Unreadable { text, at })
 }
@@ -121,7 +122,7 @@ pub(super) fn expand(pattern: &str, fields: &[(String, String)]) -> Result<Expan
     Ok(expanded)
 }
 
-/// `<NAME>` in capitals; not the `<NAME>` of a group `(?P<NAME>…)` and not one behind a backslash.
+/// Finds `<NAME>` in capitals, except in a group `(?P<NAME>…)` and behind a backslash.
 fn placeholders(pattern: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
     pattern.match_indices('<').filter_map(|(start, _)| {
         let inside = pattern.get(start + 1..)?;
@@ -134,28 +135,28 @@ fn placeholders(pattern: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
     })
 }
 
-/// Whether what follows is itself, by a backslash that is not itself one.
+/// Whether the text ends in a backslash that escapes what follows.
 fn is_escaped(before: &str) -> bool {
     before.bytes().rev().take_while(|&byte| byte == b'\\').count() % 2 == 1
 }
 
-/// The placeholders of a pattern of which a rule set says what they hold, in their order.
+/// The placeholders of a pattern whose alphabets a rule set defines, in their order.
 pub(super) fn claimed(pattern: &str) -> impl Iterator<Item = &str> {
     let names = placeholders(pattern).map(|(_, name)| name);
     names.filter(|name| !is_address_name(name) && !is_time_name(name))
 }
 
-/// Whether a placeholder of this name is the peer's address.
+/// Whether this placeholder is the peer's address.
 pub fn is_address_name(name: &str) -> bool {
     ADDRESS_NAMES.contains(&name)
 }
 
-/// Whether a placeholder of this name is the line's stamp.
+/// Whether this placeholder is the line's timestamp.
 pub fn is_time_name(name: &str) -> bool {
     name == TIME
 }
 
-/// Whether a placeholder can have this name: capitals, digits and `_`, a capital first.
+/// Whether a placeholder can have this name: capitals, digits and `_`, beginning with a capital.
 pub fn is_field_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_uppercase())
         && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
@@ -166,11 +167,11 @@ fn group_name(placeholder: &str) -> &str {
     if placeholder == "HOST" { ADDRESS } else { placeholder }
 }
 
-/// The group of a placeholder that the pattern has named so many times before.
+/// The group of a placeholder that occurred this many times before.
 fn group_for(name: &str, times: usize, fields: &[(String, String)]) -> Option<String> {
     let defined = fields.iter().find(|(field, _)| field == name).map(|(_, alphabet)| alphabet.as_str());
     if name == TIME {
-        // The logger's own text, and so no group that a peer's text could fill.
+        // Written by the logger, so that no text of a peer can fill it.
         let regex = defined.map_or_else(known_regex, str::to_owned);
         return Some(format!("({PLAIN}:{regex})"));
     }
@@ -193,7 +194,7 @@ fn unknown(name: &str, at: usize) -> Unreadable {
 }
 
 impl Expanded {
-    /// The byte of the source that a byte of the expansion came from; inside a placeholder, its start.
+    /// The source offset of a byte of the expansion; inside a placeholder, the placeholder's start.
     pub(super) fn source_of(&self, at: usize) -> usize {
         let before = self.replaced.iter().take_while(|(result, _)| result.start <= at).last();
         match before {
@@ -204,7 +205,7 @@ impl Expanded {
     }
 }
 
-/// The same tree without capture groups, but for those that `keep` says.
+/// The tree without capture groups, except for those that `keep` selects.
 pub(super) fn without_captures(hir: &Hir, keep: fn(&Capture) -> bool) -> Hir {
     map(hir, &mut |capture| keep(capture))
 }
@@ -220,7 +221,7 @@ fn map(hir: &Hir, keep: &mut impl FnMut(&Capture) -> bool) -> Hir {
     }
 }
 
-/// The tree that matches the same texts read from their end.
+/// The tree that matches the same texts reversed.
 pub(super) fn reversed(hir: &Hir) -> Hir {
     match hir.kind() {
         HirKind::Literal(literal) => Hir::literal(literal.0.iter().rev().copied().collect::<Vec<u8>>()),
@@ -237,14 +238,14 @@ pub(super) fn reversed(hir: &Hir) -> Hir {
     }
 }
 
-/// What stands before, in and behind `<ADDR>`, where it stands in the pattern's top row.
+/// The parts before, in and behind `<ADDR>`, if it stands at the top level of the pattern.
 pub(super) struct Parts<'h> {
     pub(super) before: &'h [Hir],
     pub(super) address: &'h Hir,
     pub(super) behind: &'h [Hir],
 }
 
-/// Splits a pattern at `<ADDR>`; `None` when it stands inside a group with `?`, `|` or the like.
+/// Splits a pattern at `<ADDR>`; `None` if that stands inside a group with `?`, `|` or the like.
 pub(super) fn parts(hir: &Hir) -> Option<Parts<'_>> {
     let HirKind::Concat(subs) = hir.kind() else { return None };
     let at = subs.iter().position(is_address)?;
@@ -255,12 +256,12 @@ pub(super) fn is_address(hir: &Hir) -> bool {
     matches!(hir.kind(), HirKind::Capture(capture) if is_address_group(capture))
 }
 
-/// Whether a group holds the peer.
+/// Whether a group is the peer's.
 pub(super) fn is_address_group(capture: &Capture) -> bool {
     capture.name.as_deref().is_some_and(|name| [ADDRESS, ENDPOINT].contains(&placeholder_of(name)))
 }
 
-/// Whether a group holds the peer and perhaps its port.
+/// Whether a group is that of the peer with or without its port.
 pub(super) fn is_endpoint_group(capture: &Capture) -> bool {
     capture.name.as_deref().is_some_and(|name| placeholder_of(name) == ENDPOINT)
 }
@@ -269,12 +270,12 @@ pub(super) fn is_session(hir: &Hir) -> bool {
     matches!(hir.kind(), HirKind::Capture(capture) if is_session_group(capture))
 }
 
-/// Whether a group holds the id of a session; no group of the pattern's own does.
+/// Whether a group is the session id; no group of the author's is.
 pub(super) fn is_session_group(capture: &Capture) -> bool {
     capture.name.as_deref().and_then(|name| name.strip_prefix(SESSION)?.strip_prefix(NUMBER)).is_some()
 }
 
-/// Whether a group holds the name of a user: `<USER>`, or the `<ACCOUNT>` of a login.
+/// Whether a group is a user name: `<USER>`, or the `<ACCOUNT>` of a login.
 pub(super) fn is_user_group(capture: &Capture) -> bool {
     matches!(capture.name.as_deref().map(placeholder_of), Some("USER" | "ACCOUNT"))
 }
@@ -290,7 +291,7 @@ pub(super) fn is_placeholder(hir: &Hir) -> bool {
     capture.name.as_deref().is_some_and(|name| name.contains(NUMBER))
 }
 
-/// The pattern without its looks at edges, but for those that are kept: it has the same texts and perhaps more.
+/// The pattern without its assertions, except for those that `keep` selects: it matches the same texts and perhaps more.
 pub(super) fn without_looks(hir: &Hir, is_kept: &dyn Fn(Look) -> bool) -> Hir {
     match hir.kind() {
         HirKind::Look(look) if !is_kept(*look) => Hir::empty(),
@@ -298,7 +299,7 @@ pub(super) fn without_looks(hir: &Hir, is_kept: &dyn Fn(Look) -> bool) -> Hir {
     }
 }
 
-/// The tree with each part made anew.
+/// The tree with each part transformed.
 pub(super) fn map_subs(hir: &Hir, change: &mut dyn FnMut(&Hir) -> Hir) -> Hir {
     match hir.kind() {
         HirKind::Capture(capture) => {
@@ -312,8 +313,8 @@ pub(super) fn map_subs(hir: &Hir, change: &mut dyn FnMut(&Hir) -> Hir) -> Hir {
     }
 }
 
-/// The bytes of a class. Unicode is off, but the syntax library makes `a|b` a class of characters all the same;
-/// should one ever not be of single bytes, it is taken for all.
+/// The bytes of a class. Unicode is off, but the syntax library still makes `a|b` a class of characters; a class that is
+/// not of single bytes counts as all bytes.
 pub(super) fn bytes_of(class: &Class) -> ClassBytes {
     match class {
         Class::Bytes(bytes) => bytes.clone(),
@@ -336,14 +337,14 @@ pub(super) fn holds(class: &ClassBytes, byte: u8) -> bool {
     class.iter().any(|range| (range.start()..=range.end()).contains(&byte))
 }
 
-/// Whether the pattern must begin at the beginning and end at the end of the message.
+/// Whether the pattern is anchored at the start and at the end of the message.
 pub(super) fn anchored(hir: &Hir) -> (bool, bool) {
     let properties = hir.properties();
     let (start, end) = (properties.look_set_prefix(), properties.look_set_suffix());
     (start.contains(Look::Start), end.contains(Look::End))
 }
 
-/// How many addresses a message can name in the pattern; `None` where `<ADDR>` stands in a repetition.
+/// How many addresses a message can name in the pattern; `None` if `<ADDR>` is repeated.
 pub(super) fn addresses_named(hir: &Hir) -> Option<usize> {
     match hir.kind() {
         HirKind::Capture(capture) if is_address_group(capture) => Some(1),

@@ -1,5 +1,5 @@
-//! `unless`: texts in a message that keep a rule from matching it. Others write a look-ahead for that, which no finite
-//! automaton knows and which takes its time on a hostile line; here the message is simply asked a second time.
+//! `unless`: texts in a message that keep a rule from matching it. Other tools use look-ahead, which no finite automaton
+//! supports and which can take exponential time; here the message is simply searched a second time.
 
 use regex_automata::meta::{self, Regex};
 use regex_automata::{Anchored, Input, MatchKind, PatternSet};
@@ -9,12 +9,12 @@ use super::compile::limits;
 use super::model::{Fault, Place, Rule, RuleSet};
 use super::pattern;
 
-/// The vetoes of a set's patterns, in the patterns' order.
+/// The vetoes of a set's patterns, in the order of the patterns.
 #[derive(Debug, Default)]
 pub(super) struct Vetoes {
-    /// For each pattern what keeps it from matching, if there is anything; empty where no pattern has a veto.
+    /// For each pattern its veto, if it has one; empty if no pattern has any.
     of: Vec<Option<Regex>>,
-    /// Says which patterns match a message, all of them: where the first one is vetoed, a later one counts.
+    /// Finds all patterns that match a message: if the first one is vetoed, a later one counts.
     all: Option<Regex>,
 }
 
@@ -43,12 +43,12 @@ impl Vetoes {
         Ok(Self { of, all: Some(all) })
     }
 
-    /// Whether something in the message keeps this pattern from matching.
+    /// Whether the veto of this pattern is found in the message.
     pub(super) fn hold(&self, pattern: usize, message: &[u8]) -> bool {
         self.is_vetoable(pattern) && self.of[pattern].as_ref().is_some_and(|veto| veto.is_match(message))
     }
 
-    /// Whether anything could keep this pattern from matching.
+    /// Whether this pattern has a veto.
     pub(super) fn is_vetoable(&self, pattern: usize) -> bool {
         self.of.get(pattern).is_some_and(Option::is_some)
     }

@@ -9,8 +9,8 @@ use regex_automata::util::start;
 
 use super::super::address_syntax::{self, HOST_NAME};
 
-/// What may stand at `<ADDR>` and at `<ADDR_PORT>` for an address to be read there. To make such an automaton takes 10 ms,
-/// and few rule sets name endpoints: each is made when it is asked for.
+/// The texts that may stand at `<ADDR>` and at `<ADDR_PORT>`. Building such an automaton takes 10 ms, and few rule sets
+/// name endpoints: each is built on first use.
 #[derive(Debug)]
 pub(super) struct Addresses {
     address: LazyAutomaton,
@@ -22,7 +22,7 @@ type LazyAutomaton = LazyLock<TextAutomaton, Box<dyn FnOnce() -> TextAutomaton +
 /// A set of texts as an automaton.
 #[derive(Clone, Debug)]
 pub(super) struct TextAutomaton {
-    /// It begins in any of these.
+    /// The states in which it may begin.
     starts: Vec<u32>,
     states: Vec<TextState>,
 }
@@ -45,7 +45,7 @@ impl Addresses {
         Self { address: LazyLock::new(Box::new(address)), endpoint: LazyLock::new(Box::new(endpoint)) }
     }
 
-    /// All that are read.
+    /// All addresses that are read.
     pub(super) fn read() -> &'static Self {
         static READ: LazyLock<Addresses> = LazyLock::new(|| {
             Addresses::new(
@@ -56,7 +56,7 @@ impl Addresses {
         &READ
     }
 
-    /// All that programs print: addresses, and host names where they look these up.
+    /// Everything that programs print for a peer: addresses, and host names if they look these up.
     pub(super) fn printed() -> &'static Self {
         static PRINTED: LazyLock<Addresses> = LazyLock::new(|| {
             Addresses::new(
@@ -71,7 +71,7 @@ impl Addresses {
         &PRINTED
     }
 
-    /// One address, for lines that people are to read.
+    /// One address, for lines that are shown to people.
     pub(super) fn only(address: &str) -> Self {
         let texts = TextAutomaton::of(&regex_syntax::escape(address));
         let same = texts.clone();
@@ -90,7 +90,7 @@ impl Addresses {
 }
 
 impl TextAutomaton {
-    /// The texts that a regex of our own making matches as a whole.
+    /// The texts that a regex from this file matches as a whole.
     pub(super) fn of(regex: &str) -> Self {
         let config = dense::Config::new().start_kind(StartKind::Anchored).minimize(true);
         let syntax = regex_automata::util::syntax::Config::new().unicode(false).utf8(false);
@@ -108,7 +108,7 @@ impl TextAutomaton {
         texts
     }
 
-    /// The texts of both.
+    /// The union of both.
     fn or(&self, other: &Self) -> Self {
         let first = u32::try_from(self.states.len()).expect("an automaton of addresses is small");
         let mut both = self.clone();

@@ -1,52 +1,52 @@
-//! A pattern taken apart: what its program prints for certain, and the stretches in which anything may stand.
+//! A pattern taken apart: what its program prints for certain, and the stretches that may hold any text.
 //!
-//! What a run such as `\w+` matches says nothing of what the program prints there: a name with blanks may come, the run
-//! stops early, and another part of the pattern matches the rest. Three things are believed: fixed words, numbers and times, and the
-//! alphabets that the rule set states under `fields`. Whatever leaves more choice than words and numbers do
+//! What a run such as `\w+` matches does not limit what the program prints there: if a name with blanks comes, the run
+//! stops early and another part of the pattern matches the rest. Three things are believed: fixed words, numbers and
+//! times, and the alphabets that the rule set states under `fields`. Whatever leaves more choice than words and numbers
 //! ([`super::super::choice`]) is a stretch.
 //!
-//! The pattern is looked at as it is written (a syntax tree with positions), so that a refusal can point at the guilty run.
+//! The pattern is examined as it is written (a syntax tree with positions), so that a refusal can point at the run at
+//! fault.
 
 use regex_syntax::hir::{Capture, Class, ClassBytes, Hir, HirKind, Look};
 
 use super::super::pattern::{self, Unreadable};
 use super::runs;
 
-/// Begins the names of the groups that are put around stretches, see [`super::super::own_groups::RESERVED`].
+/// Prefix of the names of the groups around stretches, see [`super::super::own_groups::RESERVED`].
 pub(super) const GROUP: &str = "portcullis_stretch_";
 
-/// A pattern that can be read, but not with a group around each stretch.
+/// The error for a pattern that can be parsed, but not with a group around each stretch.
 const UNMARKABLE: &str =
     "the parts in which anything may stand cannot be told from the rest: write the pattern in simpler words";
 
 /// A stretch of a pattern.
 #[derive(Clone, Debug)]
 pub(super) struct Stretch {
-    /// As it is written: `\w+`, `<USER>`.
+    /// Its source text: `\w+`, `<USER>`.
     pub(super) text: String,
-    /// At which byte of the pattern.
+    /// Its offset in the pattern, in bytes.
     pub(super) at: usize,
-    /// Whether it is a placeholder: what it holds is the rule set's claim about the program. So is a part of the
-    /// timestamp.
+    /// Whether its content is known: a placeholder, whose alphabet the rule set claims, or a part of the timestamp.
     pub(super) is_claimed: bool,
 }
 
 /// A pattern with its stretches.
 #[derive(Debug)]
 pub(super) struct AnnotatedPattern {
-    /// A group around each stretch.
+    /// The parsed pattern with a group around each stretch.
     hir: Hir,
     pub(super) stretches: Vec<Stretch>,
 }
 
-/// What stands in a stretch.
+/// The text that stands in a stretch for a certain purpose.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Filling<'a> {
-    /// What it matches.
+    /// The text that the stretch itself matches.
     AsWritten,
-    /// Anything.
+    /// Any text.
     AnyText,
-    /// What this matches.
+    /// The text that this expression matches.
     With(&'a Hir),
 }
 
@@ -71,7 +71,7 @@ impl AnnotatedPattern {
         self.filled(|index| if index == stretch { Filling::With(alphabet) } else { Filling::AsWritten })
     }
 
-    /// The pattern with something in each stretch.
+    /// The pattern with each stretch filled.
     pub(super) fn filled<'f>(&self, filling: impl Fn(usize) -> Filling<'f>) -> Hir {
         fill(&self.hir, &filling)
     }
@@ -86,7 +86,7 @@ impl AnnotatedPattern {
         Some(self.part_as_written(find(&self.hir, index)?))
     }
 
-    /// The byte of fixed text behind a stretch, if it is one that can be printed.
+    /// The first byte of the fixed text behind a stretch, if it is printable.
     pub(super) fn byte_behind(&self, index: usize) -> Option<u8> {
         let row = self.row();
         let at = row.iter().position(|part| stretch_of(part) == Some(index))?;
@@ -94,18 +94,19 @@ impl AnnotatedPattern {
         literal.0.first().copied().filter(|byte| byte.is_ascii_graphic() || *byte == b' ')
     }
 
-    /// A part of the row as it is written.
+    /// A part of the row, as it is written.
     pub(super) fn part_as_written(&self, part: &Hir) -> Hir {
         fill(part, &|_| Filling::AsWritten)
     }
 
-    /// What the program may print. Where a word ends says the pattern and not the program, whose peer may have written it.
+    /// The texts that the program may print. The pattern's word boundaries are dropped: they restrict the reader, not the
+    /// program, whose peer may have written the words.
     pub(super) fn printed(&self) -> Hir {
         let is_edge_of_message = |look| matches!(look, Look::Start | Look::End);
         pattern::without_looks(&self.filled(|index| self.belief(index)), &is_edge_of_message)
     }
 
-    /// What is believed of a stretch.
+    /// The filling of a stretch in what the program prints: its alphabet if that is claimed, else any text.
     pub(super) fn belief(&self, index: usize) -> Filling<'static> {
         if self.stretches[index].is_claimed { Filling::AsWritten } else { Filling::AnyText }
     }
@@ -123,7 +124,7 @@ impl AnnotatedPattern {
     }
 }
 
-/// Which stretch a part is.
+/// The index of the stretch that a part is.
 pub(super) fn stretch_of(hir: &Hir) -> Option<usize> {
     let HirKind::Capture(capture) = hir.kind() else { return None };
     capture.name.as_deref()?.strip_prefix(GROUP)?.parse().ok()
@@ -159,7 +160,7 @@ fn fill<'f>(hir: &Hir, filling: &dyn Fn(usize) -> Filling<'f>) -> Hir {
         Filling::AsWritten => hir.kind().subs().first().cloned().unwrap_or_else(Hir::empty),
         Filling::AnyText => any_text(),
         Filling::With(alphabet) => match hir.kind().subs().first().map(Hir::kind) {
-            // It remains a placeholder.
+            // Stays a placeholder.
             Some(HirKind::Capture(capture)) if pattern::is_session_group(capture) => {
                 Hir::capture(Capture { sub: Box::new(alphabet.clone()), ..capture.clone() })
             }
@@ -168,7 +169,7 @@ fn fill<'f>(hir: &Hir, filling: &dyn Fn(usize) -> Filling<'f>) -> Hir {
     }
 }
 
-/// Any bytes in any number.
+/// Any number of any bytes.
 pub(super) fn any_text() -> Hir {
     let any = Hir::class(Class::Bytes(pattern::negated(ClassBytes::empty())));
     Hir::repetition(regex_syntax::hir::Repetition { min: 0, max: None, greedy: true, sub: Box::new(any) })

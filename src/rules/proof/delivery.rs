@@ -1,8 +1,8 @@
 //! The way of a message from the program that prints it to the rules that are asked about it.
 //!
-//! Loggers and the reader of records take off what no program means: blanks and a byte order mark before the text, blanks
-//! behind it, the kernel's uptime, Solaris' id of a message, and rsyslog's words around a message that came again. Whoever prints
-//! a text that looks like these is read without them, whether a logger wrote them or not.
+//! Loggers and the record parser take off what the program did not mean: blanks and a byte order mark before the text,
+//! blanks behind it, the kernel's uptime, Solaris' message id, and rsyslog's words around a repeated message. A peer
+//! whose text looks like these is read without them, whether a logger wrote them or not.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::LazyLock;
@@ -13,7 +13,7 @@ use super::machine::{Edge, End, Machine, StartState, State};
 use super::search;
 use crate::record;
 
-/// Blanks as `trim_ascii_start` knows them, and a byte order mark.
+/// Blanks as `trim_ascii_start` removes them, and a byte order mark.
 const BLANKS_AND_MARK: &str = r"[ \t\x0c\r]*(?:\xef\xbb\xbf)?";
 const UPTIME: &str = r"(?:\[[0-9. ]*[0-9]\] )?";
 const REPEATED: &str = r"message repeated [0-9]+ times?: \[[ \t\x0c\r]*";
@@ -23,7 +23,7 @@ static BEFORE_KERNELS: LazyLock<TextAutomaton> = LazyLock::new(|| TextAutomaton:
 static BEFORE_PROGRAMS: LazyLock<TextAutomaton> = LazyLock::new(|| TextAutomaton::of(&before_programs()));
 static BEFORE_LINES: LazyLock<TextAutomaton> = LazyLock::new(|| TextAutomaton::of(r"\x00*(?:\xef\xbb\xbf)?"));
 
-/// The same with the words that say that the message came again.
+/// That text with the words that say that the message was repeated.
 static BEFORE_KERNELS_REPEATED: LazyLock<TextAutomaton> =
     LazyLock::new(|| TextAutomaton::of(&(before_kernels() + REPEATED)));
 static BEFORE_PROGRAMS_REPEATED: LazyLock<TextAutomaton> =
@@ -38,20 +38,21 @@ fn before_programs() -> String {
     format!(r"{BLANKS_AND_MARK}(?:\[ID [0-9]{{1,10}} {}\] )?", record::named_priority_regex())
 }
 
-/// By which syslog-ng, which quotes 20 bytes, and metalog say that the message before came again; a program's line may look so.
+/// How syslog-ng, which quotes 20 bytes, and metalog say that the message before was repeated; a program's line may look
+/// like it.
 pub(super) const SAYS_AGAIN: &str = r"Last (?:message '.{0,20}' repeated [0-9]+ times?, suppressed by syslog-ng on [0-9A-Za-z_./:%@~-]+|output repeated (?:twice|[0-9]+ times?))";
 
-/// Behind a message that came again.
+/// The text behind a repeated message.
 const BEHIND_REPEATED: u8 = b']';
 
-/// How the messages of a rule set come.
+/// How the messages of a rule set are delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Delivery {
     /// Through syslog, from programs.
     Programs,
-    /// Through syslog, some from the kernel.
+    /// Through syslog, some of them from the kernel.
     Kernel,
-    /// As lines of a log.
+    /// As lines of a log file.
     Lines,
 }
 
@@ -64,7 +65,7 @@ impl Delivery {
         }
     }
 
-    /// Makes of what programs print what rules are asked about.
+    /// Turns what programs print into what rules are matched against.
     pub(super) fn apply(self, printer: &mut Machine) {
         trim_ends(printer);
         let (before, before_repeated): (&TextAutomaton, Option<&TextAutomaton>) = match self {
@@ -87,13 +88,13 @@ impl Delivery {
         }
     }
 
-    /// Whether no message that is asked about begins with a blank.
+    /// Whether no message can begin with a blank.
     pub(super) fn takes_blanks_off(self) -> bool {
         self == Self::Programs
     }
 }
 
-/// The states in which the machine may be when what it printed is one of the texts, each with the shortest of these.
+/// The states in which the machine may be after printing one of the texts, each with the shortest such text.
 fn printed_as(machine: &Machine, texts: &TextAutomaton) -> Vec<(u32, Vec<u8>)> {
     let mut ended: Vec<(u32, Vec<u8>)> = Vec::new();
     let starts = texts.starts().iter().map(|&start| (0, start));
@@ -116,7 +117,7 @@ fn printed_as(machine: &Machine, texts: &TextAutomaton) -> Vec<(u32, Vec<u8>)> {
     ended
 }
 
-/// Adds what may be printed from a state on, up to the sign that ends a quotation; returns where that begins.
+/// Adds what may be printed from a state up to the sign that ends a quotation; returns where that begins.
 fn add_quoted(machine: &mut Machine, from: u32) -> u32 {
     let first = machine.states.len();
     let number = |at: usize| u32::try_from(first + at).expect("the size of the automaton is limited");
@@ -140,7 +141,7 @@ fn add_quoted(machine: &mut Machine, from: u32) -> u32 {
     number(0)
 }
 
-/// Adds those ends that a state does not have; true if there were some.
+/// Adds the ends that a state lacks; true if there were any.
 fn add_ends(state: &mut State, ends: &[End]) -> bool {
     let before = state.ends.len();
     for end in ends {
@@ -151,7 +152,8 @@ fn add_ends(state: &mut State, ends: &[End]) -> bool {
     state.ends.len() > before
 }
 
-/// Lets messages also end where only blanks would follow, which loggers such as journald take off, or the return of a line's end.
+/// Lets messages also end where only trailing blanks would follow, which loggers such as journald remove, or a carriage
+/// return.
 fn trim_ends(machine: &mut Machine) {
     let mut changed = true;
     while changed {

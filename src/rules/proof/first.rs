@@ -1,4 +1,4 @@
-//! Which rule of a set takes a message: the first that matches it, in the order of the file, and has no veto.
+//! Which rule of a set accepts a message: the first in the order of the file that matches it and is not vetoed.
 
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
@@ -13,24 +13,24 @@ use super::annotated::any_text;
 use super::machine::{Machine, Peer, machine};
 use super::search::PLEASANT;
 
-/// More states than the orders of real rule sets need; beyond it the proof is given up.
+/// Limit of states, more than real rule sets need; beyond it the proof is given up.
 const MAX_STATES: usize = 1 << 16;
 
-/// The rules of a set, read side by side; states are made as they are met.
+/// The rules of a set, run side by side; states are built on demand.
 pub(super) struct FirstRule {
     machine: Machine,
-    /// Of each rule, whether it is in force.
+    /// For each rule, whether it is enabled.
     enabled: Vec<bool>,
-    /// The rules that the vetoes are of; their numbers begin behind those of the rules.
+    /// The rules that the vetoes belong to; vetoes are numbered after the rules.
     vetoed: Vec<u32>,
-    /// The places in the machine of each state.
+    /// The machine's positions in each state.
     states: Vec<Box<[u32]>>,
     numbers: HashMap<Box<[u32]>, u32, RandomState>,
-    /// Of each state by class of bytes the state behind it, where it is known.
+    /// For each state and class of bytes, the next state if it is known.
     next: Vec<Option<u32>>,
-    /// The rules that take a message that ends in a state, as far as each by itself would, ascending; made when asked for.
+    /// The rules that would accept a message ending in a state, each taken by itself, ascending; built on demand.
     ends: HashMap<u32, Box<[u32]>, RandomState>,
-    /// The number of each byte's class: no pattern tells the bytes of a class apart.
+    /// The class of each byte: no pattern tells the bytes of a class apart.
     classes: [u8; 256],
     class_count: usize,
     /// One byte of each class, by range.
@@ -76,7 +76,7 @@ impl FirstRule {
         })
     }
 
-    /// One byte of each class of which the range has some, those first that a person would choose.
+    /// One byte of each class that occurs in the range, those first that a person would choose.
     pub(super) fn distinct(&mut self, low: u8, high: u8) -> Rc<[u8]> {
         let classes = &self.classes;
         let bytes = self.distinct.entry((low, high)).or_insert_with(|| {
@@ -122,7 +122,7 @@ impl FirstRule {
         Ok(number)
     }
 
-    /// Whether `rule` takes a message that ends in the state: it matches, and no rule in force before it does.
+    /// Whether `rule` accepts a message that ends in the state: it matches, and no enabled rule before it does.
     pub(super) fn is_taken_by(&mut self, state: u32, rule: u32) -> bool {
         let rules = self.enabled.len();
         let ends = self.ends.entry(state).or_insert_with(|| {
@@ -141,7 +141,7 @@ impl FirstRule {
         ends.contains(&rule) && !before.any(|&one| self.enabled[one as usize])
     }
 
-    /// Whether `rule` takes the message.
+    /// Whether `rule` accepts the message.
     pub(super) fn takes(&mut self, message: &[u8], rule: u32) -> Result<bool, TooLarge> {
         let mut state = Self::START;
         for &byte in message {

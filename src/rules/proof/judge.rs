@@ -1,4 +1,4 @@
-//! What fools a rule: the search for a message that makes it find another address or id than was printed.
+//! Judges a rule: searches for a message in which it finds another address or id than was printed.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use super::search::{Budget, Counterexample, Search, View};
 use super::{FORGED, Languages, PeerMark, TRUE_PEER, TRUE_V6_PEER, TooLarge};
 use crate::record;
 
-/// What the rules of a set are judged by.
+/// Searches on behalf of all rules of a set.
 pub(super) struct Judge<'t> {
     pub(super) languages: &'t Languages,
     set: &'t RuleSet,
@@ -31,7 +31,7 @@ pub(super) struct Fooled {
 }
 
 impl Fooled {
-    /// What was printed and is read, where that is one text.
+    /// The range that was printed and is read, if both are the same.
     fn only_id(&self) -> Option<String> {
         let text = |span: &Option<Range<usize>>| self.found.message.get(span.clone()?);
         let printed = text(&self.found.printed)?;
@@ -51,7 +51,7 @@ impl<'t> Judge<'t> {
         Ok(Self { languages, set, first, cuts })
     }
 
-    /// The nearest message that fools the rule, whole or cut.
+    /// The shortest message that fools the rule, whole or truncated.
     pub(super) fn fooled(
         &mut self,
         rule: usize,
@@ -63,7 +63,7 @@ impl<'t> Judge<'t> {
         self.fooled_by(rule, mark, printer, &reader, budget)
     }
 
-    /// The same for some of what is printed and read.
+    /// The shortest message that fools the rule with these machines.
     fn fooled_by(
         &mut self,
         rule: usize,
@@ -84,7 +84,7 @@ impl<'t> Judge<'t> {
         if let Some(found) = self.nearest(rule, printer, reader, 0, whole, budget)? {
             return Ok(Some(Fooled { mark, found, is_cut: false }));
         }
-        // No id is taken from a message that may be cut.
+        // No id is read from a message that may be truncated.
         let Some(length) = self.cuts[rule].filter(|_| mark == PeerMark::Address) else { return Ok(None) };
         let may_be_named = printer.may_end(|end| end.is_named || !is_of_session);
         let cut = |view: &View<'_>| {
@@ -94,7 +94,7 @@ impl<'t> Judge<'t> {
             };
             (fools && view.is_long).then_some(0)
         };
-        // What no cut of any length does, no long one does.
+        // If no cut of any length fools the rule, one at a certain length does not either.
         if self.nearest(rule, printer, reader, 1, cut, budget)?.is_none() {
             return Ok(None);
         }
@@ -105,8 +105,8 @@ impl<'t> Judge<'t> {
         }))
     }
 
-    /// The message to show for a rule that is fooled by others than `without`, with the rule that printed it; with
-    /// addresses or ids that a person recognises, where there is such a message.
+    /// The message to show for a rule that is fooled by others than `without`, and the rule that printed it; with
+    /// addresses or ids that a person recognises, if there is such a message.
     pub(super) fn shown(
         &mut self,
         rule: usize,
@@ -162,7 +162,7 @@ impl<'t> Judge<'t> {
             Some(fooled) => Some(fooled),
             None => self.shown_with(rule, without, None, None, budget)?,
         };
-        // The shortest message may have one id in both places; a person needs two.
+        // The shortest message may have one id in both places; a person needs two different ones.
         let same = fooled.as_ref().and_then(Fooled::only_id);
         let other = same.as_ref().and_then(|id| ids::neighbour(&self.languages.read[rule], id));
         let Some((same, other)) = same.zip(other) else { return Ok(fooled) };
@@ -175,7 +175,7 @@ impl<'t> Judge<'t> {
         Ok(fooled)
     }
 
-    /// The message in which this peer, if one is given, is named, and the first id is printed and the second one read.
+    /// The message that names this peer, if one is given, in which the first id is printed and the second one read.
     fn shown_with(
         &mut self,
         rule: usize,
@@ -193,7 +193,7 @@ impl<'t> Judge<'t> {
         self.fooled_by(rule, PeerMark::Session, &printer, &reader, budget)
     }
 
-    /// The nearest message of which the goal is true and that the rule takes, as no rule before it does.
+    /// The shortest message for which the goal is true and that the rule accepts as the first.
     pub(super) fn nearest(
         &mut self,
         rule: usize,
@@ -214,7 +214,7 @@ impl<'t> Judge<'t> {
     }
 }
 
-/// What some rules' programs print, each told from the others.
+/// The printer of some rules, which tells them apart.
 pub(super) fn printer(
     languages: &Languages,
     rules: impl Iterator<Item = usize>,
@@ -235,18 +235,18 @@ fn names_another(view: &View<'_>) -> bool {
     view.differs && view.read.iter().any(|end| end.is_named)
 }
 
-/// Whether the rule counts lines without an address for whoever its session has named before.
+/// Whether the rule counts lines without an address for the peer that their session named before.
 pub(super) fn counts_for_session(rule: &Rule) -> bool {
     rule.address == AddressFrom::Session && rule.effect != Effect::Ignore
 }
 
-/// What one rule reads.
+/// The reader of one rule.
 pub(super) fn reader(read: &Hir, rule: usize, peer: Peer<'_>) -> Result<Machine, TooLarge> {
     let number = u32::try_from(rule).map_err(|_| TooLarge)?;
     machine(&[(read.clone(), number)], peer).map_err(|_| TooLarge)
 }
 
-/// The shortest message of the rule that may have been cut off and still counts; `None` where there is none.
+/// The shortest length of a message of the rule that may have been truncated and still counts; `None` if there is none.
 pub(super) fn cut_from(set: &RuleSet, rule: usize, compiled: &Compiled) -> Option<u16> {
     if !compiled.counts_when_cut(rule) {
         return None;
@@ -257,7 +257,7 @@ pub(super) fn cut_from(set: &RuleSet, rule: usize, compiled: &Compiled) -> Optio
     Some(u16::try_from(shortest).unwrap_or(u16::MAX))
 }
 
-/// The same for a rule if its pattern were another, with these placeholders; `None` where that cannot be compiled.
+/// That length for a rule with another pattern and these placeholders; `None` if it cannot be compiled.
 pub(super) fn cut_if(
     set: &RuleSet,
     rule: usize,

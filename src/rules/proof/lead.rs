@@ -1,10 +1,9 @@
 //! How a pattern begins.
 //!
-//! A program also prints lines that no rule describes, and many end in a peer's words. Nothing can be proven of those but
-//! that they begin with words of the program. So a pattern must have words of its own before the first stretch in which
-//! anything may stand, as far as that is before the address, or before the id of the session where the
-//! line belongs to one. A claimed alphabet may come first, if it ends for certain where
-//! the fixed text behind it begins.
+//! A program also prints lines that no rule describes, and many of them end in a peer's words. The only thing that can be
+//! proven about those is that they begin with words of the program. So a pattern must have words of its own before the
+//! first stretch that may hold any text, if that precedes the address (or the session id, if the line belongs to a
+//! session). A claimed alphabet may come first, if it certainly ends where the fixed text behind it begins.
 
 use regex_syntax::hir::{Hir, HirKind};
 
@@ -14,18 +13,18 @@ use super::machine::{Peer, machine};
 use super::search::{Budget, Search};
 use super::{PeerMark, TooLarge};
 
-/// What a part of a pattern means for its beginning.
+/// What a part of a pattern contributes to its beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Beginning {
     /// Words of the program.
     Words,
-    /// Nothing, or signs and numbers only.
+    /// Nothing, or only punctuation and numbers.
     Open,
-    /// The stretch of this index.
+    /// The stretch with this index.
     Stretch(usize),
 }
 
-/// The stretch before all words with which the pattern begins, if it may hold any text.
+/// The stretch before all words of a pattern, if it may hold any text.
 ///
 /// Words have letters: all lines of a program may begin with the same signs, such as a number in brackets.
 pub(super) fn stretch_before_words(

@@ -1,5 +1,5 @@
-//! A pattern as a machine over bytes that knows, for each byte, whether it stands before, in or behind the address, or the id
-//! of the session.
+//! A pattern as a machine over bytes that knows, for each byte, whether it is before, in or behind the address (or the
+//! session id).
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,43 +12,43 @@ use regex_syntax::hir::Hir;
 use super::addresses::{Addresses, TextAutomaton};
 use super::rows::{ADDRESS_GROUP, ENDPOINT_GROUP, FIRST_RULE_GROUP, SESSION_GROUP, joined};
 
-/// More than the patterns of 1,000 rules need; a set beyond it is refused.
+/// Size limit of a machine in bytes: more than the patterns of 1,000 rules need. A larger set is refused.
 const NFA_LIMIT: usize = 8 << 20;
 
-/// Where a byte stands.
+/// The position of a byte relative to the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Phase {
     Before,
     Inside,
-    /// In the zone of an address, which is the same without it.
+    /// In the zone of an address: the address is the same without it.
     Zone,
     Behind,
 }
 
-/// What is read at `<ADDR>`.
+/// What a machine accepts at `<ADDR>`.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Peer<'a> {
-    /// One of these texts.
+    /// One of these printed texts.
     Printed(&'a Addresses),
-    /// One of these addresses; or a token in which no address is found, all of whose bytes then stand before one.
+    /// One of these addresses; or a token without an address, whose bytes count as standing before one.
     Read(&'a Addresses),
-    /// A token that is not told from the rest, and neither is the id at `<SESSION>`.
+    /// Any token, not told from the rest; neither is the id at `<SESSION>`.
     Untold,
-    /// As with [`Self::Untold`]; what stands at `<SESSION>` is told from the rest in its place.
+    /// As [`Self::Untold`], but the id at `<SESSION>` takes the place of the address.
     Session,
 }
 
-/// The bytes that may come next, and where they lead.
+/// A range of bytes that may come next, and the state that it leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Edge {
     pub(super) low: u8,
     pub(super) high: u8,
-    /// Where these bytes stand.
+    /// The position of these bytes.
     pub(super) phase: Phase,
     pub(super) to: u32,
 }
 
-/// A rule whose message is complete.
+/// A rule whose message is complete in a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct End {
     pub(super) rule: u32,
@@ -62,11 +62,11 @@ pub(super) struct State {
     pub(super) ends: Vec<End>,
 }
 
-/// Line feeds are left out: a message is one line.
+/// A machine without line feeds: a message is one line.
 #[derive(Debug)]
 pub(super) struct Machine {
     pub(super) states: Vec<State>,
-    /// Where it may begin: in state 0, and where it is once the start of its message was taken off.
+    /// The states in which a message may begin: 0, and those behind a beginning that is taken off.
     pub(super) starts: Vec<StartState>,
 }
 
@@ -74,14 +74,14 @@ pub(super) struct Machine {
 #[derive(Clone, Debug)]
 pub(super) struct StartState {
     pub(super) state: u32,
-    /// What was printed before it, and is taken off.
+    /// The text that was printed before it and is taken off.
     pub(super) before: Vec<u8>,
-    /// The same of what is printed behind the message.
+    /// The text that is printed behind the message and taken off.
     pub(super) behind: &'static [u8],
 }
 
 impl StartState {
-    /// That of a message of which nothing is taken off.
+    /// The start of a message of which nothing is taken off.
     fn whole() -> Self {
         Self { state: 0, before: Vec::new(), behind: b"" }
     }
@@ -94,7 +94,7 @@ pub(super) fn machine(patterns: &[(Hir, u32)], peer: Peer<'_>) -> Result<Machine
     Ok(Builder::new(nfa.map_err(|error| error.to_string())?, peer).machine())
 }
 
-/// Where a machine is before it takes a byte.
+/// The position of a machine before it takes a byte.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     at: At,
@@ -113,7 +113,7 @@ enum At {
     },
 }
 
-/// The byte before, as far as `^` and `\b` ask for it.
+/// The class of the previous byte, as far as `^` and `\b` need it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Previous {
     Nothing,
@@ -121,7 +121,7 @@ enum Previous {
     Other,
 }
 
-/// What may come next, as far as `$` and `\b` ask for it.
+/// The classes that may come next, as far as `$` and `\b` need them.
 const WORD: u8 = 1;
 const OTHER: u8 = 2;
 const NOTHING: u8 = 4;
@@ -129,7 +129,7 @@ const NOTHING: u8 = 4;
 struct Builder<'a> {
     nfa: NFA,
     peer: Peer<'a>,
-    /// Whether a pattern looks for the edges of words.
+    /// Whether a pattern looks for word boundaries.
     has_words: bool,
     numbers: HashMap<Key, u32, RandomState>,
     keys: Vec<Key>,
@@ -188,7 +188,7 @@ impl<'a> Builder<'a> {
         Some(if is_endpoint { addresses.endpoint() } else { addresses.address() })
     }
 
-    /// Goes on without a byte as far as can be, and collects the bytes that may come then.
+    /// Follows all paths that need no byte, and collects the bytes that may come then.
     fn follow(&mut self, from: StateID, key: Key, state: &mut State) {
         let mut seen = HashSet::new();
         let mut waiting =
@@ -270,7 +270,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Where the pattern goes on behind the group that begins before `from`.
+    /// The NFA state behind the group that begins before `from`.
     fn behind_group(&self, from: StateID, group: u32) -> StateID {
         let (mut waiting, mut seen) = (vec![from], HashSet::new());
         while let Some(id) = waiting.pop() {
@@ -305,7 +305,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// The bytes that a place takes, and where they lead.
+/// The ranges of bytes that an NFA state takes, and where they lead.
 fn ranges(nfa_state: &NfaState) -> Vec<(u8, u8, StateID)> {
     match nfa_state {
         NfaState::ByteRange { trans } => vec![(trans.start, trans.end, trans.next)],
@@ -321,12 +321,12 @@ fn ranges(nfa_state: &NfaState) -> Vec<(u8, u8, StateID)> {
     }
 }
 
-/// A way through the pattern that needs no byte.
+/// A path through the pattern that consumes no byte.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct EpsilonPath {
     id: StateID,
     phase: Phase,
-    /// What may come next.
+    /// The classes of bytes that may come next.
     next: u8,
     rule: Option<u32>,
 }
@@ -334,7 +334,7 @@ struct EpsilonPath {
 /// All bytes but the line feed.
 const LINE_RANGES: [(u8, u8, u8); 2] = [(0, 9, OTHER), (11, 255, OTHER)];
 
-/// The same, apart by whether they are of words.
+/// All bytes but the line feed, split by whether they are word characters.
 const WORD_RANGES: [(u8, u8, u8); 10] = [
     (0, 9, OTHER),
     (11, b'0' - 1, OTHER),
@@ -348,7 +348,7 @@ const WORD_RANGES: [(u8, u8, u8); 10] = [
     (b'z' + 1, 255, OTHER),
 ];
 
-/// What may come next for the look to hold behind `previous`.
+/// The classes that may come next for the assertion to hold behind `previous`.
 fn looks(look: Look, previous: Previous) -> u8 {
     let behind_word = previous == Previous::Word;
     let all = WORD | OTHER | NOTHING;
@@ -375,7 +375,7 @@ fn looks(look: Look, previous: Previous) -> u8 {
         Look::WordEndAscii => when(behind_word, no_word),
         Look::WordStartHalfAscii => when(!behind_word, all),
         Look::WordEndHalfAscii => no_word,
-        // Flags that make these are refused before; taken for true they could only make the proof refuse more.
+        // Flags that produce these are refused before; accepting them could only make the proof refuse more.
         _ => all,
     }
 }
@@ -388,7 +388,7 @@ impl Machine {
         self.states[0].ends.is_empty() && self.states[0].edges.iter().all(is_blank)
     }
 
-    /// For each state, whether a message that came as far may still have an end of this kind.
+    /// For each state, whether a message that has come that far can still have an end of this kind.
     pub(super) fn may_end(&self, kind: impl Fn(&End) -> bool) -> Vec<bool> {
         let mut may: Vec<bool> = self.states.iter().map(|state| state.ends.iter().any(&kind)).collect();
         let mut changed = true;
@@ -404,7 +404,7 @@ impl Machine {
         may
     }
 
-    /// The rule of such an end that a message may still have that came as far as this state.
+    /// The rule of such an end that a message in this state can still have.
     pub(super) fn rule_ahead(&self, from: u32, kind: impl Fn(&End) -> bool) -> u32 {
         let (mut waiting, mut seen) = (vec![from], HashSet::new());
         while let Some(at) = waiting.pop() {

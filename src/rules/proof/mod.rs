@@ -1,19 +1,20 @@
-//! The proof that no line makes a rule name another address than its peer's, or another session.
+//! The proof that no line makes a rule name an address or a session other than its peer's.
 //!
-//! Two machines read one text. The *printer* of a rule prints what its program may print: fixed words, numbers, claimed
-//! alphabets, and anything in each stretch of which nothing is claimed ([`annotated`]). The *reader* of a rule takes what
-//! its pattern matches as it is written, if no rule before it does ([`first`]). Both know where the address begins and
-//! ends ([`mod@machine`]), and a reader's address is one that parses ([`addresses`]). A set is safe if no text exists that some
-//! rule's printer prints and some rule's reader takes with *another* address. Whether there is one, a [`search`] through
-//! the pairs of their states decides, and what it finds is the line to show. Where a rule has `<SESSION>`, the same is asked
-//! of the id that stands there: a peer that could choose it would have its failures counted against somebody else.
+//! Two machines read one text. The *printer* of a rule prints everything that its program may print: fixed words,
+//! numbers, claimed alphabets, and any text in each stretch without a claim ([`annotated`]). The *reader* of a rule
+//! accepts what its pattern matches, unless an earlier rule does ([`first`]). Both know where the address begins and ends
+//! ([`mod@machine`]), and a reader's address is one that parses ([`addresses`]). A set is safe if there is no text that
+//! some rule's printer prints and some rule's reader accepts with *another* address. A [`search`] through the pairs of
+//! their states decides whether there is one, and a text that it finds is the line to show. If a rule has `<SESSION>`,
+//! the id there is checked in the same way: a peer that could choose it would have its failures counted against somebody
+//! else.
 //!
-//! The same search answers whether a failed login can be read as a successful one, whether what counts can be hidden, whether
-//! a rule is ever reached, and what remains true of messages whose end was cut off: then the printer may stop anywhere.
+//! The same search answers whether a failed login can be read as a successful one, whether an offence can be hidden,
+//! whether a rule is ever reached, and what holds for messages whose end was cut off: then the printer may stop anywhere.
 //!
-//! What is proven holds under three claims, which nobody but the author of a rule set can make: that the program prints the
-//! fixed words and numbers of its patterns, that it prints nothing else in a placeholder than its alphabet has, and that its
-//! lines of which no rule knows begin with other words ([`lead`]).
+//! The proof rests on three claims, which only the author of a rule set can make: that the program prints the fixed words
+//! and numbers of its patterns, that it prints nothing outside a placeholder's alphabet there, and that its lines which
+//! no rule describes begin with other words ([`lead`]).
 
 mod addresses;
 mod annotated;

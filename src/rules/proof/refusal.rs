@@ -1,4 +1,4 @@
-//! What the proof found, in sentences for the author of a rule.
+//! The findings of the proof, in sentences for the author of a rule.
 
 use std::net::IpAddr;
 use std::ops::Range;
@@ -13,13 +13,13 @@ use super::search::Counterexample;
 use super::{FORGED, Known, PeerMark, TRUE_PEER};
 use crate::address;
 
-/// A header of 36 bytes and a program, as FreeBSD's syslogd writes it.
+/// The length of a header as FreeBSD's syslogd writes it, with a program's name.
 const HEADER: (&str, &str) = ("Nov 22 14:38:31 gw ", "[4711]: ");
 
 /// How much of a line is shown, in characters.
 const MAX_SHOWN: usize = 600;
 
-/// A pattern of the set's, or of another set that sees the same lines, of which nothing can be said.
+/// A pattern of the set, or of another set that sees the same lines, that cannot be examined.
 pub(super) fn unreadable(set: &RuleSet, owner: &RuleSet, rule: usize, error: Unreadable) -> Fault {
     if owner.name == set.name {
         let fault = Fault::error(Place::Rule(rule, "pattern"), error.text);
@@ -169,8 +169,8 @@ fn joins_another_session(
     (fooled.found.message.clone(), deed)
 }
 
-/// The id that was printed, and the one that the set's own matcher finds; of two that a rule may read in its own line, either
-/// may be the true one.
+/// The id that was printed, and the one that the set's own matcher finds. If a rule can read two ids in its own line,
+/// either may be the true one.
 pub(super) fn confirmed_ids<'f>(
     set: &RuleSet,
     rule: usize,
@@ -190,9 +190,9 @@ pub(super) fn confirmed_ids<'f>(
     }
 }
 
-/// The message with which the set's own matcher is fooled, the true peer in it, and whom it finds.
+/// The message that fools the set's own matcher, with the true peer in it, and the peer that it finds.
 ///
-/// Of two addresses that a rule may read in its own line the matcher takes one; either may be the true one.
+/// If a rule can read two addresses in its own line, the matcher takes one; either may be the true one.
 pub(super) fn confirmed(
     rule: usize,
     fooled: &Fooled,
@@ -225,7 +225,7 @@ pub(super) fn confirmed(
     (found.message.clone(), peer, forged)
 }
 
-/// The message with the true address where the forged one stood and the other way round.
+/// The message with the true and the forged address exchanged.
 fn exchanged(found: &Counterexample) -> Option<Vec<u8>> {
     let (printed, read) = (found.printed.clone()?, found.read.clone()?);
     let message = &found.message;
@@ -246,7 +246,7 @@ fn exchanged(found: &Counterexample) -> Option<Vec<u8>> {
     Some(parts.concat())
 }
 
-/// A whole line with the message in it, as it was printed.
+/// A whole line that holds the message, as it was printed.
 fn line(set: &RuleSet, found: &Counterexample, message: &[u8]) -> String {
     let mut line = match (set.format, set.example_program()) {
         (Format::Syslog, Some(program)) => [HEADER.0, program.as_str(), HEADER.1].concat(),
@@ -257,20 +257,20 @@ fn line(set: &RuleSet, found: &Counterexample, message: &[u8]) -> String {
     line.chars().take(MAX_SHOWN).collect()
 }
 
-/// What the author has been shown before the advice.
+/// What the author was shown before the advice.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shown {
-    /// That the pattern begins with any text.
+    /// The pattern begins with any text.
     Beginning,
     /// A line with two addresses.
     Line,
-    /// A line with two addresses that have bytes in common.
+    /// A line with two addresses that share bytes.
     Overlap,
-    /// The same with two ids.
+    /// A line with two ids that share bytes.
     OverlapOfIds,
 }
 
-/// What to do about all rules that fool rule `fooled`.
+/// The advice: what to change about all rules that fool the rule `fooled`.
 fn all_advice(known: &Known<'_>, fooled: usize, remedy: &Remedy, shown: Shown) -> String {
     let parts = remedy.parts.iter().map(|part| match part {
         Part::Claims(claims) => claims_of(known, fooled, claims, shown, remedy.parts.len() == 1),
@@ -311,7 +311,7 @@ fn nothing_helps(known: &Known<'_>, guilty: usize, mark: PeerMark) -> String {
     )
 }
 
-/// What to state about one rule, and the pattern as it stands then in its file.
+/// The claims to state about one rule, and the pattern that then belongs into its file.
 fn claims_of(known: &Known<'_>, fooled: usize, claims: &Claims, shown: Shown, is_only: bool) -> String {
     let revision = &claims.revision;
     let described = &known.rules[revision.rule];
@@ -339,12 +339,12 @@ fn claims_of(known: &Known<'_>, fooled: usize, claims: &Claims, shown: Shown, is
         (Shown::Beginning, true) => String::new(),
         _ => format!("nothing says that {}{whose} cannot hold such words: ", listed(&texts)),
     };
-    // With several claims each alternative was tried by itself; all together they would only confuse.
+    // With several claims each alternative was tried by itself; shown together they would only confuse.
     let others = if is_only && revision.claims.len() == 1 { others(&claims.others) } else { String::new() };
     format!("{why}state{place} `fields: {{{}}}`{others}{pattern}", fields.join(", "))
 }
 
-/// Text as YAML has it in single quotes.
+/// Text in YAML's single quotes.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
@@ -358,7 +358,7 @@ fn listed(texts: &[String]) -> String {
     }
 }
 
-/// Whether both addresses have bytes in common.
+/// Whether both addresses share bytes.
 fn overlap(found: &Counterexample) -> bool {
     match (&found.printed, &found.read) {
         (Some(printed), Some(read)) => printed.start < read.end && read.start < printed.end,

@@ -1,7 +1,7 @@
-//! The shortest message that one machine prints and another reads, with what the caller looks for.
+//! Finds the shortest message that one machine prints and another accepts and for which the caller's goal is true.
 //!
-//! Both machines take the same bytes, one after the other; every pair of states that they can be in together is looked
-//! at once, nearest first. So the answer "there is none" is a proof, and its cost is bounded by the product of the two.
+//! Both machines take the same bytes one by one; every pair of states in which they can be together is visited once,
+//! nearest first. So the answer "there is none" is a proof, and its cost is bounded by the product of the two.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -12,20 +12,20 @@ use super::TooLarge;
 use super::first::FirstRule;
 use super::machine::{Edge, End, Machine, Phase};
 
-/// Bytes preferred in examples, in this order: what a person would write first.
+/// Bytes preferred in examples, in this order: the ones that a person would choose.
 pub(super) const PLEASANT: &[u8] = b"x1 -";
 
-/// How much may be looked at for one rule set: pairs of states, and where the rules before are asked too, bytes behind such a
-/// pair. The shipped sets need a hundredth of it.
+/// The work allowed for one rule set: pairs of states and, if earlier rules are asked too, bytes behind such a pair. The
+/// shipped sets need a hundredth of it.
 const MAX_PAIRS: usize = 1 << 26;
 
-/// How much for advice on one refusal: a second at the most.
+/// The work allowed for advice on one refusal: a second at most.
 const MAX_PAIRS_OF_A_PART: usize = 1 << 22;
 
-/// How much in one search: what is remembered of each pair takes some 40 bytes.
+/// The number of pairs in one search, each of which takes some 40 bytes of memory.
 const MAX_PAIRS_AT_ONCE: usize = 1 << 20;
 
-/// What is left of the work that a proof may take.
+/// The remaining work that a proof may do.
 #[derive(Debug)]
 pub(super) struct Budget {
     pairs: usize,
@@ -40,7 +40,7 @@ impl Budget {
         self.take_many(1)
     }
 
-    /// Gives a small part of what is left to work that may be given up, and takes back what it did not need.
+    /// Lends a small part of the rest to work that may be given up, and takes back what it did not need.
     pub(super) fn with_a_part<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         let mut part = Self { pairs: (self.pairs / 4).min(MAX_PAIRS_OF_A_PART) };
         self.pairs -= part.pairs;
@@ -49,35 +49,35 @@ impl Budget {
         result
     }
 
-    /// What costs as much as so many pairs.
+    /// Pays for work that costs as much as this many pairs.
     pub(super) fn take_many(&mut self, pairs: usize) -> Result<(), TooLarge> {
         self.pairs = self.pairs.checked_sub(pairs).ok_or(TooLarge)?;
         Ok(())
     }
 }
 
-/// Where both machines are.
+/// The states of both machines.
 #[derive(Clone, Copy)]
 struct Pair {
     printer: u32,
     reader: u32,
-    /// Whether a byte was inside the address for one of them and outside for the other.
+    /// Whether a byte was inside the address for one machine and outside for the other.
     differs: bool,
-    /// Whether the reader's last byte stood behind the address.
+    /// Whether the reader's last byte was behind the address.
     is_behind: bool,
-    /// The state of the rules that are asked before.
+    /// The state of the earlier rules.
     first: u32,
-    /// How long the message is, up to the length that matters.
+    /// The length of the message, counted up to the length that matters.
     length: u16,
 }
 
 impl Pair {
-    /// Before the first byte of a message.
+    /// The pair before the first byte of a message.
     fn at_start(printer: u32) -> Self {
         Self { printer, reader: 0, differs: false, is_behind: false, first: FirstRule::START, length: 0 }
     }
 
-    /// All of it in one number, which is hashed faster than its parts.
+    /// The whole pair as one number, which is hashed faster than its parts.
     fn key(&self) -> u128 {
         let states = u128::from(self.printer) << 64 | u128::from(self.reader) << 32 | u128::from(self.first);
         let rest = u128::from(self.length) << 2 | u128::from(self.differs) << 1 | u128::from(self.is_behind);
@@ -91,11 +91,11 @@ pub(super) struct View<'m> {
     pub(super) printer: u32,
     /// The rules whose whole message was printed.
     pub(super) printed: &'m [End],
-    /// The rules that take the message.
+    /// The rules that accept the message.
     pub(super) read: &'m [End],
     pub(super) differs: bool,
     pub(super) is_behind: bool,
-    /// Whether the message is as long as was asked for.
+    /// Whether the message has reached the length that matters.
     pub(super) is_long: bool,
 }
 
@@ -103,30 +103,30 @@ pub(super) struct View<'m> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Counterexample {
     pub(super) message: Vec<u8>,
-    /// What is printed before and behind it and taken off.
+    /// The texts printed before and behind it that are taken off.
     pub(super) around: (Vec<u8>, &'static [u8]),
-    /// The address that was printed, if any.
+    /// The range of the address that was printed, if any.
     pub(super) printed: Option<Range<usize>>,
-    /// The address that is read.
+    /// The range of the address that is read, if any.
     pub(super) read: Option<Range<usize>>,
-    /// The rule that printed it, as the goal says.
+    /// The rule that printed it.
     pub(super) rule: u32,
-    /// The state in which the printer was then.
+    /// The state of the printer at its end.
     pub(super) printer: u32,
 }
 
-/// What is searched through.
+/// The parameters of a search.
 pub(super) struct Search<'s> {
     pub(super) printer: &'s Machine,
     pub(super) reader: &'s Machine,
-    /// The rules asked before, and the one that must take the message.
+    /// The earlier rules, and the rule that must accept the message.
     pub(super) first: Option<(&'s mut FirstRule, u32)>,
-    /// The length that matters to the goal; 0 where none does.
+    /// The message length that matters to the goal; 0 if none does.
     pub(super) length: u16,
     pub(super) budget: &'s mut Budget,
 }
 
-/// How a pair was reached.
+/// How a pair was reached, for tracing a message back.
 struct Reached {
     pair: Pair,
     from: u32,
@@ -136,7 +136,7 @@ struct Reached {
 }
 
 impl Search<'_> {
-    /// The nearest message for which `goal` names the rule that printed it.
+    /// The shortest message for which `goal` names the rule that printed it.
     pub(super) fn shortest(
         mut self,
         goal: impl Fn(&View<'_>) -> Option<u32>,
@@ -228,7 +228,7 @@ impl Search<'_> {
     fn found(&self, reached: &[Reached], end: usize, rule: u32) -> Counterexample {
         let mut way = Vec::new();
         let mut at = end;
-        // The first steps are the starts of the printer, in its order.
+        // The first entries are the starts of the printer, in its order.
         while reached[at].from as usize != at {
             way.push(&reached[at]);
             at = reached[at].from as usize;

@@ -1,4 +1,4 @@
-//! The timestamp with which a pattern may begin: the logger writes it, whatever classes the pattern reads it with.
+//! The timestamp with which a pattern may begin: the logger writes it, whatever classes the pattern uses for it.
 
 use regex_syntax::hir::{Hir, HirKind};
 
@@ -10,14 +10,15 @@ use super::machine::{Peer, machine};
 use super::search::{Budget, Search};
 use crate::record;
 
-/// Hours, minutes and seconds have at least so many digits. A row of words without them is no time.
+/// A time has at least this many digits, for hours, minutes and seconds. A row of words without them is no time.
 const FEWEST_DIGITS: u32 = 3;
 
-/// And so many colons or digits in a message of syslog, which has its timestamp before it: a zone alone is none there.
+/// And this many colons or digits in a syslog message, which has its timestamp before it: a zone alone does not count
+/// there.
 const COLONS_IN_MESSAGE: u32 = 2;
 const DIGITS_IN_MESSAGE: u32 = 6;
 
-/// The stretches of a pattern that are parts of the timestamp with which its lines begin.
+/// The stretches of a pattern that belong to the timestamp with which its lines begin.
 pub(super) fn stretches(
     annotated: &AnnotatedPattern,
     format: Format,
@@ -41,7 +42,7 @@ pub(super) fn stretches(
     Ok(Vec::new())
 }
 
-/// Whether a part is fixed text, a number, or a run of which nothing is claimed and that is a single word.
+/// Whether a part is fixed text, a number, or a run without a claim that is a single word.
 fn is_rigid(annotated: &AnnotatedPattern, part: &Hir) -> bool {
     if let Some(index) = stretch_of(part) {
         return !annotated.stretches[index].is_claimed && !may_be_blank(&annotated.part_as_written(part));
@@ -78,7 +79,7 @@ fn fewest_colons(hir: &Hir) -> u32 {
     })
 }
 
-/// How often something is in each text that matches, outside of stretches; `of_part` counts it in a part without parts.
+/// How often something occurs in each matching text, outside of stretches; `of_part` counts it in a part without parts.
 fn fewest(hir: &Hir, of_part: &dyn Fn(&Hir) -> u32) -> u32 {
     let of = |sub: &Hir| fewest(sub, of_part);
     match hir.kind() {
