@@ -1,4 +1,4 @@
-//! From a stamp as printed to a point in time: the missing year, the zone, the hour that comes twice.
+//! From a timestamp as printed to a point in time: the missing year, the zone, the hour that occurs twice.
 
 use std::time::Duration;
 
@@ -12,48 +12,48 @@ use super::stamp::Form;
 use super::{Record, Stamp};
 use crate::time::Time;
 
-/// How far after now a stamp without a year may lie before it is taken for last year's: clocks and zones differ.
+/// How far in the future a timestamp without a year may lie before it is taken for last year's: clocks and zones differ.
 pub const FUTURE_SLACK: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How much earlier than the line before it a line may be and still be of the same pass through a doubled hour.
+/// How much earlier than the line before it a line may be and still belong to the same pass through a doubled hour.
 ///
-/// syslogd writes a repeat up to ten minutes late; the shortest doubled span in use (Lord Howe) is thirty.
+/// syslogd writes a repeat up to ten minutes late; the shortest doubled span in use (Lord Howe) is thirty minutes.
 pub const ORDER_SLACK: Duration = Duration::from_secs(10 * 60);
 
-/// The longest key the cache holds: `Nov 22 2026 14:38` and ` +01:00`.
+/// The longest key in the cache, in bytes: `Nov 22 2026 14:38` and ` +01:00`.
 const KEY: usize = 24;
 
-/// Turns the stamps of **one source**, in the order of its lines, into points in time.
+/// Turns the timestamps of **one source**, in the order of its lines, into points in time.
 ///
-/// *Year.* A stamp without one is of the latest year that puts it not later than now plus [`FUTURE_SLACK`], and in
-/// which its day exists. A log without years that is read more than a year late is therefore dated too late.
+/// *Year.* A timestamp without a year is dated with the latest year in which its day exists and it is no later than now
+/// plus [`FUTURE_SLACK`]. A log without years that is read more than a year late is therefore dated too late.
 ///
-/// *Zone.* A stamp without one is local time in the given zone; svlogd's and TAI64N are in UTC.
+/// *Zone.* A timestamp without a zone is local time in the given zone; svlogd's and TAI64N are in UTC.
 ///
-/// *The hour that comes twice.* Order decides: a stamp belongs to the first pass unless that is more than
-/// [`ORDER_SLACK`] before the previous line; then it belongs to the second, if that is not in the future. A straggler
-/// of the first pass is thus still read as such. The limit: where the log was quiet, so that the second pass does not
-/// begin with a jump back, its lines are dated one hour early.
+/// *The hour that occurs twice.* Order decides: a timestamp belongs to the first pass unless that is more than
+/// [`ORDER_SLACK`] before the previous line; then it belongs to the second, unless that is in the future. A straggler of
+/// the first pass is thus still recognised. The limit: if the log was quiet, so that the second pass does not begin with
+/// a jump back, its lines are dated one hour early.
 ///
-/// *The hour that is left out.* No honest clock shows it; a stamp in it is read with the offset before the gap.
+/// *The hour that is skipped.* No honest clock shows it; a timestamp in it is read with the offset before the gap.
 ///
 /// The minute read last is remembered, so that further lines in it cost a comparison and no calendar.
 #[derive(Debug)]
 pub struct Clock {
     zone: TimeZone,
     now: Time,
-    /// This machine's.
+    /// The zone of this machine, or of the log's writer.
     local: TimeZone,
-    /// Whether the operator said which zone it is.
+    /// Whether the operator stated the zone.
     is_zone_stated: bool,
-    /// The time handed out last.
+    /// The time returned last.
     previous: Option<Time>,
-    /// About when the line being read was written, where that is known.
+    /// The approximate time at which the present line was written, if known.
     near: Option<Time>,
     minute: Option<Minute>,
 }
 
-/// A minute as printed, and when it began.
+/// A minute as printed, and its beginning.
 #[derive(Clone, Copy, Debug)]
 struct Minute {
     form: Form,
@@ -64,13 +64,13 @@ struct Minute {
 }
 
 impl Clock {
-    /// A clock for one source whose writer lives in `zone`. `now` is the present, for the year.
+    /// A clock for one source whose writer is in `zone`. `now` is the present time, for the year.
     pub fn new(zone: TimeZone, now: Time) -> Self {
         let local = zone.clone();
         Self { zone, now, local, is_zone_stated: false, previous: None, near: None, minute: None }
     }
 
-    /// Reads stamps without a zone as of this one from now on, or again as of the one that it was made with. One that the
+    /// Reads timestamps without a zone in this one from now on, or again in the one given at the start. A zone that the
     /// operator stated is not doubted.
     pub fn state_zone(&mut self, zone: Option<TimeZone>) {
         self.is_zone_stated = zone.is_some();
@@ -78,14 +78,14 @@ impl Clock {
         self.minute = None;
     }
 
-    /// Tells the clock how late it is; a source that is followed for months needs it before each batch of lines.
+    /// Sets the present time. A source that is followed for months needs this before each batch of lines.
     pub fn set_now(&mut self, now: Time) {
         self.now = now;
         self.minute = None;
     }
 
-    /// When a line was written, by what it says: by the stamp that `spec` describes, or else by that of its header or,
-    /// where it has none, by a form that services are known to write.
+    /// The time at which a line was written: by the timestamp that `spec` describes, or else by that of its header, or
+    /// else by one of the forms that services are known to write.
     pub fn written(&mut self, line: &[u8], record: &Record<'_>, spec: Option<&TimeSpec>) -> Option<Written> {
         let said = match spec {
             Some(spec) => spec.read(line)?,
@@ -106,8 +106,8 @@ impl Clock {
         Some(Written { time, is_zoned: is_zoned || self.is_zone_stated })
     }
 
-    /// The same for a line that was written not long before `near`: in the hour that comes twice, of the nearer pass,
-    /// whatever line was read before.
+    /// That time for a line that was written shortly before `near`: in the hour that occurs twice it belongs to the
+    /// nearer pass, whatever line was read before.
     pub fn written_near(
         &mut self,
         near: Time,
@@ -127,7 +127,7 @@ impl Clock {
         Some(Written { time, is_zoned: self.is_zone_stated || is_zoned(stamp) })
     }
 
-    /// When the stamp was, to the millisecond; `None` where there is no stamp or no such day or hour.
+    /// The time of a timestamp, to the millisecond; `None` if there is none, or no such day or hour.
     pub fn time(&mut self, stamp: &Stamp<'_>) -> Option<Time> {
         let time = match stamp.form() {
             Form::Absent => return None,
@@ -147,7 +147,7 @@ impl Clock {
         Some(self.pass(begins, within))
     }
 
-    /// Which of the passes through a doubled hour it is.
+    /// The pass through a doubled hour that a timestamp belongs to.
     fn pass(&self, begins: Moment, within: Duration) -> Time {
         let first = begins.first.plus(within);
         let second = begins.second.map(|time| time.plus(within));
@@ -178,7 +178,7 @@ impl Clock {
         }
     }
 
-    /// The latest year that fits. Nine years hold a 29 February even around 1900 and 2100, which have none.
+    /// The latest year that fits. Nine years include a 29 February even around 1900 and 2100, which have none.
     fn latest(&self, date: &Date, offset: Option<Offset>) -> Option<Moment> {
         let horizon = self.now.plus(FUTURE_SLACK);
         let year = self.zone.to_datetime(horizon.timestamp()).year();
@@ -188,13 +188,13 @@ impl Clock {
     }
 }
 
-/// Whether the stamp says its zone, or is of a form that has only one.
+/// Whether the timestamp names its zone, or has a form that implies one.
 fn is_zoned(stamp: &Stamp<'_>) -> bool {
     !stamp.zone().is_empty() || matches!(stamp.form(), Form::Svlogd | Form::Tai64n)
 }
 
 impl Minute {
-    /// `None` where a stamp is longer than the cache has room for; none is.
+    /// `None` if a timestamp is longer than the cache has room for; none is.
     fn new(stamp: &Stamp<'_>, begins: Moment) -> Option<Self> {
         let (minute, tail) = (stamp.minute(), stamp.tail());
         let mut key = [0; KEY];

@@ -1,4 +1,4 @@
-//! The numbers in a stamp: day and minute, seconds, offset, TAI64N labels; and what the calendar makes of them.
+//! The numbers in a timestamp: day and minute, seconds, offset, TAI64N labels; and their meaning in the calendar.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::Stamp;
 use super::stamp::{self, Form};
 use crate::time::Time;
 
-/// What a stamp says about day, hour and minute.
+/// Day, hour and minute of a timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Date {
-    /// Absent in most syslog files.
+    /// The year; absent in most syslog files.
     pub(super) year: Option<i16>,
     pub(super) month: i8,
     pub(super) day: i8,
@@ -42,13 +42,13 @@ impl Date {
         Some(Self { year, month, day: small(day)?, hour, minute })
     }
 
-    /// `None` where the year has no such day, and for hours and minutes that no clock shows.
+    /// `None` if the year has no such day, and for hours and minutes that no clock shows.
     pub(super) fn in_year(&self, year: i16) -> Option<DateTime> {
         DateTime::new(year, self.month, self.day, self.hour, self.minute, 0, 0).ok()
     }
 }
 
-/// The point in time of a local time; two where the local time comes twice.
+/// The point in time of a local time; two if the local time occurs twice.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     pub(super) first: Time,
@@ -56,7 +56,7 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// With the offset that the stamp names, or else with those of the zone.
+    /// The candidates under the timestamp's own offset, or else under those of the zone.
     pub(super) fn of(civil: DateTime, zone: &TimeZone, offset: Option<Offset>) -> Option<Self> {
         let at = |offset: Offset| offset.to_timestamp(civil).ok().map(Time::from);
         let once = |offset| Some(Self { first: at(offset)?, second: None });
@@ -69,7 +69,7 @@ impl Moment {
     }
 }
 
-/// An offset from UTC as it is printed: `Z`, `+01:00`, `-0530`, `+02`.
+/// Parses an offset from UTC: `Z`, `+01:00`, `-0530`, `+02`.
 pub fn offset(text: &[u8]) -> Option<Offset> {
     match text {
         b"Z" => Some(Offset::UTC),
@@ -104,7 +104,7 @@ fn small(text: &[u8]) -> Option<i8> {
         .and_then(|number| i8::try_from(number).ok())
 }
 
-/// `31.123456` in milliseconds; a leap second, 60, runs into the next minute.
+/// Parses `31.123456` to milliseconds; a leap second, 60, runs into the next minute.
 pub(super) fn milliseconds(text: &[u8]) -> Option<Duration> {
     let [tens @ b'0'..=b'9', ones @ b'0'..=b'9', fraction @ ..] = text else { return None };
     let seconds = u64::from(tens - b'0') * 10 + u64::from(ones - b'0');
@@ -113,7 +113,7 @@ pub(super) fn milliseconds(text: &[u8]) -> Option<Duration> {
     (seconds <= 60).then(|| Duration::from_millis(seconds * 1000 + millis))
 }
 
-/// The offset that the stamp itself names: `None` for no such offset, `Some(None)` for local time.
+/// The timestamp's own offset: `None` for an invalid one, `Some(None)` for local time.
 #[expect(clippy::option_option, reason = "the outer one is the error")]
 pub(super) fn zone_offset(stamp: &Stamp<'_>) -> Option<Option<Offset>> {
     let zone = stamp.zone().trim_ascii_start();
@@ -141,8 +141,8 @@ pub(super) fn east(minutes: i32) -> Option<Offset> {
     Offset::from_seconds(minutes * 60).ok()
 }
 
-/// TAI64N as daemontools writes it: seconds after 1970 plus 2^62 and ten, then nanoseconds. Leap seconds do not exist.
-/// A label holds 2^62 seconds, and anybody may write one: behind the calendar's year 9999 it is no stamp.
+/// TAI64N as daemontools writes it: seconds after 1970 plus 2^62 and ten, then nanoseconds. Leap seconds do not exist. A
+/// label can hold 2^62 seconds, and anybody may write one: beyond the calendar's year 9999 it is not a timestamp.
 pub(super) fn tai64n(text: &[u8]) -> Option<Time> {
     let digits = std::str::from_utf8(text.get(1..)?).ok()?;
     let label = u64::from_str_radix(digits.get(..16)?, 16).ok()?;

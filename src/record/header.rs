@@ -1,20 +1,20 @@
-//! What stands between stamp and message in BSD-like layouts: priority, host, tag.
+//! The header between timestamp and message in BSD-like layouts: priority, host, tag.
 
 use memchr::memchr;
 
 use super::lines::without_bom;
 use super::{Layout, Record, Stamp, priority, rfc5424};
 
-/// A program as it signs its messages.
+/// The program that signed a message.
 #[derive(Clone, Copy)]
 pub(super) struct Tag<'a> {
     program: &'a [u8],
     pid: Option<u32>,
 }
 
-/// Reads what follows a stamp: `[<auth.info> ][HOST ][auth.info ]TAG MESSAGE`, or RFC 5424 in place of the tag.
+/// Parses what follows a timestamp: `[<auth.info> ][HOST ][auth.info ]TAG MESSAGE`, or RFC 5424 in place of the tag.
 ///
-/// The tag is the first or the second word, or the third behind a priority in words; anything else is raw text.
+/// The tag is the first or the second word, or the third after a priority in words; anything else is raw text.
 pub(super) fn read<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
     let (priority, rest) = priority::bracketed(rest);
     Record { priority, ..behind_priority(stamp, rest) }
@@ -39,7 +39,7 @@ fn behind_priority<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
     }
 }
 
-/// What may stand at the place of tag or host that is neither: a host in brackets, a tag behind a byte order mark, or `ESXi`'s
+/// Parses other things in the place of tag or host: a host in brackets, a tag behind a byte order mark, or `ESXi`'s
 /// priority.
 fn behind_odd_word<'a>(stamp: Stamp<'a>, first: &'a [u8], after: &'a [u8]) -> Option<Record<'a>> {
     match marked_tag(first) {
@@ -49,14 +49,14 @@ fn behind_odd_word<'a>(stamp: Stamp<'a>, first: &'a [u8], after: &'a [u8]) -> Op
     }
 }
 
-/// Reads `TAG MESSAGE` behind `2026-11-22T14:38:31.123Z In(182) `, as the syslogd of `ESXi` 8 writes its files.
+/// Parses `TAG MESSAGE` behind `2026-11-22T14:38:31.123Z In(182) `, as the syslogd of `ESXi` 8 writes its files.
 fn esxi<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Option<Record<'a>> {
     let (first, message) = word(rest);
     (stamp.zone() == b"Z").then(|| Some(signed(stamp, &rest[..0], tag(first)?, message)))?
 }
 
-/// Reads `Message forwarded from HOST: TAG MESSAGE`, which AIX's syslogd writes in the place of a tag for what another host
-/// sent it. The receiver of what AIX hands on may have put its own host before it, or none.
+/// Parses `Message forwarded from HOST: TAG MESSAGE`, which AIX's syslogd writes in place of a tag for what another host
+/// sent it. The receiver of such a message may have put its own host before it, or none.
 fn forwarded<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Option<Record<'a>> {
     let (host, rest) = word(rest.strip_prefix(b"Message forwarded from ")?);
     let host = host.strip_suffix(b":").filter(|host| !host.is_empty() && is_host(host))?;
@@ -65,11 +65,11 @@ fn forwarded<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Option<Record<'a>> {
     (record.layout == Layout::Syslog).then_some(Record { layout: Layout::Forwarded, ..record })
 }
 
-/// What may follow a host that is no tag.
+/// Parses what may follow a host and is not a plain tag.
 fn behind_host<'a>(stamp: Stamp<'a>, host: &'a [u8], rest: &'a [u8]) -> Option<Record<'a>> {
     let (first, message) = word(rest);
     if host.is_empty() && stamp.is_macos() {
-        // Two blanks stood behind the stamp.
+        // There were two blanks behind the timestamp.
         let (second, message) = word(message);
         return is_host(first).then(|| Some(signed(stamp, first, tag(second)?, message)))?;
     }
@@ -82,9 +82,9 @@ fn behind_host<'a>(stamp: Stamp<'a>, host: &'a [u8], rest: &'a [u8]) -> Option<R
     }
 }
 
-/// Reads `[HOST] TAG MESSAGE` behind a BSD stamp; see [`Layout::BracketedHost`] for what it is worth.
+/// Parses `[HOST] TAG MESSAGE` behind a BSD timestamp; [`Layout::BracketedHost`] says how credible it is.
 ///
-/// Behind an ISO stamp and with a severity in the brackets it is what applications print.
+/// Behind an ISO timestamp, or with a severity in the brackets, it is what applications print.
 fn bracketed_host<'a>(stamp: Stamp<'a>, first: &'a [u8], after: &'a [u8]) -> Option<Record<'a>> {
     let [b'[', host @ .., b']'] = first else { return None };
     if !stamp.is_bsd() || host.is_empty() || !is_host(host) || priority::is_severity(host) {
@@ -94,9 +94,10 @@ fn bracketed_host<'a>(stamp: Stamp<'a>, first: &'a [u8], after: &'a [u8]) -> Opt
     Some(signed(stamp, host, tag(second)?, message).in_layout(Layout::BracketedHost))
 }
 
-/// Reads what the `logread` of `OpenWrt` writes behind `Sun Nov 22 14:38:31 2026 `: `[[1795354711.123] ]authpriv.warn TAG MESSAGE`.
+/// Parses what `OpenWrt`'s `logread` writes behind `Sun Nov 22 14:38:31 2026 `: `[[1795354711.123] ]authpriv.warn TAG
+/// MESSAGE`.
 ///
-/// Many programs stamp their own lines so; the priority in words tells that logread did.
+/// Many programs print such timestamps themselves; the priority in words shows that it was logread.
 pub(super) fn openwrt<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Option<Record<'a>> {
     let (priority, rest) = word(behind_uptime(rest));
     if !priority::is_named(priority) {
@@ -109,8 +110,8 @@ pub(super) fn openwrt<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Option<Record<'a>
     Some(Record { priority, ..record })
 }
 
-/// Reads what follows a stamp in metalog's layout: `[TAG] MESSAGE`. Applications write the same into their own logs, with
-/// words of their own between the brackets.
+/// Parses what follows a timestamp in metalog's layout: `[TAG] MESSAGE`. Applications write the same into their own logs,
+/// with words of their own between the brackets.
 pub(super) fn metalog<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
     let (first, after) = word(rest);
     let nobody = &rest[..0];
@@ -132,7 +133,7 @@ fn busybox<'a>(stamp: Stamp<'a>, host: &'a [u8], rest: &'a [u8]) -> Record<'a> {
     record.in_layout(Layout::Busybox)
 }
 
-/// A syslog line whose writer gave no name.
+/// A syslog line without a program name.
 pub(super) fn raw<'a>(stamp: Stamp<'a>, host: &'a [u8], message: &'a [u8]) -> Record<'a> {
     Record { stamp, priority: b"", host, program: None, pid: None, message, layout: Layout::Syslog }
 }
@@ -140,7 +141,7 @@ pub(super) fn raw<'a>(stamp: Stamp<'a>, host: &'a [u8], message: &'a [u8]) -> Re
 /// A syslog line with a tag.
 pub(super) fn signed<'a>(stamp: Stamp<'a>, host: &'a [u8], tag: Tag<'a>, text: &'a [u8]) -> Record<'a> {
     if tag.program == b"kernel" && tag.pid.is_some() {
-        // `logger -i -t kernel`: no kernel has a pid.
+        // `logger -i -t kernel`: the kernel has no pid.
         return raw(stamp, host, text);
     }
     let text = without_bom(text.trim_ascii_start());
@@ -153,19 +154,20 @@ pub(super) fn signed<'a>(stamp: Stamp<'a>, host: &'a [u8], tag: Tag<'a>, text: &
 }
 
 impl<'a> Tag<'a> {
-    /// A tag whose parts stand in fields of their own, as in RFC 5424.
+    /// A tag whose parts are fields of their own, as in RFC 5424.
     pub(super) fn new(program: &'a [u8], pid: Option<u32>) -> Self {
         Self { program, pid }
     }
 }
 
-/// Reads a word as a tag: `sshd[29842]:`, `kernel:`, or `sshd[20974]` as some write it.
+/// Parses a word as a tag: `sshd[29842]:`, `kernel:`, or `sshd[20974]` as some write it.
 ///
-/// Names are of `A-Z a-z 0-9 _ . / - ( )`: no colon and no bracket, so that a tag has only one reading.
+/// Names consist of `A-Z a-z 0-9 _ . / - ( )`: without colon and bracket, so that a tag has only one reading.
 ///
 /// Some programs put more than their name there: `sshd(pam_unix)[7]:`, `(CRON)[7]:`, `wordpress(example.org)[7]:`. The
-/// last one is the host that a web client asked for. A client cannot end the tag early, since it would need a blank,
-/// which no web server takes in a host name; and names are compared whole, so that what it may write is its own.
+/// last one is the host that a web client asked for. A client cannot end the tag early, since that needs a blank, which
+/// no web server accepts in a host name; and names are compared as a whole, so that it can only invent programs of its
+/// own.
 pub(super) fn tag(word: &[u8]) -> Option<Tag<'_>> {
     let length = word.iter().take_while(|&&byte| NAME_BYTES[usize::from(byte)]).count();
     let (program, rest) = word.split_at(length);
@@ -177,7 +179,7 @@ pub(super) fn tag(word: &[u8]) -> Option<Tag<'_>> {
     (length > 0).then_some(Tag { program, pid })
 }
 
-/// A tag behind a byte order mark, which its sender put before all of its text.
+/// A tag behind a byte order mark, which its sender put before the whole text.
 fn marked_tag(word: &[u8]) -> Option<Tag<'_>> {
     tag(without_bom(word)).filter(|_| word.first() == Some(&0xef))
 }
@@ -187,7 +189,7 @@ fn metalog_tag(word: &[u8]) -> Option<&[u8]> {
     is_program_name(program).then_some(program)
 }
 
-/// Whether a program can have this name in a tag.
+/// Whether a tag can hold this program name.
 pub fn is_program_name(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(|&byte| NAME_BYTES[usize::from(byte)])
 }
@@ -197,7 +199,7 @@ const NAME_BYTES: [bool; 256] = alphabet(b"_./-()");
 /// Host names, addresses (`fe80::1%em0`), and syslog-ng's chains (`source@relay/host`).
 const HOST_BYTES: [bool; 256] = alphabet(b"_./-:%@~");
 
-/// Letters, digits and the given bytes.
+/// Whether a word consists of letters, digits and the given bytes.
 const fn alphabet(others: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];
     let mut byte = 0_u8;
@@ -213,15 +215,14 @@ const fn alphabet(others: &[u8]) -> [bool; 256] {
     table
 }
 
-/// Whether a word may be a host: what ends in a colon or holds brackets is somebody's odd tag, and what follows an
-/// odd tag is that program's text, never a tag. Empty where the logger knew none; Linux calls itself `(none)` until it is
-/// given a name.
+/// Whether a word may be a host: a word that ends in a colon or holds brackets is an odd tag, and what follows that is
+/// the program's text, never a tag. Empty if the logger knew none; Linux calls itself `(none)` until it is given a name.
 pub(super) fn is_host(word: &[u8]) -> bool {
     let is_name = word.last() != Some(&b':') && word.iter().all(|&byte| HOST_BYTES[usize::from(byte)]);
     is_name || word == b"(none)"
 }
 
-/// The first word and what stands behind the one blank after it.
+/// The first word and the text behind the one blank after it.
 pub(super) fn word(text: &[u8]) -> (&[u8], &[u8]) {
     match memchr(b' ', text) {
         Some(end) => (&text[..end], &text[end + 1..]),
@@ -229,14 +230,14 @@ pub(super) fn word(text: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// The name `kernel` out of `kernel:` or, with `syslogd -o`, the boot file's path: `/boot/kernel/kernel:`.
+/// The name `kernel` from `kernel:` or, with `syslogd -o`, from the path of the booted file: `/boot/kernel/kernel:`.
 fn kernel(tag: Tag<'_>) -> Option<&[u8]> {
     let (directory, name) = tag.program.split_at_checked(tag.program.len().checked_sub(6)?)?;
     let booted = tag.pid.is_none() && directory.starts_with(b"/") && directory.ends_with(b"/");
     (name == b"kernel" && (directory.is_empty() || booted)).then_some(name)
 }
 
-/// Cuts `[12345] ` or `[   12.345678] `: what `kern.msgbuf_show_timestamp` or Linux put before the text.
+/// Strips `[12345] ` or `[   12.345678] `, which `kern.msgbuf_show_timestamp` or Linux puts before the text.
 fn behind_uptime(text: &[u8]) -> &[u8] {
     let [b'[', inside @ ..] = text else { return text };
     let length = inside.iter().take(24).take_while(|byte| matches!(byte, b'0'..=b'9' | b'.' | b' ')).count();
@@ -244,7 +245,7 @@ fn behind_uptime(text: &[u8]) -> &[u8] {
     inside[length..].strip_prefix(b"] ").filter(|_| uptime).unwrap_or(text)
 }
 
-/// What follows Solaris' `[ID 800047 auth.info] `.
+/// The text behind Solaris' `[ID 800047 auth.info] `.
 fn cut_solaris_id(text: &[u8]) -> Option<&[u8]> {
     let (id, rest) = word(text.strip_prefix(b"[ID ")?);
     let (bracketed, rest) = word(rest);
@@ -252,7 +253,7 @@ fn cut_solaris_id(text: &[u8]) -> Option<&[u8]> {
     (number(id).is_some() && priority::is_named(priority)).then_some(rest)
 }
 
-/// A decimal number of digits only that fits.
+/// A decimal number, of digits only, that fits into 32 bits.
 pub(super) fn number(digits: &[u8]) -> Option<u32> {
     if digits.is_empty() || digits.len() > 10 {
         return None;

@@ -1,13 +1,13 @@
-//! Records: what a log line says about time, host, program, pid and message.
+//! Records: the time, host, program, pid and message of a log line.
 //!
-//! [`text`] takes off a line what no program wrote, [`parse`] reads it, [`repeat()`] tells whether it
-//! only counts the line before it, [`Clock`] turns its stamp into a point in time, and [`may_be_cut`] says whether the
-//! logger may have lost the line's end. Nothing here does I/O, asks a clock or allocates per line.
+//! [`text`] strips from a line what no program wrote, [`parse`] reads it, [`repeat()`] recognises lines that only count
+//! the one before, [`Clock`] turns a timestamp into a point in time, and [`may_be_cut`] says whether the logger may have
+//! cut off the line's end. Nothing here does I/O, asks a clock or allocates per line.
 //!
-//! **Whose word is it?** A rule set listens to one program, so the program's name must come from the logger, never
-//! from text that a program wrote. Hence every layout is read from the left at fixed places, nothing is searched for,
-//! and a line that fits no layout exactly has no program. What is given up are lines of odd layouts; what is won is
-//! that `gw httpd[1]: sshd[2]: Failed …` is httpd's and `gw foo sshd[1]: …` is nobody's.
+//! **Whose word is it?** A rule set applies to one program, so the program's name must come from the logger, never from
+//! text that a program wrote. Hence every layout is read from the left at fixed places, nothing is searched for, and a
+//! line that fits no layout exactly has no program. The price is that lines of odd layouts are lost; the gain is that `gw
+//! httpd[1]: sshd[2]: Failed …` is httpd's and `gw foo sshd[1]: …` is nobody's.
 
 mod clock;
 mod cut;
@@ -40,22 +40,22 @@ pub use repeat::{MAX_REPEATS, Repeat, Writer, is_turned_over, repeat};
 pub use service::{TimePlace, TimeSpec, known_beginning_regex, known_regex};
 pub use stamp::Stamp;
 
-/// One parsed log line; every text is borrowed from the line and may hold any bytes.
+/// One parsed log line. All texts are borrowed from the line and may hold any bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// The time as printed, not yet understood; [`Clock::time`] does that.
+    /// The timestamp as printed; [`Clock::time`] interprets it.
     pub stamp: Stamp<'a>,
-    /// Facility and severity as printed (`auth.info`, `4.6`, RFC 5424's `38`); empty where they are not.
+    /// Facility and severity as printed (`auth.info`, `4.6`, RFC 5424's `38`); empty if the line has none.
     pub priority: &'a [u8],
-    /// The host name as printed; empty where the layout has none.
+    /// The host name as printed; empty if the layout has none.
     pub host: &'a [u8],
-    /// The program's name without pid, `kernel` for all kernel lines; `None` where the line has none, see [`Layout`].
+    /// The program's name without its pid, `kernel` for all kernel lines; `None` if the line has none, see [`Layout`].
     pub program: Option<&'a [u8]>,
-    /// The process id, where printed.
+    /// The process id, if printed.
     pub pid: Option<u32>,
-    /// What the program said, without header and leading blanks; the whole line where there is no known header.
+    /// The message without header and leading blanks; the whole line if it has no known header.
     pub message: &'a [u8],
-    /// What kind of header the line has.
+    /// The kind of header.
     pub layout: Layout,
 }
 
@@ -66,44 +66,44 @@ impl<'a> Record<'a> {
         Self { stamp, priority: nobody, host: nobody, program, pid, message: line, layout }
     }
 
-    /// Whether a logger stamped the line in a header: its stamp counts, whatever else the line holds.
+    /// Whether a logger put a timestamp into a header: then that timestamp counts, whatever else the line holds.
     pub fn is_headed(&self) -> bool {
         self.program.is_some() || self.any_program()
     }
 
-    /// The same in another layout; what is worth less stays so.
+    /// The record with another layout; a layout that is less credible stays.
     fn in_layout(self, layout: Layout) -> Self {
         let layout = if self.layout == Layout::MessageId { self.layout } else { layout };
         Self { layout, ..self }
     }
 
-    /// Whether the line's layout shows no process ids, whatever the program gave.
+    /// Whether the layout hides process ids.
     pub fn hides_pids(&self) -> bool {
         matches!(self.layout, Layout::Metalog | Layout::Bare)
     }
 
-    /// Whether the line, header included, may be text of a peer's, as far as its layout tells.
+    /// Whether the whole line, header included, may be text of a peer's choosing, as far as its layout tells.
     ///
-    /// A supervisor stamps each line of what its service writes. Where the service writes newlines that a peer sent, as
-    /// `sshd -e` does, a whole line may be the peer's; through syslog(3) sshd encodes them. For the other layouts see
-    /// [`Layout::BracketedHost`] and [`Layout::MessageId`].
+    /// A supervisor puts a timestamp before each line that its service writes. If the service writes newlines that a peer
+    /// sent, as `sshd -e` does, a whole line may be the peer's; through syslog(3) sshd encodes them. For the other
+    /// layouts see [`Layout::BracketedHost`] and [`Layout::MessageId`].
     pub fn may_be_forged(&self) -> bool {
         self.stamp.is_supervisors() || matches!(self.layout, Layout::BracketedHost | Layout::MessageId)
     }
 
-    /// Whether the line's layout has no place for a program, so that a rule set of any program may try the message.
+    /// Whether the layout has no place for a program, so that a rule set of any program may try the message.
     pub fn any_program(&self) -> bool {
         self.layout == Layout::Bare
     }
 }
 
-/// Reads one line of a syslog daemon's log, without its newline. It never fails: a line with no known header is all
+/// Parses one line of a syslog daemon's log, without its newline. Never fails: a line without a known header is all
 /// message.
 pub fn parse(line: &[u8]) -> Record<'_> {
     parse_as(line, Layouts::Syslog)
 }
 
-/// Reads one line of a log whose lines have these layouts. One that has another is nobody's: it names no program.
+/// Parses one line of a log whose lines have these layouts. A line in another layout names no program.
 pub fn parse_as(line: &[u8], layouts: Layouts) -> Record<'_> {
     let known = match line.first() {
         Some(b'<') if layouts == Layouts::Syslog => rfc5424::read(line).or_else(|| packet(line)),
@@ -112,7 +112,7 @@ pub fn parse_as(line: &[u8], layouts: Layouts) -> Record<'_> {
             None if layouts == Layouts::Syslog => behind_weekday(line),
             None => None,
         },
-        // A line that begins with a year: ISO stamps of all writers, or a BSD stamp with the year in front.
+        // A line that begins with a year: ISO timestamps of all writers, or a BSD timestamp with the year in front.
         Some(b'0'..=b'9') => {
             let read = stamp::iso(line).or_else(|| stamp::bsd_behind_year(line));
             read.map(|read| behind_stamp(read, layouts))
@@ -123,16 +123,18 @@ pub fn parse_as(line: &[u8], layouts: Layouts) -> Record<'_> {
     known.unwrap_or_else(|| Record::unknown(line))
 }
 
-/// Reads a packet of RFC 3164 as it was sent, or of rsyslog's `RSYSLOG_ForwardFormat`: `<38>Nov 22 14:38:31 gw sshd[1]: text`.
+/// Parses a packet of RFC 3164 as it was sent, or rsyslog's `RSYSLOG_ForwardFormat`: `<38>Nov 22 14:38:31 gw sshd[1]:
+/// text`.
 fn packet(line: &[u8]) -> Option<Record<'_>> {
     let (priority, rest) = priority::numbered(line)?;
     let (stamp, rest) = stamp::bsd(rest).or_else(|| stamp::iso(rest))?;
     (!stamp.is_supervisors()).then(|| Record { priority, ..header::read(stamp, rest) })
 }
 
-/// Reads a line that begins with the day of the week: that of `OpenWrt`, journalctl's `short-full`, or a BSD header behind it.
+/// Parses a line that begins with the day of the week: `OpenWrt`'s, journalctl's `short-full`, or a BSD header behind it.
 ///
-/// With the year at the end of the stamp many programs write logs of their own, and no syslog daemon but that of `OpenWrt` does.
+/// Many programs write logs of their own with the year at the end of the timestamp, but no syslog daemon except
+/// `OpenWrt`'s does.
 fn behind_weekday(line: &[u8]) -> Option<Record<'_>> {
     let rest = stamp::behind_weekday(line)?;
     if let Some((stamp, rest)) = stamp::bsd_before_year(rest) {
@@ -142,8 +144,8 @@ fn behind_weekday(line: &[u8]) -> Option<Record<'_>> {
     Some(header::read(stamp, rest))
 }
 
-/// Reads a line of which nobody says what log it is from, as in a sample or a question: in the first of all layouts that
-/// it has, and which that is.
+/// Parses a line whose log is unknown, as in a sample or a question: in the first of all layouts that it fits, which is
+/// returned too.
 pub fn parse_as_any(line: &[u8]) -> (Layouts, Record<'_>) {
     let read = |layouts| (layouts, parse_as(line, layouts));
     let others = [Layouts::Metalog, Layouts::Supervised].map(read);
@@ -153,7 +155,8 @@ pub fn parse_as_any(line: &[u8]) -> (Layouts, Record<'_>) {
         .unwrap_or_else(|| read(Layouts::Syslog))
 }
 
-/// Reads what follows a stamp. A header behind a stamp of another writer than the source's is text that somebody wrote.
+/// Parses what follows a timestamp. A header behind the timestamp of another writer than the source's is text that
+/// somebody wrote.
 fn behind_stamp<'a>((stamp, rest): (Stamp<'a>, &'a [u8]), layouts: Layouts) -> Record<'a> {
     match (layouts, stamp.is_supervisors()) {
         (Layouts::Syslog, false) => header::read(stamp, rest),

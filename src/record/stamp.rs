@@ -1,21 +1,21 @@
-//! The time at the beginning of a line: which bytes it is and of which form, not yet which moment.
+//! The timestamp at the beginning of a line: its bytes and its form, but not yet its point in time.
 
 use memchr::memchr;
 
-/// The time of a line as printed, with marks where its seconds and its zone begin.
+/// The timestamp of a line as printed, with marks where its seconds and its zone begin.
 ///
-/// Only its shape is checked (`Feb 30 25:61:61` has it); [`super::Clock::time`] does the calendar.
+/// Only its shape is checked (`Feb 30 25:61:61` has it); [`super::Clock::time`] applies the calendar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp<'a> {
     text: &'a [u8],
     form: Form,
-    /// Length of the part that changes once a minute; a colon and the seconds follow it.
+    /// The length of the part that changes once a minute; a colon and the seconds follow it.
     minute: u8,
-    /// Where the seconds end; the zone or the year follows, if either is printed there.
+    /// The end of the seconds; zone or year follow, if either is printed there.
     tail: u8,
 }
 
-/// A stamp without its text.
+/// A timestamp without its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StampMarks {
     form: Form,
@@ -24,16 +24,16 @@ pub(super) struct StampMarks {
 }
 
 impl StampMarks {
-    /// The stamp again, printed here.
+    /// The timestamp, in the text that it was found in.
     pub(super) fn on(self, text: &[u8]) -> Stamp<'_> {
         Stamp { text, form: self.form, minute: self.minute, tail: self.tail }
     }
 }
 
-/// What stands where in a stamp.
+/// The form of a timestamp.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Form {
-    /// There is none, or `-` in RFC 5424.
+    /// No timestamp, or `-` in RFC 5424.
     #[default]
     Absent,
     /// `Nov 22 14:38:31`, the day padded with a blank, with a zero, or not at all.
@@ -44,18 +44,18 @@ pub(super) enum Form {
     YearThird,
     /// `Nov 22 14:38:31 2026`
     YearLast,
-    /// `2026-11-22T14:38:31.123456+01:00`; without zone it is local time.
+    /// `2026-11-22T14:38:31.123456+01:00`; local time if there is no zone.
     Iso,
-    /// `2018-06-26 13:22:02.108781500`: what daemontools' tai64nlocal prints, local time.
+    /// `2018-06-26 13:22:02.108781500`, local time, as daemontools' tai64nlocal prints it.
     Tai64nLocal,
-    /// `2015-05-27T04:31:27.46667` or with `_`: what runit's svlogd prints, always in UTC.
+    /// `2015-05-27T04:31:27.46667`, or with `_`, always in UTC, as runit's svlogd prints it.
     Svlogd,
     /// `@` and 24 hexadecimal digits: TAI64N, written by multilog and svlogd.
     Tai64n,
 }
 
 impl<'a> Stamp<'a> {
-    /// The stamp as printed, zone included; empty where the line has none.
+    /// The timestamp as printed, zone included; empty if the line has none.
     pub fn text(&self) -> &'a [u8] {
         self.text
     }
@@ -68,17 +68,17 @@ impl<'a> Stamp<'a> {
         self.form
     }
 
-    /// Year to minute.
+    /// Year to minute, without seconds.
     pub(super) fn minute(&self) -> &'a [u8] {
         self.text.get(..usize::from(self.minute)).unwrap_or_default()
     }
 
-    /// Seconds with their fraction.
+    /// The seconds with their fraction.
     pub(super) fn second(&self) -> &'a [u8] {
         self.text.get(usize::from(self.minute) + 1..usize::from(self.tail)).unwrap_or_default()
     }
 
-    /// What stands behind the seconds: the zone, or the year of [`Form::YearLast`]; with a blank before it if there was one.
+    /// The text behind the seconds: the zone, or the year of [`Form::YearLast`]; with a blank before it if there was one.
     pub(super) fn tail(&self) -> &'a [u8] {
         self.text.get(usize::from(self.tail)..).unwrap_or_default()
     }
@@ -88,28 +88,27 @@ impl<'a> Stamp<'a> {
         if self.form == Form::YearLast { b"" } else { self.tail() }
     }
 
-    /// Whether it has the name of a month, as most syslog files do.
+    /// Whether it has a month's name, as in most syslog files.
     pub(super) fn is_bsd(&self) -> bool {
         matches!(self.form, Form::Bsd | Form::YearFirst | Form::YearThird)
     }
 
-    /// Whether it is of the form in which macOS prints its log, which has two blanks behind it:
-    /// `2026-11-22 06:07:50.998187-0700`.
+    /// Whether it has the form of macOS' log, which has two blanks behind it: `2026-11-22 06:07:50.998187-0700`.
     pub(super) fn is_macos(&self) -> bool {
         shaped(self.text, b"dddd-dd-dd dd:dd:dd.dddddd")
             && matches!(self.zone(), [b'+' | b'-', zone @ ..] if zone.len() == 4)
     }
 
-    /// Whether a service supervisor's logger wrote it, in whose layouts there is neither host nor tag.
+    /// Whether it was written by a supervisor's logger, whose layouts have neither host nor tag.
     pub(super) fn is_supervisors(&self) -> bool {
         matches!(self.form, Form::Tai64nLocal | Form::Svlogd | Form::Tai64n)
     }
 }
 
-/// A stamp and what follows it, without the blank between.
+/// A timestamp and the text behind it, without the blank between.
 type Read<'a> = Option<(Stamp<'a>, &'a [u8])>;
 
-/// The month from 1 to 12 of an English abbreviation, as the C locale prints it.
+/// The month, 1 to 12, of an English abbreviation as printed in the C locale.
 pub(super) fn month(name: &[u8]) -> Option<i8> {
     Some(match name {
         b"Jan" => 1,
@@ -128,14 +127,14 @@ pub(super) fn month(name: &[u8]) -> Option<i8> {
     })
 }
 
-/// `Nov 22 14:38:31`, `May 9 11:11:17` or `Nov 22 2026 14:38:31`, with fraction and zone if they follow.
+/// Parses `Nov 22 14:38:31`, `May 9 11:11:17` or `Nov 22 2026 14:38:31`, with fraction and zone if they follow.
 pub(super) fn bsd(line: &[u8]) -> Read<'_> {
     bsd_at(line, 0, Form::Bsd)
 }
 
-/// What stands behind the day of the week, as in `Sun Nov 22 …`.
+/// Strips the day of the week, as in `Sun Nov 22 …`.
 ///
-/// The day says nothing that the date does not say, so it is no part of a stamp.
+/// It adds nothing to the date, and so is not part of the timestamp.
 pub(super) fn behind_weekday(line: &[u8]) -> Option<&[u8]> {
     let (b"Mon" | b"Tue" | b"Wed" | b"Thu" | b"Fri" | b"Sat" | b"Sun", rest) = line.split_at_checked(3)?
     else {
@@ -144,7 +143,7 @@ pub(super) fn behind_weekday(line: &[u8]) -> Option<&[u8]> {
     rest.strip_prefix(b" ")
 }
 
-/// `Nov 22 14:38:31 2026`, which is what ctime(3) prints behind the day of the week.
+/// Parses `Nov 22 14:38:31 2026`, which ctime(3) prints behind the day of the week.
 pub(super) fn bsd_before_year(text: &[u8]) -> Read<'_> {
     let (stamp, rest) = bsd(text)?;
     if stamp.form != Form::Bsd || !stamp.zone().is_empty() || !shaped(rest, b"dddd") {
@@ -154,7 +153,7 @@ pub(super) fn bsd_before_year(text: &[u8]) -> Read<'_> {
     Some((Stamp { text, form: Form::YearLast, ..stamp }, behind_blank(rest)?))
 }
 
-/// `2026 Nov 22 14:38:31`
+/// Parses `2026 Nov 22 14:38:31`.
 pub(super) fn bsd_behind_year(line: &[u8]) -> Read<'_> {
     shaped(line, b"dddd ").then(|| bsd_at(line, 5, Form::YearFirst))?
 }
@@ -178,7 +177,7 @@ fn bsd_at(line: &[u8], start: usize, form: Form) -> Read<'_> {
     with_year.then(|| ending(line, Form::YearThird, clock + 10))?
 }
 
-/// `2026-11-22T14:38:31` with fraction and zone if they follow; a blank or `_` may stand for the `T`.
+/// Parses `2026-11-22T14:38:31` with fraction and zone if they follow; a blank or `_` may replace the `T`.
 pub(super) fn iso(line: &[u8]) -> Read<'_> {
     let separator = *line.get(10)?;
     let fits = matches!(separator, b'T' | b' ' | b'_') && shaped(line, b"dddd-dd-dd");
@@ -194,11 +193,11 @@ pub(super) fn iso(line: &[u8]) -> Read<'_> {
     Some((Stamp { form, ..stamp }, rest))
 }
 
-/// `2026-11-22 14:38:31 CET`, which is what `journalctl -o short-full` prints behind the day of the week. No supervisor does,
-/// so that a word behind it is its zone.
+/// Parses `2026-11-22 14:38:31 CET`, which `journalctl -o short-full` prints behind the day of the week. No supervisor
+/// does, so that the word behind it is a zone.
 ///
-/// journalctl prints the zone of the host it runs on. A name of several meanings is no part of the stamp, which then is of
-/// the log's own zone, as one without a name is.
+/// journalctl prints the zone of the host it runs on. An ambiguous name is not part of the timestamp, which is then local
+/// time of the log like one without a name.
 pub(super) fn iso_before_zone(text: &[u8]) -> Read<'_> {
     let (stamp, _) = iso(text)?;
     if stamp.form != Form::Iso || !stamp.zone().is_empty() {
@@ -220,7 +219,7 @@ fn behind_vague_zone(text: &[u8]) -> Option<&[u8]> {
     VAGUE_ZONES.contains(&&text[..length]).then(|| &text[length + 1..])
 }
 
-/// `@4000000067…`: 16 digits of seconds, 8 of nanoseconds.
+/// Parses `@4000000067…`: 16 digits of seconds, 8 of nanoseconds.
 pub(super) fn tai64n(line: &[u8]) -> Read<'_> {
     let (text, rest) = line.split_at_checked(25)?;
     let fits = text[0] == b'@' && text[1..].iter().all(u8::is_ascii_hexdigit);
@@ -228,7 +227,7 @@ pub(super) fn tai64n(line: &[u8]) -> Read<'_> {
     fits.then_some((stamp, behind_blank(rest)?))
 }
 
-/// The end of a stamp whose minute ends at `minute` and whose two digits of seconds are there.
+/// The end of a timestamp whose minute ends at `minute` and whose two digits of seconds are there.
 fn ending(line: &[u8], form: Form, minute: usize) -> Read<'_> {
     let seconds = minute + 3;
     let fraction = match line.get(seconds) {
@@ -250,7 +249,7 @@ fn ending(line: &[u8], form: Form, minute: usize) -> Read<'_> {
     Some((Stamp { text, form, minute, tail }, behind_blank(rest)?))
 }
 
-/// How many bytes of a zone begin here: `Z`, `+01:00`, `+0100`, `+01`.
+/// The length of the zone at the beginning of the text: `Z`, `+01:00`, `+0100`, `+01`.
 fn attached_zone(text: &[u8]) -> usize {
     match text.first() {
         Some(b'Z') => 1,
@@ -259,11 +258,10 @@ fn attached_zone(text: &[u8]) -> usize {
     }
 }
 
-/// The same for a zone that is a word of its own: ` +0100`, ` CET`. A word that is no zone is left alone: it is the
-/// host.
+/// The length of a zone that is a separate word: ` +0100`, ` CET`. A word that is not a zone is the host.
 ///
-/// Not for ISO stamps: behind a supervisor's stamp the word is a service's text, and a stamp with a zone is not a
-/// supervisor's, so that the text would choose the layout.
+/// Not for ISO timestamps: behind a supervisor's timestamp the word is a service's text, and a timestamp with a zone is
+/// not a supervisor's, so that the text would choose the layout.
 fn worded_zone(text: &[u8]) -> usize {
     let [b' ', word @ ..] = text else { return 0 };
     match word.first() {
@@ -273,7 +271,7 @@ fn worded_zone(text: &[u8]) -> usize {
     }
 }
 
-/// The length of ` WORD` if the first `length` bytes are all of the word, otherwise nothing.
+/// The length of ` WORD` if the first `length` bytes are the whole word, otherwise nothing.
 fn wordlike(length: usize, word: &[u8]) -> usize {
     if length > 0 && matches!(word.get(length), None | Some(b' ')) { length + 1 } else { 0 }
 }
@@ -289,7 +287,7 @@ fn offset_length(text: &[u8]) -> usize {
 
 /// Zones that are printed by name, with their minutes east of Greenwich: those of RFC 822 §5.1 and of Europe.
 ///
-/// The list is closed, since an unknown word is the host. Names of several meanings (`IST`, `BST`) are left out.
+/// The list is closed, since any other word is the host. Ambiguous names (`IST`, `BST`) are left out.
 pub(super) const ZONES: [(&[u8], i16); 19] = [
     (b"UTC", 0),
     (b"GMT", 0),
@@ -312,22 +310,22 @@ pub(super) const ZONES: [(&[u8], i16); 19] = [
     (b"EEST", 180),
 ];
 
-/// The other names that tzdata (2026a) has for the zones in use now. Several of them have more than one meaning.
+/// The other names that tzdata (2026a) has for zones now in use. Several of them are ambiguous.
 ///
-/// The list is closed, since a program may print a word of its own there (`INFO`), and a peer's text behind it.
+/// The list is closed, since a program may print a word of its own there (`INFO`), with a peer's text behind it.
 const VAGUE_ZONES: [&[u8]; 32] = [
     b"ACDT", b"ACST", b"ADT", b"AEDT", b"AEST", b"AKDT", b"AKST", b"AST", b"AWST", b"BST", b"CAT", b"ChST",
     b"EAT", b"HDT", b"HKT", b"HST", b"IDT", b"IST", b"JST", b"KST", b"MSK", b"NDT", b"NST", b"NZDT", b"NZST",
     b"PKT", b"SAST", b"SST", b"WAT", b"WIB", b"WIT", b"WITA",
 ];
 
-/// The zone whose name is the first word of the text.
+/// The zone named by the first word of the text.
 pub(super) fn named_zone(text: &[u8]) -> Option<(&'static [u8], i16)> {
     let length = text.iter().take(5).take_while(|byte| byte.is_ascii_uppercase()).count();
     ZONES.into_iter().find(|(name, _)| *name == &text[..length])
 }
 
-/// What follows a header's part: behind one blank, or nothing at the end of the line.
+/// The text behind a part of the header: after one blank, or nothing at the end of the line.
 fn behind_blank(rest: &[u8]) -> Option<&[u8]> {
     match rest {
         [] => Some(rest),
@@ -336,7 +334,7 @@ fn behind_blank(rest: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Whether the text begins as the shape says: `d` stands for a digit, all else for itself.
+/// Whether the text begins with this shape: `d` stands for a digit, anything else for itself.
 fn shaped<const N: usize>(text: &[u8], shape: &[u8; N]) -> bool {
     let fits = |(byte, want): (&u8, &u8)| if *want == b'd' { byte.is_ascii_digit() } else { byte == want };
     text.first_chunk::<N>().is_some_and(|text| text.iter().zip(shape).all(fits))

@@ -1,4 +1,5 @@
-//! What may be claimed about a rule: its runs and placeholders, each with the alphabets that fit the rule's samples.
+//! Finds what may be claimed about a rule: its runs and placeholders, each with the alphabets that fit the rule's
+//! samples.
 
 use regex_automata::meta;
 use regex_syntax::ast::{Ast, GroupKind};
@@ -12,39 +13,39 @@ use super::Described;
 use super::revision::{Placeholders, placeholder_in};
 use crate::record;
 
-/// Alphabets that people write, tried in this order; the byte behind the stretch comes first.
+/// Usual alphabets, tried in this order; one without the byte behind the stretch is tried first.
 const USUAL: [&str; 8] =
     [r"[^ ]*", r#"[^"]*"#, r"[^:]*", r"[^,]*", r"[-\w.]+", r"[^.:]*", r"[0-9a-f]+", r"\d+"];
 
-/// What an alphabet of several bytes that a stretch cannot hold may leave out.
+/// The bytes that an alphabet of several bytes may exclude.
 const DELIMITERS: [u8; 5] = *b" \",:.";
 
-/// Stretches that get one alphabet: one run, or a placeholder wherever it stands.
+/// Stretches that share one alphabet: a single run, or all occurrences of a placeholder.
 pub(super) struct ClaimSite {
     pub(super) stretches: Vec<usize>,
-    /// The alphabets that may be claimed for it, the weakest claim first.
+    /// The alphabets that may be claimed for it, the weakest first.
     pub(super) alphabets: Vec<String>,
-    /// Which of them leaves out the most bytes.
+    /// The alphabet that excludes the most bytes.
     pub(super) strict: Option<usize>,
-    /// Whether the first is what is written.
+    /// Whether the first is the run as it is written.
     pub(super) is_as_written: bool,
 }
 
 impl ClaimSite {
-    /// A placeholder of which only one thing can be claimed.
+    /// The site of a placeholder for which there is only one claim.
     fn of(stretch: usize, alphabet: &str) -> Self {
         let alphabets = vec![alphabet.to_owned()];
         Self { stretches: vec![stretch], alphabets, strict: Some(0), is_as_written: false }
     }
 }
 
-/// The places of a rule about which something may be claimed.
+/// The sites of a rule about which something may be claimed.
 pub(super) fn places(described: &Described<'_>, rule: usize, names: &Placeholders) -> Vec<ClaimSite> {
     let annotated = &described.annotated;
     let mut places: Vec<ClaimSite> = Vec::new();
     for (index, stretch) in annotated.stretches.iter().enumerate() {
         let name = placeholder_in(stretch);
-        // The parts of a timestamp are the logger's.
+        // The parts of a timestamp are written by the logger.
         if stretch.is_claimed && name.is_none() {
             continue;
         }
@@ -63,7 +64,7 @@ pub(super) fn places(described: &Described<'_>, rule: usize, names: &Placeholder
     places
 }
 
-/// A place with the alphabets that let the rule take its samples.
+/// A site with the alphabets that let the rule match its samples.
 fn place(described: &Described<'_>, stretch: usize) -> ClaimSite {
     let annotated = &described.annotated;
     let own = bare(&annotated.stretches[stretch].text).to_owned();
@@ -98,7 +99,7 @@ fn place(described: &Described<'_>, stretch: usize) -> ClaimSite {
     ClaimSite { stretches: vec![stretch], alphabets, strict, is_as_written: is_written }
 }
 
-/// Text without some bytes.
+/// The text without some bytes.
 fn without(bytes: &[u8]) -> String {
     let escaped = |&byte: &u8| match byte {
         b']' | b'\\' | b'^' | b'-' | b'[' | b'&' | b'~' => format!(r"\{}", char::from(byte)),
@@ -117,7 +118,7 @@ fn bare(text: &str) -> &str {
     text.get(span.start.offset..span.end.offset).map_or(text, bare)
 }
 
-/// Whether a run is `.*` or its like, of which a claim would say nothing.
+/// Whether a run is `.*` or the like: a claim of that would say nothing.
 fn takes_any_text(hir: &Hir) -> bool {
     match hir.kind() {
         HirKind::Class(class) => {
@@ -131,7 +132,7 @@ fn takes_any_text(hir: &Hir) -> bool {
     }
 }
 
-/// Whether a pattern takes the messages of the rule's samples.
+/// Whether a pattern matches the messages of the rule's samples.
 pub(super) fn takes_samples(described: &Described<'_>, hir: &Hir) -> bool {
     let (set, rule) = (described.set, &described.set.rules[described.index]);
     let is_its_own = |sample: &&Sample| sample.rule.as_ref() == Some(&rule.id);

@@ -1,4 +1,4 @@
-//! The ids at `<SESSION>`, for lines that people are to read.
+//! Session ids for lines that are shown to people.
 
 use regex_automata::meta;
 use regex_syntax::hir::{Hir, HirKind, Look};
@@ -14,13 +14,13 @@ const USUAL: [[&str; 2]; 4] = [
     ["1tHxYz-000Abc-1D", "1tHxYz-000Abd-2E"],
 ];
 
-/// Two ids that may stand at the `<SESSION>` of a pattern, as people know them.
+/// Two typical ids that may stand at the `<SESSION>` of a pattern.
 pub(super) fn usual(pattern: &Hir) -> Option<[&'static str; 2]> {
     let ids = all(pattern)?;
     USUAL.into_iter().find(|usual| usual.iter().all(|id| ids.is_match(id)))
 }
 
-/// An id that is as long as this one, and another.
+/// Another id of the same length as this one.
 pub(super) fn neighbour(pattern: &Hir, id: &str) -> Option<String> {
     let ids = all(pattern)?;
     let visible = (b'0'..=b'9').chain(b'A'..=b'Z').chain(b'a'..=b'z');
@@ -32,7 +32,7 @@ pub(super) fn neighbour(pattern: &Hir, id: &str) -> Option<String> {
     })
 }
 
-/// The pattern with this text in each place of an address and, where one is given, of the id.
+/// The pattern with this text in place of each address and, if one is given, of the id.
 pub(super) fn with_texts(hir: &Hir, peer: Option<&str>, id: Option<&str>) -> Hir {
     let text = if pattern::is_address(hir) {
         peer
@@ -50,7 +50,7 @@ pub(super) fn with_texts(hir: &Hir, peer: Option<&str>, id: Option<&str>) -> Hir
     }
 }
 
-/// What may stand at `<SESSION>`.
+/// The pattern of the id.
 fn alphabet(hir: &Hir) -> Option<&Hir> {
     match hir.kind() {
         HirKind::Capture(capture) if pattern::is_session_group(capture) => Some(&capture.sub),
@@ -58,7 +58,7 @@ fn alphabet(hir: &Hir) -> Option<&Hir> {
     }
 }
 
-/// All that may stand there, and nothing else.
+/// The pattern of exactly these ids.
 fn all(pattern: &Hir) -> Option<meta::Regex> {
     let alphabet = pattern::without_captures(alphabet(pattern)?, |_| false);
     let whole = Hir::concat(vec![Hir::look(Look::Start), alphabet, Hir::look(Look::End)]);

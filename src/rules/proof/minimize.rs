@@ -1,4 +1,4 @@
-//! One state for those that nothing tells apart, as where many rules end alike.
+//! Merges states that no input tells apart, as where many rules end alike.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use super::machine::{Edge, End, Machine, State};
 
 impl Machine {
-    /// Makes one of states that nothing tells apart.
+    /// Merges equivalent states.
     pub(super) fn merge_equal_states(&mut self) {
         let mut classes = vec![0; self.states.len()];
         let mut count = 1;

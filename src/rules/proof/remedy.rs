@@ -1,4 +1,4 @@
-//! What would make a refused rule sound: claims about programs, each tried in the proof before it is named.
+//! Finds what would make a refused rule sound: claims about programs, each tried in the proof before it is proposed.
 
 use super::super::compile::Compiled;
 use super::annotated::AnnotatedPattern;
@@ -10,32 +10,32 @@ use super::{Described, Known, Languages, PeerMark, TooLarge};
 
 /// What would keep a rule from being fooled.
 pub(super) struct Remedy {
-    /// What the rule could be fooled about.
+    /// Whether the rule could be fooled about the address or the session.
     pub(super) mark: PeerMark,
     pub(super) parts: Vec<Part>,
-    /// Whether the rule is proven with all of them.
+    /// Whether the rule is proven with all parts.
     pub(super) is_enough: bool,
 }
 
-/// What an author may do about one rule.
+/// What an author can do about one rule.
 pub(super) enum Part {
     /// Claims in this rule.
     Claims(Claims),
-    /// No claim keeps the lines of this rule from fooling.
+    /// Nothing: no claim keeps the lines of this rule from fooling.
     Nothing { guilty: usize },
 }
 
 /// Claims about one rule.
 pub(super) struct Claims {
     pub(super) revision: Revision,
-    /// The stretches that are claimed.
+    /// The claimed stretches.
     pub(super) stretches: Vec<usize>,
-    /// Where there is one claim, the other alphabets that would do.
+    /// If there is one claim, the other alphabets that would do.
     pub(super) others: Vec<String>,
 }
 
-/// What an author may state so that rule `fooled` is proven, which lines of the rules `guilty` fool, or whose own beginning
-/// takes any text.
+/// What an author can claim so that rule `fooled` is proven, which is fooled by lines of the rules `guilty`, or whose own
+/// beginning matches any text.
 pub(super) fn remedy(
     known: &Known<'_>,
     guilty: &[usize],
@@ -45,13 +45,13 @@ pub(super) fn remedy(
     budget: &mut Budget,
 ) -> Remedy {
     let mut best = None;
-    // A claim that agrees with those of other refusals comes first.
+    // A claim that agrees with those of other refusals is tried first.
     for names_before in [names.next(), names.alone()] {
         let languages = known.languages();
         let cut = cut_from(known.set, fooled, compiled);
         let mut healing =
             Healing { known, fooled, mark, compiled, names: names_before, languages, cut, budget };
-        // What would take too long to try is not recommended.
+        // A remedy that takes too long to try is not proposed.
         let Ok(parts) = healing.parts(guilty) else { break };
         let is_enough = healing.is_enough(&parts).unwrap_or(false);
         if is_enough {
@@ -64,23 +64,23 @@ pub(super) fn remedy(
     Remedy { mark, parts: best.unwrap_or_else(nothing), is_enough: false }
 }
 
-/// The search for what heals one rule.
+/// The search for a remedy of one rule.
 struct Healing<'h, 'k> {
     known: &'h Known<'k>,
     fooled: usize,
     mark: PeerMark,
     compiled: &'h Compiled,
-    /// The placeholders of the set with those of the parts so far.
+    /// The placeholders of the set, including those of the parts so far.
     names: Placeholders,
-    /// What is printed and read with the parts so far.
+    /// The texts that are printed and read with the parts so far.
     languages: Languages,
-    /// The same of the length from which messages of the fooled rule may have been cut.
+    /// The length from which messages of the fooled rule may have been truncated, with the parts so far.
     cut: Option<u16>,
     budget: &'h mut Budget,
 }
 
 impl Healing<'_, '_> {
-    /// Claims about each guilty rule; where those do not help, or the rule is another set's, about the fooled one.
+    /// Claims about each guilty rule; if those do not help, or the rule is another set's, about the fooled one.
     fn parts(&mut self, guilty: &[usize]) -> Result<Vec<Part>, TooLarge> {
         let (original, fooled) = (self.names.clone(), self.fooled);
         let (mut parts, mut left) = (Vec::new(), Vec::new());
@@ -121,7 +121,8 @@ impl Healing<'_, '_> {
         Ok(parts)
     }
 
-    /// Claims about rules whose lines fool once the others do not, such as by the words that a claim makes certain.
+    /// Claims about rules whose lines fool once the others do not, for instance because of words that a claim makes
+    /// certain.
     fn add_parts_of_others(&mut self, parts: &mut Vec<Part>) -> Result<(), TooLarge> {
         let all: Vec<usize> = (0..self.known.rules.len()).collect();
         if self.is_proven(&all)? {
@@ -136,14 +137,15 @@ impl Healing<'_, '_> {
         Ok(())
     }
 
-    /// Claims about `rule` with which no line of `guilty` fools; they are in force from then on.
+    /// Claims about `rule` with which no line of `guilty` fools; they are assumed from then on.
     fn claims(&mut self, rule: usize, guilty: &[usize]) -> Result<Option<Claims>, TooLarge> {
         let mut trial = Trial::new(self, rule, guilty);
         let Some(choice) = trial.enough()? else { return Ok(None) };
         let choice = trial.weakest(choice)?;
         let others = trial.others(&choice)?;
         let alphabets = trial.alphabets(&choice);
-        // What an earlier refusal has proposed for this rule stands in the pattern too, so that the last one has all.
+        // What an earlier refusal proposed for this rule is in the pattern too, so that the last proposal holds all of
+        // them.
         let shown = trial.names.with_proposed(rule, &alphabets);
         let Some((mut revision, annotated)) = trial.annotated(&shown)? else { return Ok(None) };
         let stretches = (0..alphabets.len()).filter(|&index| alphabets[index].is_some()).collect();
@@ -165,7 +167,7 @@ impl Healing<'_, '_> {
         languages
     }
 
-    /// `None` where the revised pattern cannot be compiled.
+    /// `None` if the revised pattern cannot be compiled.
     fn cut_with(&self, revision: &Revision) -> Option<Option<u16>> {
         if revision.rule != self.fooled {
             return Some(self.cut);
@@ -179,8 +181,8 @@ impl Healing<'_, '_> {
         is_proven(self.known, &self.languages, fooled, guilty, self.compiled, self.budget)
     }
 
-    /// Whether the rule is proven once all parts are followed to the letter: with what their alphabets mean for the other
-    /// rules that name the same placeholders, and against the lines of all rules.
+    /// Whether the rule is proven if all parts are followed to the letter: with the effect of their alphabets on other
+    /// rules with the same placeholders, and against the lines of all rules.
     fn is_enough(&mut self, parts: &[Part]) -> Result<bool, TooLarge> {
         let mut revisions = Vec::new();
         for part in parts {
@@ -225,7 +227,7 @@ impl Healing<'_, '_> {
     }
 }
 
-/// Whether no line of the guilty rules fools the other, whose messages may have been cut from a length on.
+/// Whether no line of the guilty rules fools the other, whose messages may be truncated from a length on.
 fn is_proven(
     known: &Known<'_>,
     languages: &Languages,
@@ -240,7 +242,7 @@ fn is_proven(
     Ok(judge.fooled(fooled, mark, &printer, budget)?.is_none())
 }
 
-/// Which alphabet is claimed for each place; nothing where it is as believed.
+/// The alphabet claimed for each site; `None` where nothing is claimed.
 type Choice = Vec<Option<usize>>;
 
 /// The search for claims about one rule.
@@ -265,7 +267,7 @@ impl<'t, 'h, 'k> Trial<'t, 'h, 'k> {
         &known.rules[self.rule]
     }
 
-    /// The first choice that is enough: all runs as they are written, or everything as narrow as samples let it be.
+    /// The first choice that is enough: all runs as they are written, or everything as narrow as the samples allow.
     fn enough(&mut self) -> Result<Option<Choice>, TooLarge> {
         let annotated = self.places.iter().map(|place| place.is_as_written.then_some(0)).collect();
         let strict = self.places.iter().map(|place| place.strict).collect();
@@ -278,7 +280,7 @@ impl<'t, 'h, 'k> Trial<'t, 'h, 'k> {
         Ok(None)
     }
 
-    /// The same with as few claims as can be, and those as weak as can be.
+    /// That choice reduced to as few claims as possible, each as weak as possible.
     fn weakest(&mut self, mut choice: Choice) -> Result<Choice, TooLarge> {
         for place in (0..choice.len()).rev() {
             if choice[place].is_some() {
@@ -302,8 +304,8 @@ impl<'t, 'h, 'k> Trial<'t, 'h, 'k> {
         Ok(choice)
     }
 
-    /// Other alphabets for a single claim. With several each would be tried by itself; all together they would only
-    /// confuse.
+    /// Other alphabets for a single claim. With several claims each would be tried by itself; shown together they would
+    /// only confuse.
     fn others(&mut self, choice: &Choice) -> Result<Vec<String>, TooLarge> {
         let mut claimed = (0..choice.len()).filter(|&place| choice[place].is_some());
         let (Some(place), None) = (claimed.next(), claimed.next()) else { return Ok(Vec::new()) };

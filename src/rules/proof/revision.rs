@@ -5,23 +5,23 @@ use super::super::pattern;
 use super::Described;
 use super::annotated::Stretch;
 
-/// The name of a placeholder where the pattern has no better one.
+/// The name of a placeholder if the pattern suggests no better one.
 const NEUTRAL: &str = "TEXT";
 
-/// Names with a meaning of their own, besides those of addresses and times.
+/// Reserved names, besides those of addresses and times.
 const TAKEN: [&str; 2] = ["USER", "SESSION"];
 
-/// The placeholders of a rule set with those that refusals have proposed so far, so that all of them can be followed
-/// together.
+/// The placeholders of a rule set, together with those that refusals have proposed so far, so that all proposals can be
+/// followed together.
 #[derive(Clone)]
 pub(super) struct Placeholders {
     /// Name and alphabet.
     fields: Vec<(String, String)>,
     /// Other alphabets that refusals have proposed for placeholders of the set.
     restated: Vec<(String, String)>,
-    /// How many of those stem from refusals before this one, which must be sound without them.
+    /// The number of these that come from refusals before this one, which must be sound without them.
     before: usize,
-    /// What refusals have proposed to claim for the stretches of a rule of the set.
+    /// Alphabets that refusals have proposed for the stretches of a rule of the set.
     proposed: Vec<(usize, Vec<Option<String>>)>,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Revision {
     pub(super) pattern: String,
     /// The claims in the order of the pattern: name and alphabet.
     pub(super) claims: Vec<(String, String)>,
-    /// All placeholders with them.
+    /// The placeholders of the set, including those of the claims.
     pub(super) names: Placeholders,
 }
 
@@ -42,12 +42,12 @@ impl Placeholders {
         Self { fields: set.fields.clone(), restated: Vec::new(), before: 0, proposed: Vec::new() }
     }
 
-    /// For the next refusal.
+    /// The placeholders for the next refusal.
     pub(super) fn next(&self) -> Self {
         Self { before: self.restated.len(), ..self.clone() }
     }
 
-    /// Without what other refusals have proposed, but for their names.
+    /// The placeholders without the proposals of other refusals, except that their names stay taken.
     pub(super) fn alone(&self) -> Self {
         Self { restated: Vec::new(), before: 0, proposed: Vec::new(), ..self.clone() }
     }
@@ -60,7 +60,7 @@ impl Placeholders {
         }
     }
 
-    /// Claims for the stretches of a rule, with those that refusals have proposed.
+    /// Proposed claims for the stretches of a rule, together with those of earlier refusals.
     pub(super) fn with_proposed(&self, rule: usize, alphabets: &[Option<String>]) -> Vec<Option<String>> {
         let proposed = |stretch: usize| self.proposed(rule)?.get(stretch)?.clone();
         let claims = alphabets.iter().enumerate();
@@ -87,7 +87,7 @@ impl Placeholders {
         RuleSet { fields, time: set.time.clone(), ..RuleSet::default() }.alphabets()
     }
 
-    /// A placeholder that holds the alphabet, called by the noun if that is free.
+    /// A placeholder with this alphabet, named after the noun if that name is free.
     fn placeholder(&mut self, noun: Option<String>, alphabet: &str) -> String {
         let noun = noun.filter(|noun| is_free(noun)).unwrap_or_else(|| NEUTRAL.to_owned());
         let numbered = |number: usize| if number == 1 { noun.clone() } else { format!("{noun}_{number}") };
@@ -105,7 +105,7 @@ impl Placeholders {
         }
     }
 
-    /// Gives a placeholder of the set another alphabet; not two of them, since both could not be stated.
+    /// Gives a placeholder of the set another alphabet; at most one, since two could not be stated.
     fn restate(&mut self, name: &str, alphabet: &str) -> bool {
         if self.restated(name).is_some_and(|known| known != alphabet) {
             return false;
@@ -116,7 +116,7 @@ impl Placeholders {
 }
 
 impl Revision {
-    /// The rule's pattern with an alphabet claimed for some of its stretches; `None` where the claims contradict others.
+    /// The rule's pattern with an alphabet claimed for some of its stretches; `None` if the claims contradict others.
     pub(super) fn of(
         described: &Described<'_>,
         rule: usize,
@@ -145,7 +145,7 @@ impl Revision {
     }
 }
 
-/// The name of a stretch that is a placeholder.
+/// The name of a stretch, if it is a placeholder.
 pub(super) fn placeholder_in(stretch: &Stretch) -> Option<&str> {
     let name = stretch.text.strip_prefix('<')?.strip_suffix('>')?;
     pattern::is_field_name(name).then_some(name)
@@ -156,8 +156,8 @@ fn is_free(name: &str) -> bool {
     pattern::is_field_name(name) && is_other && !TAKEN.contains(&name)
 }
 
-/// What the text before a stretch calls it: the key in `helo=`, and in `, server: `. A word before a colon alone may be any
-/// part of a sentence.
+/// The noun that the text before a stretch suggests: the key in `helo=`, or in `, server: `. A single word before a colon
+/// may be any part of a sentence.
 fn noun_before(text: &str) -> Option<String> {
     let text = text.trim_end_matches(['"', '\'', '[', ']', '<', '(', '\\']);
     let (key, is_certain) = match text.strip_suffix('=') {

@@ -41,8 +41,8 @@ fn numbered(hir: &Hir) -> Hir {
     }
 }
 
-/// All patterns as one tree, each with the group of its rule at its end. What several begin with is there once, so that it is
-/// gone through once.
+/// All patterns as one tree, each with the group of its rule at its end. A common beginning is there once, so that it is
+/// run once.
 pub(super) fn joined(patterns: &[(Hir, u32)]) -> Hir {
     join(patterns.iter().map(|(hir, rule)| (row(hir), *rule)).collect())
 }
@@ -73,7 +73,7 @@ fn join(mut rows: Vec<(Vec<Hir>, u32)>) -> Hir {
     Hir::concat(common)
 }
 
-/// The part with which all rows begin, where there are several.
+/// The part that all rows begin with, if there are several rows.
 fn common_first(rows: &[(Vec<Hir>, u32)]) -> Option<Hir> {
     let [(first, _), others @ ..] = rows else { return None };
     let part = first.first()?;

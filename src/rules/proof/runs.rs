@@ -1,7 +1,7 @@
-//! Where the stretches of a pattern are: its placeholders, and the parts that leave the program a choice ([`choice`]).
+//! Finds the stretches of a pattern: its placeholders, and the parts that leave the program a choice ([`choice`]).
 //!
-//! The smallest such parts are stretches: from the leaves up, what is left of a part without the stretches in it is looked at,
-//! so that a run is found wherever it is, in whatever groups, with the flags that are in force there.
+//! The smallest such parts are stretches: going up from the leaves, each part is examined without the stretches in it, so
+//! that a run is found in whatever groups it stands, with the flags that apply there.
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ use super::annotated::{GROUP, Stretch};
 pub(super) struct RunSpan {
     range: Range<usize>,
     is_claimed: bool,
-    /// Flags that are set in it, and that stay in force behind it.
+    /// Flags that are set in it and apply behind it.
     flags: String,
 }
 
@@ -30,7 +30,7 @@ impl RunSpan {
     }
 }
 
-/// The stretches from left to right; neighbours are one.
+/// The stretches from left to right; adjacent ones are merged.
 pub(super) fn places(expanded: &Expanded, ast: &Ast) -> Vec<RunSpan> {
     let mut finder = Finder { expanded, any_case: false, found: Vec::new() };
     finder.look_at(ast);
@@ -59,13 +59,13 @@ struct Finder<'e> {
     found: Vec<RunSpan>,
 }
 
-/// What was seen of a part.
+/// What is known of a part.
 struct Seen {
-    /// What is left of it without stretches and placeholders; `None` where it always has one.
+    /// The part without stretches and placeholders; `None` if every text of it has one.
     rest: Option<Hir>,
-    /// Whether it is nothing but stretches of which nothing is claimed.
+    /// Whether it consists of stretches without a claim only.
     is_stretch: bool,
-    /// Whether the address or the session's id may stand in it: they stay parts of their own.
+    /// Whether the address or the session id may stand in it: these stay parts of their own.
     has_mark: bool,
 }
 
@@ -142,7 +142,7 @@ impl Finder<'_> {
             return Seen { has_mark: sub.has_mark, ..Seen::hidden(may_be_empty) };
         };
         let hir = Hir::repetition(Repetition { min, max, greedy: true, sub: Box::new(rest) });
-        // Around an address there is no repetition, but for `?`, which adds no choice.
+        // An address is never repeated, except by `?`, which adds no choice.
         if !sub.has_mark && choice::is_run(&hir) {
             return self.stretch(range.clone(), may_be_empty);
         }
@@ -201,7 +201,7 @@ impl Finder<'_> {
         Seen { is_stretch: true, ..Seen::hidden(may_be_empty) }
     }
 
-    /// Takes a part for a stretch, with all that was found in it.
+    /// Makes a part one stretch, including all that were found in it.
     fn add(&mut self, range: Range<usize>, flags: String) {
         self.found.retain(|place| place.range.end <= range.start || range.end <= place.range.start);
         let at = self.found.partition_point(|place| place.range.start < range.start);
@@ -209,7 +209,7 @@ impl Finder<'_> {
     }
 }
 
-/// Whether a stretch goes on behind another, which then is both.
+/// Whether a stretch continues another, so that both are one.
 fn is_continued(next: &mut RunSpan, last: &mut RunSpan) -> bool {
     let is_claimed = last.is_claimed || next.is_claimed;
     let is_one = !is_claimed && last.flags.is_empty() && last.range.end == next.range.start;
@@ -220,7 +220,7 @@ fn is_continued(next: &mut RunSpan, last: &mut RunSpan) -> bool {
     is_one
 }
 
-/// The last parts of a row that are a run together, as few as can be.
+/// The last parts of a row that together are a run; as few as possible.
 fn last_run(row: &[Seen]) -> Option<Range<usize>> {
     let is_run = |parts: &[Seen]| {
         choice::is_run(&Hir::concat(parts.iter().filter_map(|part| part.rest.clone()).collect()))
@@ -239,15 +239,15 @@ fn last_run(row: &[Seen]) -> Option<Range<usize>> {
     None
 }
 
-/// What a placeholder stands for.
+/// The text that a placeholder stands for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Placeholder {
-    /// The logger's own text.
+    /// Text written by the logger.
     Time,
     Address,
-    /// The id, as the rule set says it is.
+    /// The session id, with its alphabet.
     Session,
-    /// What the rule set says it holds.
+    /// Text of an alphabet that the rule set claims.
     Claimed,
 }
 
@@ -277,7 +277,7 @@ fn range(ast: &Ast) -> Range<usize> {
     ast.span().start.offset..ast.span().end.offset
 }
 
-/// From the first of some parts to the last.
+/// The range from the first of some parts to the last.
 fn span(parts: &[Ast]) -> Range<usize> {
     let ends = parts.first().zip(parts.last());
     ends.map_or(0..0, |(first, last)| range(first).start..range(last).end)
