@@ -234,7 +234,7 @@ mod tests {
         Clock::new(zone(rule), at(now))
     }
 
-    /// The times of lines with these stamps, printed in UTC.
+    /// The times of lines with these timestamps, printed in UTC.
     fn read<const N: usize>(mut clock: Clock, stamps: [&str; N]) -> [Option<String>; N] {
         stamps.map(|stamp| {
             let line = format!("{stamp} gw sshd[1]: x");

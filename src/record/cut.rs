@@ -1,29 +1,29 @@
 //! Messages whose end a logger may have cut off.
 //!
 //! A cut message is dangerous: a peer that pushes the true address past the limit leaves its own text at the end. The
-//! limits hold for the packet that a program or another logger sent, and the log file shows a header of its own
-//! making: `syslogd -vv`, `-O rfc5424`, rsyslog and metalog write the same packet at lengths that differ by 60 bytes.
-//! So the length of the line says nothing. What the packet and the line have in common is the message and the tag; a
-//! message may be cut when packet headers can exist that fill up a limit together with them. "Maybe" means no ban.
+//! limits apply to the packet that a program or another logger sent, while the log file shows a header of the logger's
+//! own: `syslogd -vv`, `-O rfc5424`, rsyslog and metalog write the same packet at lengths that differ by 60 bytes. So the
+//! length of the line says nothing. Packet and line have the message and the tag in common: a message may be cut if there
+//! is a packet header that fills up a limit together with them. "Maybe" means no ban.
 
 use super::{Layout, Record};
 
-/// A length at which packets are cut, and the headers they may have had, beside the tag.
+/// A length at which packets are cut, and the range of their headers without the tag.
 struct Limit {
-    /// Longest packet, in bytes.
+    /// Length of the longest packet, in bytes.
     limit: usize,
     /// The shortest header, in bytes without tag.
     least: usize,
-    /// The longest one.
+    /// The longest header, in bytes without tag.
     most: usize,
 }
 
-/// `<7>`: some programs send neither stamp nor host.
+/// `<7>`: some programs send neither timestamp nor host.
 const MIN_HEADER: usize = 3;
 
-/// The longest header has:
+/// The longest header consists of:
 /// - 40 bytes of `<191>1 2026-11-22T14:38:31.123456+01:00 `
-/// - 65 of a host and a blank: Linux knows no longer name, and the file may show a shorter form of it
+/// - 65 of a host and a blank: Linux has no longer names, and the file may show a shorter form
 /// - 2 by which RFC 5424's `sshd 1 - - ` is longer than `sshd[1]: `
 /// - 29 that the parser takes off a message: `[ID 800047 authpriv.warning] `, or the kernel's uptime
 const MAX_HEADER: usize = 40 + 65 + 2 + 29;
@@ -35,9 +35,9 @@ const MAX_BSD_HEADER: usize = 21 + 25;
 
 /// The limits of all loggers.
 ///
-/// At 480 the header is taken to be BSD's, the default, or the one that the file shows. Headers of all kinds would make
-/// that range so wide that sshd's longest honest `Invalid user` lines named nobody: a name of 90 bytes that the logger
-/// expands makes 404 of them.
+/// At 480 the header is assumed to be BSD's, the default, or the one in the file. Allowing headers of all kinds would
+/// make the range so wide that sshd's longest honest `Invalid user` lines named nobody: a name of 90 bytes that the
+/// logger expands makes 404 of them.
 const LIMITS: [Limit; 6] = [
     // busybox reads this much of a packet of its own host, `<38>Nov 22 14:38:31 sshd[29842]: …`, unless it was built with
     // another `FEATURE_SYSLOGD_READ_BUFFER_SIZE`. It also forwards them, so that any layout may show the cut.
@@ -54,28 +54,28 @@ const LIMITS: [Limit; 6] = [
     Limit { limit: 8192, least: MIN_HEADER, most: MAX_HEADER },
 ];
 
-/// Buffers whose last byte or two are kept for a NUL or a newline.
+/// Buffers that keep their last byte or two for a NUL or a newline.
 const SPARE: usize = 2;
 
-/// Where packet and line have the same header, the line lacks `<191>` and a spare byte, or has a byte or two more that
-/// were added for the file.
+/// If packet and line have the same header, the line lacks `<191>` and a spare byte, or has a byte or two more that were
+/// added for the file.
 const OWN_BELOW: usize = 6;
 const OWN_ABOVE: usize = 2;
 
-/// `message repeated 1000 times: [ ` and a bracket: what rsyslog had put around the message before it was cut.
+/// `message repeated 1000 times: [ ` and a bracket, which rsyslog put around the message before it was cut.
 const QUOTE: usize = 32;
 
 /// `Message forwarded from ` and a host with `: `, which AIX puts before the tag of what it hands on.
 const FORWARDED: usize = 23 + 64 + 2;
 
-/// Shorter messages need not be looked at: with them, a packet of 256 bytes would have a tag of more than 80.
+/// Shorter messages cannot be cut: a packet of 256 bytes would need a tag of more than 80.
 pub const MIN_CUT_MESSAGE: usize = 150;
 
-/// Whether the logger, or one that forwarded the message, may have cut off its end. `line` is the line that the
-/// message stands in: where it goes on behind the message, that was quoted.
+/// Whether the logger, or one that forwarded the message, may have cut off its end. `line` is the line that holds the
+/// message: if it continues behind the message, that was quoted.
 ///
-/// Not seen: cuts where the logger made the rest longer afterwards (`^X` for each control character; sshd sends none),
-/// limits that an operator set, and sshd's own cut at 500 bytes of message, which the rules look at.
+/// Not recognised: cuts where the logger lengthened the rest afterwards (`^X` for each control character; sshd sends
+/// none), limits that an operator configured, and sshd's own cut at 500 bytes of message, which the rules check.
 pub fn may_be_cut(line: &[u8], record: &Record<'_>) -> bool {
     let message = record.message.len();
     if message < MIN_CUT_MESSAGE {
@@ -91,8 +91,8 @@ pub fn may_be_cut(line: &[u8], record: &Record<'_>) -> bool {
     })
 }
 
-/// The lengths that the tag `sshd[29842]: ` of the packet can have had. metalog's files do not show the pid, those
-/// of socklog and multilog may show neither.
+/// The possible lengths of the packet's tag, such as `sshd[29842]: `. metalog's files do not show the pid, and those of
+/// socklog and multilog may show neither.
 fn tags(record: &Record<'_>) -> (usize, usize) {
     const PID: usize = "[4194304]".len();
     match (record.program, record.pid) {

@@ -1,8 +1,8 @@
-//! Formats of stamps that stand in a service's own log: those that `time:` of a rule set or a source states, in the
-//! words of `strptime`, and the ones known without it.
+//! Formats of timestamps in a service's own log: those that `time:` of a rule set or a source states, in the directives
+//! of `strptime`, and those that are known without it.
 //!
-//! A format has one shape: what it reads, what [`TimeFormat::regex`] matches and what `strftime` prints with it are the
-//! same texts. Reading takes numbers out of bytes at fixed places and allocates nothing.
+//! A format describes one set of texts: the same ones are parsed by it, matched by [`TimeFormat::regex`] and printed by
+//! `strftime`. Parsing takes numbers from bytes at fixed places and allocates nothing.
 
 mod item;
 
@@ -17,10 +17,10 @@ pub struct TimeFormat {
     items: Vec<FormatItem>,
 }
 
-/// What is wrong with a format, and at which byte of it.
+/// A fault of a format, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FormatError {
-    /// The byte at which the wrong word begins; 0 where something is missing.
+    /// Offset in bytes of the faulty directive; 0 if something is missing.
     pub at: usize,
     /// The end of a sentence that begins with the format.
     pub text: String,
@@ -32,10 +32,10 @@ const MAX_FORMAT: usize = 200;
 const SPEC: &str = "`%Y %m %b %B %d %e %H %k %I %l %p %M %S %f %.f %z %:z %Z %s %a %A %y %F %T %D %R %%`";
 
 impl TimeFormat {
-    /// Reads a format as an operator writes it.
+    /// Parses a format as an operator writes it.
     ///
     /// # Errors
-    /// A word that is not read here, one that comes twice, and a format that does not say day, hour and minute.
+    /// A directive that is unknown or comes twice, and a format without day, hour and minute.
     pub fn new(text: &str) -> Result<Self, FormatError> {
         if text.len() > MAX_FORMAT {
             return Err(FormatError { at: 0, text: format!("is longer than {MAX_FORMAT} bytes") });
@@ -45,7 +45,7 @@ impl TimeFormat {
         Ok(format)
     }
 
-    /// One of the known formats, which have words of their own.
+    /// Parses one of the known formats, which have directives of their own.
     pub(super) fn known(text: &str) -> Option<Self> {
         Self::compile(text, true).ok()
     }
@@ -73,7 +73,7 @@ impl TimeFormat {
         Ok(Self { text: text.to_owned(), items })
     }
 
-    /// A stamp must lead to a minute; its year may be missing, as in syslog.
+    /// Refuses a format without a minute; the year may be missing, as in syslog.
     fn is_complete(&self) -> Result<(), FormatError> {
         let has = |what: &str| self.items.iter().any(|item| item.what() == what);
         let missing = |what: &str| Err(FormatError { at: 0, text: what.to_owned() });
@@ -94,12 +94,12 @@ impl TimeFormat {
         }
     }
 
-    /// As it was written.
+    /// The text of the format.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The stamp with which the text begins, and how many bytes it is.
+    /// The timestamp at the beginning of the text, and its length in bytes.
     pub(super) fn read(&self, text: &[u8]) -> Option<(Said, usize)> {
         let mut parts = FormatParts::default();
         let mut rest = text;
@@ -112,7 +112,7 @@ impl TimeFormat {
         (!goes_on).then(|| Some((parts.said()?, length)))?
     }
 
-    /// A regex of exactly what such a stamp looks like, without groups that capture.
+    /// A regex of exactly these timestamps, without capture groups.
     pub(super) fn regex(&self) -> String {
         let mut regex = String::new();
         self.items.iter().for_each(|item| item.regex(&mut regex));
@@ -126,7 +126,7 @@ impl std::fmt::Debug for TimeFormat {
     }
 }
 
-/// How long the first word of a format is: a directive with its flags, or one character.
+/// The length of the first word of a format: a directive with its flags, or one character.
 fn word_length(text: &str) -> usize {
     let end = |text: &str, from: usize| {
         text.get(from..).and_then(|rest| rest.chars().next()).map_or(from, |c| from + c.len_utf8())
@@ -141,7 +141,7 @@ fn word_length(text: &str) -> usize {
     end(text, 1 + flags.count())
 }
 
-/// The parts that a word behind `%` stands for.
+/// The parts that a directive stands for.
 fn directive(word: &str) -> Option<Vec<FormatItem>> {
     use FormatItem::{Full, Number, Short};
     use FormatPart::{Day, HalfDayHour, Hour, Minute, Month, Second, ShortYear, Year};
@@ -189,7 +189,7 @@ fn directive(word: &str) -> Option<Vec<FormatItem>> {
     Some(vec![one])
 }
 
-/// `%3f`, `%.3f`: so many digits of the fraction.
+/// `%3f`, `%.3f`: this many digits of the fraction.
 fn digits(word: &str) -> Option<Vec<FormatItem>> {
     let count = word.strip_suffix('f')?;
     let (dot, count) = count.strip_prefix('.').map_or((false, count), |count| (true, count));

@@ -1,10 +1,9 @@
-//! One value out of an object in JSON, by its key: read from the left, without allocation and in bounded space.
+//! Reads one value of a JSON object by its key: from the left, without allocating, and in bounded space.
 //!
-//! Strings are told from what stands around them, so that no text within a value is taken for a key. What is no JSON has
-//! no values.
+//! Strings are told from the rest, so that no text inside a value is taken for a key. Invalid JSON has no values.
 
-/// The value of a key, or of a key within it and so on: a string without its quotes, or a number, as they are written.
-/// A string with a backslash in it has none, since a stamp has no use for one.
+/// The value of a key, or of a key inside its value and so on: a string without quotes, or a number, as written. A string
+/// with a backslash in it counts as missing: a timestamp has none.
 pub(super) fn value<'l, T: AsRef<str>>(line: &'l [u8], path: &[T]) -> Option<&'l [u8]> {
     let (key, within) = path.split_first()?;
     let mut rest = trimmed(line).strip_prefix(b"{")?;
@@ -22,7 +21,7 @@ fn trimmed(text: &[u8]) -> &[u8] {
     text.trim_ascii_start()
 }
 
-/// A string and what stands behind its quote.
+/// A string, and the text behind its closing quote.
 fn string(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let inside = text.strip_prefix(b"\"")?;
     let mut escaped = false;
@@ -43,7 +42,7 @@ fn scalar(text: &[u8]) -> Option<&[u8]> {
     (length > 0 && ends).then_some(&text[..length])
 }
 
-/// What stands behind a value; brackets within it are counted, and not matched by kind.
+/// The text behind a value; brackets inside it are counted, and not matched by kind.
 fn behind_value(mut text: &[u8]) -> Option<&[u8]> {
     let mut open = 0_usize;
     loop {

@@ -1,22 +1,22 @@
-//! How far the stamps of one source lie behind the moments at which its lines arrive, and when a line counts by that.
+//! How far the timestamps of one source lag behind the arrival of its lines, and when a line therefore counts.
 //!
-//! A writer in another zone, or with a wrong clock, stamps each line the same span off: the line is new all the same, and
-//! counts when it arrives. A line that was delivered late is further behind than the source's lines are, and counts that
-//! much before it arrived; so lines of days that come in one batch keep their distances. No line counts later than it
-//! arrived.
+//! A writer in another zone, or with a wrong clock, dates each line with the same offset: the line is new all the same,
+//! and counts when it arrives. A line that was delivered late lags by more than the source's other lines, and counts that
+//! much before it arrived; so lines of several days that come in one batch keep their distances. No line counts later
+//! than it arrived.
 //!
-//! Which spans are a writer's is learned from lines whose arrival was seen, and only from these: a span counts once two of
-//! its lines arrived some seconds apart, since lines that are delivered late do not come at the pace of their stamps. A
-//! stamp that anybody made up, of 1970 or of 2100, moves nothing: it is one more span, and those of the honest lines stay.
+//! The offsets of a writer are learned only from lines that were seen to arrive: an offset is believed once two of its
+//! lines arrived some seconds apart, since lines that are delivered late do not come at the pace of their timestamps. A
+//! forged timestamp, of 1970 or of 2100, changes nothing: it is one more offset, and those of the honest lines stay.
 
 use std::time::Duration;
 
 use crate::time::Time;
 
-/// A line that was stamped this little before it arrived is new: loggers buffer, and we look once a second.
+/// A line whose timestamp is this little before its arrival is new: loggers buffer, and files are polled once a second.
 const NEW: i64 = 60_000;
 
-/// A stamp may be this much ahead of its arrival: clocks of two machines differ.
+/// A timestamp may be this much ahead of its arrival: clocks of two machines differ.
 const AHEAD: i64 = 5_000;
 
 /// All zones are whole quarters of an hour from Greenwich.
@@ -25,38 +25,40 @@ const QUARTER: i64 = 15 * 60_000;
 /// Between the zones of Baker Island (−12) and Kiribati (+14).
 const FARTHEST: i64 = 26 * 3_600_000;
 
-/// How long a line may have waited whose span is taken for a zone by its length alone.
+/// The longest delay of a line whose offset is taken for a zone by its size alone.
 const WAITED: i64 = 30_000;
 
-/// Two lines this far apart in arrival and, by [`STEADY`] at most, in stamps too, came at the pace of their stamps.
+/// Two lines this far apart in arrival and, with a tolerance of [`STEADY`], in timestamps too, came at the pace of their
+/// timestamps.
 const PACE: Duration = Duration::from_secs(5);
 const STEADY: i64 = 2_000;
 
 /// How many spans are known at a time, and how many may become known.
 const MAX_SPANS: usize = 4;
 
-/// When a line was written, by its stamp.
+/// The time at which a line was written, by its timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// The time in the stamp.
+    /// The time in the timestamp.
     pub time: Time,
-    /// Whether its zone is known: printed with it, or stated by the operator. A span that is a zone then is none.
+    /// Whether its zone is known, because it is printed with it or was stated by the operator. Then an offset is not a
+    /// zone.
     pub is_zoned: bool,
 }
 
-/// What is known of the spans of one source; in milliseconds, negative where stamps are ahead.
+/// The known offsets of one source; in milliseconds, negative if timestamps are ahead.
 #[derive(Clone, Debug, Default)]
 pub struct Lag {
     known: Vec<KnownSpan>,
     candidates: Vec<Candidate>,
-    /// The zone that the length of a span speaks for, as long as no span is known.
+    /// The zone that an offset suggests by its size, as long as none is known.
     guess: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct KnownSpan {
     span: i64,
-    /// How many lines had it.
+    /// The number of lines with this offset.
     lines: u64,
 }
 
@@ -79,7 +81,7 @@ impl Lag {
         }
     }
 
-    /// Learns from the newest line of a batch that was seen to arrive: nothing was read that is newer.
+    /// Learns from the newest line of a batch that was seen to arrive.
     pub fn learn_from_newest(&mut self, arrived: Time, newest: Written) {
         self.learn(arrived, newest);
         let span = span(arrived, newest.time);
@@ -89,7 +91,7 @@ impl Lag {
         }
     }
 
-    /// Learns from the end of a file: the newest stamp there, and when the file was last written to.
+    /// Learns from the end of a file: from its newest timestamp, and the time of the last write.
     pub fn learn_from_end(&mut self, modified: Time, newest: Written) {
         if self.known.is_empty() && !newest.is_zoned {
             self.guess = zone(span(modified, newest.time));
@@ -104,26 +106,26 @@ impl Lag {
         if is_new { arrived } else { self.late(arrived, stamped) }
     }
 
-    /// When a line counts that was written at some time up to `latest`: of several zones, that which makes it oldest.
+    /// When a line counts that was written at some time up to `latest`: of several zones, the one that makes it oldest.
     pub fn late(&self, latest: Time, stamped: Time) -> Time {
         let known = self.known.iter().map(|known| known.span).chain(self.guess);
         let zone = known.filter(|span| span.unsigned_abs() <= FARTHEST.unsigned_abs()).min().unwrap_or(0);
         Time::from_millis(stamped.as_millis().saturating_add(zone)).min(latest)
     }
 
-    /// The zone, in minutes, by which the stamps are behind; negative where they are ahead. `None` where they are not
-    /// whole quarters of an hour off.
+    /// The zone, in minutes, by which the timestamps are behind; negative if they are ahead. `None` if the offset is not
+    /// a whole number of quarters of an hour.
     pub fn zone_minutes(&self) -> Option<i64> {
         zone(self.usual()).map(|span| span / 60_000)
     }
 
-    /// The span that most lines have.
+    /// The offset that most lines have.
     fn usual(&self) -> i64 {
         let most = self.known.iter().max_by_key(|known| known.lines).map(|known| known.span);
         most.or(self.guess).unwrap_or(0)
     }
 
-    /// Takes a span for known that another line had some seconds ago.
+    /// Accepts an offset that another line had some seconds ago.
     fn keep_pace(&mut self, span: i64, arrived: Time) {
         match self.candidates.iter().find(|candidate| candidate.span.abs_diff(span) <= STEADY.unsigned_abs())
         {
@@ -141,7 +143,7 @@ impl Lag {
         }
     }
 
-    /// One more span; where there are too many, the one that the fewest lines had is forgotten.
+    /// Adds an offset; if there are too many, the one with the fewest lines is forgotten.
     fn know(&mut self, span: i64) {
         if self.known.len() == MAX_SPANS {
             let rarest = (0..MAX_SPANS).min_by_key(|&index| self.known[index].lines);
@@ -161,7 +163,7 @@ fn is_at(span: i64, known: i64) -> bool {
     (-AHEAD..=NEW).contains(&span.saturating_sub(known))
 }
 
-/// The zone that a span is, or nearly is; not Greenwich's own.
+/// The zone that an offset is, or nearly is; never Greenwich's own.
 fn zone(span: i64) -> Option<i64> {
     if span.unsigned_abs() > FARTHEST.unsigned_abs() + QUARTER.unsigned_abs() {
         return None;
@@ -244,7 +246,7 @@ mod tests {
 
     #[test]
     fn lines_of_days_that_come_at_once_keep_their_distances() {
-        // Some of them at the pace of their stamps, as if a clock were five days slow.
+        // Some of them at the pace of their timestamps, as if a clock were five days slow.
         let lag = learned(&[(0, 0), (1, 1 - 5 * 86_400), (9, 9 - 5 * 86_400), (10, 10 - 5 * 86_400)]);
         let days = [-6, -4, -3, -2, -1].map(|day| before(&lag, 10, day * 86_400));
         assert_eq!(days, [6, 4, 3, 2, 1].map(|day| day * 86_400 + 10));

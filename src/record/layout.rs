@@ -1,25 +1,25 @@
-//! The kinds of header that a line may have, and those that an operator names for a log.
+//! The kinds of header that a line may have, and the layouts that an operator states for a log.
 
-/// Which layouts the lines of a source have. Those that are told apart by the line alone are what the syslog daemons of
-/// systems write, rsyslog, syslog-ng and journald; the others look like the own words of any application, so an operator has
-/// to name them.
+/// The layouts that the lines of a source may have. Those that a line shows by itself are the ones of the systems' syslog
+/// daemons, rsyslog, syslog-ng and journald; the others look like text of any application, so that an operator has to
+/// state them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Layouts {
-    /// Any header of a syslog daemon; each line is looked at anew, so all of them may be mixed in one file.
+    /// Any header of a syslog daemon; they may be mixed in one file.
     #[default]
     Syslog,
-    /// metalog's `Nov 22 14:38:31 [sshd] text`, and no other.
+    /// Only metalog's `Nov 22 14:38:31 [sshd] text`.
     Metalog,
-    /// What multilog, svlogd and socklog write under a service supervisor's stamp, and nothing else.
+    /// Only what multilog, svlogd and socklog write behind a service supervisor's timestamp.
     Supervised,
 }
 
-/// The kinds of header, told apart as far as somebody must treat their lines differently.
+/// The kinds of header, as far as they have to be treated differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// No known header: the message is the whole line, all other parts are absent.
+    /// No known header: the message is the whole line, and all other parts are absent.
     Unknown,
-    /// A syslog header. Without a program the text is raw: its writer gave no name, and no rule set may claim it.
+    /// A syslog header. Without a program the message is raw text: its writer gave no name, and no rule set may claim it.
     Syslog,
     /// metalog's `Nov 22 14:38:31 [sshd] text`.
     Metalog,
@@ -27,15 +27,15 @@ pub enum Layout {
     Busybox,
     /// `Nov 22 14:38:31 host Message forwarded from other: sshd[1]: text`, as AIX's syslogd writes what it received.
     Forwarded,
-    /// `Nov 22 14:38:31 [host] sshd[1]: text`, as loggers with a template of their own write it. metalog's line of the program
-    /// `host` looks the same, and there the tag is that program's text, which a peer may have written.
+    /// `Nov 22 14:38:31 [host] sshd[1]: text`, as loggers with a custom template write it. metalog's line of the program
+    /// `host` looks the same, and its tag would be that program's text, which a peer may have written.
     BracketedHost,
-    /// A syslog header with `[ID 800047 auth.info] ` before the message, as Solaris' syslogd writes it, which is not part of the
-    /// message. A program may begin a message with a peer's words in brackets, and then the rest is the peer's.
+    /// A syslog header with `[ID 800047 auth.info] ` before the message, as Solaris' syslogd writes it; it is not part of
+    /// the message. A program may begin a message with a peer's words in brackets, and then the rest is the peer's.
     MessageId,
-    /// A stamp, perhaps a facility, and no place for a program (multilog, svlogd, socklog without a tag). The file
-    /// belongs to one service, so rule sets of any program may try the message.
+    /// A timestamp, perhaps a facility, and no place for a program (multilog, svlogd, socklog without a tag). The file
+    /// belongs to one service, so that rule sets of any program may try the message.
     Bare,
-    /// A stamp that the writer of such a log does not print: the line is somebody's text.
+    /// A timestamp that the writer of such a log does not print: the line is somebody's text.
     Foreign,
 }

@@ -1,4 +1,4 @@
-//! What a line is, and what of it no program wrote.
+//! What a line is, and which of its bytes no program wrote.
 
 /// The longest line that is read, in bytes without its newline.
 ///
@@ -6,12 +6,12 @@
 /// line is dropped whole, never split: the second half of a split line would begin with a header that an attacker wrote.
 pub const MAX_LINE: usize = 16 * 1024;
 
-/// A line without what no program wrote: a return at its end, and NULs and a byte order mark at its beginning.
+/// Strips from a line what no program wrote: a carriage return at its end, NULs and a byte order mark at its beginning.
 ///
-/// A crash leaves blocks of NUL where a file had been made longer but not yet written, and so does a writer that goes on at
-/// its old place in a file which was truncated; the next line follows without a newline. With NULs it may have
-/// [`MAX_LINE`] bytes, as any line. NULs behind other bytes stay: what stands before them is a line that was lost half-way, and
-/// whose what follows is nobody knows.
+/// A crash leaves blocks of NULs where a file had been made longer but not yet written, and so does a writer that
+/// continues at its old offset in a file that was truncated; the next line follows without a newline. Including NULs a
+/// line may have [`MAX_LINE`] bytes, as any line. NULs behind other bytes stay: what precedes them is a line that was
+/// lost half-way, and nobody knows which line the rest belongs to.
 pub fn text(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     match line.first() {
@@ -25,7 +25,7 @@ fn behind_nuls(bytes: &[u8]) -> &[u8] {
     &bytes[length..]
 }
 
-/// Without the byte order mark of UTF-8, which some programs put before a text.
+/// Strips the byte order mark of UTF-8, which some programs put before a text.
 #[inline]
 pub(super) fn without_bom(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)

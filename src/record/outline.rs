@@ -1,9 +1,9 @@
-//! Where the parts of a record stand in its line, so that what was read in a line can be kept beside it.
+//! The positions of a record's parts in its line, which can be kept without borrowing the line.
 
 use super::stamp::StampMarks;
 use super::{Layout, Record};
 
-/// A record without its line. It belongs to the line that it was made of, wherever that is kept.
+/// A record without its line. It is only valid with the line that it was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outline {
     stamp: StampMarks,
@@ -16,7 +16,7 @@ pub struct Outline {
     layout: Layout,
 }
 
-/// Bytes of a line.
+/// A range of bytes in a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Span {
     start: u32,
@@ -24,7 +24,7 @@ struct Span {
 }
 
 impl Outline {
-    /// The outline of a record that was read in this line.
+    /// The outline of a record that was parsed from this line.
     pub fn of(record: &Record<'_>, line: &[u8]) -> Self {
         Self {
             stamp: record.stamp.marks(),
@@ -38,7 +38,7 @@ impl Outline {
         }
     }
 
-    /// The record again, of the same line.
+    /// The record again, on the same line.
     pub fn on<'a>(&self, line: &'a [u8]) -> Record<'a> {
         Record {
             stamp: self.stamp.on(self.stamp_text.on(line)),
@@ -53,14 +53,14 @@ impl Outline {
 }
 
 impl Span {
-    /// Where a part of the line stands in it. One that stands elsewhere is an empty one that the parser put there.
+    /// The position of a part in the line. A part from elsewhere is an empty one that the parser made.
     fn of(part: &[u8], line: &[u8]) -> Self {
         let start = part.as_ptr().addr().wrapping_sub(line.as_ptr().addr());
         let end = start.saturating_add(part.len());
         if end > line.len() {
             return Self { start: 0, end: 0 };
         }
-        // No line is longer than the kernel lets an argument be.
+        // No line is longer than [`super::MAX_LINE`].
         let number = |offset| u32::try_from(offset).unwrap_or(u32::MAX);
         Self { start: number(start), end: number(end) }
     }

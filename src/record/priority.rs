@@ -53,7 +53,8 @@ pub fn named_priority_regex() -> String {
     format!(r"(?:{})\.(?:{})", any_of(&FACILITIES), any_of(&SEVERITIES))
 }
 
-/// Whether the word is what AIX's syslogd writes between host and tag: `auth|security:info`, `daemon:err|error`, with all names
+/// Whether the word is what AIX's syslogd writes between host and tag: `auth|security:info`, `daemon:err|error`, with all
+/// names of a number.
 /// that a number has.
 pub(super) fn is_aix(word: &[u8]) -> bool {
     let Some(colon) = word.iter().take(14).position(|&byte| byte == b':') else { return false };
@@ -75,10 +76,10 @@ pub(super) fn is_severity(word: &[u8]) -> bool {
     SEVERITIES.contains(&word)
 }
 
-/// The highest priority there is: facility 23, severity 7 (RFC 5424 §6.2.1).
+/// The highest priority: facility 23, severity 7 (RFC 5424 §6.2.1).
 const MAX_PRIORITY: u32 = 191;
 
-/// `38` out of `<38>`, with which packets of syslog begin, and what stands behind it.
+/// Parses `<38>`, with which syslog packets begin, and returns the text behind it.
 pub(super) fn numbered(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let inside = line.strip_prefix(b"<")?;
     let length = inside.iter().take(4).position(|&byte| byte == b'>')?;
@@ -87,10 +88,10 @@ pub(super) fn numbered(line: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((priority, &rest[1..]))
 }
 
-/// `auth.info` out of `<auth.info> `, or `10.5` out of `<10.5> `, as FreeBSD's `syslogd -v` writes it between time and
-/// host, and the text behind it; nothing where there is none.
+/// Parses `auth.info` from `<auth.info> `, or `10.5` from `<10.5> `, as FreeBSD's `syslogd -v` writes it between time and
+/// host, and returns the text behind it; empty if there is none.
 ///
-/// No host begins with `<`, so the inside need not be known by name: newer systems have newer facilities.
+/// No host begins with `<`, so that the name need not be known: newer systems have newer facilities.
 pub(super) fn bracketed(rest: &[u8]) -> (&[u8], &[u8]) {
     read_bracketed(rest).unwrap_or((&rest[..0], rest))
 }

@@ -1,70 +1,70 @@
-//! Lines that only say that the line before them came again.
+//! Lines that only say that the line before them was repeated.
 
 use super::{Layout, Record, header};
 
-/// The most repeats that one line is believed to stand for.
+/// The highest count that one line is believed to stand for.
 ///
-/// Any local user may write such a line behind somebody else's single failure with logger(1), and each repeat is work.
-/// 1,000 is above what is honest: syslogd reports at least every ten minutes, and one sshd session is closed after a
-/// handful of failures. What a forged count may still do to a threshold is for the engine to bound.
+/// Any local user may write such a line after somebody else's single failure with logger(1), and each repeat is work.
+/// 1,000 is above any honest count: syslogd reports at least every ten minutes, and sshd closes a session after a handful
+/// of failures. The engine bounds what a forged count can still do to a threshold.
 pub const MAX_REPEATS: u32 = 1000;
 
-/// What a repeat line repeats, and how often; the first time, which has a line of its own, is not counted.
+/// What was repeated, and how often; the first time, which has a line of its own, is not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeat<'a> {
-    /// The record just before it in the same source. Ask [`Repeat::is_of`] before counting that again.
+    /// The record just before it in the same source. Check [`Repeat::is_of`] before counting that again.
     Previous {
-        /// How often it came again, at most [`MAX_REPEATS`].
+        /// How often it was repeated, at most [`MAX_REPEATS`].
         count: u32,
-        /// Who says so.
+        /// The logger that says so.
         writer: Writer<'a>,
     },
-    /// A message that the line quotes whole. It is of the line's own program and pid.
+    /// A message that the line quotes completely. It has the line's own program and pid.
     Quoted {
-        /// How often it came again, at most [`MAX_REPEATS`].
+        /// How often it was repeated, at most [`MAX_REPEATS`].
         count: u32,
-        /// The message.
+        /// The quoted message.
         message: &'a [u8],
     },
 }
 
-/// The loggers that speak of the previous record, with what each says of it.
+/// The loggers that report a repeat of the previous record, and what each says about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writer<'a> {
-    /// syslogd, which says of which host the record is, and of which priority if it prints priorities.
+    /// syslogd, which names the record's host, and its priority if it prints priorities.
     Syslogd {
         /// The host that the record must be of.
         host: &'a [u8],
-        /// The priority that the record must have, if both lines show one.
+        /// The priority that the record must have, if both lines print one.
         priority: &'a [u8],
     },
     /// syslog-ng, which signs with the program and quotes the first bytes of the message.
     SyslogNg {
         /// The program that the record must be of.
         program: &'a [u8],
-        /// How its message must begin.
+        /// The bytes that its message must begin with.
         start: &'a [u8],
     },
     /// metalog, which may sign with the program.
     Metalog {
-        /// The program that the record must be of, if the line has one.
+        /// The program that the record must be of, if the line names one.
         program: Option<&'a [u8]>,
     },
 }
 
 impl Repeat<'_> {
-    /// How often the message came again, at most [`MAX_REPEATS`].
+    /// How often the message was repeated, at most [`MAX_REPEATS`].
     pub fn count(&self) -> u32 {
         match *self {
             Self::Previous { count, .. } | Self::Quoted { count, .. } => count,
         }
     }
 
-    /// Whether the source's previous record is the one repeated. Never so for [`Repeat::Quoted`].
+    /// Whether the source's previous record is the one that was repeated. Always false for [`Repeat::Quoted`].
     ///
-    /// A reader keeps the bytes of the last line that mattered and parses them again when a repeat comes; nothing is
-    /// kept over a rotation. What the line says of that record must be true of it. If it were not compared, a program whose text a peer
-    /// chooses could multiply another program's line.
+    /// A reader keeps the bytes of the last line that mattered and parses them again when a repeat comes; nothing is kept
+    /// over a rotation. Everything that the line says about that record is compared: otherwise a program whose text a
+    /// peer chooses could multiply another program's line.
     pub fn is_of(&self, previous: &Record<'_>) -> bool {
         match *self {
             Self::Previous { writer, .. } => writer.may_mean(previous),
@@ -92,7 +92,7 @@ impl Writer<'_> {
     }
 }
 
-/// Reads a record as a repeat, if it is one and comes from who may say so:
+/// Parses a record as a repeat, if it is one and its writer may say so:
 ///
 /// | writer | line | accepted from |
 /// | --- | --- | --- |
@@ -104,7 +104,8 @@ impl Writer<'_> {
 ///
 /// Sources: FreeBSD `usr.sbin/syslogd/syslogd.c`, syslog-ng `logwriter.c`, metalog `metalog.c` (`LAST_OUTPUT`), rsyslog
 /// `ratelimit.c`.
-/// Old rsyslog's `sshd[7]: last message repeated 2 times` is not believed: any program may say that of another's line.
+/// Old rsyslog's `sshd[7]: last message repeated 2 times` is not believed: any program could say that about another's
+/// line.
 pub fn repeat<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
     match record.message.first()? {
         b'l' => syslogd(record),
@@ -119,8 +120,8 @@ pub fn repeat<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
 /// Whether the record is newsyslog(8)'s own note that a log was rotated, the last line of the old file and the first of
 /// the new one.
 ///
-/// newsyslog writes it into the files itself, and before it signals syslogd: "last message repeated" behind it is about
-/// the record before it, of which alone syslogd knows.
+/// newsyslog writes it into the files itself, before it signals syslogd: "last message repeated" behind it refers to the
+/// record before it, the only one that syslogd knows of.
 pub fn is_turned_over(record: &Record<'_>) -> bool {
     record.program == Some(b"newsyslog")
         && record.pid.is_some()
@@ -135,7 +136,7 @@ fn syslogd<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
     (rest.is_empty() && (raw || own)).then_some(Repeat::Previous { count, writer })
 }
 
-/// The quote is cut at 20 bytes (`%.20s`) and may hold quotes itself, so its end is looked for from the line's end.
+/// The quote is cut at 20 bytes (`%.20s`) and may hold quotes itself, so that its end is searched from the line's end.
 fn syslog_ng<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
     let program = record.program?;
     let quoted = record.message.strip_prefix(b"Last message '")?;
@@ -148,7 +149,7 @@ fn syslog_ng<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
     Some(Repeat::Previous { count, writer: Writer::SyslogNg { program, start } })
 }
 
-/// How much of a message syslog-ng quotes.
+/// How many bytes of a message syslog-ng quotes.
 const MAX_QUOTE: usize = 20;
 
 fn metalog<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
@@ -156,21 +157,22 @@ fn metalog<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
     Some(Repeat::Previous { count, writer: Writer::Metalog { program: record.program } })
 }
 
-/// metalog's real line has no header at all. In a file without headers a peer may be able to write one like it, so it
-/// speaks only of metalog's records.
+/// metalog's own line has no header at all. A peer may be able to write such a line into a file without headers, so it
+/// refers only to metalog's records.
 fn metalog_bare(line: &[u8]) -> Option<Repeat<'static>> {
     let count = last_output(line.strip_prefix(b"                - ")?, b" -")?;
     Some(Repeat::Previous { count, writer: Writer::Metalog { program: None } })
 }
 
-/// `twice` means once more: metalog writes it when it has left out one line.
+/// `twice` means one repeat: metalog writes it when it has left out one line.
 fn last_output(text: &[u8], end: &[u8]) -> Option<u32> {
     let text = text.strip_prefix(b"Last output repeated ")?;
     let (count, rest) = text.strip_prefix(b"twice").map(|rest| (1, rest)).or_else(|| times(text))?;
     (rest == end).then_some(count)
 }
 
-/// The longest message that rsyslog quotes (`%.800s`); one that long may have lost its end, and is not believed.
+/// The longest message that rsyslog quotes (`%.800s`), in bytes; one that long may have lost its end, and is not
+/// believed.
 const RSYSLOG_CUT: usize = 800;
 
 fn rsyslog<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
@@ -180,7 +182,7 @@ fn rsyslog<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
     (quoted.len() < RSYSLOG_CUT).then_some(Repeat::Quoted { count, message: quoted.trim_ascii_start() })
 }
 
-/// Reads `12 times`, capped, and what follows it.
+/// Parses `12 times`, capped, and returns the text behind it.
 fn times(text: &[u8]) -> Option<(u32, &[u8])> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let rest = text[digits..].strip_prefix(b" time")?;

@@ -4,19 +4,19 @@ use super::header::{self, Tag, number};
 use super::lines::without_bom;
 use super::{Record, Stamp, priority, stamp};
 
-/// Reads a whole line; `None` where it is not exactly of this layout.
+/// Parses a whole line; `None` if it does not have exactly this layout.
 pub(super) fn read(line: &[u8]) -> Option<Record<'_>> {
     let (priority, rest) = priority::numbered(line)?;
     let record = behind_version(rest.strip_prefix(b"1 ")?)?;
     Some(Record { priority, ..record })
 }
 
-/// Reads what a syslogd that does not know this layout wrote behind a header of its own, from behind the version on:
+/// Parses what a syslogd that does not know this layout wrote behind a header of its own, from behind the version on:
 /// `Nov 22 14:38:31 gw 1 2026-11-22T14:38:31.123456+01:00 gw.example.org sshd 29842 - - MESSAGE`.
 ///
-/// syslog(3) of FreeBSD since 12 sends RFC 5424; FreeBSD's syslogd up to 11, syslog-ng before 3.19 and others only take off
-/// the priority. The outer stamp and host count: the inner ones are the sender's word. The kernel does not log through
-/// syslog(3).
+/// syslog(3) of FreeBSD since 12 sends RFC 5424; FreeBSD's syslogd up to 11, syslog-ng before 3.19 and others only strip
+/// the priority. The outer timestamp and host count: the inner ones are the sender's word. The kernel does not log
+/// through syslog(3).
 pub(super) fn embedded<'a>(stamp: Stamp<'a>, host: &'a [u8], rest: &'a [u8]) -> Option<Record<'a>> {
     let record = behind_version(rest).filter(|record| record.program != Some(b"kernel"))?;
     Some(Record { stamp, host, ..record })
@@ -42,7 +42,7 @@ fn read_stamp(rest: &[u8]) -> Option<(Stamp<'_>, &[u8])> {
     }
 }
 
-/// One field and the rest behind its blank; `-`, the sign for nothing, is empty.
+/// One field, and the rest behind its blank; `-` means an empty field.
 fn field(rest: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = memchr::memchr(b' ', rest).filter(|&end| end > 0)?;
     let value = if &rest[..end] == b"-" { &rest[..0] } else { &rest[..end] };
@@ -66,7 +66,8 @@ fn behind_structured_data(rest: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Where the `]` of an element stands. Inside quotes a bracket is text, and so is what a backslash escapes (§6.3.3).
+/// The position of the `]` that ends an element. Inside quotes a bracket is text, and so is an escaped character
+/// (§6.3.3).
 fn element_end(inside: &[u8]) -> Option<usize> {
     let (mut quoted, mut escaped) = (false, false);
     inside.iter().position(|&byte| {

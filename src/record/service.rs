@@ -1,36 +1,36 @@
-//! The time in a line of a service's own log: where it stands, and the forms that are known without being told.
+//! The timestamp in a line of a service's own log: its place, and the formats that are known without configuration.
 //!
-//! A stamp is looked for at places that are counted from the left, behind text of the logger's making only: at the
-//! beginning, perhaps in brackets; in the brackets before the first quoted text, as web servers have it; or as the value
-//! of a JSON key. What a peer wrote elsewhere is never taken for one.
+//! A timestamp is looked for at places that are counted from the left, behind text of the logger only: at the beginning,
+//! perhaps in brackets; in the brackets before the first quoted text, as web servers write it; or as the value of a JSON
+//! key. Text that a peer wrote elsewhere is never taken for one.
 
 use std::sync::LazyLock;
 
 use super::format::{Said, TimeFormat};
 use super::json;
 
-/// How the lines of a log say when they were written: what `time:` holds.
+/// Format and place of the timestamps of a log: the value of `time:`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimeSpec {
-    /// Tried in their order; where there are none, those that are known.
+    /// The formats, tried in order; if empty, the known ones.
     pub formats: Vec<TimeFormat>,
-    /// Where the stamp stands.
+    /// The place of the timestamp.
     pub place: TimePlace,
 }
 
-/// Where in a line its stamp stands.
+/// The place of a timestamp in a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum TimePlace {
-    /// At the beginning.
+    /// At the beginning of the line.
     #[default]
     Start,
-    /// In brackets: at the beginning, or before the first quoted text and behind the address of the web server's peer.
+    /// In brackets: at the beginning, or before the first quoted text and behind the address of a web server's peer.
     Brackets,
-    /// The value of this key of an object in JSON, each part of the list within the one before.
+    /// The value of a key of a JSON object; each part of the list is a key inside the one before.
     Key(Vec<String>),
 }
 
-/// The forms that services write. A form of digits alone has a number of them that no other has.
+/// The formats that services write. A format of digits alone has a number of digits that no other has.
 const KNOWN: [&str; 14] = [
     "%Y-%m-%d%?T%H:%M:%S%?f%?z",
     "%Y/%m/%d %H:%M:%S%?f%?z",
@@ -54,15 +54,15 @@ static KNOWN_FORMATS: LazyLock<Vec<TimeFormat>> =
 /// TAI64N, which multilog and svlogd write, as a regex.
 const TAI64N: &str = "@[0-9a-f]{24}";
 
-/// What may stand before a stamp at the beginning of a line: brackets and the keys of `key=value` lines.
+/// The text that may precede a timestamp at the beginning of a line: brackets and the keys of `key=value` lines.
 const PREFIXES: [&str; 7] = ["", "[", "ISO:", "time=\"", "time=", "ts=", "t="];
 
-/// Keys under which loggers that write JSON put the time.
+/// The keys under which JSON loggers write the time.
 const KEYS: [&[&str]; 6] =
     [&["time"], &["ts"], &["timestamp"], &["@timestamp"], &["t", "$date"], &["datetime"]];
 
 impl TimeSpec {
-    /// A regex of exactly what the stamp looks like, without the brackets around it and without groups that capture.
+    /// A regex of exactly these timestamps, without brackets around them and without capture groups.
     pub fn regex(&self) -> String {
         if self.formats.is_empty() { known_regex() } else { alternatives(&self.formats) }
     }
@@ -77,12 +77,12 @@ impl TimeSpec {
     }
 }
 
-/// A regex of the stamps of all known forms, without groups that capture.
+/// A regex of the timestamps in all known formats, without capture groups.
 pub fn known_regex() -> String {
     format!("{}|{TAI64N}", alternatives(&KNOWN_FORMATS))
 }
 
-/// A regex of how lines begin that begin with a stamp of a known form, without groups that capture.
+/// A regex of the beginning of lines that begin with a timestamp in a known format, without capture groups.
 pub fn known_beginning_regex() -> String {
     let prefixes = PREFIXES.map(regex_syntax::escape).join("|");
     format!("(?:{prefixes})(?:{})", known_regex())
@@ -92,7 +92,7 @@ fn alternatives(formats: &[TimeFormat]) -> String {
     formats.iter().map(TimeFormat::regex).collect::<Vec<_>>().join("|")
 }
 
-/// The time in a line of no known layout, if it is of a known form.
+/// The time of a line without a known layout, if it has a known format.
 pub(super) fn read(line: &[u8]) -> Option<Said> {
     let formats = &KNOWN_FORMATS;
     if line.first() == Some(&b'{') {
@@ -103,21 +103,21 @@ pub(super) fn read(line: &[u8]) -> Option<Said> {
     at_start.or_else(|| audit(line)).or_else(|| in_brackets(formats, line))
 }
 
-/// The stamp with which the text begins.
+/// The timestamp at the beginning of the text.
 fn first(formats: &[TimeFormat], text: &[u8]) -> Option<Said> {
     formats.iter().find_map(|format| format.read(text)).map(|(said, _)| said)
 }
 
-/// The stamp that is all of the text.
+/// The timestamp that is the whole text.
 fn whole(formats: &[TimeFormat], text: &[u8]) -> Option<Said> {
     let fits = |format: &TimeFormat| format.read(text).filter(|(_, length)| *length == text.len());
     formats.iter().find_map(fits).map(|(said, _)| said)
 }
 
-/// The stamp in brackets, see [`TimePlace::Brackets`].
+/// The timestamp in brackets, see [`TimePlace::Brackets`].
 ///
-/// Web servers write `PEER IDENT USER [STAMP] "REQUEST"`. The user's name is the peer's choice and may look like a stamp
-/// in brackets; but a quote in it is escaped, so that the first `] "` of the line is the server's.
+/// Web servers write `PEER IDENT USER [STAMP] "REQUEST"`. The user name is the peer's choice and may look like a
+/// timestamp in brackets; but a quote in it is escaped, so that the first `] "` of the line is the server's.
 fn in_brackets(formats: &[TimeFormat], line: &[u8]) -> Option<Said> {
     if let Some(inside) = line.strip_prefix(b"[") {
         return closed(formats, inside);
@@ -131,18 +131,18 @@ fn in_brackets(formats: &[TimeFormat], line: &[u8]) -> Option<Said> {
     }
 }
 
-/// The stamp with which the text begins and behind which the bracket is closed.
+/// The timestamp at the beginning of the text, if its bracket is closed behind it.
 fn closed(formats: &[TimeFormat], text: &[u8]) -> Option<Said> {
     let is_closed = |(_, length): &(Said, usize)| text.get(*length) == Some(&b']');
     formats.iter().find_map(|format| format.read(text).filter(is_closed)).map(|(said, _)| said)
 }
 
-/// What stands before the first `] "`.
+/// The text before the first `] "`.
 fn quoted(line: &[u8]) -> Option<&[u8]> {
     memchr::memchr_iter(b'"', line).find_map(|at| line[..at].strip_suffix(b"] "))
 }
 
-/// What stands in the brackets behind `PEER - - [`: no user, and so nothing of the peer's.
+/// The text in the brackets behind `PEER - - [`: there is no user, and so no text of the peer's.
 fn behind_peer(line: &[u8]) -> Option<&[u8]> {
     let end = memchr::memchr(b' ', line)?;
     line[end..].strip_prefix(b" - - [").or_else(|| line[end..].strip_prefix(b" ["))

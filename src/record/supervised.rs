@@ -1,9 +1,9 @@
-//! Lines under a supervisor's stamp: multilog and svlogd, which know no program, and socklog writing through them.
+//! Lines with a supervisor's timestamp: multilog and svlogd, which know no program, and socklog writing through them.
 
 use super::header::{self, word};
 use super::{Layout, Record, Stamp, priority, stamp};
 
-/// Reads what follows a supervisor's stamp: socklog's `auth.info: [Nov 22 14:38:31 ]TAG MESSAGE`, or any text.
+/// Parses what follows a supervisor's timestamp: socklog's `auth.info: [Nov 22 14:38:31 ]TAG MESSAGE`, or any text.
 ///
 /// Text without socklog's priority is one service's own output: a tag in it would be that service's word, so none is
 /// looked for.
@@ -15,9 +15,9 @@ pub(super) fn read<'a>(stamp: Stamp<'a>, text: &'a [u8]) -> Record<'a> {
     }
 }
 
-/// socklog copies what it got from syslog(3): a BSD stamp without host, if the C library sent one, and the tag.
+/// Parses what socklog copies from syslog(3): a BSD timestamp without host, if the C library sent one, and the tag.
 ///
-/// The outer stamp counts: the inner one is the sender's word.
+/// The outer timestamp counts: the inner one is the sender's word.
 fn socklog<'a>(stamp: Stamp<'a>, said: &'a [u8]) -> Record<'a> {
     let inner = stamp::bsd(said).map(|(_, rest)| rest);
     let (first, message) = word(inner.unwrap_or(said));

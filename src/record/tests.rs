@@ -118,7 +118,7 @@ fn layouts_that_look_like_an_applications_are_read_only_where_the_source_has_the
             assert!(!record.stamp.text().is_empty(), "its time is known all the same: {line}");
         }
     }
-    // A header behind the stamp of a supervisor is what the supervised service wrote.
+    // A header behind the timestamp of a supervisor is what the supervised service wrote.
     let line = "2018-06-26 13:22:02.108781500 gw sshd[7]: Failed";
     assert_eq!((parts(line).1, parse(line.as_bytes()).any_program()), (None, false));
     assert_eq!(parts_as("Nov 22 14:38:31 [httpd] gw sshd[2]: Failed", Layouts::Metalog).1, Some("httpd"));

@@ -1,4 +1,4 @@
-//! The parts of a format: what each takes off a text, and the regex of just that.
+//! The parts of a format: what each strips from a text, and the regex of just that.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use crate::record::date::{Date, east, numeric_offset};
 use crate::record::stamp::{ZONES, named_zone};
 use crate::time::Time;
 
-/// What a stamp says, in numbers.
+/// The meaning of a timestamp, in numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::record) enum Said {
-    /// A day and a time of it, with the offset of its zone if that is printed.
+    /// A date and a time, with an offset if one is printed.
     Civil { date: Date, within: Duration, offset: Option<Offset> },
     /// Seconds since 1970.
     Epoch(Time),
@@ -38,10 +38,10 @@ const MONTH_NAMES: [&str; 12] = [
 /// A part of a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FormatItem {
-    /// This very byte.
+    /// Exactly this byte.
     Byte(u8),
     Number(FormatPart, Pad),
-    /// So many digits of a second's fraction, or one to nine.
+    /// This many digits of a second's fraction, or one to nine.
     Fraction(Option<u8>),
     /// A dot and one to nine digits, or nothing.
     DottedFraction,
@@ -92,7 +92,7 @@ pub(super) enum Name {
     Weekday,
 }
 
-/// What was read so far.
+/// The fields parsed so far.
 #[derive(Default)]
 pub(super) struct FormatParts {
     year: Option<i16>,
@@ -108,7 +108,7 @@ pub(super) struct FormatParts {
 }
 
 impl FormatItem {
-    /// What it says, in words.
+    /// What it stands for, in words.
     pub(super) fn what(&self) -> &'static str {
         match self {
             Self::Byte(_) | Self::Between => "text",
@@ -128,7 +128,7 @@ impl FormatItem {
         }
     }
 
-    /// Takes itself off the text.
+    /// Strips itself from the text.
     pub(super) fn read<'t>(&self, text: &'t [u8], parts: &mut FormatParts) -> Option<&'t [u8]> {
         match *self {
             Self::Byte(byte) => text.strip_prefix(&[byte]),
@@ -206,7 +206,7 @@ impl FormatItem {
     }
 }
 
-/// The rest behind something that may be missing.
+/// The rest behind an optional part.
 fn optional<'t>(
     whole: &'t [u8],
     behind: Option<&'t [u8]>,
@@ -241,7 +241,7 @@ fn decimal(digits: &[u8]) -> Option<u32> {
 }
 
 impl FormatParts {
-    /// False for numbers that no clock shows; which days a month has, the calendar knows.
+    /// False for numbers that no clock shows; the calendar checks the day of the month.
     fn set(&mut self, part: FormatPart, number: i16) -> bool {
         let small = i8::try_from(number).unwrap_or(i8::MAX);
         match part {
@@ -293,7 +293,7 @@ impl FormatParts {
         self.offset.is_some()
     }
 
-    /// The text behind a zone, if one is there: `Z`, `+01`, `+0100`, `+01:00`, a blank and one of these or a name.
+    /// The text behind a zone, if there is one: `Z`, `+01`, `+0100`, `+01:00`, a blank and one of these or a name.
     fn any_zone<'t>(&mut self, text: &'t [u8]) -> &'t [u8] {
         let ends = |rest: &[u8]| !rest.first().is_some_and(u8::is_ascii_alphanumeric);
         if let Some(rest) = text.strip_prefix(b"Z").filter(|rest| ends(rest)) {
@@ -329,7 +329,7 @@ impl FormatParts {
             Some(afternoon) => self.hour % 12 + if afternoon { 12 } else { 0 },
         };
         let date = Date { year: self.year, month: self.month, day: self.day, hour, minute: self.minute };
-        // In which days a month has: any year but a leap year's February, which the calendar sees to.
+        // The days of a month in any year; the calendar checks February.
         (1..=12).contains(&self.month).then_some(Said::Civil { date, within, offset: self.offset })
     }
 }

@@ -61,7 +61,7 @@ proptest! {
         }
     }
 
-    /// A stamp that is read is one that the regex matches: the reader and the rule see the same bytes.
+    /// A timestamp that is read is one that the regex matches: the reader and the rule see the same bytes.
     #[test]
     fn whatever_is_read_is_matched(
         format in prop::sample::select(FORMATS.to_vec()),

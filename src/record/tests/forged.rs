@@ -38,7 +38,7 @@ fn a_host_in_brackets_is_believed_less() {
     }
 }
 
-/// Many programs stamp their own logs as ctime(3) prints the time, with a peer's words behind it.
+/// Many programs timestamp their own logs as ctime(3) prints the time, with a peer's words behind it.
 #[test]
 fn behind_the_day_of_the_week_only_what_syslog_daemons_write_is_a_header() {
     for line in [
