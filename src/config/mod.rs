@@ -1,13 +1,17 @@
 //! The configuration and the rule files: read into plain values, with every fault and its place in the file.
 //!
-//! ```text
-//! text      bytes of a file become YAML nodes with positions, and faults become diagnostics with a caret
-//! reading   nodes become settings, rules and samples; every key is known, every fault is noted
-//! meaning   files are found, trusted and put together; the whole is checked for what cannot be
-//! ```
+//! What a YAML file passes on its way to settings:
 //!
-//! Each drawer uses those above it. [`load()`] reads everything that a command needs; [`RuleFile`] and [`ConfigFile`] read
-//! one file from its bytes.
+//! 1. [`load()`] finds it; `meaning/file_permissions` opens it and asks who else may replace it.
+//! 2. `text/source` takes the bytes for text, `text/yaml` makes nodes with positions of it, `text/document` keeps both.
+//! 3. `reading/parse_config` or `reading/rule_set` takes it key by key (`reading/keys`), value by value (`reading/reader`).
+//!    Whatever is wrong is noted with its node, and reading goes on with the default, so that all faults are found at once.
+//! 4. `meaning/validate` looks at settings that do not fit each other; [`ConfigFile`] and [`RuleFile`] keep the document
+//!    to show later findings in it as well.
+//! 5. `meaning/resolve` chooses the rule sets in force and applies `override`; `meaning/feeding` binds them to sources.
+//! 6. `text/diagnostic` prints faults as `FILE:LINE:COLUMN`, the line and a caret.
+//!
+//! Three drawers in one direction, text ← reading ← meaning, held by `tests/architecture.rs`.
 
 pub mod defaults;
 mod meaning;
@@ -15,15 +19,15 @@ mod reading;
 mod settings;
 mod text;
 
-pub use meaning::allow_file::read_allow_file;
 pub use meaning::config_file::ConfigFile;
 pub use meaning::extension::extend_all;
 pub use meaning::file_permissions::{FileTrust, read_trusted, rule_files};
-pub use meaning::load::{Loaded, LoadedRules, Shipped, load, load_settings, load_to_try, read_rule_file};
-pub use meaning::resolve::{Available, ResolvedSet, resolve};
-pub use meaning::rule_file::RuleFile;
+pub use meaning::load::{Loaded, load, load_settings, load_to_try, read_rule_file};
+pub use meaning::resolve::ResolvedSet;
+pub use meaning::rule_file::{LoadedRules, RuleFile, Shipped};
 pub use meaning::shipped::SHIPPED;
 pub use meaning::validate::{SettingFault, keys};
+pub use reading::allow_file::read_allow_file;
 pub use reading::reader::MAX_DURATION;
 pub use settings::{
     Allow, Config, Control, Follow, LogSettings, LogTo, Override, SetDefaults, SourceSettings,

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use super::kind;
+use super::file_kind;
 use super::validate::{self, SettingFault};
-use crate::config::reading::reader::Item;
-use crate::config::reading::sections;
+use crate::config::reading::parse_config::parse_config;
+use crate::config::reading::reader::Node;
 use crate::config::settings::Config;
 use crate::config::text::diagnostic::Diagnostic;
-use crate::config::text::document::Document;
-use crate::config::text::document::Faults;
+use crate::config::text::document::{Document, Faults};
 use crate::rules::Severity;
 
 /// A configuration file with what could be made of it.
@@ -36,11 +35,11 @@ impl ConfigFile {
             let diagnostic = Diagnostic::at(path, bytes, 0, Severity::Warning, text);
             return (Some(Self { config: Config::default(), usable: true, document }), vec![diagnostic]);
         }
-        if let Some(diagnostic) = kind::rule_file(&document) {
+        if let Some(diagnostic) = file_kind::rule_file(&document) {
             return (None, vec![diagnostic]);
         }
         let faults = Faults::default();
-        let config = sections::read(&Item::root(&document, &faults));
+        let config = parse_config(&Node::root(&document, &faults));
         let mut diagnostics = document.diagnostics(faults);
         let is_read = diagnostics.iter().all(|diagnostic| diagnostic.severity < Severity::Error);
         let file = config.map(|config| Self { config, usable: is_read, document }).map(|mut file| {

@@ -3,7 +3,7 @@
 //! The set keeps its name, its programs and its ban. Its own rules come first, so that what is added changes nothing of what
 //! it knows; an operator who wants that switches a rule off under `override`.
 
-use super::load::LoadedRules;
+use super::rule_file::LoadedRules;
 use crate::config::text::diagnostic::Diagnostics;
 use crate::config::text::suggest::or_near;
 use crate::rules::{Fault, Format, MAX_WINDOWS, Place, RuleSet, Threshold, Thresholds};

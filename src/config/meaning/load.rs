@@ -2,56 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use super::allow_file::{self, read_allow_file};
 use super::config_file::ConfigFile;
 use super::extension::extend_all;
 use super::feeding;
 use super::file_permissions::{FileTrust, read_trusted, rule_files};
-use super::resolve::{Available, ResolvedSet, resolve};
-use super::rule_file::RuleFile;
+use super::resolve::{ResolvedSet, resolve};
+use super::rule_file::{LoadedRules, RuleFile, Shipped};
 use super::validate::{SettingFault, keys};
 use crate::config::defaults;
+use crate::config::reading::allow_file::{MAX_ALLOW_FILE, read_allow_file};
 use crate::config::settings::Config;
 use crate::config::text::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::text::source::MAX_FILE;
 use crate::rules::{Fault, Place, Severity};
-
-/// A rule file that is compiled into the program.
-#[derive(Clone, Copy, Debug)]
-pub struct Shipped {
-    /// Its name in the diagnostics: `rules/sshd.yaml`.
-    pub path: &'static str,
-    /// The YAML text.
-    pub text: &'static str,
-    /// Whether it is in force when the configuration names no sets.
-    pub by_default: bool,
-}
-
-impl Shipped {
-    /// The file as it is read from a disk, and what is said about it.
-    pub fn read(&self) -> (Option<LoadedRules>, Vec<Diagnostic>) {
-        let (file, told) = RuleFile::read(Path::new(self.path), self.text.as_bytes());
-        let rules = file.map(|file| LoadedRules { file, custom: false, by_default: self.by_default });
-        (rules, told)
-    }
-}
-
-/// A rule file and where it came from.
-#[derive(Clone, Debug)]
-pub struct LoadedRules {
-    /// The rule file.
-    pub file: RuleFile,
-    /// Whether it is the operator's own.
-    pub custom: bool,
-    /// Whether it is in force when the configuration names no sets.
-    pub by_default: bool,
-}
-
-impl LoadedRules {
-    fn available(&self) -> Available<'_> {
-        Available { set: &self.file.set, custom: self.custom, by_default: self.by_default }
-    }
-}
 
 /// What was read, and everything that is to be said about it.
 ///
@@ -149,8 +112,7 @@ impl Loaded {
     /// changes to them goes to the diagnostics. Sources that follow a log of a set's name are bound to it, and those that are
     /// made of the `logs` of sets are added to the configured ones.
     pub fn resolve(&mut self) -> Vec<ResolvedSet> {
-        let available: Vec<Available<'_>> = self.rules.iter().map(LoadedRules::available).collect();
-        let (sets, faults) = resolve(&self.config, &available);
+        let (sets, faults) = resolve(&self.config, &self.rules);
         self.diagnose(&faults);
         let adopted = feeding::adopt_logs_of_the_same_name(&mut self.config, &sets);
         self.diagnose(&adopted);
@@ -192,7 +154,7 @@ impl Loaded {
 
     fn read_allow_files(&mut self, trust: FileTrust) {
         for path in self.config.allow.files.clone() {
-            let bytes = read_trusted(&path, allow_file::MAX_ALLOW_FILE, trust, &mut self.diagnostics);
+            let bytes = read_trusted(&path, MAX_ALLOW_FILE, trust, &mut self.diagnostics);
             let Some(bytes) = bytes else { continue };
             let (networks, told) = read_allow_file(&path, &bytes);
             if networks.is_empty() && told.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::rule_file::LoadedRules;
 use super::validate::{SettingFault, keys};
 use crate::config::defaults::{SPOOFABLE_BAN, SPOOFABLE_THRESHOLD};
 use crate::config::reading::policy;
@@ -10,17 +11,6 @@ use crate::config::text::document::PathSegment;
 use crate::config::text::suggest::or_near;
 use crate::record::Layouts;
 use crate::rules::{BanPolicy, Evidence, RuleSet, Thresholds};
-
-/// A set to choose from.
-#[derive(Clone, Copy, Debug)]
-pub struct Available<'a> {
-    /// The set.
-    pub set: &'a RuleSet,
-    /// Whether it is the operator's own: then it replaces a shipped one of the same name.
-    pub custom: bool,
-    /// Whether it is in force when the configuration names no sets; custom ones always are.
-    pub by_default: bool,
-}
 
 /// A set in force.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,13 +27,14 @@ pub struct ResolvedSet {
 
 /// The sets in force, in the order in which the configuration or `available` names them, and what is wrong with
 /// the configuration's choice.
-pub fn resolve(config: &Config, available: &[Available<'_>]) -> (Vec<ResolvedSet>, Vec<SettingFault>) {
+pub(crate) fn resolve(config: &Config, available: &[LoadedRules]) -> (Vec<ResolvedSet>, Vec<SettingFault>) {
     let mut faults = Vec::new();
     let chosen = chosen(config, available, &mut faults);
     let mut sets = Vec::new();
     for origin in chosen {
-        let change = config.overrides.iter().find(|change| change.rule_set == available[origin].set.name);
-        let (set, found) = resolved(available[origin].set, origin, config.defaults, change);
+        let change =
+            config.overrides.iter().find(|change| change.rule_set == available[origin].file.set.name);
+        let (set, found) = resolved(&available[origin].file.set, origin, config.defaults, change);
         sets.push(set);
         faults.extend(found);
     }
@@ -76,14 +67,14 @@ fn defaults_without_effect(config: &Config, sets: &[ResolvedSet]) -> Vec<Setting
 
 /// Indices of the sets that are in force. Where the configuration does not say which, a source that names one puts it
 /// into force.
-fn chosen(config: &Config, available: &[Available<'_>], faults: &mut Vec<SettingFault>) -> Vec<usize> {
+fn chosen(config: &Config, available: &[LoadedRules], faults: &mut Vec<SettingFault>) -> Vec<usize> {
     let Some(names) = &config.rule_sets else {
         let is_asked = |set: &RuleSet| {
             config.sources.iter().any(|s| s.rule_sets.as_ref().is_some_and(|names| names.contains(&set.name)))
         };
-        let is_chosen = |one: &Available<'_>| one.custom || one.by_default || is_asked(one.set);
+        let is_chosen = |one: &LoadedRules| one.custom || one.by_default || is_asked(&one.file.set);
         let all = (0..available.len()).filter(|&n| is_chosen(&available[n]));
-        return all.filter(|&n| find(available, &available[n].set.name) == Some(n)).collect();
+        return all.filter(|&n| find(available, &available[n].file.set.name) == Some(n)).collect();
     };
     if names.is_empty() {
         let text = "no rule set is in force: nobody will ever be banned";
@@ -105,13 +96,13 @@ fn chosen(config: &Config, available: &[Available<'_>], faults: &mut Vec<Setting
 }
 
 /// A custom set goes before a shipped one.
-fn find(available: &[Available<'_>], name: &str) -> Option<usize> {
-    let with = |custom| available.iter().position(|one| one.custom == custom && one.set.name == name);
+fn find(available: &[LoadedRules], name: &str) -> Option<usize> {
+    let with = |custom| available.iter().position(|one| one.custom == custom && one.file.set.name == name);
     with(true).or_else(|| with(false))
 }
 
-fn unknown_set(name: &str, available: &[Available<'_>]) -> String {
-    let known: Vec<&str> = available.iter().map(|one| one.set.name.as_str()).collect();
+fn unknown_set(name: &str, available: &[LoadedRules]) -> String {
+    let known: Vec<&str> = available.iter().map(|one| one.file.set.name.as_str()).collect();
     format!("there is no rule set `{name}`{}", or_near(name, &known))
 }
 
@@ -185,11 +176,7 @@ fn unwise(resolved: &ResolvedSet, change: &Override) -> Vec<SettingFault> {
 }
 
 /// Sets that sources name and that would not be asked.
-fn unknown_to_sources(
-    config: &Config,
-    available: &[Available<'_>],
-    sets: &[ResolvedSet],
-) -> Vec<SettingFault> {
+fn unknown_to_sources(config: &Config, available: &[LoadedRules], sets: &[ResolvedSet]) -> Vec<SettingFault> {
     let mut faults = Vec::new();
     for source in &config.sources {
         let names = source.rule_sets.as_deref().unwrap_or_default();
@@ -241,7 +228,7 @@ fn lines_of_several_programs(config: &Config, sets: &[ResolvedSet]) -> Vec<Setti
 /// Changes to sets that do not exist or are not in force.
 fn overrides_without_effect(
     config: &Config,
-    available: &[Available<'_>],
+    available: &[LoadedRules],
     sets: &[ResolvedSet],
 ) -> Vec<SettingFault> {
     let mut faults = Vec::new();

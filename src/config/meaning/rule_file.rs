@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::kind;
-use crate::config::reading::reader::Item;
+use super::file_kind;
+use crate::config::reading::reader::Node;
 use crate::config::reading::rule_set::{self, LocatedRuleSet};
 use crate::config::text::diagnostic::Diagnostic;
 use crate::config::text::document::Faults;
@@ -42,11 +42,11 @@ impl RuleFile {
             let empty = Diagnostic::at(path, bytes, 0, Severity::Error, text);
             return (None, vec![empty]);
         }
-        if let Some(diagnostic) = kind::configuration(&document) {
+        if let Some(diagnostic) = file_kind::configuration(&document) {
             return (None, vec![diagnostic]);
         }
         let faults = Faults::default();
-        let parts = rule_set::read(&document, &Item::root(&document, &faults));
+        let parts = rule_set::read(&document, &Node::root(&document, &faults));
         let diagnostics = document.diagnostics(faults);
         let usable = diagnostics.iter().all(|diagnostic| diagnostic.severity < Severity::Error);
         let file = parts.map(|LocatedRuleSet { set, extends, fields, rules, samples }| Self {
@@ -110,6 +110,37 @@ impl RuleFile {
         let inside = (fault.offset > 0).then_some(fault.offset);
         self.document.diagnostic(&key_path, inside, fault.severity, &fault.text)
     }
+}
+
+/// A rule file that is compiled into the program.
+#[derive(Clone, Copy, Debug)]
+pub struct Shipped {
+    /// Its name in the diagnostics: `rules/sshd.yaml`.
+    pub path: &'static str,
+    /// The YAML text.
+    pub text: &'static str,
+    /// Whether it is in force when the configuration names no sets.
+    pub by_default: bool,
+}
+
+impl Shipped {
+    /// The file as it is read from a disk, and what is said about it.
+    pub fn read(&self) -> (Option<LoadedRules>, Vec<Diagnostic>) {
+        let (file, told) = RuleFile::read(Path::new(self.path), self.text.as_bytes());
+        let rules = file.map(|file| LoadedRules { file, custom: false, by_default: self.by_default });
+        (rules, told)
+    }
+}
+
+/// A rule file and where it came from.
+#[derive(Clone, Debug)]
+pub struct LoadedRules {
+    /// The rule file.
+    pub file: RuleFile,
+    /// Whether it is the operator's own.
+    pub custom: bool,
+    /// Whether it is in force when the configuration names no sets; the operator's own always are.
+    pub by_default: bool,
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The rule sets that come with the program, compiled into it.
 
-use super::load::Shipped;
+use super::rule_file::Shipped;
 
 /// The files in `rules/`.
 pub const SHIPPED: [Shipped; 2] = [

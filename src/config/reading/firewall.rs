@@ -1,7 +1,8 @@
 //! The section `firewall`: the table, who drives it, and the operator's own commands.
 
-use super::reader::Item;
-use super::sections::absolute;
+use super::keys::Keys;
+use super::reader::Node;
+use super::values::absolute;
 use crate::config::text::suggest::nearest;
 use crate::config::text::yaml::Value;
 use crate::names;
@@ -24,87 +25,87 @@ const PREFIX: &str = "{prefix}";
 /// Arguments of a command; the rest of a script belongs into a script.
 const MAX_ARGUMENTS: usize = 64;
 
-pub(crate) fn read(item: &Item<'_>) -> Option<FirewallSettings> {
+pub(crate) fn read(node: &Node<'_>) -> Option<FirewallSettings> {
     let default = FirewallSettings::default();
-    let mut keys = item.keys()?;
-    let backend = keys.must("backend", "which firewall is to block, as in `backend: pf`", |item| {
-        item.word(&BackendKind::ALL)
+    let mut keys = Keys::of(node)?;
+    let backend = keys.must("backend", "which firewall is to block, as in `backend: pf`", |node| {
+        node.word(&BackendKind::ALL)
     });
     let firewall = FirewallSettings {
         backend: backend.unwrap_or_default(),
         table: keys.or("table", default.table, table),
-        anchor: keys.maybe("anchor", Item::line),
-        kill_states: keys.or("kill_states", default.kill_states, Item::boolean),
-        foreign: keys.or("foreign", default.foreign, |item| item.word(&FOREIGN)),
-        converge: keys.or("converge", default.converge, Item::duration),
-        timeout: keys.or("timeout", default.timeout, Item::duration),
-        tools: keys.or("tool", default.tools, |item| absolute(item).as_deref().map(Tools::at)),
+        anchor: keys.maybe("anchor", Node::line),
+        kill_states: keys.or("kill_states", default.kill_states, Node::boolean),
+        foreign: keys.or("foreign", default.foreign, |node| node.word(&FOREIGN)),
+        converge: keys.or("converge", default.converge, Node::duration),
+        timeout: keys.or("timeout", default.timeout, Node::duration),
+        tools: keys.or("tool", default.tools, |node| absolute(node).as_deref().map(Tools::at)),
         command: keys.or("command", default.command, commands),
     };
     keys.finish();
     if let Some(backend) = backend {
-        fits(item, backend);
+        fits(node, backend);
     }
     Some(firewall)
 }
 
 /// Whether the keys are those that the backend looks at.
-fn fits(item: &Item<'_>, backend: BackendKind) {
-    if backend == BackendKind::Command && item.peek("command").is_none() {
-        item.fault_plainly("the backend `command` needs the key `command` with `add` and `remove`");
+fn fits(node: &Node<'_>, backend: BackendKind) {
+    if backend == BackendKind::Command && node.peek("command").is_none() {
+        node.fault_plainly("the backend `command` needs the key `command` with `add` and `remove`");
     }
     for (key, users, why) in USED_BY {
-        if let Some(value) = item.peek(key).filter(|_| !users.contains(&backend)) {
+        if let Some(value) = node.peek(key).filter(|_| !users.contains(&backend)) {
             value.warn(format!("with the backend `{}` this has no effect: {why}", backend.as_str()));
         }
     }
 }
 
 /// A name, or a number as old ipfw has them; whether the backend takes it is looked at later.
-fn table(item: &Item<'_>) -> Option<String> {
-    item.number_as_text().or_else(|| item.line())
+fn table(node: &Node<'_>) -> Option<String> {
+    node.number_as_text().or_else(|| node.line())
 }
 
-fn commands(item: &Item<'_>) -> Option<CommandTemplates> {
-    let mut keys = item.keys()?;
-    let batch = keys.or("batch", false, Item::boolean);
+fn commands(node: &Node<'_>) -> Option<CommandTemplates> {
+    let mut keys = Keys::of(node)?;
+    let batch = keys.or("batch", false, Node::boolean);
     let add = keys.must("add", "the program that blocks, with its arguments", arguments);
     let remove = keys.must("remove", "the program that frees, with its arguments", arguments);
     let list = keys.or("list", Vec::new(), without_prefix);
     let replace = keys.or("replace", Vec::new(), without_prefix);
     keys.finish();
     for (key, command) in [("add", &add), ("remove", &remove)] {
-        if let (Some(item), Some(command)) = (item.peek(key), command) {
-            learns_whom(&item, command, batch);
+        if let (Some(node), Some(command)) = (node.peek(key), command) {
+            learns_whom(&node, command, batch);
         }
     }
     Some(CommandTemplates { add: add?, remove: remove?, list, replace })
 }
 
 /// A program that is told nobody blocks nobody, or everybody.
-fn learns_whom(item: &Item<'_>, command: &[String], batch: bool) {
+fn learns_whom(node: &Node<'_>, command: &[String], batch: bool) {
     // What is in braces and is not understood has been complained about.
-    let is_misread = matches!(&item.node.value, Value::List(all) if all.len() != command.len());
+    let is_misread = matches!(node.value(), Value::List(all) if all.len() != command.len());
     if batch || is_misread || command.iter().any(|argument| argument.contains('{')) {
         return;
     }
     let mut others = ["<ip>", "<addr>", "%s", "$1"].into_iter();
     let other = others.find(|other| command.iter().any(|argument| argument.contains(other)));
     let instead = other.map_or_else(String::new, |other| format!("`{other}` stands for nothing: "));
-    item.fault_plainly(format!(
+    node.fault_plainly(format!(
         "the program would not learn whose address it is: {instead}write `'{PREFIX}'` where the address is to be, or \
          `batch: true` beside `add` for programs that read addresses from standard input, one a line"
     ));
 }
 
 /// Argument vector: no shell, so the program is named by its path.
-fn arguments(item: &Item<'_>) -> Option<Vec<String>> {
-    let items = item.filled_list("begin with the program's absolute path", MAX_ARGUMENTS);
+fn arguments(node: &Node<'_>) -> Option<Vec<String>> {
+    let items = node.filled_list("begin with the program's absolute path", MAX_ARGUMENTS);
     let arguments: Vec<String> = items.iter().filter_map(argument).collect();
-    if let (Some(item), Some(program)) = (items.first(), arguments.first())
+    if let (Some(node), Some(program)) = (items.first(), arguments.first())
         && (!program.starts_with('/') || program.contains('{'))
     {
-        item.fault_plainly(format!(
+        node.fault_plainly(format!(
             "a command begins with the absolute path of a program, not with `{program}`"
         ));
     }
@@ -112,15 +113,15 @@ fn arguments(item: &Item<'_>) -> Option<Vec<String>> {
 }
 
 /// YAML takes `{prefix}` without quotes for a mapping.
-fn argument(item: &Item<'_>) -> Option<String> {
-    if item.is_mapping() {
-        item.fault_plainly("braces need single quotes here: write `'{prefix}'`");
+fn argument(node: &Node<'_>) -> Option<String> {
+    if node.is_mapping() {
+        node.fault_plainly("braces need single quotes here: write `'{prefix}'`");
         return None;
     }
-    let text = item.line()?;
+    let text = node.line()?;
     for placeholder in placeholders(&text).filter(|placeholder| *placeholder != PREFIX) {
         let meant = nearest(placeholder, [PREFIX]).map_or("the only one is", |_| "did you mean");
-        item.fault_plainly(format!("unknown placeholder `{placeholder}`, {meant} `{PREFIX}`"));
+        node.fault_plainly(format!("unknown placeholder `{placeholder}`, {meant} `{PREFIX}`"));
     }
     Some(text)
 }
@@ -136,10 +137,10 @@ fn placeholders(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// These are called once for all addresses.
-fn without_prefix(item: &Item<'_>) -> Option<Vec<String>> {
-    let arguments = arguments(item)?;
+fn without_prefix(node: &Node<'_>) -> Option<Vec<String>> {
+    let arguments = arguments(node)?;
     if arguments.iter().any(|argument| argument.contains(PREFIX)) {
-        item.fault(format!("is called once for all addresses: take `{PREFIX}` out of it"));
+        node.fault(format!("is called once for all addresses: take `{PREFIX}` out of it"));
     }
     Some(arguments)
 }

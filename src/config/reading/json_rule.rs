@@ -8,7 +8,8 @@
 //! ```
 
 use super::keys::Keys;
-use super::reader::Item;
+use super::reader::Node;
+use super::values::key_path;
 use crate::config::text::yaml::Value;
 use crate::rules::{Effect, JsonRule, JsonValue, KeyPath};
 
@@ -57,7 +58,7 @@ pub(crate) fn read(keys: &mut Keys<'_>, effect: Effect) -> Option<JsonRule> {
     let address = match (&with_port, effect) {
         (Some(_), _) | (None, Effect::Ignore) => keys.get("address"),
         (None, Effect::Offence | Effect::Trust) => {
-            keys.must("address", NO_ADDRESS, |item| Some(item.clone()))
+            keys.must("address", NO_ADDRESS, |node| Some(node.clone()))
         }
     };
     if let (Some(_), Some(address)) = (&with_port, &address) {
@@ -80,45 +81,33 @@ pub(crate) fn refuse(keys: &mut Keys<'_>) -> Option<()> {
     Some(())
 }
 
-/// `ts`, or `log.ts` for a key within another; `client\.ip` for a key that holds a dot.
-pub(crate) fn key_path(item: &Item<'_>) -> Option<KeyPath> {
-    let path = KeyPath::parse(&item.line()?);
-    if path.is_none() {
-        item.fault(format!(
-            "must be a key of the JSON object, or keys with a dot between them, {} at most; `\\.` is a dot within a key",
-            KeyPath::DEEPEST
-        ));
-    }
-    path
-}
-
-fn wanted(item: &Item<'_>) -> Option<Vec<(KeyPath, Vec<JsonValue<'static>>)>> {
-    let entries = item.entries()?;
+fn wanted(node: &Node<'_>) -> Option<Vec<(KeyPath, Vec<JsonValue<'static>>)>> {
+    let entries = node.entries()?;
     if entries.is_empty() {
-        item.fault(format!("is empty: {WHERE}"));
+        node.fault(format!("is empty: {WHERE}"));
     } else if entries.len() > MAX_KEYS {
-        item.fault(format!("has {} keys, more than the {MAX_KEYS} that are read", entries.len()));
+        node.fault(format!("has {} keys, more than the {MAX_KEYS} that are read", entries.len()));
     }
-    let read = |(key, value): (&Item<'_>, &Item<'_>)| Some((key_path(key)?, values(value)));
+    let read = |(key, value): (&Node<'_>, &Node<'_>)| Some((key_path(key)?, values(value)));
     Some(entries.iter().take(MAX_KEYS).filter_map(|entry| read((&entry.key, &entry.value))).collect())
 }
 
 /// One value, or a list of which each will do.
-fn values(item: &Item<'_>) -> Vec<JsonValue<'static>> {
+fn values(node: &Node<'_>) -> Vec<JsonValue<'static>> {
     let why = "name a value that the key must have";
-    let list = if item.is_list() { item.filled_list(why, MAX_VALUES) } else { vec![item.clone()] };
+    let list = node.one_or_list(why, MAX_VALUES);
     list.iter().filter_map(value).collect()
 }
 
-fn value(item: &Item<'_>) -> Option<JsonValue<'static>> {
-    match &item.node.value {
+fn value(node: &Node<'_>) -> Option<JsonValue<'static>> {
+    match node.value() {
         Value::Null => Some(JsonValue::Null),
         Value::Bool(value) => Some(JsonValue::Bool(*value)),
         Value::Int(number) => Some(JsonValue::of_integer(*number)),
         Value::Float(number) if number.is_finite() => Some(JsonValue::of_float(*number)),
         Value::Text(text) => Some(JsonValue::Text(text.clone().into())),
         Value::Float(_) | Value::List(_) | Value::Map(_) | Value::Tagged => {
-            item.fault(
+            node.fault(
                 "must be a text, a number, `true`, `false` or `null`; for a key within another write both with a dot \
                  between them, as in `client.kind: bot`",
             );

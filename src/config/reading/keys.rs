@@ -1,21 +1,13 @@
 //! The keys of a mapping, taken one by one.
 
 use super::fail2ban;
-use super::reader::Item;
+use super::reader::{Entry, Node};
 use crate::config::text::source::false_blank;
 use crate::config::text::suggest::{nearest, or_near};
 
-/// A key and its value.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) key: Item<'a>,
-    pub(crate) value: Item<'a>,
-}
-
 /// The keys of a mapping, taken one by one; what nobody asked for is unknown.
 pub(crate) struct Keys<'a> {
-    item: Item<'a>,
+    node: Node<'a>,
     entries: Vec<Entry<'a>>,
     asked: Vec<&'static str>,
     missing: Vec<(&'static str, &'static str)>,
@@ -24,12 +16,15 @@ pub(crate) struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    pub(crate) fn new(item: Item<'a>, entries: Vec<Entry<'a>>) -> Self {
-        Self { item, entries, asked: Vec::new(), missing: Vec::new(), meant: Vec::new() }
+    /// The keys of a mapping; `None`, and a fault, where the node is something else.
+    pub(crate) fn of(node: &Node<'a>) -> Option<Self> {
+        let entries = node.entries()?;
+        let node = node.clone();
+        Some(Self { node, entries, asked: Vec::new(), missing: Vec::new(), meant: Vec::new() })
     }
 
     /// The value of a key, if given.
-    pub(crate) fn get(&mut self, key: &'static str) -> Option<Item<'a>> {
+    pub(crate) fn get(&mut self, key: &'static str) -> Option<Node<'a>> {
         self.asked.push(key);
         self.entries.iter().find(|entry| entry.name == key).map(|entry| entry.value.clone())
     }
@@ -39,18 +34,18 @@ impl<'a> Keys<'a> {
         &mut self,
         key: &'static str,
         default: T,
-        read: impl FnOnce(&Item<'a>) -> Option<T>,
+        read: impl FnOnce(&Node<'a>) -> Option<T>,
     ) -> T {
-        self.get(key).and_then(|item| read(&item)).unwrap_or(default)
+        self.get(key).and_then(|node| read(&node)).unwrap_or(default)
     }
 
     /// What a key says that need not be given.
     pub(crate) fn maybe<T>(
         &mut self,
         key: &'static str,
-        read: impl FnOnce(&Item<'a>) -> Option<T>,
+        read: impl FnOnce(&Node<'a>) -> Option<T>,
     ) -> Option<T> {
-        self.get(key).and_then(|item| read(&item))
+        self.get(key).and_then(|node| read(&node))
     }
 
     /// What a key says that must be given; `what` says what it is for.
@@ -58,13 +53,13 @@ impl<'a> Keys<'a> {
         &mut self,
         key: &'static str,
         what: &'static str,
-        read: impl FnOnce(&Item<'a>) -> Option<T>,
+        read: impl FnOnce(&Node<'a>) -> Option<T>,
     ) -> Option<T> {
         let found = self.get(key);
         if found.is_none() {
             self.missing.push((key, what));
         }
-        found.and_then(|item| read(&item))
+        found.and_then(|node| read(&node))
     }
 
     /// Complains about a key, if it is given, that belongs elsewhere; `ours` is the one in whose place it was written.
@@ -97,7 +92,7 @@ impl<'a> Keys<'a> {
             });
         }
         for (key, what) in self.missing.iter().filter(|row| !meant.contains(&row.0)) {
-            self.item.fault_plainly(format!("the key `{key}` is missing: {what}"));
+            self.node.fault_plainly(format!("the key `{key}` is missing: {what}"));
         }
     }
 }
@@ -110,8 +105,8 @@ mod tests {
     #[test]
     fn a_misspelt_key_is_not_also_missing() {
         let told = complaints("patern: x\nzzz: 1\n<<: 2\n1: 2\n", |keys| {
-            keys.must("pattern", "it says what to look for", Item::text);
-            keys.must("id", "every rule has one", Item::text);
+            keys.must("pattern", "it says what to look for", Node::text);
+            keys.must("id", "every rule has one", Node::text);
         });
         assert_eq!(
             told,

@@ -1,6 +1,7 @@
 //! Threshold and ban: the numbers that a rule file, the defaults and an override all may give.
 
-use super::reader::Item;
+use super::keys::Keys;
+use super::reader::Node;
 use crate::address::Prefix;
 use crate::config::defaults::ESCALATE;
 use crate::config::text::suggest::nearest;
@@ -14,12 +15,12 @@ const MAX_OFFENCES: u32 = 100_000;
 const FOREVER: &str = "forever";
 
 /// One window, or a list of them: the ban goes with the first that is full.
-pub(crate) fn thresholds(item: &Item<'_>) -> Option<Thresholds> {
-    if !item.is_list() {
-        return threshold(item).map(Thresholds::one);
+pub(crate) fn thresholds(node: &Node<'_>) -> Option<Thresholds> {
+    if !node.is_list() {
+        return threshold(node).map(Thresholds::one);
     }
-    let entries = item.filled_list("write `{offences: 5, within: 10m}`", MAX_WINDOWS);
-    let windows: Vec<(&Item<'_>, Threshold)> =
+    let entries = node.filled_list("write `{offences: 5, within: 10m}`", MAX_WINDOWS);
+    let windows: Vec<(&Node<'_>, Threshold)> =
         entries.iter().filter_map(|entry| Some((entry, threshold(entry)?))).collect();
     for (nth, (entry, window)) in windows.iter().enumerate() {
         let mut others = windows.iter().enumerate().filter(|(other, _)| *other != nth);
@@ -41,18 +42,18 @@ fn fills_before(one: &Threshold, other: &Threshold) -> bool {
 }
 
 /// `{offences: 5, within: 10m}`
-fn threshold(item: &Item<'_>) -> Option<Threshold> {
-    let mut keys = item.keys()?;
+fn threshold(node: &Node<'_>) -> Option<Threshold> {
+    let mut keys = Keys::of(node)?;
     let offences =
         keys.must("offences", "this many make a ban, as in `offences: 5`", |i| i.whole(1..=MAX_OFFENCES));
-    let within = keys.must("within", "the length of the window, as in `within: 10m`", Item::duration);
+    let within = keys.must("within", "the length of the window, as in `within: 10m`", Node::duration);
     keys.finish();
     Some(Threshold { offences: offences?, within: within? })
 }
 
 /// `{for: 1h, escalate: {factor: 2, max: 4w, forget: 30d}}`
-pub(crate) fn ban(item: &Item<'_>) -> Option<BanPolicy> {
-    let mut keys = item.keys()?;
+pub(crate) fn ban(node: &Node<'_>) -> Option<BanPolicy> {
+    let mut keys = Keys::of(node)?;
     let length = keys.must("for", "how long a ban lasts, as in `for: 1h` or `for: forever`", length);
     let escalate = keys.maybe("escalate", |growth| {
         if length == Some(BanLength::Forever) {
@@ -63,31 +64,31 @@ pub(crate) fn ban(item: &Item<'_>) -> Option<BanPolicy> {
     if let (Some(BanLength::For(first)), Some(growth)) = (length, escalate)
         && growth.max < first
     {
-        item.warn("`max` of `escalate` is shorter than the first ban: all bans last that long");
+        node.warn("`max` of `escalate` is shorter than the first ban: all bans last that long");
     }
     keys.finish();
     Some(BanPolicy { length: length?, escalate })
 }
 
-fn length(item: &Item<'_>) -> Option<BanLength> {
-    if item.is_word(FOREVER) {
+fn length(node: &Node<'_>) -> Option<BanLength> {
+    if node.is_word(FOREVER) {
         return Some(BanLength::Forever);
     }
-    if let Value::Text(text) = &item.node.value
+    if let Value::Text(text) = node.value()
         && nearest(text, [FOREVER]).is_some()
     {
-        item.fault(format!("cannot be `{text}`, did you mean `{FOREVER}`?"));
+        node.fault(format!("cannot be `{text}`, did you mean `{FOREVER}`?"));
         return None;
     }
-    item.duration().map(BanLength::For)
+    node.duration().map(BanLength::For)
 }
 
 /// Every key may be left out: `escalate: {}` is a good choice.
-fn escalate(item: &Item<'_>) -> Option<Escalate> {
-    let mut keys = item.keys()?;
-    let factor = keys.or("factor", ESCALATE.factor, |item| item.number(1.0..=100.0));
-    let max = keys.or("max", ESCALATE.max, Item::duration);
-    let forget = keys.or("forget", ESCALATE.forget, Item::duration);
+fn escalate(node: &Node<'_>) -> Option<Escalate> {
+    let mut keys = Keys::of(node)?;
+    let factor = keys.or("factor", ESCALATE.factor, |node| node.number(1.0..=100.0));
+    let max = keys.or("max", ESCALATE.max, Node::duration);
+    let forget = keys.or("forget", ESCALATE.forget, Node::duration);
     keys.finish();
     Some(Escalate { factor, max, forget })
 }

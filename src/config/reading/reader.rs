@@ -4,10 +4,9 @@ use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::keys::{Entry, Keys};
 use crate::config::text::document::{Document, Faults, NodeFault};
 use crate::config::text::suggest::{listed, or_near};
-use crate::config::text::yaml::{Node, NodeId, Value};
+use crate::config::text::yaml::{NodeId, Value, YamlNode};
 use crate::rules::Severity;
 
 /// No setting lasts longer; a ban that shall not end is `forever`.
@@ -16,30 +15,48 @@ pub const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 86_400);
 const NEGATIVE: &str = "is a duration and cannot be negative";
 const QUOTED: &str = ": take the quotes away";
 
-/// A value, what to call it, and where to complain. A reading method that returns `None` has complained.
+/// A YAML node on its way to a setting. A method that returns `None` has noted why, at the node's place in the file.
 #[derive(Clone, Debug)]
-pub(crate) struct Item<'a> {
-    pub(crate) node: &'a Node,
+pub(crate) struct Node<'a> {
+    yaml: &'a YamlNode,
+    /// Where faults are shown: at the node, or at its key where the value is missing.
     place: NodeId,
+    /// The subject of the sentences about it: `` `threshold` ``, ``an entry of `sources` ``.
     name: String,
     faults: &'a Faults,
 }
 
-impl<'a> Item<'a> {
+/// An entry of a mapping.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) key: Node<'a>,
+    pub(crate) value: Node<'a>,
+}
+
+impl<'a> Node<'a> {
     /// The whole file.
     pub(crate) fn root(document: &'a Document, faults: &'a Faults) -> Self {
-        let node = document.root();
-        Self { node, place: node.id, name: "the file".to_owned(), faults }
+        let yaml = document.root();
+        Self { yaml, place: yaml.id, name: "the file".to_owned(), faults }
     }
 
     /// The value of a key. A missing value has no place of its own, so complaints go to the key.
-    fn of_key(key: &'a Node, name: &str, node: &'a Node, faults: &'a Faults) -> Self {
-        let place = if node.value == Value::Null { key.id } else { node.id };
-        Self { node, place, name: format!("`{name}`"), faults }
+    fn of_key(key: &'a YamlNode, name: &str, yaml: &'a YamlNode, faults: &'a Faults) -> Self {
+        let place = if yaml.value == Value::Null { key.id } else { yaml.id };
+        Self { yaml, place, name: format!("`{name}`"), faults }
     }
 
-    fn of_list(&self, node: &'a Node) -> Self {
-        Self { node, place: node.id, name: format!("an entry of {}", self.name), faults: self.faults }
+    fn of_list(&self, yaml: &'a YamlNode) -> Self {
+        Self { yaml, place: yaml.id, name: format!("an entry of {}", self.name), faults: self.faults }
+    }
+
+    pub(crate) fn yaml(&self) -> &'a YamlNode {
+        self.yaml
+    }
+
+    pub(crate) fn value(&self) -> &'a Value {
+        &self.yaml.value
     }
 
     /// Complains: the sentence follows the name of the value.
@@ -49,7 +66,7 @@ impl<'a> Item<'a> {
 
     /// The same about one byte of a text.
     pub(crate) fn fault_inside(&self, at: usize, sentence: impl AsRef<str>) {
-        let inside = match &self.node.value {
+        let inside = match &self.yaml.value {
             Value::Text(text) => Some((text.clone(), at)),
             _ => None,
         };
@@ -67,57 +84,57 @@ impl<'a> Item<'a> {
         self.faults.push(self.place, Severity::Warning, sentence.into());
     }
 
-    fn wrong<T>(&self, wanted: &str, hint: &str) -> Option<T> {
-        let found = match &self.node.value {
-            Value::Null => return self.none(format!("has no value: it must be {wanted}")),
+    fn expected<T>(&self, wanted: &str, hint: &str) -> Option<T> {
+        let found = match &self.yaml.value {
+            Value::Null => return self.refuse(format!("has no value: it must be {wanted}")),
             value => kind(value),
         };
-        self.none(format!("must be {wanted}, not {found}{hint}"))
+        self.refuse(format!("must be {wanted}, not {found}{hint}"))
     }
 
-    fn none<T>(&self, sentence: impl AsRef<str>) -> Option<T> {
+    fn refuse<T>(&self, sentence: impl AsRef<str>) -> Option<T> {
         self.fault(sentence);
         None
     }
 
     /// Text that is not empty.
     pub(crate) fn text(&self) -> Option<&'a str> {
-        let hint = match &self.node.value {
-            Value::Text(text) if text.trim().is_empty() => return self.none("is empty"),
+        let hint = match &self.yaml.value {
+            Value::Text(text) if text.trim().is_empty() => return self.refuse("is empty"),
             Value::Text(text) => return Some(text),
             Value::Bool(_) | Value::Int(_) | Value::Float(_) => ": put it in single quotes",
             Value::List(_) => ": a text that begins with `[` needs single quotes",
             Value::Map(_) => ": a text that begins with `{` or holds `: ` needs single quotes",
             Value::Null | Value::Tagged => "",
         };
-        self.wrong("text", hint)
+        self.expected("text", hint)
     }
 
     /// Whether it is this very word.
     pub(crate) fn is_word(&self, word: &str) -> bool {
-        matches!(&self.node.value, Value::Text(text) if text == word)
+        matches!(&self.yaml.value, Value::Text(text) if text == word)
     }
 
     /// The digits of a whole number, where text would do as well.
     pub(crate) fn number_as_text(&self) -> Option<String> {
-        if let Value::Int(number) = self.node.value { Some(number.to_string()) } else { None }
+        if let Value::Int(number) = self.yaml.value { Some(number.to_string()) } else { None }
     }
 
     /// Text without line breaks, as a value of its own.
     pub(crate) fn line(&self) -> Option<String> {
         let text = self.text()?;
         if text.contains('\n') {
-            return self.none("must be a single line: put it in single quotes");
+            return self.refuse("must be a single line: put it in single quotes");
         }
         Some(text.to_owned())
     }
 
     /// `true` or `false`; YAML 1.2 knows no `yes` and `on`.
     pub(crate) fn boolean(&self) -> Option<bool> {
-        match &self.node.value {
+        match &self.yaml.value {
             Value::Bool(value) => Some(*value),
             Value::Text(text) => self.not_boolean(text),
-            _ => self.wrong("`true` or `false`", ""),
+            _ => self.expected("`true` or `false`", ""),
         }
     }
 
@@ -125,127 +142,128 @@ impl<'a> Item<'a> {
         match text.to_lowercase().as_str() {
             "yes" | "on" | "y" | "true" => self.fault(format!("is text here: write `true`, not `{text}`")),
             "no" | "off" | "n" | "false" => self.fault(format!("is text here: write `false`, not `{text}`")),
-            _ => return self.wrong("`true` or `false`", ""),
+            _ => return self.expected("`true` or `false`", ""),
         }
         None
     }
 
     /// A whole number in a range.
     pub(crate) fn whole<N: TryFrom<i128> + Into<i128> + Copy>(&self, range: RangeInclusive<N>) -> Option<N> {
-        let (low, high): (i128, i128) = ((*range.start()).into(), (*range.end()).into());
-        match &self.node.value {
+        let low: i128 = (*range.start()).into();
+        let high: i128 = (*range.end()).into();
+        match &self.yaml.value {
             Value::Int(number) if (low..=high).contains(number) => N::try_from(*number).ok(),
-            Value::Text(text) if text.trim().parse::<i128>().is_ok() => self.wrong("a number", QUOTED),
-            Value::Int(number) => self.none(format!("must be from {low} to {high}, not {number}")),
-            _ => self.wrong(&format!("a whole number from {low} to {high}"), ""),
+            Value::Text(text) if text.trim().parse::<i128>().is_ok() => self.expected("a number", QUOTED),
+            Value::Int(number) => self.refuse(format!("must be from {low} to {high}, not {number}")),
+            _ => self.expected(&format!("a whole number from {low} to {high}"), ""),
         }
     }
 
     /// A number in a range, with a fraction or without.
     pub(crate) fn number(&self, range: RangeInclusive<f64>) -> Option<f64> {
         let wanted = format!("a number from {} to {}", range.start(), range.end());
-        let number = match self.node.value {
+        let number = match self.yaml.value {
             Value::Float(number) => number,
             // Exact: the ranges asked for are far below the 52 bits of a float.
             Value::Int(number) => i32::try_from(number).map_or(f64::NAN, f64::from),
             Value::Text(ref text) if text.trim().parse::<f64>().is_ok() => {
-                return self.wrong("a number", QUOTED);
+                return self.expected("a number", QUOTED);
             }
-            _ => return self.wrong(&wanted, ""),
+            _ => return self.expected(&wanted, ""),
         };
-        if range.contains(&number) { Some(number) } else { self.wrong(&wanted, "") }
+        if range.contains(&number) { Some(number) } else { self.expected(&wanted, "") }
     }
 
     /// A duration such as `10m`, `1h 30min`, `4w`: a second at least, a century at most.
     pub(crate) fn duration(&self) -> Option<Duration> {
-        let text = match &self.node.value {
-            Value::Text(text) if text.trim_start().starts_with('-') => return self.none(NEGATIVE),
+        let text = match &self.yaml.value {
+            Value::Text(text) if text.trim_start().starts_with('-') => return self.refuse(NEGATIVE),
             Value::Text(text) => text,
-            Value::Int(..0) => return self.none(NEGATIVE),
-            Value::Int(n) => return self.none(format!("needs a unit: `{n}s` or `{n}m`, for example")),
-            _ => return self.wrong("a duration such as `10m`, `1h` or `4w`", ""),
+            Value::Int(..0) => return self.refuse(NEGATIVE),
+            Value::Int(n) => return self.refuse(format!("needs a unit: `{n}s` or `{n}m`, for example")),
+            _ => return self.expected("a duration such as `10m`, `1h` or `4w`", ""),
         };
         if text.contains('M') {
-            return self.none("counts months with a capital `M`: write `min` or `months`");
+            return self.refuse("counts months with a capital `M`: write `min` or `months`");
         }
         match humantime::parse_duration(text) {
-            Ok(span) if span < Duration::from_secs(1) => self.none("must be more than zero: at least `1s`"),
-            Ok(span) if span > MAX_DURATION => self.none("is longer than a hundred years"),
+            Ok(span) if span < Duration::from_secs(1) => self.refuse("must be more than zero: at least `1s`"),
+            Ok(span) if span > MAX_DURATION => self.refuse("is longer than a hundred years"),
             Ok(span) => Some(span),
-            Err(error) => self.none(format!("must be a duration such as `10m`, `1h` or `4w`: {error}")),
+            Err(error) => self.refuse(format!("must be a duration such as `10m`, `1h` or `4w`: {error}")),
         }
     }
 
     /// One of some words.
     pub(crate) fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Option<T> {
         let known: Vec<&str> = words.iter().map(|row| row.0).collect();
-        let Value::Text(text) = &self.node.value else {
-            return self.wrong(&format!("one of {}", listed(&known)), "");
+        let Value::Text(text) = &self.yaml.value else {
+            return self.expected(&format!("one of {}", listed(&known)), "");
         };
         let found = words.iter().find(|row| row.0 == text).map(|row| row.1);
-        found.or_else(|| self.none(format!("cannot be `{text}`{}", or_near(text, &known))))
+        found.or_else(|| self.refuse(format!("cannot be `{text}`{}", or_near(text, &known))))
     }
 
     /// The entries of a list; none when it is no list, which is complained about.
     pub(crate) fn list(&self) -> Vec<Self> {
-        match &self.node.value {
-            Value::List(items) => items.iter().map(|item| self.of_list(item)).collect(),
+        match &self.yaml.value {
+            Value::List(items) => items.iter().map(|node| self.of_list(node)).collect(),
             _ => {
-                self.wrong::<()>("a list, such as `[a, b]`", "");
+                self.expected::<()>("a list, such as `[a, b]`", "");
                 Vec::new()
             }
         }
     }
 
-    /// The same, of a list that makes no sense without an entry.
-    pub(crate) fn filled_list(&self, why: &str, most: usize) -> Vec<Self> {
+    /// The entries of a list that makes no sense without one, `max` of them.
+    pub(crate) fn filled_list(&self, why: &str, max: usize) -> Vec<Self> {
         let list = self.list();
-        if self.node.items().is_some_and(<[Node]>::is_empty) {
+        if self.yaml.items().is_some_and(<[YamlNode]>::is_empty) {
             self.fault(format!("is empty: {why}"));
-        } else if list.len() > most {
-            self.fault(format!("has {} entries, more than the {most} that are read", list.len()));
+        } else if list.len() > max {
+            self.fault(format!("has {} entries, more than the {max} that are read", list.len()));
         }
-        list.into_iter().take(most).collect()
+        list.into_iter().take(max).collect()
     }
 
     /// The value of a key, if this is a mapping that has it; nothing is complained about.
     pub(crate) fn peek(&self, key: &str) -> Option<Self> {
-        let (key_node, node) = self.node.entry(key)?;
-        Some(Self::of_key(key_node, key, node, self.faults))
+        let (key_node, value) = self.yaml.entry(key)?;
+        Some(Self::of_key(key_node, key, value, self.faults))
+    }
+
+    /// The entries of a list that makes no sense without one, or a single value in its place.
+    pub(crate) fn one_or_list(&self, why: &str, max: usize) -> Vec<Self> {
+        if self.is_list() { self.filled_list(why, max) } else { vec![self.clone()] }
     }
 
     /// A list, or a single value in its place.
     pub(crate) fn one_or_many(&self) -> Vec<Self> {
-        if matches!(self.node.value, Value::List(_)) { self.list() } else { vec![self.clone()] }
+        if self.is_list() { self.list() } else { vec![self.clone()] }
     }
 
     /// Lines, one or a list.
     pub(crate) fn texts(&self) -> Vec<String> {
-        self.one_or_many().iter().filter_map(Item::line).collect()
+        self.one_or_many().iter().filter_map(Node::line).collect()
     }
 
     /// Whether it is a list.
     pub(crate) fn is_list(&self) -> bool {
-        matches!(self.node.value, Value::List(_))
+        matches!(self.yaml.value, Value::List(_))
     }
 
     /// Whether it is a mapping.
     pub(crate) fn is_mapping(&self) -> bool {
-        matches!(self.node.value, Value::Map(_))
-    }
-
-    /// The keys of a mapping whose names are known.
-    pub(crate) fn keys(&self) -> Option<Keys<'a>> {
-        Some(Keys::new(self.clone(), self.entries()?))
+        matches!(self.yaml.value, Value::Map(_))
     }
 
     /// The entries of a mapping whose names are the operator's choice: name, key and value.
     pub(crate) fn entries(&self) -> Option<Vec<Entry<'a>>> {
-        let Value::Map(map) = &self.node.value else { return self.wrong("a mapping of `key: value`", "") };
+        let Value::Map(map) = &self.yaml.value else { return self.expected("a mapping of `key: value`", "") };
         let mut entries: Vec<Entry<'a>> = Vec::with_capacity(map.len());
         let mut seen = HashSet::new();
         for (key, value) in map {
-            let complaint = Self { node: key, place: key.id, name: "a key".to_owned(), faults: self.faults };
+            let complaint = Self { yaml: key, place: key.id, name: "a key".to_owned(), faults: self.faults };
             let Some(name) = complaint.text() else { continue };
             if !seen.insert(name) {
                 complaint.fault_plainly(format!("`{name}` is given twice here: remove one of them"));
@@ -274,14 +292,16 @@ fn kind(value: &Value) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::*;
     use std::path::Path;
+
+    use super::*;
+    use crate::config::reading::keys::Keys;
 
     /// What reading complains about.
     pub(crate) fn complaints(text: &str, read: impl Fn(&mut Keys<'_>)) -> Vec<String> {
         let document = Document::read(Path::new("x"), text.as_bytes()).unwrap();
         let faults = Faults::default();
-        if let Some(mut keys) = Item::root(&document, &faults).keys() {
+        if let Some(mut keys) = Keys::of(&Node::root(&document, &faults)) {
             read(&mut keys);
             keys.finish();
         }
@@ -290,11 +310,11 @@ pub(crate) mod tests {
 
     #[test]
     fn yaml_surprises_get_a_sentence() {
-        let boolean = |keys: &mut Keys<'_>| assert_eq!(keys.get("a").and_then(|item| item.boolean()), None);
+        let boolean = |keys: &mut Keys<'_>| assert_eq!(keys.get("a").and_then(|node| node.boolean()), None);
         assert_eq!(complaints("a: yes", boolean), ["`a` is text here: write `true`, not `yes`"]);
         assert_eq!(complaints("a: off", boolean), ["`a` is text here: write `false`, not `off`"]);
         assert_eq!(complaints("a: 1", boolean), ["`a` must be `true` or `false`, not the number 1"]);
-        let text = |keys: &mut Keys<'_>| assert_eq!(keys.get("a").and_then(|item| item.text()), None);
+        let text = |keys: &mut Keys<'_>| assert_eq!(keys.get("a").and_then(|node| node.text()), None);
         assert_eq!(
             complaints("a: 8080", text),
             ["`a` must be text, not the number 8080: put it in single quotes"]
@@ -304,7 +324,7 @@ pub(crate) mod tests {
         assert_eq!(complaints("a: ''", text), ["`a` is empty"]);
         assert_eq!(complaints("a: !x b", text), ["`a` must be text, not a value with a `!tag`"]);
         let whole =
-            |keys: &mut Keys<'_>| assert_eq!(keys.get("a").and_then(|item| item.whole(1u32..=9)), None);
+            |keys: &mut Keys<'_>| assert_eq!(keys.get("a").and_then(|node| node.whole(1u32..=9)), None);
         assert!(complaints("a: '1'", whole)[0].contains("take the quotes away"));
         assert_eq!(complaints("a: 10", whole), ["`a` must be from 1 to 9, not 10"]);
         assert_eq!(
@@ -315,7 +335,7 @@ pub(crate) mod tests {
 
     #[test]
     fn durations_need_a_unit_and_a_length() {
-        let span = |keys: &mut Keys<'_>| assert_eq!(keys.get("a").and_then(|item| item.duration()), None);
+        let span = |keys: &mut Keys<'_>| assert_eq!(keys.get("a").and_then(|node| node.duration()), None);
         for (text, says) in [
             ("a: 600", "needs a unit: `600s`"),
             ("a: 0s", "more than zero"),

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use super::fail2ban;
 use super::json_rule;
 use super::keys::Keys;
-use super::reader::Item;
-use super::rule_set::{message_limit, name};
+use super::reader::Node;
+use super::values::{message_limit, name};
 use crate::address;
 use crate::config::text::document::Document;
 use crate::config::text::suggest::or_near;
@@ -41,9 +41,9 @@ const ID: &str = "every rule has a name of its own";
 const MEANS: &str = "a sentence that tells an operator what such a line means";
 
 /// Placeholders and their alphabets.
-pub(crate) fn fields(item: &Item<'_>) -> Option<Placed<(String, String)>> {
+pub(crate) fn fields(node: &Node<'_>) -> Option<Placed<(String, String)>> {
     let mut fields = Vec::new();
-    for (place, entry) in item.entries()?.into_iter().enumerate() {
+    for (place, entry) in node.entries()?.into_iter().enumerate() {
         if !is_field_name(entry.name) || entry.name.len() > MAX_FIELD {
             entry
                 .key
@@ -59,30 +59,30 @@ pub(crate) fn fields(item: &Item<'_>) -> Option<Placed<(String, String)>> {
 }
 
 /// The rules of a set, of which all else is read already; which form they have, a set that `adds` to another leaves open.
-pub(crate) fn rules(document: &Document, list: &Item<'_>, set: &RuleSet, adds: bool) -> Placed<Rule> {
+pub(crate) fn rules(document: &Document, list: &Node<'_>, set: &RuleSet, adds: bool) -> Placed<Rule> {
     let items = list.filled_list("a rule set needs a rule", MAX_RULES);
     let commented = document.any_line(|line| pattern_with_comment(line).is_some());
     let is_json =
-        |item: &Item<'_>| if adds { item.peek("where").is_some() } else { set.format == Format::Json };
-    let read = |item: &Item<'_>| match is_json(item) {
-        true => for_json(item, set),
-        false => for_text(item, set, |pattern| commented && cut_by_comment(document, pattern)),
+        |node: &Node<'_>| if adds { node.peek("where").is_some() } else { set.format == Format::Json };
+    let read = |node: &Node<'_>| match is_json(node) {
+        true => for_json(node, set),
+        false => for_text(node, set, |pattern| commented && cut_by_comment(document, pattern)),
     };
     let rules: Placed<Rule> =
-        items.iter().enumerate().filter_map(|(place, item)| Some((place, read(item)?))).collect();
-    ids_given_twice(&items, |item| is_json(item));
+        items.iter().enumerate().filter_map(|(place, node)| Some((place, read(node)?))).collect();
+    ids_given_twice(&items, |node| is_json(node));
     one_effect_each(&items, &rules);
     rules
 }
 
 /// Rules for JSON may share an id, as where a program says the same in two ways.
-fn ids_given_twice(items: &[Item<'_>], may_share: impl Fn(&Item<'_>) -> bool) {
+fn ids_given_twice(items: &[Node<'_>], may_share: impl Fn(&Node<'_>) -> bool) {
     let mut seen = HashSet::new();
-    for item in items {
-        let Some(id) = item.peek("id") else { continue };
-        if let Value::Text(text) = &id.node.value
+    for node in items {
+        let Some(id) = node.peek("id") else { continue };
+        if let Value::Text(text) = id.value()
             && !seen.insert(text)
-            && !may_share(item)
+            && !may_share(node)
         {
             id.fault_plainly(format!("another rule has the id `{text}` already"));
         }
@@ -90,7 +90,7 @@ fn ids_given_twice(items: &[Item<'_>], may_share: impl Fn(&Item<'_>) -> bool) {
 }
 
 /// Rules that share an id are one to people, and so have one effect.
-fn one_effect_each(items: &[Item<'_>], rules: &Placed<Rule>) {
+fn one_effect_each(items: &[Node<'_>], rules: &Placed<Rule>) {
     let mut effects: HashMap<&str, Effect> = HashMap::new();
     for (place, rule) in rules.iter().filter(|(_, rule)| rule.json.is_some()) {
         let first = *effects.entry(&rule.id).or_insert(rule.effect);
@@ -105,8 +105,8 @@ fn one_effect_each(items: &[Item<'_>], rules: &Placed<Rule>) {
 }
 
 /// The ids of all rules, of those with faults too: a sample may name them.
-pub(crate) fn ids<'a>(list: &Item<'a>) -> Vec<&'a str> {
-    let ids = list.node.items().unwrap_or_default().iter().filter_map(|rule| rule.entry("id"));
+pub(crate) fn ids<'a>(list: &Node<'a>) -> Vec<&'a str> {
+    let ids = list.yaml().items().unwrap_or_default().iter().filter_map(|rule| rule.entry("id"));
     ids.filter_map(|(_, id)| if let Value::Text(id) = &id.value { Some(id.as_str()) } else { None }).collect()
 }
 
@@ -116,24 +116,24 @@ fn pattern_with_comment(line: &str) -> Option<&str> {
     (!pattern.trim_start().starts_with(['\'', '"']) && pattern.contains(" #")).then_some(pattern)
 }
 
-fn cut_by_comment(document: &Document, pattern: &Item<'_>) -> bool {
-    document.behind_unquoted(pattern.node).is_some_and(|behind| behind.trim_start().starts_with('#'))
+fn cut_by_comment(document: &Document, pattern: &Node<'_>) -> bool {
+    document.behind_unquoted(pattern.yaml()).is_some_and(|behind| behind.trim_start().starts_with('#'))
 }
 
 /// A rule of a set with `format: json`.
-fn for_json(item: &Item<'_>, set: &RuleSet) -> Option<Rule> {
-    let mut keys = item.keys()?;
+fn for_json(node: &Node<'_>, set: &RuleSet) -> Option<Rule> {
+    let mut keys = Keys::of(node)?;
     let id = keys.must("id", ID, id);
-    let effect = keys.or("effect", Effect::Offence, |item| effect(item, set.evidence));
+    let effect = keys.or("effect", Effect::Offence, |node| effect(node, set.evidence));
     let json = json_rule::read(&mut keys, effect);
-    let means = keys.must("means", MEANS, Item::line);
+    let means = keys.must("means", MEANS, Node::line);
     let rest = rest(&mut keys, effect, None);
     keys.finish();
     Some(Rule { id: id?, json: Some(json?), means: means.unwrap_or_default(), ..rest })
 }
 
-fn for_text(item: &Item<'_>, set: &RuleSet, is_cut: impl Fn(&Item<'_>) -> bool) -> Option<Rule> {
-    let mut keys = item.keys()?;
+fn for_text(node: &Node<'_>, set: &RuleSet, is_cut: impl Fn(&Node<'_>) -> bool) -> Option<Rule> {
+    let mut keys = Keys::of(node)?;
     json_rule::refuse(&mut keys)?;
     let id = keys.must("id", ID, id);
     let pattern = keys.must("pattern", "what a line must look like, in single quotes", |pattern| {
@@ -143,39 +143,39 @@ fn for_text(item: &Item<'_>, set: &RuleSet, is_cut: impl Fn(&Item<'_>) -> bool) 
         }
         text_of_pattern(pattern, set)
     });
-    let unless = keys.or("unless", Vec::new(), |item| Some(vetoes(item, set)));
-    let effect = keys.or("effect", Effect::Offence, |item| effect(item, set.evidence));
-    let means = keys.must("means", MEANS, Item::line);
+    let unless = keys.or("unless", Vec::new(), |node| Some(vetoes(node, set)));
+    let effect = keys.or("effect", Effect::Offence, |node| effect(node, set.evidence));
+    let means = keys.must("means", MEANS, Node::line);
     let rest = rest(&mut keys, effect, Some(set));
     keys.finish();
     Some(Rule { id: id?, pattern: pattern?, unless, means: means.unwrap_or_default(), ..rest })
 }
 
 /// A pattern's text, if it holds no words of another program's.
-fn text_of_pattern(item: &Item<'_>, set: &RuleSet) -> Option<String> {
-    let text = item.line()?;
+fn text_of_pattern(node: &Node<'_>, set: &RuleSet) -> Option<String> {
+    let text = node.line()?;
     let theirs = fail2ban::in_pattern(&text, |name| set.fields.iter().any(|(field, _)| field == name));
     if let Some(sentence) = &theirs {
-        item.fault_plainly(sentence);
+        node.fault_plainly(sentence);
     }
     theirs.is_none().then_some(text)
 }
 
 /// What keeps a rule from matching, one pattern or a list.
-fn vetoes(item: &Item<'_>, set: &RuleSet) -> Vec<String> {
+fn vetoes(node: &Node<'_>, set: &RuleSet) -> Vec<String> {
     let why = "write a pattern that keeps the rule from matching, as in `unless: ' via vpn$'`";
-    let list = if item.is_list() { item.filled_list(why, MAX_VETOES) } else { vec![item.clone()] };
+    let list = node.one_or_list(why, MAX_VETOES);
     list.iter().filter_map(|veto| text_of_pattern(veto, set)).collect()
 }
 
 /// What has a default; some of it only in rules for lines of text, as those of `text` are.
 fn rest(keys: &mut Keys<'_>, effect: Effect, text: Option<&RuleSet>) -> Rule {
-    let weight = keys.or("weight", Weight::ONE, |item| weight(item, effect));
-    let counts = keys.or("counts", Counts::Session, |item| item.word(&COUNTS));
+    let weight = keys.or("weight", Weight::ONE, |node| weight(node, effect));
+    let counts = keys.or("counts", Counts::Session, |node| node.word(&COUNTS));
     let (address, message_limit) = match text {
         Some(set) => (
-            keys.or("address", AddressFrom::Line, |item| address_from(item, effect, counts)),
-            keys.maybe("message_limit", |item| limit(item, set)),
+            keys.or("address", AddressFrom::Line, |node| address_from(node, effect, counts)),
+            keys.maybe("message_limit", |node| limit(node, set)),
         ),
         None => (AddressFrom::Line, None),
     };
@@ -190,28 +190,28 @@ fn rest(keys: &mut Keys<'_>, effect: Effect, text: Option<&RuleSet>) -> Rule {
         counts,
         address,
         message_limit,
-        ends_session: keys.or("ends_session", false, |item| ends_session(item, counts)),
-        enabled: keys.or("enabled", true, Item::boolean),
-        advice: keys.or("advice", Vec::new(), |item| Some(item.texts())),
+        ends_session: keys.or("ends_session", false, |node| ends_session(node, counts)),
+        enabled: keys.or("enabled", true, Node::boolean),
+        advice: keys.or("advice", Vec::new(), |node| Some(node.texts())),
     }
 }
 
-fn effect(item: &Item<'_>, evidence: Evidence) -> Option<Effect> {
-    let effect = item.word(&EFFECTS)?;
+fn effect(node: &Node<'_>, evidence: Evidence) -> Option<Effect> {
+    let effect = node.word(&EFFECTS)?;
     if (effect, evidence) == (Effect::Trust, Evidence::Spoofable) {
-        item.warn("no login is believed in a set with `evidence: spoofable`: this has no effect");
+        node.warn("no login is believed in a set with `evidence: spoofable`: this has no effect");
     }
     Some(effect)
 }
 
 /// A line that is joined to no other learns no address from one.
-fn address_from(item: &Item<'_>, effect: Effect, counts: Counts) -> Option<AddressFrom> {
-    let from = item.word(&ADDRESSES)?;
+fn address_from(node: &Node<'_>, effect: Effect, counts: Counts) -> Option<AddressFrom> {
+    let from = node.word(&ADDRESSES)?;
     if from != AddressFrom::Line && effect == Effect::Trust {
-        item.fault_plainly("a login makes only the address in its own line trusted: drop `address`");
+        node.fault_plainly("a login makes only the address in its own line trusted: drop `address`");
     }
     if from != AddressFrom::Line && counts != Counts::Session {
-        item.fault_plainly(format!(
+        node.fault_plainly(format!(
             "the address is to come from another line of the session, and with `counts: {}` there is no session: the \
              rule could never count for anybody; say `counts: session`",
             counts.as_str()
@@ -221,21 +221,21 @@ fn address_from(item: &Item<'_>, effect: Effect, counts: Counts) -> Option<Addre
 }
 
 /// In bytes; of a rule's and its set's, the smaller holds.
-fn limit(item: &Item<'_>, set: &RuleSet) -> Option<usize> {
-    let limit = message_limit(item)?;
+fn limit(node: &Node<'_>, set: &RuleSet) -> Option<usize> {
+    let limit = message_limit(node)?;
     if let Some(of_set) = set.limit().filter(|of_set| limit > *of_set) {
-        item.warn(format!(
+        node.warn(format!(
             "messages of this set are taken for cut at {of_set} bytes: more than that has no effect"
         ));
     }
     Some(limit)
 }
 
-fn ends_session(item: &Item<'_>, counts: Counts) -> Option<bool> {
-    let ends = item.boolean()?;
+fn ends_session(node: &Node<'_>, counts: Counts) -> Option<bool> {
+    let ends = node.boolean()?;
     if ends && counts != Counts::Session {
         let counts = counts.as_str();
-        item.warn(format!(
+        node.warn(format!(
             "with `counts: {counts}` the line is of no session: that it ends one has no effect"
         ));
     }
@@ -243,18 +243,18 @@ fn ends_session(item: &Item<'_>, counts: Counts) -> Option<bool> {
 }
 
 /// A name that no sample can mistake for its `rule: none`.
-fn id(item: &Item<'_>) -> Option<String> {
-    let id = name(item)?;
+fn id(node: &Node<'_>) -> Option<String> {
+    let id = name(node)?;
     if id == "none" {
-        item.fault("cannot be `none`: in a sample that says that no rule may match");
+        node.fault("cannot be `none`: in a sample that says that no rule may match");
     }
     Some(id)
 }
 
-fn weight(item: &Item<'_>, effect: Effect) -> Option<Weight> {
-    let weight = item.number(0.0..=100.0)?;
+fn weight(node: &Node<'_>, effect: Effect) -> Option<Weight> {
+    let weight = node.number(0.0..=100.0)?;
     if effect != Effect::Offence {
-        item.warn(format!("the weight has no use: a line with `effect: {}` never counts", effect.as_str()));
+        node.warn(format!("the weight has no use: a line with `effect: {}` never counts", effect.as_str()));
     }
     // Tenths from 0 to 1000, so the cast is exact once there is no fraction left.
     let tenths = weight * 10.0;
@@ -262,51 +262,51 @@ fn weight(item: &Item<'_>, effect: Effect) -> Option<Weight> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0.0..=1000.0, whole")]
     let found = whole.then(|| Weight::from_tenths(tenths.round() as u16)).flatten();
     if found.is_none() {
-        item.fault("must have one digit after the point at most, such as `0.5`");
+        node.fault("must have one digit after the point at most, such as `0.5`");
     }
     found
 }
 
 /// Lines with the answers they must get; a rule they name must exist.
-pub(crate) fn samples(list: &Item<'_>, ids: Option<&[&str]>) -> Placed<Sample> {
+pub(crate) fn samples(list: &Node<'_>, ids: Option<&[&str]>) -> Placed<Sample> {
     let items = list.filled_list("remove it, or show a line", MAX_SAMPLES);
-    items.iter().enumerate().filter_map(|(place, item)| Some((place, sample(item, ids)?))).collect()
+    items.iter().enumerate().filter_map(|(place, node)| Some((place, sample(node, ids)?))).collect()
 }
 
-fn sample(item: &Item<'_>, ids: Option<&[&str]>) -> Option<Sample> {
-    let mut keys = item.keys()?;
-    let line = keys.must("line", "a whole line as the log has it, in single quotes", Item::line);
-    let rule = keys.must("rule", "the id of the rule that must match, or `none`", |item| rule_of(item, ids));
-    let address = keys.or("addr", None, |item| {
-        if rule == Some(None) && !item.is_word("none") {
-            item.fault("has no use where no rule may match");
+fn sample(node: &Node<'_>, ids: Option<&[&str]>) -> Option<Sample> {
+    let mut keys = Keys::of(node)?;
+    let line = keys.must("line", "a whole line as the log has it, in single quotes", Node::line);
+    let rule = keys.must("rule", "the id of the rule that must match, or `none`", |node| rule_of(node, ids));
+    let address = keys.or("addr", None, |node| {
+        if rule == Some(None) && !node.is_word("none") {
+            node.fault("has no use where no rule may match");
         }
-        address_of(item)
+        address_of(node)
     });
     keys.finish();
     Some(Sample { line: line?, rule: rule?, address })
 }
 
-fn rule_of(item: &Item<'_>, ids: Option<&[&str]>) -> Option<Option<String>> {
-    if item.is_word("none") {
+fn rule_of(node: &Node<'_>, ids: Option<&[&str]>) -> Option<Option<String>> {
+    if node.is_word("none") {
         return Some(None);
     }
-    let id = item.text()?;
+    let id = node.text()?;
     if let Some(ids) = ids.filter(|ids| !ids.contains(&id)) {
-        item.fault(format!("names no rule of this file: `{id}`{}", or_near(id, ids)));
+        node.fault(format!("names no rule of this file: `{id}`{}", or_near(id, ids)));
         return None;
     }
     Some(Some(id.to_owned()))
 }
 
-fn address_of(item: &Item<'_>) -> Option<Option<IpAddr>> {
-    if item.is_word("none") {
+fn address_of(node: &Node<'_>) -> Option<Option<IpAddr>> {
+    if node.is_word("none") {
         return Some(None);
     }
-    let text = item.text()?;
+    let text = node.text()?;
     let address = address::parse(text.as_bytes());
     if address.is_none() {
-        item.fault(format!("must be an address such as `192.0.2.7`, or `none`, not `{text}`"));
+        node.fault(format!("must be an address such as `192.0.2.7`, or `none`, not `{text}`"));
     }
     address.map(Some)
 }

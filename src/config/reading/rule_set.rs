@@ -2,20 +2,13 @@
 
 use super::keys::Keys;
 use super::policy;
-use super::reader::Item;
+use super::reader::Node;
 use super::rule::{self, Placed};
-use super::sections::log_file;
 use super::time;
-use crate::config::defaults::VERSION;
+use super::values::{is_known, log_file, message_limit, name};
 use crate::config::text::document::Document;
 use crate::record::{TimeSpec, is_program_name};
 use crate::rules::{BanPolicy, Evidence, Format, RuleSet, Thresholds};
-
-/// In bytes: sshd cuts at 500, syslogd at 1 to 8 KiB, and a line of 16 KiB is not read at all.
-const MESSAGE_LIMITS: std::ops::RangeInclusive<u32> = 16..=16_384;
-
-/// The longest name of a set or a rule: it stands in log lines and in the database.
-const MAX_NAME: usize = 64;
 
 const FORMATS: [(&str, Format); 3] =
     [("syslog", Format::Syslog), ("raw", Format::Raw), ("json", Format::Json)];
@@ -40,25 +33,25 @@ pub(crate) struct LocatedRuleSet {
 }
 
 /// Reads the whole file; `None` when nothing can be made of it. Values with faults are replaced by defaults.
-pub(crate) fn read(document: &Document, root: &Item<'_>) -> Option<LocatedRuleSet> {
-    let mut keys = root.keys()?;
-    let version = keys.must("version", "a rule file begins with `version: 1`", |item| Some(is_known(item)));
+pub(crate) fn read(document: &Document, root: &Node<'_>) -> Option<LocatedRuleSet> {
+    let mut keys = Keys::of(root)?;
+    let version = keys.must("version", "a rule file begins with `version: 1`", |node| Some(is_known(node)));
     if version == Some(false) {
         return None;
     }
     let extends = keys.maybe("extends", name);
     let head = if extends.is_some() { addition(&mut keys) } else { head(&mut keys) };
-    let (fields, field_places) = apart(keys.or("fields", Vec::new(), |item| fields(item, head.format)));
+    let (fields, field_places) = apart(keys.or("fields", Vec::new(), |node| fields(node, head.format)));
     let head = RuleSet { fields, ..head };
-    let read_rules = |item: &Item<'_>| Some(rule::rules(document, item, &head, extends.is_some()));
+    let read_rules = |node: &Node<'_>| Some(rule::rules(document, node, &head, extends.is_some()));
     let rules = match extends {
         Some(_) => keys.maybe("rules", read_rules),
         None => keys.must("rules", "what is looked for", read_rules),
     };
     // Samples of an extension may name rules of the set that it extends.
-    let ids = root.peek("rules").map(|item| rule::ids(&item)).unwrap_or_default();
+    let ids = root.peek("rules").map(|node| rule::ids(&node)).unwrap_or_default();
     let ids = extends.is_none().then_some(ids);
-    let samples = keys.or("samples", Vec::new(), |item| Some(rule::samples(item, ids.as_deref())));
+    let samples = keys.or("samples", Vec::new(), |node| Some(rule::samples(node, ids.as_deref())));
     keys.finish();
     let (samples, sample_places) = apart(samples);
     let (rules, rule_places) = apart(rules.unwrap_or_default());
@@ -70,17 +63,6 @@ fn apart<T>(parts: Placed<T>) -> (Vec<T>, Vec<usize>) {
     parts.into_iter().map(|(place, part)| (part, place)).unzip()
 }
 
-/// Whether this program can read a file of that version; what else could be said about another would mislead.
-pub(crate) fn is_known(item: &Item<'_>) -> bool {
-    let version = item.whole(1..=i32::MAX).unwrap_or(VERSION);
-    if version > VERSION {
-        item.fault_plainly(format!(
-            "this file was written for a newer Portcullis: it says version {version}, this program reads {VERSION}"
-        ));
-    }
-    version <= VERSION
-}
-
 /// What belongs to a set as a whole, and so not into a file that adds to one.
 const OF_THE_SET: [&str; 8] =
     ["program", "format", "evidence", "newlines", "logs", "message_limit", "ban", "time"];
@@ -88,15 +70,15 @@ const OF_THE_SET: [&str; 8] =
 /// All but fields, rules and samples of a file that adds to a set.
 fn addition(keys: &mut Keys<'_>) -> RuleSet {
     for key in OF_THE_SET {
-        if let Some(item) = keys.get(key) {
-            item.fault("has no use with `extends`: it belongs to the set that is extended");
+        if let Some(node) = keys.get(key) {
+            node.fault("has no use with `extends`: it belongs to the set that is extended");
         }
     }
     RuleSet {
         name: keys.or("name", String::new(), name),
-        about: keys.or("about", String::new(), Item::line),
+        about: keys.or("about", String::new(), Node::line),
         threshold: keys.maybe("threshold", policy::thresholds),
-        advice: keys.or("advice", Vec::new(), |item| Some(item.texts())),
+        advice: keys.or("advice", Vec::new(), |node| Some(node.texts())),
         ..RuleSet::default()
     }
 }
@@ -104,18 +86,18 @@ fn addition(keys: &mut Keys<'_>) -> RuleSet {
 /// All but fields, rules and samples.
 fn head(keys: &mut Keys<'_>) -> RuleSet {
     let name = keys.must("name", "a short name for the set, such as `sshd`", name);
-    let about = keys.must("about", "one sentence for operators", Item::line);
-    let format = keys.or("format", Format::Syslog, |item| item.word(&FORMATS));
+    let about = keys.must("about", "one sentence for operators", Node::line);
+    let format = keys.or("format", Format::Syslog, |node| node.word(&FORMATS));
     let programs = programs(keys, format);
-    let evidence = keys.or("evidence", Evidence::Handshake, |item| {
-        item.word(&[("handshake", Evidence::Handshake), ("spoofable", Evidence::Spoofable)])
+    let evidence = keys.or("evidence", Evidence::Handshake, |node| {
+        node.word(&[("handshake", Evidence::Handshake), ("spoofable", Evidence::Spoofable)])
     });
     let message_limit = limit(keys, format);
-    let newlines_encoded = keys.or("newlines", false, |item| newlines(item, format));
+    let newlines_encoded = keys.or("newlines", false, |node| newlines(node, format));
     if format == Format::Raw {
         remark_on_raw(keys, evidence, newlines_encoded);
     }
-    let threshold = keys.maybe("threshold", |item| threshold(item, evidence));
+    let threshold = keys.maybe("threshold", |node| threshold(node, evidence));
     RuleSet {
         name: name.unwrap_or_default(),
         about: about.unwrap_or_default(),
@@ -126,10 +108,10 @@ fn head(keys: &mut Keys<'_>) -> RuleSet {
         logs: keys.or("logs", Vec::new(), logs),
         message_limit,
         threshold,
-        ban: keys.maybe("ban", |item| ban(item, evidence, threshold)),
+        ban: keys.maybe("ban", |node| ban(node, evidence, threshold)),
         time: time(keys, format),
         fields: Vec::new(),
-        advice: keys.or("advice", Vec::new(), |item| Some(item.texts())),
+        advice: keys.or("advice", Vec::new(), |node| Some(node.texts())),
         rules: Vec::new(),
         samples: Vec::new(),
     }
@@ -137,40 +119,40 @@ fn head(keys: &mut Keys<'_>) -> RuleSet {
 
 /// A syslog line is stamped in its header, by the logger.
 fn time(keys: &mut Keys<'_>, format: Format) -> Option<TimeSpec> {
-    let item = keys.get("time")?;
+    let node = keys.get("time")?;
     match format {
         Format::Syslog => {
-            item.fault("has no use with `format: syslog`: the stamp in the line's header counts");
+            node.fault("has no use with `format: syslog`: the stamp in the line's header counts");
             None
         }
-        Format::Raw => time::read(&item),
-        Format::Json => time::read_json(&item),
+        Format::Raw => time::read(&node),
+        Format::Json => time::read_json(&node),
     }
 }
 
 /// Alphabets of placeholders, which only patterns have.
-fn fields(item: &Item<'_>, format: Format) -> Option<Placed<(String, String)>> {
+fn fields(node: &Node<'_>, format: Format) -> Option<Placed<(String, String)>> {
     if format == Format::Json {
-        item.fault("has no use with `format: json`: alphabets are for placeholders of patterns");
+        node.fault("has no use with `format: json`: alphabets are for placeholders of patterns");
         return None;
     }
-    rule::fields(item)
+    rule::fields(node)
 }
 
 /// The files of which the first that exists is followed.
-fn logs(item: &Item<'_>) -> Option<Vec<String>> {
-    let list = if item.is_list() { item.filled_list(LOGS, MAX_LOGS) } else { vec![item.clone()] };
+fn logs(node: &Node<'_>) -> Option<Vec<String>> {
+    let list = node.one_or_list(LOGS, MAX_LOGS);
     Some(list.iter().filter_map(log_file).collect())
 }
 
 /// What the author claims of newlines that peers send.
-fn newlines(item: &Item<'_>, format: Format) -> Option<bool> {
-    item.word(&[("encoded", ())])?;
+fn newlines(node: &Node<'_>, format: Format) -> Option<bool> {
+    node.word(&[("encoded", ())])?;
     match format {
         Format::Syslog => {
-            item.warn("this has no use with `format: syslog`: syslog encodes newlines by itself");
+            node.warn("this has no use with `format: syslog`: syslog encodes newlines by itself");
         }
-        Format::Json => item.warn("this has no use with `format: json`: JSON encodes newlines by itself"),
+        Format::Json => node.warn("this has no use with `format: json`: JSON encodes newlines by itself"),
         Format::Raw => {}
     }
     Some(true)
@@ -198,61 +180,42 @@ fn remark_on_raw(keys: &mut Keys<'_>, evidence: Evidence, newlines_encoded: bool
 
 /// The limit of a set. What cuts a program's own log is the program, so that only its author can say.
 fn limit(keys: &mut Keys<'_>, format: Format) -> Option<usize> {
-    keys.maybe("message_limit", |item| {
+    keys.maybe("message_limit", |node| {
         if format == Format::Json {
-            item.fault("has no use with `format: json`: a line that was cut is no JSON, and matches nothing");
+            node.fault("has no use with `format: json`: a line that was cut is no JSON, and matches nothing");
             return None;
         }
-        if item.is_word("none") && format == Format::Raw { None } else { message_limit(item) }
+        if node.is_word("none") && format == Format::Raw { None } else { message_limit(node) }
     })
-}
-
-/// The length from which messages are taken for cut, of a set or a rule.
-pub(crate) fn message_limit(item: &Item<'_>) -> Option<usize> {
-    usize::try_from(item.whole(MESSAGE_LIMITS)?).ok()
-}
-
-/// A name for people, logs and the command line.
-pub(crate) fn name(item: &Item<'_>) -> Option<String> {
-    let name = item.text()?;
-    let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let good =
-        name.starts_with(known) && name.chars().all(|c| known(c) || c == '-') && name.len() <= MAX_NAME;
-    if !good {
-        item.fault(format!(
-            "must be lower-case letters, digits and dashes, {MAX_NAME} at most, a letter or digit first"
-        ));
-    }
-    good.then(|| name.to_owned())
 }
 
 /// A syslog line is looked up by its program; no other names one.
 fn programs(keys: &mut Keys<'_>, format: Format) -> Vec<String> {
     if format.needs_source() {
-        if let Some(item) = keys.get("program") {
+        if let Some(node) = keys.get("program") {
             let format = format.as_str();
-            item.fault(format!("has no use with `format: {format}`: such a line names no program"));
+            node.fault(format!("has no use with `format: {format}`: such a line names no program"));
         }
         return Vec::new();
     }
-    let programs = |item: &Item<'_>| {
-        let list = if item.is_list() { item.filled_list(PROGRAM, MAX_PROGRAMS) } else { vec![item.clone()] };
+    let programs = |node: &Node<'_>| {
+        let list = node.one_or_list(PROGRAM, MAX_PROGRAMS);
         Some(list.iter().filter_map(program).collect())
     };
     keys.must("program", PROGRAM, programs).unwrap_or_default()
 }
 
 /// A tag as syslog prints it before `[pid]:`, or the beginning of tags and a star.
-fn program(item: &Item<'_>) -> Option<String> {
-    let text = item.text()?;
+fn program(node: &Node<'_>) -> Option<String> {
+    let text = node.text()?;
     let name = text.strip_suffix('*').unwrap_or(text);
     let good = is_program_name(name.as_bytes()) && !text.ends_with(".*");
     if text == "*" || text.ends_with(".*") || (!good && name.contains('*')) {
-        item.fault("may have a star at its end only, behind the beginning of a name, as in `postfix/*`: any text may follow there");
+        node.fault("may have a star at its end only, behind the beginning of a name, as in `postfix/*`: any text may follow there");
     } else if !good {
         let odd = name.chars().find(|c| !is_program_name(c.encode_utf8(&mut [0; 4]).as_bytes()));
         let odd = odd.map_or_else(|| "nothing".to_owned(), |c| format!("`{c}`"));
-        item.fault(format!(
+        node.fault(format!(
             "cannot hold {odd}: write the name that stands before `[pid]:` in the log, letter by letter, or a list of \
              names; for lines without such a name there is `format: raw`"
         ));
@@ -260,22 +223,22 @@ fn program(item: &Item<'_>) -> Option<String> {
     good.then(|| text.to_owned())
 }
 
-fn threshold(item: &Item<'_>, evidence: Evidence) -> Option<Thresholds> {
-    let threshold = policy::thresholds(item)?;
+fn threshold(node: &Node<'_>, evidence: Evidence) -> Option<Thresholds> {
+    let threshold = policy::thresholds(node)?;
     if let Some(why) = policy::too_low(&threshold, evidence) {
-        item.warn(why);
+        node.warn(why);
     }
     Some(threshold)
 }
 
 /// Whoever forges addresses must not be able to lock others out for long.
-fn ban(item: &Item<'_>, evidence: Evidence, threshold: Option<Thresholds>) -> Option<BanPolicy> {
-    let ban = policy::ban(item)?;
+fn ban(node: &Node<'_>, evidence: Evidence, threshold: Option<Thresholds>) -> Option<BanPolicy> {
+    let ban = policy::ban(node)?;
     if let Some(why) = threshold.and_then(|threshold| policy::too_short(&threshold, &ban)) {
-        item.warn(why);
+        node.warn(why);
     }
     if let Some(why) = policy::too_hard(&ban, evidence) {
-        item.fault_plainly(why);
+        node.fault_plainly(why);
     }
     Some(ban)
 }

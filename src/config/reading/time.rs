@@ -11,8 +11,9 @@
 
 use jiff::tz::{self, TimeZone};
 
-use super::json_rule::key_path;
-use super::reader::Item;
+use super::keys::Keys;
+use super::reader::Node;
+use super::values::key_path;
 use crate::config::text::suggest::nearest;
 use crate::config::text::yaml::Value;
 use crate::record::{TimeFormat, TimePlace, TimeSpec, offset};
@@ -23,17 +24,17 @@ const MAX_FORMATS: usize = 20;
 const FORMAT: &str = "a format is needed, such as `time: '%Y-%m-%d %H:%M:%S'`";
 
 /// Reads the value of the key for lines that are objects in JSON: the stamp is the value of a key of theirs.
-pub(crate) fn read_json(item: &Item<'_>) -> Option<TimeSpec> {
-    let spec = match &item.node.value {
-        Value::Map(_) => read(item)?,
+pub(crate) fn read_json(node: &Node<'_>) -> Option<TimeSpec> {
+    let spec = match node.value() {
+        Value::Map(_) => read(node)?,
         Value::Text(text) if !text.contains('%') => {
-            TimeSpec { formats: Vec::new(), place: TimePlace::Key(key_path(item)?.into_keys()) }
+            TimeSpec { formats: Vec::new(), place: TimePlace::Key(key_path(node)?.into_keys()) }
         }
         _ => TimeSpec { formats: Vec::new(), place: TimePlace::Start },
     };
     let has_key = matches!(spec.place, TimePlace::Key(_));
     if !has_key {
-        item.fault(
+        node.fault(
             "must name a key: with `format: json` the stamp is the value of one, as in `time: ts` or `time: {key: ts, \
              formats: '%s'}`",
         );
@@ -42,20 +43,20 @@ pub(crate) fn read_json(item: &Item<'_>) -> Option<TimeSpec> {
 }
 
 /// Reads the value of the key; what is wrong with a part of it has been said.
-pub(crate) fn read(item: &Item<'_>) -> Option<TimeSpec> {
-    if !item.is_mapping() {
-        return Some(TimeSpec { formats: formats(item)?, place: TimePlace::Start });
+pub(crate) fn read(node: &Node<'_>) -> Option<TimeSpec> {
+    if !node.is_mapping() {
+        return Some(TimeSpec { formats: formats(node)?, place: TimePlace::Start });
     }
-    let mut keys = item.keys()?;
+    let mut keys = Keys::of(node)?;
     let stated = keys.get("formats");
     let at = keys.get("at");
     let in_brackets =
-        at.as_ref().is_some_and(|item| item.word(&[("start", false), ("brackets", true)]) == Some(true));
+        at.as_ref().is_some_and(|node| node.word(&[("start", false), ("brackets", true)]) == Some(true));
     let key = keys.get("key");
     keys.finish();
     match (&at, &key, &stated) {
         (Some(at), Some(_), _) => at.fault("and `key` are two places for one stamp: remove one of them"),
-        (_, None, None) => item.fault(format!("names no format: {FORMAT}")),
+        (_, None, None) => node.fault(format!("names no format: {FORMAT}")),
         _ => {}
     }
     let formats = stated.as_ref().map_or_else(|| Some(Vec::new()), formats);
@@ -67,29 +68,29 @@ pub(crate) fn read(item: &Item<'_>) -> Option<TimeSpec> {
     Some(TimeSpec { formats: formats?, place })
 }
 
-fn formats(item: &Item<'_>) -> Option<Vec<TimeFormat>> {
-    let list = if item.is_list() { item.filled_list(FORMAT, MAX_FORMATS) } else { vec![item.clone()] };
+fn formats(node: &Node<'_>) -> Option<Vec<TimeFormat>> {
+    let list = node.one_or_list(FORMAT, MAX_FORMATS);
     let formats: Vec<Option<TimeFormat>> = list.iter().map(format).collect();
     formats.into_iter().collect()
 }
 
-fn format(item: &Item<'_>) -> Option<TimeFormat> {
-    let text = item.line()?;
-    TimeFormat::new(&text).map_err(|error| item.fault_inside(error.at, error.text)).ok()
+fn format(node: &Node<'_>) -> Option<TimeFormat> {
+    let text = node.line()?;
+    TimeFormat::new(&text).map_err(|error| node.fault_inside(error.at, error.text)).ok()
 }
 
 /// The longest name of a zone, `America/Argentina/ComodRivadavia`, and a little more.
 const MAX_ZONE_NAME: usize = 64;
 
 /// A name of the zone database, or an offset from UTC.
-pub(crate) fn read_zone(item: &Item<'_>) -> Option<TimeZone> {
-    let name = item.line()?;
+pub(crate) fn read_zone(node: &Node<'_>) -> Option<TimeZone> {
+    let name = node.line()?;
     if let Some(offset) = offset(name.as_bytes()) {
         return Some(TimeZone::fixed(offset));
     }
     let zone = TimeZone::get(&name).ok().filter(|_| name.len() <= MAX_ZONE_NAME);
     if zone.is_none() {
-        item.fault(format!("cannot be `{name}`{}", zone_hint(&name)));
+        node.fault(format!("cannot be `{name}`{}", zone_hint(&name)));
     }
     zone
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::diagnostic::Diagnostic;
 use super::source;
-use super::yaml::{self, Node, NodeId, Value};
+use super::yaml::{self, NodeId, Value, YamlNode};
 use crate::rules::Severity;
 
 /// At most this many faults of a file are reported: each costs a reading of the file, and nobody fixes more at a time.
@@ -57,7 +57,7 @@ impl Faults {
 pub(crate) struct Document {
     path: PathBuf,
     text: String,
-    root: Node,
+    root: YamlNode,
 }
 
 impl Document {
@@ -85,7 +85,7 @@ impl Document {
     }
 
     /// The node that holds all others.
-    pub(crate) fn root(&self) -> &Node {
+    pub(crate) fn root(&self) -> &YamlNode {
         &self.root
     }
 
@@ -139,7 +139,7 @@ impl Document {
     }
 
     /// What stands behind a value on its last line, if the value is not quoted; `None` where it is.
-    pub(crate) fn behind_unquoted(&self, node: &Node) -> Option<&str> {
+    pub(crate) fn behind_unquoted(&self, node: &YamlNode) -> Option<&str> {
         let Value::Text(value) = &node.value else { return None };
         let written = self.text.get(self.offset(node.id)..)?;
         written.strip_prefix(value.as_str())?.lines().next()
@@ -150,7 +150,7 @@ impl Document {
     }
 
     /// A value that is missing has no place of its own: the key has.
-    fn walk(&self, key_path: &[PathSegment]) -> (NodeId, &Node) {
+    fn walk(&self, key_path: &[PathSegment]) -> (NodeId, &YamlNode) {
         let mut here = (self.root.id, &self.root);
         for step in key_path {
             let Some((key, value)) = child(here.1, step) else { break };
@@ -162,7 +162,7 @@ impl Document {
 }
 
 /// Whether a node is one of these or holds one; all such nodes are noted.
-fn holds_one_of(node: &Node, wanted: &HashSet<NodeId>, noted: &mut HashSet<NodeId>) -> bool {
+fn holds_one_of(node: &YamlNode, wanted: &HashSet<NodeId>, noted: &mut HashSet<NodeId>) -> bool {
     let inside = match &node.value {
         Value::Map(map) => map.iter().fold(false, |found, (key, value)| {
             let here = [key, value].map(|node| holds_one_of(node, wanted, noted));
@@ -179,7 +179,7 @@ fn holds_one_of(node: &Node, wanted: &HashSet<NodeId>, noted: &mut HashSet<NodeI
 }
 
 /// The key and the value that a step leads to; for an entry of a list, the entry twice.
-fn child<'a>(node: &'a Node, step: &PathSegment) -> Option<(&'a Node, &'a Node)> {
+fn child<'a>(node: &'a YamlNode, step: &PathSegment) -> Option<(&'a YamlNode, &'a YamlNode)> {
     match (&node.value, step) {
         (_, PathSegment::Key(wanted) | PathSegment::Name(wanted)) => node.entry(wanted),
         (Value::Map(map), PathSegment::Index(n)) => map.get(*n).map(|(key, value)| (key, value)),

@@ -2,7 +2,7 @@
 //!
 //! `serde_yaml` is archived and gives no positions, but the error that a visitor raises is marked with the place of
 //! the node it was raised at. So nodes are numbered in the order they are met, and a place is asked for by reading
-//! the text once more with a visitor that fails at that number. Another parser has to fill [`Node`] and answer
+//! the text once more with a visitor that fails at that number. Another parser has to fill [`YamlNode`] and answer
 //! [`offset_of`]; the golden files say what else it must keep.
 
 use std::cell::Cell;
@@ -32,7 +32,7 @@ pub(crate) struct NodeId(usize);
 
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Node {
+pub(crate) struct YamlNode {
     pub(crate) id: NodeId,
     pub(crate) value: Value,
 }
@@ -45,14 +45,14 @@ pub(crate) enum Value {
     Int(i128),
     Float(f64),
     Text(String),
-    List(Vec<Node>),
+    List(Vec<YamlNode>),
     /// In the order of the file, with keys of any kind, and keys that occur twice.
-    Map(Vec<(Node, Node)>),
+    Map(Vec<(YamlNode, YamlNode)>),
     /// `!tag …`, which nothing here uses; the content is not kept.
     Tagged,
 }
 
-impl Node {
+impl YamlNode {
     /// Key and value of a mapping's entry.
     pub(crate) fn entry(&self, wanted: &str) -> Option<(&Self, &Self)> {
         let Value::Map(map) = &self.value else { return None };
@@ -67,7 +67,7 @@ impl Node {
 }
 
 /// The one document of a text, or why it cannot be read.
-pub(crate) fn read(text: &str) -> Result<Node, TextFault> {
+pub(crate) fn read(text: &str) -> Result<YamlNode, TextFault> {
     brackets(text)?;
     let reading = YamlPass::new(text, None);
     let mut documents = serde_yaml::Deserializer::from_str(text);
@@ -75,7 +75,7 @@ pub(crate) fn read(text: &str) -> Result<Node, TextFault> {
     let root = match first {
         Some(Ok(root)) => root,
         Some(Err(error)) => return Err(reading.fault(text, &error)),
-        None => Node { id: NodeId(0), value: Value::Null },
+        None => YamlNode { id: NodeId(0), value: Value::Null },
     };
     let Some(second) = documents.next() else { return Ok(root) };
     let reading = YamlPass::new(text, Some(NodeId(0)));
@@ -201,88 +201,88 @@ impl Seed<'_> {
         Ok(id)
     }
 
-    fn scalar<E: Error>(self, value: Value) -> Result<Node, E> {
+    fn scalar<E: Error>(self, value: Value) -> Result<YamlNode, E> {
         let size = if let Value::Text(text) = &value { text.len() } else { 0 };
-        Ok(Node { id: self.enter(size)?, value })
+        Ok(YamlNode { id: self.enter(size)?, value })
     }
 }
 
 impl<'de> DeserializeSeed<'de> for Seed<'_> {
-    type Value = Node;
+    type Value = YamlNode;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<YamlNode, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Seed<'_> {
-    type Value = Node;
+    type Value = YamlNode;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Node, E> {
+    fn visit_unit<E: Error>(self) -> Result<YamlNode, E> {
         self.scalar(Value::Null)
     }
 
-    fn visit_none<E: Error>(self) -> Result<Node, E> {
+    fn visit_none<E: Error>(self) -> Result<YamlNode, E> {
         self.scalar(Value::Null)
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Node, E> {
+    fn visit_bool<E: Error>(self, value: bool) -> Result<YamlNode, E> {
         self.scalar(Value::Bool(value))
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Node, E> {
+    fn visit_i64<E: Error>(self, value: i64) -> Result<YamlNode, E> {
         self.scalar(Value::Int(value.into()))
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Node, E> {
+    fn visit_u64<E: Error>(self, value: u64) -> Result<YamlNode, E> {
         self.scalar(Value::Int(value.into()))
     }
 
-    fn visit_i128<E: Error>(self, value: i128) -> Result<Node, E> {
+    fn visit_i128<E: Error>(self, value: i128) -> Result<YamlNode, E> {
         self.scalar(Value::Int(value))
     }
 
-    fn visit_u128<E: Error>(self, value: u128) -> Result<Node, E> {
+    fn visit_u128<E: Error>(self, value: u128) -> Result<YamlNode, E> {
         // Beyond every range that is asked for, so that the largest number says as much.
         self.scalar(Value::Int(i128::try_from(value).unwrap_or(i128::MAX)))
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Node, E> {
+    fn visit_f64<E: Error>(self, value: f64) -> Result<YamlNode, E> {
         self.scalar(Value::Float(value))
     }
 
-    fn visit_str<E: Error>(self, value: &str) -> Result<Node, E> {
+    fn visit_str<E: Error>(self, value: &str) -> Result<YamlNode, E> {
         let id = self.enter(value.len())?;
-        Ok(Node { id, value: Value::Text(value.to_owned()) })
+        Ok(YamlNode { id, value: Value::Text(value.to_owned()) })
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<YamlNode, A::Error> {
         let id = self.enter(0)?;
         let mut list = Vec::new();
         while let Some(item) = items.next_element_seed(self.inner())? {
             list.push(item);
         }
-        Ok(Node { id, value: Value::List(list) })
+        Ok(YamlNode { id, value: Value::List(list) })
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<YamlNode, A::Error> {
         let id = self.enter(0)?;
         let mut map = Vec::new();
         while let Some(entry) = entries.next_entry_seed(self.inner(), self.inner())? {
             map.push(entry);
         }
-        Ok(Node { id, value: Value::Map(map) })
+        Ok(YamlNode { id, value: Value::Map(map) })
     }
 
-    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Node, A::Error> {
+    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<YamlNode, A::Error> {
         let id = self.enter(0)?;
         let (IgnoredAny, content) = tagged.variant()?;
         content.newtype_variant::<IgnoredAny>()?;
-        Ok(Node { id, value: Value::Tagged })
+        Ok(YamlNode { id, value: Value::Tagged })
     }
 }
 
@@ -304,7 +304,7 @@ mod tests {
         ids.iter().map(place).collect()
     }
 
-    fn collect(node: &Node, ids: &mut Vec<(NodeId, String)>) {
+    fn collect(node: &YamlNode, ids: &mut Vec<(NodeId, String)>) {
         let shown = match &node.value {
             Value::List(_) => "[]".to_owned(),
             Value::Map(_) => "{}".to_owned(),

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use super::policy;
 use crate::address::{self, Prefix};
-use crate::config::reading::policy;
 use crate::config::text::diagnostic::Diagnostic;
 use crate::rules::Severity;
 
