@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn a_clock_set_back_gives_no_span() {
-        let (early, late) = (Time::from_secs(10), Time::from_secs(70));
+        let early = Time::from_secs(10);
+        let late = Time::from_secs(70);
         assert_eq!(late.since(early), Some(Duration::from_secs(60)));
         assert_eq!(early.since(late), None);
         assert_eq!(early.since(early), Some(Duration::ZERO));

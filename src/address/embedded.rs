@@ -109,7 +109,8 @@ impl Embedding {
 /// The 32 bits behind a translation prefix of so many bits; the octet of bits 64 to 71 is none of them (RFC 6052, 2.2).
 fn behind(bits: u128, length: u32) -> u128 {
     let without_octet = if length < 96 {
-        let (high, low) = (bits >> 64, bits & (u128::MAX >> 72));
+        let high = bits >> 64;
+        let low = bits & (u128::MAX >> 72);
         (high << 64) | (low << 8)
     } else {
         bits

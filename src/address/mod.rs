@@ -152,12 +152,14 @@ pub fn unbannable_in(prefix: &Prefix) -> Option<&'static str> {
     // Most addresses are in none of the ranges, and it is asked with every offence: bounds are compared, not networks.
     match prefix {
         Prefix::V4(prefix) => {
-            let (first, last) = (prefix.network().to_bits(), prefix.broadcast().to_bits());
+            let first = prefix.network().to_bits();
+            let last = prefix.broadcast().to_bits();
             let touches = |range: &&(u32, u32, &'static str)| first <= range.1 && range.0 <= last;
             SPECIAL_V4.iter().find(touches).map(|range| range.2)
         }
         Prefix::V6(prefix) => {
-            let (first, last) = (prefix.network().to_bits(), prefix.broadcast().to_bits());
+            let first = prefix.network().to_bits();
+            let last = prefix.broadcast().to_bits();
             let touches = |range: &&(u128, u128, &'static str)| first <= range.1 && range.0 <= last;
             SPECIAL_V6.iter().find(touches).map(|range| range.2)
         }

@@ -29,7 +29,8 @@ pub fn parse(text: &[u8]) -> Option<IpAddr> {
 pub fn parse_endpoint(text: &[u8]) -> Option<IpAddr> {
     if let Some(bracketed) = text.strip_prefix(b"[") {
         let end = memchr::memrchr(b']', bracketed)?;
-        let (address, port) = (&bracketed[..end], &bracketed[end + 1..]);
+        let address = &bracketed[..end];
+        let port = &bracketed[end + 1..];
         let address = parse(address)?;
         return (port.is_empty() || is_port(port.strip_prefix(b":")?)).then_some(address);
     }
@@ -79,7 +80,9 @@ fn octet(text: &[u8]) -> Option<(u32, &[u8])> {
 
 /// Groups of hexadecimal digits with colons between them, and `::` once at the most.
 fn groups(text: &[u8]) -> Option<Ipv6Addr> {
-    let (mut groups, mut count, mut gap) = ([0; 8], 0, None);
+    let mut groups = [0; 8];
+    let mut count = 0;
+    let mut gap = None;
     let mut rest = text;
     if let Some(behind) = text.strip_prefix(b"::") {
         (gap, rest) = (Some(0), behind);

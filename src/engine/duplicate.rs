@@ -214,7 +214,8 @@ mod tests {
             let mut memory = Memory { capacity, ..Memory::default() };
             let mut counted: HashMap<u8, u32> = HashMap::new();
             for (second, line, source) in reported(&lines, &copies, leader) {
-                let (message, second) = ([line], i64::try_from(second).unwrap());
+                let message = [line];
+                let second = i64::try_from(second).unwrap();
                 let unseen = memory.unseen(line.into(), 7, &sighting(&message, source, second, Evidence::Handshake));
                 *counted.entry(line).or_default() += unseen;
                 prop_assert!(memory.lines.len() <= capacity);

@@ -41,7 +41,8 @@ impl Engine {
     }
 
     fn weigh(&mut self, sighting: &Sighting<'_>, peer: IpAddr, target: Target, tenths: u32) -> Verdict {
-        let (policy, time) = (self.policies.of(sighting.set, sighting.evidence), sighting.time);
+        let policy = self.policies.of(sighting.set, sighting.evidence);
+        let time = sighting.time;
         let trusted = self.is_trusted(peer, time);
         if trusted && policy.evidence == Evidence::Spoofable {
             return Verdict::Ignored(Why::Trusted);
@@ -72,7 +73,8 @@ impl Engine {
     }
 
     fn ban_for(&mut self, sighting: &Sighting<'_>, target: Target, seen: Fill) -> Verdict {
-        let (policy, time) = (self.policies.of(sighting.set, sighting.evidence), sighting.time);
+        let policy = self.policies.of(sighting.set, sighting.evidence);
+        let time = sighting.time;
         if policy.evidence == Evidence::Spoofable {
             let banned = self.bans.spoofable_now(time);
             if let Err(flood) = self.spoof.allow(&self.settings.spoofable, banned, time) {
@@ -134,7 +136,8 @@ impl Engine {
         target: &Target,
         full: &Full,
     ) -> Option<Verdict> {
-        let (set, time) = (sighting.set, sighting.time);
+        let set = sighting.set;
+        let time = sighting.time;
         let holding = self.holding(set, full.network, target.counted);
         let trusted = self.trust.inside(&self.settings, &holding, time);
         let is_free = |part: &Prefix| self.settings.refuse(part).is_ok() && !trusted.overlaps(part);

@@ -211,7 +211,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_database_that_is_told_of_changes_knows_what_is_there(actions in prop::collection::vec(action(), 0..200)) {
-            let (mut recent, mut database) = (LruJournal::new(5), BTreeMap::new());
+            let mut recent = LruJournal::new(5);
+            let mut database = BTreeMap::new();
             for (nth, action) in (0..).zip(actions) {
                 match action {
                     Action::Change(key) => *recent.change(key, || 0).0 = nth,

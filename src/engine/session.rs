@@ -303,7 +303,8 @@ impl Session {
         if tenths == 0 {
             return;
         }
-        let (set, rule) = (index(set), index(rule));
+        let set = index(set);
+        let rule = index(rule);
         let known = self.counts.iter().position(|(s, r, _)| (*s, *r) == (set, rule));
         let at = known.unwrap_or_else(|| {
             if self.counts.len() < MAX_RULES {

@@ -103,7 +103,8 @@ impl Bench {
         let message = format!("{rule} {address} {pid}");
         let line = Line { program: Some(b"sshd"), pid: Some(pid), message: message.as_bytes() };
         let address = address.parse().ok();
-        let (time, source) = (self.now, self.source);
+        let time = self.now;
+        let source = self.source;
         let judgement = self.engine.observe(&Sighting {
             time,
             is_late: false,

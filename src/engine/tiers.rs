@@ -160,7 +160,8 @@ mod tests {
     proptest! {
         #[test]
         fn remembers_what_the_model_remembers(steps in prop::collection::vec((evidence(), 0u8..12), 0..200)) {
-            let (mut tiers, mut model) = (Tiers::new(CAPACITY), Model::default());
+            let mut tiers = Tiers::new(CAPACITY);
+            let mut model = Model::default();
             for (evidence, key) in steps {
                 let dear_before: Vec<u8> = (0..12).filter(|key| tiers.get(Evidence::Handshake, key).is_some()).collect();
                 tiers.change(evidence, key, || ());

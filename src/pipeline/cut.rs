@@ -198,7 +198,8 @@ mod tests {
         by_handing_over: bool,
     ) -> (Vec<u8>, Option<Vec<u8>>, u64) {
         let mut whole = WholeLines::default();
-        let (mut lines, mut handed_over) = (Vec::new(), Vec::new());
+        let mut lines = Vec::new();
+        let mut handed_over = Vec::new();
         for piece in pieces {
             whole.room(piece.len()).copy_from_slice(piece);
             whole.add(piece.len());

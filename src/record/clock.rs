@@ -118,7 +118,8 @@ impl Clock {
         let previous = self.previous;
         self.near = Some(near);
         let written = self.written(line, record, spec);
-        (self.near, self.previous) = (None, previous);
+        self.near = None;
+        self.previous = previous;
         written
     }
 
@@ -196,11 +197,13 @@ fn is_zoned(stamp: &Stamp<'_>) -> bool {
 impl Minute {
     /// `None` if a timestamp is longer than the cache has room for; none is.
     fn new(stamp: &Stamp<'_>, begins: Moment) -> Option<Self> {
-        let (minute, tail) = (stamp.minute(), stamp.tail());
+        let minute = stamp.minute();
+        let tail = stamp.tail();
         let mut key = [0; KEY];
         key.get_mut(..minute.len())?.copy_from_slice(minute);
         key.get_mut(minute.len()..minute.len() + tail.len())?.copy_from_slice(tail);
-        let (minute_length, tail_length) = (minute.len(), tail.len());
+        let minute_length = minute.len();
+        let tail_length = tail.len();
         Some(Self { form: stamp.form(), key, minute_length, tail_length, begins })
     }
 
@@ -398,7 +401,8 @@ mod tests {
             rule in prop::sample::select(vec![BERLIN, NEW_YORK, LORD_HOWE, "UTC0"]),
             later in 0..364 * 86_400_i64,
         ) {
-            let (zone, instant) = (zone(rule), Time::from_millis(millis));
+            let zone = zone(rule);
+            let instant = Time::from_millis(millis);
             let civil = zone.to_datetime(instant.timestamp());
             prop_assume!(matches!(zone.to_ambiguous_timestamp(civil).offset(), Unambiguous { .. }));
             let now = instant.plus(Duration::from_secs(later.unsigned_abs()));

@@ -25,7 +25,8 @@ impl Date {
     pub(super) fn read(stamp: &Stamp<'_>) -> Option<Self> {
         let text = stamp.minute();
         let (date, clock) = text.split_at(text.len().checked_sub(5)?);
-        let (hour, minute) = (two_digits(clock)?, two_digits(&clock[3..])?);
+        let hour = two_digits(clock)?;
+        let minute = two_digits(&clock[3..])?;
         let (year, month, day) = match stamp.form() {
             Form::Bsd => (None, name(date)?, date.get(4..)?),
             Form::YearFirst => (Some(year(date)?), name(date.get(5..)?)?, date.get(9..)?),
@@ -87,7 +88,8 @@ fn name(text: &[u8]) -> Option<i8> {
 }
 
 fn year(text: &[u8]) -> Option<i16> {
-    let (century, year) = (two_digits(text)?, two_digits(text.get(2..)?)?);
+    let century = two_digits(text)?;
+    let year = two_digits(text.get(2..)?)?;
     Some(i16::from(century) * 100 + i16::from(year))
 }
 

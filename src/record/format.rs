@@ -107,7 +107,8 @@ impl TimeFormat {
             rest = item.read(rest, &mut parts)?;
         }
         let length = text.len() - rest.len();
-        let (last, next) = (text.get(length.checked_sub(1)?)?, rest.first());
+        let last = text.get(length.checked_sub(1)?)?;
+        let next = rest.first();
         let goes_on = last.is_ascii_alphanumeric() && next.is_some_and(u8::is_ascii_alphanumeric);
         (!goes_on).then(|| Some((parts.said()?, length)))?
     }

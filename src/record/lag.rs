@@ -276,7 +276,8 @@ mod tests {
         ) {
             let mut lag = Lag::default();
             for (arrived, stamped, is_zoned) in lines {
-                let (arrived, time) = (Time::from_millis(arrived), Time::from_millis(stamped));
+                let arrived = Time::from_millis(arrived);
+                let time = Time::from_millis(stamped);
                 lag.learn_from_newest(arrived, Written { time, is_zoned });
                 prop_assert!(lag.live(arrived, time) <= arrived);
                 prop_assert!(lag.known.len() <= MAX_SPANS && lag.candidates.len() <= MAX_SPANS);

@@ -61,8 +61,11 @@ pub struct Record<'a> {
 
 impl<'a> Record<'a> {
     fn unknown(line: &'a [u8]) -> Self {
-        let (stamp, nobody) = (Stamp::default(), &line[..0]);
-        let (program, pid, layout) = (None, None, Layout::Unknown);
+        let stamp = Stamp::default();
+        let nobody = &line[..0];
+        let program = None;
+        let pid = None;
+        let layout = Layout::Unknown;
         Self { stamp, priority: nobody, host: nobody, program, pid, message: line, layout }
     }
 

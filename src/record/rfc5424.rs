@@ -69,7 +69,8 @@ fn behind_structured_data(rest: &[u8]) -> Option<&[u8]> {
 /// The position of the `]` that ends an element. Inside quotes a bracket is text, and so is an escaped character
 /// (§6.3.3).
 fn element_end(inside: &[u8]) -> Option<usize> {
-    let (mut quoted, mut escaped) = (false, false);
+    let mut quoted = false;
+    let mut escaped = false;
     inside.iter().position(|&byte| {
         let plain = !std::mem::take(&mut escaped);
         match byte {

@@ -245,7 +245,8 @@ fn ending(line: &[u8], form: Form, minute: usize) -> Read<'_> {
         _ => attached_zone(&line[zone..]).max(worded_zone(&line[zone..])),
     };
     let (text, rest) = line.split_at(zone + zone_length);
-    let (minute, tail) = (u8::try_from(minute).ok()?, u8::try_from(zone).ok()?);
+    let minute = u8::try_from(minute).ok()?;
+    let tail = u8::try_from(zone).ok()?;
     Some((Stamp { text, form, minute, tail }, behind_blank(rest)?))
 }
 

@@ -302,7 +302,8 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn lies_within(part: &[u8], line: &[u8]) -> bool {
-    let (part, line) = (part.as_ptr_range(), line.as_ptr_range());
+    let part = part.as_ptr_range();
+    let line = line.as_ptr_range();
     line.start <= part.start && part.end <= line.end
 }
 

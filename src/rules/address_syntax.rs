@@ -17,7 +17,8 @@ pub(super) fn address() -> String {
 
 /// The regex of an address with or without a port.
 pub(super) fn endpoint() -> String {
-    let (v4, v6) = (v4(), v6());
+    let v4 = v4();
+    let v6 = v6();
     format!(r"(?:{v4}(?::{PORT})?|{v6}{ZONE}|\[(?:{v4}|{v6}{ZONE})\](?::{PORT})?)")
 }
 

@@ -24,7 +24,7 @@ pub(super) fn undated_samples(set: &RuleSet) -> Option<Fault> {
             let example = match set.format {
                 Format::Json => "name the key under which the time stands, as in `time: ts`",
                 Format::Syslog | Format::Raw => {
-                    "state the form of their stamps, as in `time: '%d.%m.%Y %H:%M:%S'`"
+                    "state the format of their timestamps, as in `time: '%d.%m.%Y %H:%M:%S'`"
                 }
             };
             format!(
@@ -33,7 +33,7 @@ pub(super) fn undated_samples(set: &RuleSet) -> Option<Fault> {
             )
         }
         Some(_) => {
-            "this line has no stamp as `time` describes it, and so counts only when it is seen to arrive"
+            "this line has no timestamp as `time` describes it, and so counts only when it is seen to arrive"
                 .to_owned()
         }
     };

@@ -106,7 +106,9 @@ impl Asked {
         let json = rule.json.as_ref()?;
         let wanted = json.wanted.iter().map(|(path, values)| (keys.add(path), values.clone())).collect();
         let mut place = |path: &Option<KeyPath>| path.as_ref().map(|path| keys.add(path));
-        let (address, user, session) = (place(&json.address), place(&json.user), place(&json.session));
+        let address = place(&json.address);
+        let user = place(&json.user);
+        let session = place(&json.session);
         let has_port = json.has_port;
         Some(Self { rule: index, effect: rule.effect, wanted, address, has_port, user, session })
     }
@@ -138,7 +140,8 @@ fn read_address(value: &JsonValue<'_>, has_port: bool) -> Option<IpAddr> {
 pub(super) fn why_not(set: &RuleSet, rule: usize, line: &[u8]) -> Option<String> {
     let index = rule;
     let rule = set.rules.get(index)?;
-    let (json, asked) = (rule.json.as_ref()?, JsonRules::new(set, &[(index, rule)]));
+    let json = rule.json.as_ref()?;
+    let asked = JsonRules::new(set, &[(index, rule)]);
     let values = match asked.keys.read(line) {
         Ok(values) => values,
         Err(NoValues::NoObject) => return Some("the line is no JSON object".into()),
@@ -160,7 +163,8 @@ fn unmet(path: &KeyPath, value: Option<&JsonValue<'_>>, wanted: &[JsonValue<'_>]
 }
 
 fn no_address(json: &JsonRule, asked: &Asked, values: &Values<'_>) -> Option<String> {
-    let (path, place) = (json.address.as_ref()?, asked.address?);
+    let path = json.address.as_ref()?;
+    let place = asked.address?;
     let Some(value) = &values[place] else { return Some(absent(path)) };
     if read_address(value, json.has_port).is_some() {
         return None;

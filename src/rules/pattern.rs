@@ -340,7 +340,8 @@ pub(super) fn holds(class: &ClassBytes, byte: u8) -> bool {
 /// Whether the pattern is anchored at the start and at the end of the message.
 pub(super) fn anchored(hir: &Hir) -> (bool, bool) {
     let properties = hir.properties();
-    let (start, end) = (properties.look_set_prefix(), properties.look_set_suffix());
+    let start = properties.look_set_prefix();
+    let end = properties.look_set_suffix();
     (start.contains(Look::Start), end.contains(Look::End))
 }
 

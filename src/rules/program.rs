@@ -84,7 +84,8 @@ mod tests {
         fn sets_share_a_program_when_some_name_is_meant_by_both(
             one in "[ab]{0,2}[ab*]", other in "[ab]{0,2}[ab*]", names in prop::collection::vec("[ab]{1,4}", 20),
         ) {
-            let (one, other) = (set(&[&one]), set(&[&other]));
+            let one = set(&[&one]);
+            let other = set(&[&other]);
             let is_both = |name: &String| one.names_program(name.as_bytes()) && other.names_program(name.as_bytes());
             prop_assert_eq!(one.shares_program(&other), other.shares_program(&one));
             prop_assert!(one.shares_program(&other) || !names.iter().any(is_both));

@@ -24,7 +24,8 @@ impl Vetoes {
     /// # Errors
     /// All faults of all vetoes.
     pub(super) fn new(set: &RuleSet, rules: &[(usize, &Rule)], patterns: &[Hir]) -> Result<Self, Vec<Fault>> {
-        let (mut of, mut faults) = (Vec::new(), Vec::new());
+        let mut of = Vec::new();
+        let mut faults = Vec::new();
         for (index, rule) in rules {
             match veto(set, *index, rule) {
                 Ok(veto) => of.push(veto),
@@ -68,7 +69,8 @@ fn veto(set: &RuleSet, index: usize, rule: &Rule) -> Result<Option<Regex>, Vec<F
     if rule.unless.is_empty() {
         return Ok(None);
     }
-    let (mut hirs, mut faults) = (Vec::new(), Vec::new());
+    let mut hirs = Vec::new();
+    let mut faults = Vec::new();
     for (nth, text) in rule.unless.iter().enumerate() {
         match pattern::read(text, &set.fields) {
             Ok(hir) => hirs.push(pattern::without_captures(&hir, |_| false)),

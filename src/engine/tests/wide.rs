@@ -156,7 +156,8 @@ fn a_neighbour_of_the_allowed_one_forgets_nothing_for_the_others() {
 fn addresses_made_from_ipv4_and_those_inside_a_site_have_no_such_networks() {
     let mut bench = bench();
     for n in 0..2000_u32 {
-        let (high, low) = (n / 256, n % 256);
+        let high = n / 256;
+        let low = n % 256;
         bench.see(0, 4, &format!("64:ff9b::203.0.{high}.{low}"), 0);
         bench.see(0, 4, &format!("2001:0:4136:e378:8000:{n:x}:3fff:fdd2"), 0);
         bench.see(0, 4, &format!("2002:cb{high:02x}:{low:02x}00::1"), 0);

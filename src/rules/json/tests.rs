@@ -160,7 +160,8 @@ fn users_and_sessions_are_texts_or_numbers() {
         ("{}", "[1]", (None, None)),
     ] {
         let line = format!(r#"{{"user":{user},"conn":{{"id":{id}}}}}"#);
-        let (user, session) = (told(rules.user(0, line.as_bytes())), told(rules.session(0, line.as_bytes())));
+        let user = told(rules.user(0, line.as_bytes()));
+        let session = told(rules.session(0, line.as_bytes()));
         assert_eq!((user.as_deref(), session.as_deref()), expected, "{line}");
     }
     let line = |id: &str| format!(r#"{{"conn":{{"id":"{id}"}}}}"#);

@@ -106,7 +106,8 @@ fn printed_as(machine: &Machine, texts: &TextAutomaton) -> Vec<(u32, Vec<u8>)> {
         }
         for edge in &machine.states[at as usize].edges {
             for &(low, high, to) in &texts.state(text).edges {
-                let (low, high) = (low.max(edge.low), high.min(edge.high));
+                let low = low.max(edge.low);
+                let high = high.min(edge.high);
                 if low <= high && known.insert((edge.to, to)) {
                     let printed = printed.iter().copied().chain([search::pleasant(low, high)]).collect();
                     waiting.push_back(((edge.to, to), printed));
@@ -121,7 +122,8 @@ fn printed_as(machine: &Machine, texts: &TextAutomaton) -> Vec<(u32, Vec<u8>)> {
 fn add_quoted(machine: &mut Machine, from: u32) -> u32 {
     let first = machine.states.len();
     let number = |at: usize| u32::try_from(first + at).expect("the size of the automaton is limited");
-    let (mut copied, mut copies) = (vec![from], HashMap::from([(from, number(0))]));
+    let mut copied = vec![from];
+    let mut copies = HashMap::from([(from, number(0))]);
     let mut states = Vec::new();
     while let Some(&at) = copied.get(states.len()) {
         let mut state = State::default();

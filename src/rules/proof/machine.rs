@@ -272,7 +272,8 @@ impl<'a> Builder<'a> {
 
     /// The NFA state behind the group that begins before `from`.
     fn behind_group(&self, from: StateID, group: u32) -> StateID {
-        let (mut waiting, mut seen) = (vec![from], HashSet::new());
+        let mut waiting = vec![from];
+        let mut seen = HashSet::new();
         while let Some(id) = waiting.pop() {
             if !seen.insert(id) {
                 continue;
@@ -294,7 +295,8 @@ impl<'a> Builder<'a> {
     fn add(&mut self, state: &mut State, (low, high): (u8, u8), phase: Phase, at: At, next: u8) {
         let ranges: &[(u8, u8, u8)] = if self.has_words { &WORD_RANGES } else { &LINE_RANGES };
         for &(first, last, kind) in ranges {
-            let (low, high) = (low.max(first), high.min(last));
+            let low = low.max(first);
+            let high = high.min(last);
             if low > high || next & kind == 0 {
                 continue;
             }
@@ -406,7 +408,8 @@ impl Machine {
 
     /// The rule of such an end that a message in this state can still have.
     pub(super) fn rule_ahead(&self, from: u32, kind: impl Fn(&End) -> bool) -> u32 {
-        let (mut waiting, mut seen) = (vec![from], HashSet::new());
+        let mut waiting = vec![from];
+        let mut seen = HashSet::new();
         while let Some(at) = waiting.pop() {
             let state = &self.states[at as usize];
             if let Some(end) = state.ends.iter().find(|end| kind(end)) {

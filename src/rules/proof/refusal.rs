@@ -179,7 +179,8 @@ pub(super) fn confirmed_ids<'f>(
 ) -> (Option<&'f [u8]>, &'f [u8]) {
     let Counterexample { message, printed, read, .. } = &fooled.found;
     let text = |span: &Option<Range<usize>>| span.clone().and_then(|span| message.get(span));
-    let (printed, read) = (text(printed), text(read).unwrap_or_default());
+    let printed = text(printed);
+    let read = text(read).unwrap_or_default();
     let is_taken = compiled.find(message, false).is_some_and(|found| found.rule == rule);
     let finder = session_id::finder(set, &set.rules[rule]);
     let seen = finder.filter(|_| is_taken).and_then(|finder| session_id::find(&finder, message));
@@ -203,7 +204,8 @@ pub(super) fn confirmed(
     let text = |span: &Option<Range<usize>>| {
         span.clone().and_then(|span| found.message.get(span)).map(<[u8]>::to_vec)
     };
-    let (printed, read) = (text(&found.printed), text(&found.read).unwrap_or_default());
+    let printed = text(&found.printed);
+    let read = text(&found.read).unwrap_or_default();
     let parse = |text: &[u8]| address::parse_endpoint(text);
     let seen = |message: &[u8]| {
         let seen = compiled.find(message, fooled.is_cut)?;
@@ -227,7 +229,8 @@ pub(super) fn confirmed(
 
 /// The message with the true and the forged address exchanged.
 fn exchanged(found: &Counterexample) -> Option<Vec<u8>> {
-    let (printed, read) = (found.printed.clone()?, found.read.clone()?);
+    let printed = found.printed.clone()?;
+    let read = found.read.clone()?;
     let message = &found.message;
     let (first, second) = if printed.start < read.start { (&printed, &read) } else { (&read, &printed) };
     if first.end > second.start {

@@ -82,8 +82,10 @@ struct Healing<'h, 'k> {
 impl Healing<'_, '_> {
     /// Claims about each guilty rule; if those do not help, or the rule is another set's, about the fooled one.
     fn parts(&mut self, guilty: &[usize]) -> Result<Vec<Part>, TooLarge> {
-        let (original, fooled) = (self.names.clone(), self.fooled);
-        let (mut parts, mut left) = (Vec::new(), Vec::new());
+        let original = self.names.clone();
+        let fooled = self.fooled;
+        let mut parts = Vec::new();
+        let mut left = Vec::new();
         for &rule in guilty {
             let is_own = rule < self.known.own().len();
             if rule != fooled && self.is_proven(&[rule])? {
@@ -189,7 +191,8 @@ impl Healing<'_, '_> {
             let Part::Claims(claims) = part else { return Ok(false) };
             revisions.push(&claims.revision);
         }
-        let (mut languages, mut cut) = (self.known.languages(), None);
+        let mut languages = self.known.languages();
+        let mut cut = None;
         for (rule, described) in self.known.rules.iter().enumerate() {
             let names = match revisions
                 .iter()

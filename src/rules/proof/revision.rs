@@ -124,7 +124,8 @@ impl Revision {
         mut names: Placeholders,
     ) -> Option<Self> {
         let source = &described.set.rules[described.index].pattern;
-        let (mut text, mut rest) = (String::with_capacity(source.len()), 0);
+        let mut text = String::with_capacity(source.len());
+        let mut rest = 0;
         let mut claims: Vec<(String, String)> = Vec::new();
         for (stretch, alphabet) in described.annotated.stretches.iter().zip(alphabets) {
             let Some(alphabet) = alphabet else { continue };

@@ -188,7 +188,8 @@ impl Search<'_> {
         let from = u32::try_from(at).map_err(|_| TooLarge)?;
         for printed in &self.printer.states[pair.printer as usize].edges {
             for read in &self.reader.states[pair.reader as usize].edges {
-                let (low, high) = (printed.low.max(read.low), printed.high.min(read.high));
+                let low = printed.low.max(read.low);
+                let high = printed.high.min(read.high);
                 if low > high {
                     continue;
                 }

@@ -146,7 +146,8 @@ fn good_forms_pass() {
 #[test]
 fn a_message_that_was_cut_names_nobody() {
     let pattern = r"^Connection closed by invalid user <USER> <ADDR> port \d{1,5} \[preauth\]$";
-    let (head, lure) = ("Connection closed by invalid user ", " 8.8.8.8 port 22 [preauth]");
+    let head = "Connection closed by invalid user ";
+    let lure = " 8.8.8.8 port 22 [preauth]";
     let pad = "a".repeat(500 - head.len() - lure.len());
     let cut = format!("{head}{pad}{lure}");
     assert_eq!(cut.len(), 500);
@@ -244,7 +245,8 @@ fn raw_lines_are_not_cut_by_syslogs_limits() {
     let head = "error: user root refused, client 192.0.2.7, request ";
     let named = |set: &RuleSet, length: usize| {
         let line = format!("{head}{}", "a".repeat(length - head.len()));
-        let (compiled, record) = (Compiled::new(set).unwrap(), crate::record::parse(line.as_bytes()));
+        let compiled = Compiled::new(set).unwrap();
+        let record = crate::record::parse(line.as_bytes());
         let found = super::super::matcher::find_in(set, &compiled, line.as_bytes(), &record);
         found.and_then(|found| found.address).is_some()
     };
