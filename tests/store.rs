@@ -250,7 +250,7 @@ fn a_crash_and_a_read_only_start_find_the_stored_bans_later() {
     assert_eq!((store.notices().len(), bans(&mut store)), (1, 0), "its log cannot be taken into account");
     mount.remount("rw");
     commit(&mut store, vec![ban(2)]).unwrap();
-    let answers: Vec<_> = store.notices().iter().map(Notice::answer).collect();
+    let answers: Vec<_> = store.notices().iter().map(Notice::action).collect();
     assert_eq!(answers, [NoticeAction::Load]);
     assert_eq!(bans(&mut store), 2);
 }

@@ -218,7 +218,7 @@ impl Persist {
 fn work_off(mut store: Store, tasks: &Receiver<StoreTask>, events: &SyncSender<Event>) -> Store {
     for task in tasks {
         match task {
-            StoreTask::SetRetention(retention) => store.set_keep(retention),
+            StoreTask::SetRetention(retention) => store.set_retention(retention),
             StoreTask::History(address, now, take) => take(store.why(&address, MAX_HISTORY, now)),
             StoreTask::Batch(batch, after) => {
                 let commit = commit(&mut store, batch, after);
@@ -238,7 +238,7 @@ fn commit(store: &mut Store, batch: WriteBatch, after: Vec<After>) -> CommitResu
     let mut commit = CommitResult { result, lost: false, found: Vec::new() };
     for notice in store.notices() {
         log::error!("{notice}");
-        match notice.answer() {
+        match notice.action() {
             NoticeAction::Log => {}
             NoticeAction::WriteAll => commit.lost = true,
             NoticeAction::Load => {

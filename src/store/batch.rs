@@ -1,4 +1,4 @@
-//! What is stored together.
+//! The unit of storage: everything that changed since the last batch.
 
 use std::sync::Arc;
 
@@ -6,31 +6,31 @@ use crate::address::Prefix;
 use crate::engine::Row;
 use crate::time::Time;
 
-/// Log lines kept of one ban; those that came first.
+/// The most log lines that are kept of one ban, the first ones.
 pub const MAX_LINES: usize = 10;
 
-/// Bytes kept of one log line.
+/// The most bytes that are kept of one log line.
 pub const MAX_LINE_BYTES: usize = 512;
 
-/// Everything that changed since the last batch. It is stored as a whole or not at all, so that after a crash the
-/// logs are read again from just where the counters stand.
+/// Everything that changed since the last batch. It is stored completely or not at all, so that after a crash the logs are
+/// read again exactly from where the counters stand.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WriteBatch {
-    /// The time, for purging.
+    /// The current time, for purging.
     pub now: Time,
-    /// What the engine wants remembered. Of bans and their ends every row counts, in their order; no two others are about
-    /// one thing.
+    /// Changed rows of the engine. Bans and ends of bans are in order, and each of them counts; of any other kind there is
+    /// at most one row for each key.
     pub rows: Vec<Row>,
-    /// Where reading stands, in order.
+    /// Changed read positions, in order.
     pub positions: Vec<PositionChange>,
-    /// The lines that led to bans; bans of this batch or of earlier ones.
+    /// The lines that led to bans of this batch or of earlier ones.
     pub lines: Vec<BanLines>,
 }
 
-/// Where reading stands now. Positions are text that only the reader of files understands.
+/// A changed read position. Positions are text that only the reader of files understands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PositionChange {
-    /// In one file.
+    /// A file has been read further.
     At(FilePosition),
     /// A file is no longer followed.
     Gone {
@@ -41,36 +41,36 @@ pub enum PositionChange {
     },
 }
 
-/// Where reading stands in one file.
+/// The read position of one file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FilePosition {
     /// The source's name.
     pub source: String,
-    /// What tells the file from others of the source.
+    /// The path of the file.
     pub file: String,
-    /// The position.
+    /// The position as text.
     pub position: String,
 }
 
 /// The lines that led to a ban.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BanLines {
-    /// On whom the ban is.
+    /// The banned prefix.
     pub offender: Prefix,
-    /// When it began; with the offender, this names the ban.
+    /// The time at which the ban began; with the offender, it identifies the ban.
     pub since: Time,
-    /// The first [`MAX_LINES`] are kept.
+    /// The lines, of which the first [`MAX_LINES`] are kept.
     pub lines: Vec<BanLine>,
 }
 
-/// One log line.
+/// A log line that led to a ban.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BanLine {
-    /// The time at which the line was read.
+    /// The time at which the line was counted.
     pub at: Time,
     /// The source's name.
     pub source: Arc<str>,
-    /// The line's bytes, whatever its writer put into them; the first [`MAX_LINE_BYTES`] are kept.
+    /// The bytes of the line, of which the first [`MAX_LINE_BYTES`] are kept; they may be any bytes.
     pub text: Vec<u8>,
 }
 

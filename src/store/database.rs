@@ -1,4 +1,4 @@
-//! The file: how it is opened, and how a damaged one is moved out of the way.
+//! Opens the database file, and moves a damaged one out of the way.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -17,20 +17,20 @@ use super::schema::{self, FileContent};
 use crate::files::{self, suffixed};
 use crate::time::Time;
 
-/// For an operator's `sqlite3` that is open for a moment; longer, and changes wait in memory.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// How long to wait for an operator's `sqlite3` that has the file open; after that, changes wait in memory.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Half a MB of pages whatever the file's size, since the whole idle daemon has 12; nothing mapped, since a disk's
-/// fault would then be a signal instead of an error.
+/// A cache of half a MB whatever the file's size, since the whole idle daemon takes 12 MB; no memory mapping, since a failing
+/// disk would then cause a signal instead of an error.
 ///
-/// Exclusive, so that the log's index is in our memory and not in a third file (which a full disk would refuse), no
-/// other program's reading stops the log from being emptied, and nobody else writes. A text in the schema of a file
-/// that was tampered with may not call functions, and pages whose cells contradict each other are noticed early.
+/// Exclusive locking keeps the log's index in memory instead of a third file (for which a full disk has no room), keeps
+/// readers from delaying checkpoints, and other programs from writing. The schema of a file that was tampered with may not
+/// call functions, and pages with contradictory cells are detected early.
 const SETTINGS: &str = "
 PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -512; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;
 PRAGMA foreign_keys = OFF; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;";
 
-/// The write-ahead log is moved into the database every 1,000 pages, and cut back to 1 MB when a large batch grew it.
+/// The write-ahead log is checkpointed every 1,000 pages, and truncated to 1 MB after a large batch.
 const LOG: &str =
     "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 1048576;";
 
@@ -38,20 +38,20 @@ const LOG: &str =
 #[derive(Debug)]
 pub(super) struct Database {
     pub(super) connection: Connection,
-    /// Nothing was in it.
+    /// Whether the file was empty.
     pub(super) is_new: bool,
     pub(super) is_writable: bool,
-    /// Device and inode.
+    /// Device and inode of the file.
     identity: (u64, u64),
 }
 
 impl Database {
-    /// Opens the database, and makes it where nothing is.
+    /// Opens the database, and creates it if there is none.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let made = !make_or_check(path)?;
+        let is_made = !make_or_check(path)?;
         let opened = Self::open_existing(path);
-        if made && opened.is_err() {
-            // An empty file would be taken for a loss the next time.
+        if is_made && opened.is_err() {
+            // The next start would take an empty file for lost data.
             let _ = fs::remove_file(path);
         }
         opened
@@ -60,15 +60,15 @@ impl Database {
     fn open_existing(path: &Path) -> Result<Self, StoreError> {
         let failed = |error| StoreError::sqlite(path, error);
         let mut connection = connect(path).map_err(failed)?;
-        let form = schema::form(&connection).map_err(failed)?;
-        let found = judge(path, &connection, form)?;
+        let content = schema::content(&connection).map_err(failed)?;
+        let found = schema_version(path, &connection, content)?;
         prepare(&mut connection, found).map_err(failed)?;
         let identity = identity(path).map_err(|error| StoreError::io(path, error))?;
         Ok(Self { connection, is_new: found == 0, is_writable: true, identity })
     }
 
-    /// Opens the database to read it where nothing can be written; `None` unless it was closed in order, since a
-    /// log beside it could then not be taken into account.
+    /// Opens a database that cannot be written, in order to read it. `None` if it was not closed cleanly, since its log
+    /// would be ignored.
     pub(super) fn open_read_only(path: &Path) -> Option<Self> {
         ownership::check_place(path).ok()?;
         ownership::check_file(path, &path.metadata().ok()?).ok()?;
@@ -79,9 +79,10 @@ impl Database {
             OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
         let connection = Connection::open_with_flags(immutable(path), flags).ok()?;
         connection.execute_batch(SETTINGS).ok()?;
-        let form = schema::form(&connection).ok()?;
-        let present = form == FileContent::Ours(schema::known(schema::STEPS));
-        present.then_some(Self { connection, is_new: false, is_writable: false, identity: (0, 0) })
+        if schema::content(&connection).ok()? != FileContent::Ours(schema::version(schema::STEPS)) {
+            return None;
+        }
+        Some(Self { connection, is_new: false, is_writable: false, identity: (0, 0) })
     }
 
     /// Whether the file that is open is still the one at `path`.
@@ -89,16 +90,16 @@ impl Database {
         identity(path).is_ok_and(|found| found == self.identity)
     }
 
-    /// Closes without touching the file further.
+    /// Closes the database without writing to its file.
     pub(super) fn abandon(self) {
         let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
     }
 }
 
-/// Whether something was there.
+/// Creates an empty file, or checks the existing one; returns whether there was one.
 fn make_or_check(path: &Path) -> Result<bool, StoreError> {
     let failed = |error| StoreError::io(path, error);
-    // Also of one that was ours when the lock was taken.
+    // Again: it may have changed since the lock was taken.
     ownership::check_place(path)?;
     match path.metadata() {
         Ok(found) => ownership::check_file(path, &found).map(|()| true),
@@ -114,22 +115,22 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     if connection.is_readonly("main")? {
-        // SQLite opens what it may only read without a word, and fails later with a less telling one.
+        // SQLite silently opens a file that it can only read, and fails later with a less helpful error.
         return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_READONLY), None));
     }
-    // Until it is known to be ours and sound, closing it again must not change a byte.
+    // Until the file is known to be ours and sound, closing it must not change a byte.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    connection.busy_timeout(PATIENCE)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.execute_batch(SETTINGS)?;
     connection.set_prepared_statement_cache_capacity(48);
     Ok(connection)
 }
 
-/// The form from which it is to be brought up to date; zero for an empty file.
-fn judge(path: &Path, connection: &Connection, form: FileContent) -> Result<u32, StoreError> {
-    let known = schema::known(schema::STEPS);
+/// The schema version of a file that can be used; zero for an empty one.
+fn schema_version(path: &Path, connection: &Connection, content: FileContent) -> Result<u32, StoreError> {
+    let known = schema::version(schema::STEPS);
     let damaged = |cause: &str| StoreError::Damaged { path: path.to_owned(), cause: cause.to_owned() };
-    match form {
+    match content {
         FileContent::Ours(found) if found > known => {
             let program = schema::program(connection);
             Err(StoreError::Newer { path: path.to_owned(), found, known, program })
@@ -159,7 +160,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     path.metadata().map(|found| files::identity(&found))
 }
 
-/// The name under which SQLite looks for no log and takes no lock.
+/// The URI with which SQLite neither reads a log nor takes a lock.
 fn immutable(path: &Path) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
     let escaped = path.as_os_str().as_bytes().iter().map(|&byte| match plain(byte) {
@@ -169,14 +170,14 @@ fn immutable(path: &Path) -> String {
     format!("file:{}?immutable=1", escaped.collect::<String>())
 }
 
-/// Renames a damaged database and what lies beside it; says to what.
+/// Renames a damaged database with its log and index, and returns the new name.
 pub(super) fn set_aside(path: &Path, now: Time) -> io::Result<PathBuf> {
     let stamp = now.timestamp().to_zoned_datetime(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ");
     let base = suffixed(path, &format!(".damaged-{stamp}"));
     let names = (2_u32..).map(|n| suffixed(&base, &format!("-{n}")));
     let taken = |name: &PathBuf| name.symlink_metadata().is_ok();
     let name = std::iter::once(base.clone()).chain(names).find(|name| !taken(name)).unwrap_or(base);
-    // The log first: an empty database must never meet the log of another one.
+    // The log first: a new database must never be opened with the log of another one.
     for suffix in ["-wal", "-shm"] {
         match fs::rename(suffixed(path, suffix), suffixed(&name, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

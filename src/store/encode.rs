@@ -1,8 +1,8 @@
-//! How values stand in columns.
+//! The encoding of values in columns.
 //!
-//! A prefix is a blob of its family (4 or 6), its address and its length: in this order, so that all prefixes inside
-//! a network lie together in an index. Times are milliseconds since the epoch. Owners and sessions are JSON, for
-//! people with `sqlite3`; windows, which change most, are twelve bytes an entry.
+//! A prefix is a blob of its family (4 or 6), its address and its length, in this order, so that all prefixes inside a
+//! network are adjacent in an index. Times are milliseconds since the epoch. Owners and sessions are JSON, for people with
+//! `sqlite3`; windows, which change most often, take twelve bytes for each entry.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -17,7 +17,7 @@ use crate::address::Prefix;
 use crate::engine::{Ban, Offences, Origin, Owner};
 use crate::time::Time;
 
-/// The longest text that is taken from a column, in bytes: reasons and lines of a log are cut shorter when they are written.
+/// The most bytes of text that are read from a column; reasons and log lines are shorter when they are written.
 pub(super) const MAX_TEXT_BYTES: usize = 1024;
 
 /// The columns of a ban, in the order in which [`ban`] reads them.
@@ -47,15 +47,18 @@ fn read_prefix(blob: &[u8]) -> Option<Prefix> {
         6 => IpAddr::from(Ipv6Addr::from(<[u8; 16]>::try_from(octets).ok()?)),
         _ => return None,
     };
+    let prefix = Prefix::new(address, length).ok()?;
     // No row of ours has bits behind the mask, and neither a firewall nor the control socket knows such a prefix.
-    Prefix::new(address, length).ok().filter(|prefix| prefix.trunc() == *prefix)
+    if prefix.trunc() == prefix { Some(prefix) } else { None }
 }
 
 pub(super) fn seen(seen: &[(Time, u32)]) -> Vec<u8> {
-    let entry = |(time, tenths): &(Time, u32)| {
-        time.as_millis().to_le_bytes().into_iter().chain(tenths.to_le_bytes()).collect::<Vec<u8>>()
-    };
-    seen.iter().flat_map(entry).collect()
+    let mut blob = Vec::with_capacity(12 * seen.len());
+    for (time, tenths) in seen {
+        blob.extend(time.as_millis().to_le_bytes());
+        blob.extend(tenths.to_le_bytes());
+    }
+    blob
 }
 
 pub(super) fn read_seen(blob: &[u8]) -> Option<Offences> {
@@ -82,7 +85,7 @@ fn read_owners(text: &str, interner: &Interner) -> serde_json::Result<SmallVec<[
     Ok(plain.into_iter().map(owner).collect())
 }
 
-/// Names that a hundred thousand rows have in common, each in memory once.
+/// Keeps one copy of names that many rows share.
 #[derive(Debug, Default)]
 pub(super) struct Interner(RefCell<HashSet<Arc<str>>>);
 
@@ -115,7 +118,7 @@ fn read_origin(text: &str) -> FromSqlResult<Origin> {
     }
 }
 
-/// The value of a column, or an error that says which column makes no sense.
+/// The value of a column, or an error that names the column whose value is invalid.
 pub(super) fn sensible<T>(column: usize, value: Option<T>) -> Result<T> {
     value.ok_or_else(|| Error::FromSqlConversionFailure(column, Type::Blob, FromSqlError::InvalidType.into()))
 }
@@ -128,7 +131,7 @@ pub(super) fn time_at(row: &Row<'_>, column: usize) -> Result<Time> {
     row.get(column).map(Time::from_millis)
 }
 
-/// What stands in the columns of [`BAN`].
+/// The values of the columns of [`BAN`].
 pub(super) fn ban_values(ban: &Ban) -> [Value; 9] {
     [
         prefix(&ban.offender).into(),
@@ -143,18 +146,12 @@ pub(super) fn ban_values(ban: &Ban) -> [Value; 9] {
     ]
 }
 
-/// A text of the database as far as an answer can carry it; none of ours is longer.
+/// At most [`MAX_TEXT_BYTES`] of a text; none of ours is longer.
 pub(super) fn bounded(text: &str) -> &str {
-    let end = text
-        .char_indices()
-        .map(|(at, _)| at)
-        .chain([text.len()])
-        .take_while(|at| *at <= MAX_TEXT_BYTES)
-        .last();
-    text.get(..end.unwrap_or(0)).unwrap_or_default()
+    text.get(..text.floor_char_boundary(MAX_TEXT_BYTES)).unwrap_or_default()
 }
 
-/// A ban in the columns of [`BAN`], which come first.
+/// Reads a ban from the first columns of a row, which are those of [`BAN`].
 pub(super) fn ban(row: &Row<'_>, interner: &Interner) -> Result<Ban> {
     Ok(Ban {
         offender: prefix_at(row, 0)?,

@@ -1,4 +1,4 @@
-//! What can be wrong with the database, in sentences for the operator.
+//! Errors of the database, as sentences for the operator.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::files::Exposure;
 /// Why the database was not opened, read or written.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// Another process writes it.
+    /// Another process holds the lock.
     #[error("{} is in use: {}; stop it first, or ask it over its socket", path.display(), holder(*pid))]
     Held {
         /// The database.
@@ -35,7 +35,7 @@ pub enum StoreError {
         /// The version of the program that wrote it.
         program: String,
     },
-    /// It is something else.
+    /// The file is not a database of ours.
     #[error("{} is {what}: name another file as `state` in the configuration, or {mend}", path.display())]
     Unfit {
         /// The path.
@@ -45,36 +45,36 @@ pub enum StoreError {
         /// The next step of the operator.
         mend: &'static str,
     },
-    /// Somebody else may replace it.
+    /// Another user could replace the database.
     #[error("{0}; or name another place as `state` in the configuration")]
     Exposed(Exposure),
-    /// Its pages contradict each other, and it could not be moved out of the way either.
-    #[error("{} is damaged ({cause}): it is to be moved out of the way, and cannot be for now", path.display())]
+    /// The database is damaged, and could not be moved out of the way.
+    #[error("{} is damaged ({cause}), and cannot be moved out of the way for now", path.display())]
     Damaged {
         /// The database.
         path: PathBuf,
-        /// What SQLite, or the attempt to move it, said.
+        /// The error of SQLite or of the attempt to move it.
         cause: String,
     },
     /// The disk is full.
-    #[error("no space is left for {}: free some; until then changes are kept in memory", path.display())]
+    #[error("no space is left for {}: free some space; until then changes are kept in memory", path.display())]
     Full {
         /// The database.
         path: PathBuf,
     },
-    /// Nothing can be written.
+    /// The file system is read-only.
     #[error("{} is read-only: mount its file system for writing; until then changes are kept in memory", path.display())]
     ReadOnly {
         /// The database.
         path: PathBuf,
     },
-    /// Somebody else, a `sqlite3` perhaps, has it open.
-    #[error("{} is open in another program, a sqlite3 perhaps: end it; until then changes are kept in memory", path.display())]
+    /// Another program, perhaps `sqlite3`, has it open.
+    #[error("{} is open in another program, perhaps sqlite3: close it there; until then changes are kept in memory", path.display())]
     Busy {
         /// The database.
         path: PathBuf,
     },
-    /// The system refuses a path.
+    /// The system refused an operation on a path.
     #[error("{}: {error}{}", path.display(), advice(error))]
     Io {
         /// The path.
@@ -82,7 +82,7 @@ pub enum StoreError {
         /// The error of the system.
         error: io::Error,
     },
-    /// Anything else that SQLite says.
+    /// Any other error of SQLite.
     #[error("{} cannot be used: {error}", path.display())]
     Failed {
         /// The database.
@@ -93,13 +93,13 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether it may pass by itself, so that going on and trying again makes sense.
+    /// Whether it may resolve itself, so that it makes sense to continue and try again.
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Held { .. } | Self::Newer { .. } | Self::Unfit { .. } | Self::Exposed(_) => false,
             Self::Damaged { .. } | Self::Full { .. } | Self::ReadOnly { .. } | Self::Busy { .. } => true,
-            Self::Io { error, .. } => !is_operators(error),
-            // The daemon does more without a database than not at all.
+            Self::Io { error, .. } => !needs_operator(error),
+            // A daemon without a database is better than none.
             Self::Failed { .. } => true,
         }
     }
@@ -131,8 +131,8 @@ impl StoreError {
     }
 }
 
-/// Whether an error does not pass by itself.
-fn is_operators(error: &io::Error) -> bool {
+/// Whether only the operator can resolve an error.
+fn needs_operator(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied, Unsupported};
     matches!(
         error.kind(),
@@ -153,5 +153,8 @@ fn advice(error: &io::Error) -> &'static str {
 }
 
 fn holder(pid: Option<u32>) -> String {
-    pid.map_or_else(|| "the daemon runs".to_owned(), |pid| format!("the daemon runs (pid {pid})"))
+    match pid {
+        Some(pid) => format!("the daemon runs (pid {pid})"),
+        None => "the daemon runs".to_owned(),
+    }
 }

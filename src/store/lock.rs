@@ -1,4 +1,4 @@
-//! One writer at a time: a lock beside the database, held by the daemon as long as it runs.
+//! Ensures a single writer: a lock file beside the database, held by the daemon while it runs.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -9,7 +9,7 @@ use super::error::StoreError;
 use super::ownership::{check_place, ours};
 use crate::files::{LockFailure, LockFile, directory_of, resolved, suffixed};
 
-/// The right to write one database: a lock on `state.db.lock`, which the system takes back however the process ends.
+/// The right to write to a database: a lock on `state.db.lock`, which the system releases however the process ends.
 #[derive(Debug)]
 pub struct Lock {
     database: PathBuf,
@@ -17,17 +17,17 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock for the database at `path`, whose directory is made if only that is missing.
+    /// Takes the lock of the database at `path`, and creates its directory if only that is missing.
     ///
-    /// Where the lock file cannot be made because nothing can be written there at all, the lock is taken later, by
-    /// the first attempt to write.
+    /// If the lock file cannot be created because nothing can be written there, the lock is taken later, by the first
+    /// attempt to write.
     ///
     /// # Errors
-    /// [`StoreError::Held`] when another process has it; [`StoreError::Exposed`] when somebody else may replace the
-    /// database; [`StoreError::Io`] when the path is wrong or forbidden.
+    /// [`StoreError::Held`] when another process has it; [`StoreError::Exposed`] when another user could replace the
+    /// database; [`StoreError::Io`] when the path is wrong or access is denied.
     pub fn acquire(path: &Path) -> Result<Self, StoreError> {
         let failed = |error| StoreError::io(path, error);
-        // Before anything is made or a link is followed there.
+        // Before anything is created or a link is followed there.
         ours(path)?;
         make_directory(path).map_err(failed)?;
         check_place(path)?;
@@ -38,12 +38,12 @@ impl Lock {
         }
     }
 
-    /// The process that has the database at `path`, where it can be known: for those who found nobody at the socket.
+    /// The process that holds the lock of the database at `path`, if known: a daemon that does not listen at its socket.
     pub fn holder(path: &Path) -> Option<u32> {
         LockFile::holder(&beside(&resolved(path).ok()?))
     }
 
-    /// The database this is the lock of, symbolic links resolved.
+    /// The path of the database, with symbolic links resolved.
     pub fn database(&self) -> &Path {
         &self.database
     }
@@ -66,12 +66,13 @@ fn beside(database: &Path) -> PathBuf {
     suffixed(database, ".lock")
 }
 
-/// Only the last directory: a missing `/var/db` is a mistake in the path or a mount that is not there yet.
+/// Creates only the last directory: a missing `/var/db` is a mistake in the path or a file system that is not mounted yet.
 fn make_directory(path: &Path) -> io::Result<()> {
-    match directory_of(path) {
-        parent if parent.is_dir() => Ok(()),
-        parent => DirBuilder::new().mode(0o700).create(parent),
+    let directory = directory_of(path);
+    if directory.is_dir() {
+        return Ok(());
     }
+    DirBuilder::new().mode(0o700).create(directory)
 }
 
 #[cfg(test)]

@@ -2,18 +2,18 @@
 //!
 //! | | |
 //! | --- | --- |
-//! | [`Lock`] | who may write; taken first, by the daemon for as long as it runs |
-//! | [`Store`] | the database, and what could not be written to it yet |
-//! | [`WriteBatch`] | what changed: rows of the engine, read positions and lines, stored together or not at all |
-//! | [`Notice`] | what the operator must hear: a damaged file, a full disk |
+//! | [`Lock`] | the right to write; taken first, held by the daemon while it runs |
+//! | [`Store`] | the database, and the changes that are not written yet |
+//! | [`WriteBatch`] | changed rows of the engine, read positions and lines, stored together or not at all |
+//! | [`Notice`] | an event for the operator: a damaged file, a full disk |
 //!
-//! The database is the truth, but the daemon does not stop without it. What passes by itself (a full disk, a
-//! read-only file system) leaves the changes in memory, and every further commit tries to write them again. A damaged
-//! file is renamed and an empty one takes its place. Only what an operator must settle is refused: a file of a later
-//! version or of another program, one that others could have written, a lock that another process holds.
+//! The database is the truth, but the daemon does not stop without it. After an error that may resolve itself (a full disk, a
+//! read-only file system) the changes stay in memory, and every further commit tries again to write them. A damaged
+//! file is renamed and replaced by an empty one. Only what an operator must resolve is refused: a file of a later version
+//! or of another program, one that others could have written, a lock that another process holds.
 //!
-//! Bans in a damaged file are not taken over: a page that says wrong things could name a wrong address. They stay in
-//! the firewall's table, where the daemon finds them as it finds entries of others.
+//! Bans in a damaged file are not restored, since a damaged page could name a wrong address. They stay in the firewall's
+//! table, where the daemon finds them like entries of other programs.
 
 mod batch;
 mod database;
@@ -44,31 +44,38 @@ use crate::time::Time;
 use database::Database;
 use pending::Pending;
 
-/// The database, open or not, and what waits to be written to it.
+/// The database, open or not, and the changes that are to be written to it.
 #[derive(Debug)]
 pub struct Store {
-    // Closed before the lock is released: fields are dropped in their order.
+    // Closed before the lock is released: fields are dropped in order.
     database: Option<Database>,
     lock: Lock,
-    keep: Retention,
+    retention: Retention,
     pending: Pending,
     notices: Vec<Notice>,
-    /// There is nothing in the database that the engine was not told.
+    /// Whether the engine knows all that is in the database.
     is_known: bool,
     purged: Option<Time>,
 }
 
 impl Store {
-    /// Opens the database, makes it where there is none, and moves a damaged one out of the way.
+    /// Opens the database, creates it if there is none, and moves a damaged one out of the way.
     ///
-    /// Where it cannot be written for now, the store is detached: it still reads what it can, keeps changes in memory,
-    /// and a [`Notice`] says so.
+    /// While it cannot be written, the store is detached: it reads what it can, keeps changes in memory, and issues a
+    /// [`Notice`].
     ///
     /// # Errors
-    /// When the operator has to settle something: see [`StoreError::is_temporary`].
-    pub fn open(lock: Lock, keep: Retention, now: Time) -> Result<Self, StoreError> {
-        let (pending, notices) = (Pending::default(), Vec::new());
-        let mut store = Self { database: None, lock, keep, pending, notices, is_known: false, purged: None };
+    /// When the operator has to resolve something: see [`StoreError::is_temporary`].
+    pub fn open(lock: Lock, retention: Retention, now: Time) -> Result<Self, StoreError> {
+        let mut store = Self {
+            database: None,
+            lock,
+            retention,
+            pending: Pending::default(),
+            notices: Vec::new(),
+            is_known: false,
+            purged: None,
+        };
         if let Err(error) = store.attach(now) {
             if !error.is_temporary() {
                 return Err(error);
@@ -79,40 +86,41 @@ impl Store {
         Ok(store)
     }
 
-    /// Takes other spans into force.
-    pub fn set_keep(&mut self, keep: Retention) {
-        self.keep = keep;
+    /// Sets how long things are kept.
+    pub fn set_retention(&mut self, retention: Retention) {
+        self.retention = retention;
     }
 
-    /// What happened since the last call that must be said; see [`Notice::answer`] for what must be done.
+    /// The notices since the last call, each to be logged and acted on as [`Notice::action`] says.
     pub fn notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
 
-    /// Gives the engine what earlier runs stored: bans first, then what counts towards further ones.
+    /// Passes what earlier runs stored to the engine: bans first, then what counts towards further ones.
     ///
-    /// Bans that are over by now come too, so that `expire` finds them and they leave the firewall's table.
-    /// What waits in memory is newer than what is stored and is not repeated.
+    /// Bans that have expired are included, so that `expire` finds them and they leave the firewall's table. Rows that a
+    /// pending change overrules are left out.
     ///
     /// # Errors
-    /// When the database cannot be read for now. A damaged one is no error but a notice; the rows before the damage
-    /// were given.
+    /// When the database cannot be read for now. A damaged one causes a notice instead; the rows before the damage have been
+    /// passed.
     pub fn load(&mut self, now: Time, mut sink: impl FnMut(Row)) -> Result<(), StoreError> {
-        let (pending, keep) = (&self.pending, &self.keep);
         let Some(database) = &self.database else { return Ok(()) };
         let newest = |row| {
-            if !pending.overrules(&row) {
+            if !self.pending.overrules(&row) {
                 sink(row);
             }
         };
-        let read = read::rows(&database.connection, now, keep, newest);
+        let read = read::rows(&database.connection, now, &self.retention, newest);
         let Some(unreadable) = self.survive(read, now)? else { return Ok(()) };
         self.is_known = true;
-        unreadable.into_iter().for_each(|(table, rows)| self.say_unreadable(table, rows));
+        for (table, rows) in unreadable {
+            self.note_unreadable(table, rows);
+        }
         Ok(())
     }
 
-    /// Where reading stood when it was last stored, in the order of the sources' names.
+    /// The stored read positions, in the order of the sources' names.
     ///
     /// # Errors
     /// When the database cannot be read for now.
@@ -121,12 +129,12 @@ impl Store {
         let read = read::positions(&database.connection);
         let Some((positions, unreadable)) = self.survive(read, now)? else { return Ok(Vec::new()) };
         if unreadable > 0 {
-            self.say_unreadable("positions", unreadable);
+            self.note_unreadable("positions", unreadable);
         }
         Ok(positions)
     }
 
-    /// Whose bans ended at `since` or later, as far as that is stored; they may be banned again by now.
+    /// The offenders whose bans ended at `since` or later; they may be banned again by now.
     ///
     /// # Errors
     /// When the database cannot be read for now.
@@ -135,29 +143,29 @@ impl Store {
         let read = read::ended(&database.connection, since);
         let Some((ended, unreadable)) = self.survive(read, now)? else { return Ok(Vec::new()) };
         if unreadable > 0 {
-            self.say_unreadable("past_bans", unreadable);
+            self.note_unreadable("past_bans", unreadable);
         }
         Ok(ended)
     }
 
-    /// The newest `most` bans on the prefix, on networks around it and inside it: active ones first, then past ones,
-    /// the newest first. What waits in memory is not among them.
+    /// The newest `limit` bans on the prefix and on prefixes around and inside it: active ones first, then past ones, the
+    /// newest first. Pending changes are not included.
     ///
     /// # Errors
     /// When the database cannot be read for now.
-    pub fn why(&mut self, prefix: &Prefix, most: usize, now: Time) -> Result<Vec<BanRecord>, StoreError> {
+    pub fn why(&mut self, prefix: &Prefix, limit: usize, now: Time) -> Result<Vec<BanRecord>, StoreError> {
         let Some(database) = &self.database else { return Ok(Vec::new()) };
-        let read = why::records(&database.connection, prefix, most);
+        let read = why::records(&database.connection, prefix, limit);
         Ok(self.survive(read, now)?.unwrap_or_default())
     }
 
-    /// Writes the batch, and whatever an earlier commit could not write, in one transaction.
+    /// Writes the batch, and everything that an earlier commit could not write, in one transaction.
     ///
-    /// When this returns, the bans in it survive `kill -9` and a power cut and may be reported. Counters, positions
-    /// and the rest of a batch without bans survive `kill -9`; a power cut may undo the last such batches together.
+    /// Afterwards its bans survive `kill -9` and a power cut and may be reported. A batch without bans survives `kill -9`; a
+    /// power cut may undo the last such batches together.
     ///
     /// # Errors
-    /// When nothing was written. All of it waits in memory: call this again, with an empty batch if need be.
+    /// When nothing was written. All of it stays in memory: call this again, if need be with an empty batch.
     pub fn commit(&mut self, batch: WriteBatch) -> Result<(), StoreError> {
         let now = batch.now;
         self.pending.absorb(batch);
@@ -173,7 +181,7 @@ impl Store {
     }
 
     fn write(&mut self, now: Time) -> Result<(), StoreError> {
-        // The second time, a damaged database is out of the way.
+        // On the second attempt a damaged database is out of the way.
         for _ in 0..2 {
             self.make_writable(now)?;
             let Some(database) = &mut self.database else { break };
@@ -183,16 +191,19 @@ impl Store {
                 return Ok(());
             }
         }
-        let cause = "a new one was damaged at once: the disk may be failing".to_owned();
+        let cause = "a new one was damaged immediately: the disk may be failing".to_owned();
         Err(StoreError::Damaged { path: self.lock.database().to_owned(), cause })
     }
 
     fn purge(&mut self, now: Time) {
-        let due = |last: Time| now.since(last).is_none_or(|span| span >= purge::PURGE_EVERY);
-        let Some(database) = self.database.as_mut().filter(|_| self.purged.is_none_or(due)) else { return };
-        let purged = purge::step(&mut database.connection, now, &self.keep);
+        let is_due = |last: Time| now.since(last).is_none_or(|span| span >= purge::PURGE_EVERY);
+        if !self.purged.is_none_or(is_due) {
+            return;
+        }
+        let Some(database) = &mut self.database else { return };
+        let purged = purge::step(&mut database.connection, now, &self.retention);
         self.purged = Some(now);
-        // Nothing is lost when it fails, and the next write says what is wrong with the disk.
+        // If it fails, nothing is lost, and the next write reports what is wrong with the disk.
         let _ = self.survive(purged, now);
     }
 
@@ -211,9 +222,9 @@ impl Store {
         Ok(())
     }
 
-    /// Opens the database where it was not yet, or is no longer the file at its path.
+    /// Opens the database if it is not open, or if its path names another file by now.
     fn make_writable(&mut self, now: Time) -> Result<(), StoreError> {
-        self.let_go_of_what_is_elsewhere();
+        self.close_if_replaced();
         if self.database.is_none() {
             self.attach(now)?;
             if !self.is_known {
@@ -223,18 +234,18 @@ impl Store {
         Ok(())
     }
 
-    fn let_go_of_what_is_elsewhere(&mut self) {
+    fn close_if_replaced(&mut self) {
         let path = self.lock.database();
         let Some(open) = self.database.take_if(|open| !open.is_writable || !open.is_at(path)) else { return };
         if open.is_writable {
             open.abandon();
-            // What is in this log belongs to the file that is gone, and SQLite would apply it to whatever is there.
+            // This log belongs to the file that is gone, and SQLite would apply it to another.
             let _ = std::fs::remove_file(suffixed(path, "-wal"));
             self.notices.push(Notice::Vanished { database: path.to_owned() });
         }
     }
 
-    /// The result, or `None` where the database turned out to be damaged and was moved out of the way.
+    /// The result, or `None` if the database turned out to be damaged and was moved out of the way.
     fn survive<T>(&mut self, result: rusqlite::Result<T>, now: Time) -> Result<Option<T>, StoreError> {
         let error = match result {
             Ok(value) => return Ok(Some(value)),
@@ -260,7 +271,7 @@ impl Store {
         Ok(())
     }
 
-    fn say_unreadable(&mut self, table: &'static str, rows: u64) {
+    fn note_unreadable(&mut self, table: &'static str, rows: u64) {
         let database = self.lock.database().to_owned();
         self.notices.push(Notice::Unreadable { database, table, rows });
     }

@@ -1,46 +1,46 @@
-//! What happened to the database that is no error, but must be said, and sometimes answered.
+//! Events of the database that the operator must learn of, and that may call for action.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use super::error::StoreError;
 
-/// Something to log; see [`Notice::answer`] for what else.
+/// An event to log; [`Notice::action`] says what else to do.
 #[derive(Debug)]
 pub enum Notice {
-    /// It cannot be written for now; the store goes on without and tries again at every commit.
+    /// The database cannot be written for now; every commit tries again.
     Detached(StoreError),
-    /// It was damaged and is now out of the way; an empty one is in use.
+    /// The database was damaged and renamed; an empty one is in use.
     MovedAside {
         /// The database.
         database: PathBuf,
-        /// Where the damaged one is, its `-wal` beside it.
+        /// The new name of the damaged one; its `-wal` was renamed likewise.
         moved_to: PathBuf,
         /// The error message of SQLite.
         cause: String,
     },
-    /// Somebody removed or replaced the file while it was open.
+    /// The file was removed or replaced while it was open.
     Vanished {
         /// The database.
         database: PathBuf,
     },
-    /// It could not be read at the start, and now it can.
+    /// The database could not be read at the start, and now can.
     Found {
         /// The database.
         database: PathBuf,
     },
-    /// Some rows make no sense and were passed over.
+    /// Some rows are invalid and were skipped.
     Unreadable {
         /// The database.
         database: PathBuf,
-        /// The table that holds the rows.
+        /// The name of the table.
         table: &'static str,
         /// The number of rows.
         rows: u64,
     },
-    /// Nothing could be written for so long that some of it is no longer kept.
+    /// Nothing could be written for so long that some changes were dropped.
     Forgotten {
-        /// The kind of rows that are lost.
+        /// The kind of information that is lost.
         what: &'static str,
     },
 }
@@ -48,17 +48,17 @@ pub enum Notice {
 /// What a [`Notice`] asks of the owner of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoticeAction {
-    /// To log it.
+    /// Nothing but logging it.
     Log,
-    /// To commit all active bans and positions again: the database may not hold them.
+    /// Commit all active bans and positions again: the database may not contain them.
     WriteAll,
-    /// To call [`super::Store::load`]: there is an earlier run's state after all.
+    /// Call [`super::Store::load`]: the state of an earlier run is available after all.
     Load,
 }
 
 impl Notice {
-    /// What to do besides logging it.
-    pub fn answer(&self) -> NoticeAction {
+    /// The action that the notice calls for.
+    pub fn action(&self) -> NoticeAction {
         match self {
             Self::MovedAside { .. } | Self::Vanished { .. } => NoticeAction::WriteAll,
             Self::Found { .. } => NoticeAction::Load,
@@ -70,26 +70,26 @@ impl Notice {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Detached(error) => write!(f, "going on without stored state: {error}"),
+            Self::Detached(error) => write!(f, "continuing without stored state: {error}"),
             Self::MovedAside { database, moved_to, cause } => write!(
                 f,
-                "{} was damaged ({cause}) and is now {}: going on with an empty one; `sqlite3 {} .recover` shows what \
-                 can still be read of the bans and counters in it",
+                "{} was damaged ({cause}) and was renamed to {}: continuing with an empty one; `sqlite3 {} .recover` shows \
+                 which of its bans and counters can still be read",
                 database.display(),
                 moved_to.display(),
                 moved_to.display()
             ),
             Self::Vanished { database } => write!(
                 f,
-                "{} was removed or replaced while it was in use: what is active is written again, older history is gone",
+                "{} was removed or replaced while it was in use: active bans are written again, older history is gone",
                 database.display()
             ),
             Self::Found { database } => {
-                write!(f, "{} can be read again: taking over the bans and counters in it", database.display())
+                write!(f, "{} can be read again: restoring its bans and counters", database.display())
             }
             Self::Unreadable { database, table, rows } => write!(
                 f,
-                "{}: {rows} rows of `{table}` make no sense and were passed over; somebody may have edited them",
+                "{}: {rows} rows of `{table}` are invalid and were skipped; somebody may have edited them",
                 database.display()
             ),
             Self::Forgotten { what } => write!(

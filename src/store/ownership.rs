@@ -1,5 +1,5 @@
-//! Whose the files are. Who is banned is decided by what is in them, and root writes to them: nobody else may have put
-//! them there.
+//! Checks that the files are ours. Their content decides who is banned, and root writes to them: no other user may be able
+//! to replace them.
 
 use std::fs::{self, Metadata, Permissions};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -8,20 +8,20 @@ use std::path::Path;
 use super::error::StoreError;
 use crate::files::{exposure, resolved, suffixed};
 
-/// What lies beside the database: SQLite believes a log whoever wrote it, and the lock is written to.
+/// The files beside the database: SQLite trusts a log whoever wrote it, and the lock is written to.
 const BESIDE: [&str; 4] = ["-wal", "-journal", "-shm", ".lock"];
 
-/// Whether nobody else may replace the database at `path` or what lies beside it, whether they are there yet or not.
+/// Checks that no other user can replace the database at `path` or the files beside it, whether or not they exist yet.
 ///
 /// # Errors
-/// [`StoreError::Exposed`], or what the system says of a path that it does not let us look at.
+/// [`StoreError::Exposed`], or the system's error if a path cannot be examined.
 pub fn check_place(path: &Path) -> Result<(), StoreError> {
     ours(path)?;
     let database = resolved(path).map_err(|error| StoreError::io(path, error))?;
     BESIDE.iter().try_for_each(|suffix| ours(&suffixed(&database, suffix)))
 }
 
-/// Whether nobody else may replace one path.
+/// Checks that no other user can replace one path.
 pub(super) fn ours(path: &Path) -> Result<(), StoreError> {
     match exposure(path).map_err(|error| StoreError::io(path, error))? {
         Some(exposure) => Err(StoreError::Exposed(exposure)),
@@ -29,7 +29,7 @@ pub(super) fn ours(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// The database itself.
+/// Checks the kind and content of the database file, and restricts its mode.
 pub(super) fn check_file(path: &Path, found: &Metadata) -> Result<(), StoreError> {
     let mode = found.mode();
     if !found.is_file() {
@@ -41,13 +41,13 @@ pub(super) fn check_file(path: &Path, found: &Metadata) -> Result<(), StoreError
         return Err(StoreError::Damaged { path: path.to_owned(), cause });
     }
     if mode & 0o077 != 0 {
-        // It names people's addresses. Where this fails, the next write does as well, and says why.
+        // It contains people's addresses. If this fails, the next write fails as well, and says why.
         let _ = fs::set_permissions(path, Permissions::from_mode(0o600));
     }
     Ok(())
 }
 
-/// Whether committed changes may be in the write-ahead log only.
+/// Whether there may be committed changes that are only in the write-ahead log.
 pub(super) fn has_log(path: &Path) -> bool {
     suffixed(path, "-wal").metadata().is_ok_and(|log| log.len() > 0)
 }

@@ -1,7 +1,7 @@
-//! What is not written yet: the last word on each thing, in bounded memory, in the order of the tables' keys.
+//! Changes that are not written yet: the latest for each key, in bounded memory, in the order of the tables' keys.
 //!
-//! Every batch passes through here, so that rows go to the database sorted (a large batch touches each page once) and
-//! a batch that could not be written loses nothing.
+//! Every batch passes through here, so that rows are written in key order (a large batch touches each page once) and nothing
+//! is lost if it cannot be written.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -11,27 +11,27 @@ use crate::address::Prefix;
 use crate::engine::{Ban, Row, SessionKey};
 use crate::time::Time;
 
-/// What is kept of each table while nothing can be written; about 10 MB if all were windows.
+/// The most rows that are kept for each table while nothing can be written; about 10 MB if all were windows.
 const MAX_ROWS: usize = 100_000;
 
-/// Ended bans, and bans' lines, that are kept for `why` while nothing can be written.
+/// The most ended bans, and the most bans with lines, that are kept for `why` while nothing can be written.
 const MAX_PAST: usize = 4_096;
 
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     pub(super) bans: BTreeMap<Prefix, BanChange>,
-    /// Bans that began and ended since the last write, with their ends.
+    /// Bans that began and ended since the last write, with the times of their ends.
     pub(super) past: VecDeque<(Ban, Time)>,
     pub(super) lines: VecDeque<BanLines>,
-    /// There was too much to keep for these: they are emptied first, so that they do not contradict the engine.
+    /// Tables whose changes were too many to keep: they are emptied first, so that they do not contradict the engine.
     pub(super) emptied: BTreeSet<PendingTable>,
-    /// The last word on each thing in the other tables, sorted by table and key.
+    /// The latest change for each key of the other tables, sorted by table and key.
     pub(super) rows: Vec<Row>,
-    /// By source, the position in each file, or none where it is followed no more.
+    /// By source, the position in each file, or `None` if the file is no longer followed.
     pub(super) positions: BTreeMap<String, BTreeMap<String, Option<String>>>,
 }
 
-/// The tables in which only the last word on each thing counts.
+/// The tables in which only the latest change for each key counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum PendingTable {
     Histories,
@@ -41,9 +41,9 @@ pub(super) enum PendingTable {
     Unbans,
 }
 
-/// What a row of such a table is about; in the order of the tables and of their keys.
+/// The table and key of a row; sorted by table, then by key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Subject<'a> {
+enum RowKey<'a> {
     History(Prefix),
     Window(&'a str, Prefix),
     Trust(Prefix),
@@ -51,15 +51,15 @@ enum Subject<'a> {
     Unban(Prefix),
 }
 
-/// What became of the ban on an offender.
+/// The changes to the ban on an offender.
 #[derive(Debug, Default)]
 pub(super) struct BanChange {
-    /// The ban that is stored is over since then.
+    /// The time at which the stored ban ended.
     pub(super) ended: Option<Time>,
-    /// The ban that holds now.
+    /// The ban that is active now.
     pub(super) active: Option<Ban>,
-    /// It ended at its own time: if it is stored, its row says so.
-    by_itself: bool,
+    /// Whether it expired: if it is stored, its row says so.
+    has_expired: bool,
 }
 
 impl PendingTable {
@@ -88,41 +88,41 @@ impl PendingTable {
     }
 }
 
-/// `None` for bans, of which every word counts.
-fn subject(row: &Row) -> Option<Subject<'_>> {
+/// `None` for bans and their ends, all of which count.
+fn row_key(row: &Row) -> Option<RowKey<'_>> {
     match row {
         Row::Ban(_) | Row::BanEnded { .. } => None,
-        Row::History { offender, .. } => Some(Subject::History(*offender)),
-        Row::Window { set, offender, .. } => Some(Subject::Window(set, *offender)),
-        Row::Trust { offender, .. } => Some(Subject::Trust(*offender)),
-        Row::Session { key, .. } => Some(Subject::Session(*key)),
-        Row::Unban { prefix, .. } => Some(Subject::Unban(*prefix)),
+        Row::History { offender, .. } => Some(RowKey::History(*offender)),
+        Row::Window { set, offender, .. } => Some(RowKey::Window(set, *offender)),
+        Row::Trust { offender, .. } => Some(RowKey::Trust(*offender)),
+        Row::Session { key, .. } => Some(RowKey::Session(*key)),
+        Row::Unban { prefix, .. } => Some(RowKey::Unban(*prefix)),
     }
 }
 
 fn table(row: &Row) -> Option<PendingTable> {
-    Some(match subject(row)? {
-        Subject::History(_) => PendingTable::Histories,
-        Subject::Window(..) => PendingTable::Windows,
-        Subject::Trust(_) => PendingTable::Trust,
-        Subject::Session(_) => PendingTable::Sessions,
-        Subject::Unban(_) => PendingTable::Unbans,
+    Some(match row_key(row)? {
+        RowKey::History(_) => PendingTable::Histories,
+        RowKey::Window(..) => PendingTable::Windows,
+        RowKey::Trust(_) => PendingTable::Trust,
+        RowKey::Session(_) => PendingTable::Sessions,
+        RowKey::Unban(_) => PendingTable::Unbans,
     })
 }
 
 impl Pending {
     pub(super) fn absorb(&mut self, batch: WriteBatch) {
         let mut rows = batch.rows;
-        rows.extract_if(.., |row| subject(row).is_none()).for_each(|row| self.ban(row));
+        rows.extract_if(.., |row| row_key(row).is_none()).for_each(|row| self.ban(row));
         self.rows(rows);
         batch.positions.into_iter().for_each(|change| self.position(change));
         self.lines.extend(batch.lines.into_iter().map(BanLines::cut));
     }
 
-    /// In place: a flood makes a hundred thousand rows at a time, and they are in memory once. What is said now
-    /// overrules what waited.
+    /// Merges new rows, which overrule earlier ones with the same key. Sorts in place, so that the hundred thousand rows of a
+    /// flood are in memory only once.
     fn rows(&mut self, mut new: Vec<Row>) {
-        let order = |one: &Row, other: &Row| subject(one).cmp(&subject(other));
+        let order = |one: &Row, other: &Row| row_key(one).cmp(&row_key(other));
         new.sort_unstable_by(order);
         if !self.rows.is_empty() {
             let is_new = |old: &Row| new.binary_search_by(|row| order(row, old)).is_ok();
@@ -141,9 +141,9 @@ impl Pending {
             }
             Row::BanEnded { offender, at } => {
                 let change = self.bans.entry(offender).or_default();
-                change.by_itself = false;
+                change.has_expired = false;
                 if let Some(ban) = change.active.take() {
-                    change.by_itself = ban.until.is_some_and(|until| until <= at);
+                    change.has_expired = ban.until.is_some_and(|until| until <= at);
                     self.past.push_back((ban, at));
                 }
                 change.ended.get_or_insert(at);
@@ -157,40 +157,43 @@ impl Pending {
     }
 
     fn position(&mut self, change: PositionChange) {
-        let (source, file, position) = match change {
-            PositionChange::At(FilePosition { source, file, position }) => (source, file, Some(position)),
-            PositionChange::Gone { source, file } => (source, file, None),
-        };
-        self.positions.entry(source).or_default().insert(file, position);
+        match change {
+            PositionChange::At(FilePosition { source, file, position }) => {
+                self.positions.entry(source).or_default().insert(file, Some(position));
+            }
+            PositionChange::Gone { source, file } => {
+                self.positions.entry(source).or_default().insert(file, None);
+            }
+        }
     }
 
-    /// How many things wait to be written.
+    /// The number of pending changes.
     pub(super) fn len(&self) -> usize {
         let rows = self.emptied.len() + self.rows.len();
         self.bans.len() + self.past.len() + self.lines.len() + rows + self.positions.len()
     }
 
-    /// Whether something is in it that may have to survive a power cut, since it is reported: bans and unbans, the last of
-    /// the tables.
+    /// Whether it contains changes that are reported and so must survive a power cut: bans and unbans. Rows of unbans sort
+    /// last.
     pub(super) fn is_reported(&self) -> bool {
         !self.bans.is_empty() || matches!(self.rows.last(), Some(Row::Unban { .. }))
     }
 
-    /// Whether the engine said something newer about this row's subject than the database did.
+    /// Whether there is a pending change for the key of this row.
     pub(super) fn overrules(&self, row: &Row) -> bool {
         match row {
             Row::Ban(ban) => self.bans.contains_key(&ban.offender),
             Row::BanEnded { offender, .. } => self.bans.contains_key(offender),
-            other => self.rows.binary_search_by(|row| subject(row).cmp(&subject(other))).is_ok(),
+            other => self.rows.binary_search_by(|row| row_key(row).cmp(&row_key(other))).is_ok(),
         }
     }
 
-    /// Bounds the memory after a write that failed. No active ban is ever let go: the engine bounds those.
+    /// Bounds the memory after a failed write. Active bans are never dropped: the engine bounds those.
     pub(super) fn trim(&mut self) -> Vec<Notice> {
         self.past.drain(..self.past.len().saturating_sub(MAX_PAST));
         self.lines.drain(..self.lines.len().saturating_sub(MAX_PAST));
         if self.bans.values().filter(|change| change.active.is_none()).count() > MAX_ROWS {
-            self.bans.retain(|_, change| change.active.is_some() || !change.by_itself);
+            self.bans.retain(|_, change| change.active.is_some() || !change.has_expired);
         }
         PendingTable::ALL.into_iter().filter_map(|table| self.trim_table(table)).collect()
     }
@@ -201,7 +204,8 @@ impl Pending {
             return None;
         }
         self.rows.retain(|row| !is_of(row));
-        self.emptied.insert(which).then(|| Notice::Forgotten { what: which.content() })
+        let is_first = self.emptied.insert(which);
+        if is_first { Some(Notice::Forgotten { what: which.content() }) } else { None }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Tables into rows for the engine, one by one.
+//! Reads tables into rows for the engine, one by one.
 
 use rusqlite::{Connection, Params, Result};
 
@@ -9,16 +9,16 @@ use crate::address::Prefix;
 use crate::engine::{History, Row, SessionKey};
 use crate::time::Time;
 
-/// Rows that make no sense, by table.
+/// The number of invalid rows of each table that has some.
 pub(super) type UnreadableRows = Vec<(&'static str, u64)>;
 
-/// All that is still worth knowing at `now`; the longest-unseen first, as the engine would have it.
+/// Passes to `sink` all rows within their retention at `now`, the least recent first, as the engine expects them.
 ///
-/// Bans come whether or not they are over: the engine ends those, so that they leave the firewall's table too.
+/// Expired bans are included: the engine ends them, so that they leave the firewall's table as well.
 pub(super) fn rows(
     connection: &Connection,
     now: Time,
-    keep: &Retention,
+    retention: &Retention,
     mut sink: impl FnMut(Row),
 ) -> Result<UnreadableRows> {
     let after = |span| now.minus(span).as_millis();
@@ -32,19 +32,19 @@ pub(super) fn rows(
     let unbans = "SELECT prefix, at FROM unbans WHERE at >= ?1 ORDER BY at";
     let unreadable = [
         ("bans", each(connection, &bans, [], |row| ban(row, &interner), &mut sink)?),
-        ("histories", each(connection, histories, [after(keep.escalation)], history, &mut sink)?),
+        ("histories", each(connection, histories, [after(retention.escalation)], history, &mut sink)?),
         (
             "windows",
-            each(connection, windows, [after(keep.windows)], |row| window(row, &interner), &mut sink)?,
+            each(connection, windows, [after(retention.windows)], |row| window(row, &interner), &mut sink)?,
         ),
-        ("trust", each(connection, trust, [after(keep.trust)], login, &mut sink)?),
+        ("trust", each(connection, trust, [after(retention.trust)], login, &mut sink)?),
         ("sessions", each(connection, sessions, [after(SESSIONS)], session, &mut sink)?),
-        ("unbans", each(connection, unbans, [after(keep.history)], unban, &mut sink)?),
+        ("unbans", each(connection, unbans, [after(retention.history)], unban, &mut sink)?),
     ];
     Ok(unreadable.into_iter().filter(|(_, rows)| *rows > 0).collect())
 }
 
-/// Where reading stands, in the order of the sources' names.
+/// The read positions in the order of the sources' names, and the number of invalid rows.
 pub(super) fn positions(connection: &Connection) -> Result<(Vec<FilePosition>, u64)> {
     let mut positions = Vec::new();
     let sql = "SELECT source, file, position FROM positions ORDER BY source, file";
@@ -52,7 +52,7 @@ pub(super) fn positions(connection: &Connection) -> Result<(Vec<FilePosition>, u
     Ok((positions, unreadable))
 }
 
-/// Whose bans ended at `since` or later, however they ended.
+/// The offenders whose bans ended at `since` or later, however they ended, and the number of invalid rows.
 pub(super) fn ended(connection: &Connection, since: Time) -> Result<(Vec<Prefix>, u64)> {
     let mut ended = Vec::new();
     let sql = "SELECT DISTINCT offender FROM past_bans WHERE ended >= ?1";
@@ -61,7 +61,7 @@ pub(super) fn ended(connection: &Connection, since: Time) -> Result<(Vec<Prefix>
     Ok((ended, unreadable))
 }
 
-/// Gives every row to `sink`; those that cannot be read are counted, and are no reason to lose the others.
+/// Passes every row to `sink` and returns the number of invalid ones, which are skipped.
 pub(super) fn each<T>(
     connection: &Connection,
     sql: &str,

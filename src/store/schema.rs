@@ -1,15 +1,15 @@
-//! The form of the database and how older forms become the present one.
+//! The database schema, and the migration of older schemas.
 
 use rusqlite::{Connection, Error, ErrorCode, Result, TransactionBehavior};
 
-/// "Port": what file(1) and we know the database by (`PRAGMA application_id`).
+/// "Port": identifies the file to file(1) and to us (`PRAGMA application_id`).
 pub(super) const APPLICATION: u32 = 0x506f_7274;
 
-/// Each step makes the next form out of the one before, and none is ever changed once it was released;
-/// `PRAGMA user_version` counts the steps that were taken.
+/// The migrations, each from one schema version to the next. A released one is never changed. `PRAGMA user_version` is the
+/// number of migrations that were applied.
 pub(super) const STEPS: &[&str] = &[FIRST, UNBANS];
 
-/// Every column that is named elsewhere. Where one is missing, somebody else or a failing disk was at work.
+/// Every column that the other files name. If one is missing, the file was edited or damaged.
 const COLUMNS: &[&str] = &[
     "offender, since, until, nth, reason, origin, forced, spoofable, owners FROM bans",
     "id, offender, since, until, nth, reason, origin, forced, spoofable, owners, ended FROM past_bans",
@@ -64,29 +64,32 @@ const UNBANS: &str = "CREATE TABLE unbans (prefix BLOB PRIMARY KEY, at INTEGER N
 /// The content of a database file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileContent {
-    /// Nothing yet.
+    /// No tables.
     Empty,
-    /// Something of another program.
+    /// Tables of another program.
     Foreign,
-    /// Our tables, after this many steps.
+    /// Our tables, in this schema version.
     Ours(u32),
-    /// It says it is ours, and is not complete.
+    /// Our tables, but incomplete.
     Broken,
 }
 
-pub(super) fn form(connection: &Connection) -> Result<FileContent> {
+pub(super) fn content(connection: &Connection) -> Result<FileContent> {
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
-    let (application, version) = (number("application_id")?, number("user_version")?);
+    let application = number("application_id")?;
+    let version = number("user_version")?;
     let tables: u32 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
-    Ok(match (application, version, tables) {
-        (APPLICATION, 0, _) => FileContent::Broken,
-        (APPLICATION, version, _) if version == known(STEPS) && !is_complete(connection)? => {
-            FileContent::Broken
-        }
-        (APPLICATION, version, _) => FileContent::Ours(version),
-        (0, 0, 0) => FileContent::Empty,
-        _ => FileContent::Foreign,
-    })
+    if application == 0 && version == 0 && tables == 0 {
+        return Ok(FileContent::Empty);
+    }
+    if application != APPLICATION {
+        return Ok(FileContent::Foreign);
+    }
+    let is_current = version == self::version(STEPS);
+    if version == 0 || (is_current && !is_complete(connection)?) {
+        return Ok(FileContent::Broken);
+    }
+    Ok(FileContent::Ours(version))
 }
 
 fn is_complete(connection: &Connection) -> Result<bool> {
@@ -99,17 +102,17 @@ fn is_complete(connection: &Connection) -> Result<bool> {
     Ok(true)
 }
 
-/// "no such table", "no such column".
+/// Whether SQLite rejects the statement: "no such table", "no such column".
 fn is_about_sql(error: &Error) -> bool {
     matches!(error, Error::SqlInputError { .. }) || error.sqlite_error_code() == Some(ErrorCode::Unknown)
 }
 
 /// The schema version that `steps` lead to.
-pub(super) fn known(steps: &[&str]) -> u32 {
-    u32::try_from(steps.len()).expect("there are never four billion forms")
+pub(super) fn version(steps: &[&str]) -> u32 {
+    u32::try_from(steps.len()).expect("there are never four billion migrations")
 }
 
-/// Takes the steps that are missing, each as a whole or not at all.
+/// Applies the missing migrations, each completely or not at all.
 pub(super) fn migrate(connection: &mut Connection, from: u32, steps: &[&str]) -> Result<()> {
     for (step, version) in steps.iter().zip(1_u32..).filter(|(_, version)| *version > from) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -123,7 +126,7 @@ pub(super) fn migrate(connection: &mut Connection, from: u32, steps: &[&str]) ->
     Ok(())
 }
 
-/// The version of the program that gave the database its form.
+/// The version of the program that wrote the schema.
 pub(super) fn program(connection: &Connection) -> String {
     let asked = "SELECT value FROM meta WHERE name = 'program'";
     connection.query_row(asked, [], |row| row.get(0)).unwrap_or_else(|_| "of a later version".to_owned())
@@ -133,7 +136,7 @@ pub(super) fn program(connection: &Connection) -> String {
 mod tests {
     use super::*;
 
-    /// A form that never was, with what the mechanism itself needs.
+    /// An invented schema, with the table that migrations need.
     const OLD: &str = "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
         CREATE TABLE bans (address TEXT PRIMARY KEY); INSERT INTO bans VALUES ('192.0.2.7');";
     const SPLIT: &str = "ALTER TABLE bans ADD COLUMN bits INTEGER NOT NULL DEFAULT 32;";
@@ -143,14 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn an_older_form_becomes_the_present_one_with_what_is_in_it() {
+    fn an_older_schema_is_migrated_with_its_content() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection, 0, &[OLD]).unwrap();
-        assert_eq!(form(&connection).unwrap(), FileContent::Ours(1));
+        assert_eq!(content(&connection).unwrap(), FileContent::Ours(1));
         migrate(&mut connection, 1, &[OLD, SPLIT]).unwrap();
         assert_eq!(bits(&connection).unwrap(), 32);
         assert_eq!(
-            form(&connection).unwrap(),
+            content(&connection).unwrap(),
             FileContent::Broken,
             "two steps of these are not two steps of ours"
         );
@@ -158,21 +161,21 @@ mod tests {
     }
 
     #[test]
-    fn every_form_that_was_released_becomes_the_present_one_with_what_is_in_it() {
+    fn every_released_schema_is_migrated_with_its_content() {
         for released in 1..STEPS.len() {
             let mut connection = Connection::open_in_memory().unwrap();
             migrate(&mut connection, 0, &STEPS[..released]).unwrap();
             connection.execute_batch("INSERT INTO trust VALUES (x'04c0000207' || x'20', 7)").unwrap();
-            assert_eq!(form(&connection).unwrap(), FileContent::Ours(known(&STEPS[..released])));
-            migrate(&mut connection, known(&STEPS[..released]), STEPS).unwrap();
-            assert_eq!(form(&connection).unwrap(), FileContent::Ours(known(STEPS)));
+            assert_eq!(content(&connection).unwrap(), FileContent::Ours(version(&STEPS[..released])));
+            migrate(&mut connection, version(&STEPS[..released]), STEPS).unwrap();
+            assert_eq!(content(&connection).unwrap(), FileContent::Ours(version(STEPS)));
             let seen: i64 = connection.query_row("SELECT seen FROM trust", [], |row| row.get(0)).unwrap();
             assert_eq!(seen, 7);
         }
     }
 
     #[test]
-    fn a_step_that_fails_leaves_the_form_before_it() {
+    fn a_failed_migration_leaves_the_schema_before_it() {
         let mut connection = Connection::open_in_memory().unwrap();
         let broken = format!("{SPLIT} CREATE TABLE bans (twice);");
         assert!(migrate(&mut connection, 0, &[OLD, &broken]).is_err());
@@ -186,14 +189,14 @@ mod tests {
     #[test]
     fn an_empty_file_becomes_ours_and_another_programs_does_not() {
         let mut connection = Connection::open_in_memory().unwrap();
-        assert_eq!(form(&connection).unwrap(), FileContent::Empty);
+        assert_eq!(content(&connection).unwrap(), FileContent::Empty);
         migrate(&mut connection, 0, STEPS).unwrap();
-        assert_eq!(form(&connection).unwrap(), FileContent::Ours(known(STEPS)));
+        assert_eq!(content(&connection).unwrap(), FileContent::Ours(version(STEPS)));
         assert_eq!(program(&connection), env!("CARGO_PKG_VERSION"));
         connection.execute_batch("DROP TABLE trust").unwrap();
-        assert_eq!(form(&connection).unwrap(), FileContent::Broken);
+        assert_eq!(content(&connection).unwrap(), FileContent::Broken);
         let other = Connection::open_in_memory().unwrap();
         other.execute_batch("CREATE TABLE hosts (name)").unwrap();
-        assert_eq!(form(&other).unwrap(), FileContent::Foreign);
+        assert_eq!(content(&other).unwrap(), FileContent::Foreign);
     }
 }

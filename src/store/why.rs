@@ -1,4 +1,4 @@
-//! What is known of an address: its bans, present and past, with the lines that led to them.
+//! The history of an address: its active and past bans, with the lines that led to them.
 
 use rusqlite::{Connection, Result, params};
 
@@ -9,37 +9,37 @@ use crate::address::Prefix;
 use crate::engine::Ban;
 use crate::time::Time;
 
-/// A ban that was.
+/// A ban on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BanRecord {
-    /// The ban as it was last.
+    /// The latest state of the ban.
     pub ban: Ban,
-    /// When it ended, by itself or by an operator; `None` while it holds.
+    /// The time at which it expired or was ended; `None` while it is active.
     pub ended: Option<Time>,
-    /// The first lines that led to it, in order.
+    /// The first lines that led to it, in order; at most [`super::MAX_LINES`].
     pub lines: Vec<BanLine>,
 }
 
-/// The newest `most` bans on `prefix`, on networks around it and on what is inside it, newest first.
-pub(super) fn records(connection: &Connection, prefix: &Prefix, most: usize) -> Result<Vec<BanRecord>> {
+/// The newest `limit` bans on the prefix and on prefixes around and inside it, the newest first.
+pub(super) fn records(connection: &Connection, prefix: &Prefix, limit: usize) -> Result<Vec<BanRecord>> {
     let mut records = Vec::new();
     for around in around(prefix) {
         let key = encode::prefix(&around);
-        find(connection, (&key, &key), most, &mut records)?;
+        find(connection, (&key, &key), limit, &mut records)?;
     }
-    // The last address and the longest length: nothing inside stands behind it.
+    // The last address and the greatest length: it sorts behind everything inside.
     let last = Prefix::new(prefix.broadcast(), prefix.max_prefix_len()).unwrap_or(*prefix);
     let inside = (&encode::prefix(&prefix.trunc()), &encode::prefix(&last));
-    find(connection, inside, most, &mut records)?;
+    find(connection, inside, limit, &mut records)?;
     records.sort_by_key(|record| std::cmp::Reverse((record.ended.is_none(), record.ban.since)));
-    records.truncate(most);
+    records.truncate(limit);
     for record in &mut records {
         record.lines = lines(connection, &record.ban)?;
     }
     Ok(records)
 }
 
-/// The networks that hold the prefix, itself not among them.
+/// The networks that contain the prefix, without the prefix itself.
 fn around(prefix: &Prefix) -> impl Iterator<Item = Prefix> {
     let address = prefix.addr();
     (0..prefix.prefix_len()).filter_map(move |length| Some(Prefix::new(address, length).ok()?.trunc()))
@@ -48,15 +48,15 @@ fn around(prefix: &Prefix) -> impl Iterator<Item = Prefix> {
 fn find(
     connection: &Connection,
     (first, last): (&Vec<u8>, &Vec<u8>),
-    most: usize,
+    limit: usize,
     records: &mut Vec<BanRecord>,
 ) -> Result<()> {
-    let most = u32::try_from(most).unwrap_or(u32::MAX);
+    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
     for (table, ended) in [("bans", "NULL"), ("past_bans", "ended")] {
         let sql = format!(
             "SELECT {BAN}, {ended} FROM {table} WHERE offender BETWEEN ?1 AND ?2 ORDER BY since DESC LIMIT ?3"
         );
-        each(connection, &sql, params![first, last, most], record, |record| records.push(record))?;
+        each(connection, &sql, params![first, last, limit], record, |record| records.push(record))?;
     }
     Ok(())
 }

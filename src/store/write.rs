@@ -1,4 +1,4 @@
-//! Changes into tables, in one transaction.
+//! Writes pending changes into tables, in one transaction.
 
 use std::collections::BTreeMap;
 
@@ -6,43 +6,52 @@ use rusqlite::{Connection, Result, Transaction, TransactionBehavior, params, par
 
 use super::batch::{BanLine, BanLines, MAX_LINES};
 use super::encode::{self, BAN};
-use super::pending::{BanChange, Pending, PendingTable};
+use super::pending::{Pending, PendingTable};
 use crate::address::Prefix;
 use crate::engine::{Ban, Row};
 use crate::time::Time;
 
-/// Writes all or nothing.
+/// Writes all pending changes or none.
 ///
-/// A batch with bans or unbans is on the disk when this returns (`synchronous=FULL`: one fsync), since they will be reported.
-/// One without may be undone by a power cut, never by a crash of this process: counters and read positions then
-/// fall back together, and the logs are read again from there.
+/// A batch with bans or unbans is on disk when this returns (`synchronous=FULL`: one fsync), since they will be reported. A
+/// power cut may undo one without, a crash of this process may not: counters and read positions then fall back together,
+/// and the logs are read again from there.
 pub(super) fn all(connection: &mut Connection, pending: &Pending) -> Result<()> {
     let synchronous = if pending.is_reported() { "FULL" } else { "NORMAL" };
     connection.execute_batch(&format!("PRAGMA synchronous = {synchronous}"))?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let into = &transaction;
-    pending
-        .bans
-        .iter()
-        .filter_map(|(offender, change)| Some((offender, change.ended?)))
-        .try_for_each(|(offender, ended)| end_ban(into, offender, ended))?;
-    pending.past.iter().try_for_each(|(ban, ended)| past_ban(into, ban, *ended))?;
-    pending.bans.values().filter_map(BanChange::active).try_for_each(|ban| active_ban(into, ban))?;
-    pending.lines.iter().try_for_each(|lines| ban_lines(into, lines))?;
-    pending.emptied.iter().try_for_each(|table| empty(into, *table))?;
-    pending.rows.iter().try_for_each(|change| row(into, change))?;
-    pending.positions.iter().try_for_each(|(source, files)| positions(into, source, files))?;
+    for (offender, change) in &pending.bans {
+        if let Some(ended) = change.ended {
+            end_ban(into, offender, ended)?;
+        }
+    }
+    for (ban, ended) in &pending.past {
+        past_ban(into, ban, *ended)?;
+    }
+    for change in pending.bans.values() {
+        if let Some(ban) = &change.active {
+            active_ban(into, ban)?;
+        }
+    }
+    for lines in &pending.lines {
+        ban_lines(into, lines)?;
+    }
+    for table in &pending.emptied {
+        empty(into, *table)?;
+    }
+    for change in &pending.rows {
+        row(into, change)?;
+    }
+    for (source, files) in &pending.positions {
+        positions(into, source, files)?;
+    }
     transaction.commit()
 }
 
-impl BanChange {
-    fn active(&self) -> Option<&Ban> {
-        self.active.as_ref()
-    }
-}
-
 fn run(into: &Transaction<'_>, sql: &str, values: impl rusqlite::Params) -> Result<()> {
-    into.prepare_cached(sql)?.execute(values).map(drop)
+    into.prepare_cached(sql)?.execute(values)?;
+    Ok(())
 }
 
 fn end_ban(into: &Transaction<'_>, offender: &Prefix, ended: Time) -> Result<()> {
@@ -74,14 +83,16 @@ fn ban_lines(into: &Transaction<'_>, lines: &BanLines) -> Result<()> {
         .prepare_cached("SELECT count(*) FROM ban_lines WHERE offender = ?1 AND since = ?2")?
         .query_row(params![key, since], |row| row.get(0))?;
     let room = MAX_LINES.saturating_sub(usize::try_from(known).unwrap_or(usize::MAX));
-    lines.lines.iter().take(room).try_for_each(|BanLine { at, source, text }| {
+    for BanLine { at, source, text } in lines.lines.iter().take(room) {
         let sql = "INSERT INTO ban_lines (offender, since, at, source, line) VALUES (?1, ?2, ?3, ?4, ?5)";
-        run(into, sql, params![key, since, at.as_millis(), source, text])
-    })
+        run(into, sql, params![key, since, at.as_millis(), source, text])?;
+    }
+    Ok(())
 }
 
 fn empty(into: &Transaction<'_>, table: PendingTable) -> Result<()> {
-    into.execute(&format!("DELETE FROM {}", table.name()), []).map(drop)
+    into.execute(&format!("DELETE FROM {}", table.name()), [])?;
+    Ok(())
 }
 
 fn row(into: &Transaction<'_>, row: &Row) -> Result<()> {
@@ -145,12 +156,15 @@ fn window(into: &Transaction<'_>, set: &str, offender: &Prefix, seen: &[(Time, u
 }
 
 fn positions(into: &Transaction<'_>, source: &str, files: &BTreeMap<String, Option<String>>) -> Result<()> {
-    files.iter().try_for_each(|(file, position)| match position {
-        Some(position) => run(
-            into,
-            "INSERT OR REPLACE INTO positions (source, file, position) VALUES (?1, ?2, ?3)",
-            [source, file, position],
-        ),
-        None => run(into, "DELETE FROM positions WHERE source = ?1 AND file = ?2", [source, file]),
-    })
+    for (file, position) in files {
+        match position {
+            Some(position) => run(
+                into,
+                "INSERT OR REPLACE INTO positions (source, file, position) VALUES (?1, ?2, ?3)",
+                [source, file, position],
+            )?,
+            None => run(into, "DELETE FROM positions WHERE source = ?1 AND file = ?2", [source, file])?,
+        }
+    }
+    Ok(())
 }

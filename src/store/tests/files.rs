@@ -12,7 +12,7 @@ fn assert_goes_on_after_damage(place: &Place, cause: &str) {
     store.commit(batch(vec![Row::from(ban("198.51.100.7"))])).unwrap();
     let notices = store.notices();
     assert_eq!(notices.len(), 1, "{cause}: {notices:?}");
-    assert_eq!(notices[0].answer(), NoticeAction::WriteAll, "{cause}");
+    assert_eq!(notices[0].action(), NoticeAction::WriteAll, "{cause}");
     let said = notices[0].to_string();
     assert!(
         said.contains("state.db was damaged (") && said.contains("state.db.damaged-20251122T140000Z"),
@@ -107,7 +107,7 @@ fn rows_that_make_no_sense_are_passed_over_and_counted() {
     store.database.as_ref().unwrap().connection.execute_batch(edit).unwrap();
     assert_eq!(banned(&mut store).len(), 1998);
     let said = store.notices()[0].to_string();
-    assert!(said.contains("2 rows of `bans` make no sense"), "{said}");
+    assert!(said.contains("2 rows of `bans` are invalid"), "{said}");
 }
 
 #[test]

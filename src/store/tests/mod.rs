@@ -102,7 +102,7 @@ fn banned(store: &mut Store) -> Vec<String> {
 }
 
 fn answers(store: &mut Store) -> Vec<NoticeAction> {
-    store.notices().iter().map(Notice::answer).collect()
+    store.notices().iter().map(Notice::action).collect()
 }
 
 #[test]
@@ -164,10 +164,10 @@ fn what_is_too_old_to_count_is_passed_over_but_an_expired_ban_is_not() {
     let old = [window("old", HOUR * 2), login("192.0.2.8", HOUR * 2)];
     let mut store = place.open();
     store.commit(batch(old.into_iter().chain(fresh.clone()).collect())).unwrap();
-    store.set_keep(keep);
+    store.set_retention(keep);
     assert_eq!(loaded(&mut store), fresh);
     let later = NOW.plus(purge::PURGE_EVERY);
     store.commit(WriteBatch { now: later, ..batch(vec![login("192.0.2.9", Duration::ZERO)]) }).unwrap();
-    store.set_keep(FOREVER);
+    store.set_retention(FOREVER);
     assert_eq!(loaded(&mut store).len(), 2, "and dropped: the ban and the new login are left");
 }
