@@ -139,6 +139,9 @@ manuals() {
 	for page in "$here"/generated/man/*.[1-9]; do
 		[ -f "$page" ] && file 0444 "$page" "$prefix/share/man/man${page##*.}/${page##*/}"
 	done
+	for page in portcullis.yaml.5 portcullis-rules.5; do
+		template 0444 "$here/man/$page.in" "$prefix/share/man/man5/$page"
+	done
 	return 0
 }
 

@@ -41,6 +41,7 @@ mod follow_world;
 mod golden;
 mod layouts;
 mod lines;
+mod manual;
 mod pipeline;
 mod readme;
 mod scenarios;
