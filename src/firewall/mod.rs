@@ -3,6 +3,7 @@
 //! | part | does |
 //! | --- | --- |
 //! | [`spawn`], [`WorkerHandle`] | the daemon's end: changes in, [`WorkerStatus`] and [`FirewallEvent`]s out, no waiting |
+//! | `inbox` | what the two share |
 //! | `reconciler` | the thread that owns the backend, carries changes out and converges the table |
 //! | `ledger`, `diff`, `report` | its bookkeeping, arithmetic and sentences, pure |
 //! | `bisect`, `backoff`, `state_kills` | what made the firewall refuse a batch, when to try again, whose connections to end |
@@ -26,6 +27,7 @@ mod bisect;
 mod command;
 mod diff;
 mod dry_run;
+mod inbox;
 pub(crate) mod ipfw;
 mod ledger;
 mod nftables;

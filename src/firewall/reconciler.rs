@@ -21,10 +21,10 @@ use std::time::{Duration, Instant};
 use log::Level;
 
 use super::backoff::{Backoff, Pace, Stops};
+use super::inbox::{Ending, Inbox, WorkerShared};
 use super::ledger::{Findings, Ledger, UnlistedRepair};
 use super::probe::Probe;
 use super::state_kills::StateKills;
-use super::worker::{Ending, Inbox, WorkerShared};
 use super::{Backend, BackendError, FirewallEvent, WorkerStatus, report};
 use crate::settings::{FirewallSettings, Foreign};
 

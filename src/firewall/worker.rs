@@ -1,15 +1,15 @@
 //! The daemon's end of the firewall: changes go in, status and events come out, and no tool is ever waited for.
 
-use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use log::Level;
 
 use super::backoff::Pace;
+use super::inbox::{Ending, Inbox, WorkerShared};
 use super::ledger::Ledger;
 use super::reconciler::Reconciler;
 use super::{Backend, Change, WorkerStatus};
@@ -201,60 +201,4 @@ impl Drop for WorkerHandle {
     fn drop(&mut self) {
         self.end(Ending::Finish);
     }
-}
-
-/// The last thing that the thread does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// The pending changes are carried out.
-    Finish,
-    /// Takes all our entries out of the table.
-    Flush,
-    /// Nothing: another worker is about to.
-    Leave,
-}
-
-/// What daemon and worker share. The lock is held for moments only, never while a tool runs.
-#[derive(Debug, Default)]
-pub(super) struct WorkerShared {
-    inbox: Mutex<Inbox>,
-    /// Something arrived.
-    pub(super) work: Condvar,
-    /// Nothing is left to do, or the thread has ended.
-    pub(super) settled: Condvar,
-}
-
-impl WorkerShared {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Inbox> {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until the thread has ended, at most this long; whether it has.
-    fn wait_for_end(&self, at_most: Duration) -> bool {
-        let waiting = self.settled.wait_timeout_while(self.lock(), at_most, |inbox| !inbox.ended);
-        waiting.unwrap_or_else(PoisonError::into_inner).0.ended
-    }
-}
-
-/// What the daemon asked for and what the worker last said.
-#[derive(Debug, Default)]
-pub(super) struct Inbox {
-    /// The last change of each prefix.
-    pub(super) changes: HashMap<Prefix, Change>,
-    /// A comparison was asked for.
-    pub(super) converge: bool,
-    /// A look whether the table can block was asked for,
-    pub(super) prepare: bool,
-    /// or taken in and has not been had.
-    pub(super) unprepared: bool,
-    /// Changes that were taken in and are not done.
-    pub(super) waiting: usize,
-    /// Removals that were taken in and are not done.
-    pub(super) owed: HashSet<Prefix>,
-    /// An end was asked for.
-    pub(super) stop: Option<Ending>,
-    pub(super) status: WorkerStatus,
-    /// Nothing waits and nothing is wrong.
-    pub(super) idle: bool,
-    pub(super) ended: bool,
 }

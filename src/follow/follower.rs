@@ -7,15 +7,14 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::find::Unpacked;
-use super::group::Group;
-use super::logfile::{FollowedFile, ReadCounters, Round};
-use super::merge::{Stamps, catch_up};
+use super::file_source::FileSource;
+use super::followed_file::FollowedFile;
+use super::merge::catch_up;
 use super::open::IS_FIFO;
 use super::pipe::Pipe;
 use super::position::{FileKey, Stored};
-use super::reading::TURN;
-use super::tail::{BUFFER, Tail};
+use super::round::{BUFFER, ReadCounters, Round, Stamps, TURN, Unpacked};
+use super::tail::Tail;
 use super::{Sink, Source, SourceId, SourceKind};
 use crate::record::MAX_LINE;
 
@@ -44,7 +43,7 @@ pub struct Follower {
 }
 
 enum FollowedInput {
-    Files(Group),
+    Files(FileSource),
     Pipe(Pipe),
 }
 
@@ -215,7 +214,7 @@ impl ReadPass<'_, '_, '_> {
     }
 
     /// Reads what was written just now.
-    fn new_lines(&mut self, group: &mut Group) -> ControlFlow<(), bool> {
+    fn new_lines(&mut self, group: &mut FileSource) -> ControlFlow<(), bool> {
         let mut more = false;
         for log in group.logs.iter_mut().filter(|log| !log.lags()) {
             more |= log.read(self.round, self.buf, self.sink)?;
@@ -253,7 +252,7 @@ impl FollowedInput {
     fn new(id: SourceId, source: Source, stored: &[Stored], notes: &mut Vec<String>) -> Self {
         let own = stored.iter().filter(|stored| stored.source == source.name).cloned().collect();
         match source.kind {
-            SourceKind::Files => Self::Files(Group::new(id, source, own, notes)),
+            SourceKind::Files => Self::Files(FileSource::new(id, source, own, notes)),
             SourceKind::Fifo => Self::fifo(id, &source),
             SourceKind::StandardInput => Self::Pipe(Pipe::standard_input(id).of_old_lines(source.from_start)),
         }
@@ -321,7 +320,7 @@ impl Status {
     }
 
     /// A pattern is a path of its own only where something is wrong with it.
-    fn of_pattern(group: &Group) -> Option<Self> {
+    fn of_pattern(group: &FileSource) -> Option<Self> {
         let pattern = group.pattern.as_ref()?;
         let trouble = pattern.trouble.clone()?;
         Some(Self::new(group.id, &pattern.as_str().into(), &ReadCounters::default(), Some(trouble)))
@@ -329,7 +328,7 @@ impl Status {
 
     fn of_log(log: &FollowedFile) -> Self {
         Self {
-            offset: log.tails.back().map_or(0, |tail| tail.place.offset),
+            offset: log.tails.back().map_or(0, |tail| tail.cursor.offset),
             behind: log.tails.iter().map(Tail::behind).sum(),
             rotated: log.tails.len() - usize::from(log.at_path),
             ..Self::new(log.source, &log.path, &log.tally, log.trouble.clone())

@@ -5,20 +5,23 @@
 //! goes on after a stop of any length: nothing lost, nothing twice.
 //!
 //! ```text
-//! place                a place in a stream of bytes, moved on line by line
-//! tail                 one open file: reading on, noticing truncation
-//! find ── rotations    files found again under other names, packed, copied
-//!      └─ ends         … by their bytes
-//! logfile              one path: the file there now and those rotated away
-//!      ├─ opening      … another file lies there
-//!      ├─ reading      … reading on, closing what is done
-//!      └─ watermark ── again  … lines that were read before, when the file was another
-//! merge                several paths behind: the oldest line first, for a while
-//! group, pipe          one source: a path, a pattern, a FIFO, standard input
-//!  └─ pattern ── listing  what matches
-//! follower             all sources: look
-//! thread ── wake       the loop: look, wait for an event or the tick
+//! thread ── wake         the loop: look, wait for an event or the tick
+//! follower               all sources: look at everything, hand out what is new
+//!  └─ merge              several paths behind: the oldest line first, for a while
+//! file_source, pipe      one source: a path, a pattern, a FIFO, standard input
+//!  └─ pattern ── listing what matches
+//! followed_file          one path, whose life its head tells
+//!  └─ opening, reading, look_ahead
+//! reidentify             files found again under other names, packed, copied
+//!  └─ rotations, compressed
+//! tail ── open           one open file: reading on, noticing truncation
+//!  └─ rewritten ── watermark  lines that were read before, when the file was another
+//! cursor                 how far a stream of bytes was read, line by line
+//! fingerprint, position  knowing a file by its bytes; what is stored of it
+//! round                  what all of them share in one look
 //! ```
+//!
+//! Each uses those below it.
 //!
 //! What cannot be seen, and is the price of looking instead of being told: bytes that were cut off by a truncation
 //! before they were read (unless a copy lies beside the log, as copytruncate leaves it); a file that was truncated and
@@ -28,22 +31,21 @@
 
 pub mod compressed;
 
-mod again;
-mod ends;
-mod find;
+mod cursor;
+mod file_source;
+mod fingerprint;
+mod followed_file;
 mod follower;
-mod group;
 mod listing;
-mod logfile;
 mod merge;
 mod open;
-mod opening;
 mod pattern;
 mod pipe;
-mod place;
 mod position;
-mod reading;
+mod reidentify;
+mod rewritten;
 mod rotations;
+mod round;
 mod tail;
 mod thread;
 mod wake;
@@ -57,10 +59,10 @@ use crate::time::Time;
 
 pub use follower::{Follower, Looked, Status};
 pub use listing::{Listed, expand};
-pub use merge::Stamps;
 pub use pattern::{is_match, is_pattern};
 pub use position::{FileKey, Fingerprint, Mark, Position, Reread, Stored};
 pub use rotations::{grouped, log_of, looks_packed};
+pub use round::Stamps;
 pub use thread::{Batch, Handle, Options, spawn};
 
 /// A source: a followed log file (or pipe), with a name.

@@ -18,7 +18,7 @@ pub(super) struct Opened {
 }
 
 /// What lies at a path.
-pub(super) enum Sight {
+pub(super) enum PathState {
     Missing,
     File(Metadata),
     /// Something that is no log file, as the end of a sentence.
@@ -27,7 +27,7 @@ pub(super) enum Sight {
     Unreachable(String),
 }
 
-impl Sight {
+impl PathState {
     pub(super) fn key(&self) -> Option<FileKey> {
         match self {
             Self::File(meta) => Some(FileKey::of(meta)),
@@ -37,13 +37,13 @@ impl Sight {
 }
 
 /// Looks without opening. `through_links` decides whether a symlink's target or the link itself is looked at.
-pub(super) fn sight(path: &Path, through_links: bool) -> Sight {
+pub(super) fn path_state(path: &Path, through_links: bool) -> PathState {
     let meta = if through_links { std::fs::metadata(path) } else { std::fs::symlink_metadata(path) };
     match meta {
-        Ok(meta) if meta.is_file() => Sight::File(meta),
-        Ok(meta) => Sight::Strange(what_it_is(&meta)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Sight::Missing,
-        Err(error) => Sight::Unreachable(reason(&error)),
+        Ok(meta) if meta.is_file() => PathState::File(meta),
+        Ok(meta) => PathState::Strange(what_it_is(&meta)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => PathState::Missing,
+        Err(error) => PathState::Unreachable(reason(&error)),
     }
 }
 
@@ -115,11 +115,11 @@ mod tests {
     use nix::sys::stat::Mode;
 
     fn refusal(path: &Path, through_links: bool) -> String {
-        match sight(path, through_links) {
-            Sight::Strange(why) => why.to_owned(),
-            Sight::Unreachable(why) => why,
-            Sight::Missing => "missing".to_owned(),
-            Sight::File(_) => "file".to_owned(),
+        match path_state(path, through_links) {
+            PathState::Strange(why) => why.to_owned(),
+            PathState::Unreachable(why) => why,
+            PathState::Missing => "missing".to_owned(),
+            PathState::File(_) => "file".to_owned(),
         }
     }
 

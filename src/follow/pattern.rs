@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use glob::PatternError;
 
+use super::followed_file::FollowedFile;
 use super::listing::{OPTIONS, expand};
-use super::logfile::FollowedFile;
 use super::rotations::{belongs_to, looks_packed};
 
 /// How often a pattern is looked up anew.

@@ -9,14 +9,11 @@ use std::sync::Arc;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::logfile::{ReadCounters, Round};
+use super::cursor::Cursor;
 use super::open::{open_fifo, reason};
-use super::place::Place;
 use super::position::{FileKey, Position};
+use super::round::{ReadCounters, Round, TURN};
 use super::{Chunk, Sink, SourceId};
-
-/// Bytes that one pipe may hand out in one look; then the others have their turn.
-const TURN: usize = 1 << 20;
 
 /// One followed pipe.
 pub(super) struct Pipe {
@@ -38,7 +35,7 @@ pub(super) struct Pipe {
 struct Open {
     file: File,
     key: FileKey,
-    place: Place,
+    cursor: Cursor,
     /// What was read behind the last whole line.
     carry: Vec<u8>,
     untouched: bool,
@@ -49,7 +46,7 @@ struct Open {
 impl Open {
     fn new(file: File) -> io::Result<Self> {
         let key = FileKey::of(&file.metadata()?);
-        Ok(Self { file, key, place: Place::default(), carry: Vec::new(), untouched: true, gap: false })
+        Ok(Self { file, key, cursor: Cursor::default(), carry: Vec::new(), untouched: true, gap: false })
     }
 }
 
@@ -162,15 +159,15 @@ impl Pipe {
         let Some(open) = self.open.as_mut().filter(|open| !self.ended && is_readable(&open.file)) else {
             return Ok(0);
         };
-        let kept = open.place.before.len() + open.carry.len();
+        let kept = open.cursor.before.len() + open.carry.len();
         let (head, room) = buf.split_at_mut(kept);
-        let known = open.place.before.iter().chain(&open.carry);
+        let known = open.cursor.before.iter().chain(&open.carry);
         head.iter_mut().zip(known).for_each(|(to, from)| *to = *from);
         match open.file.read(room) {
             Ok(0) => {
                 open.gap = true;
                 open.carry.clear();
-                open.place = Place::default();
+                open.cursor = Cursor::default();
                 self.ended = self.fifo.is_none();
                 self.open_again();
                 Ok(0)
@@ -195,11 +192,11 @@ impl Pipe {
 
     fn hand_out(&mut self, filled: &[u8], round: &Round<'_>, sink: &mut Sink<'_>) -> ControlFlow<()> {
         let Some(open) = &mut self.open else { return ControlFlow::Continue(()) };
-        let mut at = open.place.before.len();
+        let mut at = open.cursor.before.len();
         loop {
-            let (lines, end) = open.place.scan(filled, at);
+            let (lines, end) = open.cursor.scan(filled, at);
             at = end;
-            let overlong = std::mem::take(&mut open.place.overlong);
+            let overlong = std::mem::take(&mut open.cursor.overlong);
             self.tally.overlong += overlong;
             open.gap |= overlong > 0;
             let Some(lines) = lines else { break };
@@ -257,7 +254,7 @@ mod tests {
             text.extend_from_slice(chunk.bytes);
             ControlFlow::Continue(())
         };
-        let _ = pipe.read(&mut round, &mut vec![0; crate::follow::tail::BUFFER], &mut sink);
+        let _ = pipe.read(&mut round, &mut vec![0; crate::follow::round::BUFFER], &mut sink);
         String::from_utf8(text).unwrap()
     }
 

@@ -12,19 +12,16 @@ use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
 
 use super::FileEnd;
-use super::again::Again;
 use super::compressed::unpack_bounded;
-use super::ends::{ends_of_plain, ends_of_stream, plain_holds, read_up_to};
-use super::logfile::Round;
-use super::place::Place;
+use super::cursor::Cursor;
+use super::fingerprint::{ends_of_plain, ends_of_stream, plain_holds, read_up_to};
 use super::position::{FileKey, Fingerprint, Mark, Reread, born};
+use super::rewritten::Rewritten;
+use super::round::{BUFFER, Round};
 use super::watermark::Watermark;
 use crate::pipeline::{Cut, cut};
 use crate::record::MAX_LINE;
 use crate::time::Time;
-
-/// The read buffer: large enough that system calls do not matter, small enough to stay in the processor's cache.
-pub(super) const BUFFER: usize = 256 * 1024;
 
 /// A file that changed within this time is read even when its times and size say that nothing happened: UFS may keep
 /// times to the second only (`vfs.timestamp_precision`), so a second change may not show.
@@ -70,7 +67,7 @@ pub(super) struct Tail {
     body: Body,
     pub(super) key: FileKey,
     born: Option<i64>,
-    pub(super) place: Place,
+    pub(super) cursor: Cursor,
     pub(super) drained: bool,
     stamp: FileStat,
     /// The last write, in seconds since the epoch.
@@ -92,7 +89,7 @@ pub(super) struct Tail {
     size_at_first: u64,
     /// What lies below was in the file before anybody saw it grow, and was written by then, in seconds since the epoch.
     unseen_until: (u64, i64),
-    again: Option<Again>,
+    rewritten: Option<Rewritten>,
 }
 
 impl Tail {
@@ -110,7 +107,7 @@ impl Tail {
             body,
             key: FileKey::of(meta),
             born: born(meta),
-            place: Place::default(),
+            cursor: Cursor::default(),
             drained: false,
             stamp: FileStat::of(meta),
             modified: meta.mtime(),
@@ -122,7 +119,7 @@ impl Tail {
             known_before: Vec::new(),
             may_be_copy: false,
             size_at_first: meta.size(),
-            again: None,
+            rewritten: None,
             unseen_until: (if packed { u64::MAX } else { meta.size() }, meta.mtime()),
         })
     }
@@ -136,7 +133,7 @@ impl Tail {
             Body::Plain(file) => ends_of_plain(file, offset)?,
             Body::Packed { reader, .. } => ends_of_stream(reader, offset)?,
         };
-        self.place = Place::at(offset, before, head);
+        self.cursor = Cursor::at(offset, before, head);
         self.drained = false;
         Ok(())
     }
@@ -147,11 +144,11 @@ impl Tail {
     /// # Errors
     /// What reading gives.
     pub(super) fn recall(&mut self) -> io::Result<()> {
-        let start = self.place.offset.saturating_sub(MAX_LINE as u64);
+        let start = self.cursor.offset.saturating_sub(MAX_LINE as u64);
         let (bytes, is_whole) = match &self.body {
-            Body::Plain(file) => (read_up_to(file, start, self.place.offset - start)?, start == 0),
+            Body::Plain(file) => (read_up_to(file, start, self.cursor.offset - start)?, start == 0),
             Body::Packed { .. } => {
-                (self.place.before.clone(), self.place.offset == self.place.before.len() as u64)
+                (self.cursor.before.clone(), self.cursor.offset == self.cursor.before.len() as u64)
             }
         };
         let cut = if is_whole { 0 } else { memchr(b'\n', &bytes).map_or(bytes.len(), |newline| newline + 1) };
@@ -173,7 +170,7 @@ impl Tail {
 
     /// Begins again after a truncation.
     pub(super) fn restart(&mut self) {
-        self.place = Place { overlong: self.place.overlong, ..Place::default() };
+        self.cursor = Cursor { overlong: self.cursor.overlong, ..Cursor::default() };
         self.drained = false;
         self.untouched = true;
         self.backlog_until = 0;
@@ -200,26 +197,26 @@ impl Tail {
             self.backlog_until = meta.size();
             self.unseen_until = (meta.size(), meta.mtime());
         }
-        if let Some(again) = &mut self.again {
-            again.grow(meta.size(), round.now);
+        if let Some(rewritten) = &mut self.rewritten {
+            rewritten.grow(meta.size(), round.now);
         }
         Ok(())
     }
 
     /// What is in the file now, and what is written to it until it has been quiet, may have been handed out before.
     pub(super) fn read_again(&mut self, before: Watermark, round: &Round<'_>) {
-        self.again = Some(Again::new(before, self.stamp.size, round.now + round.quiet));
+        self.rewritten = Some(Rewritten::new(before, self.stamp.size, round.now + round.quiet));
     }
 
     /// The same as an earlier run left it.
-    pub(super) fn go_on_again(&mut self, reread: Option<Reread>, now: Instant) {
-        self.again = reread.map(|reread| Again::restored(reread, now));
+    pub(super) fn restore_rewritten(&mut self, reread: Option<Reread>, now: Instant) {
+        self.rewritten = reread.map(|reread| Rewritten::restored(reread, now));
     }
 
     /// What was handed out before, as long as the next line may be of it.
     pub(super) fn handed_out_before(&mut self, now: Instant) -> Option<Arc<Watermark>> {
-        self.again.take_if(|again| again.is_over(self.place.offset, now));
-        self.again.as_ref().map(|again| Arc::clone(&again.before))
+        self.rewritten.take_if(|rewritten| rewritten.is_over(self.cursor.offset, now));
+        self.rewritten.as_ref().map(|rewritten| Arc::clone(&rewritten.before))
     }
 
     /// Goes on behind the last place where these whole lines stand, if they do; true if so.
@@ -227,8 +224,10 @@ impl Tail {
     /// # Errors
     /// What reading gives.
     pub(super) fn jump_behind(&mut self, lines: &[u8]) -> io::Result<bool> {
-        let (Some(again), Body::Plain(file)) = (&mut self.again, &self.body) else { return Ok(false) };
-        let found = again.find(file, lines, self.place.cursor)?;
+        let (Some(rewritten), Body::Plain(file)) = (&mut self.rewritten, &self.body) else {
+            return Ok(false);
+        };
+        let found = rewritten.find(file, lines, self.cursor.next)?;
         let Some(at) = found else { return Ok(false) };
         self.jump(at)?;
         self.gap = true;
@@ -244,10 +243,10 @@ impl Tail {
             return Ok(Step::Drained);
         }
         self.pass_over()?;
-        let from = self.place.before.len();
+        let from = self.cursor.before.len();
         let Some(end) = self.fill(buf)? else { return Ok(Step::Truncated) };
         let filled = buf.get(..end).unwrap_or_default();
-        let (lines, at) = self.place.scan(filled, from);
+        let (lines, at) = self.cursor.scan(filled, from);
         let rest = filled.get(at..).unwrap_or_default();
         self.drained = end < buf.len() && cut(rest, false) == Cut::Wait;
         if let Body::Packed { carry, .. } = &mut self.body {
@@ -265,30 +264,30 @@ impl Tail {
     /// and the rest of a file in which no line ends.
     fn pass_over(&mut self) -> io::Result<()> {
         let Body::Plain(file) = &self.body else { return Ok(()) };
-        let (from, size) = (self.place.cursor, self.stamp.size);
+        let (from, size) = (self.cursor.next, self.stamp.size);
         if size.saturating_sub(from) < BUFFER as u64 {
             return Ok(());
         }
         let to = if self.is_endless(SEARCHED_FOR_END) { size } else { data_from(file, from, size)? };
         if to - from > BUFFER as u64 {
             let reach = Fingerprint::REACH as u64;
-            self.place.pass(to, read_up_to(file, to - reach, reach)?);
+            self.cursor.pass(to, read_up_to(file, to - reach, reach)?);
         }
         Ok(())
     }
 
     /// Whether the line at our place is longer than this, as far as it was read; in bytes.
     pub(super) fn is_endless(&self, length: u64) -> bool {
-        self.place.cursor - self.place.offset > length
+        self.cursor.next - self.cursor.offset > length
     }
 
     /// Fills the buffer with what stands before the cursor and what comes next; `None` when what stands before it has
     /// changed. The check costs no system call of its own.
     fn fill(&mut self, buf: &mut [u8]) -> io::Result<Option<usize>> {
-        let before = &self.place.before;
+        let before = &self.cursor.before;
         match &mut self.body {
             Body::Plain(file) => {
-                let end = read_once_at(file, buf, self.place.cursor - before.len() as u64)?;
+                let end = read_once_at(file, buf, self.cursor.next - before.len() as u64)?;
                 Ok(buf.get(..end).is_some_and(|bytes| bytes.starts_with(before)).then_some(end))
             }
             Body::Packed { reader, carry } => {
@@ -304,7 +303,7 @@ impl Tail {
     /// What reading gives.
     pub(super) fn peek(&mut self, length: usize) -> io::Result<Vec<u8>> {
         match &mut self.body {
-            Body::Plain(file) => read_up_to(file, self.place.cursor, length as u64),
+            Body::Plain(file) => read_up_to(file, self.cursor.next, length as u64),
             Body::Packed { reader, carry } => {
                 let missing = length.saturating_sub(carry.len());
                 reader.take(missing as u64).read_to_end(carry)?;
@@ -315,7 +314,7 @@ impl Tail {
 
     /// Whether what was in the file before we came was not all read.
     pub(super) fn lags(&self) -> bool {
-        !self.drained && self.place.offset < self.backlog_until
+        !self.drained && self.cursor.offset < self.backlog_until
     }
 
     /// By when the line at an offset was written, to the second; `None` where the file was seen to grow beyond it.
@@ -348,13 +347,13 @@ impl Tail {
     pub(super) fn mark(&self) -> Mark {
         Mark {
             file: self.key,
-            offset: self.place.offset,
-            print: self.place.print,
-            head: Fingerprint::of(&self.place.head),
+            offset: self.cursor.offset,
+            print: self.cursor.print,
+            head: Fingerprint::of(&self.cursor.head),
             born: self.born,
             modified: self.modified,
             closed: false,
-            reread: self.again.as_ref().map(Again::reread),
+            reread: self.rewritten.as_ref().map(Rewritten::reread),
         }
     }
 
@@ -387,7 +386,7 @@ impl Tail {
     /// Bytes that were not read yet.
     pub(super) fn behind(&self) -> u64 {
         match self.body {
-            Body::Plain(_) => self.stamp.size.saturating_sub(self.place.cursor),
+            Body::Plain(_) => self.stamp.size.saturating_sub(self.cursor.next),
             Body::Packed { .. } => 0,
         }
     }

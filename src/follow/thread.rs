@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::follower::{Follower, Looked, Status};
-use super::merge::Stamps;
 use super::position::{FileKey, Position, Stored};
+use super::round::Stamps;
 use super::wake::{FileWatch, PipeWatch, WakeUps, Waker};
 use super::{Chunk, FileEnd, Source, SourceId};
 use crate::time::Time;

@@ -1,15 +1,13 @@
 //! How far the lines of a path were handed out by their own stamps, so that none counts twice where bytes do not tell: in
 //! a log that an editor or `sed -i` wrote anew, and in one that lost its end in a power cut.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use memchr::memchr;
 
-use super::Stamps;
-use super::logfile::{FollowedFile, Round};
 use super::position::last;
+use super::round::Stamps;
 use crate::record::FUTURE_SLACK;
 use crate::time::Time;
 
@@ -24,9 +22,6 @@ const ANCHOR: usize = 256;
 
 /// Stamps are to the second, and lines take a moment: so long after a line there may be others of the same time.
 const SAME_TIME: Duration = Duration::from_secs(2);
-
-/// How far a file is looked ahead for lines that were handed out before.
-const WINDOW: usize = 64 * 1024;
 
 /// The newest line of a path, and the last ones.
 #[derive(Clone, Default)]
@@ -57,12 +52,12 @@ impl Watermark {
     }
 
     /// Whether no line was handed out yet.
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.newest.is_none() && self.recent.is_empty()
     }
 
     /// Takes note of whole lines. A stamp of the far future, which somebody may have forged, is not believed.
-    fn note(&mut self, path: &Arc<str>, lines: &[u8], stamps: &mut Stamps, now: Time) {
+    pub(super) fn note(&mut self, path: &Arc<str>, lines: &[u8], stamps: &mut Stamps, now: Time) {
         let latest = now.plus(FUTURE_SLACK);
         let from_end = lines.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let times = from_end.take(STAMPS).filter_map(|line| stamps(path, line));
@@ -94,7 +89,7 @@ impl Watermark {
     }
 
     /// As it is when a file is met that may hold the same lines.
-    fn met_again(&self, now: Time) -> Self {
+    pub(super) fn met_again(&self, now: Time) -> Self {
         let is_over = |newest: Time| now.since(newest).is_some_and(|age| age > SAME_TIME);
         Self { is_over: self.newest.is_some_and(is_over), ..self.clone() }
     }
@@ -109,7 +104,7 @@ impl Watermark {
     /// The next lines of a file that may hold what was handed out before. What is older than the newest of it was, what is
     /// newer was not. What is of the same time was, unless that time is now and the words are others: doubt means no ban.
     /// Lines without a stamp go by their words alone.
-    fn run(&self, bytes: &[u8], path: &Arc<str>, stamps: &mut Stamps) -> Option<Run> {
+    pub(super) fn run(&self, bytes: &[u8], path: &Arc<str>, stamps: &mut Stamps) -> Option<Run> {
         let tells_apart = self.newest.is_some_and(|newest| self.tells_apart(newest, path, stamps));
         let mut run: Option<Run> = None;
         for whole in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -126,39 +121,6 @@ impl Watermark {
             run.length += whole.len();
         }
         run
-    }
-}
-
-impl FollowedFile {
-    /// Lines of this path were handed out.
-    pub(super) fn note_lines(&mut self, lines: &[u8], round: &mut Round<'_>) {
-        self.watermark.note(&self.path, lines, round.stamps, round.wall);
-    }
-
-    /// The file with this index may hold lines that were handed out before, when it was another one or longer; false
-    /// where none were.
-    pub(super) fn read_again(&mut self, index: usize, round: &Round<'_>) -> bool {
-        let Some(tail) = self.tails.get_mut(index).filter(|_| !self.watermark.is_empty()) else {
-            return false;
-        };
-        tail.read_again(self.watermark.met_again(round.wall), round);
-        true
-    }
-
-    /// What comes next in a file that may hold lines which were handed out before; `None` where all is new, or where
-    /// reading tells.
-    ///
-    /// # Errors
-    /// What reading gives.
-    pub(super) fn next_run(&mut self, index: usize, round: &mut Round<'_>) -> io::Result<Option<Run>> {
-        let Some(tail) = self.tails.get_mut(index) else { return Ok(None) };
-        let Some(before) = tail.handed_out_before(round.now) else { return Ok(None) };
-        if tail.place.cursor > tail.place.offset {
-            return Ok(None);
-        }
-        self.moved |= tail.jump_behind(before.anchor())?;
-        let bytes = tail.peek(WINDOW)?;
-        Ok(before.run(&bytes, &self.path, round.stamps))
     }
 }
 

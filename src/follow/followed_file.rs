@@ -1,69 +1,47 @@
-//! One followed path: what lies there now, and the conclusions from it.
+//! One followed path, from the first look at it to the last line of its last file.
+//!
+//! 1. **Seen.** Each look compares what lies at the path with the file that is open ([`FollowedFile::observe`]).
+//! 2. **Opened** (`opening`). The first file is read from its beginning or its end ([`Start`]), or goes on where an earlier
+//!    run stood, found again by its bytes. It becomes the last of `tails`.
+//! 3. **Read** (`reading`; `look_ahead` while several paths lag behind). Whole lines go to the sink with the position behind
+//!    them. A file that was truncated begins again; one that was rewritten is read on behind what was handed out.
+//! 4. **Rotated.** Another file is at the path: the old one stays in `tails`, is read to its end, and so are those that came
+//!    and went unseen.
+//! 5. **Closed.** A rotated file that was quiet for long enough goes; its mark stays in `closed`, so that it is not read twice.
+
+mod look_ahead;
+mod opening;
+mod reading;
 
 use std::collections::VecDeque;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use memchr::memchr_iter;
-
+use self::look_ahead::LookedAt;
 use super::SourceId;
-use super::find::Unpacked;
-use super::merge::{LookedAt, Stamps};
-use super::open::{Sight, sight};
+use super::open::{PathState, path_state};
 use super::position::{FileKey, Mark, Position};
-use super::reading::NO_LOG;
+use super::round::{ReadCounters, Round};
 use super::tail::{ENDLESS, Tail};
 use super::watermark::Watermark;
 use crate::files::directory_of;
 use crate::time::Time;
 
-/// One round of looking at all paths: what it knows besides the files.
-pub(super) struct Round<'a> {
-    pub(super) now: Instant,
-    /// How long a rotated file must have been quiet before it is closed.
-    pub(super) quiet: Duration,
-    /// Nobody looked for long: what is found now was not written just now.
-    pub(super) away: bool,
-    /// The time of day, to judge stamps by.
-    pub(super) wall: Time,
-    /// Reads the stamps of lines.
-    pub(super) stamps: &'a mut Stamps,
-    /// Sentences for the operator.
-    pub(super) notes: &'a mut Vec<String>,
-    /// What was unpacked to find files again.
-    pub(super) unpacked: Unpacked,
-}
+/// Said of a file in which a line does not end.
+const NO_LOG: &str = "is no log: it has a line of more than a megabyte, which is passed over up to its end";
 
 /// Where to begin in the first file that is seen at the path.
 #[derive(Clone, Copy)]
 pub(super) enum Start {
     /// At its beginning.
     Beginning,
-    /// At the end, if there is a file at the first sight.
+    /// At the end, if there is a file at the first look.
     End,
-    /// It was there at the first sight, this large: what stood there already is not read, however late it can be
+    /// It was there at the first look, this large: what stood there already is not read, however late it can be
     /// opened.
     Size(FileKey, u64),
-}
-
-/// What was read of one path, for the operator.
-#[derive(Clone, Copy, Default)]
-pub(super) struct ReadCounters {
-    pub(super) lines: u64,
-    pub(super) bytes: u64,
-    pub(super) overlong: u64,
-    pub(super) last_data: Option<Instant>,
-}
-
-impl ReadCounters {
-    /// Counts lines that are handed out.
-    pub(super) fn add(&mut self, lines: &[u8], now: Instant) {
-        self.bytes += lines.len() as u64;
-        self.lines += memchr_iter(b'\n', lines).count() as u64;
-        self.last_data = Some(now);
-    }
 }
 
 /// One followed path.
@@ -148,8 +126,8 @@ impl FollowedFile {
         (self.stored, self.start, self.began) = (Some(position), Start::Beginning, true);
     }
 
-    pub(super) fn sight(&self) -> Sight {
-        sight(Path::new(&*self.path), self.through_links)
+    pub(super) fn path_state(&self) -> PathState {
+        path_state(Path::new(&*self.path), self.through_links)
     }
 
     /// Whether anything is left to read, now or of what was stored.
@@ -163,10 +141,10 @@ impl FollowedFile {
     }
 
     /// Draws the conclusions from what lies at the path now.
-    pub(super) fn observe(&mut self, sight: &Sight, round: &mut Round<'_>) {
+    pub(super) fn observe(&mut self, state: &PathState, round: &mut Round<'_>) {
         self.notice(round);
-        match sight {
-            Sight::File(meta) => {
+        match state {
+            PathState::File(meta) => {
                 self.missing = None;
                 if let Start::End = self.start {
                     self.start = Start::Size(FileKey::of(meta), meta.size());
@@ -178,12 +156,12 @@ impl FollowedFile {
                     self.another_file(round);
                 }
             }
-            Sight::Missing => self.no_file(round),
-            Sight::Strange(why) => {
+            PathState::Missing => self.no_file(round),
+            PathState::Strange(why) => {
                 self.leave(round);
                 self.complain((*why).to_owned(), round);
             }
-            Sight::Unreachable(why) => self.complain(why.clone(), round),
+            PathState::Unreachable(why) => self.complain(why.clone(), round),
         }
     }
 
@@ -212,7 +190,7 @@ impl FollowedFile {
         }
     }
 
-    /// Nothing is there at the first sight: whatever comes is new, also what is rotated away before the next look.
+    /// Nothing is there at the first look: whatever comes is new, also what is rotated away before the next look.
     fn begin_without_a_file(&mut self, round: &Round<'_>) {
         self.start = Start::Beginning;
         self.remember_rotated(round);

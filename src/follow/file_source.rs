@@ -4,14 +4,15 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
-use super::logfile::{FollowedFile, Round, Start};
-use super::open::{IS_FIFO, Sight};
+use super::followed_file::{FollowedFile, Start};
+use super::open::{IS_FIFO, PathState};
 use super::pattern::{FILES_MAX, Pattern, storable};
 use super::position::{FileKey, Position, Stored};
+use super::round::Round;
 use super::{Chunk, Sink, Source, SourceId};
 
 /// One source of files.
-pub(super) struct Group {
+pub(super) struct FileSource {
     pub(super) id: SourceId,
     source: Source,
     /// Set where the path is a pattern.
@@ -22,7 +23,7 @@ pub(super) struct Group {
     gone: Vec<Arc<str>>,
 }
 
-impl Group {
+impl FileSource {
     /// `stored` is what was stored under the source's name.
     pub(super) fn new(id: SourceId, source: Source, stored: Vec<Stored>, notes: &mut Vec<String>) -> Self {
         let path = match storable(source.path.clone()) {
@@ -55,7 +56,7 @@ impl Group {
         let start = if from_start { Start::Beginning } else { Start::End };
         let mut log = FollowedFile::new(self.id, path, self.source.through_links, start);
         log.archived_in(self.source.archive.as_deref());
-        if is_first && let Some(position) = self.stored_for(path, log.sight().key()) {
+        if is_first && let Some(position) = self.stored_for(path, log.path_state().key()) {
             log.resume_at(position);
         }
         self.logs.push(log);
@@ -75,24 +76,24 @@ impl Group {
     /// Looks at all paths.
     pub(super) fn observe(&mut self, round: &mut Round<'_>) {
         self.expand(round);
-        let sights: Vec<Sight> = self.logs.iter().map(FollowedFile::sight).collect();
-        let keys: Vec<Option<FileKey>> = sights.iter().map(Sight::key).collect();
-        for (index, (sight, key)) in sights.iter().zip(&keys).enumerate() {
+        let states: Vec<PathState> = self.logs.iter().map(FollowedFile::path_state).collect();
+        let keys: Vec<Option<FileKey>> = states.iter().map(PathState::key).collect();
+        for (index, (state, key)) in states.iter().zip(&keys).enumerate() {
             match key.and_then(|key| self.holder(key, index).map(|holder| (key, holder))) {
                 // Two paths to one file: the first to open it reads it.
                 Some((key, holder)) if keys.get(holder) == Some(&Some(key)) => self.alias(index, round),
                 Some((key, holder)) => {
                     self.hand_over(key, holder, index);
-                    self.observe_one(index, sight, round);
+                    self.observe_one(index, state, round);
                 }
-                None => self.observe_one(index, sight, round),
+                None => self.observe_one(index, state, round),
             }
         }
     }
 
-    fn observe_one(&mut self, index: usize, sight: &Sight, round: &mut Round<'_>) {
+    fn observe_one(&mut self, index: usize, state: &PathState, round: &mut Round<'_>) {
         if let Some(log) = self.logs.get_mut(index) {
-            log.observe(sight, round);
+            log.observe(state, round);
         }
     }
 

@@ -1,18 +1,17 @@
 //! Finding files again: what was read before, under whatever name it lies now, and what was written in between.
 
-use std::cell::Cell;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::time::Instant;
 
 use super::compressed::{Packing, unpack_bounded};
-use super::ends::{plain_holds, read_up_to, stream_holds};
+use super::fingerprint::{plain_holds, read_up_to, stream_holds};
 use super::open::{Opened, open_regular};
 use super::position::{FileKey, Mark, Reread, born};
 use super::rotations::rotations;
+use super::round::UnpackBudget;
 use super::tail::Tail;
 use crate::record::MAX_LINE;
 
@@ -21,59 +20,6 @@ const FILES_MAX: usize = 64;
 
 /// newsyslog renames several files one after the other; a listing taken meanwhile is taken again, this often at most.
 const LISTINGS_MAX: usize = 5;
-
-/// Bytes that are unpacked at most to find one log's files again; whoever may write beside a log can make packed files
-/// that begin as it does and have any length.
-const UNPACKED_MAX: u64 = 64 << 20;
-
-/// When so many bytes were unpacked in one look, logs that need more wait for the next one.
-const LOOK_MAX: u64 = UNPACKED_MAX / 2;
-
-/// What may be unpacked to find one log's files again.
-#[derive(Clone)]
-pub(super) struct UnpackBudget {
-    /// In bytes; none where the look's are used up.
-    granted: u64,
-    left: Rc<Cell<u64>>,
-    is_overdrawn: Rc<Cell<bool>>,
-}
-
-impl UnpackBudget {
-    fn new(granted: u64) -> Self {
-        Self { granted, left: Rc::new(Cell::new(granted)), is_overdrawn: Rc::default() }
-    }
-
-    /// What is left after so many bytes; `None` where these are too many.
-    fn after(&self, bytes: u64) -> Option<u64> {
-        let left = self.left.get().checked_sub(bytes);
-        self.is_overdrawn.set(self.is_overdrawn.get() || left.is_none());
-        left
-    }
-}
-
-/// What was unpacked in one look, of all logs. Between two looks lines are read, so that whoever makes packed files for a
-/// hundred logs holds up nobody else's.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Unpacked {
-    bytes: u64,
-    /// A log waits for the next look.
-    pub(super) has_put_off: bool,
-}
-
-impl Unpacked {
-    /// For one log.
-    pub(super) fn budget(self) -> UnpackBudget {
-        UnpackBudget::new(if self.bytes < LOOK_MAX { UNPACKED_MAX } else { 0 })
-    }
-
-    /// Whether what was found within the budget counts; otherwise the log must wait for the next look.
-    pub(super) fn settle(&mut self, budget: &UnpackBudget) -> bool {
-        self.bytes += budget.granted - budget.left.get();
-        let waits = budget.granted == 0 && budget.is_overdrawn.get();
-        self.has_put_off |= waits;
-        !waits
-    }
-}
 
 /// A file that may carry lines of a followed log, held open so that no rename can change what it is.
 pub(super) struct FoundFile {

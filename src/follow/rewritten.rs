@@ -1,4 +1,4 @@
-//! That a file may hold lines which were handed out before: it was written anew, or lost its end.
+//! A file that was rewritten, or lost its end: it may hold lines which were handed out before.
 
 use std::fs::File;
 use std::io;
@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use memchr::memmem;
 
-use super::ends::read_up_to;
+use super::fingerprint::read_up_to;
 use super::position::Reread;
-use super::tail::BUFFER;
+use super::round::BUFFER;
 use super::watermark::Watermark;
 use crate::time::Time;
 
@@ -17,7 +17,7 @@ use crate::time::Time;
 const SEARCH_MAX: u64 = 64 << 20;
 
 /// What is known of such lines of one file.
-pub(super) struct Again {
+pub(super) struct Rewritten {
     /// What was handed out.
     pub(super) before: Arc<Watermark>,
     /// Where such lines end, in bytes from the file's beginning.
@@ -28,7 +28,7 @@ pub(super) struct Again {
     searched: u64,
 }
 
-impl Again {
+impl Rewritten {
     pub(super) fn new(before: Watermark, until: u64, settled: Instant) -> Self {
         Self { before: Arc::new(before), until, settled, searched: 0 }
     }

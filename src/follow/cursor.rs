@@ -1,4 +1,4 @@
-//! A place in a stream of bytes, moved on line by line.
+//! How far a stream of bytes was read, line by line.
 
 use std::ops::Range;
 
@@ -7,14 +7,14 @@ use crate::pipeline::{Cut, cut};
 
 /// How far a stream was read.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Place {
+pub(super) struct Cursor {
     /// Lines up to here were handed out or dropped; always the start of a line.
     pub(super) offset: u64,
     /// Of the bytes before `offset`.
     pub(super) print: Fingerprint,
     /// The next byte to look at; beyond `offset` only inside an over-long line.
-    pub(super) cursor: u64,
-    /// The up to 256 bytes before `cursor`.
+    pub(super) next: u64,
+    /// The up to 256 bytes before `next`.
     pub(super) before: Vec<u8>,
     /// The up to 256 bytes at the beginning of the stream, as far as they were read.
     pub(super) head: Vec<u8>,
@@ -22,11 +22,11 @@ pub(super) struct Place {
     pub(super) overlong: u64,
 }
 
-impl Place {
+impl Cursor {
     /// The start of a line, with what stands before it and at the beginning.
     pub(super) fn at(offset: u64, before: Vec<u8>, head: Vec<u8>) -> Self {
         let print = Fingerprint::of(&before);
-        Self { offset, print, cursor: offset, before, head, overlong: 0 }
+        Self { offset, print, next: offset, before, head, overlong: 0 }
     }
 
     /// Finds the next whole lines in a buffer whose bytes up to `from` stand before the cursor and whose bytes from
@@ -56,30 +56,30 @@ impl Place {
 
     /// Whether the cursor stands inside of an over-long line.
     pub(super) fn is_inside(&self) -> bool {
-        self.cursor > self.offset
+        self.next > self.offset
     }
 
     /// Moves on over bytes that are known without being read, those before `to` ending in `before`; they are more than the
     /// longest line, and so belong to one that is too long.
     pub(super) fn pass(&mut self, to: u64, before: Vec<u8>) {
-        if self.head.len() as u64 == self.cursor {
+        if self.head.len() as u64 == self.next {
             // So near the beginning only a hole is passed over.
             self.head.resize(Fingerprint::REACH.max(self.head.len()), 0);
         }
-        self.cursor = to;
+        self.next = to;
         self.before = before;
     }
 
     fn move_on(&mut self, buf: &[u8], from: usize, to: usize, starts_line: bool) {
-        if self.head.len() as u64 == self.cursor {
+        if self.head.len() as u64 == self.next {
             let missing = Fingerprint::REACH - self.head.len();
             self.head.extend_from_slice(buf.get(from..to.min(from + missing)).unwrap_or_default());
         }
-        self.cursor += (to - from) as u64;
+        self.next += (to - from) as u64;
         self.before.clear();
         self.before.extend_from_slice(last(buf.get(..to).unwrap_or_default(), Fingerprint::REACH));
         if starts_line {
-            self.offset = self.cursor;
+            self.offset = self.next;
             self.print = Fingerprint::of(&self.before);
         }
     }
@@ -93,20 +93,20 @@ mod tests {
 
     /// Reads a text through buffers of the given sizes; what was handed out, and how many lines were dropped.
     fn read(text: &[u8], sizes: &[usize]) -> (Vec<u8>, u64) {
-        let (mut place, mut out) = (Place::default(), Vec::new());
+        let (mut cursor, mut out) = (Cursor::default(), Vec::new());
         for size in sizes.iter().cycle() {
-            let start = usize::try_from(place.cursor).unwrap();
+            let start = usize::try_from(cursor.next).unwrap();
             let end = text.len().min(start + MAX_LINE + 2 + size);
-            let buf = [&place.before, &text[start..end]].concat();
-            let (lines, _) = place.scan(&buf, buf.len() - (end - start));
-            assert_eq!(place.print, Fingerprint::of(&text[..usize::try_from(place.offset).unwrap()]));
+            let buf = [&cursor.before, &text[start..end]].concat();
+            let (lines, _) = cursor.scan(&buf, buf.len() - (end - start));
+            assert_eq!(cursor.print, Fingerprint::of(&text[..usize::try_from(cursor.offset).unwrap()]));
             match lines {
                 Some(lines) => out.extend_from_slice(&buf[lines]),
                 None if end == text.len() => break,
                 None => {}
             }
         }
-        (out, place.overlong)
+        (out, cursor.overlong)
     }
 
     proptest! {

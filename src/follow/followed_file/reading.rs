@@ -5,30 +5,27 @@ use std::ops::ControlFlow;
 
 use nix::errno::Errno;
 
-use super::FileEnd;
-use super::find::{self, UnpackBudget};
-use super::logfile::{FollowedFile, Round};
-use super::open::reason;
-use super::position::Mark;
-use super::tail::{BUFFER, ENDLESS, Step, Tail};
-use super::{Chunk, Sink};
+use super::FollowedFile;
+use crate::follow::open::reason;
+use crate::follow::position::Mark;
+use crate::follow::reidentify;
+use crate::follow::round::{BUFFER, Round, TURN, UnpackBudget};
+use crate::follow::tail::{ENDLESS, Step, Tail};
+use crate::follow::watermark::Run;
+use crate::follow::{Chunk, FileEnd, Sink};
 
-/// Bytes that one path may hand out in one look; then the others have their turn.
-pub(super) const TURN: usize = 1 << 20;
+/// How far a file is looked ahead for lines that were handed out before.
+const WINDOW: usize = 64 * 1024;
 
 /// How many rotated files of one path are kept open for more to come.
 const ROTATED_MAX: usize = 16;
-
-/// Said of a file in which a line does not end.
-pub(super) const NO_LOG: &str =
-    "is no log: it has a line of more than a megabyte, which is passed over up to its end";
 
 /// How many closed files are remembered.
 const CLOSED_MAX: usize = 4;
 
 impl FollowedFile {
     /// Reads on, older files first. Breaks when the sink does; otherwise says whether there is more to do at once.
-    pub(super) fn read(
+    pub(in crate::follow) fn read(
         &mut self,
         round: &mut Round<'_>,
         buf: &mut [u8],
@@ -52,7 +49,7 @@ impl FollowedFile {
     }
 
     /// Reads one buffer of a file and hands out its lines; how much it was, or `None` where it cannot be read.
-    pub(super) fn step(
+    pub(in crate::follow) fn step(
         &mut self,
         index: usize,
         buf: &mut [u8],
@@ -67,7 +64,7 @@ impl FollowedFile {
             }
         };
         let Some(tail) = self.tails.get_mut(index) else { return ControlFlow::Continue(Some(0)) };
-        let reach = run.map_or(buf.len(), |run| buf.len().min(tail.place.before.len() + run.length));
+        let reach = run.map_or(buf.len(), |run| buf.len().min(tail.cursor.before.len() + run.length));
         let buf = buf.get_mut(..reach).unwrap_or_default();
         match tail.step(buf) {
             Ok(Step::Lines(lines)) if run.is_some_and(|run| run.is_known) => {
@@ -102,13 +99,13 @@ impl FollowedFile {
     /// What has no ends of lines is no log, as a database or a core dump that a pattern matches.
     fn say_if_endless(&mut self, index: usize, round: &mut Round<'_>) {
         if self.tails.get(index).is_some_and(|tail| tail.is_endless(ENDLESS)) {
-            self.complain(NO_LOG.to_owned(), round);
+            self.complain(super::NO_LOG.to_owned(), round);
         }
     }
 
     /// A file that was copied and put in its own place (`sed -i` and editors do so) begins with what was read already.
-    pub(super) fn skip_what_was_copied(&mut self, index: usize) {
-        let is_untouched = |tail: &Tail| tail.untouched && tail.place.offset == 0 && !tail.drained;
+    pub(in crate::follow) fn skip_what_was_copied(&mut self, index: usize) {
+        let is_untouched = |tail: &Tail| tail.untouched && tail.cursor.offset == 0 && !tail.drained;
         let Some(tail) = self.tails.get(index).filter(|tail| is_untouched(tail)) else { return };
         let earlier = self.closed.iter().copied().chain(self.tails.iter().take(index).map(Tail::mark));
         let copied = earlier.rev().find(|mark| mark.offset > 0 && tail.holds(mark));
@@ -129,9 +126,9 @@ impl FollowedFile {
         self.note_lines(bytes, round);
         let Some(tail) = self.tails.get_mut(index) else { return ControlFlow::Continue(()) };
         let first = std::mem::take(&mut tail.untouched);
-        let begin = tail.place.offset - (bytes.len() as u64);
+        let begin = tail.cursor.offset - (bytes.len() as u64);
         let (backlog, written_by) = (begin < tail.backlog_until, tail.written_by(begin));
-        let overlong = std::mem::take(&mut tail.place.overlong);
+        let overlong = std::mem::take(&mut tail.cursor.overlong);
         let gap = std::mem::take(&mut tail.gap) || overlong > 0;
         let before = std::mem::take(&mut tail.known_before);
         // What stands before a gap is not what stands before these lines.
@@ -215,7 +212,7 @@ impl FollowedFile {
         let Some(tail) = self.tails.get(index) else { return Ok(Vec::new()) };
         let mark = tail.mark();
         let mut rest = Vec::new();
-        for (file, offset) in find::copied(&mark, &self.known(), self.neighbours(None, budget)) {
+        for (file, offset) in reidentify::copied(&mark, &self.known(), self.neighbours(None, budget)) {
             let mut copy = file.into_tail(offset, round.now)?;
             copy.backlog_until = if round.away { copy.backlog_until } else { 0 };
             copy.may_be_copy = true;
@@ -273,8 +270,43 @@ impl FollowedFile {
     }
 
     /// Whether a rotated file may still get lines any moment.
-    pub(super) fn is_draining(&self, round: &Round<'_>) -> bool {
+    pub(in crate::follow) fn is_draining(&self, round: &Round<'_>) -> bool {
         let rotated = self.tails.len() - usize::from(self.at_path);
         self.tails.iter().take(rotated).any(|tail| !tail.is_finished(round.quiet, round.now))
+    }
+
+    /// Lines of this path were handed out.
+    pub(in crate::follow) fn note_lines(&mut self, lines: &[u8], round: &mut Round<'_>) {
+        self.watermark.note(&self.path, lines, round.stamps, round.wall);
+    }
+
+    /// The file with this index may hold lines that were handed out before, when it was another one or longer; false
+    /// where none were.
+    pub(in crate::follow) fn read_again(&mut self, index: usize, round: &Round<'_>) -> bool {
+        let Some(tail) = self.tails.get_mut(index).filter(|_| !self.watermark.is_empty()) else {
+            return false;
+        };
+        tail.read_again(self.watermark.met_again(round.wall), round);
+        true
+    }
+
+    /// What comes next in a file that may hold lines which were handed out before; `None` where all is new, or where
+    /// reading tells.
+    ///
+    /// # Errors
+    /// What reading gives.
+    pub(in crate::follow) fn next_run(
+        &mut self,
+        index: usize,
+        round: &mut Round<'_>,
+    ) -> io::Result<Option<Run>> {
+        let Some(tail) = self.tails.get_mut(index) else { return Ok(None) };
+        let Some(before) = tail.handed_out_before(round.now) else { return Ok(None) };
+        if tail.cursor.next > tail.cursor.offset {
+            return Ok(None);
+        }
+        self.moved |= tail.jump_behind(before.anchor())?;
+        let bytes = tail.peek(WINDOW)?;
+        Ok(before.run(&bytes, &self.path, round.stamps))
     }
 }

@@ -3,18 +3,19 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::find::{self, FoundFile, KnownFile, UnpackBudget, Unread, survey};
-use super::logfile::{FollowedFile, Round, Start};
-use super::open::{Opened, open_regular, reason};
-use super::position::FileKey;
-use super::watermark::Watermark;
+use super::{FollowedFile, Start};
+use crate::follow::open::{Opened, open_regular, reason};
+use crate::follow::position::FileKey;
+use crate::follow::reidentify::{self, FoundFile, KnownFile, Unread, survey};
+use crate::follow::round::{Round, UnpackBudget};
+use crate::follow::watermark::Watermark;
 use crate::time::Time;
 
 /// A symlink that is led elsewhere again and again is looked for at its last targets only.
 const HOMES_MAX: usize = 4;
 
 impl FollowedFile {
-    pub(super) fn another_file(&mut self, round: &mut Round<'_>) {
+    pub(in crate::follow) fn another_file(&mut self, round: &mut Round<'_>) {
         match open_regular(Path::new(&*self.path), self.through_links) {
             // It was renamed just now; the next look finds the new one.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -51,7 +52,7 @@ impl FollowedFile {
         Ok(())
     }
 
-    pub(super) fn arrived(&mut self) {
+    pub(in crate::follow) fn arrived(&mut self) {
         (self.start, self.began) = (Start::Beginning, true);
         let home = std::fs::canonicalize(&*self.path).unwrap_or_else(|_| PathBuf::from(&*self.path));
         self.homes.retain(|other| *other != home);
@@ -75,8 +76,8 @@ impl FollowedFile {
     fn rotated(&mut self, new: FoundFile, budget: &UnpackBudget, round: &mut Round<'_>) -> io::Result<bool> {
         let key = new.key();
         let (known, rotated) = (self.known(), self.neighbours(Some(key), budget));
-        let was_rotated = find::was_rotated(&known, &rotated);
-        let between = find::between(&known, rotated);
+        let was_rotated = reidentify::was_rotated(&known, &rotated);
+        let between = reidentify::between(&known, rotated);
         if !round.unpacked.settle(budget) {
             return Ok(false);
         }
@@ -100,7 +101,7 @@ impl FollowedFile {
     }
 
     /// What was read of this path and may be met again, oldest first.
-    pub(super) fn known(&self) -> Vec<KnownFile> {
+    pub(in crate::follow) fn known(&self) -> Vec<KnownFile> {
         let closed = self.closed.iter().map(|mark| KnownFile { mark: *mark, open: false });
         // As it was when it was read, perhaps now in a copy; and as it is now.
         let open = self.tails.iter().flat_map(|tail| [tail.mark(), tail.identity()]);
@@ -109,7 +110,11 @@ impl FollowedFile {
     }
 
     /// The rotated files, those in an archive first, and, where a symlink led elsewhere meanwhile, the file that it led to; oldest first.
-    pub(super) fn neighbours(&self, but_not: Option<FileKey>, budget: &UnpackBudget) -> Vec<FoundFile> {
+    pub(in crate::follow) fn neighbours(
+        &self,
+        but_not: Option<FileKey>,
+        budget: &UnpackBudget,
+    ) -> Vec<FoundFile> {
         let mut found: Vec<FoundFile> = Vec::new();
         let homes = self.homes.iter().rev().take(HOMES_MAX).rev();
         for home in self.archive.iter().chain(homes) {
@@ -123,7 +128,7 @@ impl FollowedFile {
     }
 
     /// Goes on where an earlier run stood. False where that must wait for the next look.
-    pub(super) fn resume(
+    pub(in crate::follow) fn resume(
         &mut self,
         at_path: Option<FoundFile>,
         budget: &UnpackBudget,
@@ -139,7 +144,7 @@ impl FollowedFile {
             let mark = position.files.iter().find(|mark| found.lost(mark))?;
             Some((mark.offset, found.size()))
         });
-        let resumed = find::resume(&position.files, others, at_path);
+        let resumed = reidentify::resume(&position.files, others, at_path);
         if !round.unpacked.settle(budget) {
             self.stored = Some(position);
             return false;
@@ -150,7 +155,7 @@ impl FollowedFile {
             match file.into_tail(offset, round.now) {
                 Ok(mut tail) => {
                     tail.may_be_copy = !self.at_path;
-                    tail.go_on_again(reread, round.now);
+                    tail.restore_rewritten(reread, round.now);
                     self.tails.push_back(tail);
                     if resumed.lost && !is_same {
                         self.read_again(self.tails.len() - 1, round);
