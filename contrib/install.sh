@@ -212,6 +212,36 @@ linux() {
 	[ "$action" = install ] || rm -f "$destdir/var/lib/portcullis/table.nft"
 }
 
+# The firewall is not ours: what was banned stays so, and after an update the old program still runs.
+leftovers() {
+	cat <<STEPS
+Portcullis is removed${destdir:+ from $destdir}. Its bans stay in the firewall, and nothing ends them now. To end them:
+STEPS
+	case $system in
+	freebsd) cat <<STEPS ;;
+  pf:    pfctl -t portcullis -T flush      (and take its lines out of /etc/pf.conf)
+  ipfw:  ipfw table portcullis flush       (and take its rule out of your firewall_script)
+  State:         /var/db/portcullis
+STEPS
+	linux) cat <<STEPS ;;
+  nft delete table inet portcullis
+  State:         /var/lib/portcullis
+STEPS
+	esac
+	cat <<STEPS
+  Configuration: $etc/portcullis, if it was changed
+If the daemon still runs: $stop. (The table's name is that of \`firewall: {table: …}\`.)
+STEPS
+}
+
+updated() {
+	cat <<STEPS
+Portcullis is updated${destdir:+ in $destdir}; your configuration is as it was. The old program runs until you restart it:
+  portcullis check -c $etc/portcullis/portcullis.yaml && $restart
+The bans stay meanwhile. New settings are in $etc/portcullis/portcullis.yaml.sample.
+STEPS
+}
+
 next_steps() {
 	cat <<STEPS
 Portcullis is installed${destdir:+ in $destdir}. What is left to do:
@@ -238,9 +268,26 @@ STEPS
 STEPS
 }
 
+case $system in
+freebsd)
+	stop="service portcullis stop"
+	restart="service portcullis restart"
+	;;
+linux)
+	stop="systemctl disable --now portcullis"
+	restart="systemctl daemon-reload && systemctl restart portcullis"
+	;;
+esac
+
+message=$action
+[ "$action" != install ] || [ ! -e "$destdir$prefix/sbin/portcullis" ] || message=update
 program
 manuals
 completions
 main_config
 "$system"
-[ "$action" = uninstall ] || next_steps
+case $message in
+uninstall) leftovers ;;
+update) updated ;;
+*) next_steps ;;
+esac

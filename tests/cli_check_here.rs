@@ -44,6 +44,32 @@ fn a_missing_directory_is_a_warning_in_the_order_of_the_lines() {
 }
 
 #[test]
+fn a_log_that_the_systemd_unit_hides_is_warned_of_where_the_unit_checks() {
+    let dir = Dir::new();
+    let hidden = ["/home/anna/app.log", "/root/x", "/tmp/x/y.log", "/var/tmp/*.log"];
+    let sources: String =
+        hidden.iter().zip('a'..).map(|(path, name)| format!("  {name}: '{path}'\n")).collect();
+    let text = format!(
+        "rules_dir: {0}\nlog: {{to: stderr}}\nsources:\n{sources}  seen: /var/log/x.log\n",
+        dir.path().display()
+    );
+    dir.write("etc/p.yaml", text);
+    let check = ["check", "-c", "etc/p.yaml"];
+    let told = dir.portcullis(check).env("INVOCATION_ID", "5c0ae2e7").ok();
+    let warnings: Vec<&str> = told.lines().filter(|line| line.contains("the systemd unit hides")).collect();
+    for (line, (path, setting)) in warnings.iter().zip([
+        ("/home", "ProtectHome=read-only"),
+        ("/root", "ProtectHome=read-only"),
+        ("/tmp", "PrivateTmp=no"),
+        ("/var/tmp", "PrivateTmp=no"),
+    ]) {
+        assert!(line.contains(&format!("hides {path} from")) && line.contains(setting), "{line}");
+    }
+    assert_eq!(warnings.len(), 4, "{told}");
+    assert!(!dir.portcullis(check).ok().contains("systemd"), "without a unit nothing is hidden");
+}
+
+#[test]
 fn a_log_that_is_not_there_or_is_a_directory_is_warned_of_at_its_source() {
     let dir = Dir::new();
     std::fs::create_dir(dir.path().join("logs")).unwrap();

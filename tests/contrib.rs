@@ -10,6 +10,7 @@ mod installing;
 mod measure;
 mod rc_script;
 mod samples;
+mod unit;
 
 /// A file of the project.
 fn project(path: &str) -> PathBuf {

@@ -3,6 +3,7 @@
 //!
 //! Only what runs here is refused for it: `scan` may read a configuration that is written for another machine.
 
+use std::env;
 use std::fs;
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
@@ -110,7 +111,37 @@ fn path_exposure(path: &Path) -> Option<Exposure> {
 
 /// Warnings about the logs that the configuration names.
 fn source_faults(config: &Config) -> Vec<SettingFault> {
-    config.sources.iter().filter_map(unreadable_source).collect()
+    let unreadable = config.sources.iter().filter_map(unreadable_source);
+    if !is_run_by_systemd() {
+        return unreadable.collect();
+    }
+    unreadable.chain(config.sources.iter().filter_map(hidden_source)).collect()
+}
+
+/// Whether a systemd unit runs this program, as the daemon or as the check before it; see systemd.exec(5).
+fn is_run_by_systemd() -> bool {
+    env::var_os("INVOCATION_ID").is_some()
+}
+
+/// Directories that the systemd unit hides from the daemon, the setting that does so, and the one that lets it read them.
+const HIDDEN_BY_UNIT: [(&str, &str, &str); 5] = [
+    ("/home", "ProtectHome=yes", "ProtectHome=read-only"),
+    ("/root", "ProtectHome=yes", "ProtectHome=read-only"),
+    ("/run/user", "ProtectHome=yes", "ProtectHome=read-only"),
+    ("/tmp", "PrivateTmp=yes", "PrivateTmp=no"),
+    ("/var/tmp", "PrivateTmp=yes", "PrivateTmp=no"),
+];
+
+/// A log that the operator sees, and the daemon under contrib/linux/portcullis.service.in does not.
+fn hidden_source(source: &SourceSettings) -> Option<SettingFault> {
+    let path = Path::new(&source.path);
+    let (directory, setting, instead) =
+        HIDDEN_BY_UNIT.into_iter().find(|(directory, ..)| path.starts_with(directory))?;
+    let text = format!(
+        "the systemd unit hides {directory} from the daemon ({setting}): log elsewhere, or run `systemctl edit portcullis` \
+         and write `[Service]` and `{instead}`"
+    );
+    Some(SettingFault::warning(keys(&["sources", &source.name]), text))
 }
 
 /// A file may appear later, so this is no error; a pattern may match nothing for now.

@@ -79,6 +79,29 @@ fn installing_twice_changes_nothing() {
 }
 
 #[test]
+fn an_update_says_restart_and_a_removal_says_what_still_blocks() {
+    for (system, start, restart, free) in [
+        ("freebsd", "service portcullis start", "service portcullis restart", "pfctl -t portcullis -T flush"),
+        (
+            "linux",
+            "enable --now portcullis",
+            "systemctl restart portcullis",
+            "nft delete table inet portcullis",
+        ),
+    ] {
+        let stage = Stage::new();
+        let first = stage.install(system, &[]);
+        assert!(first.contains(start) && !first.contains(restart), "{first}");
+        let second = stage.install(system, &[]);
+        assert!(second.contains(restart) && !second.contains(start), "{second}");
+        assert!(second.contains("The bans stay"), "{second}");
+        let removed = stage.install(system, &["--uninstall"]);
+        assert!(removed.contains(free) && removed.contains("stay in the firewall"), "{removed}");
+        assert!(removed.lines().all(|line| line.chars().count() <= 120), "{removed}");
+    }
+}
+
+#[test]
 fn the_file_of_bans_that_pf_conf_names_is_there_from_the_start_and_blocks_nobody_at_the_end() {
     let stage = Stage::new();
     stage.install("freebsd", &[]);
