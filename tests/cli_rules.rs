@@ -20,12 +20,36 @@ fn with_rules_dir(dir: &Dir) {
     dir.write("portcullis.yaml", format!("rules_dir: {}\n", dir.path().join("rules.d").display()));
 }
 
+/// Those that need no configuration.
+const BY_DEFAULT: [&str; 2] = ["freebsd-tcp", "sshd"];
+
+/// The first words of all lines of a table but its head.
+fn names(table: &str) -> Vec<&str> {
+    table.lines().skip(1).map(|line| line.split(' ').next().unwrap()).collect()
+}
+
+#[test]
+fn sets_that_come_along_and_are_not_in_force_are_listed_with_what_they_are_for() {
+    let dir = Dir::new();
+    let others: Vec<String> =
+        shipped().into_iter().filter(|name| !BY_DEFAULT.contains(&name.as_str())).collect();
+    assert_eq!(names(&dir.portcullis(["rules", "--available"]).ok()), others);
+    let objects = dir.portcullis(["rules", "--available", "--json"]).json();
+    let postfix = objects.as_array().unwrap().iter().find(|set| set["name"] == "postfix").unwrap();
+    assert!(postfix["about"].as_str().unwrap().starts_with("Password guessing"), "{postfix}");
+
+    dir.write("portcullis.yaml", "rule_sets: [sshd, postfix]\n");
+    let text = dir.portcullis(["rules", "-c", "portcullis.yaml"]).ok();
+    assert_eq!(names(&text), ["sshd", "postfix"]);
+    let text = dir.portcullis(["rules", "--available", "-c", "portcullis.yaml"]).ok();
+    assert!(names(&text).contains(&"freebsd-tcp") && !names(&text).contains(&"postfix"), "{text}");
+}
+
 #[test]
 fn the_sets_in_force_are_listed() {
     let dir = Dir::new();
     let text = dir.portcullis(["rules"]).ok();
-    let names: Vec<&str> = text.lines().skip(1).map(|line| line.split(' ').next().unwrap()).collect();
-    assert_eq!(names, shipped());
+    assert_eq!(names(&text), BY_DEFAULT);
     assert!(text.starts_with("RULE SET     PROGRAMS "), "{text}");
     assert!(text.contains("  5 in 10m, 12 in 1d  1h, then ×2 up to 4w  built in\n"), "{text}");
 
@@ -34,7 +58,7 @@ fn the_sets_in_force_are_listed() {
     assert_eq!((&sshd["offences"], &sshd["within"]), (&json!(5), &json!(600)), "seconds");
     let escalate = json!({"factor": 2.0, "max": 28 * 86_400, "forget": 30 * 86_400});
     assert_eq!(sshd["ban"], json!({"for": 3600, "escalate": escalate}));
-    for (object, name) in objects.as_array().unwrap().iter().zip(shipped()) {
+    for (object, name) in objects.as_array().unwrap().iter().zip(BY_DEFAULT) {
         let first = json!({"offences": object["offences"], "within": object["within"]});
         assert_eq!(object["thresholds"][0], first, "the shortest window comes first");
         let keys: Vec<&String> = object.as_object().unwrap().keys().collect();
@@ -95,7 +119,7 @@ fn an_unknown_name_is_answered_with_the_one_that_was_meant() {
         .run()
         .assert(1, "portcullis: there is no rule set `ssdh`, did you mean `sshd`?\n");
     let ran = dir.portcullis(["rules", "postgres\x1b[2J"]).run();
-    ran.assert(1, "; known are `freebsd-tcp`");
+    ran.assert(1, "; known are `");
     assert!(!ran.err.contains('\x1b'), "{ran:?}");
 }
 

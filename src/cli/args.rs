@@ -160,6 +160,9 @@ pub(super) struct RulesArgs {
     pub(super) config: ConfigArgs,
     /// A rule set, to print its text
     pub(super) name: Option<String>,
+    /// List the rule sets that come with the program and are not in force; `rule_sets` in the configuration names them
+    #[arg(long, conflicts_with = "name")]
+    pub(super) available: bool,
     /// Print a JSON array with one object for each rule set, or the object of the one named, with its text
     #[arg(long)]
     pub(super) json: bool,

@@ -68,7 +68,7 @@ fn replaced((name, path): &(String, String)) -> Value {
 
 impl Checked {
     fn configuration(&mut self, file: Option<&Path>) -> Vec<LoadedRules> {
-        let mut loaded = config::load(file, &SHIPPED, FileTrust::of_this_user());
+        let mut loaded = config::load(file, SHIPPED, FileTrust::of_this_user());
         let sets = loaded.resolve();
         loaded.check_feeding(&sets);
         for set in sets {

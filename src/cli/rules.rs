@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::args::RulesArgs as Arguments;
 use super::exit::{Exit, Failure};
 use super::text::{Table, printable, printable_path, write_json};
-use crate::config::{self, FileTrust, Loaded, ResolvedSet, SHIPPED, or_near};
+use crate::config::{self, FileTrust, Loaded, ResolvedSet, SHIPPED, Shipped, or_near};
 use crate::engine::for_forgeable;
 use crate::rules::{BanLength, BanPolicy, Escalate, Format, RuleSet, Threshold, Thresholds};
 use crate::setup::Refused;
@@ -15,10 +15,14 @@ use crate::time::spoken;
 
 /// Runs the command; 1 when there is no set of that name.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let mut loaded = config::load(arguments.config.config.as_deref(), &SHIPPED, FileTrust::of_this_user());
+    let mut loaded = config::load(arguments.config.config.as_deref(), SHIPPED, FileTrust::of_this_user());
     let sets = loaded.resolve();
     if loaded.diagnostics.has_errors() {
         return Err(Refused(loaded.diagnostics).into());
+    }
+    if arguments.available {
+        available(out, &sets, arguments.json)?;
+        return Ok(Exit::Ok);
     }
     match (&arguments.name, arguments.json) {
         (Some(name), json) => one(out, &loaded, &sets, name, json)?,
@@ -41,7 +45,11 @@ fn one(
     let in_force = sets.iter().find(|set| set.set.name == name);
     let origin = in_force.map(|set| set.origin);
     let origin = origin.or_else(|| loaded.rules.iter().position(|rules| rules.file.set.name == name));
-    let content = text(loaded, origin.ok_or_else(|| no_such(loaded, name))?)?;
+    let content = match (origin, SHIPPED.iter().find(|shipped| shipped.name() == name)) {
+        (Some(origin), _) => text(loaded, origin)?,
+        (None, Some(shipped)) => shipped.text.as_bytes().to_vec(),
+        (None, None) => return Err(no_such(loaded, name)),
+    };
     if !json {
         return Ok(out.write_all(&content)?);
     }
@@ -51,7 +59,10 @@ fn one(
 }
 
 fn no_such(loaded: &Loaded, name: &str) -> Failure {
-    let names: Vec<&str> = loaded.rules.iter().map(|rules| rules.file.set.name.as_str()).collect();
+    let mut names: Vec<&str> = loaded.rules.iter().map(|rules| rules.file.set.name.as_str()).collect();
+    for shipped in SHIPPED.iter().filter(|shipped| !shipped.by_default) {
+        names.push(shipped.name());
+    }
     let text = format!("there is no rule set `{}`{}", printable(name.as_bytes()), or_near(name, &names));
     Failure::new(Exit::Nothing, text)
 }
@@ -79,6 +90,21 @@ fn table(loaded: &Loaded, sets: &[ResolvedSet]) -> Table {
         ]);
     }
     table
+}
+
+/// The shipped sets that are not in force, with what each is for.
+fn available(out: &mut dyn Write, sets: &[ResolvedSet], json: bool) -> Result<(), Failure> {
+    let is_in_force = |shipped: &&Shipped| sets.iter().any(|set| set.set.name == shipped.name());
+    let others = SHIPPED.iter().filter(|shipped| !is_in_force(shipped));
+    let others: Vec<RuleSet> = others.filter_map(|one| one.read().0).map(|rules| rules.file.set).collect();
+    if json {
+        let object = |set: &RuleSet| json!({"name": set.name, "about": set.about, "programs": set.programs});
+        return Ok(write_json(out, others.iter().map(object).collect::<Vec<_>>())?);
+    }
+    let mut table = Table::new(&["RULE SET", "ABOUT"]);
+    others.iter().for_each(|set| table.row(vec![set.name.clone(), set.about.clone()]));
+    table.write(out)?;
+    Ok(())
 }
 
 /// The programs whose lines are looked at, or in brackets the format of sets that look at whole logs.

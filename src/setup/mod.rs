@@ -74,7 +74,7 @@ impl Setup {
     /// # Errors
     /// All errors of all files, if there is one.
     pub fn load(file: Option<&Path>) -> Result<Self, Refused> {
-        let mut loaded = config::load(file, &SHIPPED, FileTrust::of_this_user());
+        let mut loaded = config::load(file, SHIPPED, FileTrust::of_this_user());
         let sets = loaded.resolve();
         Self::compile(loaded, sets)
     }
@@ -84,7 +84,7 @@ impl Setup {
     /// # Errors
     /// All errors of the configuration and of the rule files, if there is one.
     pub fn load_to_try(file: Option<&Path>, rules: &[PathBuf]) -> Result<Self, Refused> {
-        let mut loaded = config::load_to_try(file, rules, &SHIPPED, FileTrust::of_this_user());
+        let mut loaded = config::load_to_try(file, rules, SHIPPED, FileTrust::of_this_user());
         let sets = loaded.resolve();
         Self::compile(loaded, sets)
     }
@@ -99,7 +99,7 @@ impl Setup {
         dry_run: bool,
         in_force: &[String],
     ) -> Result<Self, Refused> {
-        let mut loaded = config::load(file, &SHIPPED, FileTrust::of_this_user());
+        let mut loaded = config::load(file, SHIPPED, FileTrust::of_this_user());
         if !dry_run {
             preflight::check(&mut loaded);
         }

@@ -756,7 +756,7 @@ _portcullis() {
             return 0
             ;;
         portcullis__subcmd__rules)
-            opts="-c -h --config --json --help"
+            opts="-c -h --config --available --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

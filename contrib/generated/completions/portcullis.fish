@@ -59,6 +59,7 @@ complete -c portcullis -n "__fish_portcullis_using_subcommand check" -s c -l con
 complete -c portcullis -n "__fish_portcullis_using_subcommand check" -l json -d 'Print one JSON object'
 complete -c portcullis -n "__fish_portcullis_using_subcommand check" -s h -l help -d 'Print help'
 complete -c portcullis -n "__fish_portcullis_using_subcommand rules" -s c -l config -d 'The configuration file [default: the installed one, if there is any]' -r -F
+complete -c portcullis -n "__fish_portcullis_using_subcommand rules" -l available -d 'List the rule sets that come with the program and are not in force; `rule_sets` in the configuration names them'
 complete -c portcullis -n "__fish_portcullis_using_subcommand rules" -l json -d 'Print a JSON array with one object for each rule set, or the object of the one named, with its text'
 complete -c portcullis -n "__fish_portcullis_using_subcommand rules" -s h -l help -d 'Print help'
 complete -c portcullis -n "__fish_portcullis_using_subcommand run" -s c -l config -d 'The configuration file [default: the installed one, if there is any]' -r -F

@@ -42,11 +42,8 @@ pub fn load(file: Option<&Path>, shipped: &[Shipped], trust: FileTrust) -> Loade
     let mut loaded = Loaded::default();
     loaded.read_config(file, trust);
     loaded.read_allow_files(trust);
-    for (rules, told) in shipped.iter().map(Shipped::read) {
-        loaded.diagnostics.extend(told);
-        loaded.rules.extend(rules);
-    }
     loaded.read_rules_dir(trust);
+    loaded.read_shipped(shipped);
     extend_all(&mut loaded.rules, &mut loaded.diagnostics);
     loaded.diagnostics.sort();
     loaded
@@ -167,6 +164,30 @@ impl Loaded {
         }
     }
 
+    /// What is in force by default or named: a set that nobody uses costs nothing. All of them where a name is unknown, to
+    /// say which one was meant.
+    fn read_shipped(&mut self, shipped: &[Shipped]) {
+        let named: Vec<&str> = self.named_sets().collect();
+        let is_own = |name: &str| self.rules.iter().any(|rules| rules.file.set.name == name);
+        let is_known = |name: &&str| is_own(name) || shipped.iter().any(|one| one.name() == *name);
+        let has_unknown = !named.iter().all(is_known);
+        let is_named = |one: &Shipped| named.iter().any(|name| *name == one.name());
+        let is_used = |one: &&Shipped| one.by_default || has_unknown || is_named(one);
+        let (rules, told): (Vec<_>, Vec<_>) = shipped.iter().filter(is_used).map(Shipped::read).unzip();
+        self.diagnostics.extend(told.into_iter().flatten());
+        self.rules.splice(..0, rules.into_iter().flatten());
+    }
+
+    /// The sets that the configuration puts into force, asks or changes, and those that rule files extend.
+    fn named_sets(&self) -> impl Iterator<Item = &str> {
+        let config = &self.config;
+        let asked = config.sources.iter().flat_map(|source| source.rule_sets.iter().flatten());
+        let chosen = config.rule_sets.iter().flatten().chain(asked);
+        let changed = config.overrides.iter().map(|change| &change.rule_set);
+        let extended = self.rules.iter().filter_map(|rules| rules.file.extends.as_ref());
+        chosen.chain(changed).chain(extended).map(String::as_str)
+    }
+
     fn read_rules_dir(&mut self, trust: FileTrust) {
         let directory = self.config.rules_dir.clone();
         if *directory != defaults::rules_dir() && !directory.exists() {
@@ -271,6 +292,20 @@ mod tests {
         assert_eq!((names(&sets), told.as_str()), (vec!["mini", "own"], ""));
         let (_, sets, _) = loaded("rule_sets: [kern, mini]\n", &[("own.yaml", &own)]);
         assert_eq!(names(&sets), ["kern", "mini"]);
+    }
+
+    #[test]
+    fn a_shipped_set_that_nothing_names_is_not_even_read() {
+        let shipped = [SHIPPED[0], Shipped { text: "{no rule file", ..SHIPPED[1] }];
+        let sets = |config: &str| {
+            let (_site, file) = site(config, &[]);
+            let mut loaded = load(Some(&file), &shipped, FileTrust::Advised);
+            (loaded.resolve().len(), loaded.diagnostics.has_errors())
+        };
+        assert_eq!(sets(""), (1, false));
+        assert_eq!(sets("rule_sets: [mini]\noverride: {mini: {disable: [a]}}\n"), (1, false));
+        assert!(sets("rule_sets: [kern]\n").1, "it is read where it is named");
+        assert!(sets("sources: {a: {path: /a.log, rule_sets: [kern]}}\n").1);
     }
 
     #[test]

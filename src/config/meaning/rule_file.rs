@@ -124,6 +124,12 @@ pub struct Shipped {
 }
 
 impl Shipped {
+    /// The name of its set, which its file has too.
+    pub fn name(&self) -> &'static str {
+        let file = self.path.rsplit('/').next().unwrap_or_default();
+        file.trim_end_matches(".yaml")
+    }
+
     /// The file as it is read from a disk, and what is said about it.
     pub fn read(&self) -> (Option<LoadedRules>, Vec<Diagnostic>) {
         let (file, told) = RuleFile::read(Path::new(self.path), self.text.as_bytes());
