@@ -44,7 +44,7 @@ fn the_threads_line_is_answered() {
             "rejected the segment with a reset",
             "Nothing is broken",
             // Why the address may be forged.
-            "119.254.12.34, so the packet said. It may be forged: the sender needed no answer",
+            "119.254.12.34, according to the packet. It may be forged: the sender needed no answer",
             // What makes the line appear, and what helps.
             "The kernel prints them only with `net.inet.tcp.log_debug=1`",
             "Leave `net.inet.tcp.syncookies=1`",
@@ -217,7 +217,7 @@ fn a_host_in_brackets_is_said_to_be_doubtful() {
     assert_says(
         &text,
         &[
-            "192.0.2.7, so the line says, and it is not certain that its program wrote it",
+            "192.0.2.7, according to the line, and it is not certain that its program wrote it",
             "Let the logger write the host without brackets",
             "192.0.2.7 would be banned for 10m",
         ],
@@ -268,14 +268,11 @@ fn an_unknown_line_is_said_to_be_unknown() {
     assert_eq!(ran.code, 1);
     assert_says(
         &ran.out,
-        &["No rule knows this line", "`postfix/smtpd`, and no rule set in force is for that program"],
+        &["No rule matches this line", "`postfix/smtpd`, and no rule set in force is for that program"],
     );
     let ran = run("Nov 22 14:38:31 gw sshd[2]: something new");
     assert_eq!(ran.code, 1);
-    assert_says(
-        &ran.out,
-        &["`sshd`, which is looked at by `sshd`, but no rule there matches", "Write a custom rule file"],
-    );
+    assert_says(&ran.out, &["`sshd`, and no rule of `sshd` matches", "Write a custom rule file"]);
     let ran = run("hello");
     assert_eq!(ran.code, 1);
     assert_says(&ran.out, &["no syslog header that names a program"]);

@@ -107,7 +107,7 @@ fn a_rotation_that_is_there_plain_and_packed_is_read_once() {
     dir.write("auth.log.0.gz", gzip(log.as_bytes()));
     let ran = dir.portcullis(["scan", "--json", "auth.log*"]).run();
     assert_eq!((ran.code, offences(&ran.json_lines()[0])), (0, 2.0));
-    assert!(ran.err.contains("auth.log.0.gz: not read, since auth.log.0 holds the same lines"), "{ran:?}");
+    assert!(ran.err.contains("auth.log.0.gz: not read, since auth.log.0 contains the same lines"), "{ran:?}");
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn what_could_not_be_read_is_not_said_to_hold_no_attack() {
     let ran = dir.portcullis(["scan", "gone.log"]).run();
     assert_eq!((ran.code, ran.out.as_str()), (66, "gone.log: 0 lines, 0 matched\n"));
     let ran = dir.portcullis(["scan", "gone.log", "quiet.log"]).run();
-    assert!(ran.out.ends_with("\nNobody offended in what could be read.\n"), "{ran:?}");
+    assert!(ran.out.ends_with("\nNo offences found in what could be read.\n"), "{ran:?}");
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn binary_data_is_no_log() {
     dir.write("wtmp", [&[7, 0, 0, 0, 12, 3, 0, 0][..], b"pts/0", &[0; 200], b"root\n", &[0; 160]].concat());
     fs::copy(env!("CARGO_BIN_EXE_portcullis"), dir.path().join("program")).unwrap();
     for name in ["random", "wtmp", "program"] {
-        let said = format!("{name}: this is no log but binary data; it was not read");
+        let said = format!("{name}: this is binary data, not a log; it was not read");
         beside_a_log(&dir, name).assert(65, &said);
     }
 }
@@ -241,7 +241,7 @@ fn binary_data_is_no_log() {
 #[test]
 fn packed_data_from_a_pipe_is_not_taken_for_a_log_without_attacks() {
     let packed = gzip(failures("192.0.2.7", [0]).as_bytes());
-    Dir::new().portcullis(["scan"]).stdin(packed).run().assert(65, "-: this is packed data");
+    Dir::new().portcullis(["scan"]).stdin(packed).run().assert(65, "-: this is compressed data");
 }
 
 #[test]

@@ -99,9 +99,12 @@ fn lines_that_do_not_say_when_they_were_written_count_for_nobody() {
     );
     assert_eq!(report["offenders"], json!([]), "taken for the present they would be an attack");
     let text = Dir::new().portcullis(["scan"]).stdin(undated.as_str()).ok();
-    assert!(text.contains("20 matched (20 without a time, and so not counted)"), "{text}");
-    assert!(text.contains("20 lines matched and have no time that is read"), "{text}");
-    assert!(text.contains("State the form of the stamps with `time:`") && !text.contains("Nobody"), "{text}");
+    assert!(text.contains("20 matched (20 without a timestamp, not counted)"), "{text}");
+    assert!(text.contains("20 lines matched and have no readable timestamp"), "{text}");
+    assert!(
+        text.contains("Describe their timestamps with `time:`") && !text.contains("No offences"),
+        "{text}"
+    );
     // Behind a line with a time they are of that time.
     let dated = line("2026-01-10T10:00:00Z", 21) + &undated;
     let report = Dir::new().portcullis(["scan", "--json"]).stdin(dated).json();
@@ -286,7 +289,7 @@ fn nobody_is_a_result_too() {
     let text = Dir::new().portcullis(["scan"]).stdin("Jan 10 10:00:00 gw cron[1]: x\n").ok();
     assert!(text.starts_with("standard input: 1 line, 0 matched, "), "{text}");
     assert!(
-        text.ends_with("\nNobody offended. `portcullis match --all` shows what each line is taken for.\n"),
+        text.ends_with("\nNo offences found. `portcullis match --all` shows what each line is taken for.\n"),
         "{text}"
     );
 }

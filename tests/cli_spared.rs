@@ -31,12 +31,12 @@ fn told(dir: &Dir, arguments: &[&str]) -> (String, String, Value) {
 fn who_logged_in_of_late_is_said_to_have_done_so() {
     let (row, text, offender) = told(&log(LOGIN, "192.0.2.7"), &[]);
     assert!(row.ends_with(" no: 12 of 15, logged in"), "{row}");
-    let note = "Not banned: who logged in of late is banned after 3 times as many offences; see `trust` in the configuration \
+    let note = "Not banned: an address that logged in recently is banned after 3 times as many offences; see `trust` in the configuration \
                 (192.0.2.7).";
     assert!(text.contains(note), "{text}");
     assert_eq!(
         (&offender["bans"], &offender["spared"]),
-        (&json!([]), &json!("it logged in of late: 12 of 15 offences"))
+        (&json!([]), &json!("it logged in recently: 12 of 15 offences"))
     );
 }
 
@@ -56,7 +56,7 @@ fn who_is_allowed_is_said_to_be() {
         dir.write("c.yaml", "version: 1\nallow: [192.0.2.0/24]\n");
         let (row, text, offender) = told(&dir, &["-c", "c.yaml"]);
         assert!(row.starts_with("192.0.2.7 ") && row.ends_with(" no: allowed"), "{row}");
-        let note = "Not banned: on the allow list; `allow` in the configuration says who is (192.0.2.7).";
+        let note = "Not banned: on the allow list; see `allow` in the configuration (192.0.2.7).";
         assert!(text.contains(note), "{text}");
         assert_eq!((&offender["offences"], &offender["spared"]), (&json!(12), &json!("on the allow list")));
     }

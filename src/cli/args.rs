@@ -16,7 +16,7 @@ pub(super) struct Arguments {
     pub(super) command: Command,
 }
 
-/// What holds for all commands.
+/// A note that applies to all commands.
 pub(super) const WITHOUT_CONFIGURATION: &str = "Without a configuration file the built-in rule sets, FreeBSD's \
     default log files and the dry-run backend are used.";
 
@@ -62,19 +62,19 @@ pub(super) enum Command {
     Doctor(DoctorArgs),
     /// Print completions for a shell
     Completions {
-        /// Which shell
+        /// The shell
         shell: Shell,
     },
     /// Write the manual page and completions into a directory (for packagers)
     #[command(hide = true)]
     Generate {
-        /// Where to
+        /// The directory
         #[arg(value_hint = ValueHint::DirPath)]
         directory: PathBuf,
     },
 }
 
-/// Which configuration holds.
+/// The configuration to use.
 #[derive(Debug, Default, Args)]
 pub(super) struct ConfigArgs {
     /// The configuration file [default: the installed one, if there is any]
@@ -82,7 +82,7 @@ pub(super) struct ConfigArgs {
     pub(super) config: Option<PathBuf>,
 }
 
-/// Which rule sets are asked.
+/// The rule sets to use.
 #[derive(Debug, Default, Args)]
 pub(super) struct TrialArgs {
     /// Ask the rule set of this file and no other, as before it is installed; may be given several times
@@ -107,7 +107,7 @@ pub(super) struct ScanArgs {
     pub(super) top: usize,
 }
 
-/// The standard library's own words for it are for programmers.
+/// Parses a number with an error message for operators.
 fn whole_number(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| "write a whole number, such as 20".to_owned())
 }
@@ -189,7 +189,7 @@ pub(super) struct DoctorArgs {
     pub(super) json: bool,
 }
 
-/// How the running daemon is found.
+/// How to find the running daemon.
 #[derive(Debug, Args)]
 pub(super) struct AskArgs {
     #[command(flatten)]
@@ -220,10 +220,10 @@ pub(super) struct BanArgs {
     /// For how long, as in 1h or 4w; `forever` [default: the configured length]
     #[arg(long = "for", value_name = "SPAN")]
     pub(super) length: Option<String>,
-    /// Why, for `bans` and `why`
+    /// The reason, shown by `bans` and `why`
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(super) reason: String,
-    /// Also what is on the allow list, or holds an address that is
+    /// Also ban what is on the allow list, or contains an address that is
     #[arg(long)]
     pub(super) force: bool,
 }
@@ -235,7 +235,7 @@ pub(super) struct UnbanArgs {
     /// Addresses and networks: every ban inside ends, and every wider ban around; - reads them from standard input
     #[arg(value_name = "ADDR|CIDR", required_unless_present = "all")]
     pub(super) prefixes: Vec<String>,
-    /// Everybody
+    /// End all bans
     #[arg(long, conflicts_with = "prefixes")]
     pub(super) all: bool,
     /// Work on the database and the firewall directly, when the daemon does not run

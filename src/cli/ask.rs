@@ -13,21 +13,20 @@ use crate::control::{self, Answer, Client, ClientErrorKind, Length, Request, Unb
 use crate::daemon;
 use crate::setup::{Refused, ask_daemon};
 
-/// Asks the daemon that the arguments lead to.
+/// Sends a request to the daemon that the arguments name.
 fn ask(to: &AskArgs, request: &Request) -> Result<Answer, Failure> {
     if let Some(socket) = &to.socket {
         return Ok(Client::connect(socket).and_then(|client| client.ask(request))?);
     }
     let (config, refused) = configured(to.config.config.as_deref())?;
     match (ask_daemon(&config, request), refused) {
-        // Nobody is there: the errors may be why.
+        // The daemon does not run: the errors may be the reason.
         (Err(failure), Some(refused)) if failure.kind() == ClientErrorKind::NotRunning => Err(refused.into()),
         (answer, _) => answer.map_err(Failure::from),
     }
 }
 
-/// The configuration, for the socket that it names. One with errors stops nobody who can do without it: the
-/// daemon that is to be asked runs with an earlier one.
+/// The configuration, for the socket that it names. Errors in it are no obstacle: the running daemon has an earlier one.
 fn configured(file: Option<&Path>) -> Result<(Config, Option<Refused>), Failure> {
     let loaded = config::load_settings(file, FileTrust::Advised);
     let (config, refused) = (loaded.config, Refused(loaded.diagnostics));
@@ -110,12 +109,12 @@ pub(super) fn ban(arguments: &BanArgs, out: &mut dyn Write) -> Result<Exit, Fail
     } else {
         print_reply::banned(out, &banned)?;
     }
-    Ok(if banned.refused.is_empty() { kept(&banned.kept) } else { Exit::Nothing })
+    Ok(if banned.refused.is_empty() { exit_for(&banned.kept) } else { Exit::Nothing })
 }
 
-/// A script that needs the ban to outlast a crash asks again.
-fn kept(kept: &StoreEffect) -> Exit {
-    if kept.stored { Exit::Ok } else { Exit::Temporary }
+/// Tells scripts to try again if the change would not survive a crash.
+fn exit_for(effect: &StoreEffect) -> Exit {
+    if effect.stored { Exit::Ok } else { Exit::Temporary }
 }
 
 fn length(span: Option<&str>) -> Result<Length, Failure> {
@@ -152,7 +151,7 @@ pub(super) fn unban(arguments: &UnbanArgs, out: &mut dyn Write) -> Result<Exit, 
     } else {
         print_reply::unbanned(out, &unbanned, &asked, arguments.offline)?;
     }
-    Ok(if unbanned.unbanned.is_empty() { Exit::Nothing } else { kept(&unbanned.kept) })
+    Ok(if unbanned.unbanned.is_empty() { Exit::Nothing } else { exit_for(&unbanned.kept) })
 }
 
 pub(super) fn reload(arguments: &AskArgs, out: &mut dyn Write) -> Result<Exit, Failure> {

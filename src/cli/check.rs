@@ -1,4 +1,4 @@
-//! `portcullis check`: everything that is wrong with the configuration and the rule files.
+//! `portcullis check`: all errors and warnings of the configuration and the rule files.
 
 use std::io::Write;
 use std::ops::RangeInclusive;
@@ -14,30 +14,30 @@ use crate::config::{self, Diagnostics, FileTrust, LoadedRules, SHIPPED};
 use crate::rules::{self, Blind, Claim, Format, RuleSet, Severity};
 use crate::setup::preflight;
 
-/// What was looked at, for the closing sentence.
+/// The results, and what was checked.
 #[derive(Default)]
 struct Checked {
     diagnostics: Diagnostics,
     sets: u64,
     rules: u64,
     samples: u64,
-    /// Sets of the operator's own with the name of a shipped one: name, and file.
+    /// Custom sets with the name of a shipped one: name and file.
     replacing: Vec<(String, String)>,
-    /// What the proofs of the sets rest on.
+    /// The assumptions of each proven set.
     proofs: Vec<Proof>,
 }
 
-/// What the proof of one set rests on.
+/// The assumptions on which the proof of a set rests.
 struct Proof {
     rule_set: String,
     format: Format,
     claims: Vec<Claim>,
-    /// The keys under which peers' addresses stand, of a set for JSON.
+    /// The keys that hold peers' addresses, of a set for JSON.
     address_keys: Vec<String>,
     blind: Option<Blind>,
 }
 
-/// Runs the command: 78 when there are errors; warnings do not matter.
+/// Runs the command: exit status 78 if there are errors; warnings do not matter.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
     let mut checked = Checked::default();
     let with_config = arguments.files.is_empty() || arguments.config.config.is_some();
@@ -80,7 +80,7 @@ impl Checked {
         loaded.rules
     }
 
-    /// Checks one of the sets; the operator's own must not be fooled by what the others know.
+    /// Checks one of the sets; a custom set is also proven against the others.
     fn set(&mut self, known: &[LoadedRules], index: usize) {
         let LoadedRules { file, custom, .. } = &known[index];
         let others: Vec<&RuleSet> = known.iter().filter(|_| *custom).map(|other| &other.file.set).collect();
@@ -117,12 +117,13 @@ impl Checked {
         writeln!(out, "{}: {}, {}", self.looked_at(), count(errors, "error"), count(warnings, "warning"))
     }
 
-    /// A set with errors may not have come as far as the proof.
+    /// The number of things that were checked. With errors, some sets may not have reached the proof.
     fn looked_at(&self) -> String {
         if self.sets == 0 {
             return "no rule set could be read".to_owned();
         }
-        let (sets, rules) = (count(self.sets, "rule set"), count(self.rules, "rule"));
+        let sets = count(self.sets, "rule set");
+        let rules = count(self.rules, "rule");
         let samples = count(self.samples, "sample");
         let is_json = |proof: &Proof| proof.format == Format::Json;
         let proven = match self.diagnostics.has_errors() {
@@ -184,7 +185,8 @@ impl Proof {
         Ok(())
     }
 
-    /// That a peer's text is in no place of another value needs no proof; whose the address is, only the author knows.
+    /// In JSON a peer's text cannot stand in for another value, which needs no proof; only the author knows whose address a
+    /// key holds.
     fn write_keys(&self, out: &mut dyn Write) -> std::io::Result<()> {
         write!(out, "{}: reads JSON by keys: nothing to prove", self.rule_set)?;
         match self.address_keys.as_slice() {

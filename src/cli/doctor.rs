@@ -14,11 +14,14 @@ pub(super) fn run(arguments: &DoctorArgs, out: &mut dyn Write) -> Result<Exit, F
     let session = ["SSH_CONNECTION", "SSH_CLIENT"].into_iter().find_map(|name| std::env::var(name).ok());
     let findings = examine(arguments.config.config.as_deref(), &Surroundings::here(session))?;
     let of = |grade: Grade| findings.iter().filter(|finding| finding.grade == grade).count() as u64;
-    let (problems, notes) = (of(Grade::Problem), of(Grade::Note));
+    let problems = of(Grade::Problem);
+    let notes = of(Grade::Note);
     if arguments.json {
         write_json(out, json!({ "problems": problems, "notes": notes, "findings": findings }))?;
     } else {
-        findings.iter().try_for_each(|finding| print(out, finding))?;
+        for finding in &findings {
+            print(out, finding)?;
+        }
         writeln!(out, "\n{}, {}", count(problems, "problem"), count(notes, "note"))?;
     }
     Ok(if problems == 0 { Exit::Ok } else { Exit::Nothing })
@@ -31,8 +34,8 @@ fn print(out: &mut dyn Write, finding: &Finding) -> std::io::Result<()> {
         Grade::Problem => "PROBLEM",
     };
     writeln!(out, "{grade}  {:<8}  {}", finding.about, printable(finding.text.as_bytes()))?;
-    match &finding.advice {
-        Some(advice) => writeln!(out, "                   -> {}", printable(advice.as_bytes())),
-        None => Ok(()),
+    if let Some(advice) = &finding.advice {
+        writeln!(out, "                   -> {}", printable(advice.as_bytes()))?;
     }
+    Ok(())
 }

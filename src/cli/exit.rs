@@ -45,9 +45,7 @@ impl Exit {
     pub(super) const fn means(self) -> &'static str {
         match self {
             Self::Ok => "Done.",
-            Self::Nothing => {
-                "Nothing found, nobody freed, somebody not banned, or a problem found by doctor."
-            }
+            Self::Nothing => "Nothing found, nobody unbanned, some not banned, or doctor found a problem.",
             Self::Usage => "The command was used wrongly.",
             Self::Data => "Input is damaged, or is no log.",
             Self::NoInput => "Input does not exist.",
@@ -67,7 +65,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command could not go on: a sentence for the operator, and the exit status.
+/// Why a command failed: a sentence for the operator, and the exit status.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) exit: Exit,
@@ -86,13 +84,13 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Says on standard error what is wrong or worth knowing. A reader of it that went away is no reason to fail.
+/// Prints a sentence on standard error. It is no failure if nobody reads it any more.
 pub(super) fn complain(text: &impl fmt::Display) {
     let line = format!("portcullis: {text}\n");
     drop(io::stderr().write_all(line.as_bytes()));
 }
 
-/// What can go wrong while printing. A reader that went away (`| head`) has all it wants: no failure.
+/// A failure to print. It is none if the reader of a pipe has gone (`| head`).
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
@@ -102,7 +100,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// A configuration with errors: all of them.
+/// Lists all errors of the configuration.
 impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
         Self::new(
@@ -152,7 +150,7 @@ fn control_exit(error: &BindError) -> Exit {
 }
 
 fn permission(error: &io::Error) -> Option<Exit> {
-    (error.kind() == io::ErrorKind::PermissionDenied).then_some(Exit::NoPermission)
+    if error.kind() == io::ErrorKind::PermissionDenied { Some(Exit::NoPermission) } else { None }
 }
 
 /// The exit status for a file that cannot be read.

@@ -1,4 +1,4 @@
-//! `portcullis explain`: what a line means, what would follow from it, and what an operator should check.
+//! `portcullis explain`: the meaning of a log line, its consequences, and what the operator should check.
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -24,113 +24,120 @@ use crate::rules::{
 use crate::setup::Setup;
 use crate::time::spoken;
 
-/// Runs the command; 1 when no rule knows the line.
+/// Runs the command; exit status 1 if no rule matches the line.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let line = given(arguments.line.as_deref())?;
+    let line = line_to_explain(arguments.line.as_deref())?;
     let mut setup = load_setup(&arguments.config, &arguments.trial)?;
     let logs = logs(&setup);
     let terms: Vec<Terms> = logs.iter().map(|log| log.terms.clone()).collect();
     let mut pipeline = setup.pipeline(&terms);
     let texts = pasted::texts(&line);
-    let told = texts.iter().map(|text| as_in(&setup, &mut pipeline, &logs, text));
-    let mut told = told.into_iter().find(|told| !told.is_empty()).unwrap_or_default();
+    let mut found = texts
+        .iter()
+        .map(|text| in_logs(&setup, &mut pipeline, &logs, text))
+        .find(|found| !found.is_empty())
+        .unwrap_or_default();
     let readings = pasted::readings(&texts, setup.sets.iter().filter_map(|set| set.set.example_program()));
-    if told.is_empty() {
-        told.extend(as_pasted(&setup, &mut pipeline, &readings));
+    if found.is_empty() {
+        found.extend(as_pasted(&setup, &mut pipeline, &readings));
     }
-    if told.is_empty() {
-        told.extend(texts.iter().find_map(|text| sample_with(&setup, text.trim_ascii_start())));
+    if found.is_empty() {
+        found.extend(texts.iter().find_map(|text| sample_with(&setup, text.trim_ascii_start())));
     }
     if arguments.json {
-        write_json(out, told.iter().map(Told::json).collect::<Vec<_>>())?;
-    } else if told.is_empty() {
+        write_json(out, found.iter().map(Explanation::json).collect::<Vec<_>>())?;
+    } else if found.is_empty() {
         unknown(out, &setup, &pasted::record(&texts, &readings))?;
     } else {
-        told.iter().try_for_each(|told| told.write(out))?;
+        for explanation in &found {
+            explanation.write(out)?;
+        }
     }
-    Ok(if told.is_empty() { Exit::Nothing } else { Exit::Ok })
+    Ok(if found.is_empty() { Exit::Nothing } else { Exit::Ok })
 }
 
-/// A log that a line may be from.
-struct Kind {
-    /// The source that has a word of its own about its lines; `None` for all others.
+/// A kind of log that a line may be from.
+struct LogKind {
+    /// The source, if its configuration determines how its lines are read; `None` for all others.
     source: Option<String>,
     terms: Terms,
 }
 
-/// The kinds of log that the line may be from: any that syslog writes, and those of sources with rule sets or a layout of
-/// their own.
-fn logs(setup: &Setup) -> Vec<Kind> {
-    let any = Kind { source: None, terms: setup.terms_of_file(Path::new("-")) };
+/// The kinds of log that a line may be from: any log of syslog, and those of sources that name rule sets or a layout.
+fn logs(setup: &Setup) -> Vec<LogKind> {
+    let any = LogKind { source: None, terms: setup.terms_of_file(Path::new("-")) };
     let sources = setup.config.sources.iter();
     let special = sources.filter(|source| source.rule_sets.is_some() || source.layout != Layouts::Syslog);
     let kind = |source: &SourceSettings| {
         let terms = setup.terms_of_source(&source.name, Path::new(&source.path));
-        Kind { source: Some(source.name.clone()), terms }
+        LogKind { source: Some(source.name.clone()), terms }
     };
-    [any].into_iter().chain(special.map(kind)).collect()
+    std::iter::once(any).chain(special.map(kind)).collect()
 }
 
-/// What the line means in the first of the logs in which a rule knows it.
-fn as_in(setup: &Setup, pipeline: &mut Pipeline, logs: &[Kind], line: &[u8]) -> Vec<Told> {
+/// Explains the line as one of the first log in which a rule matches it.
+fn in_logs(setup: &Setup, pipeline: &mut Pipeline, logs: &[LogKind], line: &[u8]) -> Vec<Explanation> {
     for (number, log) in logs.iter().enumerate() {
-        let mut explanation = Explanation { setup, told: Vec::new() };
-        pipeline.push(number, line, When::At(setup.now), &mut explanation);
-        let told = explanation.told.into_iter().map(|(told, _)| match &log.source {
-            Some(source) => told.only_in(source),
-            None => told,
+        let mut sink = ExplanationSink { setup, found: Vec::new() };
+        pipeline.push(number, line, When::At(setup.now), &mut sink);
+        let found = sink.found.into_iter().map(|(explanation, _)| match &log.source {
+            Some(source) => explanation.only_in(source),
+            None => explanation,
         });
-        let told: Vec<Told> = told.collect();
-        if !told.is_empty() {
-            return told;
+        let found: Vec<Explanation> = found.collect();
+        if !found.is_empty() {
+            return found;
         }
     }
     Vec::new()
 }
 
-/// What is said about a line, with the program that it names.
-struct Explanation<'s> {
+/// Collects explanations, each with the program that the line names.
+struct ExplanationSink<'s> {
     setup: &'s Setup,
-    told: Vec<(Told, Vec<u8>)>,
+    found: Vec<(Explanation, Vec<u8>)>,
 }
 
-impl OutcomeSink for Explanation<'_> {
+impl OutcomeSink for ExplanationSink<'_> {
     fn take(&mut self, outcome: &Outcome<'_>) {
         let program = outcome.record.program.unwrap_or_default().to_vec();
-        self.told.push((Told::new(self.setup, outcome.line, outcome), program));
+        self.found.push((Explanation::new(self.setup, outcome.line, outcome), program));
     }
 }
 
-fn given(line: Option<&OsStr>) -> Result<Vec<u8>, Failure> {
+fn line_to_explain(line: Option<&OsStr>) -> Result<Vec<u8>, Failure> {
     let bytes = match line {
         Some(line) if line != "-" => line.as_bytes().to_vec(),
-        _ => first_of_standard_input()?,
+        _ => first_line_of_standard_input()?,
     };
-    // Whoever pastes a line brings blank lines and spaces along, and what marks code.
+    // A pasted line may come with blank lines, spaces, and marks of code.
     let mut lines = LineSplitter::new(&bytes, None).map(|line| line.text.trim_ascii_end());
-    let line = lines.find(|line| pasted::is_text(line)).map(<[u8]>::to_vec);
-    line.ok_or_else(|| {
-        Failure::new(Exit::Usage, "there is no line to explain: give it in quotes, or on standard input")
-    })
+    match lines.find(|line| pasted::is_text(line)) {
+        Some(line) => Ok(line.to_vec()),
+        None => Err(Failure::new(
+            Exit::Usage,
+            "there is no line to explain: give it in quotes, or on standard input",
+        )),
+    }
 }
 
-/// Not all of it: the next line of a pipe, or of a person, may never come.
-fn first_of_standard_input() -> Result<Vec<u8>, Failure> {
+/// Reads no further than the first line: the next one may never come.
+fn first_line_of_standard_input() -> Result<Vec<u8>, Failure> {
     let mut input = BufReader::new(standard_input().take(MAX_LINE as u64));
     let mut bytes = Vec::new();
     while !LineSplitter::new(&bytes, None).any(|line| pasted::is_text(line.text)) {
-        let read = input.read_until(b'\n', &mut bytes);
-        let read =
-            read.map_err(|error| Failure::new(Exit::Io, format!("cannot read standard input: {error}")))?;
-        if read == 0 {
+        let count = input
+            .read_until(b'\n', &mut bytes)
+            .map_err(|error| Failure::new(Exit::Io, format!("cannot read standard input: {error}")))?;
+        if count == 0 {
             break;
         }
     }
     Ok(bytes)
 }
 
-/// What is said about a line in one rule set.
-struct Told {
+/// The meaning of a line to one rule set.
+struct Explanation {
     heading: String,
     rule: String,
     effect: Effect,
@@ -142,9 +149,10 @@ struct Told {
     advice: Vec<String>,
 }
 
-impl Told {
+impl Explanation {
     fn new(setup: &Setup, line: &[u8], outcome: &Outcome<'_>) -> Self {
-        let (set, rule) = (outcome.matched.set, outcome.matched.rule);
+        let set = outcome.matched.set;
+        let rule = outcome.matched.rule;
         let address = outcome.matched.address.map(|address| address.to_string());
         let cut = address.is_none().then(|| cut(set, rule, line, outcome.record)).flatten();
         let evidence = outcome.evidence;
@@ -160,7 +168,7 @@ impl Told {
         Self { address, whose, evidence, verdict: verdict(setup, outcome), ..Self::of(set, rule) }
     }
 
-    /// A line of which the header, or a part of it, was made up.
+    /// Adds that the header of the line, or a part of it, was made up.
     fn completed(self, program: &[u8]) -> Self {
         let program = printable(program);
         let verdict = format!(
@@ -171,13 +179,13 @@ impl Told {
         Self { verdict, ..self }
     }
 
-    /// A line that is taken so in one log only.
+    /// Adds that this holds for the log of one source only.
     fn only_in(self, source: &str) -> Self {
         let verdict = format!("This holds for the log of the source `{source}`. {}", self.verdict);
         Self { verdict, ..self }
     }
 
-    /// What is known without a whole line.
+    /// The meaning of a part of a line.
     fn of(set: &RuleSet, rule: &Rule) -> Self {
         Self {
             heading: set.about.clone(),
@@ -208,14 +216,17 @@ impl Told {
         if !self.advice.is_empty() {
             writeln!(out, "\nWhat you can check and do")?;
         }
-        self.advice.iter().try_for_each(|advice| writeln!(out, "  - {}", wrapped(advice, "    ")))
+        for advice in &self.advice {
+            writeln!(out, "  - {}", wrapped(advice, "    "))?;
+        }
+        Ok(())
     }
 }
 
 fn whose(evidence: Evidence, rule: &Rule, address: Option<&str>) -> String {
     match (address, evidence) {
         (Some(who), Evidence::Spoofable) => format!(
-            "{who}, so the packet said. It may be forged: the sender needed no answer for this line to appear, so \
+            "{who}, according to the packet. It may be forged: the sender needed no answer for this line to appear, so \
              anybody can have sent it in the name of {who}."
         ),
         (Some(who), Evidence::Handshake) if rule.address == AddressFrom::Confirmed => format!(
@@ -234,28 +245,28 @@ fn whose(evidence: Evidence, rule: &Rule, address: Option<&str>) -> String {
     }
 }
 
-/// Whose address stands in a line under a supervisor's stamp.
+/// Whose address it is in a line with a supervisor's timestamp.
 fn unsigned(who: &str) -> String {
     format!(
-        "{who}, so the line says, and nobody vouches for the line: its stamp is that of a supervisor such as multilog, which \
-         stamps each line that its service writes. A service that writes newlines which a peer sent, as `sshd -e` does, \
+        "{who}, according to the line, and nobody vouches for the line: its timestamp is that of a supervisor such as multilog, which \
+         timestamps each line that its service writes. A service that writes newlines which a peer sent, as `sshd -e` does, \
          lets the peer write whole lines. {AS_FORGEABLE} Let sshd log through syslog."
     )
 }
 
-/// Whose address stands in a line whose header has the host in brackets.
+/// Whose address it is in a line whose header has the host in brackets.
 fn bracketed(who: &str) -> String {
     format!(
-        "{who}, so the line says, and it is not certain that its program wrote it: metalog puts the name of a program into \
+        "{who}, according to the line, and it is not certain that its program wrote it: metalog puts the name of a program into \
          such brackets, and behind them stands that program's text, which a peer may have chosen. {AS_FORGEABLE} Let the \
          logger write the host without brackets."
     )
 }
 
-/// Whose address stands in a message that Solaris' syslogd numbered, as it seems.
+/// Whose address it is in a message that Solaris' syslogd seems to have numbered.
 fn behind_message_id(who: &str) -> String {
     format!(
-        "{who}, so the line says, and it is not certain that the message begins there: a program that puts a peer's words into \
+        "{who}, according to the line, and it is not certain that the message begins there: a program that puts a peer's words into \
          brackets may print `[ID 1 auth.info]` as well, and then the rest is the peer's. {AS_FORGEABLE} Switch such ids off \
          in the kernel's log.conf (`msgid=0`)."
     )
@@ -264,16 +275,16 @@ fn behind_message_id(who: &str) -> String {
 const AS_FORGEABLE: &str = "So this counts as evidence that may be forged: a ban is short, never longer the next time, and few are \
                             made at a time.";
 
-/// Whose address stands in a line of a log that a program writes by itself.
+/// Whose address it is in a log that a program writes itself.
 fn unclaimed(who: &str) -> String {
     format!(
-        "{who}, so the line says. The program writes this log by itself, and nobody claims that it never writes a newline \
+        "{who}, according to the line. The program writes this log by itself, and nobody claims that it never writes a newline \
          which a peer sent: whole lines may be a peer's. {AS_FORGEABLE} If the program encodes newlines, say `newlines: encoded` in the \
          rule file."
     )
 }
 
-/// Why no address is taken from a message that may have lost its end.
+/// Why no address is taken from a message that may be truncated.
 fn cut(set: &RuleSet, rule: &Rule, line: &[u8], record: &Record<'_>) -> Option<String> {
     let limit = set.limit_of(rule).filter(|&limit| record.message.len() >= limit);
     let who = match limit {
@@ -361,29 +372,35 @@ fn caution(evidence: Evidence) -> &'static str {
     }
 }
 
-/// The first rule that knows one of the readings of a pasted line.
-fn as_pasted(setup: &Setup, pipeline: &mut Pipeline, readings: &[Reading]) -> Option<Told> {
-    readings.iter().find_map(|Reading { line, is_completed, .. }| {
-        let mut explanation = Explanation { setup, told: Vec::new() };
-        pipeline.push(0, line, When::At(setup.now), &mut explanation);
-        let (told, program) = explanation.told.into_iter().next()?;
-        Some(if *is_completed { told.completed(&program) } else { told })
-    })
+/// Explains the first reading of a pasted line that a rule matches.
+fn as_pasted(setup: &Setup, pipeline: &mut Pipeline, readings: &[Reading]) -> Option<Explanation> {
+    for Reading { line, is_completed, .. } in readings {
+        let mut sink = ExplanationSink { setup, found: Vec::new() };
+        pipeline.push(0, line, When::At(setup.now), &mut sink);
+        if let Some((explanation, program)) = sink.found.into_iter().next() {
+            return Some(if *is_completed { explanation.completed(&program) } else { explanation });
+        }
+    }
+    None
 }
 
-/// Shorter pieces are in too many lines.
+/// The shortest piece of a line, in bytes, that is looked for in samples.
 const MIN_PIECE: usize = 12;
 
-fn sample_with(setup: &Setup, piece: &[u8]) -> Option<Told> {
+/// Explains a part of a line by a sample that contains it.
+fn sample_with(setup: &Setup, piece: &[u8]) -> Option<Explanation> {
     let piece = std::str::from_utf8(piece).ok().filter(|piece| piece.len() >= MIN_PIECE)?;
-    setup.sets.iter().find_map(|set| {
-        let sample =
-            set.set.samples.iter().find(|sample| sample.rule.is_some() && sample.line.contains(piece))?;
-        let rule = set.set.rules.iter().find(|rule| Some(&rule.id) == sample.rule.as_ref())?;
-        Some(Told::of(&set.set, rule))
-    })
+    for set in &setup.sets {
+        let samples = set.set.samples.iter().filter(|sample| sample.line.contains(piece));
+        if let Some(id) = samples.filter_map(|sample| sample.rule.as_ref()).next() {
+            let rule = set.set.rules.iter().find(|rule| rule.id == *id)?;
+            return Some(Explanation::of(&set.set, rule));
+        }
+    }
+    None
 }
 
+/// Says why no rule matches a line.
 fn unknown(out: &mut dyn Write, setup: &Setup, record: &Record<'_>) -> io::Result<()> {
     if let Some(repeat) = record::repeat(record) {
         let count = count(u64::from(repeat.count()), "more time");
@@ -393,14 +410,14 @@ fn unknown(out: &mut dyn Write, setup: &Setup, record: &Record<'_>) -> io::Resul
         );
         return writeln!(out, "{}", wrapped(&text, ""));
     }
-    writeln!(out, "No rule knows this line, so nothing follows from it.")?;
+    writeln!(out, "No rule matches this line, so nothing follows from it.")?;
     let Some(program) = record.program else {
         if record.message.starts_with(b"{") {
             return writeln!(out, "{}", wrapped(&unknown_object(setup), ""));
         }
         return writeln!(
             out,
-            "It has no syslog header that names a program; rules look at lines of their programs only."
+            "It has no syslog header that names a program, and rules apply only to lines of their programs."
         );
     };
     let program = printable(program);
@@ -408,24 +425,20 @@ fn unknown(out: &mut dyn Write, setup: &Setup, record: &Record<'_>) -> io::Resul
     let sets: Vec<String> = sets.map(|set| format!("`{}`", set.set.name)).collect();
     match sets.as_slice() {
         [] => writeln!(out, "It is from `{program}`, and no rule set in force is for that program.")?,
-        sets => writeln!(
-            out,
-            "It is from `{program}`, which is looked at by {}, but no rule there matches.",
-            sets.join(", ")
-        )?,
+        sets => writeln!(out, "It is from `{program}`, and no rule of {} matches.", sets.join(", "))?,
     }
     writeln!(out, "If it should count, README's \"Write a custom rule file\" leads from a line to a rule.")
 }
 
-/// What is said of a line that may be an object in JSON.
+/// Says why no rule matches a line that may be a JSON object.
 fn unknown_object(setup: &Setup) -> String {
     let sets = setup.sets.iter().filter(|set| set.set.format == Format::Json);
     let sets: Vec<String> = sets.map(|set| format!("`{}`", set.set.name)).collect();
     match sets.as_slice() {
         [] => "It looks like JSON, and no rule set in force has `format: json`.".to_owned(),
         sets => format!(
-            "It looks like JSON, which is looked at by {}, but no rule there matches: a key or a value is another one, a key \
-             is there twice, or it is no JSON to its end. As a sample of the rule file, `portcullis check` says which.",
+            "It looks like JSON, and no rule of {} matches: a key or a value differs, a key occurs twice, or it is not valid \
+             JSON to its end. As a sample in the rule file, `portcullis check` says which.",
             sets.join(", ")
         ),
     }

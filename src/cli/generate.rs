@@ -14,14 +14,14 @@ use super::exit::{Exit, Failure};
 
 /// Prints the completions for one shell.
 pub(super) fn completions(shell: Shell, out: &mut dyn Write) -> Result<Exit, Failure> {
-    // Not straight to `out`: clap_complete panics when the reader of a pipe is gone.
+    // Not directly to `out`: clap_complete panics if the reader of a pipe has gone.
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut visible(), "portcullis", &mut text);
     out.write_all(&text)?;
     Ok(Exit::Ok)
 }
 
-/// The grammar without hidden commands, which the library's completions would offer.
+/// The grammar without hidden commands, which the library would offer as completions.
 fn visible() -> clap::Command {
     let all = Arguments::command();
     let visible = all.get_subcommands().filter(|sub| !sub.is_hide_set()).cloned();
@@ -37,7 +37,8 @@ pub(super) fn write_all(directory: &Path) -> Result<(), Failure> {
 }
 
 fn write(directory: &Path) -> io::Result<()> {
-    let (man, completions) = (directory.join("man"), directory.join("completions"));
+    let man = directory.join("man");
+    let completions = directory.join("completions");
     fs::create_dir_all(&man)?;
     fs::create_dir_all(&completions)?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
@@ -48,8 +49,8 @@ fn write(directory: &Path) -> io::Result<()> {
     manual(&command, &man)
 }
 
-/// The last change of the manual's wording; the day of the build would make the pages differ from build to build.
-const MANUAL_DATE: &str = "2026-11-23";
+/// The date of the manual's last change; the day of the build would make pages differ from build to build.
+const MANUAL_DATE: &str = "2026-12-01";
 
 /// Section 8: commands for administrators.
 fn manual(command: &clap::Command, directory: &Path) -> io::Result<()> {
@@ -58,7 +59,10 @@ fn manual(command: &clap::Command, directory: &Path) -> io::Result<()> {
     page(command, name, &mut text)?;
     fs::write(directory.join(format!("{name}.8")), text)?;
     let visible = command.get_subcommands().filter(|sub| !sub.is_hide_set());
-    visible.into_iter().try_for_each(|sub| manual(sub, directory))
+    for sub in visible {
+        manual(sub, directory)?;
+    }
+    Ok(())
 }
 
 fn page(command: &clap::Command, name: &str, out: &mut dyn Write) -> io::Result<()> {
@@ -81,7 +85,7 @@ fn page(command: &clap::Command, name: &str, out: &mut dyn Write) -> io::Result<
     see_also(command).to_writer(out)
 }
 
-/// As `--help` writes it: unlike the library's, with the values of options and what may be given several times.
+/// The synopsis as `--help` prints it: unlike the library's, it shows values of options and what may be repeated.
 fn synopsis(command: &clap::Command) -> Roff {
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").to_owned();

@@ -13,32 +13,32 @@ use crate::follow::{expand, grouped, is_pattern, looks_packed};
 use crate::pipeline::WholeLines;
 use crate::record;
 
-/// Large enough that reading costs nothing beside matching, small enough to stay in the cache.
+/// The size of a chunk in bytes: large enough that reading costs little beside matching, small enough for the cache.
 const CHUNK: usize = 256 * 1024;
 
-/// As much of a file as is looked at to tell a log from other data.
+/// The number of bytes by which a log is distinguished from other data.
 const SAMPLE: usize = 4096;
 
-/// One control character in this many bytes is more than a log holds; in random data it is one in ten.
+/// A log has fewer than one control character in this many bytes; random data has one in ten.
 const TEXT_PER_CONTROL: usize = 32;
 
-/// One log: its files, oldest first. They share a name without rotation number and packing.
+/// One log: its files, the oldest first, which share a name except for rotation number and compression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Log {
-    /// What to call it: the path of its newest file, or `-`.
+    /// The path of its newest file, or `-`.
     pub(super) name: String,
     pub(super) files: Vec<PathBuf>,
 }
 
 impl Log {
-    /// The file that its program writes into, or wrote into last.
+    /// The file that its program writes to, or wrote to last.
     pub(super) fn newest(&self) -> &Path {
         self.files.last().map_or_else(|| Path::new("-"), PathBuf::as_path)
     }
 }
 
-/// Resolves globs and puts the rotations of one log together. A pattern that matches nothing stays as it is, so that
-/// opening it says what is missing.
+/// Expands globs and groups the rotations of each log. A pattern that matches nothing is kept, so that opening it reports
+/// what is missing.
 pub(super) fn logs(arguments: &[PathBuf]) -> Result<Vec<Log>, Failure> {
     if arguments.is_empty() {
         return Ok(vec![Log { name: "-".into(), files: vec!["-".into()] }]);
@@ -57,20 +57,20 @@ fn newest(files: &[PathBuf]) -> String {
     files.last().map(|path| printable_path(path)).unwrap_or_default()
 }
 
-/// One file may have several names, and is to be read once.
+/// Identifies a file, so that one with several names is read only once.
 fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|meta| files::identity(&meta))
 }
 
-/// A file that is there plain and packed is being packed right now, or was with `gzip -k`.
+/// Drops compressed files that also exist uncompressed: they are being compressed right now, or were with `gzip -k`.
 fn without_packed_twins(files: &[PathBuf]) -> Vec<PathBuf> {
     let (twins, others): (Vec<_>, Vec<_>) = files
         .iter()
         .cloned()
         .partition(|path| looks_packed(&path.to_string_lossy()) && files.contains(&path.with_extension("")));
     for twin in &twins {
-        let (twin, plain) = (printable_path(twin), printable_path(&twin.with_extension("")));
-        complain(&format!("{twin}: not read, since {plain} holds the same lines"));
+        let plain = printable_path(&twin.with_extension(""));
+        complain(&format!("{}: not read, since {plain} contains the same lines", printable_path(twin)));
     }
     others
 }
@@ -90,27 +90,27 @@ fn expanded(argument: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(if found.is_empty() { vec![argument.to_owned()] } else { found })
 }
 
-/// One file being read, chunk by chunk.
+/// A file that is read chunk by chunk.
 pub(super) struct Input {
     reader: Box<dyn Read>,
     lines: WholeLines,
-    /// Lines before those that were too long.
+    /// The number of lines that were dropped before the current ones.
     dropped: u64,
     /// Whether nothing but NUL bytes was read so far.
-    blank: bool,
+    is_blank: bool,
     is_over: bool,
 }
 
 impl Input {
-    /// Opens a file, unpacking it if need be; `-` is standard input.
+    /// Opens a file, decompressing it if need be; `-` is standard input.
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         let opened = if path == Path::new("-") { Ok(standard_input()) } else { open(path) };
         let reader = opened.map_err(|error| failure(path, &error))?;
-        Ok(Self { reader, lines: WholeLines::default(), dropped: 0, blank: true, is_over: false })
+        Ok(Self { reader, lines: WholeLines::default(), dropped: 0, is_blank: true, is_over: false })
     }
 
-    /// Reads up to the next whole lines, which are [`Self::lines`] then. At the end of the file there may be none, and the last
-    /// one may have no newline; false behind that.
+    /// Reads the next whole lines, which [`Self::lines`] then returns; false at the end of the file. The last lines may be
+    /// empty, or lack their newline.
     pub(super) fn advance(&mut self, path: &Path) -> Result<bool, Failure> {
         if self.is_over {
             return Ok(false);
@@ -126,23 +126,23 @@ impl Input {
         Ok(true)
     }
 
-    /// The lines that were read last.
+    /// The current lines.
     pub(super) fn lines(&mut self) -> &mut WholeLines {
         &mut self.lines
     }
 
-    /// How many lines before them were dropped, because they are too long.
+    /// The number of lines before them that were dropped because they were too long.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// Reads the next chunk; false at the end. Refuses what is no log as long as nothing else was read.
+    /// Reads the next chunk; false at the end. The first chunk that is not blank must be of a log.
     fn read(&mut self, path: &Path) -> Result<bool, Failure> {
         let chunk = self.lines.room(CHUNK);
         let length = read_once(&mut self.reader, chunk).map_err(|error| failure(path, &error))?;
         let chunk = &chunk[..length];
-        if self.blank && length > 0 {
-            self.blank = chunk.iter().all(|byte| *byte == 0);
+        if self.is_blank && length > 0 {
+            self.is_blank = chunk.iter().all(|byte| *byte == 0);
             refuse_other_data(path, chunk)?;
         }
         self.lines.add(length);
@@ -159,7 +159,7 @@ fn read_once(reader: &mut dyn Read, chunk: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-/// What is piped in; a person before a terminal is told what is waited for.
+/// Standard input; if it is a terminal, the user is told that it is being read.
 pub(super) fn standard_input() -> Box<dyn Read> {
     let input = io::stdin();
     if input.is_terminal() {
@@ -176,24 +176,25 @@ fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     if meta.is_file() {
         return Ok(compressed::open(path)?);
     }
-    // A pipe cannot be looked into before it is read: it is taken as it comes.
+    // A pipe cannot be examined before it is read.
     Ok(Box::new(File::open(path)?))
 }
 
-/// Nothing is found in what is no log, which must not read as "nobody attacked".
+/// Refuses data that is not a log: finding nothing in it must not look like "nobody attacked".
 fn refuse_other_data(path: &Path, chunk: &[u8]) -> Result<(), Failure> {
     let what = if Packing::of_bytes(chunk) != Packing::Plain {
-        "this is packed data, which is unpacked only from a file that is named; pipe it through zcat or the like"
+        "this is compressed data, which is decompressed only from a named file; pipe it through zcat or the like"
     } else if is_binary(chunk) {
-        "this is no log but binary data; it was not read"
+        "this is binary data, not a log; it was not read"
     } else {
         return Ok(());
     };
     Err(Failure::new(Exit::Data, format!("{}: {what}", printable_path(path))))
 }
 
-/// Control characters tell; NUL does not, since a crash or a truncated log leaves blocks of it. What has a line of
-/// syslog is a log whatever else is in it: who can write a few odd bytes must not be able to hide the rest.
+/// Whether a chunk has too many control characters for a log. NUL bytes are ignored, since a crash or a truncated log leaves
+/// blocks of them. A chunk with a line of syslog is always a log: an attacker who can write a few odd bytes must not be able
+/// to hide the rest.
 fn is_binary(chunk: &[u8]) -> bool {
     let begin = chunk.iter().position(|byte| *byte != 0).unwrap_or(chunk.len());
     let look = &chunk[begin..chunk.len().min(begin + SAMPLE)];

@@ -1,4 +1,4 @@
-//! `portcullis match`: line by line, which rule matches and which address it finds.
+//! `portcullis match`: for each line, the rule that matches and the address that it finds.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -17,38 +17,39 @@ use crate::pipeline::{LineSplitter, Outcome, OutcomeSink, Pipeline, Terms, When}
 use crate::record::{self, Layouts, Record};
 use crate::rules::{Connection, Match, Matcher};
 
-/// Runs the command; the exit status is that of the first file that could not be read, or 1 when nothing matched.
+/// Runs the command; the exit status is that of the first file that could not be read, or 1 if nothing matched.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
     let mut setup = load_setup(&arguments.config, &arguments.trial)?;
     let paths: Vec<PathBuf> = logs(&arguments.files)?.into_iter().flat_map(|log| log.files).collect();
     let terms: Vec<Terms> = paths.iter().map(|path| setup.terms_of_file(path)).collect();
     let mut pipeline = setup.pipeline(&terms);
     pipeline.engine.keep_no_journal();
-    let (mut failures, mut matched) = (Vec::new(), false);
+    let mut failures = Vec::new();
+    let mut has_matched = false;
     for (stream, path) in paths.iter().enumerate() {
         let layouts = terms[stream].binding.layouts();
         let mut listing = Listing::new(arguments, &pipeline.matcher, &setup.zone, path, layouts, out);
         if let Err(failure) = listing.read(&mut pipeline, stream, path) {
             failures.push(failure);
         }
-        matched |= listing.matched;
+        has_matched |= listing.has_matched;
         listing.result?;
     }
     failures.iter().for_each(complain);
-    let nothing = if matched { Exit::Ok } else { Exit::Nothing };
+    let nothing = if has_matched { Exit::Ok } else { Exit::Nothing };
     Ok(failures.first().map_or(nothing, |failure| failure.exit))
 }
 
-/// One file's lines, being printed.
+/// Prints the lines of one file.
 struct Listing<'l> {
     arguments: &'l Arguments,
     matcher: Arc<Matcher>,
     zone: &'l TimeZone,
     layouts: Layouts,
     source: String,
-    /// How many lines stand before those that were pushed last.
+    /// The number of lines before those that were pushed last.
     before: u64,
-    matched: bool,
+    has_matched: bool,
     out: &'l mut dyn Write,
     result: io::Result<()>,
 }
@@ -75,7 +76,7 @@ impl<'l> Listing<'l> {
             layouts,
             source: path.to_string_lossy().into_owned(),
             before: 0,
-            matched: false,
+            has_matched: false,
             out,
             result: Ok(()),
         }
@@ -93,7 +94,7 @@ impl<'l> Listing<'l> {
                 self.push_each(pipeline, stream, lines);
             } else {
                 let judged = pipeline.push(stream, lines, When::Stamped, self);
-                self.matched |= judged.known > 0;
+                self.has_matched |= judged.known > 0;
                 self.before += judged.lines;
             }
             if self.result.is_err() {
@@ -103,7 +104,7 @@ impl<'l> Listing<'l> {
         Ok(())
     }
 
-    /// Also prints the lines that no rule set knows.
+    /// Prints all lines, including those that no rule matches.
     fn push_each(&mut self, pipeline: &mut Pipeline, stream: usize, lines: &[u8]) {
         let mut begin = 0;
         for line in LineSplitter::new(lines, None) {
@@ -111,7 +112,7 @@ impl<'l> Listing<'l> {
             if !is_known {
                 self.print(line.text, 0, &record::parse_as(line.text, self.layouts), None);
             }
-            self.matched |= is_known;
+            self.has_matched |= is_known;
             self.before += 1;
             begin = line.end;
         }
@@ -133,7 +134,7 @@ impl<'l> Listing<'l> {
         };
     }
 
-    /// The id of the session, where the rule finds one.
+    /// The session id, if the rule finds one.
     fn session<'t>(&self, matched: &Match<'_>, line: &'t [u8], record: &Record<'t>) -> Option<Cow<'t, [u8]>> {
         match self.matcher.connection(matched, line, record) {
             Connection::Id(id) => Some(id),
@@ -167,7 +168,7 @@ impl<'l> Listing<'l> {
     }
 }
 
-/// The text that the peer chose comes last, so that it cannot pass for ours.
+/// Describes a match. Text that the peer chose comes last, so that it cannot pass for ours.
 fn sentence(found: &Outcome<'_>, user: Option<&[u8]>) -> String {
     let Outcome { matched, count, time, .. } = found;
     let mut text = format!("{} {}", matched.name(), matched.rule.effect.as_str());
@@ -179,7 +180,7 @@ fn sentence(found: &Outcome<'_>, user: Option<&[u8]>) -> String {
         text.push_str(&format!(" {count} times"));
     }
     if time.is_none() {
-        text.push_str(", at no time that is read");
+        text.push_str(", no readable timestamp");
     }
     if let Some(user) = user {
         text.push_str(&format!(" user `{}`", printable(user)));

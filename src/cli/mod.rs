@@ -26,7 +26,7 @@ use self::exit::{Exit, Failure, complain};
 use crate::daemon::{self, RunOptions};
 use crate::setup::Setup;
 
-/// Parses the arguments, runs the command, and says how it went.
+/// Parses the arguments, runs the command, and returns its exit status.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse_from(pasted::arguments(std::env::args_os())) {
         Ok(arguments) => arguments,
@@ -38,7 +38,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            // What was found before the failure is still worth printing; it may fail for the same reason.
+            // Results before the failure are still worth printing; printing may fail for the same reason.
             drop(out.flush());
             if !failure.text.is_empty() {
                 complain(&failure);
@@ -87,7 +87,7 @@ fn load_setup(config: &ConfigArgs, trial: &TrialArgs) -> Result<Setup, Failure> 
     })
 }
 
-/// `--help` and `--version` are no errors; anything else is wrong usage, and clap says what is near.
+/// `--help` and `--version` are not errors; everything else is wrong usage, which clap explains.
 fn usage(error: &clap::Error) -> ExitCode {
     drop(error.print());
     if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }

@@ -1,4 +1,4 @@
-//! Log lines as people paste them: out of grep, a mail, a chat, with half a header or none.
+//! Recognises log lines as people paste them: from grep, a mail or a chat, with half a header or none.
 
 mod markup;
 
@@ -8,8 +8,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 pub(super) use self::markup::is_text;
 use crate::record::{self, Record};
 
-/// The arguments of the program, in which an item of a list that `explain` is given is no option: it gets a blank before its
-/// dash.
+/// Prepares the arguments of the program: a list item given to `explain` gets a space before its dash, so that it is not
+/// taken for an option.
 pub(super) fn arguments(given: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = given.into_iter().collect();
     if arguments.get(1).is_some_and(|command| command == "explain") {
@@ -20,27 +20,27 @@ pub(super) fn arguments(given: impl IntoIterator<Item = OsString>) -> Vec<OsStri
     arguments
 }
 
-/// What a pasted line may have been in a log.
+/// What a pasted line may have looked like in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reading {
-    /// A whole line; where a header was missing, one was made up.
+    /// A whole line; a missing header was made up.
     pub(super) line: Vec<u8>,
     /// Whether a part of the header was missing.
     pub(super) is_completed: bool,
-    /// Whether even the program was.
+    /// Whether the program was missing as well.
     is_bare: bool,
 }
 
-/// A stamp for lines that have none; what counts is when they arrive.
+/// A timestamp for lines without one; its value does not matter, since they count on arrival.
 const STAMP: &[u8] = b"Jan  1 00:00:00 ";
 
-/// How far into a line grep's file name may reach.
+/// The longest file name that grep may have put before a line, in bytes.
 const MAX_FILE_NAME: usize = 256;
 
-/// How often entities are decoded: a tracker encodes what it is given, and what it was given may be a copy of a page.
+/// How often entities are decoded: an issue tracker encodes a text that may already be a copy of a web page.
 const MAX_DECODINGS: usize = 2;
 
-/// The line as it was pasted, and as it may have been before it was quoted, listed, or put on a web page.
+/// The line as it was pasted, and without quotes, list marks and HTML.
 pub(super) fn texts(pasted: &[u8]) -> Vec<Vec<u8>> {
     let mut texts = vec![pasted.to_vec()];
     let mut encoded = pasted.to_vec();
@@ -55,7 +55,7 @@ pub(super) fn texts(pasted: &[u8]) -> Vec<Vec<u8>> {
     texts
 }
 
-/// All readings of the texts, the likeliest first. `programs` are those whose messages are looked at.
+/// All readings of the texts, the likeliest first. `programs` are candidates for a missing program name.
 pub(super) fn readings(texts: &[Vec<u8>], programs: impl Iterator<Item = String>) -> Vec<Reading> {
     let programs: Vec<String> = programs.collect();
     let texts = || texts.iter().map(|text| markup::unwrapped(text));
@@ -73,7 +73,7 @@ pub(super) fn readings(texts: &[Vec<u8>], programs: impl Iterator<Item = String>
     found.chain(tagged).chain(bare).collect()
 }
 
-/// What stands behind `auth.log:`, `auth.log:12:` or `auth.log-12-`, as grep prints it.
+/// The text behind `auth.log:`, `auth.log:12:` or `auth.log-12-`, as grep prints it.
 fn behind_names(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let reach = text.len().min(MAX_FILE_NAME);
     let ends = text[..reach].iter().enumerate().filter(|(_, byte)| matches!(byte, b':' | b'-'));
@@ -84,7 +84,7 @@ fn has_program(line: &[u8]) -> bool {
     record::parse(line).program.is_some()
 }
 
-/// The record of the first text or reading that has a program, or that speaks of the line before it; or else of the text.
+/// The record of the first text or reading with a program, or that repeats the line before it; otherwise of the first text.
 pub(super) fn record<'r>(texts: &'r [Vec<u8>], readings: &'r [Reading]) -> Record<'r> {
     let known = readings.iter().filter(|reading| !reading.is_bare).map(|reading| &reading.line);
     let mut records = texts.iter().chain(known).map(|line| record::parse(line));

@@ -5,14 +5,16 @@ use std::io::{self, BufRead};
 use super::exit::{Exit, Failure};
 use crate::address::{self, Prefix};
 
-/// One address or network.
+/// Parses one address or network.
 pub(super) fn one(text: &str) -> Result<Prefix, Failure> {
     address::parse_prefix(text).map_err(|error| Failure::new(Exit::Usage, error.to_string()))
 }
 
-/// All that are named; `-` stands for standard input. One that cannot be read refuses all, and all are told of.
+/// Parses addresses and networks, sorted and without duplicates; `-` stands for standard input. If some are invalid, the
+/// failure lists all of these and none is returned.
 pub(super) fn all(named: &[String]) -> Result<Vec<Prefix>, Failure> {
-    let (mut prefixes, mut wrong) = (Vec::new(), Vec::new());
+    let mut prefixes = Vec::new();
+    let mut wrong = Vec::new();
     for name in named {
         if name == "-" {
             list(io::stdin().lock(), &mut prefixes, &mut wrong)?;
@@ -34,7 +36,7 @@ pub(super) fn all(named: &[String]) -> Result<Vec<Prefix>, Failure> {
     Ok(prefixes)
 }
 
-/// Mistakes told of; a list in another format has as many as lines.
+/// The most mistakes that are listed; a list in another format has as many as lines.
 const MAX_LISTED: usize = 10;
 
 fn list_mistakes(wrong: &[String]) -> String {

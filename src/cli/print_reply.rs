@@ -1,4 +1,4 @@
-//! The daemon's answers, told to people. Texts from logs are printed without control characters.
+//! Prints the daemon's replies for people. Texts from logs are printed without control characters.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -26,14 +26,19 @@ pub(super) fn status(out: &mut dyn Write, status: &DaemonStatus) -> io::Result<(
     table.write(out)?;
     let c = &status.counters;
     writeln!(out, "\n{} active, {} since the start, {} ended", count(c.active, "ban"), c.bans, c.unbans)?;
-    writeln!(out, "{} tracked, {} dropped for want of room", count(c.tracked, "offender"), c.evicted)?;
+    writeln!(out, "{} tracked, {} evicted to bound memory", count(c.tracked, "offender"), c.evicted)?;
     let too_long: u64 = status.sources.iter().map(|source| source.too_long).sum();
     if too_long > 0 {
-        writeln!(out, "{} dropped, being too long", count(too_long, "line"))?;
+        writeln!(out, "{} dropped as too long", count(too_long, "line"))?;
     }
-    status.sources.iter().try_for_each(|source| stamps(out, source))?;
+    for source in &status.sources {
+        stamps(out, source)?;
+    }
     firewall(out, &status.firewall)?;
-    status.problems.iter().try_for_each(|problem| writeln!(out, "Problem: {}", printable(problem.as_bytes())))
+    for problem in &status.problems {
+        writeln!(out, "Problem: {}", printable(problem.as_bytes()))?;
+    }
+    Ok(())
 }
 
 fn sources(out: &mut dyn Write, sources: &[SourceStatus]) -> io::Result<()> {
@@ -52,23 +57,24 @@ fn sources(out: &mut dyn Write, sources: &[SourceStatus]) -> io::Result<()> {
     writeln!(out)
 }
 
-/// What is odd about the stamps of a source's lines.
+/// Remarks on the timestamps of a source's lines.
 fn stamps(out: &mut dyn Write, source: &SourceStatus) -> io::Result<()> {
     let name = printable(source.name.as_bytes());
     if source.undated > 0 {
         let matches = if source.undated == 1 { "match" } else { "matches" };
         let undated = source.undated;
-        writeln!(out, "{name}: {undated} {matches} at no time that is read, none counted after a restart")?;
+        writeln!(
+            out,
+            "{name}: {undated} {matches} without a readable timestamp, none counted after a restart"
+        )?;
     }
-    match source.span_of_stamps() {
-        Some(span) => {
-            writeln!(out, "{name}: its stamps are {span} the clock: state the `zone` of this source")
-        }
-        None => Ok(()),
+    if let Some(span) = source.span_of_stamps() {
+        writeln!(out, "{name}: its timestamps are {span} the clock: set the `zone` of this source")?;
     }
+    Ok(())
 }
 
-/// What is decided is told, and that is all.
+/// Whether decisions are only reported.
 fn blocks_nobody(backend: &str) -> bool {
     backend == BackendKind::DryRun.as_str()
 }
@@ -87,12 +93,17 @@ fn firewall(out: &mut dyn Write, firewall: &TableStatus) -> io::Result<()> {
         write!(out, ", {} pending", count(firewall.pending, "change"))?;
     }
     writeln!(out)?;
-    firewall.warnings.iter().try_for_each(|warning| writeln!(out, "Warning: {warning}"))
+    for warning in &firewall.warnings {
+        writeln!(out, "Warning: {warning}")?;
+    }
+    Ok(())
 }
 
 pub(super) fn bans(out: &mut dyn Write, bans: &[BanEntry]) -> io::Result<()> {
     let mut table = Table::new(&["OFFENDER", "SINCE", "UNTIL", ">NTH", "BY", "REASON"]);
-    bans.iter().for_each(|ban| table.row(row(ban)));
+    for ban in bans {
+        table.row(row(ban));
+    }
     table.write(out)
 }
 
@@ -108,12 +119,11 @@ fn row(ban: &BanEntry) -> Vec<String> {
 }
 
 fn by(ban: &BanEntry) -> String {
-    let hand = match ban.origin {
-        Origin::Rule => None,
-        Origin::Manual => Some("hand"),
-        Origin::Foreign => Some("others"),
+    let mut names: Vec<&str> = match ban.origin {
+        Origin::Rule => vec![],
+        Origin::Manual => vec!["hand"],
+        Origin::Foreign => vec!["others"],
     };
-    let mut names: Vec<&str> = hand.into_iter().collect();
     names.extend(ban.rule_sets.iter().map(String::as_str));
     names.join(", ")
 }
@@ -122,89 +132,101 @@ pub(super) fn why(out: &mut dyn Write, why: &AddressReport) -> io::Result<()> {
     let name = address::display(&why.address);
     match &why.ban {
         Some(ban) => {
-            let until =
-                ban.until.as_deref().map_or_else(|| "for ever".to_owned(), |until| format!("until {until}"));
-            let (whom, reason) = (address::display(&ban.offender), printable(ban.reason.as_bytes()));
+            let offender = address::display(&ban.offender);
+            let until = end(ban.until.as_deref());
+            let reason = printable(ban.reason.as_bytes());
             writeln!(
                 out,
-                "{name} is banned as {whom} since {} {until}: {reason} (ban {})",
+                "{name} is banned as {offender} since {} {until}: {reason} (ban {})",
                 ban.since, ban.nth
             )?;
         }
         None => writeln!(out, "{name} is not banned.")?,
     }
     if why.allowed {
-        writeln!(out, "It is on the allow list, or holds an address that is.")?;
+        writeln!(out, "It is on the allow list, or contains an address that is.")?;
     }
     if why.trusted {
-        writeln!(out, "It logged in of late and has more patience.")?;
+        writeln!(out, "It logged in recently and is allowed more offences.")?;
     }
     for window in &why.windows {
-        let (seen, needed) = (tenths(window.tenths), tenths(window.threshold));
+        let seen = tenths(window.tenths);
+        let threshold = tenths(window.threshold);
         let within = spoken(Duration::from_secs(window.within));
-        writeln!(out, "{}: {seen} of {needed} offences in the last {within}", window.rule_set)?;
+        writeln!(out, "{}: {seen} of {threshold} offences in the last {within}", window.rule_set)?;
     }
     if let Some(problem) = &why.problem {
-        return writeln!(out, "Earlier bans are not known for now: {problem}.");
+        return writeln!(out, "Ban history is currently unavailable: {problem}.");
     }
     if why.history.is_empty() {
         return writeln!(out, "No earlier ban is on record.");
     }
-    why.history.iter().try_for_each(|past| history(out, past))
+    for ban in &why.history {
+        past_ban(out, ban)?;
+    }
+    Ok(())
 }
 
-fn history(out: &mut dyn Write, past: &PastBan) -> io::Result<()> {
-    let end = match (&past.ended, &past.ban.until) {
-        (Some(ended), _) => format!("ended {ended}"),
-        (None, Some(until)) => format!("until {until}"),
-        (None, None) => "for ever".to_owned(),
+/// `until 2026-11-22T15:38:31+01:00` or `for ever`.
+fn end(until: Option<&str>) -> String {
+    match until {
+        Some(until) => format!("until {until}"),
+        None => "for ever".to_owned(),
+    }
+}
+
+fn past_ban(out: &mut dyn Write, past: &PastBan) -> io::Result<()> {
+    let ban = &past.ban;
+    let end = match &past.ended {
+        Some(ended) => format!("ended {ended}"),
+        None => end(ban.until.as_deref()),
     };
-    let (whom, reason) = (address::display(&past.ban.offender), printable(past.ban.reason.as_bytes()));
-    writeln!(out, "\n{whom}: ban {} since {}, {end}: {reason}", past.ban.nth, past.ban.since)?;
-    past.lines.iter().try_for_each(|line| {
-        writeln!(out, "  {} {}: {}", line.at, line.source, printable(line.text.as_bytes()))
-    })
+    let offender = address::display(&ban.offender);
+    let reason = printable(ban.reason.as_bytes());
+    writeln!(out, "\n{offender}: ban {} since {}, {end}: {reason}", ban.nth, ban.since)?;
+    for line in &past.lines {
+        writeln!(out, "  {} {}: {}", line.at, line.source, printable(line.text.as_bytes()))?;
+    }
+    Ok(())
 }
 
 /// More prefixes than this are counted, not listed.
 const MAX_LISTED: usize = 50;
 
 pub(super) fn banned(out: &mut dyn Write, banned: &Banned) -> io::Result<()> {
-    let until =
-        banned.until.as_deref().map_or_else(|| "for ever".to_owned(), |until| format!("until {until}"));
+    let until = end(banned.until.as_deref());
     let is_longer = |prefix: &address::Prefix| banned.longer.iter().any(|longer| longer.prefix == *prefix);
     let as_asked: Vec<_> = banned.banned.iter().copied().filter(|prefix| !is_longer(prefix)).collect();
     let is_banned = if blocks_nobody(&banned.firewall.backend) { "would be banned" } else { "banned" };
     listed(out, &as_asked, &format!("{is_banned} {until}"))?;
     for longer in &banned.longer {
-        let until =
-            longer.until.as_deref().map_or_else(|| "for ever".to_owned(), |until| format!("until {until}"));
+        let until = end(longer.until.as_deref());
         writeln!(out, "{}: {is_banned} {until}, as it was before", address::display(&longer.prefix))?;
     }
-    for spared in &banned.refused {
-        writeln!(out, "{}: not banned, since {}", address::display(&spared.prefix), spared.why)?;
+    for refused in &banned.refused {
+        writeln!(out, "{}: not banned, since {}", address::display(&refused.prefix), refused.why)?;
     }
     effects(out, &banned.kept, &banned.firewall, false)
 }
 
-/// `asked` is sorted.
+/// `requested` are the prefixes of the request, sorted.
 pub(super) fn unbanned(
     out: &mut dyn Write,
     unbanned: &Unbanned,
-    asked: &[address::Prefix],
+    requested: &[address::Prefix],
     offline: bool,
 ) -> io::Result<()> {
     let (wider, others): (Vec<_>, Vec<_>) =
-        unbanned.unbanned.iter().copied().partition(|freed| held(freed, asked).is_some());
+        unbanned.unbanned.iter().partition(|ended| requested_inside(ended, requested).is_some());
     listed(out, &others, "no longer banned, counters reset")?;
-    wider.iter().try_for_each(|freed| {
-        let held = held(freed, asked).map(address::display).unwrap_or_default();
-        let freed = address::display(freed);
+    for ended in wider {
+        let inside = requested_inside(&ended, requested).map(address::display).unwrap_or_default();
         writeln!(
             out,
-            "{freed}: no longer banned, counters reset; the whole ban was ended, since it held {held}"
-        )
-    })?;
+            "{}: no longer banned, counters reset; the whole ban was ended, since it contained {inside}",
+            address::display(&ended)
+        )?;
+    }
     listed(out, &unbanned.not_banned, "was not banned; counters reset")?;
     if unbanned.unbanned.is_empty() && unbanned.not_banned.is_empty() {
         writeln!(out, "Nobody was banned.")?;
@@ -212,21 +234,27 @@ pub(super) fn unbanned(
     effects(out, &unbanned.kept, &unbanned.firewall, offline)
 }
 
-/// What was asked for and was banned by this wider ban only.
-fn held<'a>(freed: &address::Prefix, asked: &'a [address::Prefix]) -> Option<&'a address::Prefix> {
-    // Whatever lies inside a network is sorted right behind it.
-    let first = asked.get(asked.partition_point(|prefix| prefix < freed))?;
-    (first != freed && freed.contains(first)).then_some(first)
+/// A requested prefix that is inside an ended ban; `None` if the ban itself was requested.
+fn requested_inside<'a>(
+    ended: &address::Prefix,
+    requested: &'a [address::Prefix],
+) -> Option<&'a address::Prefix> {
+    // Prefixes inside a network sort right behind it.
+    let first = requested.get(requested.partition_point(|prefix| prefix < ended))?;
+    if first != ended && ended.contains(first) { Some(first) } else { None }
 }
 
 fn listed(out: &mut dyn Write, prefixes: &[address::Prefix], what: &str) -> io::Result<()> {
     if prefixes.len() > MAX_LISTED {
         return writeln!(out, "{} prefixes: {what}", prefixes.len());
     }
-    prefixes.iter().try_for_each(|prefix| writeln!(out, "{}: {what}", address::display(prefix)))
+    for prefix in prefixes {
+        writeln!(out, "{}: {what}", address::display(prefix))?;
+    }
+    Ok(())
 }
 
-/// What became of it: "The database is written; the firewall (pf) is in step."
+/// The effects of a change: "The database is written; the firewall (pf) is in step."
 fn effects(
     out: &mut dyn Write,
     kept: &StoreEffect,
@@ -239,22 +267,29 @@ fn effects(
         let problem = kept.problem.as_deref().unwrap_or("the daemon does not say why");
         write!(out, "NOT in the database yet: {problem}; it is written as soon as it can be. The firewall")?;
     }
-    let (backend, when) = (&effect.backend, if offline { "when the daemon starts" } else { "by itself" });
-    match (&effect.problem, effect.done) {
-        _ if blocks_nobody(backend) => writeln!(out, " ({backend}) blocks nobody: none is configured."),
-        (_, true) => match effect.warnings.as_slice() {
-            [] => writeln!(out, " ({backend}) is in step."),
-            warnings => writeln!(out, " ({backend}) has it in its table, but: {}.", warnings.join("; ")),
-        },
-        (Some(problem), _) => {
-            writeln!(out, " ({backend}) does not follow yet: {problem}. It is tried again {when}.")
+    let backend = &effect.backend;
+    if blocks_nobody(backend) {
+        return writeln!(out, " ({backend}) blocks nobody: none is configured.");
+    }
+    if effect.done && effect.warnings.is_empty() {
+        return writeln!(out, " ({backend}) is in step.");
+    }
+    if effect.done {
+        return writeln!(out, " ({backend}) has it in its table, but: {}.", effect.warnings.join("; "));
+    }
+    match &effect.problem {
+        Some(problem) => {
+            let when = if offline { "when the daemon starts" } else { "automatically" };
+            writeln!(out, " ({backend}) is not updated yet: {problem}. It will be tried again {when}.")
         }
-        (None, _) => writeln!(out, " ({backend}) has {} to go.", count(effect.pending, "change")),
+        None => writeln!(out, " ({backend}) has {} pending.", count(effect.pending, "change")),
     }
 }
 
 pub(super) fn reloaded(out: &mut dyn Write, reloaded: &Reloaded) -> io::Result<()> {
-    reloaded.warnings.iter().try_for_each(|warning| writeln!(out, "{warning}"))?;
+    for warning in &reloaded.warnings {
+        writeln!(out, "{warning}")?;
+    }
     writeln!(
         out,
         "Reloaded: rule sets {}; sources {}.",
@@ -268,7 +303,7 @@ pub(super) fn reloaded(out: &mut dyn Write, reloaded: &Reloaded) -> io::Result<(
 mod tests {
     use super::*;
 
-    fn told(answer: &DaemonStatus) -> String {
+    fn printed(answer: &DaemonStatus) -> String {
         let mut out = Vec::new();
         status(&mut out, answer).unwrap();
         String::from_utf8(out).unwrap()
@@ -276,18 +311,18 @@ mod tests {
 
     #[test]
     fn status_names_the_configuration_that_was_read() {
-        let told = |config: Option<&str>| {
-            told(&DaemonStatus { config: config.map(str::to_owned), ..DaemonStatus::default() })
+        let text = |config: Option<&str>| {
+            printed(&DaemonStatus { config: config.map(str::to_owned), ..DaemonStatus::default() })
         };
-        assert!(told(Some("/etc/p.yaml")).contains("Configuration: /etc/p.yaml, read"));
-        assert!(told(None).contains("Configuration: the built-in defaults, read"));
+        assert!(text(Some("/etc/p.yaml")).contains("Configuration: /etc/p.yaml, read"));
+        assert!(text(None).contains("Configuration: the built-in defaults, read"));
     }
 
     #[test]
     fn status_counts_lines_that_were_dropped() {
         let sources = [2, 3].map(|too_long| SourceStatus { too_long, ..SourceStatus::default() });
-        let text = told(&DaemonStatus { sources: sources.into(), ..DaemonStatus::default() });
-        assert!(text.contains("\n5 lines dropped, being too long\n"), "{text}");
-        assert!(!told(&DaemonStatus::default()).contains("too long"));
+        let text = printed(&DaemonStatus { sources: sources.into(), ..DaemonStatus::default() });
+        assert!(text.contains("\n5 lines dropped as too long\n"), "{text}");
+        assert!(!printed(&DaemonStatus::default()).contains("too long"));
     }
 }

@@ -13,7 +13,7 @@ use crate::rules::{BanLength, BanPolicy, Escalate, Format, RuleSet, Threshold, T
 use crate::setup::Refused;
 use crate::time::spoken;
 
-/// Runs the command; 1 when there is no set of that name.
+/// Runs the command; exit status 1 if there is no rule set of that name.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
     let mut loaded = config::load(arguments.config.config.as_deref(), SHIPPED, FileTrust::of_this_user());
     let sets = loaded.resolve();
@@ -22,15 +22,13 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
     }
     if arguments.available {
         available(out, &sets, arguments.json)?;
-        return Ok(Exit::Ok);
-    }
-    match (&arguments.name, arguments.json) {
-        (Some(name), json) => one(out, &loaded, &sets, name, json)?,
-        (None, true) => {
-            let objects: Vec<Value> = sets.iter().map(|set| object(&loaded, set)).collect();
-            write_json(out, objects)?;
-        }
-        (None, false) => table(&loaded, &sets).write(out)?,
+    } else if let Some(name) = &arguments.name {
+        one(out, &loaded, &sets, name, arguments.json)?;
+    } else if arguments.json {
+        let objects: Vec<Value> = sets.iter().map(|set| object(&loaded, set)).collect();
+        write_json(out, objects)?;
+    } else {
+        table(&loaded, &sets).write(out)?;
     }
     Ok(Exit::Ok)
 }
@@ -107,7 +105,7 @@ fn available(out: &mut dyn Write, sets: &[ResolvedSet], json: bool) -> Result<()
     Ok(())
 }
 
-/// The programs whose lines are looked at, or in brackets the format of sets that look at whole logs.
+/// The programs whose lines a set applies to, or in brackets the format of a set that applies to whole logs.
 fn programs(set: &RuleSet) -> String {
     match set.format {
         Format::Syslog => set.programs.join(", "),
@@ -137,26 +135,23 @@ fn thresholds(thresholds: &Thresholds) -> String {
     thresholds.iter().map(window).collect::<Vec<_>>().join(", ")
 }
 
-/// `within` in seconds.
+/// A threshold as JSON, with `within` in seconds.
 fn threshold(threshold: Threshold) -> Value {
     json!({"offences": threshold.offences, "within": threshold.within.as_secs()})
 }
 
-/// The ban as its lines make it, which may be forged though the set says otherwise of its connections.
+/// The ban policy that applies: a milder one if the lines may be forged although the connections cannot.
 fn in_force(set: &ResolvedSet) -> BanPolicy {
     if set.set.worth() == set.set.evidence { set.ban } else { for_forgeable(set.ban) }
 }
 
-/// In seconds; `for` is null where a ban lasts for ever, `escalate` where the next ones are no longer.
+/// A ban policy as JSON, in seconds. `for` is null if a ban lasts for ever, `escalate` if later bans are not longer.
 fn ban(ban: &BanPolicy) -> Value {
     let seconds = match ban.length {
         BanLength::For(length) => Some(length.as_secs()),
         BanLength::Forever => None,
     };
-    let escalate = |escalate: Escalate| {
-        let (max, forget) = (escalate.max.as_secs(), escalate.forget.as_secs());
-        json!({"factor": escalate.factor, "max": max, "forget": forget})
-    };
+    let escalate = |escalate: Escalate| json!({"factor": escalate.factor, "max": escalate.max.as_secs(), "forget": escalate.forget.as_secs()});
     json!({"for": seconds, "escalate": ban.escalate.map(escalate)})
 }
 

@@ -11,10 +11,10 @@ use serde_json::ser::Formatter;
 use crate::printable::drives;
 pub(super) use crate::printable::{count, printable};
 
-/// Characters in a cell: one long name must not make every row as wide.
+/// The most characters in a cell: one long name must not widen every row.
 const MAX_CELL_WIDTH: usize = 200;
 
-/// The beginning of a cell that is too wide.
+/// Truncates a cell that is too wide.
 fn cut(cell: String) -> String {
     if cell.chars().count() <= MAX_CELL_WIDTH {
         return cell;
@@ -22,7 +22,7 @@ fn cut(cell: String) -> String {
     cell.chars().take(MAX_CELL_WIDTH - 1).chain(['…']).collect()
 }
 
-/// Rows of text in aligned columns; a heading that begins with `>` is of a column of numbers.
+/// Rows of text in aligned columns; a heading that begins with `>` marks a right-aligned column.
 #[derive(Debug)]
 pub(super) struct Table {
     right: Vec<bool>,
@@ -56,13 +56,13 @@ impl Table {
     }
 }
 
-/// Writes a value as one line of JSON in which nothing drives a terminal: what would is escaped, which changes no value.
+/// Writes a value as one line of JSON. Characters that control a terminal are escaped, which does not change the value.
 pub(super) fn write_json(out: &mut dyn Write, value: impl Serialize) -> io::Result<()> {
     value.serialize(&mut Serializer::with_formatter(&mut *out, TerminalSafe))?;
     out.write_all(b"\n")
 }
 
-/// Compact JSON whose strings hold nothing that drives a terminal.
+/// Compact JSON without characters that control a terminal.
 struct TerminalSafe;
 
 impl Formatter for TerminalSafe {
@@ -72,7 +72,7 @@ impl Formatter for TerminalSafe {
         }
         for c in fragment.chars() {
             if drives(c) {
-                // None of them needs a pair of surrogates.
+                // None of these needs a surrogate pair.
                 write!(out, "\\u{:04x}", u32::from(c))?;
             } else {
                 write!(out, "{c}")?;
@@ -82,7 +82,7 @@ impl Formatter for TerminalSafe {
     }
 }
 
-/// Tenths as people write them: `3`, `2.5`.
+/// A number of tenths as a decimal: `3`, `2.5`.
 pub(super) fn tenths(tenths: impl Into<u64>) -> String {
     let tenths = tenths.into();
     match tenths % 10 {
@@ -91,12 +91,12 @@ pub(super) fn tenths(tenths: impl Into<u64>) -> String {
     }
 }
 
-/// A path for a terminal: whoever may make files in a directory of logs chooses their names.
+/// A path for a terminal: attackers may choose the names of files in a directory of logs.
 pub(super) fn printable_path(path: &Path) -> String {
     printable(path.as_os_str().as_bytes())
 }
 
-/// Text in lines that fit a terminal, all but the first indented.
+/// Wraps text into lines that fit a terminal; all but the first are indented.
 pub(super) fn wrapped(text: &str, indent: &str) -> String {
     const WIDTH: usize = 96;
     let mut lines = vec![String::new()];

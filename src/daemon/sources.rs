@@ -27,8 +27,8 @@ const MAX_CLOCKS: usize = 1024;
 const LAYOUT_SAMPLE: usize = 100;
 
 /// What is wrong with a log whose lines match and say no time that is read; behind its path.
-const UNDATED: &str = "lines match that say no time that is read; they count when they are seen to arrive, and not at all \
-     after a restart: state the form of their stamps with `time:` in the rule set or under the source";
+const UNDATED: &str = "matching lines have no readable timestamp; they count when they arrive, and not at all after a \
+     restart: describe their timestamps with `time:` in the rule set or under the source";
 
 /// The sources, followed by a thread that a reload replaces.
 pub(super) struct Sources {

@@ -62,7 +62,7 @@ fn a_log_in_another_zone_bans_for_as_long_as_any_other_live_and_after_a_restart(
         assert!(stand.has(ATTACKER));
         let behind = stand.status()["sources"][0]["stamps_behind"].as_i64().expect("another zone");
         assert!([60, 120, -300, -240, 345].contains(&behind), "{zone}: {behind}");
-        assert!(stand.cli(&["status"]).out.contains("the clock: state the `zone` of this source"));
+        assert!(stand.cli(&["status"]).out.contains("the clock: set the `zone` of this source"));
         assert!(stand.cli(&["doctor"]).out.contains("(source auth) are "));
     }
 }
@@ -170,13 +170,16 @@ fn lines_without_a_time_are_said_to_have_none() {
     for _ in 0..2 {
         stand.log((0..2).map(|_| wrong(ATTACKER)));
         stand.until("it is counted", |stand| {
-            stand.status()["sources"][0]["undated"] == 2 || stand.says("no time") > 0
+            stand.status()["sources"][0]["undated"] == 2 || stand.says("no readable timestamp") > 0
         });
     }
     stand.until("all are counted", |stand| stand.status()["sources"][0]["undated"] == 4);
-    assert_eq!(stand.says("lines match that say no time that is read"), 1, "{:#?}", stand.daemon().said());
+    assert_eq!(stand.says("matching lines have no readable timestamp"), 1, "{:#?}", stand.daemon().said());
     let told = stand.cli(&["status"]).out;
-    assert!(told.contains("own: 4 matches at no time that is read, none counted after a restart"), "{told}");
+    assert!(
+        told.contains("own: 4 matches without a readable timestamp, none counted after a restart"),
+        "{told}"
+    );
     stand.log([wrong(ATTACKER)]);
     stand.until("it is blocked all the same", |stand| stand.has(ATTACKER));
     stand.stop(SIGTERM);
@@ -186,5 +189,5 @@ fn lines_without_a_time_are_said_to_have_none() {
     assert!(!stand.has("198.18.0.1"));
     let log = stand.file("auth.log").display().to_string();
     let matched = stand.cli(&["match", &log]).out;
-    assert!(matched.contains("own/wrong offence 203.0.113.7, at no time that is read"), "{matched}");
+    assert!(matched.contains("own/wrong offence 203.0.113.7, no readable timestamp"), "{matched}");
 }

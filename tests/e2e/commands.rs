@@ -259,8 +259,8 @@ fn an_address_is_freed_from_every_network_that_holds_it() {
     assert_eq!((unbanned.code, stand.table()), (0, set(&["198.18.6.0/24"])), "others stay: {unbanned:?}");
     for ended in [
         "198.18.5.5: no longer banned, counters reset\n",
-        "198.18.0.0/16: no longer banned, counters reset; the whole ban was ended, since it held 198.18.5.5\n",
-        "2001:db8:1:2::/64: no longer banned, counters reset; the whole ban was ended, since it held 2001:db8:1:2::77\n",
+        "198.18.0.0/16: no longer banned, counters reset; the whole ban was ended, since it contained 198.18.5.5\n",
+        "2001:db8:1:2::/64: no longer banned, counters reset; the whole ban was ended, since it contained 2001:db8:1:2::77\n",
     ] {
         assert!(unbanned.out.contains(ended), "{ended}: {unbanned:?}");
     }

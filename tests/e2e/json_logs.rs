@@ -103,7 +103,10 @@ fn objects_without_a_time_count_live_only_and_that_is_said() {
     write(&stand, &failed("", "192.0.2.7"));
     stand.until("they count when they arrive", |stand| stand.has("192.0.2.7"));
     let told = stand.cli(&["status"]).out;
-    assert!(told.contains("app: 5 matches at no time that is read, none counted after a restart"), "{told}");
+    assert!(
+        told.contains("app: 5 matches without a readable timestamp, none counted after a restart"),
+        "{told}"
+    );
     stand.stop(SIGTERM);
     write(&stand, &failed("", "192.0.2.8"));
     stand.start();

@@ -29,7 +29,7 @@ fn outlasts(mut stand: Stand, mend: impl Fn(&Stand)) {
     stand.fail(SECOND, 5);
     stand.until("it goes on deciding", |stand| stand.bans().len() == 2 && stand.says("banned ") == 2);
     let by_hand = stand.cli(&["ban", "198.18.0.2"]);
-    assert!(by_hand.code == 0 && by_hand.out.contains("It is tried again by itself"), "{by_hand:?}");
+    assert!(by_hand.code == 0 && by_hand.out.contains("It will be tried again automatically"), "{by_hand:?}");
     assert_eq!(stand.says("banned 198.18.0.2 for 1h by hand (uid 0)"), 1);
     assert_eq!(stand.table().len(), 0);
     mend(&stand);
@@ -187,7 +187,7 @@ fn however_the_tool_ends_the_answer_and_the_status_say_so_and_the_ban_follows_la
         fs::set_permissions(&broken, Permissions::from_mode(0o755)).expect("its mode");
         fs::rename(&broken, &tool).expect("it takes the place");
         let ban = stand.cli(&["ban", "203.0.113.7"]);
-        assert!(ban.code == 0 && ban.out.contains("does not follow yet"), "{script}: {ban:?}");
+        assert!(ban.code == 0 && ban.out.contains("is not updated yet"), "{script}: {ban:?}");
         assert!(ban.out.contains(said) && ban.out.contains("The database is written"), "{script}: {ban:?}");
         let problem = stand.status()["firewall"]["problem"].to_string();
         assert!(problem.contains(said), "{script}: {problem}");

@@ -80,14 +80,14 @@ complete -c portcullis -n "__fish_portcullis_using_subcommand why" -s h -l help 
 complete -c portcullis -n "__fish_portcullis_using_subcommand ban" -s c -l config -d 'The configuration file [default: the installed one, if there is any]' -r -F
 complete -c portcullis -n "__fish_portcullis_using_subcommand ban" -l socket -d 'The daemon\'s socket [default: the configured one]' -r -F
 complete -c portcullis -n "__fish_portcullis_using_subcommand ban" -l for -d 'For how long, as in 1h or 4w; `forever` [default: the configured length]' -r
-complete -c portcullis -n "__fish_portcullis_using_subcommand ban" -l reason -d 'Why, for `bans` and `why`' -r
+complete -c portcullis -n "__fish_portcullis_using_subcommand ban" -l reason -d 'The reason, shown by `bans` and `why`' -r
 complete -c portcullis -n "__fish_portcullis_using_subcommand ban" -l json -d 'Print JSON'
-complete -c portcullis -n "__fish_portcullis_using_subcommand ban" -l force -d 'Also what is on the allow list, or holds an address that is'
+complete -c portcullis -n "__fish_portcullis_using_subcommand ban" -l force -d 'Also ban what is on the allow list, or contains an address that is'
 complete -c portcullis -n "__fish_portcullis_using_subcommand ban" -s h -l help -d 'Print help'
 complete -c portcullis -n "__fish_portcullis_using_subcommand unban" -s c -l config -d 'The configuration file [default: the installed one, if there is any]' -r -F
 complete -c portcullis -n "__fish_portcullis_using_subcommand unban" -l socket -d 'The daemon\'s socket [default: the configured one]' -r -F
 complete -c portcullis -n "__fish_portcullis_using_subcommand unban" -l json -d 'Print JSON'
-complete -c portcullis -n "__fish_portcullis_using_subcommand unban" -l all -d 'Everybody'
+complete -c portcullis -n "__fish_portcullis_using_subcommand unban" -l all -d 'End all bans'
 complete -c portcullis -n "__fish_portcullis_using_subcommand unban" -l offline -d 'Work on the database and the firewall directly, when the daemon does not run'
 complete -c portcullis -n "__fish_portcullis_using_subcommand unban" -s h -l help -d 'Print help'
 complete -c portcullis -n "__fish_portcullis_using_subcommand reload" -s c -l config -d 'The configuration file [default: the installed one, if there is any]' -r -F

@@ -1,8 +1,8 @@
-//! What mails, chats, issue trackers and wikis put around a line: quotes, marks of lists, tags, entities.
+//! Removes what mails, chats, issue trackers and wikis put around a line: quotes, list marks, tags, entities.
 
 use std::borrow::Cow;
 
-/// What opens and closes a quote or a piece of code.
+/// Opening and closing marks of quotes and code.
 const PAIRS: [(&str, &str); 17] = [
     ("\"", "\""),
     ("'", "'"),
@@ -23,7 +23,7 @@ const PAIRS: [(&str, &str); 17] = [
     ("$ ", ""),
 ];
 
-/// Names of HTML elements and of wikis' that stand around lines.
+/// HTML and wiki elements that may enclose a line.
 const ELEMENTS: [&str; 17] = [
     "blockquote",
     "br",
@@ -44,13 +44,13 @@ const ELEMENTS: [&str; 17] = [
     "tt",
 ];
 
-/// Marks before quoted lines and items of lists; some only with a blank behind them.
+/// Marks before quoted lines and list items; some only with a space behind them.
 const MARKS: [&str; 8] = [">", "|", "+", "- ", "* ", "• ", "[ ] ", "[x] "];
 
-/// Blanks of other kinds, which mails and web pages have in place of ours or between words.
+/// Other kinds of space, which mails and web pages use.
 const BLANKS: [&str; 4] = ["\u{a0}", "\u{200b}", "\u{202f}", "\u{feff}"];
 
-/// The longest entity that is known, without `&`.
+/// The length of the longest entity that is decoded, without `&`.
 const MAX_ENTITY: usize = "#x1F600;".len();
 
 /// The text without anything around it.
@@ -65,7 +65,7 @@ pub(super) fn unwrapped(text: &[u8]) -> &[u8] {
     }
 }
 
-/// Whether a line of what was pasted holds more than the markup around others: a fence may name a language behind it.
+/// Whether a pasted line is more than markup around other lines; a code fence may name a language.
 pub(in crate::cli) fn is_text(line: &[u8]) -> bool {
     let line = trimmed(line);
     let fence = line.strip_prefix(b"```").or_else(|| line.strip_prefix(b"~~~"));
@@ -73,7 +73,7 @@ pub(in crate::cli) fn is_text(line: &[u8]) -> bool {
     !is_fence && !unwrapped(line).is_empty()
 }
 
-/// The text with the characters that its entities stand for; `None` where it has none.
+/// The text with its entities decoded; `None` if it has none.
 pub(super) fn decoded(text: &[u8]) -> Option<Vec<u8>> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -91,10 +91,10 @@ pub(super) fn decoded(text: &[u8]) -> Option<Vec<u8>> {
         }
     }
     plain.extend_from_slice(rest);
-    (plain.len() < text.len()).then_some(plain)
+    if plain.len() < text.len() { Some(plain) } else { None }
 }
 
-/// The text with ours in place of blanks of other kinds.
+/// The text with ordinary spaces in place of other kinds.
 pub(super) fn with_our_blanks(text: &[u8]) -> Cow<'_, [u8]> {
     match std::str::from_utf8(text) {
         Ok(utf8) if utf8.contains('\u{a0}') || utf8.contains('\u{202f}') => {
@@ -104,7 +104,7 @@ pub(super) fn with_our_blanks(text: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// A character and how long its entity is, the semicolon included.
+/// The character of an entity, and the length of the entity including its semicolon.
 fn entity(text: &[u8]) -> Option<(char, usize)> {
     let reach = text.len().min(MAX_ENTITY);
     let end = memchr::memchr(b';', &text[..reach])?;
@@ -124,7 +124,7 @@ fn entity(text: &[u8]) -> Option<(char, usize)> {
     Some((character, end + 1))
 }
 
-/// Line breaks are left out: a line is one line.
+/// Decodes a numeric entity, but no line break: a line must stay one line.
 fn numbered(number: &str) -> Option<char> {
     let code = match number.strip_prefix(['x', 'X']) {
         Some(digits) => u32::from_str_radix(digits, 16),

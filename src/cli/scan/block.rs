@@ -1,22 +1,24 @@
-//! Whole lines of one file, and what was found in them.
+//! Whole lines of one file, and the hits in them.
 
 use std::ops::Range;
 
 use crate::pipeline::{HitFinder, Hits};
 
-/// A chunk of a file at the most.
+/// At most one chunk of a file.
 #[derive(Default)]
 pub(super) struct Block {
-    /// Holds the lines, and is used again for others.
+    /// Contains the lines; the memory is reused.
     pub(super) bytes: Vec<u8>,
+    /// The place of the lines in `bytes`.
     pub(super) at: Range<usize>,
     pub(super) hits: Hits,
-    /// How many bytes are judged, and how many hits.
+    /// The number of bytes that are judged.
     pub(super) judged: usize,
+    /// The number of hits that are judged.
     pub(super) hits_judged: usize,
-    /// Whether a file begins with it, or lines were dropped before it.
+    /// Whether it is the first of a file, or follows dropped lines.
     pub(super) is_apart: bool,
-    /// How many lines before it were too long.
+    /// The number of lines before it that were dropped because they were too long.
     pub(super) dropped: u64,
 }
 

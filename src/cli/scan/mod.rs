@@ -1,4 +1,4 @@
-//! `portcullis scan`: logs replayed on their own clock through the same pipeline that the daemon asks.
+//! `portcullis scan`: replays logs on their own clock through the pipeline that the daemon uses.
 
 mod block;
 mod replay;
@@ -19,10 +19,10 @@ use super::input::{Log, logs};
 use super::load_setup;
 use crate::pipeline::Terms;
 
-/// Files smaller than this are read before a bar could be seen.
+/// Files smaller than this, in bytes, are read before a progress bar would be seen.
 const WORTH_A_BAR: u64 = 32 << 20;
 
-/// Runs the command; the exit status is that of the first file that could not be read, all others being read.
+/// Runs the command; the exit status is that of the first file that could not be read. All others are read.
 pub(super) fn run(arguments: &ScanArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     let logs = logs(&arguments.files)?;
     let mut setup = load_setup(&arguments.config, &arguments.trial)?;
@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &ScanArgs, out: &mut dyn Write) -> Result<Exit, Fai
     Ok(failures.first().map_or(Exit::Ok, |failure| failure.exit))
 }
 
-/// A bar on a terminal for long work; hidden otherwise.
+/// A progress bar, which is hidden for short work and if standard error is not a terminal.
 fn bar(logs: &[Log]) -> ProgressBar {
     let sizes = logs
         .iter()

@@ -1,5 +1,5 @@
-//! Logs read anew from their beginning. Several are merged in the order of their lines' times, as the daemon would have read
-//! them. One thread reads and judges, and in long logs others find hits in what was read and not judged.
+//! Reads logs from their beginning. Several logs are merged by the timestamps of their lines, as the daemon would have read
+//! them. One thread reads and judges; for long logs, others find hits in the lines that are to be judged next.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -14,44 +14,44 @@ use crate::cli::exit::Failure;
 use crate::cli::input::{Input, Log};
 use crate::pipeline::{Ahead, LineSplitter, Pipeline, Turn, When, last_line};
 
-/// Logs being replayed, and what was found in them.
+/// The logs to replay, and the results.
 pub(super) struct Replay<'l> {
     pub(super) pipeline: Pipeline,
     pub(super) tally: Tally,
     pub(super) failures: Vec<Failure>,
     logs: Vec<LogReader<'l>>,
-    /// Blocks to be used again.
+    /// Blocks whose memory is reused.
     spare: Vec<Block>,
-    /// Started when enough was read to be worth it.
+    /// Started once enough was read to be worth it.
     workers: Option<Workers>,
     blocks: u64,
     bar: ProgressBar,
 }
 
-/// So many blocks are read before other threads help: of less there is nothing to be gained.
+/// The number of blocks that are read before other threads help; for less there is nothing to gain.
 const WORTH_WORKERS: u64 = 16;
 
-/// Blocks of all logs together that are read before they are judged, so that no thread waits; of each log it is one at least.
+/// The number of blocks that are read ahead, so that no thread waits: for all logs together, but at least one for each.
 const READ_AHEAD: usize = 16;
 
-/// One log, file by file.
+/// Reads one log, file by file.
 struct LogReader<'l> {
     files: std::slice::Iter<'l, PathBuf>,
     open: Option<(Input, &'l Path)>,
-    /// Read and not judged, in order.
+    /// Blocks that were read but not judged, in order.
     pending: VecDeque<ReadAhead>,
     /// Whether a file was opened since the last block.
     is_apart: bool,
-    /// Whether a line with a time was read.
-    begun: bool,
-    /// What was read last and is not all judged, where several logs are merged.
+    /// Whether a line with a timestamp was read.
+    has_begun: bool,
+    /// The current block, which is not fully judged, if several logs are merged.
     block: Block,
     ahead: Ahead,
 }
 
-/// What was read of a log and not judged.
+/// A part of a log that was read but not judged.
 enum ReadAhead {
-    /// Hits are being found in it.
+    /// A worker is finding its hits.
     Sent(Receiver<Block>),
     Found(Block),
     Failed(Failure),
@@ -94,19 +94,19 @@ impl<'l> Replay<'l> {
         }
     }
 
-    /// Judges the first lines of a log one by one, up to the one that says when it begins.
+    /// Judges the first lines of a log one by one, up to the first with a timestamp.
     fn begin(&mut self, log: usize, block: &mut Block) {
-        while !self.logs[log].begun {
+        while !self.logs[log].has_begun {
             let Some(line) = LineSplitter::new(&block.lines()[block.judged..], None).next() else { return };
             let time = self.pipeline.stamp(log, line.text);
             let end = block.judged + line.end;
-            self.logs[log].begun = time.is_some();
+            self.logs[log].has_begun = time.is_some();
             self.tally.saw(time);
             self.judge_to(log, block, end, When::Replayed);
         }
     }
 
-    /// Judges the lines of all logs in the order of their times.
+    /// Judges the lines of all logs in the order of their timestamps.
     fn merge(&mut self) {
         loop {
             for log in 0..self.logs.len() {
@@ -119,24 +119,24 @@ impl<'l> Replay<'l> {
             let mut block = std::mem::take(&mut self.logs[turn.log].block);
             while let Some((time, length)) = self.logs[turn.log].ahead.take(turn) {
                 let end = block.judged + length;
-                // Its stamp is not read again: after later ones it could mean another pass of a doubled hour.
+                // Its timestamp is not read again: after later ones it could mean the other pass of a repeated hour.
                 self.judge_to(turn.log, &mut block, end, time.map_or(When::Stamped, When::At));
             }
             self.logs[turn.log].block = block;
         }
     }
 
-    /// Sees to it that the next line of a log is known, if there is one.
+    /// Makes the next line of a log available, if there is one.
     fn look_ahead(&mut self, log: usize) {
         while self.logs[log].ahead.is_empty() {
             let Some(block) = self.load(log) else { return };
             let Self { pipeline, tally, logs, .. } = self;
-            let LogReader { ahead, begun, .. } = &mut logs[log];
+            let LogReader { ahead, has_begun, .. } = &mut logs[log];
             ahead.look(block.lines(), |line| {
                 let time = pipeline.stamp(log, line);
-                if !*begun {
+                if !*has_begun {
                     tally.saw(time);
-                    *begun = time.is_some();
+                    *has_begun = time.is_some();
                 }
                 time
             });
@@ -146,7 +146,7 @@ impl<'l> Replay<'l> {
         }
     }
 
-    /// Takes note of the time of the last line of a block.
+    /// Notes the timestamp of the last line of a block.
     fn look_at_end(&mut self, log: usize, block: &Block) {
         if !block.lines().is_empty() {
             let time = self.pipeline.stamp(log, last_line(block.lines()));
@@ -157,10 +157,9 @@ impl<'l> Replay<'l> {
     /// Judges the lines of a block up to a byte.
     fn judge_to(&mut self, log: usize, block: &mut Block, end: usize, when: When) {
         let hits = &block.hits.all()[block.hits_judged..];
-        let count = match end == block.lines().len() {
-            true => hits.len(),
-            false => hits.iter().take_while(|hit| hit.end() <= end).count(),
-        };
+        let is_whole = end == block.lines().len();
+        let count =
+            if is_whole { hits.len() } else { hits.iter().take_while(|hit| hit.end() <= end).count() };
         let hits = &hits[..count];
         let judged = self.pipeline.judge(log, block.lines(), hits, when, &mut self.tally);
         self.tally.matched += judged.known;
@@ -169,18 +168,20 @@ impl<'l> Replay<'l> {
         block.hits_judged += hits.len();
     }
 
-    /// The next lines of a log with what the rule sets know of them; nothing where the log is used up.
+    /// The next lines of a log with their hits; `None` at the end of the log.
     fn load(&mut self, log: usize) -> Option<Block> {
         loop {
             self.read_ahead(log);
-            let block = match (self.logs[log].pending.pop_front()?, &self.workers) {
-                (ReadAhead::Failed(failure), _) => {
+            let block = match self.logs[log].pending.pop_front()? {
+                ReadAhead::Failed(failure) => {
                     self.failures.push(failure);
                     continue;
                 }
-                (ReadAhead::Found(block), _) => block,
-                (ReadAhead::Sent(found), Some(workers)) => workers.wait(&found),
-                (ReadAhead::Sent(found), None) => found.recv().ok()?,
+                ReadAhead::Found(block) => block,
+                ReadAhead::Sent(found) => match &self.workers {
+                    Some(workers) => workers.wait(&found),
+                    None => found.recv().ok()?,
+                },
             };
             if block.is_apart {
                 self.pipeline.forget_last_line(log);
@@ -191,7 +192,7 @@ impl<'l> Replay<'l> {
         }
     }
 
-    /// Reads on in a log, as far as other threads may have something to do while this one judges.
+    /// Reads ahead in a log, so that other threads have work while this one judges.
     fn read_ahead(&mut self, log: usize) {
         if self.workers.is_none() && self.blocks == WORTH_WORKERS {
             self.workers = Workers::start();
@@ -227,7 +228,8 @@ impl<'l> Replay<'l> {
         block.at = input.lines().hand_over(&mut block.bytes);
         block.dropped = input.dropped();
         block.is_apart = std::mem::take(&mut self.logs[log].is_apart) || block.dropped > 0;
-        (block.judged, block.hits_judged) = (0, 0);
+        block.judged = 0;
+        block.hits_judged = 0;
         self.bar.inc(block.at.len() as u64);
         self.blocks += 1;
         block
@@ -242,7 +244,7 @@ impl<'l> Replay<'l> {
         ReadAhead::Found(block)
     }
 
-    /// The file being read, or else the next one.
+    /// The open file, or else the next one.
     fn next_input(&mut self, log: usize) -> Option<Result<(Input, &'l Path), Failure>> {
         let reader = &mut self.logs[log];
         if let Some(open) = reader.open.take() {
@@ -261,7 +263,7 @@ impl<'l> LogReader<'l> {
             open: None,
             pending: VecDeque::new(),
             is_apart: false,
-            begun: false,
+            has_begun: false,
             block: Block::default(),
             ahead: Ahead::default(),
         }

@@ -1,4 +1,4 @@
-//! How a scan's findings are told: a table and a timeline for people, one object for programs.
+//! The report of a scan: a table and a timeline for people, a JSON object for programs.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -16,13 +16,13 @@ use crate::rules::Evidence;
 use crate::setup::Setup;
 use crate::time::{Time, spoken};
 
-/// Columns of the drawn timeline: it fits a terminal of 80 with its label.
+/// The columns of the timeline: with its label it fits a terminal of 80.
 const COLUMNS: usize = 64;
 
-/// More logs than this are not named one by one.
+/// The most logs that are named one by one.
 const MAX_NAMES: usize = 6;
 
-/// An offender as programs read it. Keys are in the order of the alphabet, as everywhere in our JSON.
+/// An offender as JSON. Keys are in alphabetical order, as everywhere in our JSON.
 #[derive(Serialize)]
 struct OffenderReport<'a> {
     bans: Vec<BanReport>,
@@ -40,7 +40,7 @@ struct BanReport {
     at: String,
     prefix: String,
     until: Option<String>,
-    /// In seconds.
+    /// The length of the window in seconds.
     within: u64,
 }
 
@@ -95,7 +95,7 @@ pub(super) fn json(out: &mut dyn Write, setup: &Setup, pipeline: &Pipeline, tall
     write_json(out, report)
 }
 
-/// A whole number where it is one.
+/// Tenths as a JSON number, which is an integer if possible.
 fn offences(tenths: u64) -> Value {
     if tenths.is_multiple_of(10) { json!(tenths / 10) } else { json!(tenths as f64 / 10.0) }
 }
@@ -120,26 +120,32 @@ pub(super) fn text(
     timeline(out, setup, tally)
 }
 
-/// Of what could not be read, nothing is known; and lines that matched are no good conduct.
+/// Says why no offender is listed. Nothing is known of what could not be read, and a matching line need not be harmless.
 fn nobody(out: &mut dyn Write, tally: &Tally) -> io::Result<()> {
-    let (who, hint) = match (tally.lines, tally.unread) {
-        (0, true) => return Ok(()),
-        _ if tally.undated > 0 => return undated(out, tally),
-        _ if tally.matched > 0 => {
-            ("No line that matched counts against anybody.", " `portcullis explain LINE` says why.")
-        }
-        (_, true) => ("Nobody offended in what could be read.", ""),
-        _ => ("Nobody offended.", " `portcullis match --all` shows what each line is taken for."),
-    };
-    writeln!(out, "\n{who}{hint}")
+    if tally.lines == 0 && tally.unread {
+        return Ok(());
+    }
+    if tally.undated > 0 {
+        return undated(out, tally);
+    }
+    if tally.matched > 0 {
+        return writeln!(
+            out,
+            "\nNo matching line counts against anybody. `portcullis explain LINE` says why."
+        );
+    }
+    if tally.unread {
+        return writeln!(out, "\nNo offences found in what could be read.");
+    }
+    writeln!(out, "\nNo offences found. `portcullis match --all` shows what each line is taken for.")
 }
 
-/// The lines are known, and not when they were written.
+/// Says that matching lines cannot be dated.
 fn undated(out: &mut dyn Write, tally: &Tally) -> io::Result<()> {
     writeln!(
         out,
-        "\n{} no time that is read, and so nobody can be said to offend.\n\
-         State the form of the stamps with `time:` in the rule set; README shows how.",
+        "\n{} no readable timestamp, so no offence can be dated.\n\
+         Describe their timestamps with `time:` in the rule set; the README shows how.",
         match tally.undated {
             1 => "1 line matched and has".to_owned(),
             lines => format!("{lines} lines matched and have"),
@@ -147,7 +153,7 @@ fn undated(out: &mut dyn Write, tally: &Tally) -> io::Result<()> {
     )
 }
 
-/// What the table leaves out.
+/// Counts what the table leaves out.
 fn rest(out: &mut dyn Write, tally: &Tally, top: usize) -> io::Result<()> {
     let listed = tally.offenders.len();
     if listed > top {
@@ -156,7 +162,10 @@ fn rest(out: &mut dyn Write, tally: &Tally, top: usize) -> io::Result<()> {
     }
     if tally.unlisted > 0 {
         let unlisted = count(tally.unlisted.div_ceil(10), "offence");
-        writeln!(out, "… and {unlisted} of still more addresses, beyond the {listed} that are told apart")?;
+        writeln!(
+            out,
+            "… and {unlisted} of further addresses, beyond the {listed} that are counted one by one"
+        )?;
     }
     Ok(())
 }
@@ -164,7 +173,7 @@ fn rest(out: &mut dyn Write, tally: &Tally, top: usize) -> io::Result<()> {
 fn summary(out: &mut dyn Write, setup: &Setup, tally: &Tally, logs: &[Log]) -> io::Result<()> {
     write!(out, "{}: {}, {} matched", names(logs), count(tally.lines, "line"), tally.matched)?;
     if tally.undated > 0 {
-        write!(out, " ({} without a time, and so not counted)", tally.undated)?;
+        write!(out, " ({} without a timestamp, not counted)", tally.undated)?;
     }
     if let (Some(first), Some(last)) = (tally.first, tally.last) {
         write!(out, ", {} to {}", first.human(&setup.zone), last.human(&setup.zone))?;
@@ -175,7 +184,7 @@ fn summary(out: &mut dyn Write, setup: &Setup, tally: &Tally, logs: &[Log]) -> i
     writeln!(out)
 }
 
-/// `auth.log (7 files), messages`, but of many logs only the number.
+/// `auth.log (7 files), messages`; of many logs only the number.
 fn names(logs: &[Log]) -> String {
     let name = |log: &Log| match (log.name.as_str(), log.files.len()) {
         ("-", _) => "standard input".to_owned(),
@@ -260,6 +269,6 @@ mod tests {
         tally.unlisted = 12;
         rest(&mut out, &tally, 20).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert_eq!(text, "… and 2 offences of still more addresses, beyond the 0 that are told apart\n");
+        assert_eq!(text, "… and 2 offences of further addresses, beyond the 0 that are counted one by one\n");
     }
 }

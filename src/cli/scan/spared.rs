@@ -1,4 +1,4 @@
-//! Why an offender would not be banned: in a few words in the table, in a sentence in the JSON, and what to make of it below.
+//! Why an offender would not be banned: briefly in the table, as a sentence in the JSON, with advice below the table.
 
 use std::io::{self, Write};
 
@@ -7,20 +7,20 @@ use crate::address::{self, Prefix};
 use crate::cli::text::{count, tenths, wrapped};
 use crate::engine::Why;
 
-/// Offenders named in one note; of more, how many they are.
+/// The most offenders that a note names; the others are counted.
 const MAX_NAMES: usize = 3;
 
-/// What to ask about offenders that come from this machine.
+/// A question about offenders that come from this machine.
 const PROXY: &str = "is a proxy in front of the program?";
 
 /// Why an offender would not be banned; `None` for one that would.
 #[derive(Clone, Debug, PartialEq)]
 enum Reason {
-    /// No number of offences would have been enough.
+    /// No number of offences would have led to a ban.
     Never(Why),
-    /// It logged in of late and made fewer than such a peer may make.
+    /// It logged in recently, and made fewer offences than such a peer may.
     Patience(Nearest),
-    /// It made fewer than it takes.
+    /// It made fewer offences than a ban takes.
     Few(Nearest),
 }
 
@@ -37,21 +37,21 @@ impl Reason {
     }
 }
 
-/// What the JSON says; a flood is worth a word where other bans were made, too.
+/// The reason as a sentence for the JSON. A flood is mentioned even if other bans were imposed.
 pub(super) fn sentence(offender: &Offender) -> Option<String> {
-    let reason = match (Reason::of(offender), &offender.spared) {
-        (Some(reason), _) => reason,
-        (None, why) => Reason::Never(why.clone()?),
+    let reason = match Reason::of(offender) {
+        Some(reason) => reason,
+        None => Reason::Never(offender.spared.clone()?),
     };
     Some(match reason {
         Reason::Never(why @ Why::Unbannable("loopback")) => format!("{why}; {PROXY}"),
         Reason::Never(why) => why.to_string(),
-        Reason::Patience(nearest) => format!("it logged in of late: {} offences", part(nearest)),
+        Reason::Patience(nearest) => format!("it logged in recently: {} offences", part(nearest)),
         Reason::Few(nearest) => format!("below the threshold: {} offences", part(nearest)),
     })
 }
 
-/// What the table says instead of a ban.
+/// The reason as a cell of the table.
 pub(super) fn cell(offender: &Offender) -> String {
     match Reason::of(offender) {
         None => "no".to_owned(),
@@ -68,7 +68,7 @@ fn part(Nearest { tenths: held, threshold, .. }: Nearest) -> String {
     format!("{} of {}", tenths(held), tenths(threshold))
 }
 
-/// A paragraph for each reason that there is.
+/// Writes a paragraph for each reason.
 pub(super) fn notes(out: &mut dyn Write, tally: &Tally, patience: u32) -> io::Result<()> {
     let mut notes: Vec<(String, Vec<Prefix>)> = Vec::new();
     for ((_, offender), found) in tally.ranked() {
@@ -78,22 +78,21 @@ pub(super) fn notes(out: &mut dyn Write, tally: &Tally, patience: u32) -> io::Re
             None => notes.push((note, vec![*offender])),
         }
     }
-    notes.iter().try_for_each(|(note, offenders)| {
-        writeln!(out, "\n{}", wrapped(&format!("Not banned: {note} ({}).", names(offenders)), ""))
-    })
+    for (note, offenders) in &notes {
+        writeln!(out, "\n{}", wrapped(&format!("Not banned: {note} ({}).", names(offenders)), ""))?;
+    }
+    Ok(())
 }
 
 fn note(reason: &Reason, patience: u32) -> String {
     match reason {
-        Reason::Never(Why::Allowed) => {
-            "on the allow list; `allow` in the configuration says who is".to_owned()
-        }
+        Reason::Never(Why::Allowed) => "on the allow list; see `allow` in the configuration".to_owned(),
         Reason::Never(why @ Why::Unbannable("loopback")) => {
             format!("{why}; {PROXY} Then the log names the proxy: have the program log the client's address")
         }
         Reason::Never(why) => why.to_string(),
         Reason::Patience(_) => format!(
-            "who logged in of late is banned after {patience} times as many offences; see `trust` in the configuration"
+            "an address that logged in recently is banned after {patience} times as many offences; see `trust` in the configuration"
         ),
         Reason::Few(_) => "fewer offences within a window than a ban takes".to_owned(),
     }

@@ -1,4 +1,4 @@
-//! What a scan found: offenders, their would-be bans, and the course of time.
+//! The results of a scan: offenders, their would-be bans, and offences over time.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use crate::pipeline::{Outcome, OutcomeSink};
 use crate::rules::{Effect, Evidence};
 use crate::time::Time;
 
-/// Distinct offenders listed; a log with more is a flood whose first so many offend the story. About 150 bytes each.
+/// The most offenders that are listed, about 150 bytes each; in a log with more, the first ones tell enough.
 const MAX_OFFENDERS: usize = 200_000;
 
-/// Those of them on evidence that may be forged: such a flood hides nobody else.
+/// Of these, the most that are listed on evidence that may be forged, so that such a flood hides no other offender.
 const MAX_FORGED: usize = MAX_OFFENDERS / 2;
 
-/// Would-be bans listed for one offender.
+/// The most would-be bans that are listed for one offender.
 const MAX_BANS: usize = 100;
 
 /// Everything a scan reports.
@@ -27,17 +27,17 @@ pub(super) struct Tally {
     pub(super) lines: u64,
     pub(super) matched: u64,
     pub(super) too_long: u64,
-    /// Lines that matched and do not say when they were written.
+    /// Matching lines without a readable timestamp.
     pub(super) undated: u64,
-    /// Whether a file could not be read, or not to its end.
+    /// Whether a file could not be read completely.
     pub(super) unread: bool,
     pub(super) first: Option<Time>,
     pub(super) last: Option<Time>,
     pub(super) timeline: Timeline,
     pub(super) offenders: HashMap<(usize, Prefix), Offender, RandomState>,
-    /// How many of them were first seen on evidence that may be forged.
+    /// The number of offenders first seen on evidence that may be forged.
     forged: usize,
-    /// Offences, in tenths, of offenders beyond those listed.
+    /// Offences, in tenths, of offenders that are not listed.
     pub(super) unlisted: u64,
     pub(super) bans: u64,
     /// Bans that the cap on spoofable evidence prevented.
@@ -47,40 +47,40 @@ pub(super) struct Tally {
 /// One offender in one rule set.
 #[derive(Clone, Debug)]
 pub(super) struct Offender {
-    /// In tenths, as rules weigh them.
+    /// Offences, in tenths, as rules weigh them.
     pub(super) tenths: u64,
     pub(super) first: Time,
     pub(super) last: Time,
-    /// What the weakest of its lines is worth.
+    /// The weakest evidence of its lines.
     pub(super) evidence: Evidence,
     /// The first of its would-be bans.
     pub(super) bans: Vec<WouldBeBan>,
     pub(super) ban_count: u64,
-    /// The last reason why no number of offences would have banned it.
+    /// The latest reason why no number of offences would have led to a ban.
     pub(super) spared: Option<Why>,
-    /// How near it came to a ban where it was counted.
+    /// How close it came to a ban.
     pub(super) nearest: Option<Nearest>,
 }
 
-/// The most that an offender's window held.
+/// The highest count of an offender, relative to its threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Nearest {
-    /// In tenths of an offence.
+    /// The count, in tenths of an offence.
     pub(super) tenths: u32,
-    /// What a ban would have taken, in tenths of an offence.
+    /// The count that leads to a ban, in tenths of an offence.
     pub(super) threshold: u32,
-    /// Whether it took so many since the peer logged in of late.
+    /// Whether the threshold was raised because the peer logged in recently.
     pub(super) trusted: bool,
 }
 
-/// A ban that would have been made.
+/// A ban that the daemon would have imposed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WouldBeBan {
-    /// What would be banned: less than the offender where that holds an allowed address.
+    /// The banned prefix: smaller than the offender if that contains an allowed address.
     pub(super) prefix: Prefix,
     pub(super) at: Time,
     pub(super) until: Option<Time>,
-    /// How long the window was that was full.
+    /// The length of the window whose threshold was reached.
     pub(super) within: Duration,
 }
 
@@ -127,7 +127,8 @@ impl Tally {
         if evidence == Evidence::Spoofable {
             entry.evidence = evidence;
         }
-        (entry.first, entry.last) = (entry.first.min(time), entry.last.max(time));
+        entry.first = entry.first.min(time);
+        entry.last = entry.last.max(time);
         match verdict {
             Verdict::Banned { banned, until, within, .. } => {
                 self.bans += 1;
@@ -149,14 +150,14 @@ impl Tally {
         self.offenders.len() < MAX_OFFENDERS && !(is_cheap && self.forged >= MAX_FORGED)
     }
 
-    /// Notes the time of a line at the beginning or end of a log.
+    /// Notes the timestamp of a line at the beginning or end of a log.
     pub(super) fn saw(&mut self, time: Option<Time>) {
         let Some(time) = time else { return };
         self.first = Some(self.first.map_or(time, |first| first.min(time)));
         self.last = Some(self.last.map_or(time, |last| last.max(time)));
     }
 
-    /// Offenders, the worst first.
+    /// All offenders, those with the most offences first.
     pub(super) fn ranked(&self) -> Vec<(&(usize, Prefix), &Offender)> {
         let mut ranked: Vec<_> = self.offenders.iter().collect();
         ranked.sort_unstable_by_key(|(key, offender)| {
@@ -179,7 +180,7 @@ impl OutcomeSink for Tally {
 }
 
 impl Nearest {
-    /// Compared by the part of what it takes, without a division.
+    /// Compares the fractions of the threshold, without a division.
     fn is_behind(self, other: Self) -> bool {
         let part = |of: Self, others: Self| u64::from(of.tenths) * u64::from(others.threshold);
         part(self, other) < part(other, self)
@@ -200,7 +201,7 @@ impl Offender {
         }
     }
 
-    /// Whether it is nobody who may be banned, however it behaves.
+    /// Whether it can never be banned.
     pub(super) fn is_exempt(&self) -> bool {
         matches!(self.spared, Some(Why::Allowed | Why::Unbannable(_)))
     }
@@ -233,7 +234,7 @@ mod tests {
         }
     }
 
-    /// A map of offenders without a cap would be as large as an attacker likes.
+    /// Without a bound, an attacker would determine the size of the map of offenders.
     #[test]
     fn offenders_beyond_the_bound_are_counted_in_sum() {
         let mut tally = Tally::new();

@@ -1,22 +1,22 @@
-//! Offences over time, in bounded memory however long the log is.
+//! Offences over time, in bounded memory whatever the length of the log.
 
 use std::time::Duration;
 
 use crate::time::Time;
 
-/// More columns than a terminal has; a log of any length is folded into this many.
+/// The most bins, more than a terminal has columns; a log of any length fits.
 const BINS: usize = 256;
 
-/// Eight heights, from nothing to all.
+/// The heights of a column.
 const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// A histogram whose bins grow as the time covered does.
+/// A histogram whose bins become wider as it covers more time.
 ///
-/// Milliseconds are of 128 bits here: between two stamps, and before the first, there may be more than 64 bits hold.
+/// Milliseconds have 128 bits here, since 64 bits do not hold every difference of two timestamps.
 #[derive(Debug)]
 pub(super) struct Timeline {
     start: i128,
-    /// Milliseconds a bin covers; doubles when the bins run out.
+    /// The width of a bin in milliseconds; doubled when the bins run out.
     width: i128,
     bins: Vec<u64>,
 }
@@ -41,7 +41,7 @@ impl Timeline {
         self.bins[bin] += count;
     }
 
-    /// As many columns as asked for at the most, one character each, and the time that one covers.
+    /// Draws at most `columns` characters, and returns them with the time that each covers.
     pub(super) fn draw(&self, columns: usize) -> (String, Duration) {
         let each = self.bins.len().div_ceil(columns.max(1)).max(1);
         let sums: Vec<u64> = self.bins.chunks(each).map(|bins| bins.iter().sum()).collect();
@@ -58,7 +58,7 @@ impl Timeline {
     }
 
     pub(super) fn start(&self) -> Time {
-        // Rounded down, so it may lie before the first point in time, never behind the last.
+        // Rounded down, so it may be before the first representable time, but never after the last.
         Time::from_millis(i64::try_from(self.start).unwrap_or(i64::MIN))
     }
 
@@ -70,7 +70,7 @@ impl Timeline {
         millis >= self.start && self.bin(millis) < BINS
     }
 
-    /// Doubles the width, adding room at the end where `millis` lies.
+    /// Doubles the width of the bins, and adds room at the end at which `millis` lies.
     fn fold(&mut self, millis: i128) {
         let wide = self.width * 2;
         let mut start = self.start - self.start.rem_euclid(wide);
@@ -86,7 +86,9 @@ impl Timeline {
             bins.splice(0..0, std::iter::repeat_n(0, missing));
             start -= wide * missing as i128;
         }
-        (self.start, self.width, self.bins) = (start, wide, bins);
+        self.start = start;
+        self.width = wide;
+        self.bins = bins;
     }
 }
 

@@ -1,5 +1,5 @@
-//! Threads that find hits in blocks of lines while the one before is judged: what the rule sets know of a line depends on the
-//! line alone, and judging, where order matters, is done by the thread that reads.
+//! Threads that find hits in blocks of lines while an earlier block is judged. The hits of a line depend on that line alone;
+//! judging, for which order matters, is done by the reading thread.
 
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use std::thread;
 use super::block::Block;
 use crate::pipeline::HitFinder;
 
-/// As many threads as the machine has cores, that of the reader included. They end when this is dropped.
+/// One thread for each core but the reader's. They end when this is dropped.
 pub(super) struct Workers {
     jobs: Sender<Job>,
     waiting: Arc<Mutex<Receiver<Job>>>,
@@ -24,13 +24,13 @@ struct Job {
 impl Job {
     fn run(mut self) {
         self.block.find(&self.finder);
-        // Whoever does not wait for it has ended.
+        // The reader may have ended.
         let _ = self.done.send(self.block);
     }
 }
 
 impl Workers {
-    /// None where the machine has one core, or no thread left.
+    /// Starts the threads; `None` if the machine has only one core, or no thread left.
     pub(super) fn start() -> Option<Self> {
         let others = thread::available_parallelism().map_or(1, usize::from) - 1;
         let (jobs, waiting) = mpsc::channel::<Job>();
@@ -45,10 +45,13 @@ impl Workers {
             };
             started += usize::from(thread::Builder::new().name("scan".to_owned()).spawn(run).is_ok());
         }
-        (started > 0).then_some(Self { jobs, waiting })
+        if started == 0 {
+            return None;
+        }
+        Some(Self { jobs, waiting })
     }
 
-    /// Has hits found in a block; [`Self::wait`] gives it back.
+    /// Sends a block to a worker; [`Self::wait`] returns it.
     pub(super) fn find(&self, finder: HitFinder, block: Block) -> Receiver<Block> {
         let (done, found) = mpsc::sync_channel(1);
         let job = Job { finder, block, done };
@@ -58,13 +61,13 @@ impl Workers {
         found
     }
 
-    /// The block when it is done. Until then this thread does what nobody began.
+    /// Waits for a block. Meanwhile this thread works on blocks that no worker has begun.
     pub(super) fn wait(&self, found: &Receiver<Block>) -> Block {
         loop {
             if let Ok(block) = found.try_recv() {
                 return block;
             }
-            // Where another thread has the queue, it waits in an empty one.
+            // If another thread holds the lock, it is waiting for an empty queue.
             let job = self.waiting.try_lock().ok().and_then(|waiting| waiting.try_recv().ok());
             match job {
                 Some(job) => job.run(),
