@@ -5,15 +5,18 @@
 //! unbannable ranges), is it banned already (`bans`), how often was it seen recently (`window`), and is a ban safe
 //! (`trust`, `spoof`).
 
+mod ban;
 mod bans;
 mod by_evidence;
+mod changed;
 mod duplicate;
-mod journal;
 mod judge;
 mod lru_journal;
 mod network;
 mod policy;
+mod row;
 mod session;
+mod session_key;
 mod spoof;
 mod target;
 mod tiers;
@@ -24,13 +27,13 @@ mod window;
 
 use std::net::IpAddr;
 
-pub use bans::{Ban, History, Origin, Owner};
-pub use journal::{Offences, Row, SessionState};
+pub use ban::{Ban, History, Origin, Owner};
 pub use policy::{
     DEFAULT_TRACKED_OFFENDERS, EngineSettings, Network, Networks, Policy, PrefixLengths, RulePolicy,
     SpoofCaps, TrustPolicy, for_forgeable,
 };
-pub use session::{SessionKey, Speaker};
+pub use row::{Offences, Row, SessionState};
+pub use session_key::{SessionKey, Speaker};
 pub use spoof::Flood;
 pub use unbans::UnbanOutcome;
 pub use verdict::{BanRefusal, Judgement, Verdict, Why};

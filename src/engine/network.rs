@@ -7,8 +7,8 @@
 use foldhash::fast::RandomState;
 use hashlink::LinkedHashMap;
 
-use super::journal::{Offences, Row};
 use super::policy::Policies;
+use super::row::{Offences, Row};
 use super::window::{Fill, Windows};
 use crate::address::{self, Prefix, PrefixSet};
 use crate::rules::{Evidence, Thresholds};

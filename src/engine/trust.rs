@@ -1,9 +1,9 @@
 //! Trust: addresses with a recent login are banned later. Logins are remembered for the offender's whole prefix, since
 //! IPv6 hosts change their address inside it.
 
-use super::journal::Row;
 use super::lru_journal::LruJournal;
 use super::policy::EngineSettings;
+use super::row::Row;
 use crate::address::{Prefix, PrefixSet};
 use crate::time::Time;
 

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::Engine;
-use super::journal::Row;
 use super::lru_journal::LruJournal;
+use super::row::Row;
 use crate::address::{self, Prefix, PrefixSet};
 use crate::time::Time;
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::journal::{Offences, Row};
 use super::policy::Policies;
+use super::row::{Offences, Row};
 use super::tiers::Tiers;
 use crate::address::{self, Prefix, PrefixSet};
 use crate::rules::{Evidence, Threshold, Thresholds, Weight};

@@ -25,12 +25,12 @@ mod rfc5424;
 mod service;
 mod stamp;
 mod supervised;
+mod tag;
 
 pub use clock::{Clock, FUTURE_SLACK, ORDER_SLACK};
 pub use cut::{MIN_CUT_MESSAGE, may_be_cut};
 pub use date::offset;
 pub use format::{FormatError, TimeFormat};
-pub use header::is_program_name;
 pub use lag::{Lag, Written};
 pub use layout::{Layout, Layouts};
 pub use lines::{MAX_LINE, text};
@@ -39,6 +39,7 @@ pub use priority::named_priority_regex;
 pub use repeat::{MAX_REPEATS, Repeat, Writer, is_turned_over, repeat};
 pub use service::{TimePlace, TimeSpec, known_beginning_regex, known_regex};
 pub use stamp::Stamp;
+pub use tag::is_program_name;
 
 /// One parsed log line. All texts are borrowed from the line and may hold any bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +167,7 @@ fn behind_stamp<'a>((stamp, rest): (Stamp<'a>, &'a [u8]), layouts: Layouts) -> R
         (Layouts::Metalog, false) => header::metalog(stamp, rest),
         (Layouts::Supervised, true) => supervised::read(stamp, rest),
         (Layouts::Syslog | Layouts::Metalog, true) | (Layouts::Supervised, false) => {
-            Record { layout: Layout::Foreign, ..header::raw(stamp, &rest[..0], rest) }
+            Record { layout: Layout::Foreign, ..tag::raw(stamp, &rest[..0], rest) }
         }
     }
 }

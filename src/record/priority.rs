@@ -1,7 +1,5 @@
 //! Facility and severity: `auth.info`, `<38>`. As words they stand inside headers, so the list is closed.
 
-use super::header::number;
-
 const FACILITIES: [&[u8]; 26] = [
     b"kern",
     b"user",
@@ -102,6 +100,18 @@ fn read_bracketed(rest: &[u8]) -> Option<(&[u8], &[u8])> {
         inside.iter().take(20).take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'.').count();
     let (priority, rest) = inside.split_at(length);
     priority.contains(&b'.').then_some((priority, rest.strip_prefix(b"> ")?))
+}
+
+/// A decimal number, of digits only, that fits into 32 bits.
+pub(super) fn number(digits: &[u8]) -> Option<u32> {
+    if digits.is_empty() || digits.len() > 10 {
+        return None;
+    }
+    digits.iter().try_fold(0_u32, |value, &byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then_some(())?;
+        value.checked_mul(10)?.checked_add(u32::from(digit))
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Lines that only say that the line before them was repeated.
 
-use super::{Layout, Record, header};
+use super::{Layout, Record, tag};
 
 /// The highest count that one line is believed to stand for.
 ///
@@ -144,7 +144,7 @@ fn syslog_ng<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
     let end = memchr::memmem::rfind(&quoted[..reach], b"' repeated ")?;
     let (count, rest) = times(&quoted[end + b"' repeated ".len()..])?;
     let host = rest.strip_prefix(b", suppressed by syslog-ng on ")?;
-    (!host.is_empty() && header::is_host(host)).then_some(())?;
+    (!host.is_empty() && tag::is_host(host)).then_some(())?;
     let start = quoted[..end].trim_ascii_start();
     Some(Repeat::Previous { count, writer: Writer::SyslogNg { program, start } })
 }

@@ -1,7 +1,8 @@
 //! RFC 5424: `<PRI>1 STAMP HOST APP PROCID MSGID STRUCTURED-DATA MESSAGE`, what FreeBSD's `syslogd -O rfc5424` writes.
 
-use super::header::{self, Tag, number};
 use super::lines::without_bom;
+use super::priority::number;
+use super::tag::{self, Tag};
 use super::{Record, Stamp, priority, stamp};
 
 /// Parses a whole line; `None` if it does not have exactly this layout.
@@ -30,8 +31,8 @@ fn behind_version(rest: &[u8]) -> Option<Record<'_>> {
     let (_, rest) = field(rest)?;
     let message = behind_structured_data(rest)?;
     Some(match program {
-        [] => header::raw(stamp, host, without_bom(message)),
-        _ => header::signed(stamp, host, Tag::new(program, number(pid)), message),
+        [] => tag::raw(stamp, host, without_bom(message)),
+        _ => tag::signed(stamp, host, Tag::new(program, number(pid)), message),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Lines with a supervisor's timestamp: multilog and svlogd, which know no program, and socklog writing through them.
 
-use super::header::{self, word};
+use super::tag::{self, word};
 use super::{Layout, Record, Stamp, priority, stamp};
 
 /// Parses what follows a supervisor's timestamp: socklog's `auth.info: [Nov 22 14:38:31 ]TAG MESSAGE`, or any text.
@@ -22,9 +22,9 @@ fn socklog<'a>(stamp: Stamp<'a>, said: &'a [u8]) -> Record<'a> {
     let inner = stamp::bsd(said).map(|(_, rest)| rest);
     let (first, message) = word(inner.unwrap_or(said));
     let nobody = &said[..0];
-    match (header::tag(first), inner) {
-        (Some(tag), _) => header::signed(stamp, nobody, tag, message),
-        (None, Some(rest)) => header::raw(stamp, nobody, rest),
+    match (tag::tag(first), inner) {
+        (Some(tag), _) => tag::signed(stamp, nobody, tag, message),
+        (None, Some(rest)) => tag::raw(stamp, nobody, rest),
         (None, None) => bare(stamp, said),
     }
 }

@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::compile::{Compiled, Found};
+use super::compile::Compiled;
 use super::dated::undated_samples;
+use super::found::Found;
 use super::json;
 use super::matcher;
 use super::model::{DEFAULT_MESSAGE_LIMIT, Fault, Format, Place, RuleSet, Sample};

@@ -1,22 +1,19 @@
 //! A compiled rule set: which rule matches a message, and where the address is.
 
-use std::net::IpAddr;
-
 use regex_automata::meta;
 use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
 use regex_automata::{Anchored, Input};
-use regex_syntax::hir::{Capture, Hir};
+use regex_syntax::hir::Hir;
 
+use super::found::Found;
 use super::json::JsonRules;
 use super::locate::Locator;
 use super::model::{AddressFrom, Effect, Fault, Format, Place, Rule, RuleSet, Severity};
-use super::own_groups;
+use super::pattern::own_groups;
 use super::pattern::{self, Unreadable};
+use super::regex::{NFA_LIMIT, limits};
 use super::session_id;
 use super::veto::Vetoes;
-
-/// Size limit of a compiled pattern in bytes. One written by a person needs some kilobytes; this refuses `\w{500}{500}`.
-const NFA_LIMIT: usize = 2 << 20;
 
 /// Capacity, in bytes, for the lazily built states of a set's regex. The shipped sets need half a megabyte; with less
 /// than this, a set of 800 rules would rebuild them again and again.
@@ -35,15 +32,6 @@ pub struct Compiled {
     vetoes: Vetoes,
     /// The rules of a set with [`Format::Json`], which has no patterns.
     pub(super) json: Option<JsonRules>,
-}
-
-/// A matching rule and the address that it names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Index into [`RuleSet::rules`].
-    pub rule: usize,
-    /// The peer; `None` if the message names none, or a host name, or none for certain.
-    pub address: Option<IpAddr>,
 }
 
 impl Compiled {
@@ -156,34 +144,6 @@ fn which(hirs: &[Hir]) -> Result<Option<meta::Regex>, String> {
     let config = limits().hybrid_cache_capacity(STATES_LIMIT);
     let regex = meta::Builder::new().configure(config).build_many_from_hir(&bare);
     regex.map(Some).map_err(|error| error.to_string())
-}
-
-/// Size limits of the regex engine.
-pub(super) fn limits() -> meta::Config {
-    meta::Config::new()
-        .utf8_empty(false)
-        .nfa_size_limit(Some(NFA_LIMIT))
-        .onepass_size_limit(Some(NFA_LIMIT))
-        .hybrid_cache_capacity(NFA_LIMIT)
-        .dfa(false)
-}
-
-/// Finds the text of the first group of a rule with one of the names `named`; `None` if it has none.
-pub(super) fn finder(set: &RuleSet, rule: &Rule, named: fn(&Capture) -> bool) -> Option<meta::Regex> {
-    let hir = pattern::read(&rule.pattern, &set.alphabets()).ok()?;
-    let bare = pattern::without_captures(&hir, named);
-    meta::Builder::new()
-        .configure(limits())
-        .build_from_hir(&bare)
-        .ok()
-        .filter(|regex| regex.captures_len() > 1)
-}
-
-/// The text of that group in a message that the rule matches.
-pub(super) fn group<'m>(finder: &meta::Regex, message: &'m [u8]) -> Option<&'m [u8]> {
-    let mut slots = [None; 4];
-    finder.search_slots(&Input::new(message), &mut slots)?;
-    message.get(slots[2]?.get()..slots[3]?.get())
 }
 
 fn read(set: &RuleSet, rule: &Rule) -> Result<(Hir, Locator), Unreadable> {

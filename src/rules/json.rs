@@ -7,27 +7,12 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use super::compile::Found;
-use super::model::{Effect, Fault, Place, Rule, RuleSet};
+use super::found::Found;
+use super::model::{Effect, Fault, JsonRule, Place, Rule, RuleSet};
 use super::object::{JsonValue, KeyPath, KeyTree, NoValues, Values};
 use super::session_id;
 use crate::address;
 use crate::record::TimePlace;
-
-/// The conditions of a rule on the object that a line is.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct JsonRule {
-    /// Keys, each with the values of which it must have one.
-    pub wanted: Vec<(KeyPath, Vec<JsonValue<'static>>)>,
-    /// The key of the peer's address; absent only in rules for lines that do not count.
-    pub address: Option<KeyPath>,
-    /// Whether a port may follow the address.
-    pub has_port: bool,
-    /// The key of the user's name.
-    pub user: Option<KeyPath>,
-    /// The key of a connection id, in place of a process id.
-    pub session: Option<KeyPath>,
-}
 
 /// The compiled rules of a JSON set.
 #[derive(Debug)]

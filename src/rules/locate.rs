@@ -146,7 +146,7 @@ impl Captured {
 }
 
 fn build(hir: &Hir) -> Result<meta::Regex, String> {
-    let regex = meta::Builder::new().configure(super::compile::limits()).build_from_hir(hir);
+    let regex = meta::Builder::new().configure(super::regex::limits()).build_from_hir(hir);
     regex.map_err(|error| error.to_string())
 }
 

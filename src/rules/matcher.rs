@@ -7,9 +7,11 @@ use std::sync::{Arc, OnceLock};
 use regex_automata::meta;
 
 use super::binding::Binding;
-use super::compile::{self, Compiled, Found};
+use super::compile::Compiled;
+use super::found::Found;
 use super::model::{Effect, Evidence, Format, Rule, RuleSet};
 use super::pattern;
+use super::regex;
 use super::session_id;
 use crate::record::{self, Record};
 
@@ -117,8 +119,8 @@ impl Matcher {
         }
         let finder = &self.users[matched.set_index][matched.rule_index];
         let named = pattern::is_user_group;
-        let finder = finder.get_or_init(|| compile::finder(matched.set, matched.rule, named)).as_ref()?;
-        compile::group(finder, self.as_read(matched, line, record)).map(Cow::Borrowed)
+        let finder = finder.get_or_init(|| regex::finder(matched.set, matched.rule, named)).as_ref()?;
+        regex::group(finder, self.as_read(matched, line, record)).map(Cow::Borrowed)
     }
 
     /// How a matching line identifies its connection.

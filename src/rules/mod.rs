@@ -7,18 +7,17 @@ mod choice;
 mod claims;
 mod compile;
 mod dated;
-mod flags;
+mod found;
 mod json;
 mod locate;
-mod mapped;
 mod matcher;
 mod model;
 mod object;
-mod own_groups;
 mod pattern;
 mod prefilter;
 mod program;
 mod proof;
+mod regex;
 mod session_id;
 mod side_matcher;
 mod threshold;
@@ -27,12 +26,12 @@ mod veto;
 pub use binding::Binding;
 pub use check::check;
 pub use claims::{Blind, Claim, address_keys, blind, claims};
-pub use compile::{Compiled, Found};
-pub use json::JsonRule;
+pub use compile::Compiled;
+pub use found::Found;
 pub use matcher::{Connection, Match, Matcher};
 pub use model::{
-    AddressFrom, BanLength, BanPolicy, Counts, Effect, Escalate, Evidence, Fault, Format, Place, Rule,
-    RuleSet, Sample, Severity, Weight,
+    AddressFrom, BanLength, BanPolicy, Counts, Effect, Escalate, Evidence, Fault, Format, JsonRule, Place,
+    Rule, RuleSet, Sample, Severity, Weight,
 };
 pub use object::{JsonValue, KeyPath};
 pub use pattern::{is_address_name, is_field_name, is_time_name};

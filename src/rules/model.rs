@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::json::JsonRule;
+use super::object::{JsonValue, KeyPath};
 use super::threshold::Thresholds;
 use crate::record::TimeSpec;
 
@@ -87,6 +87,21 @@ pub struct Rule {
     pub means: String,
     /// Advice to operators on this line.
     pub advice: Vec<String>,
+}
+
+/// The conditions of a rule on the object that a line is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JsonRule {
+    /// Keys, each with the values of which it must have one.
+    pub wanted: Vec<(KeyPath, Vec<JsonValue<'static>>)>,
+    /// The key of the peer's address; absent only in rules for lines that do not count.
+    pub address: Option<KeyPath>,
+    /// Whether a port may follow the address.
+    pub has_port: bool,
+    /// The key of the user's name.
+    pub user: Option<KeyPath>,
+    /// The key of a connection id, in place of a process id.
+    pub session: Option<KeyPath>,
 }
 
 /// A line and the result that it must have.

@@ -7,9 +7,9 @@
 use regex_automata::meta;
 use regex_syntax::hir::{Hir, HirKind};
 
-use super::compile;
 use super::model::{Rule, RuleSet};
 use super::pattern;
+use super::regex;
 
 /// Length limit of an id in bytes: session keys are made of it.
 pub(super) const MAX_LENGTH: usize = 128;
@@ -20,7 +20,7 @@ const TWICE: &str = "the pattern has more than one <SESSION>: a line belongs to 
 /// Finds the id in messages that the rule matches; `None` if its pattern has no `<SESSION>`.
 pub(super) fn finder(set: &RuleSet, rule: &Rule) -> Option<meta::Regex> {
     let is_named = rule.enabled && rule.pattern.contains(pattern::SESSION);
-    is_named.then(|| compile::finder(set, rule, pattern::is_session_group))?
+    is_named.then(|| regex::finder(set, rule, pattern::is_session_group))?
 }
 
 /// Whether a text can be an id.
@@ -30,7 +30,7 @@ pub(super) fn is_id(text: &[u8]) -> bool {
 
 /// The id in a complete message that the rule of this finder matches.
 pub(super) fn find<'m>(finder: &meta::Regex, message: &'m [u8]) -> Option<&'m [u8]> {
-    compile::group(finder, message).filter(|id| is_id(id))
+    regex::group(finder, message).filter(|id| is_id(id))
 }
 
 /// Why a rule's pattern cannot have an id; `None` if it can, or has none.

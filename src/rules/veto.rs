@@ -5,9 +5,9 @@ use regex_automata::meta::{self, Regex};
 use regex_automata::{Anchored, Input, MatchKind, PatternSet};
 use regex_syntax::hir::Hir;
 
-use super::compile::limits;
 use super::model::{Fault, Place, Rule, RuleSet};
 use super::pattern;
+use super::regex::limits;
 
 /// The vetoes of a set's patterns, in the order of the patterns.
 #[derive(Debug, Default)]

@@ -11,25 +11,11 @@
 use regex_syntax::hir::{Capture, Class, ClassBytes, Hir, HirKind, Look};
 
 use super::super::pattern::{self, Unreadable};
-use super::runs;
-
-/// Prefix of the names of the groups around stretches, see [`super::super::own_groups::RESERVED`].
-pub(super) const GROUP: &str = "portcullis_stretch_";
+use super::runs::{self, GROUP, Stretch};
 
 /// The error for a pattern that can be parsed, but not with a group around each stretch.
 const UNMARKABLE: &str =
     "the parts in which anything may stand cannot be told from the rest: write the pattern in simpler words";
-
-/// A stretch of a pattern.
-#[derive(Clone, Debug)]
-pub(super) struct Stretch {
-    /// Its source text: `\w+`, `<USER>`.
-    pub(super) text: String,
-    /// Its offset in the pattern, in bytes.
-    pub(super) at: usize,
-    /// Whether its content is known: a placeholder, whose alphabet the rule set claims, or a part of the timestamp.
-    pub(super) is_claimed: bool,
-}
 
 /// A pattern with its stretches.
 #[derive(Debug)]

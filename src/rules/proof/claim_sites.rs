@@ -5,10 +5,10 @@ use regex_automata::meta;
 use regex_syntax::ast::{Ast, GroupKind};
 use regex_syntax::hir::{Hir, HirKind};
 
-use super::super::compile::limits;
 use super::super::matcher;
 use super::super::model::Sample;
 use super::super::pattern;
+use super::super::regex::limits;
 use super::Described;
 use super::revision::{Placeholders, placeholder_in};
 use crate::record;

@@ -11,7 +11,9 @@ use super::super::pattern;
 use super::TooLarge;
 use super::annotated::any_text;
 use super::machine::{Machine, Peer, machine};
-use super::search::PLEASANT;
+
+/// Bytes preferred in examples, in this order: the ones that a person would choose.
+pub(super) const PLEASANT: &[u8] = b"x1 -";
 
 /// Limit of states, more than real rule sets need; beyond it the proof is given up.
 const MAX_STATES: usize = 1 << 16;

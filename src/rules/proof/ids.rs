@@ -3,8 +3,8 @@
 use regex_automata::meta;
 use regex_syntax::hir::{Hir, HirKind, Look};
 
-use super::super::compile::limits;
 use super::super::pattern;
+use super::super::regex::limits;
 
 /// Ids as many programs print them.
 const USUAL: [[&str; 2]; 4] = [

@@ -3,7 +3,7 @@
 use super::super::model::RuleSet;
 use super::super::pattern;
 use super::Described;
-use super::annotated::Stretch;
+use super::runs::Stretch;
 
 /// The name of a placeholder if the pattern suggests no better one.
 const NEUTRAL: &str = "TEXT";

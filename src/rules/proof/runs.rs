@@ -11,7 +11,20 @@ use regex_syntax::hir::{Hir, Repetition};
 
 use super::super::choice;
 use super::super::pattern::{self, Expanded};
-use super::annotated::{GROUP, Stretch};
+
+/// Prefix of the names of the groups around stretches, see [`super::super::pattern::own_groups::RESERVED`].
+pub(super) const GROUP: &str = "portcullis_stretch_";
+
+/// A stretch of a pattern.
+#[derive(Clone, Debug)]
+pub(super) struct Stretch {
+    /// Its source text: `\w+`, `<USER>`.
+    pub(super) text: String,
+    /// Its offset in the pattern, in bytes.
+    pub(super) at: usize,
+    /// Whether its content is known: a placeholder, whose alphabet the rule set claims, or a part of the timestamp.
+    pub(super) is_claimed: bool,
+}
 
 /// A stretch as it stands in the expanded pattern.
 pub(super) struct RunSpan {

@@ -9,11 +9,8 @@ use std::ops::Range;
 use foldhash::fast::RandomState;
 
 use super::TooLarge;
-use super::first::FirstRule;
+use super::first::{FirstRule, PLEASANT};
 use super::machine::{Edge, End, Machine, Phase};
-
-/// Bytes preferred in examples, in this order: the ones that a person would choose.
-pub(super) const PLEASANT: &[u8] = b"x1 -";
 
 /// The work allowed for one rule set: pairs of states and, if earlier rules are asked too, bytes behind such a pair. The
 /// shipped sets need a hundredth of it.

@@ -3,7 +3,7 @@
 use regex_syntax::ast::{Ast, Flag, FlagsItemKind, GroupKind, Visitor};
 
 /// Refuses flags that change what a pattern's bytes or ends are; the error says why, and at which byte.
-pub(super) struct KnownFlags;
+pub(in crate::rules) struct KnownFlags;
 
 impl Visitor for KnownFlags {
     type Output = ();

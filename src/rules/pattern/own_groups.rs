@@ -5,10 +5,11 @@
 
 use regex_syntax::ast::{self, Ast, GroupKind, Visitor};
 
-use super::pattern::{self, Expanded};
+use super::super::pattern;
+use super::Expanded;
 
 /// Prefix of the names of groups that the proof adds.
-pub(super) const RESERVED: &str = "portcullis_";
+pub(in crate::rules) const RESERVED: &str = "portcullis_";
 
 /// Such a group could match half an address.
 const ADDRESS: &str =
@@ -18,12 +19,12 @@ const SESSION: &str = "the id needs no group of its own: write <SESSION>, and st
 
 /// Refuses an expanded pattern with a group of the author's whose name is reserved; the error says why, and at which
 /// byte.
-pub(super) fn check(ast: &Ast, expanded: &Expanded) -> Result<(), (String, usize)> {
+pub(in crate::rules) fn check(ast: &Ast, expanded: &Expanded) -> Result<(), (String, usize)> {
     ast::visit(ast, OwnGroups { expanded })
 }
 
 /// Refuses such a group in the alphabet of a placeholder, which is a regex too.
-pub(super) fn fault_of_alphabet(alphabet: &str) -> Option<String> {
+pub(in crate::rules) fn fault_of_alphabet(alphabet: &str) -> Option<String> {
     let ast = pattern::parse_tree(alphabet).ok()?;
     let expanded = Expanded { text: alphabet.to_owned(), replaced: Vec::new() };
     check(&ast, &expanded).err().map(|(text, _)| text)

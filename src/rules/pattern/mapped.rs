@@ -2,14 +2,14 @@
 
 use regex_syntax::hir::{Hir, HirKind};
 
-use super::pattern;
+use super::super::pattern;
 
 /// The prefix that programs with a dual-stack socket print before an IPv4 address; it belongs to the address.
 const MAPPED: &[u8] = b"::ffff:";
 
 /// Reads `(?:::ffff:)?<ADDR>` and `(?:::ffff:<ADDR>|<ADDR>)` as `<ADDR>`, which matches mapped addresses too: the address
 /// is the same either way.
-pub(super) fn without_mapped_prefix(hir: &Hir) -> Hir {
+pub(in crate::rules) fn without_mapped_prefix(hir: &Hir) -> Hir {
     match hir.kind() {
         HirKind::Concat(subs) => {
             let before_address = |at: usize| subs.get(at + 1).is_some_and(is_address_alone);

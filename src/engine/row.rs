@@ -1,16 +1,13 @@
 //! The engine's memory as rows for a database.
 
-use std::collections::HashSet;
-use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::bans::{Ban, History};
-use super::session::SessionKey;
+use super::ban::{Ban, History};
+use super::session_key::SessionKey;
 use crate::address::Prefix;
 use crate::time::Time;
 
@@ -100,43 +97,4 @@ pub struct SessionState {
     pub counts: Vec<(Arc<str>, u32)>,
     /// Tenths of an offence that were counted for the peer, by rule set.
     pub counted: Vec<(Arc<str>, u32)>,
-}
-
-/// Keys that changed since the rows were last taken; always empty where nobody takes them.
-#[derive(Debug)]
-pub(super) struct Changed<K> {
-    keys: HashSet<K, RandomState>,
-    is_kept: bool,
-}
-
-impl<K: Eq + Hash> Changed<K> {
-    pub(super) fn insert(&mut self, key: K) {
-        if self.is_kept {
-            self.keys.insert(key);
-        }
-    }
-
-    /// Forgets a change, and says whether there was one.
-    pub(super) fn remove(&mut self, key: &K) -> bool {
-        self.keys.remove(key)
-    }
-
-    pub(super) fn is_kept(&self) -> bool {
-        self.is_kept
-    }
-
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = K> + use<K> {
-        // Taken, not drained: a drained set would keep the memory that it grew to in a flood.
-        std::mem::take(&mut self.keys).into_iter()
-    }
-
-    pub(super) fn keep_none(&mut self) {
-        *self = Self { keys: HashSet::default(), is_kept: false };
-    }
-}
-
-impl<K> Default for Changed<K> {
-    fn default() -> Self {
-        Self { keys: HashSet::default(), is_kept: true }
-    }
 }
