@@ -29,13 +29,15 @@ fn ask(to: &AskArgs, request: &Request) -> Result<Answer, Failure> {
 /// The configuration, for the socket that it names. Errors in it are no obstacle: the running daemon has an earlier one.
 fn configured(file: Option<&Path>) -> Result<(Config, Option<Refused>), Failure> {
     let loaded = config::load_settings(file, FileTrust::Advised);
-    let (config, refused) = (loaded.config, Refused(loaded.diagnostics));
+    let config = loaded.config;
+    let refused = Refused(loaded.diagnostics);
     match file {
         _ if !refused.0.has_errors() => Ok((config, None)),
         None => Ok((Config::default(), None)),
         Some(file) if !file.is_file() => Err(refused.into()),
         Some(file) => {
-            let (file, named) = (printable_path(file), printable_path(&config.control.socket));
+            let file = printable_path(file);
+            let named = printable_path(&config.control.socket);
             complain(&format!("{file} has errors; asking the daemon at {named}"));
             Ok((config, Some(refused)))
         }

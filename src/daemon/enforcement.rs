@@ -13,7 +13,7 @@ use crate::firewall::Change;
 use crate::pipeline::{Outcome, OutcomeSink};
 use crate::time::{Time, spoken};
 
-/// What follows from decisions.
+/// Carries out decisions, and counts them.
 pub(super) struct Enforcement {
     pub(super) firewall: Firewalls,
     pub(super) persist: Persist,
@@ -136,7 +136,7 @@ pub(super) fn length(since: Time, until: Option<Time>) -> String {
 pub(super) struct MatchCounter {
     /// Lines that a rule matched.
     pub(super) matched: u64,
-    /// Bans.
+    /// Bans since the start.
     pub(super) bans: u64,
     /// When a line last matched: what falls silent after an update of its program is broken.
     pub(super) last: Option<Time>,

@@ -11,7 +11,7 @@ use crate::address::Prefix;
 use crate::firewall::{self, Change, TableFile, WorkerHandle, WorkerStatus};
 use crate::settings::{BackendKind, FirewallSettings};
 
-/// How often it is looked whether an old table can be emptied.
+/// How often to check whether an old table can be emptied.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
 
 /// All firewalls that are being driven; the last reload decides which one counts.
@@ -20,9 +20,9 @@ pub(super) struct Firewalls {
     settings: FirewallSettings,
     /// Replaced, and kept in step until [`Self::now`] is.
     old: Vec<(Arc<WorkerHandle>, FirewallSettings)>,
-    /// Being emptied.
+    /// Workers whose tables are being emptied.
     leaving: Vec<(Arc<WorkerHandle>, FirewallSettings)>,
-    /// Changes were handed over since this was asked.
+    /// Whether changes were handed over since [`Self::has_changed`] was called.
     changed: Cell<bool>,
 }
 
@@ -73,17 +73,17 @@ impl Firewalls {
         self.settings.backend == BackendKind::DryRun
     }
 
-    /// What is said of a ban.
+    /// The verb for a ban in the log.
     pub(super) fn banned(&self) -> &'static str {
         if self.blocks_nobody() { "would ban" } else { "banned" }
     }
 
-    /// And of its end.
+    /// The verb for the end of a ban in the log.
     pub(super) fn unbanned(&self) -> &'static str {
         if self.blocks_nobody() { "would unban" } else { "unbanned" }
     }
 
-    /// For those who wait until it is done.
+    /// The current worker, for threads that wait until changes are made.
     pub(super) fn handle(&self) -> Arc<WorkerHandle> {
         Arc::clone(&self.now)
     }

@@ -12,7 +12,7 @@ use crate::config::{Diagnostics, LogTo};
 use crate::printable::printable;
 use crate::rules;
 
-/// Messages at a stretch: a reload or a wave of bans has its say.
+/// The most messages in a burst: enough for a reload or a wave of bans.
 const BURST: u32 = 200;
 
 /// After that, one message each this often: 36,000 an hour fill no disk.
@@ -28,7 +28,7 @@ static LOGGER: Logger = Logger {
     to_syslog: AtomicBool::new(false),
 };
 
-/// Takes messages from now on; may be called again with other settings.
+/// Starts logging; may be called again with other settings.
 pub(super) fn start(to: LogTo, level: LevelFilter) {
     if to == LogTo::Syslog {
         LOGGER.to_syslog.store(open_syslog().is_ok(), Ordering::Relaxed);
@@ -40,7 +40,7 @@ pub(super) fn start(to: LogTo, level: LevelFilter) {
     log::set_max_level(level);
 }
 
-/// So many are logged one by one; the logger drops what comes too fast, and the sentence behind them must not be.
+/// The most diagnostics that are logged: the logger drops what comes too fast, and must not drop the summary behind them.
 const MAX_DIAGNOSTICS: usize = 100;
 
 /// Logs what is wrong with a configuration, a message each: syslog cuts what is long.
@@ -116,7 +116,7 @@ struct Bucket {
 }
 
 impl Bucket {
-    /// `None` when a message is to be left out; else how many were before it.
+    /// `None` if the message is to be dropped; otherwise the number of messages that were dropped before it.
     fn take(&mut self, now: Instant) -> Option<u64> {
         let filled = *self.filled.get_or_insert(now);
         let earned = now.saturating_duration_since(filled).as_millis() / REFILL.as_millis();

@@ -16,11 +16,11 @@ use crate::store::{
 };
 use crate::time::Time;
 
-/// Counters and positions may wait this long for each other; bans do not wait.
+/// How long counters and positions are gathered into one batch; bans are written at once.
 const BATCH_DELAY: Duration = Duration::from_secs(1);
 
-/// The database rests this many times as long as it worked, so that a flood of changes costs little more than one: they
-/// gather, and the last word on each thing is written. A single ban's commit takes milliseconds, and so does its rest.
+/// After a batch the thread pauses for this many times the batch's duration, so that a flood of changes costs little more
+/// than one: meanwhile they gather, and only the latest for each key is written.
 const REST_FACTOR: u32 = 3;
 
 /// How long the final write may take before we log that we are waiting.
@@ -29,22 +29,22 @@ const SILENT_WAIT: Duration = Duration::from_secs(1);
 /// Bans told of in answer to one `why`, each with its lines.
 const MAX_HISTORY: usize = 50;
 
-/// More than this waits only if the disk hangs; then the oldest is said without it.
+/// The most sentences and answers that wait for the database; with more, its disk is stalled and the oldest go out unstored.
 const MAX_WAITING: usize = 10_000;
 
-/// Said or done once the rows before it are stored, or could not be.
+/// An action to run once the rows before it are stored, or could not be.
 pub(super) type After = Box<dyn FnOnce(&Result<(), String>) + Send>;
 
-/// Takes the history of an address, or why it cannot be read.
+/// Receives the history of an address, or the reason why it cannot be read.
 pub(super) type HistoryCallback = Box<dyn FnOnce(Result<Vec<BanRecord>, StoreError>) + Send>;
 
 /// The deciding thread's end of the database.
 pub(super) struct Persist {
     tasks: Option<Sender<StoreTask>>,
     thread: Option<JoinHandle<Store>>,
-    /// Since when the thread is at work.
+    /// When the batch that is being written was sent.
     busy: Option<Instant>,
-    /// The next batch does not go out before.
+    /// The earliest time for the next batch.
     rests_until: Option<Instant>,
     changed: Option<Instant>,
     urgent: bool,
@@ -82,18 +82,18 @@ impl Persist {
         Ok(persist)
     }
 
-    /// Something changed that can wait a moment.
+    /// Notes a change that can wait a moment.
     pub(super) fn touch(&mut self) {
         self.changed.get_or_insert_with(Instant::now);
     }
 
-    /// Something changed that somebody is to be told of.
+    /// Notes a change that is to be written at once.
     pub(super) fn hurry(&mut self) {
         self.touch();
         self.urgent = true;
     }
 
-    /// Has something said or done once what changed before is stored.
+    /// Runs an action once all earlier changes are stored.
     pub(super) fn after(&mut self, after: After) {
         if self.after.len() >= MAX_WAITING {
             (self.after.remove(0))(&Err("the database does not answer".to_owned()));
@@ -117,7 +117,7 @@ impl Persist {
         }
     }
 
-    /// Until [`Self::is_due`]; `None` when there is nothing to do or the thread is at it.
+    /// The time until the next batch is due; `None` if nothing changed or a batch is being written.
     pub(super) fn due_in(&self) -> Option<Duration> {
         let changed = self.changed.filter(|_| self.busy.is_none())?;
         let rest = self.rests_until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -131,7 +131,7 @@ impl Persist {
         self.due_in() == Some(Duration::ZERO)
     }
 
-    /// Hands over what changed.
+    /// Sends a batch of changes to the thread.
     pub(super) fn send(&mut self, rows: Vec<Row>, positions: Vec<PositionChange>, now: Time) {
         self.changed = None;
         self.urgent = false;
@@ -146,7 +146,7 @@ impl Persist {
         }
     }
 
-    /// Asks for the past of an address; answered at once with nothing where there is no database.
+    /// Requests the history of an address; without a database it is empty.
     pub(super) fn history(&self, address: Prefix, now: Time, ask: HistoryCallback) {
         match &self.tasks {
             None => ask(Ok(Vec::new())),
@@ -155,7 +155,7 @@ impl Persist {
         }
     }
 
-    /// Takes other spans into force.
+    /// Sets how long things are kept.
     pub(super) fn set_retention(&self, retention: Retention) {
         if let Some(tasks) = &self.tasks {
             // The thread lives as long as we do.
@@ -163,7 +163,7 @@ impl Persist {
         }
     }
 
-    /// The thread is done with the last batch.
+    /// Takes note that the thread has finished a batch.
     pub(super) fn stored(&mut self, commit: &CommitResult) {
         let now = Instant::now();
         let worked = self.busy.take().map(|since| now.saturating_duration_since(since));
@@ -185,7 +185,7 @@ impl Persist {
         }
     }
 
-    /// What does not work, if anything.
+    /// The current problem with the database.
     pub(super) fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
     }

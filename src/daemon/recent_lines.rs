@@ -10,13 +10,13 @@ use crate::rules;
 use crate::store::BanLine;
 use crate::time::Time;
 
-/// Offenders remembered; the longest-unseen leaves first. With the two bounds below 5 MB at the most.
+/// The most offenders whose lines are kept; the least recently seen leaves first. With the bounds below, at most 5 MB.
 const MAX_OFFENDERS: usize = 4096;
 
-/// Lines of one offender: enough to see what it did, whatever the threshold.
+/// The most lines of one offender: enough to see what it did, whatever the threshold.
 const MAX_LINES: usize = 5;
 
-/// Bytes of one line.
+/// The most bytes of one line.
 const MAX_LINE_BYTES: usize = 256;
 
 /// The lines of offenders that may be banned next. Lines that may be forged are kept apart, and give way first.

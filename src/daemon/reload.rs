@@ -43,7 +43,8 @@ impl Reloads {
         config: &Config,
         sender: SyncSender<Event>,
     ) -> Self {
-        let (state, control) = (config.state.clone(), config.control.clone());
+        let state = config.state.clone();
+        let control = config.control.clone();
         Self { file, dry_run, sender, running: None, next: None, state, control }
     }
 

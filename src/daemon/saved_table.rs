@@ -15,13 +15,13 @@ use crate::engine::Ban;
 use crate::files::{exposure, write_whole};
 use crate::firewall::TableFile;
 
-/// Changes gather this long,
+/// The shortest time between two writes,
 const MIN_PAUSE: Duration = Duration::from_secs(1);
 
-/// or this many times as long as it took to write the file before.
+/// which is also at least this many times the duration of the last write.
 const REST_FACTOR: u32 = 20;
 
-/// What is to be written: the format, `None` where the firewall reads no file, and the prefixes.
+/// The content to write: the format, `None` if the firewall reads no file, and the prefixes.
 type Work = (Option<TableFile>, Vec<Prefix>);
 
 /// The deciding thread's end.
@@ -44,12 +44,14 @@ impl SavedTable {
     /// Starts the thread; the file in this directory is written at once.
     pub(super) fn start(directory: &Path, format: Option<TableFile>) -> io::Result<Self> {
         let (sender, work) = sync_channel(1);
-        let (directory, took) = (directory.to_owned(), Arc::<AtomicU64>::default());
+        let directory = directory.to_owned();
+        let took = Arc::<AtomicU64>::default();
         let told = Arc::clone(&took);
         let thread = thread::Builder::new()
             .name("table file".to_owned())
             .spawn(move || keep(&directory, &work, &told))?;
-        let (work, thread) = (Some(sender), Some(thread));
+        let work = Some(sender);
+        let thread = Some(thread);
         Ok(Self { format, work, thread, took, sent: None, is_stale: true })
     }
 

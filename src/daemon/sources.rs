@@ -17,16 +17,16 @@ use crate::setup::{Setup, StampFormats, StampReader};
 use crate::store::{FilePosition, PositionChange};
 use crate::time::Time;
 
-/// How often the clocks are told how late it is: the year of a stamp is guessed from now, and we may run for months.
+/// How often the clocks learn the present time, by which timestamps without a year are dated: we may run for months.
 const CLOCK_UPDATE: Duration = Duration::from_secs(60);
 
-/// Clocks kept at a time; whoever may write into a directory that a pattern looks into makes as many paths as he likes.
+/// The most clocks that are kept: whoever may write into a directory that a pattern matches can create any number of paths.
 const MAX_CLOCKS: usize = 1024;
 
-/// This many lines of a source tell which layout it has.
+/// The number of lines by which the layout of a source is recognised.
 const LAYOUT_SAMPLE: usize = 100;
 
-/// What is wrong with a log whose lines match and say no time that is read; behind its path.
+/// The warning about a log whose matching lines have no readable timestamp; follows the log's path.
 const UNDATED: &str = "matching lines have no readable timestamp; they count when they arrive, and not at all after a \
      restart: describe their timestamps with `time:` in the rule set or under the source";
 
@@ -39,7 +39,7 @@ pub(super) struct Sources {
     positions: Positions,
     /// The sources whose first lines were looked at for their layout.
     sampled: HashSet<Arc<str>>,
-    /// The sources of which it was said that they have lines without a time that is read.
+    /// The sources that were warned of because of lines without a readable timestamp.
     undated: HashSet<Arc<str>>,
 }
 
@@ -53,8 +53,7 @@ impl Sources {
     ) -> io::Result<Self> {
         let plan = FollowPlan::new(setup, &files);
         let follower = FollowerThread::start(0, plan, &positions.all(), &sender)?;
-        let (sampled, undated) = (HashSet::new(), HashSet::new());
-        Ok(Self { files, sender, follower, positions, sampled, undated })
+        Ok(Self { files, sender, follower, positions, sampled: HashSet::new(), undated: HashSet::new() })
     }
 
     /// Takes other sources into force: the new follower goes on where the old one stopped.
@@ -80,7 +79,7 @@ impl Sources {
         self.follower.number == follower
     }
 
-    /// What the pipeline knows the log by that the lines are from.
+    /// The pipeline's key for the log of a batch.
     pub(super) fn key(&self, batch: &Batch) -> StreamKey {
         let name = self.follower.names.get(usize::from(batch.source.0));
         StreamKey { source: name.map_or_else(|| "".into(), Arc::clone), path: Arc::clone(&batch.path) }
@@ -117,7 +116,7 @@ impl Sources {
         self.positions.touch_all();
     }
 
-    /// Says once of a source that its lines look like another layout than it is read by.
+    /// Warns once for each source if its lines seem to have another layout than it is read by.
     pub(super) fn warn_of_other_layout(&mut self, key: &StreamKey, batch: &Batch, setup: &Setup) {
         if batch.bytes.is_empty() || !self.sampled.insert(Arc::clone(&key.source)) {
             return;
@@ -127,7 +126,7 @@ impl Sources {
         }
     }
 
-    /// Says once of a source that lines in it match and say no time that is read.
+    /// Warns once for each source that matching lines have no readable timestamp.
     pub(super) fn warn_of_undated(&mut self, key: &StreamKey) {
         if self.undated.insert(Arc::clone(&key.source)) {
             log::warn!("{}: {UNDATED}", key.path);
@@ -139,7 +138,7 @@ impl Sources {
         self.follower.plan.sources.len()
     }
 
-    /// How many files these may be.
+    /// The most files that the sources may be.
     pub(super) fn max_files(&self) -> usize {
         follow::files(&self.follower.plan.sources)
     }
@@ -157,7 +156,7 @@ impl Sources {
     }
 }
 
-/// What is followed, and how.
+/// The sources to follow, and how to follow them.
 #[derive(Clone, Debug, PartialEq)]
 struct FollowPlan {
     sources: Vec<Source>,
@@ -177,7 +176,7 @@ impl FollowPlan {
 
 /// A running follower.
 struct FollowerThread {
-    /// By this its events are known.
+    /// Identifies its events.
     number: u32,
     plan: FollowPlan,
     names: Vec<Arc<str>>,
@@ -251,9 +250,9 @@ fn not_read(source: &str, layout: Layouts) -> String {
 #[derive(Debug, Default)]
 pub(super) struct Positions {
     known: HashMap<StreamKey, Position>,
-    /// Those that are not stored yet.
+    /// Positions that are not stored yet.
     changed: Vec<StreamKey>,
-    /// Those that are of no use any more.
+    /// Positions that are to be removed from the database.
     gone: Vec<StreamKey>,
 }
 
@@ -304,7 +303,8 @@ impl Positions {
 
     fn change(&self, key: &StreamKey) -> Option<PositionChange> {
         let position = serde_json::to_string(self.known.get(key)?).ok()?;
-        let (source, file) = (key.source.to_string(), key.path.to_string());
+        let source = key.source.to_string();
+        let file = key.path.to_string();
         Some(PositionChange::At(FilePosition { source, file, position }))
     }
 

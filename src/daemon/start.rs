@@ -179,7 +179,7 @@ fn save_table(dry_run: bool, setup: &Setup, firewall: &Firewalls) -> io::Result<
     SavedTable::start(files::directory_of(&setup.config.state), firewall.file())
 }
 
-/// Lets callers in.
+/// Starts to serve the control socket.
 fn serve(listener: Listener, callers: Sender<Call>, sender: SyncSender<Event>) -> Result<Server, NoStart> {
     let hand_over = move |call| {
         // A full queue means that the daemon is awake, and looks for calls after each event.

@@ -1,5 +1,5 @@
-//! What a configuration names and this machine must have: the group that may ask, places for database and socket, programs;
-//! nobody else may be able to replace what is written to and run.
+//! Checks what a configuration needs of this machine: the group that may read, directories for database and socket, programs.
+//! No other user may be able to replace what the daemon writes to and runs.
 //!
 //! Only what runs here is refused for it: `scan` may read a configuration that is written for another machine.
 
@@ -33,7 +33,8 @@ pub(crate) fn check(loaded: &mut Loaded) {
 
 /// Errors with which the daemon would not start, and warnings where somebody else may yet do something about it.
 fn faults(config: &Config) -> Vec<SettingFault> {
-    let (state, socket) = (&config.state, &config.control.socket);
+    let state = &config.state;
+    let socket = &config.control.socket;
     let faults = [
         unknown_group(config),
         occupied_state(state),
@@ -66,7 +67,8 @@ impl Exposed {
 
 /// What the daemon writes to and somebody else may replace: database, table's file and socket, with what lies beside them.
 pub(crate) fn exposed_places(config: &Config) -> Vec<Exposed> {
-    let (state, socket) = (&config.state, &config.control.socket);
+    let state = &config.state;
+    let socket = &config.control.socket;
     // The table's file lies beside the database: what is wrong with their directory is told once.
     let state = store_exposure(state).or_else(|| table_exposure(config));
     let state = state.map(|found| Exposed::at(STATE, found));
@@ -198,13 +200,15 @@ fn occupied_socket(path: &Path) -> Option<SettingFault> {
 
 /// The usual directories are made by the start script, and `check` comes before the first start.
 fn missing_socket_directory(path: &Path) -> Option<SettingFault> {
-    let (directory, usual) = (directory_of(path), defaults::socket());
+    let directory = directory_of(path);
+    let usual = defaults::socket();
     (directory != directory_of(&usual) && is_missing(directory)).then(|| missing_directory(SOCKET, directory))
 }
 
 /// Here only the last directory may be missing: the daemon makes it.
 fn missing_state_directory(path: &Path) -> Option<SettingFault> {
-    let (directory, usual) = (directory_of(path), defaults::state());
+    let directory = directory_of(path);
+    let usual = defaults::state();
     let is_homeless = is_missing(directory) && is_missing(directory_of(directory));
     (directory != directory_of(&usual) && is_homeless).then(|| missing_directory(STATE, directory))
 }
