@@ -18,31 +18,46 @@ const MAX_ANCHOR_PATH: usize = 255;
 
 /// Why a name cannot be that of a pf table, if it cannot.
 pub(crate) fn bad_pf_table(name: &str) -> Option<&'static str> {
-    let good = is_plain(name, "_.-", MAX_PF_TABLE);
-    (!good).then_some(
-        "a pf table's name must be 1 to 31 letters, digits, `_`, `-` and `.`, and must not begin with `-` or `.`",
-    )
+    let is_good = is_plain(name, "_.-", MAX_PF_TABLE);
+    if is_good {
+        None
+    } else {
+        Some(
+            "a pf table's name must be 1 to 31 letters, digits, `_`, `-` and `.`, and must not begin with `-` or `.`",
+        )
+    }
 }
 
 /// Why a name cannot be that of an ipfw table, if it cannot: `all` means every table to ipfw(8).
 pub(crate) fn bad_ipfw_table(name: &str) -> Option<&'static str> {
-    let good = is_plain(name, "_.-", MAX_IPFW_TABLE) && name != "all";
-    (!good).then_some(
-        "an ipfw table's name must be 1 to 63 letters, digits, `_`, `-` and `.`, must not begin with `-` or `.`, and must not be `all`",
-    )
+    let is_good = is_plain(name, "_.-", MAX_IPFW_TABLE) && name != "all";
+    if is_good {
+        None
+    } else {
+        Some(
+            "an ipfw table's name must be 1 to 63 letters, digits, `_`, `-` and `.`, must not begin with `-` or `.`, and must not be `all`",
+        )
+    }
 }
 
 /// Why a name cannot be that of an nftables table, if it cannot: nft(8) takes a digit at the beginning for a number.
 pub(crate) fn bad_nftables_table(name: &str) -> Option<&'static str> {
-    let good = is_plain(name, "_", MAX_NFTABLES_TABLE) && name.starts_with(|c: char| c.is_ascii_alphabetic());
-    (!good)
-        .then_some("an nftables name must be 1 to 63 letters, digits and `_`, and must begin with a letter")
+    let is_good =
+        is_plain(name, "_", MAX_NFTABLES_TABLE) && name.starts_with(|c: char| c.is_ascii_alphabetic());
+    if is_good {
+        None
+    } else {
+        Some("an nftables name must be 1 to 63 letters, digits and `_`, and must begin with a letter")
+    }
 }
 
 /// Why no firewall takes this for the name of a table, if none does: a dry run stands in for any of them.
 pub(crate) fn bad_table_everywhere(name: &str) -> Option<&'static str> {
     let all = [bad_pf_table, bad_ipfw_table, bad_nftables_table];
-    all.iter().all(|bad| bad(name).is_some()).then_some(
+    if all.iter().any(|bad| bad(name).is_none()) {
+        return None;
+    }
+    Some(
         "no firewall takes this as a table's name, which must be 1 to 63 letters, digits, `_`, `-` and `.`, and must not \
          begin with `-` or `.`",
     )
@@ -51,17 +66,21 @@ pub(crate) fn bad_table_everywhere(name: &str) -> Option<&'static str> {
 /// Why a path cannot be that of a pf anchor, if it cannot: parts that begin with `_` are pf's own (pf.conf(5)).
 pub(crate) fn bad_anchor(path: &str) -> Option<&'static str> {
     let part = |part: &str| is_plain(part, "_.-", MAX_ANCHOR) && !part.starts_with('_');
-    let good = path.len() <= MAX_ANCHOR_PATH && path.split('/').all(part);
-    (!good).then_some(
-        "an anchor must be names of 1 to 63 letters, digits, `_`, `-` and `.`, joined by `/`, and each must begin with a letter or digit",
-    )
+    let is_good = path.len() <= MAX_ANCHOR_PATH && path.split('/').all(part);
+    if is_good {
+        None
+    } else {
+        Some(
+            "an anchor must be names of 1 to 63 letters, digits, `_`, `-` and `.`, joined by `/`, and each must begin with a letter or digit",
+        )
+    }
 }
 
 /// Letters, digits and these signs; neither an option nor a hidden name.
-fn is_plain(name: &str, signs: &str, longest: usize) -> bool {
+fn is_plain(name: &str, signs: &str, max: usize) -> bool {
     let known = |c: char| c.is_ascii_alphanumeric() || signs.contains(c);
     let first = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    name.starts_with(first) && name.len() <= longest && name.chars().all(known)
+    name.starts_with(first) && name.len() <= max && name.chars().all(known)
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ impl LockFile {
         let pid = signature(&mut file)?;
         // Locked to try it, the file would stop a daemon that is just starting; so only where its owner lives.
         let lives = kill(Pid::from_raw(i32::try_from(pid).ok()?), None) != Err(Errno::ESRCH);
-        (lives && is_locked(&file)).then_some(pid)
+        if lives && is_locked(&file) { Some(pid) } else { None }
     }
 }
 

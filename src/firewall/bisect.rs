@@ -63,13 +63,15 @@ impl Bisection {
 
     fn heard(&mut self, answer: Result<(), BackendError>, mut part: Vec<Change>) {
         let Err(failure) = answer else {
-            (self.doubts, self.row) = (false, 0);
+            self.doubts = false;
+            self.row = 0;
             return self.found.good.append(&mut part);
         };
         match (&failure, part.len()) {
             (BackendError::Broken(_), _) => self.found.rest.append(&mut part),
             (BackendError::Refused(_), 1) => {
-                (self.doubts, self.row) = (true, self.row + 1);
+                self.doubts = true;
+                self.row += 1;
                 self.found.bad.append(&mut part);
             }
             (BackendError::Refused(_), _) => self.refused(part),

@@ -123,7 +123,8 @@ impl Backend for Programs {
 
 /// One prefix a line, only its first word; blank lines and `#` comments are passed over.
 fn parse(text: &str) -> TableListing {
-    let (mut entries, mut strange) = (Vec::new(), 0);
+    let mut entries = Vec::new();
+    let mut strange = 0;
     for word in text.lines().filter_map(|line| line.split_whitespace().next()) {
         match address::parse_prefix(word) {
             Ok(prefix) => entries.push(prefix),

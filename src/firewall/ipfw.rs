@@ -179,7 +179,8 @@ fn field<'a>(info: &'a str, key: &str) -> Option<&'a str> {
 
 /// Reads `ADDRESS/LEN VALUE` lines; `--- table(NAME), set(0) ---` headers are passed over.
 fn parse_list(text: &str) -> TableListing {
-    let (mut entries, mut strange) = (Vec::new(), 0);
+    let mut entries = Vec::new();
+    let mut strange = 0;
     for line in text.lines().filter(|line| !line.starts_with("---") && !line.trim().is_empty()) {
         let key = line.split_whitespace().next().unwrap_or_default();
         match key.parse::<Prefix>() {

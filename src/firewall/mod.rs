@@ -75,7 +75,8 @@ impl Change {
 
 /// The prefixes that changes add, and those that they remove, each in the order given.
 fn split(changes: &[Change]) -> (Vec<Prefix>, Vec<Prefix>) {
-    let (mut added, mut removed) = (Vec::new(), Vec::new());
+    let mut added = Vec::new();
+    let mut removed = Vec::new();
     for change in changes {
         match change {
             Change::Add(prefix) => added.push(*prefix),

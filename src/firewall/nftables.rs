@@ -48,7 +48,7 @@ impl SetKind {
     fn parse(name: &str) -> Option<Self> {
         let (family, bits) = name.split_once('_')?;
         let kind = Self { v6: family == "v6", bits: bits.parse().ok()? };
-        (kind.name() == name && kind.bits <= kind.most()).then_some(kind)
+        if kind.name() == name && kind.bits <= kind.most() { Some(kind) } else { None }
     }
 
     fn most(self) -> u8 {
@@ -122,7 +122,8 @@ pub(super) fn script(table: &str, prefixes: &[Prefix]) -> String {
 fn scaffold<'a>(table: &str, kinds: impl Iterator<Item = &'a SetKind>) -> String {
     let mut script = format!("add table inet {table}\n");
     for kind in kinds {
-        let (name, lookup) = (kind.name(), kind.lookup());
+        let name = kind.name();
+        let lookup = kind.lookup();
         let family = if kind.v6 { "ipv6_addr" } else { "ipv4_addr" };
         // Writing to a String cannot fail.
         let _infallible = write!(
@@ -139,7 +140,8 @@ fn scaffold<'a>(table: &str, kinds: impl Iterator<Item = &'a SetKind>) -> String
 /// The elements of the changes. A removed element is added first: deleting an absent one would undo all.
 fn elements(table: &str, changes: &[Change]) -> String {
     let (added, removed) = split(changes);
-    let (added, removed) = (by_kind(&added), by_kind(&removed));
+    let added = by_kind(&added);
+    let removed = by_kind(&removed);
     let mut script = String::new();
     for (verb, lists) in [("add", &added), ("add", &removed), ("delete", &removed)] {
         for (kind, addresses) in lists {

@@ -133,11 +133,13 @@ impl Pf {
     /// The exit status is 1 for "not running" and for any error; only the first prints a word.
     fn running(&self) -> Result<Option<Remark>, BackendError> {
         let run = self.tool.run(&["-s", "Running"], b"")?;
-        match (run.code, run.stdout.is_empty()) {
-            (0, _) => Ok(None),
-            (_, false) => Ok(Some(not_enabled())),
-            (_, true) => Err(BackendError::Broken(self.explain(&run, "show"))),
+        if run.code == 0 {
+            return Ok(None);
         }
+        if run.stdout.is_empty() {
+            return Err(BackendError::Broken(self.explain(&run, "show")));
+        }
+        Ok(Some(not_enabled()))
     }
 
     /// Whether the table is really not there. `-vsT` may end well and print nothing where it failed (15.1), so its
@@ -300,7 +302,8 @@ fn is_there(line: &str, prefix: &Prefix) -> Option<bool> {
 
 /// Reads `pfctl -T show`: a feedback character or blank, `!` or blank, the address, `/len` only when shorter than a host.
 fn parse_show(text: &str) -> TableListing {
-    let (mut entries, mut strange) = (Vec::new(), 0);
+    let mut entries = Vec::new();
+    let mut strange = 0;
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         match parse_entry(line) {
             Some(prefix) => entries.push(prefix),

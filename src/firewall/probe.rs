@@ -26,7 +26,9 @@ pub(super) struct Probe {
 impl Probe {
     /// Begins a comparison, which sees all that is wanted if it is to be `thorough`.
     pub(super) fn begin(&mut self, thorough: bool) {
-        (self.whole, self.left, self.missing) = (false, PORTIONS, 0);
+        self.whole = false;
+        self.left = PORTIONS;
+        self.missing = 0;
         self.thorough = thorough;
     }
 
@@ -38,7 +40,8 @@ impl Probe {
     /// The next portion, of at most this many entries; `wanted` is asked for when a round begins.
     pub(super) fn next(&mut self, most: usize, wanted: impl FnOnce() -> Vec<Prefix>) -> Vec<Prefix> {
         if self.round.is_empty() {
-            (self.round, self.whole) = (wanted(), true);
+            self.round = wanted();
+            self.whole = true;
         }
         let rest = self.round.len().saturating_sub(most);
         let portion = self.round.split_off(rest);
@@ -60,7 +63,7 @@ impl Probe {
         } else if !self.thorough {
             self.left = self.left.saturating_sub(1);
         }
-        (self.left == 0).then_some(self.missing)
+        if self.left == 0 { Some(self.missing) } else { None }
     }
 
     /// Gives up the comparison under way, and the round with it: nobody knows what the table holds.

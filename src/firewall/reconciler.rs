@@ -146,7 +146,8 @@ impl Reconciler {
     }
 
     fn take_in(&mut self, inbox: &mut MutexGuard<'_, Inbox>) {
-        let (asked, changed) = (std::mem::take(&mut inbox.converge), !inbox.changes.is_empty());
+        let asked = std::mem::take(&mut inbox.converge);
+        let changed = !inbox.changes.is_empty();
         if asked {
             self.compare_now();
         }
@@ -179,10 +180,10 @@ impl Reconciler {
         if self.ledger.repairs() > 0 || !self.state_kills.is_empty() {
             return Instant::now();
         }
-        let portion = self.probe.is_under_way().then_some(self.next_portion);
         if !self.ready && self.backoff.is_none() {
             return Instant::now();
         }
+        let portion = if self.probe.is_under_way() { Some(self.next_portion) } else { None };
         let all = [self.next_changes(), portion, self.next_glance(), self.next_comparison()];
         // Either a look-up is under way or a comparison comes.
         all.into_iter().flatten().min().unwrap_or_else(Instant::now)
@@ -190,7 +191,8 @@ impl Reconciler {
 
     /// Has everything compared that can be, for a reason.
     fn compare_now(&mut self) {
-        (self.next_look, self.doubts) = (Instant::now(), true);
+        self.next_look = Instant::now();
+        self.doubts = true;
     }
 
     /// When everything is compared; `None` while a comparison is under way, or what one found is not put right yet, that
@@ -198,14 +200,15 @@ impl Reconciler {
     fn next_comparison(&self) -> Option<Instant> {
         let at = self.backoff.as_ref().map_or(self.next_look, |backoff| backoff.next_attempt(self.pace));
         let is_repairing = self.ledger.repairs() > 0 && self.backoff.is_none();
-        (self.doubts || !(self.probe.is_under_way() || is_repairing)).then_some(at)
+        if self.doubts || !(self.probe.is_under_way() || is_repairing) { Some(at) } else { None }
     }
 
     /// When what changed is carried out; `None` when nothing changed.
     fn next_changes(&self) -> Option<Instant> {
         match &self.refusal {
             Some(refusal) => Some(refusal.next_attempt(self.pace).max(self.rests_until)),
-            None => (self.ledger.changed() > 0).then_some(self.rests_until),
+            None if self.ledger.changed() > 0 => Some(self.rests_until),
+            None => None,
         }
     }
 

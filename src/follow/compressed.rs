@@ -10,16 +10,16 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 /// An xz or zstd file that asks for more memory is refused. `xz -9` needs 64 MiB and some; the defaults and newsyslog's
 /// settings need 8 MiB.
-const DICTIONARY_MAX: u64 = 72 << 20;
+const MAX_DICTIONARY: u64 = 72 << 20;
 
 /// A log that is followed may grow by so much when it is unpacked; those of real hosts grow ten to sixty times.
-const RATIO: u64 = 250;
+const MAX_RATIO: u64 = 250;
 
 /// A small file may in any case unpack to so many bytes,
-const ALWAYS: u64 = 16 << 20;
+const MIN_UNPACKED: u64 = 16 << 20;
 
 /// and none to more than these.
-const NEVER: u64 = 4 << 30;
+const MAX_UNPACKED: u64 = 4 << 30;
 
 /// How the bytes of a file are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ pub fn unpack(mut file: File) -> io::Result<Box<dyn Read + Send>> {
         Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::new(file))),
         Packing::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(BufReader::new(file))),
         Packing::Xz => {
-            let limit = u32::try_from(DICTIONARY_MAX / 1024).unwrap_or(u32::MAX);
+            let limit = u32::try_from(MAX_DICTIONARY / 1024).unwrap_or(u32::MAX);
             Box::new(Lzma(lzma_rust2::XzReader::new_mem_limit(BufReader::new(file), true, limit)))
         }
         Packing::Zstd => Box::new(ZstdFrames::new(BufReader::new(file))),
@@ -92,7 +92,7 @@ pub fn unpack(mut file: File) -> io::Result<Box<dyn Read + Send>> {
 /// # Errors
 /// What asking for its size and reading the first bytes gives.
 pub(super) fn unpack_bounded(file: File) -> io::Result<Box<dyn Read + Send>> {
-    let left = file.metadata()?.len().saturating_mul(RATIO).clamp(ALWAYS, NEVER);
+    let left = file.metadata()?.len().saturating_mul(MAX_RATIO).clamp(MIN_UNPACKED, MAX_UNPACKED);
     Ok(Box::new(Bounded { reader: unpack(file)?, left }))
 }
 
@@ -104,7 +104,7 @@ struct Bounded {
 impl Read for Bounded {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if self.left == 0 && self.reader.read(&mut [0])? > 0 {
-            let why = format!("it unpacks to more than {RATIO} times its size, which no log does");
+            let why = format!("it unpacks to more than {MAX_RATIO} times its size, which no log does");
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
         let reach = buf.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
@@ -151,7 +151,7 @@ struct ZstdFrames<R: BufRead> {
 impl<R: BufRead> ZstdFrames<R> {
     fn new(source: R) -> Self {
         let mut decoder = FrameDecoder::new();
-        decoder.set_max_window_size(DICTIONARY_MAX);
+        decoder.set_max_window_size(MAX_DICTIONARY);
         Self { source, decoder, inside: false }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::followed_file::{FollowedFile, Start};
 use super::open::{IS_FIFO, PathState};
-use super::pattern::{FILES_MAX, Pattern, storable};
+use super::pattern::{MAX_FILES, Pattern, storable};
 use super::position::{FileKey, Position, Stored};
 use super::round::Round;
 use super::{Chunk, Sink, Source, SourceId};
@@ -126,7 +126,7 @@ impl FileSource {
         self.gone.extend(gone);
         self.logs.retain(stays);
         for path in paths {
-            if self.logs.iter().all(|log| *log.path != *path) && self.logs.len() < FILES_MAX {
+            if self.logs.iter().all(|log| *log.path != *path) && self.logs.len() < MAX_FILES {
                 self.add(&path, !appeared);
             }
         }
@@ -159,6 +159,6 @@ impl FileSource {
     pub(super) fn became_fifo(&self) -> Option<&Source> {
         let [log] = self.logs.as_slice() else { return None };
         let is_fifo = log.trouble.as_deref() == Some(IS_FIFO) && !log.is_in_use();
-        (self.source.through_links && self.pattern.is_none() && is_fifo).then_some(&self.source)
+        if self.source.through_links && self.pattern.is_none() && is_fifo { Some(&self.source) } else { None }
     }
 }

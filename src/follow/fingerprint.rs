@@ -35,20 +35,21 @@ fn head_fits(mark: &Mark, head: &[u8]) -> bool {
 
 pub(super) fn ends_of_plain(file: &File, offset: u64) -> io::Result<Ends> {
     let reach = offset.min(Fingerprint::REACH as u64);
-    let ends = (read_up_to(file, 0, reach)?, read_up_to(file, offset - reach, reach)?);
-    complete(ends, reach)
+    let head = read_up_to(file, 0, reach)?;
+    let before = read_up_to(file, offset - reach, reach)?;
+    complete((head, before), reach)
 }
 
 /// Reads the stream up to the offset.
 pub(super) fn ends_of_stream(stream: &mut dyn Read, offset: u64) -> io::Result<Ends> {
     let reach = offset.min(Fingerprint::REACH as u64);
-    let (mut head, mut before) = (Vec::new(), Vec::new());
+    let mut head = Vec::new();
     stream.take(reach).read_to_end(&mut head)?;
     let between = offset.saturating_sub(2 * reach);
     io::copy(&mut stream.take(between), &mut io::sink())?;
     // Where the two overlap, what stands before the offset begins in the head.
     let overlap = usize::try_from((2 * reach).saturating_sub(offset)).unwrap_or(0);
-    before.extend_from_slice(last(&head, overlap));
+    let mut before = last(&head, overlap).to_vec();
     stream.take(reach - overlap as u64).read_to_end(&mut before)?;
     complete((head, before), reach)
 }

@@ -123,7 +123,9 @@ impl FollowedFile {
 
     /// Goes on where reading stood.
     pub(super) fn resume_at(&mut self, position: Position) {
-        (self.stored, self.start, self.began) = (Some(position), Start::Beginning, true);
+        self.stored = Some(position);
+        self.start = Start::Beginning;
+        self.began = true;
     }
 
     pub(super) fn path_state(&self) -> PathState {
@@ -194,7 +196,8 @@ impl FollowedFile {
     fn begin_without_a_file(&mut self, round: &Round<'_>) {
         self.start = Start::Beginning;
         self.remember_rotated(round);
-        (self.began, self.moved) = (true, true);
+        self.began = true;
+        self.moved = true;
     }
 
     /// What was rotated away up to now is not read: what is newer than that will be.

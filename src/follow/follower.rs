@@ -115,9 +115,15 @@ impl Follower {
         let away = now.saturating_duration_since(self.looked) > AWAY;
         self.looked = now;
         let wall = Timestamp::now().into();
-        let (stamps, notes) = (&mut *self.stamps, &mut self.notes);
-        let unpacked = Unpacked::default();
-        let mut round = Round { now, quiet: self.quiet, away, wall, stamps, notes, unpacked };
+        let mut round = Round {
+            now,
+            quiet: self.quiet,
+            away,
+            wall,
+            stamps: &mut *self.stamps,
+            notes: &mut self.notes,
+            unpacked: Unpacked::default(),
+        };
         let mut looked = Looked::default();
         observe_all(&mut self.inputs, &mut round);
         let is_patient = keep_order(&mut self.inputs, &mut self.waiting, now);
@@ -175,7 +181,8 @@ fn keep_order(inputs: &mut [FollowedInput], waiting: &mut Option<(Instant, u32)>
     if now.saturating_duration_since(*since) <= COURTESY {
         return *expired == 0;
     }
-    (*since, *expired) = (now, *expired + 1);
+    *since = now;
+    *expired += 1;
     for input in inputs {
         let is_at_fault = input.logs().iter().any(|log| log.lags() && log.was_waited_for);
         if is_at_fault || *expired > 1 {

@@ -7,10 +7,10 @@ use std::path::{Component, Path, PathBuf};
 use glob::{MatchOptions, PatternError};
 
 /// How many entries of one directory are looked at.
-pub(super) const ENTRIES_MAX: usize = 16_384;
+pub(super) const MAX_ENTRIES: usize = 16_384;
 
 /// How deep `**` looks; links to directories are not followed.
-const DEPTH_MAX: usize = 16;
+const MAX_DEPTH: usize = 16;
 
 /// `*` is no `/`. Not with `require_literal_leading_dot`: glob 0.3 panics with it at a name that is not UTF-8, and
 /// whoever writes into a directory of logs chooses the names.
@@ -34,7 +34,7 @@ pub fn expand(pattern: &str) -> Result<Vec<Listed>, PatternError> {
     for part in Path::new(pattern).components() {
         let name = part.as_os_str().to_string_lossy();
         let step: Box<dyn Fn(PathBuf) -> Vec<Listed>> = match part {
-            Component::Normal(_) if name == "**" => Box::new(|path| with_directories_below(path, DEPTH_MAX)),
+            Component::Normal(_) if name == "**" => Box::new(|path| with_directories_below(path, MAX_DEPTH)),
             Component::Normal(_) if name.contains(['*', '?', '[']) => {
                 let part = glob::Pattern::new(&name)?;
                 Box::new(move |path| entries(&path, |entry| is_named(entry, &part)))
@@ -64,17 +64,18 @@ fn entries(directory: &Path, is_wanted: impl Fn(&str) -> bool) -> Vec<Listed> {
             return vec![Err(format!("{} cannot be looked into for files: {error}", listed.display()))];
         }
     };
-    let (mut names, mut seen) = (Vec::new(), 0);
-    for entry in entries.take(ENTRIES_MAX + 1).flatten() {
+    let mut names = Vec::new();
+    let mut seen = 0;
+    for entry in entries.take(MAX_ENTRIES + 1).flatten() {
         seen += 1;
         names.extend(entry.file_name().into_string().ok().filter(|name| is_wanted(name)));
     }
     names.sort_unstable();
     let mut found: Vec<Listed> = names.iter().map(|name| Ok(directory.join(name))).collect();
-    if seen > ENTRIES_MAX {
+    if seen > MAX_ENTRIES {
         let listed = listed.display();
         found.push(Err(format!(
-            "{listed} has more than {ENTRIES_MAX} entries; files behind those are not found"
+            "{listed} has more than {MAX_ENTRIES} entries; files behind those are not found"
         )));
     }
     found
@@ -136,9 +137,9 @@ mod tests {
     #[test]
     fn of_a_crowded_directory_a_part_is_seen_and_that_is_said() {
         let dir = tempfile::tempdir().unwrap();
-        (0..=ENTRIES_MAX).for_each(|n| drop(fs::File::create(dir.path().join(format!("{n}.log"))).unwrap()));
+        (0..=MAX_ENTRIES).for_each(|n| drop(fs::File::create(dir.path().join(format!("{n}.log"))).unwrap()));
         let found = expand(dir.path().join("*.log").to_str().unwrap()).unwrap();
-        assert_eq!(found.iter().filter(|path| path.is_ok()).count(), ENTRIES_MAX + 1);
+        assert_eq!(found.iter().filter(|path| path.is_ok()).count(), MAX_ENTRIES + 1);
         assert!(found.last().unwrap().as_ref().is_err_and(|why| why.contains("has more than 16384 entries")));
     }
 }

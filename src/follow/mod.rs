@@ -86,8 +86,14 @@ pub struct Source {
 impl Source {
     /// Regular files at a path or pattern, through symlinks, from their end.
     pub fn files(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
-        let (name, path) = (name.into(), path.into());
-        Self { name, path, kind: SourceKind::Files, through_links: true, archive: None, from_start: false }
+        Self {
+            name: name.into(),
+            path: path.into(),
+            kind: SourceKind::Files,
+            through_links: true,
+            archive: None,
+            from_start: false,
+        }
     }
 
     /// Whether the path is a pattern that may match many files.
@@ -174,15 +180,14 @@ impl<'a> Chunk<'a> {
     /// A position without lines.
     fn of_position(source: SourceId, path: &'a Arc<str>, position: &'a Position) -> Self {
         let file = position.files.last().map_or(FileKey::NONE, |mark| mark.file);
-        let (bytes, before, position): (&[u8], &[u8], _) = (&[], &[], Some(position));
         Self {
             source,
             path,
             file,
-            bytes,
-            position,
+            bytes: &[],
+            position: Some(position),
             gone: false,
-            before,
+            before: &[],
             first: false,
             gap: false,
             backlog: false,

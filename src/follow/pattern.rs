@@ -13,7 +13,7 @@ use super::rotations::{belongs_to, looks_packed};
 const EXPAND_EVERY: Duration = Duration::from_secs(1);
 
 /// A pattern that matches more files than this is followed in part, and the operator is told.
-pub(super) const FILES_MAX: usize = 256;
+pub(super) const MAX_FILES: usize = 256;
 
 /// Whether a path is a pattern that may match many files. One that exists under this very name is none.
 pub fn is_pattern(path: &Path) -> bool {
@@ -83,11 +83,12 @@ impl Pattern {
         self.expanded = Some(now);
         let (mut paths, trouble) = matching(self.as_str(), followed);
         self.complain(trouble, notes);
-        if paths.len() > FILES_MAX && !std::mem::replace(&mut self.crowded, true) {
-            let (pattern, count) = (&self.text, paths.len());
-            notes.push(format!("{pattern} matches {count} files; only {FILES_MAX} are followed"));
+        if paths.len() > MAX_FILES && !std::mem::replace(&mut self.crowded, true) {
+            let pattern = &self.text;
+            let count = paths.len();
+            notes.push(format!("{pattern} matches {count} files; only {MAX_FILES} are followed"));
         }
-        paths.truncate(FILES_MAX);
+        paths.truncate(MAX_FILES);
         Some(paths)
     }
 
@@ -107,7 +108,7 @@ fn matching(pattern: &str, followed: &[FollowedFile]) -> (Vec<String>, Option<St
     let found = expand(pattern).into_iter().flatten().map(|path| path.and_then(storable));
     let paths = found.filter_map(|path| path.map_err(|why| trouble.get_or_insert(why)).ok());
     let plain = paths.filter(|path| !looks_packed(path) && !Path::new(path).is_dir());
-    let paths: Vec<String> = plain.take(4 * FILES_MAX).collect();
+    let paths: Vec<String> = plain.take(4 * MAX_FILES).collect();
     let bases = || paths.iter().map(String::as_str).chain(followed.iter().map(|log| &*log.path));
     let is_rotated = |path: &str| bases().any(|base| path.starts_with(base) && rotated_from(path, base));
     (paths.iter().filter(|path| !is_rotated(path)).cloned().collect(), trouble)
@@ -124,10 +125,11 @@ pub(super) fn storable(path: PathBuf) -> Result<String, String> {
 }
 
 fn rotated_from(path: &str, base: &str) -> bool {
-    let (path, base) = (Path::new(path), Path::new(base));
-    let names =
-        path.file_name().and_then(|name| name.to_str()).zip(base.file_name().and_then(|name| name.to_str()));
-    path.parent() == base.parent() && names.is_some_and(|(name, log)| belongs_to(name, log))
+    let path = Path::new(path);
+    let base = Path::new(base);
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
+    let Some(log) = base.file_name().and_then(|name| name.to_str()) else { return false };
+    path.parent() == base.parent() && belongs_to(name, log)
 }
 
 #[cfg(test)]

@@ -16,10 +16,10 @@ use super::tail::Tail;
 use crate::record::MAX_LINE;
 
 /// How many rotated files of one log are looked at, the newest ones.
-const FILES_MAX: usize = 64;
+const MAX_FILES: usize = 64;
 
 /// newsyslog renames several files one after the other; a listing taken meanwhile is taken again, this often at most.
-const LISTINGS_MAX: usize = 5;
+const MAX_LISTINGS: usize = 5;
 
 /// A file that may carry lines of a followed log, held open so that no rename can change what it is.
 pub(super) struct FoundFile {
@@ -54,8 +54,10 @@ impl FoundFile {
     /// Up to `length` bytes behind a mark; `None` where the bytes before it are not in this file.
     fn behind(&self, mark: &Mark, length: u64) -> Option<Vec<u8>> {
         if !self.packed {
-            return plain_holds(&self.file, mark)
-                .then(|| read_up_to(&self.file, mark.offset, length).unwrap_or_default());
+            if !plain_holds(&self.file, mark) {
+                return None;
+            }
+            return Some(read_up_to(&self.file, mark.offset, length).unwrap_or_default());
         }
         let reach = mark.offset.saturating_add(length);
         let left = self.budget.after(reach)?;
@@ -67,7 +69,7 @@ impl FoundFile {
             let _ = stream.read_to_end(&mut rest);
         }
         self.budget.left.set(left + stream.limit());
-        is_held.then_some(rest)
+        if is_held { Some(rest) } else { None }
     }
 
     /// Whether this is the very file that a mark was made in, as far as the file system tells, and does not hold any more
@@ -111,13 +113,13 @@ impl FoundFile {
 /// The rotated files of a log, oldest first, and then the log itself where it is there.
 pub(super) fn survey(log: &Path, through_links: bool, budget: &UnpackBudget) -> Vec<FoundFile> {
     let mut found = Vec::new();
-    for _ in 0..LISTINGS_MAX {
+    for _ in 0..MAX_LISTINGS {
         let names = rotations(log);
-        let newest = names.len().saturating_sub(FILES_MAX);
+        let newest = names.len().saturating_sub(MAX_FILES);
         let names: Vec<PathBuf> = names.into_iter().skip(newest).collect();
-        let complete;
-        (found, complete) = open_all(log, &names, through_links, budget);
-        if complete && rotations(log).ends_with(&names) {
+        let (opened, is_complete) = open_all(log, &names, through_links, budget);
+        found = opened;
+        if is_complete && rotations(log).ends_with(&names) {
             break;
         }
     }
@@ -131,7 +133,8 @@ fn open_all(
     through_links: bool,
     budget: &UnpackBudget,
 ) -> (Vec<FoundFile>, bool) {
-    let (mut found, mut complete): (Vec<FoundFile>, _) = (Vec::new(), true);
+    let mut found: Vec<FoundFile> = Vec::new();
+    let mut complete = true;
     for path in std::iter::once(log).chain(names.iter().rev().map(PathBuf::as_path)) {
         match open_regular(path, through_links).and_then(|opened| FoundFile::new(opened, budget)) {
             Ok(file) => {
@@ -248,12 +251,14 @@ fn files_to_read(
     let offset = |index: usize, file: &FoundFile, mark: Option<&Mark>| match mark {
         Some(mark) if mark.closed && index < rotated => None,
         Some(mark) => Some(mark.offset),
-        None => is_news(index, file).then_some(0),
+        None if is_news(index, file) => Some(0),
+        None => None,
     };
     let files = found.into_iter().zip(&matched.marks).enumerate();
     let unread = |(index, (file, mark)): (usize, (FoundFile, &Option<&Mark>))| {
         let offset = offset(index, &file, *mark)?;
-        let (reread, is_same) = (mark.and_then(|mark| mark.reread), mark.is_some_and(|mark| file.is(mark)));
+        let reread = mark.and_then(|mark| mark.reread);
+        let is_same = mark.is_some_and(|mark| file.is(mark));
         Some(Unread { file, offset, reread, is_same })
     };
     files.filter_map(unread).collect()

@@ -14,7 +14,7 @@ use super::watermark::Watermark;
 use crate::time::Time;
 
 /// How much of such a file is searched for our place in it, from its end, in bytes.
-const SEARCH_MAX: u64 = 64 << 20;
+const MAX_SEARCH: u64 = 64 << 20;
 
 /// What is known of such lines of one file.
 pub(super) struct Rewritten {
@@ -60,7 +60,7 @@ impl Rewritten {
     /// # Errors
     /// What reading gives.
     pub(super) fn find(&mut self, file: &File, lines: &[u8], cursor: u64) -> io::Result<Option<u64>> {
-        let from = self.searched.max(cursor).max(self.until.saturating_sub(SEARCH_MAX));
+        let from = self.searched.max(cursor).max(self.until.saturating_sub(MAX_SEARCH));
         let found = find_lines(file, lines, from, self.until)?;
         self.searched = self.until.saturating_sub(lines.len() as u64);
         Ok(found)
@@ -69,7 +69,8 @@ impl Rewritten {
 
 /// The end of the last place in this part of a file where these whole lines stand.
 fn find_lines(file: &File, lines: &[u8], mut from: u64, to: u64) -> io::Result<Option<u64>> {
-    let (mut found, finder) = (None, memmem::FinderRev::new(lines));
+    let finder = memmem::FinderRev::new(lines);
+    let mut found = None;
     while !lines.is_empty() && from + lines.len() as u64 <= to {
         // With the byte before, which ends another line unless the file begins here.
         let start = from.saturating_sub(1);

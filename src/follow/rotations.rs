@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::listing::ENTRIES_MAX;
+use super::listing::MAX_ENTRIES;
 use crate::files::directory_of;
 
 /// The endings of packed logs: newsyslog's flags J, Z, X, Y, and logrotate's defaults.
@@ -46,7 +46,7 @@ pub(super) fn rotations(log: &Path) -> Vec<PathBuf> {
     let directory = directory_of(log);
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
     let mut found: BTreeMap<Age, String> = BTreeMap::new();
-    let entries = entries.take(ENTRIES_MAX).flatten();
+    let entries = entries.take(MAX_ENTRIES).flatten();
     for entry in entries.filter_map(|entry| entry.file_name().into_string().ok()) {
         let Some(age) = age(&entry, name) else { continue };
         let known = found.entry(age).or_insert_with(|| entry.clone());

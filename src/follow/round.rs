@@ -17,10 +17,10 @@ pub(super) const TURN: usize = 1 << 20;
 
 /// Bytes that are unpacked at most to find one log's files again; whoever may write beside a log can make packed files
 /// that begin as it does and have any length.
-const UNPACKED_MAX: u64 = 64 << 20;
+const MAX_UNPACKED: u64 = 64 << 20;
 
 /// When so many bytes were unpacked in one look, logs that need more wait for the next one.
-const LOOK_MAX: u64 = UNPACKED_MAX / 2;
+const MAX_UNPACKED_IN_LOOK: u64 = MAX_UNPACKED / 2;
 
 /// Says when a line of a path was written, if it says so itself; a path's lines are asked for in their order.
 pub type Stamps = dyn FnMut(&Arc<str>, &[u8]) -> Option<Time> + Send;
@@ -94,7 +94,7 @@ pub(super) struct Unpacked {
 impl Unpacked {
     /// For one log.
     pub(super) fn budget(self) -> UnpackBudget {
-        UnpackBudget::new(if self.bytes < LOOK_MAX { UNPACKED_MAX } else { 0 })
+        UnpackBudget::new(if self.bytes < MAX_UNPACKED_IN_LOOK { MAX_UNPACKED } else { 0 })
     }
 
     /// Whether what was found within the budget counts; otherwise the log must wait for the next look.

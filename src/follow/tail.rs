@@ -187,9 +187,11 @@ impl Tail {
         let meta = file.metadata()?;
         let stamp = FileStat::of(&meta);
         if stamp != self.stamp {
-            (self.stamp, self.active) = (stamp, round.now);
+            self.stamp = stamp;
+            self.active = round.now;
         }
-        (self.modified, self.links) = (meta.mtime(), meta.nlink());
+        self.modified = meta.mtime();
+        self.links = meta.nlink();
         if round.now.saturating_duration_since(self.active) <= TIMES_SETTLE {
             self.drained = false;
         }
@@ -264,7 +266,8 @@ impl Tail {
     /// and the rest of a file in which no line ends.
     fn pass_over(&mut self) -> io::Result<()> {
         let Body::Plain(file) = &self.body else { return Ok(()) };
-        let (from, size) = (self.cursor.next, self.stamp.size);
+        let from = self.cursor.next;
+        let size = self.stamp.size;
         if size.saturating_sub(from) < BUFFER as u64 {
             return Ok(());
         }
@@ -288,7 +291,8 @@ impl Tail {
         match &mut self.body {
             Body::Plain(file) => {
                 let end = read_once_at(file, buf, self.cursor.next - before.len() as u64)?;
-                Ok(buf.get(..end).is_some_and(|bytes| bytes.starts_with(before)).then_some(end))
+                let is_unchanged = buf.get(..end).is_some_and(|bytes| bytes.starts_with(before));
+                Ok(if is_unchanged { Some(end) } else { None })
             }
             Body::Packed { reader, carry } => {
                 let mut unread = before.as_slice().chain(carry.as_slice()).chain(reader);
@@ -340,7 +344,7 @@ impl Tail {
         let modified = Time::from_millis(
             meta.mtime().saturating_mul(1000).saturating_add(meta.mtime_nsec() / 1_000_000),
         );
-        Ok((!lines.is_empty()).then_some(FileEnd { lines, modified }))
+        Ok(if lines.is_empty() { None } else { Some(FileEnd { lines, modified }) })
     }
 
     /// Where reading stands.

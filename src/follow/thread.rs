@@ -115,8 +115,8 @@ pub fn spawn<T: Send + 'static>(
     follower.merge_by(stamps);
     let (waker, wake_ups) = Waker::new();
     let shared = Arc::new(Shared { stop: AtomicBool::new(false), status: Mutex::new(follower.status()) });
-    let (ended, receiver) = (end.map(|end| (to.clone(), end)), to);
-    let send = Box::new(move |batch| receiver.send(wrap(batch)).is_ok());
+    let ended = end.map(|end| (to.clone(), end));
+    let send = Box::new(move |batch| to.send(wrap(batch)).is_ok());
     let runner = Runner { follower, options, send, shared: Arc::clone(&shared), waker: waker.clone() };
     let run = move || {
         runner.run(&wake_ups);
@@ -178,7 +178,8 @@ impl Runner {
     }
 
     fn look(&mut self) -> Looked {
-        let (send, stop) = (&self.send, &self.shared.stop);
+        let send = &self.send;
+        let stop = &self.shared.stop;
         self.follower.look(Instant::now(), &mut |chunk| {
             let goes_on = send(chunk.into()) && !stop.load(Ordering::Relaxed);
             if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

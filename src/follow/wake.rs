@@ -119,7 +119,8 @@ impl PipeWatch {
         // Out of descriptors or threads: the tick still reads the pipe.
         let Ok(descriptor) = descriptor.try_clone_to_owned() else { return };
         let (sender, looked) = sync_channel(1);
-        let (waker, tick) = (self.waker.clone(), self.tick);
+        let waker = self.waker.clone();
+        let tick = self.tick;
         let wait = move || wait_for(descriptor.as_fd(), &waker, looked, tick);
         if std::thread::Builder::new().name("portcullis-pipe".to_owned()).spawn(wait).is_ok() {
             self.waiting.insert(key, sender);

@@ -43,9 +43,11 @@ pub fn extend_all(rules: &mut Vec<LoadedRules>, told: &mut Diagnostics) {
 fn together(base: &RuleSet, added: &RuleSet) -> (RuleSet, Vec<Fault>) {
     let mut faults = Vec::new();
     for (nth, rule) in added.rules.iter().enumerate() {
-        let (is_json, word) = if rule.json.is_some() { (true, "where") } else { (false, "pattern") };
+        let is_json = rule.json.is_some();
+        let word = if is_json { "where" } else { "pattern" };
         if is_json != (base.format == Format::Json) {
-            let (name, format) = (&base.name, base.format.as_str());
+            let name = &base.name;
+            let format = base.format.as_str();
             let text =
                 format!("`{word}` has no use here: `{name}`, which is extended, has `format: {format}`");
             faults.push(Fault::error(Place::Rule(nth, word), text));

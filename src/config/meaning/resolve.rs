@@ -157,7 +157,8 @@ fn switch(set: &mut RuleSet, change: &Override, faults: &mut Vec<SettingFault>) 
 
 /// What a changed threshold or ban does not go well with.
 fn unwise(resolved: &ResolvedSet, change: &Override) -> Vec<SettingFault> {
-    let (name, evidence) = (change.rule_set.as_str(), resolved.set.evidence);
+    let name = change.rule_set.as_str();
+    let evidence = resolved.set.evidence;
     let mut faults = Vec::new();
     if change.ban.is_some()
         && let Some(text) = policy::too_hard(&resolved.ban, evidence)

@@ -71,13 +71,16 @@ impl RuleFile {
     /// is meant, if it can.
     pub fn diagnose(&self, fault: &Fault) -> Diagnostic {
         let Some(base) = &self.base else { return self.diagnose_own(fault) };
-        let (fields, rules, samples) = (base.set.fields.len(), base.set.rules.len(), base.set.samples.len());
+        let fields = base.set.fields.len();
+        let rules = base.set.rules.len();
+        let samples = base.set.samples.len();
         let place = match fault.place {
             Place::Field(n) => n.checked_sub(fields).map(Place::Field),
             Place::Rule(n, name) => n.checked_sub(rules).map(|n| Place::Rule(n, name)),
             Place::Unless(n, veto) => n.checked_sub(rules).map(|n| Place::Unless(n, veto)),
             Place::Sample(n, name) => n.checked_sub(samples).map(|n| Place::Sample(n, name)),
-            Place::Key(name) => self.document.has(name).then_some(Place::Key(name)),
+            Place::Key(name) if self.document.has(name) => Some(Place::Key(name)),
+            Place::Key(_) => None,
         };
         match place {
             Some(place) => self.diagnose_own(&Fault { place, ..fault.clone() }),
@@ -107,7 +110,7 @@ impl RuleFile {
             }
             Place::Sample(n, name) => vec![key("samples"), nth(&self.samples, n), key(name)],
         };
-        let inside = (fault.offset > 0).then_some(fault.offset);
+        let inside = if fault.offset > 0 { Some(fault.offset) } else { None };
         self.document.diagnostic(&key_path, inside, fault.severity, &fault.text)
     }
 }

@@ -118,7 +118,8 @@ fn networks(family: &str, lengths: &[Network], offender: u8) -> Vec<SettingFault
     }
     for (narrow, wide) in lengths.iter().zip(lengths.iter().skip(1)) {
         if wide.offenders < narrow.offenders {
-            let (narrow, wide) = (narrow.bits, wide.bits);
+            let narrow = narrow.bits;
+            let wide = wide.bits;
             let text = format!(
                 "a /{wide} holds every /{narrow} and takes fewer offenders: no /{narrow} is ever banned"
             );

@@ -17,7 +17,8 @@ const MAX_FAULTS: usize = 200;
 ///
 /// A line that cannot be read is an error: leaving it out could ban somebody who was to be allowed.
 pub fn read_allow_file(path: &Path, bytes: &[u8]) -> (Vec<Prefix>, Vec<Diagnostic>) {
-    let (mut networks, mut diagnostics) = (Vec::new(), Vec::new());
+    let mut networks = Vec::new();
+    let mut diagnostics = Vec::new();
     let mut start = bytes.strip_prefix(b"\xef\xbb\xbf").map_or(0, |_| 3);
     for line in bytes.get(start..).unwrap_or_default().split_inclusive(|&b| b == b'\n') {
         let entry = line.split(|&b| b == b'#').next().unwrap_or_default();

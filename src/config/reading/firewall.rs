@@ -109,7 +109,7 @@ fn arguments(node: &Node<'_>) -> Option<Vec<String>> {
             "a command begins with the absolute path of a program, not with `{program}`"
         ));
     }
-    (!arguments.is_empty()).then_some(arguments)
+    if arguments.is_empty() { None } else { Some(arguments) }
 }
 
 /// YAML takes `{prefix}` without quotes for a mapping.

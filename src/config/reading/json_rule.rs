@@ -55,17 +55,18 @@ pub(crate) fn read(keys: &mut Keys<'_>, effect: Effect) -> Option<JsonRule> {
     }
     let wanted = keys.must("where", WHERE, wanted);
     let with_port = keys.get("address_port");
-    let address = match (&with_port, effect) {
-        (Some(_), _) | (None, Effect::Ignore) => keys.get("address"),
-        (None, Effect::Offence | Effect::Trust) => {
-            keys.must("address", NO_ADDRESS, |node| Some(node.clone()))
-        }
+    let address = if with_port.is_some() || effect == Effect::Ignore {
+        keys.get("address")
+    } else {
+        keys.must("address", NO_ADDRESS, |node| Some(node.clone()))
     };
     if let (Some(_), Some(address)) = (&with_port, &address) {
         address.fault("and `address_port` are two places for one address: remove one of them");
     }
-    let address = with_port.as_ref().or(address.as_ref()).map(key_path);
-    let (user, session) = (keys.maybe("user", key_path), keys.maybe("session", key_path));
+    let stated = with_port.as_ref().or(address.as_ref());
+    let address = stated.map(key_path);
+    let user = keys.maybe("user", key_path);
+    let session = keys.maybe("session", key_path);
     let address = if let Some(address) = address { Some(address?) } else { None };
     Some(JsonRule { wanted: wanted?, address, has_port: with_port.is_some(), user, session })
 }

@@ -82,18 +82,24 @@ impl<'a> Keys<'a> {
                 Some(word) => meant.extend(word.ours),
                 None => meant.extend(nearest(name, self.asked.iter().copied())),
             }
-            key.fault_plainly(match (*name, of_fail2ban) {
-                (_, Some(word)) => word.sentence(),
-                ("<<", _) => "merge keys (`<<`) are not read: write the keys out".to_owned(),
-                (name, None) if let Some((_, text)) = false_blank(name) => {
-                    format!("in the key `{name}` {text}")
-                }
-                (name, None) => format!("unknown key `{name}`{}", or_near(name, &self.asked)),
+            key.fault_plainly(match of_fail2ban {
+                Some(word) => word.sentence(),
+                None => self.unknown(name),
             });
         }
         for (key, what) in self.missing.iter().filter(|row| !meant.contains(&row.0)) {
             self.node.fault_plainly(format!("the key `{key}` is missing: {what}"));
         }
+    }
+
+    fn unknown(&self, name: &str) -> String {
+        if name == "<<" {
+            return "merge keys (`<<`) are not read: write the keys out".to_owned();
+        }
+        if let Some((_, text)) = false_blank(name) {
+            return format!("in the key `{name}` {text}");
+        }
+        format!("unknown key `{name}`{}", or_near(name, &self.asked))
     }
 }
 

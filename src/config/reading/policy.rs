@@ -96,15 +96,16 @@ fn escalate(node: &Node<'_>) -> Option<Escalate> {
 /// Why a ban is too hard for its evidence, if it is: whoever forges addresses must not be able to lock somebody
 /// else out for long.
 pub(crate) fn too_hard(ban: &BanPolicy, evidence: Evidence) -> Option<&'static str> {
-    match (evidence, ban) {
-        (Evidence::Spoofable, BanPolicy { length: BanLength::Forever, .. }) => {
-            Some("a ban on spoofable evidence cannot last for ever: anybody can forge the address")
-        }
-        (Evidence::Spoofable, BanPolicy { escalate: Some(_), .. }) => {
-            Some("a ban on spoofable evidence cannot escalate: anybody can forge the address")
-        }
-        _ => None,
+    if evidence != Evidence::Spoofable {
+        return None;
     }
+    if ban.length == BanLength::Forever {
+        return Some("a ban on spoofable evidence cannot last for ever: anybody can forge the address");
+    }
+    if ban.escalate.is_some() {
+        return Some("a ban on spoofable evidence cannot escalate: anybody can forge the address");
+    }
+    None
 }
 
 /// Why a ban is too short for its window, if it is.
@@ -121,8 +122,10 @@ pub(crate) fn too_short(threshold: &Thresholds, ban: &BanPolicy) -> Option<&'sta
 
 /// Why a threshold is too low for its evidence, if it is.
 pub(crate) fn too_low(threshold: &Thresholds, evidence: Evidence) -> Option<&'static str> {
-    let low = evidence == Evidence::Spoofable && threshold.iter().any(|window| window.offences == 1);
-    low.then_some("one forged packet would ban whoever's address it carries: ask for more offences")
+    if evidence == Evidence::Spoofable && threshold.iter().any(|window| window.offences == 1) {
+        return Some("one forged packet would ban whoever's address it carries: ask for more offences");
+    }
+    None
 }
 
 /// Why an allowed network is too wide, if it is: shorter than what registries give to anybody (IANA's /8, /12).

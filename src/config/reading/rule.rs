@@ -113,7 +113,8 @@ pub(crate) fn ids<'a>(list: &Node<'a>) -> Vec<&'a str> {
 /// What may be a pattern without quotes and a comment: cheap to find, so that good files are read only once.
 fn pattern_with_comment(line: &str) -> Option<&str> {
     let (_, pattern) = line.split_once("pattern:")?;
-    (!pattern.trim_start().starts_with(['\'', '"']) && pattern.contains(" #")).then_some(pattern)
+    let is_quoted = pattern.trim_start().starts_with(['\'', '"']);
+    if !is_quoted && pattern.contains(" #") { Some(pattern) } else { None }
 }
 
 fn cut_by_comment(document: &Document, pattern: &Node<'_>) -> bool {
@@ -154,11 +155,12 @@ fn for_text(node: &Node<'_>, set: &RuleSet, is_cut: impl Fn(&Node<'_>) -> bool) 
 /// A pattern's text, if it holds no words of another program's.
 fn text_of_pattern(node: &Node<'_>, set: &RuleSet) -> Option<String> {
     let text = node.line()?;
-    let theirs = fail2ban::in_pattern(&text, |name| set.fields.iter().any(|(field, _)| field == name));
-    if let Some(sentence) = &theirs {
+    let is_field = |name: &str| set.fields.iter().any(|(field, _)| field == name);
+    if let Some(sentence) = fail2ban::in_pattern(&text, is_field) {
         node.fault_plainly(sentence);
+        return None;
     }
-    theirs.is_none().then_some(text)
+    Some(text)
 }
 
 /// What keeps a rule from matching, one pattern or a list.
@@ -172,13 +174,12 @@ fn vetoes(node: &Node<'_>, set: &RuleSet) -> Vec<String> {
 fn rest(keys: &mut Keys<'_>, effect: Effect, text: Option<&RuleSet>) -> Rule {
     let weight = keys.or("weight", Weight::ONE, |node| weight(node, effect));
     let counts = keys.or("counts", Counts::Session, |node| node.word(&COUNTS));
-    let (address, message_limit) = match text {
-        Some(set) => (
-            keys.or("address", AddressFrom::Line, |node| address_from(node, effect, counts)),
-            keys.maybe("message_limit", |node| limit(node, set)),
-        ),
-        None => (AddressFrom::Line, None),
-    };
+    let mut address = AddressFrom::Line;
+    let mut message_limit = None;
+    if let Some(set) = text {
+        address = keys.or("address", address, |node| address_from(node, effect, counts));
+        message_limit = keys.maybe("message_limit", |node| limit(node, set));
+    }
     Rule {
         id: String::new(),
         pattern: String::new(),

@@ -48,9 +48,11 @@ pub(crate) fn read(document: &Document, root: &Node<'_>) -> Option<LocatedRuleSe
         Some(_) => keys.maybe("rules", read_rules),
         None => keys.must("rules", "what is looked for", read_rules),
     };
-    // Samples of an extension may name rules of the set that it extends.
-    let ids = root.peek("rules").map(|node| rule::ids(&node)).unwrap_or_default();
-    let ids = extends.is_none().then_some(ids);
+    let ids = match extends {
+        None => Some(root.peek("rules").map(|node| rule::ids(&node)).unwrap_or_default()),
+        // Samples of an extension may name rules of the set that it extends.
+        Some(_) => None,
+    };
     let samples = keys.or("samples", Vec::new(), |node| Some(rule::samples(node, ids.as_deref())));
     keys.finish();
     let (samples, sample_places) = apart(samples);

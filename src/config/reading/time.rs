@@ -32,14 +32,14 @@ pub(crate) fn read_json(node: &Node<'_>) -> Option<TimeSpec> {
         }
         _ => TimeSpec { formats: Vec::new(), place: TimePlace::Start },
     };
-    let has_key = matches!(spec.place, TimePlace::Key(_));
-    if !has_key {
+    if !matches!(spec.place, TimePlace::Key(_)) {
         node.fault(
             "must name a key: with `format: json` the stamp is the value of one, as in `time: ts` or `time: {key: ts, \
              formats: '%s'}`",
         );
+        return None;
     }
-    has_key.then_some(spec)
+    Some(spec)
 }
 
 /// Reads the value of the key; what is wrong with a part of it has been said.
@@ -54,10 +54,10 @@ pub(crate) fn read(node: &Node<'_>) -> Option<TimeSpec> {
         at.as_ref().is_some_and(|node| node.word(&[("start", false), ("brackets", true)]) == Some(true));
     let key = keys.get("key");
     keys.finish();
-    match (&at, &key, &stated) {
-        (Some(at), Some(_), _) => at.fault("and `key` are two places for one stamp: remove one of them"),
-        (_, None, None) => node.fault(format!("names no format: {FORMAT}")),
-        _ => {}
+    if let (Some(at), Some(_)) = (&at, &key) {
+        at.fault("and `key` are two places for one stamp: remove one of them");
+    } else if key.is_none() && stated.is_none() {
+        node.fault(format!("names no format: {FORMAT}"));
     }
     let formats = stated.as_ref().map_or_else(|| Some(Vec::new()), formats);
     let place = match key {

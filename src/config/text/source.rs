@@ -95,19 +95,20 @@ pub(crate) fn position(bytes: &[u8], offset: usize) -> TextPosition {
 /// `None` where the value is not in the file as it is read: in a block, over several lines, with escapes.
 pub(crate) fn inside_scalar(text: &str, scalar: usize, value: &str, inside: usize) -> Option<usize> {
     let wanted = value.get(..inside)?;
-    let (start, written) = match text.get(scalar..)?.split_at_checked(1)? {
-        ("'", rest) => (scalar + 1, wanted_in_single_quotes(wanted, rest)?),
-        ("\"", rest) => (scalar + 1, (rest.starts_with(value) && !value.contains('\\')).then_some(inside)?),
-        ("|" | ">", _) => return None,
-        _ => (scalar, text.get(scalar..)?.starts_with(value).then_some(inside)?),
-    };
-    Some(start + written)
+    let written = text.get(scalar..)?;
+    match written.split_at_checked(1)? {
+        ("'", rest) => Some(scalar + 1 + wanted_in_single_quotes(wanted, rest)?),
+        ("\"", rest) if rest.starts_with(value) && !value.contains('\\') => Some(scalar + 1 + inside),
+        ("\"" | "|" | ">", _) => None,
+        _ if written.starts_with(value) => Some(scalar + inside),
+        _ => None,
+    }
 }
 
 /// How many bytes the wanted start of a value takes in single quotes, where `''` is one quote.
 fn wanted_in_single_quotes(wanted: &str, rest: &str) -> Option<usize> {
     let written = wanted.replace('\'', "''");
-    rest.starts_with(&written).then_some(written.len())
+    if rest.starts_with(&written) { Some(written.len()) } else { None }
 }
 
 #[cfg(test)]

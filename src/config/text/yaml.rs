@@ -17,14 +17,14 @@ use super::source::TextFault;
 use super::yaml_error;
 
 /// Lists and mappings inside each other; a configuration needs six.
-const DEEPEST: usize = 32;
+const MAX_DEPTH: usize = 32;
 
 /// Open brackets, those in texts included: the parser's time grows with their square, and this many take it
 /// a tenth of a second.
 const MAX_BRACKETS: usize = 10_000;
 
 /// Aliases may repeat this many times the text: enough for any honest file, too little for a bomb.
-const UNFOLDED: usize = 8;
+const MAX_UNFOLDING: usize = 8;
 
 /// The number of a node in the order of reading; keys have numbers too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -146,7 +146,7 @@ struct YamlPass {
 impl YamlPass {
     fn new(text: &str, stop: Option<NodeId>) -> Self {
         // A node takes a byte at least, so a text without aliases never comes near this.
-        let left = Cell::new(text.len().saturating_add(64).saturating_mul(UNFOLDED));
+        let left = Cell::new(text.len().saturating_add(64).saturating_mul(MAX_UNFOLDING));
         Self { next: Cell::new(0), stop, found: Cell::new(false), left, refusal: Cell::new(None) }
     }
 
@@ -189,8 +189,8 @@ impl Seed<'_> {
             reading.found.set(true);
             return Err(E::custom("found"));
         }
-        if self.depth > DEEPEST {
-            let text = format!("lists and mappings are nested too deep here: more than {DEEPEST} levels");
+        if self.depth > MAX_DEPTH {
+            let text = format!("lists and mappings are nested too deep here: more than {MAX_DEPTH} levels");
             return Err(reading.refuse(text));
         }
         let Some(left) = reading.left.get().checked_sub(size + 1) else {

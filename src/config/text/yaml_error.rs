@@ -40,8 +40,8 @@ pub(crate) fn explain(text: &str, marked: Option<usize>, message: &str) -> TextF
     if let Some(fault) = false_blank_near(text, offset) {
         return fault;
     }
-    if let Some(opened) =
-        message.contains("did not find expected key").then(|| unclosed(text, offset)).flatten()
+    if message.contains("did not find expected key")
+        && let Some(opened) = unclosed(text, offset)
     {
         return TextFault { offset: opened, text: UNCLOSED.to_owned() };
     }
@@ -70,10 +70,11 @@ fn opening(text: &str, message: &str) -> Option<usize> {
     let unclosed =
         contexts.iter().any(|known| context.contains(known)) && !message.contains("escape character");
     let (line, column) = context.split_once(" at line ")?.1.split_once(" column ")?;
-    let (line, column): (usize, usize) = (line.parse().ok()?, column.parse().ok()?);
+    let line: usize = line.parse().ok()?;
+    let column: usize = column.parse().ok()?;
     let start: usize = text.split_inclusive('\n').take(line.checked_sub(1)?).map(str::len).sum();
     let (inside, _) = text.get(start..)?.char_indices().nth(column.checked_sub(1)?)?;
-    unclosed.then_some(start + inside)
+    if unclosed { Some(start + inside) } else { None }
 }
 
 const UNCLOSED: &str =
@@ -90,7 +91,10 @@ fn unclosed(text: &str, offset: usize) -> Option<usize> {
         // A doubled quote is text.
         match earlier.strip_suffix(quote) {
             Some(rest) if quote == '\'' => inside = rest,
-            _ => return text.get(opened..offset)?.contains('\n').then_some(opened),
+            _ => {
+                let is_on_another_line = text.get(opened..offset)?.contains('\n');
+                return if is_on_another_line { Some(opened) } else { None };
+            }
         }
     }
 }
@@ -106,9 +110,14 @@ fn by_context(text: &str, offset: usize, message: &str) -> Option<&'static str> 
     }
     let column = before.len() - before.rfind('\n').map_or(0, |newline| newline + 1);
     let begins = before.get(before.len() - column..)?.trim().is_empty();
-    message.contains("did not find expected key").then_some(match begins {
+    if !message.contains("did not find expected key") {
+        return None;
+    }
+    Some(match begins {
         true => "a key is expected here: fix the indentation",
-        false => "nothing can follow the closing quote or bracket: put the whole text in single quotes, where a quote is written twice (`''`)",
+        false => {
+            "nothing can follow the closing quote or bracket: put the whole text in single quotes, where a quote is written twice (`''`)"
+        }
     })
 }
 

@@ -49,7 +49,7 @@ impl PfTable {
         let flags = fields.next().filter(|flags| !flags.is_empty())?;
         let is_ours = fields.next() == Some(&*self.name)
             && fields.next().unwrap_or("") == self.anchor.as_deref().unwrap_or("");
-        is_ours.then_some(flags)
+        if is_ours { Some(flags) } else { None }
     }
 
     /// How messages call it: `<bl> in the anchor portcullis`.

@@ -140,7 +140,8 @@ impl Reconciler {
                 );
             }
             // It works, whatever was wrong before.
-            (self.backoff, self.refusal) = (None, None);
+            self.backoff = None;
+            self.refusal = None;
         }
     }
 

@@ -49,7 +49,7 @@ impl Reconciler {
     pub(super) fn next_glance(&self) -> Option<Instant> {
         let pays = self.every > self.pace.glance;
         let knows = self.backoff.is_none() && self.looked.is_some() && !self.probe.is_under_way();
-        (pays && knows && self.ledger.entries() > 0).then_some(self.next_glance)
+        if pays && knows && self.ledger.entries() > 0 { Some(self.next_glance) } else { None }
     }
 
     /// Looks at one entry. Where it is gone, or cannot be asked for, everything is compared.

@@ -31,7 +31,8 @@ impl LookedAt {
 
     fn fill(&mut self, tail: &mut Tail, path: &Arc<str>, stamps: &mut Stamps) -> io::Result<()> {
         self.ahead.clear();
-        (self.file, self.from) = (Some(tail.key), tail.cursor.next);
+        self.file = Some(tail.key);
+        self.from = tail.cursor.next;
         let mut is_inside = tail.cursor.is_inside();
         let bytes = tail.peek(WINDOW)?;
         let mut rest = bytes.as_slice();
@@ -82,7 +83,8 @@ impl FollowedFile {
 
     /// Nothing lags behind any more.
     pub(in crate::follow) fn is_in_turn_again(&mut self) {
-        (self.was_waited_for, self.out_of_turn) = (false, None);
+        self.was_waited_for = false;
+        self.out_of_turn = None;
     }
 
     /// The file to read on in.

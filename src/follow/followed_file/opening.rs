@@ -12,7 +12,7 @@ use crate::follow::watermark::Watermark;
 use crate::time::Time;
 
 /// A symlink that is led elsewhere again and again is looked for at its last targets only.
-const HOMES_MAX: usize = 4;
+const MAX_HOMES: usize = 4;
 
 impl FollowedFile {
     pub(in crate::follow) fn another_file(&mut self, round: &mut Round<'_>) {
@@ -53,7 +53,8 @@ impl FollowedFile {
     }
 
     pub(in crate::follow) fn arrived(&mut self) {
-        (self.start, self.began) = (Start::Beginning, true);
+        self.start = Start::Beginning;
+        self.began = true;
         let home = std::fs::canonicalize(&*self.path).unwrap_or_else(|_| PathBuf::from(&*self.path));
         self.homes.retain(|other| *other != home);
         self.homes.push(home);
@@ -75,7 +76,8 @@ impl FollowedFile {
     /// all that must wait for the next look.
     fn rotated(&mut self, new: FoundFile, budget: &UnpackBudget, round: &mut Round<'_>) -> io::Result<bool> {
         let key = new.key();
-        let (known, rotated) = (self.known(), self.neighbours(Some(key), budget));
+        let known = self.known();
+        let rotated = self.neighbours(Some(key), budget);
         let was_rotated = reidentify::was_rotated(&known, &rotated);
         let between = reidentify::between(&known, rotated);
         if !round.unpacked.settle(budget) {
@@ -116,7 +118,7 @@ impl FollowedFile {
         budget: &UnpackBudget,
     ) -> Vec<FoundFile> {
         let mut found: Vec<FoundFile> = Vec::new();
-        let homes = self.homes.iter().rev().take(HOMES_MAX).rev();
+        let homes = self.homes.iter().rev().take(MAX_HOMES).rev();
         for home in self.archive.iter().chain(homes) {
             for file in survey(home, self.through_links, budget) {
                 found.retain(|other| other.key() != file.key());

@@ -18,10 +18,10 @@ use crate::follow::{Chunk, FileEnd, Sink};
 const WINDOW: usize = 64 * 1024;
 
 /// How many rotated files of one path are kept open for more to come.
-const ROTATED_MAX: usize = 16;
+const MAX_ROTATED: usize = 16;
 
 /// How many closed files are remembered.
-const CLOSED_MAX: usize = 4;
+const MAX_CLOSED: usize = 4;
 
 impl FollowedFile {
     /// Reads on, older files first. Breaks when the sink does; otherwise says whether there is more to do at once.
@@ -68,7 +68,8 @@ impl FollowedFile {
         let buf = buf.get_mut(..reach).unwrap_or_default();
         match tail.step(buf) {
             Ok(Step::Lines(lines)) if run.is_some_and(|run| run.is_known) => {
-                (tail.gap, self.moved) = (true, true);
+                tail.gap = true;
+                self.moved = true;
                 ControlFlow::Continue(Some(lines.len()))
             }
             Ok(Step::Drained) => {
@@ -127,7 +128,8 @@ impl FollowedFile {
         let Some(tail) = self.tails.get_mut(index) else { return ControlFlow::Continue(()) };
         let first = std::mem::take(&mut tail.untouched);
         let begin = tail.cursor.offset - (bytes.len() as u64);
-        let (backlog, written_by) = (begin < tail.backlog_until, tail.written_by(begin));
+        let backlog = begin < tail.backlog_until;
+        let written_by = tail.written_by(begin);
         let overlong = std::mem::take(&mut tail.cursor.overlong);
         let gap = std::mem::take(&mut tail.gap) || overlong > 0;
         let before = std::mem::take(&mut tail.known_before);
@@ -135,25 +137,23 @@ impl FollowedFile {
         let before = if gap { Vec::new() } else { before };
         self.tally.overlong += overlong;
         self.tally.add(bytes, round.now);
-        let (source, file) = (self.source, tail.key);
+        let file = tail.key;
         let file_end = self.end_of_backlog(backlog);
-        let (position, file_end) = (self.position(), file_end.as_ref());
+        let position = self.position();
         self.moved = false;
-        let (path, position, before) = (&self.path, Some(&position), before.as_slice());
-        let gone = false;
         sink(Chunk {
-            source,
-            path,
+            source: self.source,
+            path: &self.path,
             file,
             bytes,
-            position,
-            gone,
-            before,
+            position: Some(&position),
+            gone: false,
+            before: &before,
             first,
             gap,
             backlog,
             written_by,
-            file_end,
+            file_end: file_end.as_ref(),
         })
     }
 
@@ -161,8 +161,11 @@ impl FollowedFile {
     fn end_of_backlog(&mut self, backlog: bool) -> Option<FileEnd> {
         let is_first = backlog && !self.has_told_end;
         self.has_told_end = backlog;
-        // Without it the lines count at their stamps as they are.
-        is_first.then(|| self.tails.iter().rev().find_map(|tail| tail.end().ok()?)).flatten()
+        if !is_first {
+            return None;
+        }
+        // Without it the lines count at their timestamps as they are.
+        self.tails.iter().rev().find_map(|tail| tail.end().ok()?)
     }
 
     /// A new position without lines: a file came, went or was truncated.
@@ -242,7 +245,7 @@ impl FollowedFile {
     /// Closes rotated files from the old end on, so that the order of what is remembered is the order of the files.
     fn close_finished(&mut self, round: &Round<'_>) {
         while self.tails.len() > usize::from(self.at_path) {
-            let crowded = self.tails.len() > ROTATED_MAX;
+            let crowded = self.tails.len() > MAX_ROTATED;
             let Some(tail) = self.tails.front() else { return };
             let done = tail.is_finished(round.quiet, round.now) && !self.may_be_written_to();
             let must_go = crowded && tail.drained;
@@ -250,7 +253,7 @@ impl FollowedFile {
                 return;
             }
             self.closed.push_back(Mark { closed: true, ..tail.mark() });
-            while self.closed.len() > CLOSED_MAX {
+            while self.closed.len() > MAX_CLOSED {
                 self.closed.pop_front();
             }
             self.tails.pop_front();
@@ -264,9 +267,9 @@ impl FollowedFile {
     /// Whether the oldest file is the last one whose writer may not have gone over to a new file yet: it still has a
     /// name, and nothing was written to its successor. A quiet log may need hours for its first line.
     fn may_be_written_to(&self) -> bool {
-        let (oldest, next) = (self.tails.front(), self.tails.get(1));
-        let moved_on = self.tails.len() > 2 || next.is_some_and(Tail::has_changed);
-        oldest.is_some_and(|tail| tail.links > 0) && !moved_on
+        let Some(oldest) = self.tails.front() else { return false };
+        let moved_on = self.tails.len() > 2 || self.tails.get(1).is_some_and(Tail::has_changed);
+        oldest.links > 0 && !moved_on
     }
 
     /// Whether a rotated file may still get lines any moment.
