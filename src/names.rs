@@ -20,24 +20,22 @@ const MAX_ANCHOR_PATH: usize = 255;
 pub(crate) fn bad_pf_table(name: &str) -> Option<&'static str> {
     let is_good = is_plain(name, "_.-", MAX_PF_TABLE);
     if is_good {
-        None
-    } else {
-        Some(
-            "a pf table's name must be 1 to 31 letters, digits, `_`, `-` and `.`, and must not begin with `-` or `.`",
-        )
+        return None;
     }
+    Some(
+        "a pf table's name must be 1 to 31 letters, digits, `_`, `-` and `.`, and must not begin with `-` or `.`",
+    )
 }
 
 /// Why a name cannot be that of an ipfw table, if it cannot: `all` means every table to ipfw(8).
 pub(crate) fn bad_ipfw_table(name: &str) -> Option<&'static str> {
     let is_good = is_plain(name, "_.-", MAX_IPFW_TABLE) && name != "all";
     if is_good {
-        None
-    } else {
-        Some(
-            "an ipfw table's name must be 1 to 63 letters, digits, `_`, `-` and `.`, must not begin with `-` or `.`, and must not be `all`",
-        )
+        return None;
     }
+    Some(
+        "an ipfw table's name must be 1 to 63 letters, digits, `_`, `-` and `.`, must not begin with `-` or `.`, and must not be `all`",
+    )
 }
 
 /// Why a name cannot be that of an nftables table, if it cannot: nft(8) takes a digit at the beginning for a number.
@@ -45,10 +43,9 @@ pub(crate) fn bad_nftables_table(name: &str) -> Option<&'static str> {
     let is_good =
         is_plain(name, "_", MAX_NFTABLES_TABLE) && name.starts_with(|c: char| c.is_ascii_alphabetic());
     if is_good {
-        None
-    } else {
-        Some("an nftables name must be 1 to 63 letters, digits and `_`, and must begin with a letter")
+        return None;
     }
+    Some("an nftables name must be 1 to 63 letters, digits and `_`, and must begin with a letter")
 }
 
 /// Why no firewall takes this for the name of a table, if none does: a dry run stands in for any of them.
@@ -68,12 +65,11 @@ pub(crate) fn bad_anchor(path: &str) -> Option<&'static str> {
     let part = |part: &str| is_plain(part, "_.-", MAX_ANCHOR) && !part.starts_with('_');
     let is_good = path.len() <= MAX_ANCHOR_PATH && path.split('/').all(part);
     if is_good {
-        None
-    } else {
-        Some(
-            "an anchor must be names of 1 to 63 letters, digits, `_`, `-` and `.`, joined by `/`, and each must begin with a letter or digit",
-        )
+        return None;
     }
+    Some(
+        "an anchor must be names of 1 to 63 letters, digits, `_`, `-` and `.`, joined by `/`, and each must begin with a letter or digit",
+    )
 }
 
 /// Letters, digits and these signs; neither an option nor a hidden name.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// In seconds.
+/// The length of a day in seconds.
 const DAY: u64 = 86_400;
 const WEEK: u64 = 7 * DAY;
 

@@ -9,7 +9,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The format of rule files and of the configuration.
+/// The version of the format of rule files and of the configuration (`version: 1`).
 pub const VERSION: i32 = 1;
 
 /// The logs of FreeBSD's syslog.conf that name peers: `auth.info` and `*.notice` with the kernel's messages.
@@ -57,22 +57,22 @@ fn settings() -> PathBuf {
     etc.join("portcullis")
 }
 
-/// The configuration.
+/// The path of the configuration, `portcullis.yaml`.
 pub fn config_file() -> PathBuf {
     settings().join("portcullis.yaml")
 }
 
-/// Custom rule sets.
+/// The directory of custom rule sets, `rules.d`.
 pub fn rules_dir() -> PathBuf {
     settings().join("rules.d")
 }
 
-/// The database.
+/// The path of the state database.
 pub fn state() -> PathBuf {
     PathBuf::from(STATE)
 }
 
-/// The control socket.
+/// The path of the control socket.
 pub fn socket() -> PathBuf {
     PathBuf::from(SOCKET)
 }

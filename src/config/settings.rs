@@ -19,63 +19,63 @@ pub struct Config {
     pub sources: Vec<SourceSettings>,
     /// The directory of custom rule sets.
     pub rules_dir: PathBuf,
-    /// Which sets are in force; `None` for all that are by default.
+    /// The names of the sets in force; `None` for the shipped defaults and all custom ones.
     pub rule_sets: Option<Vec<String>>,
-    /// For sets that say nothing of their own.
+    /// Threshold and ban of sets that state none.
     pub defaults: SetDefaults,
     /// Changes to single sets.
     pub overrides: Vec<Override>,
     /// The networks that are never banned.
     pub allow: Allow,
-    /// Patience with offenders from which somebody logged in.
+    /// How much longer offenders are tolerated after somebody logged in from them.
     pub trust: TrustPolicy,
-    /// Caution where addresses may be forged.
+    /// How many bans there may be on evidence that can be forged.
     pub spoofable: SpoofCaps,
-    /// What is counted and banned as one.
+    /// The prefix lengths that are counted and banned as one offender.
     pub offender: PrefixLengths,
-    /// Which networks wider than that are banned as one; the narrowest first.
+    /// Wider networks that are counted and banned as well; the narrowest first.
     pub networks: Networks,
-    /// Offenders whose counters are kept; beyond them the longest unseen leaves.
+    /// The number of offenders whose counters are kept; beyond it, the least recently seen one is dropped.
     pub tracked_offenders: u32,
-    /// The table and who drives it.
+    /// The firewall backend and its table.
     pub firewall: FirewallSettings,
-    /// The database.
+    /// The path of the state database.
     pub state: PathBuf,
-    /// The control socket.
+    /// The control socket and who may use it.
     pub control: Control,
-    /// Our own messages.
+    /// Where the program logs to, and from which level on.
     pub log: LogSettings,
-    /// How long ended bans and their lines are kept.
+    /// How long ended bans and the lines behind them are kept.
     pub history: Duration,
     /// Whether the table is emptied when the daemon stops; that opens the gate.
     pub flush_on_exit: bool,
 }
 
-/// A followed log.
+/// A followed log, as the configuration describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceSettings {
     /// A short name: `auth`.
     pub name: String,
     /// An absolute path, a glob, or `-` for standard input.
     pub path: String,
-    /// How it is noticed that something was appended.
+    /// How the program learns that something was appended.
     pub follow: Follow,
-    /// Where rotated files go, if not beside the log (`newsyslog -a`); an absolute directory.
+    /// The absolute directory of rotated files, where they are not beside the log (`newsyslog -a`).
     pub archive: Option<PathBuf>,
     /// The rule sets that are asked about its lines, and no others; `None` for those that look at any log of syslog's.
     pub rule_sets: Option<Vec<String>>,
-    /// By which layouts its lines are read.
+    /// The layouts that are tried on its lines.
     pub layout: Layouts,
-    /// How its lines say when they were written; `None` for as their rule sets say, or by a form that is known.
+    /// The timestamp format of its lines; `None` for that of the rule set, or one of the known formats.
     pub time: Option<TimeSpec>,
-    /// The zone of stamps that name none; `None` for this machine's.
+    /// The time zone of timestamps that name none; `None` for this machine's.
     pub zone: Option<TimeZone>,
-    /// Who writes it, by a name of the operator's; `None` for whoever writes into the directory of the log.
+    /// A name for whoever writes the log, chosen by the operator; `None` for the log's directory.
     pub writer: Option<String>,
 }
 
 impl SourceSettings {
-    /// A log at a path, of which nothing else is said.
+    /// A log at a path, with the defaults for everything else.
     pub fn at(name: impl Into<String>, path: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -91,17 +91,17 @@ impl SourceSettings {
     }
 }
 
-/// How it is noticed that a file grew.
+/// How the program learns that a file grew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Follow {
-    /// By the system's events, and a tick.
+    /// By file events of the system, and a look once a second.
     #[default]
     Auto,
-    /// By looking only: for network file systems, which send no events.
+    /// By a look once a second alone: for network file systems, which send no events.
     Poll,
 }
 
-/// Numbers for sets that have none.
+/// Threshold and ban of sets that state none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SetDefaults {
     /// The offences that it takes to be banned, and within which time.
@@ -110,61 +110,61 @@ pub struct SetDefaults {
     pub ban: BanPolicy,
 }
 
-/// Changes to a set, shipped or custom.
+/// Changes to one shipped or custom set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Override {
-    /// The set.
+    /// The name of the set.
     pub rule_set: String,
-    /// In place of the set's own.
+    /// Replaces the threshold of the set.
     pub threshold: Option<Thresholds>,
-    /// In place of the set's own.
+    /// Replaces the ban of the set.
     pub ban: Option<BanPolicy>,
-    /// Rules that are off unless asked for.
+    /// The ids of rules to switch on.
     pub enable: Vec<String>,
-    /// Rules that are not wanted.
+    /// The ids of rules to switch off.
     pub disable: Vec<String>,
 }
 
-/// Who is never banned, besides what can be no peer at all.
+/// Who is never banned, in addition to addresses that can never be a peer's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allow {
-    /// Networks, those of the files included once they are read.
+    /// The allowed networks, including those of `files` once these are read.
     pub networks: Vec<Prefix>,
-    /// Files of networks, one a line.
+    /// Files with one network per line.
     pub files: Vec<PathBuf>,
-    /// This machine's own addresses.
+    /// Whether this machine's own addresses are allowed.
     pub own_addresses: bool,
-    /// The default gateways.
+    /// Whether the default gateways are allowed.
     pub gateways: bool,
-    /// The resolvers of resolv.conf.
+    /// Whether the name servers of resolv.conf(5) are allowed.
     pub resolvers: bool,
 }
 
-/// The control socket.
+/// The control socket and who may use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
     /// The absolute path of the socket.
     pub socket: PathBuf,
-    /// A group that may ask but not change.
+    /// A group whose members may query the daemon but change nothing.
     pub group: Option<String>,
 }
 
-/// Our own messages.
+/// Where the program logs to, and from which level on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogSettings {
-    /// The destination.
+    /// The destination of log messages.
     pub to: LogTo,
-    /// The least important ones that are written.
+    /// The least severe level that is logged.
     pub level: log::LevelFilter,
 }
 
-/// The destination of our own messages.
+/// The destination of log messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogTo {
-    /// To syslog(3), facility daemon.
+    /// syslog(3), facility `daemon`.
     #[default]
     Syslog,
-    /// To standard error, for systemd and for trying things out.
+    /// Standard error, for systemd and for trials.
     Stderr,
 }
 

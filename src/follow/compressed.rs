@@ -12,27 +12,27 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 /// settings need 8 MiB.
 const MAX_DICTIONARY: u64 = 72 << 20;
 
-/// A log that is followed may grow by so much when it is unpacked; those of real hosts grow ten to sixty times.
+/// How many times its size a followed log may unpack to; those of real hosts grow ten to sixty times.
 const MAX_RATIO: u64 = 250;
 
-/// A small file may in any case unpack to so many bytes,
+/// The number of bytes to which even the smallest file may unpack.
 const MIN_UNPACKED: u64 = 16 << 20;
 
-/// and none to more than these.
+/// The number of bytes to which no file may unpack more.
 const MAX_UNPACKED: u64 = 4 << 30;
 
 /// How the bytes of a file are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packing {
-    /// Not at all.
+    /// Not compressed.
     Plain,
-    /// RFC 1952.
+    /// gzip, RFC 1952.
     Gzip,
-    /// bzip2.
+    /// bzip2, of any block size.
     Bzip2,
     /// The .xz container.
     Xz,
-    /// RFC 8878.
+    /// Zstandard, RFC 8878.
     Zstd,
 }
 
@@ -40,14 +40,14 @@ impl Packing {
     /// Decided by the magic bytes at the beginning of the file; its read position is not moved.
     ///
     /// # Errors
-    /// What reading the first bytes gives.
+    /// An error of reading the first bytes.
     pub fn of(file: &File) -> io::Result<Self> {
         let mut head = [0; 6];
         let length = read_full_at(file, &mut head, 0)?;
         Ok(Self::of_bytes(head.get(..length).unwrap_or_default()))
     }
 
-    /// The same for bytes that were read already; six are enough.
+    /// Decided by bytes that were read already; six are enough.
     pub fn of_bytes(head: &[u8]) -> Self {
         match head {
             [0x1f, 0x8b, 8, ..] => Self::Gzip,
@@ -62,15 +62,15 @@ impl Packing {
 /// Opens a log for reading from its beginning, unpacked if it is packed.
 ///
 /// # Errors
-/// What opening or reading the first bytes gives.
+/// An error of opening the file or reading its first bytes.
 pub fn open(path: &Path) -> io::Result<Box<dyn Read + Send>> {
     unpack(File::open(path)?)
 }
 
-/// The same for an open file that can seek; it is read from its beginning.
+/// Unpacks an open file that can seek; it is read from its beginning.
 ///
 /// # Errors
-/// What reading the first bytes gives.
+/// An error of reading the first bytes.
 pub fn unpack(mut file: File) -> io::Result<Box<dyn Read + Send>> {
     let packing = Packing::of(&file)?;
     file.rewind()?;
@@ -86,11 +86,11 @@ pub fn unpack(mut file: File) -> io::Result<Box<dyn Read + Send>> {
     })
 }
 
-/// The same for a file that somebody else may have put there: it unpacks to a bounded number of bytes, and is an error
+/// Unpacks a file that somebody else may have put there: it unpacks to a bounded number of bytes, and is an error
 /// beyond. 41 KB of bzip2 may be 900 MB.
 ///
 /// # Errors
-/// What asking for its size and reading the first bytes gives.
+/// An error of asking for its size or reading its first bytes.
 pub(super) fn unpack_bounded(file: File) -> io::Result<Box<dyn Read + Send>> {
     let left = file.metadata()?.len().saturating_mul(MAX_RATIO).clamp(MIN_UNPACKED, MAX_UNPACKED);
     Ok(Box::new(Bounded { reader: unpack(file)?, left }))

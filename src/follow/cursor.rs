@@ -10,7 +10,7 @@ use crate::pipeline::{Cut, cut};
 pub(super) struct Cursor {
     /// Lines up to here were handed out or dropped; always the start of a line.
     pub(super) offset: u64,
-    /// Of the bytes before `offset`.
+    /// The fingerprint of the bytes before `offset`.
     pub(super) print: Fingerprint,
     /// The next byte to look at; beyond `offset` only inside an over-long line.
     pub(super) next: u64,

@@ -103,7 +103,7 @@ impl FileSource {
         }
     }
 
-    /// Which other path of this source has a file open.
+    /// The index of another path of this source that has the file open.
     fn holder(&self, key: FileKey, but_not: usize) -> Option<usize> {
         let holds = |log: &FollowedFile| log.tails.iter().any(|tail| tail.key == key);
         self.logs.iter().enumerate().position(|(index, log)| index != but_not && holds(log))

@@ -11,7 +11,7 @@ pub(super) fn plain_holds(file: &File, mark: &Mark) -> bool {
     ends_of_plain(file, mark.offset).is_ok_and(|ends| fits(mark, &ends))
 }
 
-/// The same for what a stream gives from its beginning, of which no more is read than it takes to tell.
+/// Whether a mark was made in a stream, which is read from its beginning and no further than it takes to tell.
 pub(super) fn stream_holds(stream: &mut dyn Read, mark: &Mark) -> bool {
     let mut head = Vec::new();
     let reach = mark.offset.min(Fingerprint::REACH as u64);

@@ -32,27 +32,27 @@ use crate::time::Time;
 /// Said of a file in which a line does not end.
 const NO_LOG: &str = "is no log: it has a line of more than a megabyte, which is passed over up to its end";
 
-/// Where to begin in the first file that is seen at the path.
+/// Where reading begins in the first file at the path.
 #[derive(Clone, Copy)]
 pub(super) enum Start {
-    /// At its beginning.
+    /// At the beginning of the file.
     Beginning,
-    /// At the end, if there is a file at the first look.
+    /// At the end of the file, if there is one at the first look.
     End,
     /// It was there at the first look, this large: what stood there already is not read, however late it can be
     /// opened.
     Size(FileKey, u64),
 }
 
-/// One followed path.
+/// One followed path and the files that carry its lines.
 pub(super) struct FollowedFile {
     pub(super) source: SourceId,
     pub(super) path: Arc<str>,
     pub(super) through_links: bool,
-    /// Where the path led to, symlinks followed, when the files still read were opened; the newest last. Rotated
+    /// The targets of the path, symlinks followed, at the time when the open files were opened; the newest last. Rotated
     /// files lie beside them.
     pub(super) homes: Vec<PathBuf>,
-    /// What the log would be called among its rotated files, where these lie elsewhere.
+    /// The path that the log would have in the directory of its rotated files, where that is another one.
     pub(super) archive: Option<PathBuf>,
     /// The files being read, oldest first.
     pub(super) tails: VecDeque<Tail>,
@@ -61,7 +61,7 @@ pub(super) struct FollowedFile {
     /// The last ones that were read to their end and closed: they tell where unread ones begin.
     pub(super) closed: VecDeque<Mark>,
     pub(super) start: Start,
-    /// What comes from now on is to be read, whatever becomes of it before the next look.
+    /// Reading has begun: every file that comes to the path from now on is read, also one that is rotated away unseen.
     pub(super) began: bool,
     /// A stored position whose files were not looked for yet.
     pub(super) stored: Option<Position>,
@@ -76,9 +76,9 @@ pub(super) struct FollowedFile {
     pub(super) was_waited_for: bool,
     /// It lagged behind for too long and is waited for no more; with which others it is read.
     pub(super) out_of_turn: Option<u32>,
-    /// What was looked at while catching up.
+    /// The next lines, looked at while catching up.
     pub(super) looked_at: LookedAt,
-    /// What was handed out last.
+    /// The newest and the last lines that were handed out.
     pub(super) watermark: Watermark,
     /// Whether the end of the file was told with the present backlog.
     pub(super) has_told_end: bool,
@@ -110,7 +110,7 @@ impl FollowedFile {
         }
     }
 
-    /// Where it lies.
+    /// The directory of the path.
     pub(super) fn directory(&self) -> &Path {
         directory_of(Path::new(&*self.path))
     }
@@ -121,7 +121,7 @@ impl FollowedFile {
         self.archive = directory.zip(name).map(|(directory, name)| directory.join(name));
     }
 
-    /// Goes on where reading stood.
+    /// Resumes at a stored position.
     pub(super) fn resume_at(&mut self, position: Position) {
         self.stored = Some(position);
         self.start = Start::Beginning;
@@ -200,7 +200,7 @@ impl FollowedFile {
         self.moved = true;
     }
 
-    /// What was rotated away up to now is not read: what is newer than that will be.
+    /// Remembers the newest rotated file, so that only newer ones are read.
     pub(super) fn remember_rotated(&mut self, round: &Round<'_>) {
         let newest = self.neighbours(None, &round.unpacked.budget()).pop();
         let mark = newest.and_then(|file| file.into_tail(0, round.now).ok()).map(|tail| tail.identity());
@@ -242,7 +242,7 @@ impl FollowedFile {
         self.at_path = true;
     }
 
-    /// How far this path is read.
+    /// The position behind the last line that was handed out.
     pub(super) fn position(&self) -> Position {
         let elsewhere = self.homes.iter().filter(|home| home.as_path() != Path::new(&*self.path));
         let homes = elsewhere.filter_map(|home| home.to_str().map(str::to_owned)).collect();

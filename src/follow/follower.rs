@@ -18,17 +18,17 @@ use super::tail::Tail;
 use super::{Sink, Source, SourceId, SourceKind};
 use crate::record::MAX_LINE;
 
-/// When nobody looked for this long (the machine slept, the reader was blocked), what is found was written a while ago.
-const AWAY: Duration = Duration::from_secs(30);
+/// The pause between two looks (the machine slept, the reader was blocked) after which new lines count as a backlog.
+const AWAY_AFTER: Duration = Duration::from_secs(30);
 
-/// How long new lines wait for what other sources are behind with, so that all come in the order of their stamps.
+/// How long new lines wait for what other sources are behind with, so that all come in the order of their timestamps.
 ///
 /// The order is a courtesy: without it the windows of attempts that two logs tell of may not meet. Whoever may write into
 /// one log can make it lag as long as he likes, and must not hold up the others.
-const COURTESY: Duration = Duration::from_secs(1);
+const MAX_WAIT_FOR_ORDER: Duration = Duration::from_secs(1);
 
-/// What a log that is read out of turn may hand out at least before others have theirs; more than the longest line.
-const SMALLEST_TURN: usize = 4 * MAX_LINE;
+/// The bytes that a log read out of turn may hand out at least before the others; more than the longest line.
+const MIN_TURN: usize = 4 * MAX_LINE;
 
 /// Follows all sources; owns one buffer, the open files and nothing else.
 pub struct Follower {
@@ -47,23 +47,23 @@ enum FollowedInput {
     Pipe(Pipe),
 }
 
-/// What a look found, apart from the lines.
+/// The result of a look, apart from the lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Looked {
-    /// There is more to read at once.
+    /// Whether there is more to read at once.
     pub more: bool,
-    /// A rotated file may still get lines.
+    /// Whether a rotated file may still get lines.
     pub draining: bool,
-    /// The sink broke.
+    /// Whether the sink asked to stop.
     pub stopped: bool,
-    /// All sources have ended for good (standard input alone does).
+    /// Whether all sources have ended for good (only standard input does).
     pub ended: bool,
 }
 
 /// One followed path, for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Whose path it is.
+    /// The source that the path belongs to.
     pub source: SourceId,
     /// The path; `-` for standard input.
     pub path: Arc<str>,
@@ -75,11 +75,11 @@ pub struct Status {
     pub rotated: usize,
     /// Whole lines handed out.
     pub lines: u64,
-    /// Bytes handed out.
+    /// Bytes handed out, in whole lines.
     pub bytes: u64,
     /// Lines dropped because they were longer than [`MAX_LINE`].
     pub overlong: u64,
-    /// When lines were last handed out.
+    /// The time at which lines were last handed out.
     pub last_data: Option<Instant>,
     /// Why the path cannot be read now, as the end of a sentence that begins with it; of a pattern, a whole sentence.
     pub trouble: Option<String>,
@@ -103,7 +103,7 @@ impl Follower {
         Self { inputs, quiet, looked: now, waiting: None, buf: vec![0; BUFFER].into(), notes, stamps }
     }
 
-    /// Has what was written while nobody read handed out in the order of these stamps, over all files; without them it
+    /// Has what was written while nobody read handed out in the order of these timestamps, over all files; without them it
     /// comes path after path.
     pub fn merge_by(&mut self, stamps: Box<Stamps>) {
         self.stamps = stamps;
@@ -112,7 +112,7 @@ impl Follower {
     /// Looks at all files again and hands out the whole lines that are new, at most about a megabyte of each path. While
     /// a path lags behind, other files' newer lines wait, since they would be counted before older ones; not for long.
     pub fn look(&mut self, now: Instant, sink: &mut Sink<'_>) -> Looked {
-        let away = now.saturating_duration_since(self.looked) > AWAY;
+        let away = now.saturating_duration_since(self.looked) > AWAY_AFTER;
         self.looked = now;
         let wall = Timestamp::now().into();
         let mut round = Round {
@@ -140,7 +140,7 @@ impl Follower {
         looked
     }
 
-    /// What the operator should hear, each once: sentences that begin with the path.
+    /// Takes the notes for the operator: sentences that begin with the path.
     pub fn take_notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
     }
@@ -178,7 +178,7 @@ fn keep_order(inputs: &mut [FollowedInput], waiting: &mut Option<(Instant, u32)>
         return true;
     }
     let (since, expired) = waiting.get_or_insert((now, 0));
-    if now.saturating_duration_since(*since) <= COURTESY {
+    if now.saturating_duration_since(*since) <= MAX_WAIT_FOR_ORDER {
         return *expired == 0;
     }
     *since = now;
@@ -194,7 +194,7 @@ fn keep_order(inputs: &mut [FollowedInput], waiting: &mut Option<(Instant, u32)>
     false
 }
 
-/// One look's reading.
+/// The reading of one look.
 struct ReadPass<'r, 'a, 's> {
     round: &'r mut Round<'a>,
     buf: &'r mut [u8],
@@ -231,7 +231,7 @@ impl ReadPass<'_, '_, '_> {
     }
 
     /// Reads what lags behind and is waited for no more, all of it together about one turn. Logs of one directory, which
-    /// one syslogd may write and which may tell of the same attempts, still come in the order of their stamps; but for
+    /// one syslogd may write and which may tell of the same attempts, still come in the order of their timestamps; but for
     /// those that were at fault alone.
     fn out_of_turn(&mut self, inputs: &mut [FollowedInput]) -> ControlFlow<(), bool> {
         let mut more = false;
@@ -240,7 +240,7 @@ impl ReadPass<'_, '_, '_> {
         let group = |log: &FollowedFile| (log.out_of_turn, log.directory().to_owned());
         logs.sort_by_cached_key(|log| group(log));
         let neighbours = |one: &&mut FollowedFile, other: &&mut FollowedFile| group(one) == group(other);
-        let turn = (TURN / logs.chunk_by(neighbours).count().max(1)).max(SMALLEST_TURN);
+        let turn = (TURN / logs.chunk_by(neighbours).count().max(1)).max(MIN_TURN);
         let reach = self.buf.len().min(turn);
         for logs in logs.chunk_by_mut(neighbours) {
             let buf = self.buf.get_mut(..reach).unwrap_or_default();

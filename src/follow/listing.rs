@@ -6,10 +6,10 @@ use std::path::{Component, Path, PathBuf};
 
 use glob::{MatchOptions, PatternError};
 
-/// How many entries of one directory are looked at.
+/// The most entries of one directory that are looked at.
 pub(super) const MAX_ENTRIES: usize = 16_384;
 
-/// How deep `**` looks; links to directories are not followed.
+/// The depth to which `**` looks; links to directories are not followed.
 const MAX_DEPTH: usize = 16;
 
 /// `*` is no `/`. Not with `require_literal_leading_dot`: glob 0.3 panics with it at a name that is not UTF-8, and
@@ -27,7 +27,7 @@ pub type Listed = Result<PathBuf, String>;
 /// entries, of which no more are looked at, is told of. As in a shell, `*` does not mean names that begin with a dot.
 ///
 /// # Errors
-/// When the text is not a valid pattern.
+/// An error of the pattern's syntax.
 pub fn expand(pattern: &str) -> Result<Vec<Listed>, PatternError> {
     glob::Pattern::new(pattern)?;
     let mut found: Vec<Listed> = vec![Ok(PathBuf::new())];

@@ -1,4 +1,4 @@
-//! Catching up on several logs at once: what was written while nobody read is handed out in the order of its stamps, as
+//! Catching up on several logs at once: what was written while nobody read is handed out in the order of its timestamps, as
 //! it would have come. Read log after log, lines of one attempt that two logs tell of lie hours apart, and what counts
 //! within ten minutes does not meet.
 //!

@@ -72,14 +72,14 @@ pub struct Source {
     pub name: String,
     /// A file or FIFO; for [`SourceKind::Files`] also a pattern (`/var/log/app/*.log`). Not used for standard input.
     pub path: PathBuf,
-    /// What is at the path.
+    /// The kind of file at the path.
     pub kind: SourceKind,
     /// Follow symlinks; off for directories in which somebody else may make links, as in a jail.
     pub through_links: bool,
     /// A directory in which rotated files lie, besides that of the log (`newsyslog -a`).
     pub archive: Option<PathBuf>,
     /// At the first sight of a source that has no stored position: read what is there already, instead of starting at
-    /// the end. Files that appear later are always read from their beginning. What a pipe brings then counts at its stamps.
+    /// the end. Files that appear later are always read from their beginning. What a pipe brings then counts at its timestamps.
     pub from_start: bool,
 }
 
@@ -101,7 +101,7 @@ impl Source {
         self.kind == SourceKind::Files && is_pattern(&self.path)
     }
 
-    /// What the operator names on the command line: `-` is standard input, a FIFO is read as such.
+    /// A source from the command line: `-` is standard input, a FIFO is read as such.
     pub fn argument(argument: impl Into<PathBuf>) -> Self {
         use std::os::unix::fs::FileTypeExt;
         let path = argument.into();
@@ -121,7 +121,7 @@ pub fn files(sources: &[Source]) -> usize {
     sources.iter().map(|source| if source.is_pattern() { 2 } else { 1 }).sum()
 }
 
-/// What a source reads.
+/// The kind of file that a source reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceKind {
     /// Regular files; anything else at the path is refused.
@@ -158,10 +158,10 @@ pub struct Chunk<'a> {
     /// Something was passed over between the lines before and these, such as a line that is too long: "last message
     /// repeated" in these may mean what was not read.
     pub gap: bool,
-    /// The lines were written some time ago (while the program was stopped, blocked or suspended): their own stamps
+    /// The lines were written some time ago (while the program was stopped, blocked or suspended): their own timestamps
     /// count, not the time of reading.
     pub backlog: bool,
-    /// By when they were written, to the second, where they were in the file before anybody saw it grow.
+    /// The latest time at which they were written, to the second, where nobody saw the file grow.
     pub written_by: Option<Time>,
     /// With the first lines of a backlog: the last lines of the path's file.
     pub file_end: Option<&'a FileEnd>,

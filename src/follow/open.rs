@@ -17,7 +17,7 @@ pub(super) struct Opened {
     pub(super) meta: Metadata,
 }
 
-/// What lies at a path.
+/// What a path leads to.
 pub(super) enum PathState {
     Missing,
     File(Metadata),
@@ -50,7 +50,7 @@ pub(super) fn path_state(path: &Path, through_links: bool) -> PathState {
 /// Opens a regular file for reading; `O_NONBLOCK` so that a FIFO or a device put there meanwhile cannot hold us.
 ///
 /// # Errors
-/// What opening gives; `InvalidInput` where the thing is no regular file.
+/// An error of opening; `InvalidInput` where the path is no regular file.
 pub(super) fn open_regular(path: &Path, through_links: bool) -> io::Result<Opened> {
     let opened = open_any(path, through_links)?;
     if !opened.meta.is_file() {
@@ -59,7 +59,7 @@ pub(super) fn open_regular(path: &Path, through_links: bool) -> io::Result<Opene
     Ok(opened)
 }
 
-/// The same for a FIFO.
+/// Opens a FIFO for reading, without waiting for a writer.
 pub(super) fn open_fifo(path: &Path, through_links: bool) -> io::Result<Opened> {
     let opened = open_any(path, through_links)?;
     if !opened.meta.file_type().is_fifo() {
@@ -85,7 +85,7 @@ pub(super) fn reason(error: &io::Error) -> String {
             "may not be read by this user; run as root or allow its group to read it".to_owned()
         }
         io::ErrorKind::InvalidInput => error.to_string(),
-        // What O_NOFOLLOW gives on Linux and on FreeBSD.
+        // The errors of O_NOFOLLOW on Linux and on FreeBSD.
         _ if [Some(Errno::ELOOP as i32), Some(Errno::EMLINK as i32)].contains(&error.raw_os_error()) => {
             "is a symlink, and this source does not follow them".to_owned()
         }
@@ -93,7 +93,7 @@ pub(super) fn reason(error: &io::Error) -> String {
     }
 }
 
-/// Said of one that a pattern matches; another becomes a pipe at the next look.
+/// The complaint about a FIFO that a pattern matches; one that a source names becomes a pipe at the next look.
 pub(super) const IS_FIFO: &str = "is a FIFO; make it a source of its own to have it read";
 
 fn what_it_is(meta: &Metadata) -> &'static str {

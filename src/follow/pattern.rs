@@ -31,26 +31,26 @@ fn is_hidden(path: &str, pattern: &str) -> bool {
     aligned.any(|(name, wanted)| name.starts_with('.') && !wanted.starts_with('.'))
 }
 
-/// From the end.
+/// The names in a path, the last one first.
 fn parts(path: &str) -> impl Iterator<Item = &str> {
     path.rsplit('/').filter(|part| !part.is_empty() && *part != ".")
 }
 
-/// The pattern of a source, looked up again and again.
+/// The pattern of a source, which is looked up every second.
 pub(super) struct Pattern {
     text: glob::Pattern,
-    /// When it was last looked up.
+    /// The time of the last look-up.
     expanded: Option<Instant>,
     crowded: bool,
     /// Why files that match may be missing.
     pub(super) trouble: Option<String>,
-    /// That it was looked up is stored, under the pattern itself: what matches after a stop came meanwhile.
+    /// Whether a position was stored under the pattern itself: it says that whatever else matches later came since.
     pub(super) is_stored: bool,
 }
 
 impl Pattern {
     /// # Errors
-    /// When the text is not a valid pattern.
+    /// An error of the pattern's syntax.
     pub(super) fn new(text: &str) -> Result<Self, PatternError> {
         let text = glob::Pattern::new(text)?;
         Ok(Self { text, expanded: None, crowded: false, trouble: None, is_stored: false })

@@ -15,13 +15,13 @@ use super::position::{FileKey, Position};
 use super::round::{ReadCounters, Round, TURN};
 use super::{Chunk, Sink, SourceId};
 
-/// One followed pipe.
+/// A followed FIFO or standard input.
 pub(super) struct Pipe {
     pub(super) source: SourceId,
     pub(super) path: Arc<str>,
     fifo: Option<PathBuf>,
     through_links: bool,
-    /// What comes was written some time ago, as in `cat old.log |`.
+    /// Whether the lines were written some time ago, as in `cat old.log |`.
     backlog: bool,
     open: Option<Open>,
     /// Another FIFO that took its place.
@@ -36,7 +36,7 @@ struct Open {
     file: File,
     key: FileKey,
     cursor: Cursor,
-    /// What was read behind the last whole line.
+    /// Bytes read behind the last whole line.
     carry: Vec<u8>,
     untouched: bool,
     /// Something was passed over since lines were last handed out.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fnv;
 
-/// What makes a file the same file, whatever its name.
+/// The identity of a file, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FileKey {
     /// The device (`st_dev`).
@@ -40,7 +40,7 @@ impl Fingerprint {
     /// The most bytes it looks back.
     pub const REACH: usize = 256;
 
-    /// Of the last [`Fingerprint::REACH`] of these bytes.
+    /// The fingerprint of the last [`Fingerprint::REACH`] of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         let bytes = last(bytes, Self::REACH);
         Self { length: u16::try_from(bytes.len()).unwrap_or(u16::MAX), hash: fnv::hash(bytes) }
@@ -48,13 +48,13 @@ impl Fingerprint {
 }
 
 impl Default for Fingerprint {
-    /// Of nothing: the beginning of a file.
+    /// The fingerprint of no bytes: the beginning of a file.
     fn default() -> Self {
         Self::of(b"")
     }
 }
 
-/// When a file was made, where the file system knows.
+/// The birth time of a file in nanoseconds since the epoch, where the file system knows it.
 pub(super) fn born(meta: &Metadata) -> Option<i64> {
     let since = meta.created().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     i64::try_from(since.as_nanos()).ok()
@@ -68,19 +68,19 @@ pub(super) fn last(bytes: &[u8], count: usize) -> &[u8] {
 /// How far one file was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
-    /// Which file.
+    /// The identity of the file.
     pub file: FileKey,
     /// Bytes from its beginning, unpacked; always the start of a line.
     pub offset: u64,
-    /// Of the bytes before the offset.
+    /// The fingerprint of the bytes before the offset.
     pub print: Fingerprint,
-    /// Of the bytes at the beginning of the file: they hold a time, and what stands before the offset may be nothing
+    /// The fingerprint of the beginning of the file: that holds a time, and what stands before the offset may be nothing
     /// but text that a stranger chose.
     pub head: Fingerprint,
-    /// When the file was made, in nanoseconds since the epoch, where the file system knows: inode numbers are given
-    /// away again.
+    /// The birth time of the file, in nanoseconds since the epoch, where the file system knows it: inode numbers are
+    /// reused.
     pub born: Option<i64>,
-    /// When the file was last written to, in seconds since the epoch: rotated files that are older hold nothing new.
+    /// The time of the last write, in seconds since the epoch: rotated files that are older hold nothing new.
     pub modified: i64,
     /// It was rotated away, read to its end and closed.
     pub closed: bool,
@@ -89,12 +89,12 @@ pub struct Mark {
     pub reread: Option<Reread>,
 }
 
-/// A stretch of a file that may hold lines which were read before: the file was written anew, or lost its end.
+/// A range of a file that may hold lines which were read before: the file was written anew, or lost its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reread {
-    /// When the newest of those lines was written, in milliseconds since the epoch.
+    /// The timestamp of the newest of those lines, in milliseconds since the epoch.
     pub newest: Option<i64>,
-    /// Where the stretch ends, in bytes from the file's beginning.
+    /// The end of the range, in bytes from the file's beginning.
     pub until: u64,
 }
 
@@ -102,11 +102,11 @@ pub struct Reread {
 /// and path, and gives back at the next start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// Where else than at the path its files lay, when symlinks were followed: rotated files lie beside them.
+    /// The targets of the path where it was a symlink: rotated files lie beside them.
     pub homes: Vec<String>,
     /// Oldest first; the last one is the file at the path, those before were rotated away.
     pub files: Vec<Mark>,
-    /// When the newest line that was read was written, by its own stamp, in milliseconds since the epoch.
+    /// The timestamp of the newest line that was read, in milliseconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<i64>,
 }
@@ -114,7 +114,7 @@ pub struct Position {
 /// A position as it was stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stored {
-    /// The source's name.
+    /// The name of the source.
     pub source: String,
     /// The followed path, as [`Chunk::path`](super::Chunk::path) gave it.
     pub path: String,

@@ -15,7 +15,7 @@ use super::round::UnpackBudget;
 use super::tail::Tail;
 use crate::record::MAX_LINE;
 
-/// How many rotated files of one log are looked at, the newest ones.
+/// The most rotated files of one log that are looked at, the newest ones.
 const MAX_FILES: usize = 64;
 
 /// newsyslog renames several files one after the other; a listing taken meanwhile is taken again, this often at most.
@@ -31,7 +31,7 @@ pub(super) struct FoundFile {
 
 impl FoundFile {
     /// # Errors
-    /// What reading its first bytes gives.
+    /// An error of reading its first bytes.
     pub(super) fn new(opened: Opened, budget: &UnpackBudget) -> io::Result<Self> {
         let packed = Packing::of(&opened.file)? != Packing::Plain;
         Ok(Self { file: opened.file, meta: opened.meta, packed, budget: budget.clone() })
@@ -65,7 +65,7 @@ impl FoundFile {
         let is_held = stream_holds(&mut stream, mark);
         let mut rest = Vec::new();
         if is_held {
-            // What cannot be unpacked holds no line.
+            // A part that cannot be unpacked holds no line.
             let _ = stream.read_to_end(&mut rest);
         }
         self.budget.left.set(left + stream.limit());
@@ -88,7 +88,7 @@ impl FoundFile {
     /// was written before now.
     ///
     /// # Errors
-    /// What reading gives.
+    /// An error of the file system, or of damaged packed data.
     pub(super) fn into_tail(self, offset: u64, now: Instant) -> io::Result<Tail> {
         let size = if self.packed { u64::MAX } else { self.meta.size() };
         let mut tail = Tail::new(self.file, &self.meta, self.packed, now)?;
@@ -148,7 +148,7 @@ fn open_all(
     (found, complete)
 }
 
-/// Where a mark's file lies among the found ones: the very file, or else one with the same bytes at the same place (it
+/// The index of a mark's file among the found ones: the very file, or else one with the same bytes at the same place (it
 /// was packed or copied). Packing keeps the time of the last write to the second, so the likely ones come first.
 fn locate(mark: &Mark, found: &[FoundFile]) -> Option<usize> {
     if let Some(same) = found.iter().position(|file| file.is(mark)) {
@@ -165,7 +165,7 @@ fn locate(mark: &Mark, found: &[FoundFile]) -> Option<usize> {
     likely.into_iter().chain(others.into_iter().rev()).find(alike)
 }
 
-/// What to read after a start.
+/// The files to read after a start.
 pub(super) struct Resumed {
     /// Oldest first; the file at the path is the last one, where there is one.
     pub(super) files: Vec<Unread>,
@@ -176,9 +176,9 @@ pub(super) struct Resumed {
 /// A file that has anything to read.
 pub(super) struct Unread {
     pub(super) file: FoundFile,
-    /// Where to begin.
+    /// The offset in bytes at which reading begins.
     pub(super) offset: u64,
-    /// What may have been read before, behind that.
+    /// The part behind the offset that may have been read before.
     pub(super) reread: Option<Reread>,
     /// It is the very file that was read up to there, not one that begins with the same bytes.
     pub(super) is_same: bool,
@@ -193,7 +193,7 @@ pub(super) fn resume(marks: &[Mark], mut found: Vec<FoundFile>, at_path: Option<
     Resumed { lost: matched.lost, files: files_to_read(found, &matched, rotated, last_write) }
 }
 
-/// What the stored marks say about the files that were found.
+/// The stored marks, matched with the files that were found.
 struct Matched<'m> {
     /// For each file the newest mark that was made in it.
     marks: Vec<Option<&'m Mark>>,
@@ -302,7 +302,7 @@ pub(super) fn between(known: &[KnownFile], mut found: Vec<FoundFile>) -> Vec<Fou
     found
 }
 
-/// What was not read of a file before it was truncated, where copies were made first (copytruncate): the first copy
+/// The unread rest of a file before it was truncated, where copies were made first (copytruncate): the first copy
 /// from the mark on, and those of later truncations from their beginning. Files that were read are left out.
 pub(super) fn copied(mark: &Mark, known: &[KnownFile], mut found: Vec<FoundFile>) -> Vec<(FoundFile, u64)> {
     if let Some(itself) = found.iter().position(|file| file.key() == mark.file) {

@@ -13,14 +13,14 @@ use super::round::BUFFER;
 use super::watermark::Watermark;
 use crate::time::Time;
 
-/// How much of such a file is searched for our place in it, from its end, in bytes.
+/// How many bytes of such a file are searched for our place in it, from its end.
 const MAX_SEARCH: u64 = 64 << 20;
 
-/// What is known of such lines of one file.
+/// The part of a file that may hold lines which were handed out before.
 pub(super) struct Rewritten {
-    /// What was handed out.
+    /// The lines that were handed out before.
     pub(super) before: Arc<Watermark>,
-    /// Where such lines end, in bytes from the file's beginning.
+    /// The end of that part, in bytes from the file's beginning.
     until: u64,
     /// Until when what writes the file anew may be at work: what it appends until then may be such lines too.
     settled: Instant,
@@ -33,12 +33,12 @@ impl Rewritten {
         Self { before: Arc::new(before), until, settled, searched: 0 }
     }
 
-    /// As an earlier run left it.
+    /// Restores it from a stored position.
     pub(super) fn restored(Reread { newest, until }: Reread, now: Instant) -> Self {
         Self::new(Watermark::restored(newest), until, now)
     }
 
-    /// To be stored.
+    /// The form that is stored.
     pub(super) fn reread(&self) -> Reread {
         Reread { newest: self.before.newest.map(Time::as_millis), until: self.until }
     }
@@ -58,7 +58,7 @@ impl Rewritten {
     /// The end of the last place where these whole lines stand, behind the cursor; each part of the file is searched once.
     ///
     /// # Errors
-    /// What reading gives.
+    /// An error of the file system, or of damaged packed data.
     pub(super) fn find(&mut self, file: &File, lines: &[u8], cursor: u64) -> io::Result<Option<u64>> {
         let from = self.searched.max(cursor).max(self.until.saturating_sub(MAX_SEARCH));
         let found = find_lines(file, lines, from, self.until)?;

@@ -10,7 +10,7 @@ use crate::files::directory_of;
 /// The endings of packed logs: newsyslog's flags J, Z, X, Y, and logrotate's defaults.
 const PACKED: [&str; 4] = [".bz2", ".gz", ".xz", ".zst"];
 
-/// Which rotation of a log a name is; smaller is older.
+/// The age of a rotated log, by its name; smaller is older.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Age {
     /// `LOG.3`: the larger, the older.
@@ -96,7 +96,7 @@ pub fn log_of(path: &Path) -> PathBuf {
     rotation(path).0
 }
 
-/// The same, and which one.
+/// The log that a file is a rotation of, and its age.
 fn rotation(path: &Path) -> (PathBuf, Option<Age>) {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let bare = PACKED.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);

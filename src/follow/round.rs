@@ -19,7 +19,7 @@ pub(super) const TURN: usize = 1 << 20;
 /// that begin as it does and have any length.
 const MAX_UNPACKED: u64 = 64 << 20;
 
-/// When so many bytes were unpacked in one look, logs that need more wait for the next one.
+/// The number of unpacked bytes after which other logs wait for the next look.
 const MAX_UNPACKED_IN_LOOK: u64 = MAX_UNPACKED / 2;
 
 /// Says when a line of a path was written, if it says so itself; a path's lines are asked for in their order.
@@ -30,19 +30,19 @@ pub(super) struct Round<'a> {
     pub(super) now: Instant,
     /// How long a rotated file must have been quiet before it is closed.
     pub(super) quiet: Duration,
-    /// Nobody looked for long: what is found now was not written just now.
+    /// Whether nobody looked for long: what is found now was not written just now.
     pub(super) away: bool,
-    /// The time of day, to judge stamps by.
+    /// The time of day, to judge timestamps by.
     pub(super) wall: Time,
-    /// Reads the stamps of lines.
+    /// Reads the timestamps of lines.
     pub(super) stamps: &'a mut Stamps,
     /// Sentences for the operator.
     pub(super) notes: &'a mut Vec<String>,
-    /// What was unpacked to find files again.
+    /// How much was unpacked in this look to find files again.
     pub(super) unpacked: Unpacked,
 }
 
-/// What was read of one path, for the operator.
+/// Counters of one path, for the operator.
 #[derive(Clone, Copy, Default)]
 pub(super) struct ReadCounters {
     pub(super) lines: u64,
@@ -60,10 +60,10 @@ impl ReadCounters {
     }
 }
 
-/// What may be unpacked to find one log's files again.
+/// How much may be unpacked to find one log's files again.
 #[derive(Clone)]
 pub(super) struct UnpackBudget {
-    /// In bytes; none where the look's are used up.
+    /// The granted bytes; 0 where those of the look are used up.
     granted: u64,
     pub(super) left: Rc<Cell<u64>>,
     is_overdrawn: Rc<Cell<bool>>,
@@ -74,7 +74,7 @@ impl UnpackBudget {
         Self { granted, left: Rc::new(Cell::new(granted)), is_overdrawn: Rc::default() }
     }
 
-    /// What is left after so many bytes; `None` where these are too many.
+    /// The bytes that are left after unpacking so many; `None` where these are too many.
     pub(super) fn after(&self, bytes: u64) -> Option<u64> {
         let left = self.left.get().checked_sub(bytes);
         self.is_overdrawn.set(self.is_overdrawn.get() || left.is_none());
@@ -82,7 +82,7 @@ impl UnpackBudget {
     }
 }
 
-/// What was unpacked in one look, of all logs. Between two looks lines are read, so that whoever makes packed files for a
+/// How much was unpacked in one look, of all logs. Between two looks lines are read, so that whoever makes packed files for a
 /// hundred logs holds up nobody else's.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Unpacked {
@@ -92,7 +92,7 @@ pub(super) struct Unpacked {
 }
 
 impl Unpacked {
-    /// For one log.
+    /// The budget of one log.
     pub(super) fn budget(self) -> UnpackBudget {
         UnpackBudget::new(if self.bytes < MAX_UNPACKED_IN_LOOK { MAX_UNPACKED } else { 0 })
     }

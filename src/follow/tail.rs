@@ -33,10 +33,10 @@ const IDENTITY_AT: u64 = 64 * 1024;
 /// A line that is longer than this is taken for one that never ends.
 pub(super) const ENDLESS: u64 = 1 << 20;
 
-/// So much of it is searched for its end before the rest of the file is passed over.
+/// How many bytes of it are searched for its end before the rest of the file is passed over.
 const SEARCHED_FOR_END: u64 = 16 << 20;
 
-/// What one step of reading gave.
+/// The result of one step of reading.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// Whole lines, here in the buffer.
@@ -47,7 +47,7 @@ pub(super) enum Step {
     Truncated,
 }
 
-/// Where the bytes come from.
+/// The source of the bytes.
 enum Body {
     /// A file that may grow; read by offset, so that a partial line is simply read again when it is whole.
     Plain(File),
@@ -55,28 +55,28 @@ enum Body {
     Packed { reader: Box<dyn Read + Send>, carry: Vec<u8> },
 }
 
-/// What `stat` says of a file and changes when it is written to.
+/// The fields of `stat` that change when a file is written to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct FileStat {
     size: u64,
     changed: (i64, i64),
 }
 
-/// One open file.
+/// One open file and how far it was read.
 pub(super) struct Tail {
     body: Body,
     pub(super) key: FileKey,
     born: Option<i64>,
     pub(super) cursor: Cursor,
     pub(super) drained: bool,
-    stamp: FileStat,
+    stat: FileStat,
     /// The last write, in seconds since the epoch.
     pub(super) modified: i64,
     /// How many names the file has.
     pub(super) links: u64,
-    /// When a change was last noticed.
+    /// The time at which a change was last noticed.
     pub(super) active: Instant,
-    /// What lies below was in the file before we came.
+    /// Bytes below this offset were in the file before we came.
     pub(super) backlog_until: u64,
     /// No line was handed out yet since the file was opened or truncated.
     pub(super) untouched: bool,
@@ -87,16 +87,17 @@ pub(super) struct Tail {
     /// Found under the name of a rotated file, so that it may be what copytruncate left beside the log.
     pub(super) may_be_copy: bool,
     size_at_first: u64,
-    /// What lies below was in the file before anybody saw it grow, and was written by then, in seconds since the epoch.
+    /// An offset and a time in seconds since the epoch: bytes below were in the file before anybody saw it grow, and were
+    /// written by then.
     unseen_until: (u64, i64),
     rewritten: Option<Rewritten>,
 }
 
 impl Tail {
-    /// To be read from its beginning.
+    /// A file to be read from its beginning.
     ///
     /// # Errors
-    /// What preparing a packed file gives.
+    /// An error of preparing a packed file.
     pub(super) fn new(file: File, meta: &Metadata, packed: bool, now: Instant) -> io::Result<Self> {
         let body = if packed {
             Body::Packed { reader: unpack_bounded(file)?, carry: Vec::new() }
@@ -109,7 +110,7 @@ impl Tail {
             born: born(meta),
             cursor: Cursor::default(),
             drained: false,
-            stamp: FileStat::of(meta),
+            stat: FileStat::of(meta),
             modified: meta.mtime(),
             links: meta.nlink(),
             active: now,
@@ -127,7 +128,7 @@ impl Tail {
     /// Goes on at a place that is known to be a line's start; packed files are unpacked up to there.
     ///
     /// # Errors
-    /// What reading gives; a file shorter than the offset is an error.
+    /// An error of the file system; a file shorter than the offset is one as well.
     pub(super) fn jump(&mut self, offset: u64) -> io::Result<()> {
         let (head, before) = match &mut self.body {
             Body::Plain(file) => ends_of_plain(file, offset)?,
@@ -142,7 +143,7 @@ impl Tail {
     /// itself speak of an earlier one. Of a packed file only what is at hand.
     ///
     /// # Errors
-    /// What reading gives.
+    /// An error of the file system, or of damaged packed data.
     pub(super) fn recall(&mut self) -> io::Result<()> {
         let start = self.cursor.offset.saturating_sub(MAX_LINE as u64);
         let (bytes, is_whole) = match &self.body {
@@ -160,7 +161,7 @@ impl Tail {
     /// is read whole. Where that line is over-long, at a place from which on it is known to be.
     ///
     /// # Errors
-    /// What reading gives.
+    /// An error of the file system, or of damaged packed data.
     pub(super) fn jump_to_line_at(&mut self, end: u64) -> io::Result<()> {
         let Body::Plain(file) = &self.body else { return Ok(()) };
         let start = end.saturating_sub(MAX_LINE as u64 + 1);
@@ -181,13 +182,13 @@ impl Tail {
     /// read. A change that leaves size and change time as they are is missed once the file was quiet for two seconds.
     ///
     /// # Errors
-    /// What `fstat` gives.
+    /// An error of `fstat`.
     pub(super) fn notice(&mut self, round: &Round<'_>) -> io::Result<()> {
         let Body::Plain(file) = &self.body else { return Ok(()) };
         let meta = file.metadata()?;
-        let stamp = FileStat::of(&meta);
-        if stamp != self.stamp {
-            self.stamp = stamp;
+        let stat = FileStat::of(&meta);
+        if stat != self.stat {
+            self.stat = stat;
             self.active = round.now;
         }
         self.modified = meta.mtime();
@@ -205,17 +206,17 @@ impl Tail {
         Ok(())
     }
 
-    /// What is in the file now, and what is written to it until it has been quiet, may have been handed out before.
+    /// Notes that the content of the file, and what is written until it has been quiet, may have been handed out before.
     pub(super) fn read_again(&mut self, before: Watermark, round: &Round<'_>) {
-        self.rewritten = Some(Rewritten::new(before, self.stamp.size, round.now + round.quiet));
+        self.rewritten = Some(Rewritten::new(before, self.stat.size, round.now + round.quiet));
     }
 
-    /// The same as an earlier run left it.
+    /// Restores that note from a stored position.
     pub(super) fn restore_rewritten(&mut self, reread: Option<Reread>, now: Instant) {
         self.rewritten = reread.map(|reread| Rewritten::restored(reread, now));
     }
 
-    /// What was handed out before, as long as the next line may be of it.
+    /// The lines that were handed out before, as long as the next line may be one of them.
     pub(super) fn handed_out_before(&mut self, now: Instant) -> Option<Arc<Watermark>> {
         self.rewritten.take_if(|rewritten| rewritten.is_over(self.cursor.offset, now));
         self.rewritten.as_ref().map(|rewritten| Arc::clone(&rewritten.before))
@@ -224,7 +225,7 @@ impl Tail {
     /// Goes on behind the last place where these whole lines stand, if they do; true if so.
     ///
     /// # Errors
-    /// What reading gives.
+    /// An error of the file system, or of damaged packed data.
     pub(super) fn jump_behind(&mut self, lines: &[u8]) -> io::Result<bool> {
         let (Some(rewritten), Body::Plain(file)) = (&mut self.rewritten, &self.body) else {
             return Ok(false);
@@ -239,7 +240,7 @@ impl Tail {
     /// Reads on, at most one buffer full. No lines (an empty range) when all of it belongs to over-long ones.
     ///
     /// # Errors
-    /// What reading gives; reading may be tried again.
+    /// An error of the file system; reading may be tried again.
     pub(super) fn step(&mut self, buf: &mut [u8]) -> io::Result<Step> {
         if self.drained {
             return Ok(Step::Drained);
@@ -267,7 +268,7 @@ impl Tail {
     fn pass_over(&mut self) -> io::Result<()> {
         let Body::Plain(file) = &self.body else { return Ok(()) };
         let from = self.cursor.next;
-        let size = self.stamp.size;
+        let size = self.stat.size;
         if size.saturating_sub(from) < BUFFER as u64 {
             return Ok(());
         }
@@ -304,7 +305,7 @@ impl Tail {
     /// The next bytes, which stay where they are; fewer than asked for at the end of the file.
     ///
     /// # Errors
-    /// What reading gives.
+    /// An error of the file system, or of damaged packed data.
     pub(super) fn peek(&mut self, length: usize) -> io::Result<Vec<u8>> {
         match &mut self.body {
             Body::Plain(file) => read_up_to(file, self.cursor.next, length as u64),
@@ -321,7 +322,8 @@ impl Tail {
         !self.drained && self.cursor.offset < self.backlog_until
     }
 
-    /// By when the line at an offset was written, to the second; `None` where the file was seen to grow beyond it.
+    /// The latest time at which the line at an offset was written, to the second; `None` where the file was seen to grow
+    /// beyond it.
     pub(super) fn written_by(&self, offset: u64) -> Option<Time> {
         let (until, modified) = self.unseen_until;
         (offset < until).then(|| Time::from_secs(modified.saturating_add(1)))
@@ -330,7 +332,7 @@ impl Tail {
     /// The last whole lines and when they were written; `None` of a packed file, and where there are none.
     ///
     /// # Errors
-    /// What reading gives.
+    /// An error of the file system, or of damaged packed data.
     pub(super) fn end(&self) -> io::Result<Option<FileEnd>> {
         let Body::Plain(file) = &self.body else { return Ok(None) };
         let meta = file.metadata()?;
@@ -347,7 +349,7 @@ impl Tail {
         Ok(if lines.is_empty() { None } else { Some(FileEnd { lines, modified }) })
     }
 
-    /// Where reading stands.
+    /// The mark of the present offset.
     pub(super) fn mark(&self) -> Mark {
         Mark {
             file: self.key,
@@ -384,13 +386,13 @@ impl Tail {
 
     /// Whether anything was written to the file since it was opened.
     pub(super) fn has_changed(&self) -> bool {
-        self.stamp.size != self.size_at_first
+        self.stat.size != self.size_at_first
     }
 
     /// Bytes that were not read yet.
     pub(super) fn behind(&self) -> u64 {
         match self.body {
-            Body::Plain(_) => self.stamp.size.saturating_sub(self.cursor.next),
+            Body::Plain(_) => self.stat.size.saturating_sub(self.cursor.next),
             Body::Packed { .. } => 0,
         }
     }
@@ -412,7 +414,8 @@ fn read_once_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
     }
 }
 
-/// Where the next data is in a file; its size where there is none. A file system that does not know has data everywhere.
+/// The offset of the next data in a file; its size where there is none. A file system that does not know has data
+/// everywhere.
 fn data_from(file: &File, from: u64, size: u64) -> io::Result<u64> {
     let Ok(offset) = i64::try_from(from) else { return Ok(from) };
     match lseek(file, offset, Whence::SeekData) {

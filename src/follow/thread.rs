@@ -35,14 +35,14 @@ impl Default for Options {
 /// While a rotated file is still written to, which makes no events, it is looked at this much more often.
 const DRAINING_TICKS: u32 = 10;
 
-/// A [`Chunk`] to keep.
+/// A [`Chunk`] that owns its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// The source the lines came from.
     pub source: SourceId,
     /// The path they were read at.
     pub path: Arc<str>,
-    /// The file.
+    /// The file that holds the lines.
     pub file: FileKey,
     /// Whole lines with their newlines, at most 256 KiB; empty when only the position is news.
     pub bytes: Vec<u8>,
@@ -56,9 +56,9 @@ pub struct Batch {
     pub first: bool,
     /// Something was passed over between the lines before and these.
     pub gap: bool,
-    /// The lines were written some time ago: their own stamps count.
+    /// The lines were written some time ago: their own timestamps count.
     pub backlog: bool,
-    /// By when they were written, to the second, where they were in the file before anybody saw it grow.
+    /// The latest time at which the lines were written, to the second, where nobody saw the file grow.
     pub written_by: Option<Time>,
     /// With the first lines of a backlog: the last lines of the path's file.
     pub file_end: Option<FileEnd>,
@@ -83,7 +83,7 @@ impl From<Chunk<'_>> for Batch {
     }
 }
 
-/// A running follower.
+/// The handle of a running follower thread.
 pub struct Handle {
     shared: Arc<Shared>,
     waker: Waker,

@@ -50,7 +50,7 @@ pub(super) struct FileWatch {
 
 impl FileWatch {
     /// # Errors
-    /// What the system says when it has no watches left; following goes on by the tick alone.
+    /// An error of a system that has no watches left; following goes on by the tick alone.
     pub(super) fn new(waker: Waker) -> notify::Result<Self> {
         let handler = move |event: notify::Result<notify::Event>| {
             // Somebody who opens or reads a log, us among them, does not change it.

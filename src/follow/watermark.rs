@@ -1,4 +1,4 @@
-//! How far the lines of a path were handed out by their own stamps, so that none counts twice where bytes do not tell: in
+//! How far the lines of a path were handed out by their own timestamps, so that none counts twice where bytes do not tell: in
 //! a log that an editor or `sed -i` wrote anew, and in one that lost its end in a power cut.
 
 use std::sync::Arc;
@@ -14,19 +14,19 @@ use crate::time::Time;
 /// Bytes of the last lines that are kept: about what a busy log gets in a second.
 const RECENT: usize = 4096;
 
-/// Stamps that are read of the lines handed out at a time, from the end: the lines of one file are nearly in order.
+/// Timestamps that are read of the lines handed out at a time, from the end: the lines of one file are nearly in order.
 const STAMPS: usize = 32;
 
-/// Of the last lines, so many bytes are looked for in a file that was written anew; one line at least.
+/// How many bytes of the last lines are searched for in a rewritten file; one line at least.
 const ANCHOR: usize = 256;
 
-/// Stamps are to the second, and lines take a moment: so long after a line there may be others of the same time.
+/// Timestamps are to the second, and lines take a moment: for this long, lines with the same timestamp may follow.
 const SAME_TIME: Duration = Duration::from_secs(2);
 
 /// The newest line of a path, and the last ones.
 #[derive(Clone, Default)]
 pub(super) struct Watermark {
-    /// When the newest line that was handed out was written, by its own stamp.
+    /// The timestamp of the newest line that was handed out.
     pub(super) newest: Option<Time>,
     /// The last whole lines that were handed out.
     recent: Vec<u8>,
@@ -46,7 +46,7 @@ pub(super) struct Run {
 }
 
 impl Watermark {
-    /// As an earlier run left it.
+    /// Restores it from a stored position.
     pub(super) fn restored(newest: Option<i64>) -> Self {
         Self { newest: newest.map(Time::from_millis), recent: Vec::new(), has_forgotten: true, is_over: true }
     }
@@ -56,7 +56,7 @@ impl Watermark {
         self.newest.is_none() && self.recent.is_empty()
     }
 
-    /// Takes note of whole lines. A stamp of the far future, which somebody may have forged, is not believed.
+    /// Takes note of whole lines. A timestamp of the far future, which somebody may have forged, is not believed.
     pub(super) fn note(&mut self, path: &Arc<str>, lines: &[u8], stamps: &mut Stamps, now: Time) {
         let latest = now.plus(FUTURE_SLACK);
         let from_end = lines.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty());
@@ -88,7 +88,7 @@ impl Watermark {
         !line.is_empty() && self.recent.split(|byte| *byte == b'\n').any(|known| known == line)
     }
 
-    /// As it is when a file is met that may hold the same lines.
+    /// The watermark at the moment when a file is met that may hold the same lines.
     pub(super) fn met_again(&self, now: Time) -> Self {
         let is_over = |newest: Time| now.since(newest).is_some_and(|age| age > SAME_TIME);
         Self { is_over: self.newest.is_some_and(is_over), ..self.clone() }
@@ -103,7 +103,7 @@ impl Watermark {
 
     /// The next lines of a file that may hold what was handed out before. What is older than the newest of it was, what is
     /// newer was not. What is of the same time was, unless that time is now and the words are others: doubt means no ban.
-    /// Lines without a stamp go by their words alone.
+    /// Lines without a timestamp go by their words alone.
     pub(super) fn run(&self, bytes: &[u8], path: &Arc<str>, stamps: &mut Stamps) -> Option<Run> {
         let tells_apart = self.newest.is_some_and(|newest| self.tells_apart(newest, path, stamps));
         let mut run: Option<Run> = None;
@@ -140,7 +140,7 @@ mod tests {
         watermark
     }
 
-    /// Which of the lines are known again.
+    /// Whether each of the lines is recognised.
     fn known(watermark: &Watermark, lines: &str) -> Vec<bool> {
         let line = |line: &str| {
             let run = watermark.run(line.as_bytes(), &"log".into(), &mut *stamps());

@@ -14,7 +14,7 @@ use crate::rules::Severity;
 /// A configuration file with what could be made of it.
 #[derive(Clone, Debug)]
 pub struct ConfigFile {
-    /// What the file says, with the defaults filled in. Where `usable` is false, also in place of faults.
+    /// The settings of the file; defaults stand for what is missing and, where `usable` is false, for what is wrong.
     pub config: Config,
     /// Whether no error was found while reading.
     pub usable: bool,
@@ -51,7 +51,7 @@ impl ConfigFile {
         (file, diagnostics)
     }
 
-    /// The file.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         self.document.path()
     }
@@ -61,9 +61,9 @@ impl ConfigFile {
         self.document.has(key)
     }
 
-    /// What was found in the configuration later, with the place in the file.
+    /// Locates a fault that was found in the configuration later.
     ///
-    /// Where the file has errors, defaults stand in place of what is wrong, and nobody is to be warned of those.
+    /// Where the file has errors, warnings are dropped: they may be about defaults in place of what is wrong.
     pub fn diagnose(&self, fault: &SettingFault) -> Option<Diagnostic> {
         let matters = self.usable || fault.severity == Severity::Error;
         matters.then(|| self.document.diagnostic(&fault.key_path, None, fault.severity, &fault.text))

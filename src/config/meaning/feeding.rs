@@ -71,7 +71,7 @@ pub(crate) fn sources_of_sets(
     made
 }
 
-/// What is wrong with the way in which sets are fed, once the sources that are made of them are among the sources.
+/// Faults of the way in which sets get their lines, once the sources that are made of them are among the sources.
 ///
 /// A set that no source would ever feed is an error where the operator wanted the set, by naming it or as `is_own` says of
 /// its origin; others are in force by default, and are only told of.
@@ -128,7 +128,7 @@ fn is_match(pattern: &str, path: &str) -> bool {
     Pattern::new(pattern).is_ok_and(|pattern| pattern.matches_path_with(Path::new(path), options))
 }
 
-/// Where one source has the set's name, another log may still be meant.
+/// A name for the source of a set that no other source has.
 fn free_name(config: &Config, made: &[SourceSettings], set: &str) -> String {
     let is_free = |name: &String| config.sources.iter().chain(made).all(|source| source.name != *name);
     let numbered = (1..).map(|number| format!("{set}-logs-{number}"));
@@ -136,8 +136,8 @@ fn free_name(config: &Config, made: &[SourceSettings], set: &str) -> String {
     names.find(is_free).unwrap_or_default()
 }
 
-/// Where the configuration puts a set into force, or its sources where it only lets it be.
-fn way_to(config: &Config, set: &RuleSet) -> Vec<PathSegment> {
+/// The path to the set under `rule_sets`, or to `sources` where the set is in force by default.
+fn key_path_of(config: &Config, set: &RuleSet) -> Vec<PathSegment> {
     let nth = config.rule_sets.as_ref().and_then(|names| names.iter().position(|name| *name == set.name));
     match nth {
         Some(nth) => vec![PathSegment::Key("rule_sets".into()), PathSegment::Index(nth)],
@@ -145,7 +145,7 @@ fn way_to(config: &Config, set: &RuleSet) -> Vec<PathSegment> {
     }
 }
 
-/// What to write where the log of a set is followed by a source that asks others about it.
+/// The advice where the log of a set is followed by a source that asks other sets about it.
 fn not_asked(config: &Config, set: &RuleSet) -> Option<(Vec<PathSegment>, String)> {
     let (log, source) = set.logs.iter().find_map(|log| Some((log, following(config, log)?)))?;
     let name = &source.name;
@@ -172,7 +172,7 @@ fn unfed(config: &Config, set: &RuleSet) -> (Vec<PathSegment>, String) {
             "the rule set `{name}` would be asked about no log: every source names its rule sets, and none names this one; \
              add it to those of the log that syslog writes, or leave `rule_sets` out there"
         );
-        return (way_to(config, set), text);
+        return (key_path_of(config, set), text);
     }
     let (key_path, line) = match likely_source(config, set) {
         Some(SourceSettings { name: source, path, .. }) => (
@@ -180,7 +180,7 @@ fn unfed(config: &Config, set: &RuleSet) -> (Vec<PathSegment>, String) {
             format!("`{source}: {{path: {path}, rule_sets: [{name}]}}` under `sources` if that is its log"),
         ),
         None => (
-            way_to(config, set),
+            key_path_of(config, set),
             format!(
                 "`{name}: {{path: /path/of/its.log, rule_sets: [{name}]}}` under `sources`{}",
                 beside_the_usual(config)
@@ -226,5 +226,5 @@ fn absent(config: &Config, set: &RuleSet, is_there: impl Fn(&str) -> bool) -> Op
         set.name,
         set.logs.join(", ")
     );
-    Some(SettingFault::warning(way_to(config, set), text))
+    Some(SettingFault::warning(key_path_of(config, set), text))
 }

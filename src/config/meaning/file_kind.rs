@@ -29,14 +29,14 @@ const RULE_FILE: &str = "this is a rule file, not a configuration: `portcullis c
 const CONFIGURATION: &str = "this is a configuration, not a rule file: it is named with `-c FILE`, and does not belong into \
                              `rules_dir`";
 
-/// What is said about a configuration that is a rule file.
+/// The error for a configuration that is a rule file.
 pub(crate) fn rule_file(document: &Document) -> Option<Diagnostic> {
     let first = "rules";
     let is_one = document.has(first) && !OF_CONFIGURATIONS.iter().any(|key| document.has(key));
     is_one.then(|| told(document, first, RULE_FILE))
 }
 
-/// What is said about a rule file that is a configuration.
+/// The error for a rule file that is a configuration.
 pub(crate) fn configuration(document: &Document) -> Option<Diagnostic> {
     let first = OF_CONFIGURATIONS.into_iter().find(|key| document.has(key))?;
     let is_one = !OF_RULE_FILES.iter().any(|key| document.has(key));

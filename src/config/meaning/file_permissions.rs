@@ -34,13 +34,8 @@ impl FileTrust {
     }
 }
 
-/// The content of a file of at most `longest` bytes, if it can be trusted; else what is told says what to do.
-pub fn read_trusted(
-    path: &Path,
-    longest: usize,
-    trust: FileTrust,
-    told: &mut Diagnostics,
-) -> Option<Vec<u8>> {
+/// The content of a file of at most `max` bytes, if it can be trusted; else what is told says what to do.
+pub fn read_trusted(path: &Path, max: usize, trust: FileTrust, told: &mut Diagnostics) -> Option<Vec<u8>> {
     let read = open(path).and_then(|file| {
         if let Some(exposure) = doubt(path, &file.metadata()?)? {
             told.push(exposed(&exposure, trust));
@@ -48,7 +43,7 @@ pub fn read_trusted(
                 return Ok(None);
             }
         }
-        content(file, longest).map(Some)
+        content(file, max).map(Some)
     });
     read.unwrap_or_else(|error| {
         told.push(Diagnostic::whole(path, Severity::Error, explained(&error)));
@@ -56,7 +51,7 @@ pub fn read_trusted(
     })
 }
 
-/// What is said about a path that somebody else may replace.
+/// The diagnostic about a path that somebody else may replace.
 fn exposed(Exposure { path, why, remedy }: &Exposure, trust: FileTrust) -> Diagnostic {
     Diagnostic::whole(path, trust.severity(), format!("{why}: {remedy}"))
 }
@@ -66,7 +61,7 @@ fn exposed(Exposure { path, why, remedy }: &Exposure, trust: FileTrust) -> Diagn
 /// A directory that does not exist has none. One that cannot be read is told about, and so is one into which others may put
 /// files, or from which they may take some.
 pub fn rule_files(directory: &Path, trust: FileTrust, told: &mut Diagnostics) -> Vec<PathBuf> {
-    // Of what cannot be looked at, the reading below tells.
+    // An error of the look itself comes up again at the reading below.
     if let Ok(Some(exposure)) = exposure(directory) {
         told.push(exposed(&exposure, trust));
     }
@@ -106,11 +101,11 @@ fn open(path: &Path) -> io::Result<File> {
     Err(io::Error::other("this is not a regular file: a directory, a pipe or a device cannot be read here"))
 }
 
-fn content(file: File, longest: usize) -> io::Result<Vec<u8>> {
+fn content(file: File, max: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(longest as u64 + 1).read_to_end(&mut bytes)?;
-    if bytes.len() > longest {
-        return Err(io::Error::other(format!("this file is longer than the {longest} bytes that are read")));
+    file.take(max as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > max {
+        return Err(io::Error::other(format!("this file is longer than the {max} bytes that are read")));
     }
     Ok(bytes)
 }

@@ -16,16 +16,16 @@ use crate::config::text::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::text::source::MAX_FILE;
 use crate::rules::{Fault, Place, Severity};
 
-/// What was read, and everything that is to be said about it.
+/// The files that a command needs, and all diagnostics about them.
 ///
-/// Where `diagnostics` has errors, the rest is only good for finding more of them.
+/// Where `diagnostics` has errors, the rest serves only to find more of them.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// The configuration, with the networks of the allow files.
     pub config: Config,
     /// The shipped rule files, then the operator's own in the order of their names.
     pub rules: Vec<LoadedRules>,
-    /// In the order in which the files were read.
+    /// The diagnostics, in the order in which the files were read.
     pub diagnostics: Diagnostics,
     /// The allow files that were read, and how many networks each names.
     pub allow_files: Vec<(PathBuf, usize)>,
@@ -214,7 +214,7 @@ impl Loaded {
         }
     }
 
-    /// Where the configuration names the directory, or about the usual one.
+    /// Complains at the key that names the directory, or about the default directory itself.
     fn complain_about_rules_dir(&mut self, severity: Severity, what: &str) {
         let directory = &self.config.rules_dir;
         let text = format!("`rules_dir` names {} as a directory, but {what}", directory.display());

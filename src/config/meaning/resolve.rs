@@ -17,11 +17,11 @@ use crate::rules::{BanPolicy, Evidence, RuleSet, Thresholds};
 pub struct ResolvedSet {
     /// The set, with its rules switched on and off as the configuration says; the matcher shares it.
     pub set: Arc<RuleSet>,
-    /// When its offences become a ban.
+    /// The number of offences, and the time, that lead to a ban.
     pub threshold: Thresholds,
-    /// The ban that follows.
+    /// The length of its bans, and how they grow.
     pub ban: BanPolicy,
-    /// Which of the available ones it is, from 0.
+    /// Its index among the available sets.
     pub origin: usize,
 }
 
@@ -155,7 +155,7 @@ fn switch(set: &mut RuleSet, change: &Override, faults: &mut Vec<SettingFault>) 
     }
 }
 
-/// What a changed threshold or ban does not go well with.
+/// Faults of an override: a threshold or ban that does not suit the evidence or each other.
 fn unwise(resolved: &ResolvedSet, change: &Override) -> Vec<SettingFault> {
     let name = change.rule_set.as_str();
     let evidence = resolved.set.evidence;

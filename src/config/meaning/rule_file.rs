@@ -13,13 +13,13 @@ use crate::rules::{Fault, Place, RuleSet, Severity};
 /// A rule file with the set that could be made of it.
 #[derive(Clone, Debug)]
 pub struct RuleFile {
-    /// What the file says. Where `usable` is false, rules and samples with faults are not in it.
+    /// The rule set of the file. Where `usable` is false, rules and samples with faults are missing.
     pub set: RuleSet,
     /// Whether no error was found while reading; patterns and samples are for other layers to try.
     pub usable: bool,
     /// The set that this file extends, by its name.
     pub(crate) extends: Option<String>,
-    /// What it was put together with.
+    /// The rule file that this one was merged with.
     pub(crate) base: Option<Box<Self>>,
     document: Document,
     // Where the n-th field, rule and sample of the set stand in the lists of the file.
@@ -62,13 +62,12 @@ impl RuleFile {
         (file, diagnostics)
     }
 
-    /// The file.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         self.document.path()
     }
 
-    /// What another layer found in the set, with the place in the file; the caret goes to the byte of the pattern that
-    /// is meant, if it can.
+    /// Locates a fault that another layer found in the set; the caret goes to the byte of the pattern where possible.
     pub fn diagnose(&self, fault: &Fault) -> Diagnostic {
         let Some(base) = &self.base else { return self.diagnose_own(fault) };
         let fields = base.set.fields.len();
@@ -120,7 +119,7 @@ impl RuleFile {
 pub struct Shipped {
     /// Its name in the diagnostics: `rules/sshd.yaml`.
     pub path: &'static str,
-    /// The YAML text.
+    /// Its YAML text.
     pub text: &'static str,
     /// Whether it is in force when the configuration names no sets.
     pub by_default: bool,
@@ -144,7 +143,7 @@ impl Shipped {
 /// A rule file and where it came from.
 #[derive(Clone, Debug)]
 pub struct LoadedRules {
-    /// The rule file.
+    /// The rule file itself.
     pub file: RuleFile,
     /// Whether it is the operator's own.
     pub custom: bool,

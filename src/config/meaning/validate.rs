@@ -17,21 +17,21 @@ const MAX_SOCKET: usize = 103;
 /// Something wrong with the configuration as a whole, and the keys that lead to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingFault {
-    /// Error or warning.
+    /// Whether the configuration is refused because of it.
     pub severity: Severity,
-    /// From the whole file down.
+    /// The path to the setting, from the root of the file.
     pub key_path: Vec<PathSegment>,
     /// A sentence: what, why, what to do.
     pub text: String,
 }
 
 impl SettingFault {
-    /// Something that cannot be.
+    /// A setting that cannot work.
     pub fn error(key_path: Vec<PathSegment>, text: impl Into<String>) -> Self {
         Self { severity: Severity::Error, key_path, text: text.into() }
     }
 
-    /// Something that is hardly meant.
+    /// A setting that is unlikely to be meant.
     pub fn warning(key_path: Vec<PathSegment>, text: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, key_path, text: text.into() }
     }
@@ -107,7 +107,7 @@ fn offender(config: &Config) -> Vec<SettingFault> {
     faults
 }
 
-/// What does not fit among the lengths of networks of a family, the narrowest first.
+/// Faults among the network lengths of a family, which come with the narrowest first.
 fn networks(family: &str, lengths: &[Network], offender: u8) -> Vec<SettingFault> {
     let warning = |text: String| SettingFault::warning(keys(&["networks", family]), text);
     let mut faults = Vec::new();

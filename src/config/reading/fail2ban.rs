@@ -7,7 +7,7 @@ pub(crate) struct Word {
     name: &'static str,
     /// The keys that take its place: where it is given, they are not missing.
     pub(crate) ours: &'static [&'static str],
-    /// How the same is said here, behind the word itself and a colon.
+    /// Our way to write it; follows the word and a colon.
     here: &'static str,
 }
 
@@ -46,7 +46,7 @@ const WORDS: [Word; 40] = [
     word(
         "datepattern",
         &[],
-        "the usual stamps are known; a line whose stamp is not read counts when it arrives",
+        "the usual timestamps are known; a line whose timestamp cannot be read counts when it arrives",
     ),
     word("maxlines", &[], ONE_LINE),
     word("journalmatch", &[], "`program: NAME` says whose lines are looked at"),
@@ -103,7 +103,7 @@ const WORDS: [Word; 40] = [
     word("pidfile", &[], "daemon(8) or systemd keep the process id"),
 ];
 
-/// What stands in fail2ban's patterns for the address, and is no placeholder of ours.
+/// Placeholders for the address in fail2ban's patterns that are none of ours.
 const ADDRESSES: [&str; 6] = ["IP4", "IP6", "DNS", "SUBNET", "CIDR", "IP"];
 
 /// The word, if it is a key of fail2ban's.

@@ -84,7 +84,7 @@ fn commands(node: &Node<'_>) -> Option<CommandTemplates> {
 
 /// A program that is told nobody blocks nobody, or everybody.
 fn learns_whom(node: &Node<'_>, command: &[String], batch: bool) {
-    // What is in braces and is not understood has been complained about.
+    // Unknown placeholders have been complained about.
     let is_misread = matches!(node.value(), Value::List(all) if all.len() != command.len());
     if batch || is_misread || command.iter().any(|argument| argument.contains('{')) {
         return;
@@ -145,7 +145,7 @@ fn without_prefix(node: &Node<'_>) -> Option<Vec<String>> {
     Some(arguments)
 }
 
-/// What is wrong with a table's name for this backend, if anything is.
+/// Why this backend cannot use a table name; `None` where it can.
 pub(crate) fn bad_table(backend: BackendKind, name: &str) -> Option<&'static str> {
     match backend {
         BackendKind::Pf => names::bad_pf_table(name),

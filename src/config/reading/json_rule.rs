@@ -47,7 +47,7 @@ const WORDS: [(&str, &str); 3] = [
     ("session", "`session` is for `format: json`: here write <SESSION> in the pattern"),
 ];
 
-/// What such a rule has in place of a pattern.
+/// Reads the keys that a rule for JSON has in place of a pattern.
 pub(crate) fn read(keys: &mut Keys<'_>, effect: Effect) -> Option<JsonRule> {
     keys.misplaced("pattern", PATTERN, Some("where"));
     for (word, sentence) in USELESS {

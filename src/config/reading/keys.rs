@@ -29,7 +29,7 @@ impl<'a> Keys<'a> {
         self.entries.iter().find(|entry| entry.name == key).map(|entry| entry.value.clone())
     }
 
-    /// What a key says, or the default when it is not given; also when it is wrong, which is complained about.
+    /// The value of a key, or the default where it is missing or wrong; the latter is complained about.
     pub(crate) fn or<T>(
         &mut self,
         key: &'static str,
@@ -39,7 +39,7 @@ impl<'a> Keys<'a> {
         self.get(key).and_then(|node| read(&node)).unwrap_or(default)
     }
 
-    /// What a key says that need not be given.
+    /// The value of an optional key.
     pub(crate) fn maybe<T>(
         &mut self,
         key: &'static str,
@@ -48,7 +48,7 @@ impl<'a> Keys<'a> {
         self.get(key).and_then(|node| read(&node))
     }
 
-    /// What a key says that must be given; `what` says what it is for.
+    /// The value of a mandatory key; `what` explains the key where it is missing.
     pub(crate) fn must<T>(
         &mut self,
         key: &'static str,

@@ -17,21 +17,21 @@ use crate::config::settings::{
 use crate::engine::{Network, Networks, PrefixLengths, SpoofCaps, TrustPolicy};
 use crate::record::Layouts;
 
-/// Watched files cost a descriptor each.
+/// The most sources: each watched file costs a descriptor.
 const MAX_SOURCES: usize = 1000;
 
-/// More rule sets than anybody has.
+/// The most rule sets of one source, more than anybody has.
 const MAX_SETS: usize = 1000;
 
-/// A longer list belongs into a file of networks.
+/// The most networks in the configuration itself; a longer list belongs into a file.
 const MAX_NETWORKS: usize = 10_000;
 
 const MAX_TRACKED: u32 = 10_000_000;
 
-/// Each offence counts for a network of each length.
+/// The most network lengths per family: each offence counts for a network of each length.
 const MAX_LENGTHS: usize = 4;
 
-/// Of more offenders than this in one network, nobody would hear.
+/// The most offenders that a network may need before it is banned; more would never come together.
 const MAX_OFFENDERS: u32 = 10_000;
 
 /// Reads the whole file; `None` when nothing can be made of it. Values with faults are replaced by defaults.
@@ -97,7 +97,7 @@ fn source(entry: &Entry<'_>) -> Option<SourceSettings> {
 
 const FOLLOW: [(&str, Follow); 2] = [("auto", Follow::Auto), ("poll", Follow::Poll)];
 
-/// By the programs that write them, as an operator knows them.
+/// Layouts by the names of the programs that write them.
 const LAYOUTS: [(&str, Layouts); 5] = [
     ("syslog", Layouts::Syslog),
     ("metalog", Layouts::Metalog),

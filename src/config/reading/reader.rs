@@ -9,7 +9,7 @@ use crate::config::text::suggest::{listed, or_near};
 use crate::config::text::yaml::{NodeId, Value, YamlNode};
 use crate::rules::Severity;
 
-/// No setting lasts longer; a ban that shall not end is `forever`.
+/// The longest duration of a setting; a ban without end is `forever`.
 pub const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 const NEGATIVE: &str = "is a duration and cannot be negative";
@@ -35,13 +35,13 @@ pub(crate) struct Entry<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// The whole file.
+    /// The node of the whole file.
     pub(crate) fn root(document: &'a Document, faults: &'a Faults) -> Self {
         let yaml = document.root();
         Self { yaml, place: yaml.id, name: "the file".to_owned(), faults }
     }
 
-    /// The value of a key. A missing value has no place of its own, so complaints go to the key.
+    /// The node of a key's value. A missing value has no place of its own, so complaints go to the key.
     fn of_key(key: &'a YamlNode, name: &str, yaml: &'a YamlNode, faults: &'a Faults) -> Self {
         let place = if yaml.value == Value::Null { key.id } else { yaml.id };
         Self { yaml, place, name: format!("`{name}`"), faults }
@@ -64,7 +64,7 @@ impl<'a> Node<'a> {
         self.faults.push(self.place, Severity::Error, format!("{} {}", self.name, sentence.as_ref()));
     }
 
-    /// The same about one byte of a text.
+    /// Complains about one byte of a text.
     pub(crate) fn fault_inside(&self, at: usize, sentence: impl AsRef<str>) {
         let inside = match &self.yaml.value {
             Value::Text(text) => Some((text.clone(), at)),
@@ -194,7 +194,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// One of some words.
+    /// The meaning of one of some words.
     pub(crate) fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Option<T> {
         let known: Vec<&str> = words.iter().map(|row| row.0).collect();
         let Value::Text(text) = &self.yaml.value else {
@@ -242,7 +242,7 @@ impl<'a> Node<'a> {
         if self.is_list() { self.list() } else { vec![self.clone()] }
     }
 
-    /// Lines, one or a list.
+    /// One line of text, or a list of them.
     pub(crate) fn texts(&self) -> Vec<String> {
         self.one_or_many().iter().filter_map(Node::line).collect()
     }
@@ -276,7 +276,7 @@ impl<'a> Node<'a> {
     }
 }
 
-/// What a value is, for `must be …, not …`.
+/// Names a value, for `must be …, not …`.
 fn kind(value: &Value) -> String {
     match value {
         Value::Null => "nothing".to_owned(),
@@ -297,7 +297,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::config::reading::keys::Keys;
 
-    /// What reading complains about.
+    /// The complaints of a reading function.
     pub(crate) fn complaints(text: &str, read: impl Fn(&mut Keys<'_>)) -> Vec<String> {
         let document = Document::read(Path::new("x"), text.as_bytes()).unwrap();
         let faults = Faults::default();

@@ -51,7 +51,7 @@ pub(crate) fn fields(node: &Node<'_>) -> Option<Placed<(String, String)>> {
         } else if is_address_name(entry.name) {
             entry.key.fault("always stands for an address: choose another name");
         } else if is_time_name(entry.name) {
-            entry.key.fault("always stands for the stamp, which `time` describes: choose another name");
+            entry.key.fault("always stands for the timestamp, which `time` describes: choose another name");
         }
         fields.extend(entry.value.line().map(|alphabet| (place, (entry.name.to_owned(), alphabet))));
     }
@@ -110,7 +110,7 @@ pub(crate) fn ids<'a>(list: &Node<'a>) -> Vec<&'a str> {
     ids.filter_map(|(_, id)| if let Value::Text(id) = &id.value { Some(id.as_str()) } else { None }).collect()
 }
 
-/// What may be a pattern without quotes and a comment: cheap to find, so that good files are read only once.
+/// The rest of a line that may be an unquoted pattern and a comment: cheap to find, so that good files are read only once.
 fn pattern_with_comment(line: &str) -> Option<&str> {
     let (_, pattern) = line.split_once("pattern:")?;
     let is_quoted = pattern.trim_start().starts_with(['\'', '"']);
@@ -163,14 +163,14 @@ fn text_of_pattern(node: &Node<'_>, set: &RuleSet) -> Option<String> {
     Some(text)
 }
 
-/// What keeps a rule from matching, one pattern or a list.
+/// The patterns that keep a rule from matching, one or a list.
 fn vetoes(node: &Node<'_>, set: &RuleSet) -> Vec<String> {
     let why = "write a pattern that keeps the rule from matching, as in `unless: ' via vpn$'`";
     let list = node.one_or_list(why, MAX_VETOES);
     list.iter().filter_map(|veto| text_of_pattern(veto, set)).collect()
 }
 
-/// What has a default; some of it only in rules for lines of text, as those of `text` are.
+/// The keys with defaults; some of them only in rules for lines of text, as those of `text` are.
 fn rest(keys: &mut Keys<'_>, effect: Effect, text: Option<&RuleSet>) -> Rule {
     let weight = keys.or("weight", Weight::ONE, |node| weight(node, effect));
     let counts = keys.or("counts", Counts::Session, |node| node.word(&COUNTS));

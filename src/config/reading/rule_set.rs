@@ -65,11 +65,11 @@ fn apart<T>(parts: Placed<T>) -> (Vec<T>, Vec<usize>) {
     parts.into_iter().map(|(place, part)| (part, place)).unzip()
 }
 
-/// What belongs to a set as a whole, and so not into a file that adds to one.
+/// Keys of a set as a whole, which a file that adds to one cannot have.
 const OF_THE_SET: [&str; 8] =
     ["program", "format", "evidence", "newlines", "logs", "message_limit", "ban", "time"];
 
-/// All but fields, rules and samples of a file that adds to a set.
+/// A set without fields, rules and samples, of a file that adds to another.
 fn addition(keys: &mut Keys<'_>) -> RuleSet {
     for key in OF_THE_SET {
         if let Some(node) = keys.get(key) {
@@ -85,7 +85,7 @@ fn addition(keys: &mut Keys<'_>) -> RuleSet {
     }
 }
 
-/// All but fields, rules and samples.
+/// A set without fields, rules and samples.
 fn head(keys: &mut Keys<'_>) -> RuleSet {
     let name = keys.must("name", "a short name for the set, such as `sshd`", name);
     let about = keys.must("about", "one sentence for operators", Node::line);
@@ -119,12 +119,12 @@ fn head(keys: &mut Keys<'_>) -> RuleSet {
     }
 }
 
-/// A syslog line is stamped in its header, by the logger.
+/// The timestamp format of raw or JSON lines; that of a syslog line is in its header, by the logger.
 fn time(keys: &mut Keys<'_>, format: Format) -> Option<TimeSpec> {
     let node = keys.get("time")?;
     match format {
         Format::Syslog => {
-            node.fault("has no use with `format: syslog`: the stamp in the line's header counts");
+            node.fault("has no use with `format: syslog`: the timestamp in the line's header counts");
             None
         }
         Format::Raw => time::read(&node),
@@ -147,7 +147,7 @@ fn logs(node: &Node<'_>) -> Option<Vec<String>> {
     Some(list.iter().filter_map(log_file).collect())
 }
 
-/// What the author claims of newlines that peers send.
+/// The author's claim that newlines which peers send are encoded.
 fn newlines(node: &Node<'_>, format: Format) -> Option<bool> {
     node.word(&[("encoded", ())])?;
     match format {
@@ -160,7 +160,7 @@ fn newlines(node: &Node<'_>, format: Format) -> Option<bool> {
     Some(true)
 }
 
-/// What the author of a set for raw lines has to say, or must not expect.
+/// Warns about what the author of a set for raw lines left unsaid.
 fn remark_on_raw(keys: &mut Keys<'_>, evidence: Evidence, newlines_encoded: bool) {
     let place = ["evidence", "format"].into_iter().find_map(|key| keys.get(key));
     if let (Evidence::Handshake, false, Some(place)) = (evidence, newlines_encoded, place) {

@@ -18,12 +18,12 @@ use crate::config::text::suggest::nearest;
 use crate::config::text::yaml::Value;
 use crate::record::{TimeFormat, TimePlace, TimeSpec, offset};
 
-/// All of them are tried on a line until one fits.
+/// The most formats of one source or set: they are tried on a line until one fits.
 const MAX_FORMATS: usize = 20;
 
 const FORMAT: &str = "a format is needed, such as `time: '%Y-%m-%d %H:%M:%S'`";
 
-/// Reads the value of the key for lines that are objects in JSON: the stamp is the value of a key of theirs.
+/// Reads the value of the key for lines that are objects in JSON: the timestamp is the value of one of their keys.
 pub(crate) fn read_json(node: &Node<'_>) -> Option<TimeSpec> {
     let spec = match node.value() {
         Value::Map(_) => read(node)?,
@@ -34,7 +34,7 @@ pub(crate) fn read_json(node: &Node<'_>) -> Option<TimeSpec> {
     };
     if !matches!(spec.place, TimePlace::Key(_)) {
         node.fault(
-            "must name a key: with `format: json` the stamp is the value of one, as in `time: ts` or `time: {key: ts, \
+            "must name a key: with `format: json` the timestamp is the value of one, as in `time: ts` or `time: {key: ts, \
              formats: '%s'}`",
         );
         return None;
@@ -55,7 +55,7 @@ pub(crate) fn read(node: &Node<'_>) -> Option<TimeSpec> {
     let key = keys.get("key");
     keys.finish();
     if let (Some(at), Some(_)) = (&at, &key) {
-        at.fault("and `key` are two places for one stamp: remove one of them");
+        at.fault("and `key` are two places for one timestamp: remove one of them");
     } else if key.is_none() && stated.is_none() {
         node.fault(format!("names no format: {FORMAT}"));
     }

@@ -52,7 +52,7 @@ pub(crate) fn log_file(node: &Node<'_>) -> Option<String> {
     Some(path)
 }
 
-/// What looks like several paths in one: the first two of them.
+/// The first two of several paths that were written as one.
 fn two_paths(path: &str) -> Option<(&str, &str)> {
     let mut words = path.split([' ', ',', ';']).filter(|word| !word.is_empty());
     let first = words.next()?;

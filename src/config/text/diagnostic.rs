@@ -10,7 +10,7 @@ use super::source::{self, TextPosition};
 use crate::printable::printable;
 use crate::rules::Severity;
 
-/// Of a cited line, this many characters are shown around the caret: it fits a terminal, and a pattern is read whole.
+/// How many characters of a cited line are shown around the caret: enough for most patterns, and it fits a terminal.
 const CITED: usize = 100;
 
 /// One sentence about one place of one file.
@@ -19,30 +19,30 @@ const CITED: usize = 100;
 /// without control characters, for a rule file may be a stranger's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
-    /// The file.
+    /// The path of the file.
     #[serde(serialize_with = "shown")]
     pub path: PathBuf,
-    /// From 1; `None` when the file as a whole is meant.
+    /// The line, from 1; `None` when the file as a whole is meant.
     pub line: Option<usize>,
-    /// From 1, in characters.
+    /// The column, from 1, in characters.
     pub column: Option<usize>,
     /// Whether the file is refused because of it.
     #[serde(serialize_with = "word")]
     pub severity: Severity,
-    /// What is wrong, why, what to do.
+    /// A sentence: what is wrong, why, and what to do.
     pub text: String,
     /// The line as it stands in the file.
     pub cited: Option<String>,
 }
 
 impl Diagnostic {
-    /// About a file as a whole.
+    /// A diagnostic about a file as a whole.
     pub fn whole(path: &Path, severity: Severity, text: impl Into<String>) -> Self {
         let text = text.into();
         Self { path: path.to_owned(), line: None, column: None, severity, text, cited: None }
     }
 
-    /// About the byte at `offset` of the file with this content.
+    /// A diagnostic about the byte at `offset` of the file with this content.
     pub fn at(
         path: &Path,
         content: &[u8],
@@ -133,7 +133,7 @@ impl Diagnostics {
         self.0.iter().filter(|diagnostic| diagnostic.severity == severity).count()
     }
 
-    /// One after the other.
+    /// The diagnostics, one after the other.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.0.iter()
     }

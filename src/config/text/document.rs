@@ -13,7 +13,7 @@ use crate::rules::Severity;
 /// At most this many faults of a file are reported: each costs a reading of the file, and nobody fixes more at a time.
 const MAX_FAULTS: usize = 100;
 
-/// One step down a tree of lists and mappings.
+/// One segment of the path from the root of a file to a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathSegment {
     /// To the value of a key.
@@ -89,10 +89,10 @@ impl Document {
         &self.root
     }
 
-    /// What was found while reading, from top to bottom.
+    /// The faults that were noted while reading, from top to bottom.
     pub(crate) fn diagnostics(&self, faults: Faults) -> Vec<Diagnostic> {
         let mut faults = faults.into_inner();
-        self.forget_what_follows(&mut faults);
+        self.drop_warnings_about_defaults(&mut faults);
         faults.sort_by_key(|fault| fault.node);
         let more = faults.len().saturating_sub(MAX_FAULTS);
         faults.truncate(MAX_FAULTS);
@@ -106,8 +106,8 @@ impl Document {
         told.chain(rest).collect()
     }
 
-    /// A warning about a value in which something is wrong is about the default that stands in its place.
-    fn forget_what_follows(&self, faults: &mut Vec<NodeFault>) {
+    /// Drops warnings about values with errors: they are about the default that was read in their place.
+    fn drop_warnings_about_defaults(&self, faults: &mut Vec<NodeFault>) {
         let is_error = |fault: &&NodeFault| fault.severity == Severity::Error;
         let wrong: HashSet<NodeId> = faults.iter().filter(is_error).map(|fault| fault.node).collect();
         let mut around = HashSet::new();
@@ -115,8 +115,8 @@ impl Document {
         faults.retain(|fault| fault.severity == Severity::Error || !around.contains(&fault.node));
     }
 
-    /// About the node at the end of the path, or the last one on it that exists; with `inside`, about that byte of
-    /// its text, where the file shows it.
+    /// A diagnostic about the node at the end of the path, or the last one on it that exists; with `inside`, about that
+    /// byte of its text, where the file shows it.
     pub(crate) fn diagnostic(
         &self,
         key_path: &[PathSegment],
@@ -138,7 +138,7 @@ impl Document {
         self.text.lines().any(predicate)
     }
 
-    /// What stands behind a value on its last line, if the value is not quoted; `None` where it is.
+    /// The rest of the line behind an unquoted value; `None` where the value is quoted.
     pub(crate) fn behind_unquoted(&self, node: &YamlNode) -> Option<&str> {
         let Value::Text(value) = &node.value else { return None };
         let written = self.text.get(self.offset(node.id)..)?;
@@ -178,7 +178,7 @@ fn holds_one_of(node: &YamlNode, wanted: &HashSet<NodeId>, noted: &mut HashSet<N
     holds
 }
 
-/// The key and the value that a step leads to; for an entry of a list, the entry twice.
+/// The key and the value that a path segment leads to; for an entry of a list, the entry twice.
 fn child<'a>(node: &'a YamlNode, step: &PathSegment) -> Option<(&'a YamlNode, &'a YamlNode)> {
     match (&node.value, step) {
         (_, PathSegment::Key(wanted) | PathSegment::Name(wanted)) => node.entry(wanted),

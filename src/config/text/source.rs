@@ -6,18 +6,18 @@ pub const MAX_FILE: usize = 1 << 20;
 /// A sentence about a byte of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TextFault {
-    /// Byte offset.
+    /// The offset in bytes, from behind the byte order mark.
     pub(crate) offset: usize,
     /// What is wrong and how to fix it.
     pub(crate) text: String,
 }
 
-/// Where a byte is, as editors count.
+/// The position of a byte, counted as editors do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TextPosition {
-    /// From 1.
+    /// The line, from 1.
     pub(crate) line: usize,
-    /// From 1, in characters.
+    /// The column, from 1, in characters.
     pub(crate) column: usize,
     /// The line without its end.
     pub(crate) cited: String,
@@ -59,7 +59,7 @@ fn forbidden(text: &str, offset: usize, c: char) -> bool {
     }
 }
 
-/// A character that looks like a blank and is none to YAML, and what it is called.
+/// The offset of a character that looks like a space but is none to YAML, and a sentence that names it.
 pub(crate) fn false_blank(text: &str) -> Option<(usize, String)> {
     let is_blank = |c: &char| c.is_whitespace() && !c.is_ascii() || matches!(c, '\u{200b}' | '\u{2060}');
     let (offset, c) = text.char_indices().find(|(_, c)| is_blank(c))?;

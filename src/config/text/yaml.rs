@@ -16,14 +16,14 @@ use serde::de::{
 use super::source::TextFault;
 use super::yaml_error;
 
-/// Lists and mappings inside each other; a configuration needs six.
+/// The deepest nesting of lists and mappings that is read; a configuration needs six.
 const MAX_DEPTH: usize = 32;
 
-/// Open brackets, those in texts included: the parser's time grows with their square, and this many take it
-/// a tenth of a second.
+/// The most brackets that may be open, those in texts included: the parser's time grows with their square, and this many
+/// take it a tenth of a second.
 const MAX_BRACKETS: usize = 10_000;
 
-/// Aliases may repeat this many times the text: enough for any honest file, too little for a bomb.
+/// How many times its own length a file may unfold to through aliases: enough for any honest file, too little for a bomb.
 const MAX_UNFOLDING: usize = 8;
 
 /// The number of a node in the order of reading; keys have numbers too.
@@ -37,7 +37,7 @@ pub(crate) struct YamlNode {
     pub(crate) value: Value,
 }
 
-/// What YAML 1.2 makes of a piece of text.
+/// A value of YAML 1.2.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     Null,
@@ -46,7 +46,7 @@ pub(crate) enum Value {
     Float(f64),
     Text(String),
     List(Vec<YamlNode>),
-    /// In the order of the file, with keys of any kind, and keys that occur twice.
+    /// The entries in the order of the file, with keys of any kind, and keys that occur twice.
     Map(Vec<(YamlNode, YamlNode)>),
     /// `!tag …`, which nothing here uses; the content is not kept.
     Tagged,
@@ -134,7 +134,7 @@ fn properties(text: &str) -> usize {
     text.len() - rest.len()
 }
 
-/// One pass over a text.
+/// One pass of the parser over a text.
 struct YamlPass {
     next: Cell<usize>,
     stop: Option<NodeId>,
@@ -168,7 +168,7 @@ impl YamlPass {
     }
 }
 
-/// Reads one node.
+/// The visitor that reads one node.
 #[derive(Clone, Copy)]
 struct Seed<'a> {
     reading: &'a YamlPass,

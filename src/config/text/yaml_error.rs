@@ -63,7 +63,7 @@ fn false_blank_near(text: &str, offset: usize) -> Option<TextFault> {
     Some(TextFault { offset: start + inside, text })
 }
 
-/// Where something opened that the parser missed the end of: it marks the end, people look for the beginning.
+/// The offset at which something unclosed opens: the parser marks where the end is missing, people look for the beginning.
 fn opening(text: &str, message: &str) -> Option<usize> {
     let contexts = ["a quoted scalar", "a flow sequence", "a flow mapping", "a simple key"];
     let (_, context) = message.split_once(", while ")?;
@@ -80,7 +80,7 @@ fn opening(text: &str, message: &str) -> Option<usize> {
 const UNCLOSED: &str =
     "the quote that opens here is closed only by the next quote, lines below: close it on its line";
 
-/// Where the quoted text began that ended just before this byte, if that was on another line.
+/// The offset of the quote that opens the text which ends just before this byte, if it is on another line.
 fn unclosed(text: &str, offset: usize) -> Option<usize> {
     let before = text.get(..offset)?.trim_end();
     let quote = before.chars().next_back().filter(|last| matches!(last, '\'' | '"'))?;

@@ -18,7 +18,7 @@ const WINDOW: usize = 64 * 1024;
 /// Lines of one file that were looked at and not handed out.
 #[derive(Default)]
 pub(in crate::follow) struct LookedAt {
-    /// Of which file, and from where in it.
+    /// The file of the lines; they begin at `from`, in bytes.
     file: Option<FileKey>,
     from: u64,
     ahead: Ahead,
@@ -44,7 +44,7 @@ impl LookedAt {
                     self.ahead.look(lines, |line| stamps(path, line));
                     length
                 }
-                // What is too long is dropped when its turn comes.
+                // A line that is too long is dropped when its turn comes.
                 Cut::Overlong(length) => {
                     self.ahead.pass(length);
                     is_inside = false;
@@ -94,12 +94,12 @@ impl FollowedFile {
         Some(index)
     }
 
-    /// When the next line was written; `None` also where reading is the way to find out.
+    /// The time of the next line; `None` also where only reading can tell.
     pub(in crate::follow) fn look_ahead(&mut self, stamps: &mut Stamps) -> Option<Time> {
         let index = self.next_tail()?;
         let tail = self.tails.get_mut(index)?;
         if !self.looked_at.is_of(tail) {
-            // What fails here fails again when it is read, where that is dealt with.
+            // A failure here comes again at the reading, where it is dealt with.
             self.looked_at.fill(tail, &self.path, stamps).ok()?;
         }
         self.looked_at.ahead.time()

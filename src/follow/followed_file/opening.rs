@@ -102,7 +102,7 @@ impl FollowedFile {
         Ok(true)
     }
 
-    /// What was read of this path and may be met again, oldest first.
+    /// The marks of files that were read and may be met again, oldest first.
     pub(in crate::follow) fn known(&self) -> Vec<KnownFile> {
         let closed = self.closed.iter().map(|mark| KnownFile { mark: *mark, open: false });
         // As it was when it was read, perhaps now in a copy; and as it is now.
@@ -182,8 +182,8 @@ impl FollowedFile {
     }
 }
 
-/// What became of the file that was read last, and what is read now. Where it is there and does not hold any more what
-/// was read of it: how much that was, and how large it is, in bytes.
+/// The sentence about the file that was read last and is lost. `remains` is how many bytes were read of it and how many it
+/// has now, where it is still there.
 fn lost(remains: Option<(u64, u64)>, newest: Option<Time>) -> String {
     let what = match remains {
         Some((read, size)) if size < read => format!(

@@ -17,10 +17,10 @@ use crate::follow::{Chunk, FileEnd, Sink};
 /// How far a file is looked ahead for lines that were handed out before.
 const WINDOW: usize = 64 * 1024;
 
-/// How many rotated files of one path are kept open for more to come.
+/// The most rotated files of one path that are kept open for more to come.
 const MAX_ROTATED: usize = 16;
 
-/// How many closed files are remembered.
+/// The most closed files that are remembered.
 const MAX_CLOSED: usize = 4;
 
 impl FollowedFile {
@@ -97,7 +97,7 @@ impl FollowedFile {
         }
     }
 
-    /// What has no ends of lines is no log, as a database or a core dump that a pattern matches.
+    /// Complains about a file without newlines, such as a database or a core dump that a pattern matches.
     fn say_if_endless(&mut self, index: usize, round: &mut Round<'_>) {
         if self.tails.get(index).is_some_and(|tail| tail.is_endless(ENDLESS)) {
             self.complain(super::NO_LOG.to_owned(), round);
@@ -133,7 +133,7 @@ impl FollowedFile {
         let overlong = std::mem::take(&mut tail.cursor.overlong);
         let gap = std::mem::take(&mut tail.gap) || overlong > 0;
         let before = std::mem::take(&mut tail.known_before);
-        // What stands before a gap is not what stands before these lines.
+        // The lines before a gap do not stand just before these.
         let before = if gap { Vec::new() } else { before };
         self.tally.overlong += overlong;
         self.tally.add(bytes, round.now);
@@ -293,11 +293,11 @@ impl FollowedFile {
         true
     }
 
-    /// What comes next in a file that may hold lines which were handed out before; `None` where all is new, or where
+    /// The next lines of a file that may hold lines which were handed out before; `None` where all is new, or where
     /// reading tells.
     ///
     /// # Errors
-    /// What reading gives.
+    /// An error of the file system, or of damaged packed data.
     pub(in crate::follow) fn next_run(
         &mut self,
         index: usize,
