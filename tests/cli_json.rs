@@ -433,11 +433,11 @@ fn rules_are_added_to_a_set_for_json_with_the_same_words() {
     for (set, said) in [
         (
             "app",
-            "here.yaml:5:33: error: `pattern` has no use here: `app`, which is extended, has `format: json`",
+            "here.yaml:5:33: error: `pattern` cannot be used here: `app`, which is extended, has `format: json`",
         ),
         (
             "sshd",
-            "here.yaml:5:31: error: `where` has no use here: `sshd`, which is extended, has `format: syslog`",
+            "here.yaml:5:31: error: `where` cannot be used here: `sshd`, which is extended, has `format: syslog`",
         ),
     ] {
         let wrong = added.replace("extends: app", &format!("extends: {set}"));

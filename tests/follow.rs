@@ -120,7 +120,7 @@ fn a_missing_log_stops_nothing_and_is_read_from_its_beginning_once_it_is_there()
     let mut scene = Scene::new();
     scene.append("log", "");
     scene.follow(&[scene.source("missing"), scene.source("log")]);
-    assert!(scene.notes().contains("missing is not there; it will be read as soon as it is"));
+    assert!(scene.notes().contains("missing does not exist; it will be read as soon as it appears"));
     scene.append("log", "one\n");
     assert_eq!(scene.look(), "one\n");
     scene.append("missing", "two\n");

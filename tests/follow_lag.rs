@@ -147,7 +147,11 @@ fn a_file_without_ends_of_lines_is_called_no_log_once() {
     scene.append("jail", &"x".repeat(3 << 20));
     (0..5).for_each(|_| assert_eq!(scene.look(), ""));
     let notes = scene.notes();
-    assert_eq!(notes.matches("jail is no log: it has a line of more than a megabyte").count(), 1, "{notes}");
+    assert_eq!(
+        notes.matches("jail is not a log: it has a line of more than a megabyte").count(),
+        1,
+        "{notes}"
+    );
     assert!(jail(&scene).trouble.is_some_and(|trouble| trouble.contains("is no log")));
     scene.append("jail", "\n2 a line\n");
     assert_eq!(scene.look(), "2 a line\n");

@@ -236,8 +236,8 @@ fn a_log_that_does_not_come_back_is_told_of_once_it_is_no_rotation() {
     scene.look();
     assert_eq!((scene.notes(), trouble(&scene)), (String::new(), None));
     (0..20).for_each(|_| drop(scene.look()));
-    assert!(trouble(&scene).is_some_and(|trouble| trouble.contains("is not there")));
-    assert_eq!(scene.notes().matches("is not there; it will be read").count(), 1);
+    assert!(trouble(&scene).is_some_and(|trouble| trouble.contains("does not exist")));
+    assert_eq!(scene.notes().matches("does not exist; it will be read").count(), 1);
     scene.append("log", "back\n");
     assert_eq!(scene.look(), "back\n");
     assert_eq!(trouble(&scene), None);

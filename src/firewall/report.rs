@@ -19,7 +19,7 @@ pub(super) fn findings(
     let unlistable = found.unlistable.as_ref().filter(|_| last.unlistable.is_none());
     let strange = (found.strange > last.strange).then(|| {
         format!(
-            "{} entries of the firewall's table are nothing that Portcullis writes (no prefixes, or IPv4 written as \
+            "{} entries of the firewall's table are not of a form that Portcullis writes (no prefixes, or IPv4 written as \
              IPv6); they are left alone",
             found.strange
         )
@@ -34,11 +34,12 @@ pub(super) fn findings(
 
 fn missing(missing: usize, entries: usize, first: bool) -> FirewallEvent {
     if first {
-        let text = format!("{missing} of {entries} bans were not in the firewall's table and are put there");
+        let text =
+            format!("{missing} of {entries} bans were missing from the firewall's table and are added");
         return FirewallEvent::Note(Level::Info, text);
     }
     let text = format!(
-        "{missing} of {entries} entries had vanished from the firewall's table, as after a reload or flush by somebody \
+        "{missing} of {entries} entries had vanished from the firewall's table, for example after a reload or flush by somebody \
          else, and are put back"
     );
     FirewallEvent::Note(Level::Warn, text)
@@ -51,11 +52,11 @@ fn foreign(found: &Findings, last: &Findings, policy: Foreign) -> Option<Firewal
         _ if count == 0 => None,
         Foreign::Adopt => Some(FirewallEvent::Foreign(found.foreign.clone())),
         Foreign::Remove => {
-            Some(info(format!("{count} entries of others are taken out of the firewall's table")))
+            Some(info(format!("{count} foreign entries are removed from the firewall's table")))
         }
         Foreign::Keep if count == last.foreign.len() => None,
         Foreign::Keep => {
-            Some(info(format!("{count} entries of others are in the firewall's table and stay there")))
+            Some(info(format!("{count} foreign entries are in the firewall's table and are kept")))
         }
     }
 }
@@ -83,7 +84,7 @@ mod tests {
         };
         let first = findings(&found, None, 5, Foreign::Keep);
         assert_eq!(first.len(), 4);
-        let text = "2 of 5 bans were not in the firewall's table and are put there";
+        let text = "2 of 5 bans were missing from the firewall's table and are added";
         assert_eq!(first[0], FirewallEvent::Note(Level::Info, text.to_owned()));
         let again = findings(&found, Some(&found), 5, Foreign::Keep);
         let Some(FirewallEvent::Note(Level::Warn, text)) = again.first() else { panic!("{again:?}") };

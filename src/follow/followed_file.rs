@@ -30,7 +30,7 @@ use crate::files::directory_of;
 use crate::time::Time;
 
 /// Said of a file in which a line does not end.
-const NO_LOG: &str = "is no log: it has a line of more than a megabyte, which is passed over up to its end";
+const NO_LOG: &str = "is not a log: it has a line of more than a megabyte, which is skipped up to its end";
 
 /// Where reading begins in the first file at the path.
 #[derive(Clone, Copy)]
@@ -188,7 +188,7 @@ impl FollowedFile {
         let was_there = !self.tails.is_empty() || !self.closed.is_empty();
         // No rotation takes this long.
         if !was_there || round.now.saturating_duration_since(since) > round.quiet {
-            self.complain("is not there; it will be read as soon as it is".to_owned(), round);
+            self.complain("does not exist; it will be read as soon as it appears".to_owned(), round);
         }
     }
 

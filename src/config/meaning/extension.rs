@@ -49,7 +49,7 @@ fn together(base: &RuleSet, added: &RuleSet) -> (RuleSet, Vec<Fault>) {
             let name = &base.name;
             let format = base.format.as_str();
             let text =
-                format!("`{word}` has no use here: `{name}`, which is extended, has `format: {format}`");
+                format!("`{word}` cannot be used here: `{name}`, which is extended, has `format: {format}`");
             faults.push(Fault::error(Place::Rule(nth, word), text));
         } else if base.rules.iter().any(|known| known.id == rule.id && !is_json) {
             let text = format!("`{}` has a rule `{}` already: give this one another id", base.name, rule.id);

@@ -155,7 +155,7 @@ impl Loaded {
             let Some(bytes) = bytes else { continue };
             let (networks, told) = read_allow_file(&path, &bytes);
             if networks.is_empty() && told.is_empty() {
-                let text = "the file names no network, so nobody is allowed for it";
+                let text = "the file names no network, so it allows nobody";
                 self.diagnostics.extend([Diagnostic::whole(&path, Severity::Warning, text.to_owned())]);
             }
             self.allow_files.push((path, networks.len()));
@@ -348,7 +348,7 @@ mod tests {
         let (_, _, told) = loaded("rule_sets: [kern, mini]\ndefaults: {ban: {for: 2h}}\n", &[]);
         assert_eq!(told, "");
         let (_, _, told) = loaded("rule_sets: [kern]\noverride: {kern: {ban: {for: forever}}}\n", &[]);
-        assert!(told.contains("error: a ban on spoofable evidence cannot last for ever"), "{told}");
+        assert!(told.contains("error: a ban on spoofable evidence cannot be permanent"), "{told}");
     }
 
     #[test]

@@ -32,7 +32,7 @@ const USELESS: [(&str, &str); 3] = [
     ),
     (
         "message_limit",
-        "`message_limit` has no use with `format: json`: a line that was cut is no JSON, and matches nothing",
+        "`message_limit` cannot be used with `format: json`: a line that was cut is no JSON, and matches nothing",
     ),
     ("time", "`time` belongs to the whole set: write it at the top of the file, beside `format: json`"),
 ];

@@ -238,7 +238,10 @@ fn networks(node: &Node<'_>, default: Networks) -> Option<Networks> {
 fn lengths(list: &Node<'_>, bits: RangeInclusive<u8>) -> Vec<Network> {
     let items = list.list();
     if items.len() > MAX_LENGTHS {
-        list.fault(format!("has {} entries, and {MAX_LENGTHS} lengths are counted at the most", items.len()));
+        list.fault(format!(
+            "has {} entries, more than the {MAX_LENGTHS} lengths that are counted",
+            items.len()
+        ));
     }
     let mut lengths: Vec<Network> = Vec::new();
     for (node, network) in items.iter().filter_map(|node| Some((node, network_length(node, bits.clone())?))) {

@@ -57,7 +57,7 @@ pub(crate) fn ban(node: &Node<'_>) -> Option<BanPolicy> {
     let length = keys.must("for", "how long a ban lasts, as in `for: 1h` or `for: forever`", length);
     let escalate = keys.maybe("escalate", |growth| {
         if length == Some(BanLength::Forever) {
-            growth.fault("has no use: a ban that lasts for ever cannot grow");
+            growth.fault("cannot be used: a permanent ban cannot grow");
         }
         escalate(growth)
     });
@@ -100,7 +100,7 @@ pub(crate) fn too_hard(ban: &BanPolicy, evidence: Evidence) -> Option<&'static s
         return None;
     }
     if ban.length == BanLength::Forever {
-        return Some("a ban on spoofable evidence cannot last for ever: anybody can forge the address");
+        return Some("a ban on spoofable evidence cannot be permanent: anybody can forge the address");
     }
     if ban.escalate.is_some() {
         return Some("a ban on spoofable evidence cannot escalate: anybody can forge the address");

@@ -255,7 +255,10 @@ fn id(node: &Node<'_>) -> Option<String> {
 fn weight(node: &Node<'_>, effect: Effect) -> Option<Weight> {
     let weight = node.number(0.0..=100.0)?;
     if effect != Effect::Offence {
-        node.warn(format!("the weight has no use: a line with `effect: {}` never counts", effect.as_str()));
+        node.warn(format!(
+            "the weight has no effect: a line with `effect: {}` never counts",
+            effect.as_str()
+        ));
     }
     // Tenths from 0 to 1000, so the cast is exact once there is no fraction left.
     let tenths = weight * 10.0;
@@ -280,7 +283,7 @@ fn sample(node: &Node<'_>, ids: Option<&[&str]>) -> Option<Sample> {
     let rule = keys.must("rule", "the id of the rule that must match, or `none`", |node| rule_of(node, ids));
     let address = keys.or("addr", None, |node| {
         if rule == Some(None) && !node.is_word("none") {
-            node.fault("has no use where no rule may match");
+            node.fault("cannot be used where no rule may match");
         }
         address_of(node)
     });

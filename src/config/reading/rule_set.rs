@@ -73,7 +73,7 @@ const OF_THE_SET: [&str; 8] =
 fn addition(keys: &mut Keys<'_>) -> RuleSet {
     for key in OF_THE_SET {
         if let Some(node) = keys.get(key) {
-            node.fault("has no use with `extends`: it belongs to the set that is extended");
+            node.fault("cannot be used with `extends`: it belongs to the set that is extended");
         }
     }
     RuleSet {
@@ -124,7 +124,7 @@ fn time(keys: &mut Keys<'_>, format: Format) -> Option<TimeSpec> {
     let node = keys.get("time")?;
     match format {
         Format::Syslog => {
-            node.fault("has no use with `format: syslog`: the timestamp in the line's header counts");
+            node.fault("cannot be used with `format: syslog`: the timestamp in the line's header counts");
             None
         }
         Format::Raw => time::read(&node),
@@ -135,7 +135,7 @@ fn time(keys: &mut Keys<'_>, format: Format) -> Option<TimeSpec> {
 /// Alphabets of placeholders, which only patterns have.
 fn fields(node: &Node<'_>, format: Format) -> Option<Placed<(String, String)>> {
     if format == Format::Json {
-        node.fault("has no use with `format: json`: alphabets are for placeholders of patterns");
+        node.fault("cannot be used with `format: json`: alphabets belong to placeholders of patterns");
         return None;
     }
     rule::fields(node)
@@ -152,9 +152,9 @@ fn newlines(node: &Node<'_>, format: Format) -> Option<bool> {
     node.word(&[("encoded", ())])?;
     match format {
         Format::Syslog => {
-            node.warn("this has no use with `format: syslog`: syslog encodes newlines by itself");
+            node.warn("this has no effect with `format: syslog`: syslog encodes newlines by itself");
         }
-        Format::Json => node.warn("this has no use with `format: json`: JSON encodes newlines by itself"),
+        Format::Json => node.warn("this has no effect with `format: json`: JSON encodes newlines by itself"),
         Format::Raw => {}
     }
     Some(true)
@@ -184,7 +184,9 @@ fn remark_on_raw(keys: &mut Keys<'_>, evidence: Evidence, newlines_encoded: bool
 fn limit(keys: &mut Keys<'_>, format: Format) -> Option<usize> {
     keys.maybe("message_limit", |node| {
         if format == Format::Json {
-            node.fault("has no use with `format: json`: a line that was cut is no JSON, and matches nothing");
+            node.fault(
+                "cannot be used with `format: json`: a line that was cut is no JSON, and matches nothing",
+            );
             return None;
         }
         if node.is_word("none") && format == Format::Raw { None } else { message_limit(node) }
@@ -196,7 +198,7 @@ fn programs(keys: &mut Keys<'_>, format: Format) -> Vec<String> {
     if format.needs_source() {
         if let Some(node) = keys.get("program") {
             let format = format.as_str();
-            node.fault(format!("has no use with `format: {format}`: such a line names no program"));
+            node.fault(format!("cannot be used with `format: {format}`: such a line names no program"));
         }
         return Vec::new();
     }

@@ -71,7 +71,10 @@ pub(crate) fn false_blank(text: &str) -> Option<(usize, String)> {
     };
     Some((
         offset,
-        format!("{name} (U+{:04X}) stands here, which is no blank: write an ordinary one", u32::from(c)),
+        format!(
+            "{name} (U+{:04X}) stands here, which YAML does not take for a space: write an ordinary one",
+            u32::from(c)
+        ),
     ))
 }
 

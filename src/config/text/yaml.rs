@@ -190,7 +190,7 @@ impl Seed<'_> {
             return Err(E::custom("found"));
         }
         if self.depth > MAX_DEPTH {
-            let text = format!("lists and mappings are nested too deep here: more than {MAX_DEPTH} levels");
+            let text = format!("lists and mappings are nested too deeply here: more than {MAX_DEPTH} levels");
             return Err(reading.refuse(text));
         }
         let Some(left) = reading.left.get().checked_sub(size + 1) else {

@@ -116,7 +116,7 @@ impl Reconciler {
     pub(super) fn replace(&mut self) -> Result<(), BackendError> {
         match self.backend.replace(&self.ledger.desired()) {
             Err(BackendError::Refused(why)) => {
-                self.note(Level::Warn, format!("entries of others may stay in the firewall's table: {why}"));
+                self.note(Level::Warn, format!("foreign entries may stay in the firewall's table: {why}"));
                 self.ledger.repair_all();
                 Ok(())
             }
@@ -134,10 +134,8 @@ impl Reconciler {
                 self.ledger.give_back(&batch);
                 let waiting = self.ledger.pending();
                 self.failed(&failure, Stops::Everything);
-                return self.note(
-                    Level::Warn,
-                    format!("{waiting} changes of the firewall were left undone at the stop"),
-                );
+                return self
+                    .note(Level::Warn, format!("{waiting} firewall changes were still pending at the stop"));
             }
             // It works, whatever was wrong before.
             self.backoff = None;

@@ -95,7 +95,7 @@ impl FollowedFile {
         self.at_path = true;
         if !was_rotated && self.read_again(self.tails.len() - 1, round) {
             round.notes.push(format!(
-                "{} is another file now, and the one before was not rotated; lines that were read before are left out",
+                "{} was replaced by another file without a rotation; lines that were read before are skipped",
                 self.path
             ));
         }
@@ -187,11 +187,11 @@ impl FollowedFile {
 fn lost(remains: Option<(u64, u64)>, newest: Option<Time>) -> String {
     let what = match remains {
         Some((read, size)) if size < read => format!(
-            " is shorter than what was read of it, as after a power cut or an editor: {read} bytes were read, and it \
+            " is shorter than what was read of it, for example after a power cut or an edit: {read} bytes were read, and it \
              has {size}"
         ),
         Some(_) => {
-            " does not hold any more what was read of it, as after a power cut or an editor".to_owned()
+            " no longer holds what was read of it, for example after a power cut or an edit".to_owned()
         }
         None => ": the file that was read last is gone, and with it what was written to it since".to_owned(),
     };
