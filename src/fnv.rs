@@ -2,7 +2,7 @@
 //!
 //! The constants are those of draft-eastlake-fnv. It is no cryptographic hash: collisions are easy to make.
 
-/// Of these bytes, in their order.
+/// The hash of these bytes.
 pub(crate) fn hash<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> u64 {
     let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, mix)

@@ -14,13 +14,13 @@ pub struct FirewallSettings {
     pub anchor: Option<String>,
     /// pf only: whether the open connections of a newly added prefix are ended.
     pub kill_states: bool,
-    /// What happens to entries that somebody else put into the table.
+    /// How entries are treated that somebody else put into the table.
     pub foreign: Foreign,
     /// How often the table is compared with the bans.
     pub converge: Duration,
     /// How long one run of a tool may take before it is killed.
     pub timeout: Duration,
-    /// Where the tools are.
+    /// The paths of the tools.
     pub tools: Tools,
     /// The programs of [`BackendKind::Command`]; empty for the other backends.
     pub command: CommandTemplates,
@@ -83,15 +83,15 @@ impl BackendKind {
     }
 }
 
-/// What happens to entries of the table that somebody else put there.
+/// How entries of the table are treated that somebody else put there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Foreign {
-    /// They are reported and from then on treated as bans of our own.
+    /// They are reported and become bans of ours.
     #[default]
     Adopt,
     /// They stay and are not touched.
     Keep,
-    /// They are taken out.
+    /// They are removed.
     Remove,
 }
 
@@ -101,17 +101,17 @@ pub enum Foreign {
 /// once for a batch and reads prefixes from standard input, one a line. Doing a thing twice must succeed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandTemplates {
-    /// Adds prefixes.
+    /// The command that adds prefixes.
     pub add: Vec<String>,
-    /// Removes prefixes.
+    /// The command that removes prefixes.
     pub remove: Vec<String>,
-    /// Prints all prefixes, one a line; empty where that is impossible: then everything is added again instead.
+    /// The command that prints all prefixes, one per line; empty where that is impossible: then everything is added again instead.
     pub list: Vec<String>,
-    /// Reads all prefixes from standard input and makes the table hold exactly them; empty for none.
+    /// The command that reads all prefixes from standard input and makes the table hold exactly them; empty for none.
     pub replace: Vec<String>,
 }
 
-/// Where the firewalls' own tools are.
+/// The paths of the firewalls' own tools.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tools {
     /// pfctl(8).
@@ -120,7 +120,7 @@ pub struct Tools {
     pub ipfw: PathBuf,
     /// nft(8); the first that exists is taken.
     pub nft: Vec<PathBuf>,
-    /// sysctl(8), which is only asked.
+    /// sysctl(8), used for reading only.
     pub sysctl: PathBuf,
 }
 
@@ -132,7 +132,7 @@ impl Tools {
 }
 
 impl Default for Tools {
-    /// Where the systems install them.
+    /// The paths at which the systems install them.
     fn default() -> Self {
         Self {
             pfctl: "/sbin/pfctl".into(),

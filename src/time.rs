@@ -15,12 +15,12 @@ const WEEK: u64 = 7 * DAY;
 pub struct Time(i64);
 
 impl Time {
-    /// From milliseconds since the epoch.
+    /// A time in milliseconds since the epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// From seconds since the epoch.
+    /// A time in seconds since the epoch.
     pub const fn from_secs(secs: i64) -> Self {
         Self(secs.saturating_mul(1000))
     }
@@ -58,7 +58,7 @@ impl Time {
         self.timestamp().to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
     }
 
-    /// The same point as the date library counts it; out-of-range values are held at its ends.
+    /// The time as a timestamp of the date library, clamped to its range.
     pub fn timestamp(self) -> Timestamp {
         let end = if self.0 < 0 { Timestamp::MIN } else { Timestamp::MAX };
         Timestamp::from_millisecond(self.0).unwrap_or(end)

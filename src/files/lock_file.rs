@@ -23,9 +23,9 @@ pub(crate) struct LockFile(File);
 /// Why a lock was not taken.
 #[derive(Debug)]
 pub(crate) enum LockFailure {
-    /// Another process has it, this one if it said so.
+    /// Another process has it; its process id, where it wrote one.
     Held(Option<u32>),
-    /// The system refuses.
+    /// The system refused to open or lock the file.
     Io(io::Error),
 }
 
@@ -33,7 +33,7 @@ impl LockFile {
     /// Takes the lock, and makes the file where it is missing: for us alone, and never through a link.
     ///
     /// # Errors
-    /// When another process has it, or when the file cannot be opened or somebody else put it there.
+    /// An error where another process has it, the file cannot be opened, or somebody else put it there.
     pub(crate) fn take(path: &Path) -> Result<Self, LockFailure> {
         let mut file = open(path).map_err(LockFailure::Io)?;
         match file.try_lock() {

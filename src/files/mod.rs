@@ -22,10 +22,10 @@ pub(crate) fn directory_of(path: &Path) -> &Path {
     }
 }
 
-/// The same file under whatever name: without symbolic links. Its last name need not be there.
+/// The path of a file without symbolic links. Its last name need not exist.
 ///
 /// # Errors
-/// When its directory is not there or cannot be looked at.
+/// An error where its directory does not exist or cannot be looked at.
 pub(crate) fn resolved(path: &Path) -> io::Result<PathBuf> {
     path.canonicalize().or_else(|error| match path.file_name() {
         Some(name) => Ok(directory_of(path).canonicalize()?.join(name)),
@@ -49,10 +49,10 @@ pub(crate) fn identity(about: &Metadata) -> (u64, u64) {
 /// cut.
 ///
 /// # Errors
-/// What the system says; the old file is as it was.
+/// An error of the system; the old file is as it was.
 pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let new = suffixed(path, ".new");
-    // What a crash left behind, or a link that somebody put there.
+    // A file that a crash left behind, or a link that somebody put there.
     let _none = std::fs::remove_file(&new);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
     let done = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());

@@ -54,21 +54,21 @@ pub(crate) fn is_enforced() -> bool {
 /// Why somebody else may replace this path, or anything on the way to it; `None` where nobody can.
 ///
 /// # Errors
-/// What the system says of a step that cannot be looked at. A missing one is no error.
+/// An error of the system at a step that cannot be looked at. A missing one is no error.
 pub(crate) fn exposure(path: &Path) -> io::Result<Option<Exposure>> {
     Walk::along(path, geteuid().as_raw())?.run()
 }
 
 /// A path on its way from `/`.
 struct Walk {
-    /// The effective user id.
+    /// The effective user id of this process.
     me: u32,
     /// How far it came, without links.
     at: PathBuf,
     /// The metadata of the file.
     about: Metadata,
     /// The names that are to come, the next one last.
-    way: Vec<OsString>,
+    rest: Vec<OsString>,
     links: usize,
 }
 
@@ -76,7 +76,7 @@ impl Walk {
     fn along(path: &Path, me: u32) -> io::Result<Self> {
         let root = PathBuf::from("/");
         let about = root.symlink_metadata()?;
-        let mut walk = Self { me, at: root, about, way: Vec::new(), links: 0 };
+        let mut walk = Self { me, at: root, about, rest: Vec::new(), links: 0 };
         walk.prepend(&path::absolute(path)?);
         Ok(walk)
     }
@@ -85,7 +85,7 @@ impl Walk {
         if let Some(exposure) = self.judge(&self.at, &self.about) {
             return Ok(Some(exposure));
         }
-        while let Some(name) = self.way.pop() {
+        while let Some(name) = self.rest.pop() {
             let next = self.at.join(&name);
             let about = match next.symlink_metadata() {
                 Err(error) if is_missing(&error) => return Ok(None),
@@ -128,10 +128,10 @@ impl Walk {
             Component::ParentDir => Some(OsStr::new("..")),
             Component::Prefix(_) | Component::RootDir | Component::CurDir => None,
         });
-        self.way.extend(names.map(OsStr::to_owned));
+        self.rest.extend(names.map(OsStr::to_owned));
     }
 
-    /// Rule 1.
+    /// Rule 1 of the module: owner and mode of a step.
     fn judge(&self, path: &Path, about: &Metadata) -> Option<Exposure> {
         let deed = if about.is_dir() { "replace what is in it" } else { "change it" };
         if !self.is_ours(about) {

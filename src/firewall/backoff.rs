@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 pub(super) struct Pace {
     /// The pause after the first failure; doubled with each.
     pub(super) first: Duration,
-    /// The longest pause.
+    /// The longest pause between two attempts.
     pub(super) most: Duration,
     /// How often one entry of the table is looked at.
     pub(super) glance: Duration,
@@ -19,7 +19,7 @@ impl Default for Pace {
     }
 }
 
-/// What a failure keeps from being done until the next attempt; all else goes on.
+/// The work that a failure stops until the next attempt; all else goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stops {
     /// The tool does not work.
@@ -33,7 +33,7 @@ pub(super) enum Stops {
 /// A failure that lasts.
 #[derive(Debug)]
 pub(super) struct Backoff {
-    /// What the firewall answered last.
+    /// The last answer of the firewall.
     pub(super) text: String,
     pub(super) stops: Stops,
     /// Something arrived since the last attempt.

@@ -18,9 +18,9 @@ const SUSPICIOUS: usize = 2;
 pub(super) struct BisectResult {
     /// The changes that were carried out.
     pub(super) good: Vec<Change>,
-    /// What was refused alone, while others passed.
+    /// The changes that were refused alone, while others passed.
     pub(super) bad: Vec<Change>,
-    /// What was not done and is not to blame: the table is, or the tool broke, or the budget was spent.
+    /// The changes that were not done and are not to blame: the table is, or the tool broke, or the budget was spent.
     pub(super) rest: Vec<Change>,
     /// The last failure, if any.
     pub(super) why: Option<BackendError>,
@@ -28,7 +28,8 @@ pub(super) struct BisectResult {
 
 /// Does as much of the batch as can be done, the whole of it first.
 pub(super) fn bisect(backend: &mut dyn Backend, batch: Vec<Change>) -> BisectResult {
-    let mut search = Bisection { parts: vec![batch], doubts: false, row: 0, found: BisectResult::default() };
+    let mut search =
+        Bisection { parts: vec![batch], doubts: false, refused_in_a_row: 0, found: BisectResult::default() };
     for _ in 0..BUDGET {
         let Some(part) = search.next() else { break };
         let answer = backend.apply(&part);
@@ -43,14 +44,14 @@ struct Bisection {
     /// Something was refused, and it may be the table.
     doubts: bool,
     /// How many entries were refused alone since anything passed.
-    row: usize,
+    refused_in_a_row: usize,
     found: BisectResult,
 }
 
 impl Bisection {
-    /// What to try next; in doubt a single entry far away from the last ones.
+    /// The next changes to try; in doubt a single entry far away from the last ones.
     fn next(&mut self) -> Option<Vec<Change>> {
-        if self.row >= SUSPICIOUS || matches!(self.found.why, Some(BackendError::Broken(_))) {
+        if self.refused_in_a_row >= SUSPICIOUS || matches!(self.found.why, Some(BackendError::Broken(_))) {
             return None;
         }
         if self.doubts {
@@ -64,14 +65,14 @@ impl Bisection {
     fn heard(&mut self, answer: Result<(), BackendError>, mut part: Vec<Change>) {
         let Err(failure) = answer else {
             self.doubts = false;
-            self.row = 0;
+            self.refused_in_a_row = 0;
             return self.found.good.append(&mut part);
         };
         match (&failure, part.len()) {
             (BackendError::Broken(_), _) => self.found.rest.append(&mut part),
             (BackendError::Refused(_), 1) => {
                 self.doubts = true;
-                self.row += 1;
+                self.refused_in_a_row += 1;
                 self.found.bad.append(&mut part);
             }
             (BackendError::Refused(_), _) => self.refused(part),
@@ -80,7 +81,7 @@ impl Bisection {
     }
 
     fn refused(&mut self, mut part: Vec<Change>) {
-        // Of the whole batch, this tells nothing yet.
+        // A refusal of the whole batch tells nothing yet.
         self.doubts = self.found.why.is_none();
         self.parts.push(part.split_off(part.len() / 2));
         self.parts.push(part);
@@ -91,7 +92,7 @@ impl Bisection {
         found.rest.extend(self.parts.into_iter().flatten());
         let blamed = match found.good.is_empty() {
             true => 0,
-            false if self.row >= SUSPICIOUS => found.bad.len() - self.row,
+            false if self.refused_in_a_row >= SUSPICIOUS => found.bad.len() - self.refused_in_a_row,
             false => found.bad.len(),
         };
         found.rest.extend(found.bad.drain(blamed..));
@@ -107,7 +108,7 @@ mod tests {
     /// Refuses batches with a bad entry in them, and breaks after this many commands.
     struct Picky {
         bad: Vec<Change>,
-        /// What still fits in.
+        /// How many entries still fit in.
         room: usize,
         commands: usize,
         breaks_after: usize,

@@ -10,7 +10,7 @@ use super::{Backend, BackendError, Change, Limits, TableListing, Unusable, split
 use crate::address::{self, Prefix};
 use crate::settings::{CommandTemplates, FirewallSettings};
 
-/// What is replaced by a prefix.
+/// The placeholder for a prefix.
 const PLACE: &str = "{prefix}";
 /// Runs of a program per batch, where each run takes one prefix: few, so that others wait and a stop comes through.
 const CALLS: usize = 50;
@@ -95,7 +95,7 @@ impl Backend for Programs {
 
     fn list(&mut self, _wanted: usize) -> Result<TableListing, BackendError> {
         if self.templates.list.is_empty() {
-            let why = "no program is configured that lists the table: entries of others are not seen, and everything is \
+            let why = "no program is configured that lists the table: foreign entries are not seen, and everything is \
                        added again at each comparison"
                 .to_owned();
             return Ok(TableListing::Unlistable { why });

@@ -18,13 +18,13 @@ pub(super) enum Ending {
     Leave,
 }
 
-/// What daemon and worker share. The lock is held for moments only, never while a tool runs.
+/// The state that the daemon and the worker share. The lock is held for moments only, never while a tool runs.
 #[derive(Debug, Default)]
 pub(super) struct WorkerShared {
     inbox: Mutex<Inbox>,
-    /// Something arrived.
+    /// Signalled when an order arrived.
     pub(super) work: Condvar,
-    /// Nothing is left to do, or the thread has ended.
+    /// Signalled when nothing is left to do, or the thread has ended.
     pub(super) settled: Condvar,
 }
 
@@ -40,16 +40,16 @@ impl WorkerShared {
     }
 }
 
-/// What the daemon asked for and what the worker last said.
+/// The orders of the daemon and the last status of the worker.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     /// The last change of each prefix.
     pub(super) changes: HashMap<Prefix, Change>,
     /// A comparison was asked for.
     pub(super) converge: bool,
-    /// A look whether the table can block was asked for,
+    /// A look whether the table can block was asked for.
     pub(super) prepare: bool,
-    /// or taken in and has not been had.
+    /// That look was taken in and is not done.
     pub(super) unprepared: bool,
     /// Changes that were taken in and are not done.
     pub(super) waiting: usize,

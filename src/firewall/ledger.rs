@@ -17,9 +17,9 @@ const SMALL: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     desired: HashSet<Prefix>,
-    /// To be added and not yet done; true when the table may have the prefix, as after a failed attempt.
+    /// Prefixes to add; true where the table may have the prefix already, for example after a failed attempt.
     to_add: HashMap<Prefix, bool>,
-    /// To be removed and not yet done.
+    /// Prefixes to remove.
     to_remove: HashSet<Prefix>,
     /// Found different by a comparison; done after what is fresh.
     repair: Vec<Prefix>,
@@ -40,7 +40,7 @@ pub(super) struct Findings {
     pub(super) listed: Option<usize>,
     /// Why the content is unknown, if it is.
     pub(super) unlistable: Option<String>,
-    /// What is to be done about a table whose content is unknown.
+    /// The way to repair a table whose content is unknown.
     pub(super) blind: Option<UnlistedRepair>,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Findings {
 pub(super) enum UnlistedRepair {
     /// The whole table is replaced.
     Replace,
-    /// What should be in it is looked up.
+    /// The desired entries are looked up.
     Lookup,
     /// Everything is added again, since the firewall can be asked for nothing.
     AddAll,
@@ -65,7 +65,7 @@ impl Ledger {
         ledger
     }
 
-    /// Notes a change.
+    /// Records a change of the desired table.
     pub(super) fn change(&mut self, change: Change) {
         let prefix = change.prefix();
         self.rejected.remove(&prefix);
@@ -168,7 +168,7 @@ impl Ledger {
         }
     }
 
-    /// What was set aside, for another try; what fails again is to be set aside again.
+    /// Takes the rejected changes for another try; those that fail again are to be set aside again.
     pub(super) fn next_rejected(&mut self, limits: Limits) -> Vec<Change> {
         let count = fitting(self.rejected.iter().copied(), limits);
         let batch: Vec<Prefix> = self.rejected.iter().copied().take(count).collect();
@@ -231,7 +231,7 @@ impl Ledger {
         Findings { missing, strange, foreign: found.foreign, ..Findings::default() }
     }
 
-    /// What of a looked-up portion has to be put back: what is still wanted and not about to be added anyway.
+    /// Notes which of the looked-up entries to put back: those still wanted and not about to be added anyway.
     pub(super) fn repair_missing(&mut self, missing: Vec<Prefix>) -> usize {
         let known = |prefix: &Prefix| self.to_add.contains_key(prefix) || self.rejected.contains(prefix);
         let gone = missing.into_iter().filter(|prefix| self.desired.contains(prefix) && !known(prefix));

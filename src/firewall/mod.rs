@@ -46,12 +46,12 @@ pub use status::WorkerStatus;
 pub use table_file::TableFile;
 pub use worker::{FirewallEvent, WorkerHandle, spawn, spawn_after};
 
-/// What is to be done to one prefix of the table.
+/// A change of one prefix of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Change {
-    /// It shall be in the table.
+    /// The prefix shall be in the table.
     Add(Prefix),
-    /// It shall not be in the table.
+    /// The prefix shall not be in the table.
     Remove(Prefix),
 }
 
@@ -63,7 +63,7 @@ impl Change {
         }
     }
 
-    /// The same without bits behind the mask, as every firewall stores it.
+    /// The change with the host bits of its prefix cleared, as every firewall stores it.
     #[must_use]
     pub fn trunc(self) -> Self {
         match self {
@@ -106,7 +106,7 @@ pub enum BackendError {
     Refused(String),
 }
 
-/// What keeps a table from blocking; both halves are sentences for the operator.
+/// The reason why a table blocks nobody; both halves are sentences for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Remark {
     /// The fact that keeps the table from blocking.
@@ -121,7 +121,7 @@ impl fmt::Display for Remark {
     }
 }
 
-/// What a backend knows about the table's content.
+/// The content of a table, as far as the backend can list it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TableListing {
     /// Everything that is in the table, in no order; `strange` entries could not be read as prefixes (pf's negated ones).
@@ -138,7 +138,7 @@ pub enum TableListing {
     },
 }
 
-/// How much a backend takes at a time.
+/// The limits of one command of a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Changes in one [`Backend::apply`].
@@ -167,20 +167,20 @@ pub trait Backend: Send {
     /// Gives what the operator should know, as sentences.
     ///
     /// # Errors
-    /// When the firewall cannot be driven at present.
+    /// An error where the firewall cannot be driven at present.
     fn prepare(&mut self) -> Result<Vec<String>, BackendError>;
 
     /// Does all changes; each prefix occurs once, the number is within [`Backend::limits`], and doing it again is harmless.
     ///
     /// # Errors
-    /// When any of them may not have been done.
+    /// An error where any of them may not have been done.
     fn apply(&mut self, changes: &[Change]) -> Result<(), BackendError>;
 
     /// Reads the table, which should hold this many entries: a table that is too large to be listed needs advice that
     /// leaves room for them. Never says "empty" of a table that only cannot be read.
     ///
     /// # Errors
-    /// When the tool does not answer.
+    /// An error where the tool does not answer.
     fn list(&mut self, wanted: usize) -> Result<TableListing, BackendError>;
 
     /// Looks entries up, and gives those that are not in the table; called only within [`Limits::lookup`].
@@ -189,7 +189,7 @@ pub trait Backend: Send {
     /// wider one may be, since it is blocked.
     ///
     /// # Errors
-    /// When the tool does not answer, or the table does not exist.
+    /// An error where the tool does not answer, or the table does not exist.
     fn missing(&mut self, wanted: &[Prefix]) -> Result<Vec<Prefix>, BackendError> {
         Err(BackendError::Broken(format!("{} cannot look {} entries up", self.name(), wanted.len())))
     }
@@ -197,7 +197,7 @@ pub trait Backend: Send {
     /// Whether the table is as we left it, as far as a look can tell that costs next to nothing; `sure` should be in it.
     ///
     /// # Errors
-    /// When the tool does not answer, or the table does not exist.
+    /// An error where the tool does not answer, or the table does not exist.
     fn glance(&mut self, _sure: &Prefix) -> Result<bool, BackendError> {
         Ok(true)
     }
@@ -205,15 +205,15 @@ pub trait Backend: Send {
     /// Makes the table hold exactly this, atomically; called only within [`Limits::replace`].
     ///
     /// # Errors
-    /// When it may not have been done.
+    /// An error where it may not have been done.
     fn replace(&mut self, all: &[Prefix]) -> Result<(), BackendError> {
         Err(BackendError::Broken(format!("{} cannot replace a table of {} entries", self.name(), all.len())))
     }
 
-    /// What follows an addition that was done, such as ending connections; its failure is not one of the ban.
+    /// The work after an addition, such as ending connections; the ban holds even where this fails.
     ///
     /// # Errors
-    /// When it was not done.
+    /// An error where it was not done.
     fn after_add(&mut self, _prefix: &Prefix) -> Result<(), BackendError> {
         Ok(())
     }
@@ -230,7 +230,7 @@ pub struct Unusable(pub String);
 /// The backend that the settings name. Runs nothing yet.
 ///
 /// # Errors
-/// When a table name, anchor or command template cannot work with it.
+/// An error where a table name, anchor or command template cannot work with the backend.
 pub fn open(settings: &FirewallSettings) -> Result<Box<dyn Backend>, Unusable> {
     match settings.backend {
         BackendKind::Pf => pf::open(settings),

@@ -32,7 +32,7 @@ struct SetKind {
     bits: u8,
 }
 
-/// What a daemon with default settings bans; their sets are there from the start.
+/// The prefix lengths that a daemon with default settings bans; their sets are there from the start.
 const USUAL: [SetKind; 3] =
     [SetKind { v6: false, bits: 32 }, SetKind { v6: true, bits: 64 }, SetKind { v6: true, bits: 128 }];
 

@@ -104,7 +104,7 @@ impl Pf {
             None => "the table may hold more entries than net.pf.request_maxcount".to_owned(),
         };
         format!(
-            "{complaint}; what should be in the table is looked up instead, and entries of others are not seen \
+            "{complaint}; what should be in the table is looked up instead, and foreign entries are not seen \
              ({advice})"
         )
     }
@@ -165,7 +165,7 @@ impl Pf {
         }
     }
 
-    /// What keeps the table from blocking anybody, if something does.
+    /// The reason why the table blocks nobody; `None` where it blocks.
     fn remark(&self, table: Option<PfTableFlags>) -> Option<Remark> {
         let unused = table.filter(|table| !table.referenced).map(|_| Remark {
             text: format!("no pf rule uses the table {}", self.pf_table.named()),

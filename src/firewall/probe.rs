@@ -8,10 +8,10 @@ use crate::address::Prefix;
 /// Portions without a missing entry after which a comparison ends: with pf's portions, 100,000 entries.
 const PORTIONS: usize = 10;
 
-/// What is still to be looked up.
+/// The entries that are still to be looked up.
 #[derive(Debug, Default)]
 pub(super) struct Probe {
-    /// Not looked up yet in this round over all that is wanted; the last one is next.
+    /// Entries that were not looked up yet in this round over all desired ones; the last one is next.
     round: Vec<Prefix>,
     /// Whether the round began in the comparison under way, which then sees all of it.
     whole: bool,
@@ -19,7 +19,7 @@ pub(super) struct Probe {
     left: usize,
     /// Whether the comparison under way is to see all that is wanted.
     thorough: bool,
-    /// What the comparison under way has found missing.
+    /// How many missing entries the comparison under way has found.
     missing: usize,
 }
 

@@ -44,7 +44,7 @@ enum Mode {
     Uncompared,
 }
 
-/// The thread's whole state; `run` is all there is to call.
+/// The whole state of the thread; [`Reconciler::run`] is its only entry.
 pub(super) struct Reconciler {
     backend: Box<dyn Backend>,
     ledger: Ledger,
@@ -61,9 +61,9 @@ pub(super) struct Reconciler {
     probe: Probe,
     /// The next portion of it is not asked for before this.
     next_portion: Instant,
-    /// When one entry is looked at, to notice a flush.
+    /// The time of the next look at one entry, to notice a flush.
     next_glance: Instant,
-    /// What changed is not carried out before this.
+    /// Changes are not carried out before this.
     rests_until: Instant,
     /// Whether `prepare` succeeded since the last failure or comparison.
     ready: bool,
@@ -172,7 +172,7 @@ impl Reconciler {
         self.ledger.pending() > 0 || !self.state_kills.is_empty()
     }
 
-    /// When something is to be done.
+    /// The time of the next turn.
     fn next_turn(&self) -> Instant {
         if let Some(backoff) = self.backoff.as_ref().filter(|backoff| backoff.stops == Stops::Everything) {
             return backoff.next_attempt(self.pace);
@@ -195,15 +195,15 @@ impl Reconciler {
         self.doubts = true;
     }
 
-    /// When everything is compared; `None` while a comparison is under way, or what one found is not put right yet, that
-    /// there is no reason to begin again.
+    /// The time of the next comparison; `None` while one is under way, or its repairs are, unless there is a reason to begin
+    /// again.
     fn next_comparison(&self) -> Option<Instant> {
         let at = self.backoff.as_ref().map_or(self.next_look, |backoff| backoff.next_attempt(self.pace));
         let is_repairing = self.ledger.repairs() > 0 && self.backoff.is_none();
         if self.doubts || !(self.probe.is_under_way() || is_repairing) { Some(at) } else { None }
     }
 
-    /// When what changed is carried out; `None` when nothing changed.
+    /// The time at which changes are carried out; `None` where there are none.
     fn next_changes(&self) -> Option<Instant> {
         match &self.refusal {
             Some(refusal) => Some(refusal.next_attempt(self.pace).max(self.rests_until)),
@@ -326,7 +326,7 @@ impl Reconciler {
         }
     }
 
-    /// What should be in the table is known to be there, or noted for repair.
+    /// Notes that a comparison is done: every desired entry is in the table, or noted for repair.
     fn looked(&mut self) {
         self.looked = Some(Instant::now());
         self.next_look = Instant::now() + self.every;

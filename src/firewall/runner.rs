@@ -22,15 +22,15 @@ use nix::unistd::Pid;
 use super::BackendError;
 use crate::files::{exposure, is_enforced, is_passing};
 
-/// What is kept of standard error: enough for every message, too little for a flood.
+/// How many bytes of standard error are kept: enough for every message, too little for a flood.
 const STDERR_BOUND: usize = 64 * 1024;
-/// What is kept of standard output: 200,000 IPv6 entries as nft's JSON are 10 MB.
+/// How many bytes of standard output are kept: 200,000 IPv6 entries as nft's JSON are 10 MB.
 const STDOUT_BOUND: usize = 32 * 1024 * 1024;
 /// How often a child that is silent but holds its pipes open is asked whether it still lives.
 const LOOK: Duration = Duration::from_millis(50);
 /// How long a killed child may take to be gone before it is left to its fate.
 const LAST_WAIT: Duration = Duration::from_secs(1);
-/// What is quoted of a tool's message.
+/// How much of a tool's message is quoted.
 const QUOTE: usize = 300;
 
 /// A program that may be run.
@@ -43,7 +43,7 @@ pub struct Tool {
 /// How a run ended, where the tool came to an end of its own.
 #[derive(Debug)]
 pub struct Finished {
-    /// The exit status.
+    /// The exit status of the tool.
     pub code: i32,
     /// All of standard output.
     pub stdout: Vec<u8>,
@@ -238,7 +238,7 @@ impl<'a> Pipes<'a> {
         Ok(())
     }
 
-    /// Which of stdin, stdout, stderr can be served now.
+    /// Whether stdin, stdout and stderr can be served now.
     fn ready(&self, patience: Duration) -> io::Result<[bool; 3]> {
         let ends = [
             self.stdin.as_ref().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLOUT)),

@@ -40,7 +40,7 @@ impl StateKills {
         !std::mem::replace(&mut self.said, true)
     }
 
-    /// The next one.
+    /// The next prefix whose connections are to be ended.
     pub(super) fn next(&mut self) -> Option<Prefix> {
         self.waiting.pop_front()
     }
@@ -63,7 +63,7 @@ impl StateKills {
         self.paused = false;
     }
 
-    /// Whether none waits.
+    /// Whether no prefix waits.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 /// How the firewall stands; asking never waits for a tool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WorkerStatus {
-    /// The backend's name.
+    /// The name of the backend.
     pub backend: String,
     /// Whether the table held what it should when it was last looked at, and everything since then was done.
     pub in_step: bool,
@@ -23,10 +23,10 @@ pub struct WorkerStatus {
     pub listed: Option<usize>,
     /// Why the table's content cannot be listed, if it cannot.
     pub unlistable: Option<String>,
-    /// What the operator should know about the set-up, as sentences.
+    /// Sentences about the set-up for the operator.
     pub warnings: Vec<String>,
-    /// What does not work at present.
+    /// The failure that is being retried; `None` while all works.
     pub last_error: Option<String>,
-    /// When the table was last compared; `None` for never.
+    /// The time of the last comparison; `None` for never.
     pub compared: Option<Instant>,
 }

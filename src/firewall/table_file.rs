@@ -8,7 +8,7 @@ use super::{ipfw, pf};
 use crate::address::{self, Prefix};
 use crate::settings::{BackendKind, FirewallSettings};
 
-/// What the first line of every such file says.
+/// The first line of every such file.
 const HEAD: &str = "# The bans in force, for the time before Portcullis runs. Portcullis writes this file: no other changes stay.\n";
 
 /// How a firewall reads the file.

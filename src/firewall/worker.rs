@@ -33,7 +33,7 @@ pub enum FirewallEvent {
 /// They must be named, since nothing else tells them from entries that others added.
 ///
 /// # Errors
-/// When the system gives no thread. A firewall that does not work is no error: it is reported and tried again.
+/// An error of the system where it has no thread left. A firewall that does not work is no error: it is reported and tried again.
 pub fn spawn(
     backend: Box<dyn Backend>,
     desired: Vec<Prefix>,
@@ -48,7 +48,7 @@ pub fn spawn(
 /// one undoes what the new one did. What the old one has still to remove is removed by the new one.
 ///
 /// # Errors
-/// When the system gives no thread; the old worker goes on then.
+/// An error of the system where it has no thread left; the old worker goes on then.
 pub fn spawn_after(
     old: &WorkerHandle,
     backend: Box<dyn Backend>,
@@ -97,7 +97,7 @@ pub(super) fn spawn_paced(
 pub struct WorkerHandle {
     shared: Arc<WorkerShared>,
     patience: Duration,
-    /// With that of the worker that ends first.
+    /// The patience at a stop, which includes that with the worker before this one.
     patience_at_stop: Duration,
 }
 
@@ -154,7 +154,7 @@ impl WorkerHandle {
         !timeout.timed_out()
     }
 
-    /// What is still to be removed from the table, or may be.
+    /// The prefixes that are still to be removed from the table, or may be.
     pub fn owed(&self) -> Vec<Prefix> {
         let inbox = self.shared.lock();
         let mut owed = inbox.owed.clone();

@@ -38,7 +38,7 @@ fn a_boot_is_protected_before_the_daemon_runs() {
     assert_eq!(stand.table().len(), 3);
     stand.start();
     stand.until("it is in step", |stand| stand.status()["firewall"]["in_step"] == true);
-    assert_eq!((stand.says("adopted"), stand.says("were not in the firewall's table")), (0, 0));
+    assert_eq!((stand.says("adopted"), stand.says("were missing from the firewall's table")), (0, 0));
     assert_eq!(stand.bans(), stand.table());
 }
 

@@ -7,13 +7,13 @@ use crate::settings::FirewallSettings;
 /// A table and the anchor it is in: a table in an anchor is not the main ruleset's table of that name.
 #[derive(Clone, Debug)]
 pub(crate) struct PfTable {
-    /// The table's name.
+    /// The name of the table.
     pub(crate) name: String,
     /// The anchor; `None` for the main ruleset.
     pub(crate) anchor: Option<String>,
 }
 
-/// What `pfctl -vsT` says of a table.
+/// The flags of a table in the output of `pfctl -vsT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PfTableFlags {
     /// Declared `const`: nothing can be added.
@@ -108,7 +108,7 @@ pub(crate) fn not_enabled() -> Remark {
 mod tests {
     use super::*;
 
-    /// As it is printed, with a second table of a like name and one in an anchor.
+    /// Real output, with a second table of a like name and one in an anchor.
     const TABLES: &str = "-pa-r--\tbl\nc-a----\tbl2\n-pa-r--\tbl2\tportcullis\n";
 
     fn pf_table(table: &str, anchor: Option<&str>) -> PfTable {

@@ -45,7 +45,7 @@ impl Reconciler {
         Ok(())
     }
 
-    /// When one entry is to be looked at; `None` where comparisons are as frequent, or there is nothing to look at.
+    /// The time of the next look at one entry; `None` where comparisons are as frequent, or there is nothing to look at.
     pub(super) fn next_glance(&self) -> Option<Instant> {
         let pays = self.every > self.pace.glance;
         let knows = self.backoff.is_none() && self.looked.is_some() && !self.probe.is_under_way();

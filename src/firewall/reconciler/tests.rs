@@ -54,7 +54,7 @@ fn the_table_is_filled_at_the_start_in_batches_and_kept_at_the_stop() {
     assert!(handle.stop(false).in_step);
     let world = fake.world();
     assert_eq!((world.table.len(), world.batches.as_slice()), (250, [100, 100, 50].as_slice()));
-    assert_eq!(notes(&events, "250 of 250 bans were not in the firewall's table"), 1);
+    assert_eq!(notes(&events, "250 of 250 bans were missing from the firewall's table"), 1);
 }
 
 #[test]
