@@ -152,7 +152,7 @@ fn a_file_without_ends_of_lines_is_called_no_log_once() {
         1,
         "{notes}"
     );
-    assert!(jail(&scene).trouble.is_some_and(|trouble| trouble.contains("is no log")));
+    assert!(jail(&scene).trouble.is_some_and(|trouble| trouble.contains("is not a log")));
     scene.append("jail", "\n2 a line\n");
     assert_eq!(scene.look(), "2 a line\n");
     scene.look();

@@ -48,5 +48,5 @@ fn attackers_are_banned_while_another_source_lags() {
     stand.until("what came meanwhile and what came now is judged", |stand| {
         stand.has(ATTACKER) && stand.has(LIVE)
     });
-    stand.until("what is no log is called so", |stand| stand.says("endless.log is no log") == 1);
+    stand.until("what is no log is called so", |stand| stand.says("endless.log is not a log") == 1);
 }

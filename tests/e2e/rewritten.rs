@@ -104,7 +104,7 @@ fn a_log_that_lost_its_end_in_a_power_cut_goes_on_where_that_was() {
         stand.fail(ATTACKER, 1);
         stand.start();
         stand.until("the fourth is counted", |stand| counted(stand, ATTACKER, "sshd: 4 of 5 offences"));
-        let told = if grown == 0 { "auth.log is shorter than" } else { "auth.log does not hold any more" };
+        let told = if grown == 0 { "auth.log is shorter than" } else { "auth.log no longer holds" };
         assert_eq!(stand.says(told), 1, "{:#?}", stand.daemon().said());
         assert_eq!(stand.says("up to which all was read"), 1);
         assert!(!stand.has(ATTACKER));
