@@ -42,6 +42,17 @@ fn the_shipped_rules_pass() {
     assert!(line.ends_with(" samples checked, every rule proven: 0 errors, 0 warnings"), "{line}");
 }
 
+/// Of sets for raw lines, those that come along and are not in force have nothing to say about the operator's own.
+#[test]
+fn a_rule_file_for_raw_lines_is_not_held_against_sets_that_are_not_in_force() {
+    let dir = Dir::new();
+    let raw = rule_file("^login failed for <USER> from <ADDR>$", "login failed for root from 192.0.2.7");
+    let raw = raw.replace("program: myapp", "format: raw\nnewlines: encoded\nmessage_limit: none");
+    dir.write("mine.yaml", raw.replace("Nov 22 14:38:31 gw myapp[7]: ", ""));
+    let text = dir.portcullis(["check", "mine.yaml"]).ok();
+    assert!(text.contains("every rule proven: 0 errors"), "{text}");
+}
+
 #[test]
 fn a_good_rule_file_passes() {
     let dir = Dir::new();

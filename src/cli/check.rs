@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::args::CheckArgs as Arguments;
 use super::exit::{Exit, Failure};
 use super::text::{count, printable_path, write_json};
-use crate::config::{self, Diagnostics, FileTrust, LoadedRules, SHIPPED};
+use crate::config::{self, Config, Diagnostics, FileTrust, LoadedRules, SHIPPED};
 use crate::rules::{self, Blind, Claim, Format, RuleSet, Severity};
 use crate::setup::preflight;
 
@@ -18,6 +18,8 @@ use crate::setup::preflight;
 #[derive(Default)]
 struct Checked {
     diagnostics: Diagnostics,
+    /// The configuration, with the sources that are made of the `logs` of sets.
+    settings: Config,
     sets: u64,
     rules: u64,
     samples: u64,
@@ -41,12 +43,15 @@ struct Proof {
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
     let mut checked = Checked::default();
     let with_config = arguments.files.is_empty() || arguments.config.config.is_some();
-    let mut known =
-        if with_config { checked.configuration(arguments.config.config.as_deref()) } else { shipped() };
+    let read = |path| config::read_rule_file(path, &mut checked.diagnostics);
+    let files: Vec<LoadedRules> = arguments.files.iter().map(PathBuf::as_path).filter_map(read).collect();
+    let mut known = if with_config {
+        checked.configuration(arguments.config.config.as_deref())
+    } else {
+        config::shipped_beside(&files, SHIPPED)
+    };
     let first = if with_config { 0 } else { known.len() };
-    known.extend(
-        arguments.files.iter().filter_map(|path| config::read_rule_file(path, &mut checked.diagnostics)),
-    );
+    known.extend(files);
     config::extend_all(&mut known, &mut checked.diagnostics);
     (first..known.len()).for_each(|index| checked.set(&known, index));
     checked.diagnostics.sort();
@@ -56,10 +61,6 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
         checked.write(out)?;
     }
     Ok(if checked.diagnostics.has_errors() { Exit::Config } else { Exit::Ok })
-}
-
-fn shipped() -> Vec<LoadedRules> {
-    SHIPPED.iter().filter_map(|shipped| shipped.read().0).collect()
 }
 
 fn replaced((name, path): &(String, String)) -> Value {
@@ -77,14 +78,16 @@ impl Checked {
         }
         preflight::check(&mut loaded);
         self.diagnostics.extend(loaded.diagnostics.iter().cloned());
+        self.settings = loaded.config;
         loaded.rules
     }
 
     /// Checks one of the sets; a custom set is also proven against the others.
     fn set(&mut self, known: &[LoadedRules], index: usize) {
         let LoadedRules { file, custom, .. } = &known[index];
-        let others: Vec<&RuleSet> = known.iter().filter(|_| *custom).map(|other| &other.file.set).collect();
         let set: &RuleSet = &file.set;
+        let may_meet = |other: &&RuleSet| *custom && !config::are_apart(&self.settings, set, other);
+        let others: Vec<&RuleSet> = known.iter().map(|other| &other.file.set).filter(may_meet).collect();
         let is_replaced = |other: &LoadedRules| !other.custom && other.file.set.name == set.name;
         if *custom && !file.is_extension() && known.iter().any(is_replaced) {
             self.replacing.push((set.name.clone(), printable_path(file.path())));

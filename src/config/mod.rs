@@ -21,8 +21,9 @@ mod text;
 
 pub use meaning::config_file::ConfigFile;
 pub use meaning::extension::extend_all;
+pub use meaning::feeding::are_apart;
 pub use meaning::file_permissions::{FileTrust, read_trusted, rule_files};
-pub use meaning::load::{Loaded, load, load_settings, load_to_try, read_rule_file};
+pub use meaning::load::{Loaded, load, load_settings, load_to_try, read_rule_file, shipped_beside};
 pub use meaning::resolve::ResolvedSet;
 pub use meaning::rule_file::{LoadedRules, RuleFile, Shipped};
 pub use meaning::shipped::SHIPPED;

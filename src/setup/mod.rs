@@ -259,7 +259,6 @@ impl Setup {
 /// Proves and compiles the sets in force; what is wrong with them becomes diagnostics.
 fn compile(loaded: &mut Loaded, sets: &[ResolvedSet]) -> Vec<(Arc<RuleSet>, Compiled)> {
     let others = proof_partners(loaded, sets);
-    let others: Vec<&RuleSet> = others.iter().map(AsRef::as_ref).collect();
     let mut compiled = Vec::new();
     for set in sets {
         let rules = &loaded.rules[set.origin];
@@ -267,6 +266,8 @@ fn compile(loaded: &mut Loaded, sets: &[ResolvedSet]) -> Vec<(Arc<RuleSet>, Comp
         // Rules that are switched on or off change which rule takes a line first.
         let is_changed = set.set.rules != rules.file.set.rules;
         if is_custom || is_changed {
+            let may_meet = |other: &&RuleSet| !config::are_apart(&loaded.config, &set.set, other);
+            let others: Vec<&RuleSet> = others.iter().map(AsRef::as_ref).filter(may_meet).collect();
             diagnose(loaded, set.origin, &rules::check(&set.set, &others));
         }
         match Compiled::new(&set.set) {

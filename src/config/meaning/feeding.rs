@@ -98,6 +98,14 @@ pub(crate) fn faults(
     faults
 }
 
+/// Whether each of two sets for raw lines or JSON has sources of its own: none would hand both of them a line.
+pub fn are_apart(config: &Config, one: &RuleSet, other: &RuleSet) -> bool {
+    let need_sources = one.format.needs_source() && other.format.needs_source();
+    let have_sources = is_named(config, one) && is_named(config, other);
+    let is_shared = |source: &SourceSettings| names(source, one) && names(source, other);
+    need_sources && have_sources && !config.sources.iter().any(is_shared)
+}
+
 /// Whether a source names the set.
 fn is_named(config: &Config, set: &RuleSet) -> bool {
     config.sources.iter().any(|source| names(source, set))

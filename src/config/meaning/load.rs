@@ -51,19 +51,19 @@ pub fn load(file: Option<&Path>, shipped: &[Shipped], trust: FileTrust) -> Loade
 
 /// Reads the configuration and, in place of the rule files it leads to, those that are named: they alone are in force.
 ///
-/// The shipped sets are there to be compared with, as `check` compares a rule file that it is given. Of the
+/// Shipped sets are there to be compared with, as `check` compares a rule file that it is given. Of the
 /// configuration's choice of sets, for itself and for its sources, and changes to them, only the changes to sets that were
 /// named matter.
 pub fn load_to_try(file: Option<&Path>, named: &[PathBuf], shipped: &[Shipped], trust: FileTrust) -> Loaded {
     let mut loaded = Loaded { is_trial: true, ..Loaded::default() };
     loaded.read_config(file, trust);
     loaded.read_allow_files(trust);
-    let known = shipped.iter().filter_map(|shipped| shipped.read().0);
-    loaded.rules.extend(known.map(|rules| LoadedRules { by_default: false, ..rules }));
     for path in named {
         loaded.rules.extend(read_rule_file(path, &mut loaded.diagnostics));
         loaded.complain_about_name();
     }
+    let known = shipped_beside(&loaded.rules, shipped);
+    loaded.rules.splice(..0, known.into_iter().map(|rules| LoadedRules { by_default: false, ..rules }));
     extend_all(&mut loaded.rules, &mut loaded.diagnostics);
     let is_named = |name: &str| loaded.rules.iter().any(|rules| rules.custom && rules.file.set.name == name);
     loaded.config.overrides.retain(|change| is_named(&change.rule_set));
@@ -71,6 +71,22 @@ pub fn load_to_try(file: Option<&Path>, named: &[PathBuf], shipped: &[Shipped], 
     loaded.config.sources.iter_mut().for_each(|source| source.rule_sets = None);
     loaded.diagnostics.sort();
     loaded
+}
+
+/// The shipped sets with which rule files are compared: those in force by default, and those that a file extends; all where
+/// that one is unknown, to say which was meant.
+pub fn shipped_beside(files: &[LoadedRules], shipped: &[Shipped]) -> Vec<LoadedRules> {
+    let extended: Vec<&str> = files.iter().filter_map(|rules| rules.file.extends.as_deref()).collect();
+    used(&extended, files, shipped).into_iter().filter_map(|shipped| shipped.read().0).collect()
+}
+
+/// The shipped sets that are in force by default or named; all where a name is unknown.
+fn used<'s>(named: &[&str], own: &[LoadedRules], shipped: &'s [Shipped]) -> Vec<&'s Shipped> {
+    let is_own = |name: &str| own.iter().any(|rules| rules.file.set.name == name);
+    let is_known = |name: &&str| is_own(name) || shipped.iter().any(|one| one.name() == *name);
+    let has_unknown = !named.iter().all(is_known);
+    let is_named = |one: &Shipped| named.iter().any(|name| *name == one.name());
+    shipped.iter().filter(|one| one.by_default || has_unknown || is_named(one)).collect()
 }
 
 /// Reads a rule file that the operator named: it is checked or tried, not put in force, so whoever may change it does no
@@ -168,12 +184,8 @@ impl Loaded {
     /// say which one was meant.
     fn read_shipped(&mut self, shipped: &[Shipped]) {
         let named: Vec<&str> = self.named_sets().collect();
-        let is_own = |name: &str| self.rules.iter().any(|rules| rules.file.set.name == name);
-        let is_known = |name: &&str| is_own(name) || shipped.iter().any(|one| one.name() == *name);
-        let has_unknown = !named.iter().all(is_known);
-        let is_named = |one: &Shipped| named.iter().any(|name| *name == one.name());
-        let is_used = |one: &&Shipped| one.by_default || has_unknown || is_named(one);
-        let (rules, told): (Vec<_>, Vec<_>) = shipped.iter().filter(is_used).map(Shipped::read).unzip();
+        let (rules, told): (Vec<_>, Vec<_>) =
+            used(&named, &self.rules, shipped).into_iter().map(Shipped::read).unzip();
         self.diagnostics.extend(told.into_iter().flatten());
         self.rules.splice(..0, rules.into_iter().flatten());
     }
@@ -306,6 +318,23 @@ mod tests {
         assert_eq!(sets("rule_sets: [mini]\noverride: {mini: {disable: [a]}}\n"), (1, false));
         assert!(sets("rule_sets: [kern]\n").1, "it is read where it is named");
         assert!(sets("sources: {a: {path: /a.log, rule_sets: [kern]}}\n").1);
+    }
+
+    #[test]
+    fn sets_for_raw_lines_are_apart_where_each_has_sources_of_its_own() {
+        let raw = |name: &str| {
+            let program = format!("name: {name}, about: x, format: raw");
+            MINI.replace("name: mini, about: x, program: mini", &program)
+        };
+        let are_apart = |sources: &str| {
+            let (loaded, sets, _) = loaded(sources, &[("one.yaml", &raw("one")), ("two.yaml", &raw("two"))]);
+            let set = |name: &str| &sets.iter().find(|set| set.set.name == name).unwrap().set;
+            feeding::are_apart(&loaded.config, set("one"), set("two"))
+        };
+        let apart = "sources: {a: {path: /a.log, rule_sets: [one]}, b: {path: /b.log, rule_sets: [two]}}\n";
+        assert!(are_apart(apart));
+        assert!(!are_apart("sources: {a: {path: /a.log, rule_sets: [one, two]}}\n"));
+        assert!(!are_apart("sources: {a: {path: /a.log, rule_sets: [one]}}\n"), "two may be for any log");
     }
 
     #[test]
