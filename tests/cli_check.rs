@@ -46,9 +46,9 @@ fn the_shipped_rules_pass() {
 #[test]
 fn a_rule_file_for_raw_lines_is_not_held_against_sets_that_are_not_in_force() {
     let dir = Dir::new();
-    let raw = rule_file("^login failed for <USER> from <ADDR>$", "login failed for root from 192.0.2.7");
-    let raw = raw.replace("program: myapp", "format: raw\nnewlines: encoded\nmessage_limit: none");
-    dir.write("mine.yaml", raw.replace("Nov 22 14:38:31 gw myapp[7]: ", ""));
+    let raw = rule_file("^<TIME> login failed for <USER> from <ADDR>$", MESSAGE);
+    let raw = raw.replace("program: [myapp]", "format: raw\nnewlines: encoded\nmessage_limit: none");
+    dir.write("mine.yaml", raw.replace("Nov 22 14:38:31 gw myapp[7]: ", "2026-11-22 14:38:31 "));
     let text = dir.portcullis(["check", "mine.yaml"]).ok();
     assert!(text.contains("every rule proven: 0 errors"), "{text}");
 }
