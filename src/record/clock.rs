@@ -85,7 +85,7 @@ impl Clock {
     }
 
     /// The time at which a line was written: by the timestamp that `spec` describes, or else by that of its header, or
-    /// else by one of the forms that services are known to write.
+    /// else by one in a format that services are known to write.
     pub fn written(&mut self, line: &[u8], record: &Record<'_>, spec: Option<&TimeSpec>) -> Option<Written> {
         let said = match spec {
             Some(spec) => spec.read(line)?,
@@ -106,8 +106,8 @@ impl Clock {
         Some(Written { time, is_zoned: is_zoned || self.is_zone_stated })
     }
 
-    /// That time for a line that was written shortly before `near`: in the hour that occurs twice it belongs to the
-    /// nearer pass, whatever line was read before.
+    /// Like [`Self::written`], for a line that was written shortly before `near`: in the hour that occurs twice it belongs
+    /// to the nearer pass, whatever line was read before.
     pub fn written_near(
         &mut self,
         near: Time,
@@ -128,7 +128,7 @@ impl Clock {
         Some(Written { time, is_zoned: self.is_zone_stated || is_zoned(stamp) })
     }
 
-    /// The time of a timestamp, to the millisecond; `None` if there is none, or no such day or hour.
+    /// The time of a timestamp, to the millisecond; `None` if it is absent, or if there is no such day or hour.
     pub fn time(&mut self, stamp: &Stamp<'_>) -> Option<Time> {
         let time = match stamp.form() {
             Form::Absent => return None,
@@ -189,13 +189,13 @@ impl Clock {
     }
 }
 
-/// Whether the timestamp names its zone, or has a form that implies one.
+/// Whether the timestamp names its zone, or has a format that implies one.
 fn is_zoned(stamp: &Stamp<'_>) -> bool {
     !stamp.zone().is_empty() || matches!(stamp.form(), Form::Svlogd | Form::Tai64n)
 }
 
 impl Minute {
-    /// `None` if a timestamp is longer than the cache has room for; none is.
+    /// `None` if the timestamp does not fit into [`KEY`] bytes, which no supported format exceeds.
     fn new(stamp: &Stamp<'_>, begins: Moment) -> Option<Self> {
         let minute = stamp.minute();
         let tail = stamp.tail();

@@ -40,7 +40,7 @@ const MAX_BSD_HEADER: usize = 21 + 25;
 /// logger expands makes 404 of them.
 const LIMITS: [Limit; 6] = [
     // busybox reads this much of a packet of its own host, `<38>Nov 22 14:38:31 sshd[29842]: …`, unless it was built with
-    // another `FEATURE_SYSLOGD_READ_BUFFER_SIZE`. It also forwards them, so that any layout may show the cut.
+    // another `FEATURE_SYSLOGD_READ_BUFFER_SIZE`. It also forwards packets, so a line of any layout may be cut here.
     Limit { limit: 256, least: 19, most: 21 },
     // `syslogd -M 480`, FreeBSD's default for forwarding; RFC 5426 §3.2, over IPv4.
     Limit { limit: 480, least: MIN_BSD_HEADER, most: MAX_BSD_HEADER },

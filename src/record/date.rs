@@ -43,7 +43,7 @@ impl Date {
         Some(Self { year, month, day: small(day)?, hour, minute })
     }
 
-    /// `None` if the year has no such day, and for hours and minutes that no clock shows.
+    /// The beginning of that minute in a year; `None` if the year has no such day, or the day no such hour or minute.
     pub(super) fn in_year(&self, year: i16) -> Option<DateTime> {
         DateTime::new(year, self.month, self.day, self.hour, self.minute, 0, 0).ok()
     }
@@ -97,7 +97,7 @@ fn two_digits(text: &[u8]) -> Option<i8> {
     small(text.get(..2)?)
 }
 
-/// A number of one or two digits, with blanks around it.
+/// Parses a number of one or two digits, perhaps with blanks around it.
 fn small(text: &[u8]) -> Option<i8> {
     std::str::from_utf8(text.trim_ascii())
         .ok()?
@@ -135,10 +135,13 @@ pub(super) fn numeric_offset(sign: u8, digits: &[u8]) -> Option<Offset> {
     };
     let hours = i32::from(two_digits(digits)?);
     let sign = if sign == b'-' { -1 } else { 1 };
-    (hours < 24 && minutes < 60).then(|| east(sign * (hours * 60 + minutes)))?
+    if hours >= 24 || minutes >= 60 {
+        return None;
+    }
+    east(sign * (hours * 60 + minutes))
 }
 
-/// The offset of so many minutes east of Greenwich.
+/// The offset of this many minutes east of Greenwich.
 pub(super) fn east(minutes: i32) -> Option<Offset> {
     Offset::from_seconds(minutes * 60).ok()
 }

@@ -26,7 +26,7 @@ pub struct FormatError {
     pub text: String,
 }
 
-/// Length limit of a format in bytes: a timestamp of a person's making, with text around it.
+/// Length limit of a format in bytes: generous for a hand-written timestamp with text around it.
 const MAX_FORMAT: usize = 200;
 
 const SPEC: &str = "`%Y %m %b %B %d %e %H %k %I %l %p %M %S %f %.f %z %:z %Z %s %a %A %y %F %T %D %R %%`";
@@ -35,7 +35,8 @@ impl TimeFormat {
     /// Parses a format as an operator writes it.
     ///
     /// # Errors
-    /// A directive that is unknown or comes twice, and a format without day, hour and minute.
+    /// If a directive is not supported, a part is stated twice, or the format is too long or lacks month, day, hour or
+    /// minute.
     pub fn new(text: &str) -> Result<Self, FormatError> {
         if text.len() > MAX_FORMAT {
             return Err(FormatError { at: 0, text: format!("is longer than {MAX_FORMAT} bytes") });
@@ -59,13 +60,13 @@ impl TimeFormat {
                 let word = word.get(..length - 1).unwrap_or_default();
                 directive(word).filter(|_| is_known || !word.starts_with('?')).ok_or_else(|| FormatError {
                     at,
-                    text: format!("holds `%{word}`, which is not read here; known are {SPEC}"),
+                    text: format!("contains `%{word}`, which is not supported; supported are {SPEC}"),
                 })?
             } else {
                 rest.as_bytes().iter().take(length).map(|byte| FormatItem::Byte(*byte)).collect()
             };
             if let Some(twice) = added.iter().find(|item| said_again(&items, item)) {
-                return Err(FormatError { at, text: format!("says the {} twice", twice.what()) });
+                return Err(FormatError { at, text: format!("states the {} twice", twice.what()) });
             }
             items.extend(added);
             at += length;
@@ -82,16 +83,22 @@ impl TimeFormat {
         }
         let half =
             self.items.iter().any(|item| matches!(item, FormatItem::Number(FormatPart::HalfDayHour, _)));
-        match () {
-            () if !has("month") => missing("says no month: `%m` is its number, `%b` its name"),
-            () if !has("day") => missing("says no day: `%d`, or `%e` padded with a blank"),
-            () if !has("hour") => missing("says no hour: `%H`, or `%I` with `%p`"),
-            () if half && !has("half of the day") => {
-                missing("says the hour by `%I` and not whether it is AM or PM: `%p`")
-            }
-            () if !has("minute") => missing("says no minute: `%M`"),
-            () => Ok(()),
+        if !has("month") {
+            return missing("has no month: add `%m` for its number or `%b` for its name");
         }
+        if !has("day") {
+            return missing("has no day: add `%d`, or `%e` if it is padded with a blank");
+        }
+        if !has("hour") {
+            return missing("has no hour: add `%H`, or `%I` together with `%p`");
+        }
+        if half && !has("half of the day") {
+            return missing("has an hour of 1 to 12 (`%I`) but not AM or PM: add `%p`");
+        }
+        if !has("minute") {
+            return missing("has no minute: add `%M`");
+        }
+        Ok(())
     }
 
     /// The text of the format.
@@ -110,7 +117,10 @@ impl TimeFormat {
         let last = text.get(length.checked_sub(1)?)?;
         let next = rest.first();
         let goes_on = last.is_ascii_alphanumeric() && next.is_some_and(u8::is_ascii_alphanumeric);
-        (!goes_on).then(|| Some((parts.said()?, length)))?
+        if goes_on {
+            return None;
+        }
+        Some((parts.said()?, length))
     }
 
     /// A regex of exactly these timestamps, without capture groups.
@@ -195,12 +205,8 @@ fn digits(word: &str) -> Option<Vec<FormatItem>> {
     let count = word.strip_suffix('f')?;
     let (dot, count) = count.strip_prefix('.').map_or((false, count), |count| (true, count));
     let count: u8 = count.parse().ok().filter(|count| (1..=9).contains(count))?;
-    Some(
-        dot.then_some(FormatItem::Byte(b'.'))
-            .into_iter()
-            .chain([FormatItem::Fraction(Some(count))])
-            .collect(),
-    )
+    let fraction = FormatItem::Fraction(Some(count));
+    Some(if dot { vec![FormatItem::Byte(b'.'), fraction] } else { vec![fraction] })
 }
 
 fn said_again(items: &[FormatItem], item: &FormatItem) -> bool {

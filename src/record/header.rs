@@ -13,15 +13,15 @@ pub(super) fn read<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
 
 fn behind_priority<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
     let (first, after) = word(rest);
-    let nobody = &rest[..0];
+    let empty = &rest[..0];
     if let Some(record) = forwarded(stamp, rest) {
         return record;
     }
     if let Some(tag) = tag(first) {
-        return signed(stamp, nobody, tag, after);
+        return signed(stamp, empty, tag, after);
     }
     if !is_host(first) {
-        return behind_odd_word(stamp, first, after).unwrap_or_else(|| raw(stamp, nobody, rest));
+        return behind_odd_word(stamp, first, after).unwrap_or_else(|| raw(stamp, empty, rest));
     }
     let (second, message) = word(after);
     match tag(second) {
@@ -30,7 +30,7 @@ fn behind_priority<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
     }
 }
 
-/// Parses other things in the place of tag or host: a host in brackets, a tag behind a byte order mark, or `ESXi`'s
+/// Parses a word in the place of tag or host that is neither: a host in brackets, a tag behind a byte order mark, or `ESXi`'s
 /// priority.
 fn behind_odd_word<'a>(stamp: Stamp<'a>, first: &'a [u8], after: &'a [u8]) -> Option<Record<'a>> {
     match marked_tag(first) {
@@ -43,7 +43,10 @@ fn behind_odd_word<'a>(stamp: Stamp<'a>, first: &'a [u8], after: &'a [u8]) -> Op
 /// Parses `TAG MESSAGE` behind `2026-11-22T14:38:31.123Z In(182) `, as the syslogd of `ESXi` 8 writes its files.
 fn esxi<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Option<Record<'a>> {
     let (first, message) = word(rest);
-    (stamp.zone() == b"Z").then(|| Some(signed(stamp, &rest[..0], tag(first)?, message)))?
+    if stamp.zone() != b"Z" {
+        return None;
+    }
+    Some(signed(stamp, &rest[..0], tag(first)?, message))
 }
 
 /// Parses `Message forwarded from HOST: TAG MESSAGE`, which AIX's syslogd writes in place of a tag for what another host
@@ -62,7 +65,10 @@ fn behind_host<'a>(stamp: Stamp<'a>, host: &'a [u8], rest: &'a [u8]) -> Option<R
     if host.is_empty() && stamp.is_macos() {
         // There were two blanks behind the timestamp.
         let (second, message) = word(message);
-        return is_host(first).then(|| Some(signed(stamp, first, tag(second)?, message)))?;
+        if !is_host(first) {
+            return None;
+        }
+        return Some(signed(stamp, first, tag(second)?, message));
     }
     match marked_tag(first) {
         Some(tag) => Some(signed(stamp, host, tag, message)),
@@ -95,9 +101,8 @@ pub(super) fn openwrt<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Option<Record<'a>
         return None;
     }
     let (first, message) = word(rest);
-    let nobody = &rest[..0];
-    let record =
-        tag(first).map_or_else(|| raw(stamp, nobody, rest), |tag| signed(stamp, nobody, tag, message));
+    let empty = &rest[..0];
+    let record = tag(first).map_or_else(|| raw(stamp, empty, rest), |tag| signed(stamp, empty, tag, message));
     Some(Record { priority, ..record })
 }
 
@@ -105,13 +110,13 @@ pub(super) fn openwrt<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Option<Record<'a>
 /// with words of their own between the brackets.
 pub(super) fn metalog<'a>(stamp: Stamp<'a>, rest: &'a [u8]) -> Record<'a> {
     let (first, after) = word(rest);
-    let nobody = &rest[..0];
+    let empty = &rest[..0];
     match metalog_tag(first) {
         Some(program) => {
             let tag = Tag::new(program, None);
-            signed(stamp, nobody, tag, after).in_layout(Layout::Metalog)
+            signed(stamp, empty, tag, after).in_layout(Layout::Metalog)
         }
-        None => Record { layout: Layout::Foreign, ..raw(stamp, nobody, rest) },
+        None => Record { layout: Layout::Foreign, ..raw(stamp, empty, rest) },
     }
 }
 

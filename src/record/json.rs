@@ -1,6 +1,6 @@
 //! Reads one value of a JSON object by its key: from the left, without allocating, and in bounded space.
 //!
-//! Strings are told from the rest, so that no text inside a value is taken for a key. Invalid JSON has no values.
+//! Strings are recognised as such, so that no text inside a value is taken for a key. Invalid JSON has no values.
 
 /// The value of a key, or of a key inside its value and so on: a string without quotes, or a number, as written. A string
 /// with a backslash in it counts as missing: a timestamp has none.

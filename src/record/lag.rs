@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::time::Time;
 
-/// A line whose timestamp is this little before its arrival is new: loggers buffer, and files are polled once a second.
+/// A line whose timestamp is at most this old on arrival is new: loggers buffer, and files are polled once a second.
 const NEW: i64 = 60_000;
 
 /// A timestamp may be this much ahead of its arrival: clocks of two machines differ.
@@ -33,7 +33,7 @@ const WAITED: i64 = 30_000;
 const PACE: Duration = Duration::from_secs(5);
 const STEADY: i64 = 2_000;
 
-/// How many spans are known at a time, and how many may become known.
+/// The highest number of known spans, and of candidates.
 const MAX_SPANS: usize = 4;
 
 /// The time at which a line was written, by its timestamp.

@@ -1,8 +1,8 @@
 //! The kinds of header that a line may have, and the layouts that an operator states for a log.
 
-/// The layouts that the lines of a source may have. Those that a line shows by itself are the ones of the systems' syslog
-/// daemons, rsyslog, syslog-ng and journald; the others look like text of any application, so that an operator has to
-/// state them.
+/// The layouts that the lines of a source may have. Only those of the systems' syslog daemons, rsyslog, syslog-ng and
+/// journald can be recognised from a line; the others look like text of any application, so an operator has to state
+/// them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Layouts {
     /// Any header of a syslog daemon; they may be mixed in one file.
@@ -36,6 +36,6 @@ pub enum Layout {
     /// A timestamp, perhaps a facility, and no place for a program (multilog, svlogd, socklog without a tag). The file
     /// belongs to one service, so that rule sets of any program may try the message.
     Bare,
-    /// A timestamp that the writer of such a log does not print: the line is somebody's text.
+    /// A timestamp that the writer of such a log does not print: the whole line is text of unknown origin.
     Foreign,
 }

@@ -1,4 +1,4 @@
-//! What a line is, and which of its bytes no program wrote.
+//! The length limit of lines, and the bytes in them that no program wrote.
 
 /// The longest line that is read, in bytes without its newline.
 ///

@@ -63,19 +63,19 @@ pub struct Record<'a> {
 impl<'a> Record<'a> {
     fn unknown(line: &'a [u8]) -> Self {
         let stamp = Stamp::default();
-        let nobody = &line[..0];
+        let empty = &line[..0];
         let program = None;
         let pid = None;
         let layout = Layout::Unknown;
-        Self { stamp, priority: nobody, host: nobody, program, pid, message: line, layout }
+        Self { stamp, priority: empty, host: empty, program, pid, message: line, layout }
     }
 
-    /// Whether a logger put a timestamp into a header: then that timestamp counts, whatever else the line holds.
+    /// Whether the line has a logger's header. Its timestamp then counts, whatever else the line holds.
     pub fn is_headed(&self) -> bool {
         self.program.is_some() || self.any_program()
     }
 
-    /// The record with another layout; a layout that is less credible stays.
+    /// The record with another layout, unless its own is a less credible one.
     fn in_layout(self, layout: Layout) -> Self {
         let layout = if self.layout == Layout::MessageId { self.layout } else { layout };
         Self { layout, ..self }
@@ -132,7 +132,10 @@ pub fn parse_as(line: &[u8], layouts: Layouts) -> Record<'_> {
 fn packet(line: &[u8]) -> Option<Record<'_>> {
     let (priority, rest) = priority::numbered(line)?;
     let (stamp, rest) = stamp::bsd(rest).or_else(|| stamp::iso(rest))?;
-    (!stamp.is_supervisors()).then(|| Record { priority, ..header::read(stamp, rest) })
+    if stamp.is_supervisors() {
+        return None;
+    }
+    Some(Record { priority, ..header::read(stamp, rest) })
 }
 
 /// Parses a line that begins with the day of the week: `OpenWrt`'s, journalctl's `short-full`, or a BSD header behind it.
@@ -159,8 +162,8 @@ pub fn parse_as_any(line: &[u8]) -> (Layouts, Record<'_>) {
         .unwrap_or_else(|| read(Layouts::Syslog))
 }
 
-/// Parses what follows a timestamp. A header behind the timestamp of another writer than the source's is text that
-/// somebody wrote.
+/// Parses what follows a timestamp. If the timestamp is not of the kind that the source's writer prints, a header behind
+/// it is not believed.
 fn behind_stamp<'a>((stamp, rest): (Stamp<'a>, &'a [u8]), layouts: Layouts) -> Record<'a> {
     match (layouts, stamp.is_supervisors()) {
         (Layouts::Syslog, false) => header::read(stamp, rest),

@@ -53,7 +53,7 @@ impl Outline {
 }
 
 impl Span {
-    /// The position of a part in the line. A part from elsewhere is an empty one that the parser made.
+    /// The position of a part in the line. A part outside the line is an empty one that the parser made.
     fn of(part: &[u8], line: &[u8]) -> Self {
         let start = part.as_ptr().addr().wrapping_sub(line.as_ptr().addr());
         let end = start.saturating_add(part.len());

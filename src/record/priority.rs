@@ -1,4 +1,5 @@
-//! Facility and severity: `auth.info`, `<38>`. As words they stand inside headers, so the list is closed.
+//! Facility and severity: `auth.info`, `<38>`. The list of their names is closed, because a name decides how a header is
+//! read.
 
 const FACILITIES: [&[u8]; 26] = [
     b"kern",
@@ -52,8 +53,7 @@ pub fn named_priority_regex() -> String {
 }
 
 /// Whether the word is what AIX's syslogd writes between host and tag: `auth|security:info`, `daemon:err|error`, with all
-/// names of a number.
-/// that a number has.
+/// the names that a facility's or severity's number has.
 pub(super) fn is_aix(word: &[u8]) -> bool {
     let Some(colon) = word.iter().take(14).position(|&byte| byte == b':') else { return false };
     let are_known =
@@ -89,7 +89,7 @@ pub(super) fn numbered(line: &[u8]) -> Option<(&[u8], &[u8])> {
 /// Parses `auth.info` from `<auth.info> `, or `10.5` from `<10.5> `, as FreeBSD's `syslogd -v` writes it between time and
 /// host, and returns the text behind it; empty if there is none.
 ///
-/// No host begins with `<`, so that the name need not be known: newer systems have newer facilities.
+/// No host begins with `<`, so the name need not be a known one: newer systems have further facilities.
 pub(super) fn bracketed(rest: &[u8]) -> (&[u8], &[u8]) {
     read_bracketed(rest).unwrap_or((&rest[..0], rest))
 }
@@ -99,7 +99,10 @@ fn read_bracketed(rest: &[u8]) -> Option<(&[u8], &[u8])> {
     let length =
         inside.iter().take(20).take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'.').count();
     let (priority, rest) = inside.split_at(length);
-    priority.contains(&b'.').then_some((priority, rest.strip_prefix(b"> ")?))
+    if !priority.contains(&b'.') {
+        return None;
+    }
+    Some((priority, rest.strip_prefix(b"> ")?))
 }
 
 /// A decimal number, of digits only, that fits into 32 bits.
@@ -109,7 +112,9 @@ pub(super) fn number(digits: &[u8]) -> Option<u32> {
     }
     digits.iter().try_fold(0_u32, |value, &byte| {
         let digit = byte.wrapping_sub(b'0');
-        (digit < 10).then_some(())?;
+        if digit >= 10 {
+            return None;
+        }
         value.checked_mul(10)?.checked_add(u32::from(digit))
     })
 }

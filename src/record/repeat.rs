@@ -1,4 +1,4 @@
-//! Lines that only say that the line before them was repeated.
+//! Lines that only report how often the line before them was repeated.
 
 use super::{Layout, Record, tag};
 
@@ -136,7 +136,7 @@ fn syslogd<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
     (rest.is_empty() && (raw || own)).then_some(Repeat::Previous { count, writer })
 }
 
-/// The quote is cut at 20 bytes (`%.20s`) and may hold quotes itself, so that its end is searched from the line's end.
+/// The quoted text is cut at 20 bytes (`%.20s`) and may hold quotes itself, so its end is searched for backwards.
 fn syslog_ng<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
     let program = record.program?;
     let quoted = record.message.strip_prefix(b"Last message '")?;
@@ -144,12 +144,14 @@ fn syslog_ng<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
     let end = memchr::memmem::rfind(&quoted[..reach], b"' repeated ")?;
     let (count, rest) = times(&quoted[end + b"' repeated ".len()..])?;
     let host = rest.strip_prefix(b", suppressed by syslog-ng on ")?;
-    (!host.is_empty() && tag::is_host(host)).then_some(())?;
+    if host.is_empty() || !tag::is_host(host) {
+        return None;
+    }
     let start = quoted[..end].trim_ascii_start();
     Some(Repeat::Previous { count, writer: Writer::SyslogNg { program, start } })
 }
 
-/// How many bytes of a message syslog-ng quotes.
+/// The number of bytes of a message that syslog-ng quotes.
 const MAX_QUOTE: usize = 20;
 
 fn metalog<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
@@ -171,8 +173,8 @@ fn last_output(text: &[u8], end: &[u8]) -> Option<u32> {
     (rest == end).then_some(count)
 }
 
-/// The longest message that rsyslog quotes (`%.800s`), in bytes; one that long may have lost its end, and is not
-/// believed.
+/// The length in bytes at which rsyslog cuts the message that it quotes (`%.800s`); one of this length may have lost its
+/// end and is not believed.
 const RSYSLOG_CUT: usize = 800;
 
 fn rsyslog<'a>(record: &Record<'a>) -> Option<Repeat<'a>> {
@@ -266,10 +268,8 @@ mod tests {
 
     #[test]
     fn metalogs_repeats_are_of_its_own_records() {
-        let (bare, signed) = (
-            "                - Last output repeated twice -",
-            "Nov 22 14:38:31 [sshd] Last output repeated 7 times",
-        );
+        let bare = "                - Last output repeated twice -";
+        let signed = "Nov 22 14:38:31 [sshd] Last output repeated 7 times";
         let as_metalog = |line: &'static str| parse_as(line.as_bytes(), Layouts::Metalog);
         let count = |line| repeat(&as_metalog(line)).map(|repeat| repeat.count());
         assert_eq!(count(bare), Some(1), "it was there once already");

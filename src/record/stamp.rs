@@ -1,4 +1,4 @@
-//! The timestamp at the beginning of a line: its bytes and its form, but not yet its point in time.
+//! The timestamp at the beginning of a line: its bytes and its format, but not yet its point in time.
 
 use memchr::memchr;
 
@@ -30,7 +30,7 @@ impl StampMarks {
     }
 }
 
-/// The form of a timestamp.
+/// The format of a timestamp.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Form {
     /// No timestamp, or `-` in RFC 5424.
@@ -93,7 +93,7 @@ impl<'a> Stamp<'a> {
         matches!(self.form, Form::Bsd | Form::YearFirst | Form::YearThird)
     }
 
-    /// Whether it has the form of macOS' log, which has two blanks behind it: `2026-11-22 06:07:50.998187-0700`.
+    /// Whether it has the format of macOS' log, which has two blanks behind it: `2026-11-22 06:07:50.998187-0700`.
     pub(super) fn is_macos(&self) -> bool {
         shaped(self.text, b"dddd-dd-dd dd:dd:dd.dddddd")
             && matches!(self.zone(), [b'+' | b'-', zone @ ..] if zone.len() == 4)
@@ -155,7 +155,10 @@ pub(super) fn bsd_before_year(text: &[u8]) -> Read<'_> {
 
 /// Parses `2026 Nov 22 14:38:31`.
 pub(super) fn bsd_behind_year(line: &[u8]) -> Read<'_> {
-    shaped(line, b"dddd ").then(|| bsd_at(line, 5, Form::YearFirst))?
+    if !shaped(line, b"dddd ") {
+        return None;
+    }
+    bsd_at(line, 5, Form::YearFirst)
 }
 
 fn bsd_at(line: &[u8], start: usize, form: Form) -> Read<'_> {
@@ -174,7 +177,10 @@ fn bsd_at(line: &[u8], start: usize, form: Form) -> Read<'_> {
         return ending(line, form, start + clock + 5);
     }
     let with_year = form == Form::Bsd && shaped(&text[clock..], b"dddd dd:dd:dd");
-    with_year.then(|| ending(line, Form::YearThird, clock + 10))?
+    if !with_year {
+        return None;
+    }
+    ending(line, Form::YearThird, clock + 10)
 }
 
 /// Parses `2026-11-22T14:38:31` with fraction and zone if they follow; a blank or `_` may replace the `T`.
@@ -223,11 +229,14 @@ fn behind_vague_zone(text: &[u8]) -> Option<&[u8]> {
 pub(super) fn tai64n(line: &[u8]) -> Read<'_> {
     let (text, rest) = line.split_at_checked(25)?;
     let fits = text[0] == b'@' && text[1..].iter().all(u8::is_ascii_hexdigit);
+    if !fits {
+        return None;
+    }
     let stamp = Stamp { text, form: Form::Tai64n, minute: 0, tail: 0 };
-    fits.then_some((stamp, behind_blank(rest)?))
+    Some((stamp, behind_blank(rest)?))
 }
 
-/// The end of a timestamp whose minute ends at `minute` and whose two digits of seconds are there.
+/// Parses the rest of a timestamp whose minute ends at byte `minute` and is followed by two digits of seconds.
 fn ending(line: &[u8], form: Form, minute: usize) -> Read<'_> {
     let seconds = minute + 3;
     let fraction = match line.get(seconds) {
@@ -250,7 +259,7 @@ fn ending(line: &[u8], form: Form, minute: usize) -> Read<'_> {
     Some((Stamp { text, form, minute, tail }, behind_blank(rest)?))
 }
 
-/// The length of the zone at the beginning of the text: `Z`, `+01:00`, `+0100`, `+01`.
+/// The length in bytes of the zone at the beginning of the text: `Z`, `+01:00`, `+0100`, `+01`; 0 if there is none.
 fn attached_zone(text: &[u8]) -> usize {
     match text.first() {
         Some(b'Z') => 1,
@@ -259,7 +268,7 @@ fn attached_zone(text: &[u8]) -> usize {
     }
 }
 
-/// The length of a zone that is a separate word: ` +0100`, ` CET`. A word that is not a zone is the host.
+/// The length in bytes of a zone that is a separate word: ` +0100`, ` CET`; 0 if the word is not a zone, but the host.
 ///
 /// Not for ISO timestamps: behind a supervisor's timestamp the word is a service's text, and a timestamp with a zone is
 /// not a supervisor's, so that the text would choose the layout.
@@ -272,7 +281,7 @@ fn worded_zone(text: &[u8]) -> usize {
     }
 }
 
-/// The length of ` WORD` if the first `length` bytes are the whole word, otherwise nothing.
+/// The length of ` WORD` if the first `length` bytes are the whole word, otherwise 0.
 fn wordlike(length: usize, word: &[u8]) -> usize {
     if length > 0 && matches!(word.get(length), None | Some(b' ')) { length + 1 } else { 0 }
 }

@@ -21,17 +21,17 @@ pub(super) fn read<'a>(stamp: Stamp<'a>, text: &'a [u8]) -> Record<'a> {
 fn socklog<'a>(stamp: Stamp<'a>, said: &'a [u8]) -> Record<'a> {
     let inner = stamp::bsd(said).map(|(_, rest)| rest);
     let (first, message) = word(inner.unwrap_or(said));
-    let nobody = &said[..0];
+    let empty = &said[..0];
     match (tag::tag(first), inner) {
-        (Some(tag), _) => tag::signed(stamp, nobody, tag, message),
-        (None, Some(rest)) => tag::raw(stamp, nobody, rest),
+        (Some(tag), _) => tag::signed(stamp, empty, tag, message),
+        (None, Some(rest)) => tag::raw(stamp, empty, rest),
         (None, None) => bare(stamp, said),
     }
 }
 
 fn bare<'a>(stamp: Stamp<'a>, message: &'a [u8]) -> Record<'a> {
-    let nobody = &message[..0];
-    Record { stamp, priority: nobody, host: nobody, program: None, pid: None, message, layout: Layout::Bare }
+    let empty = &message[..0];
+    Record { stamp, priority: empty, host: empty, program: None, pid: None, message, layout: Layout::Bare }
 }
 
 #[cfg(test)]

@@ -96,13 +96,14 @@ const fn alphabet(others: &[u8]) -> [bool; 256] {
 }
 
 /// Whether a word may be a host: a word that ends in a colon or holds brackets is an odd tag, and what follows that is
-/// the program's text, never a tag. Empty if the logger knew none; Linux calls itself `(none)` until it is given a name.
+/// the program's text, never a tag. The word is empty if the logger knew no host; Linux calls itself `(none)` until it is
+/// given a name.
 pub(super) fn is_host(word: &[u8]) -> bool {
     let is_name = word.last() != Some(&b':') && word.iter().all(|&byte| HOST_BYTES[usize::from(byte)]);
     is_name || word == b"(none)"
 }
 
-/// The first word and the text behind the one blank after it.
+/// Splits a text at its first blank into a word and the rest.
 pub(super) fn word(text: &[u8]) -> (&[u8], &[u8]) {
     match memchr(b' ', text) {
         Some(end) => (&text[..end], &text[end + 1..]),

@@ -51,7 +51,7 @@ pub(super) enum FormatItem {
     Full(Name),
     /// `AM`, `PM`; lower-case with `true`.
     Meridiem(bool),
-    /// `+0100`, with a colon if so said.
+    /// `+0100`; `+01:00` if `colon` is set.
     Offset {
         colon: bool,
     },
@@ -63,7 +63,7 @@ pub(super) enum FormatItem {
     Between,
     /// In known formats: a fraction behind a dot or a comma, if there is one.
     AnyFraction,
-    /// In known formats: a zone of any form, with a blank before it or without, if there is one.
+    /// In known formats: a zone in any notation, with a blank before it or without, if there is one.
     AnyZone,
 }
 
@@ -108,7 +108,7 @@ pub(super) struct FormatParts {
 }
 
 impl FormatItem {
-    /// What it stands for, in words.
+    /// The word for what it stands for, as used in messages. A format may have only one item of a word, except `text`.
     pub(super) fn what(&self) -> &'static str {
         match self {
             Self::Byte(_) | Self::Between => "text",
@@ -128,7 +128,7 @@ impl FormatItem {
         }
     }
 
-    /// Strips itself from the text.
+    /// Reads this item at the beginning of the text into `parts`, and returns the rest; `None` if it is not there.
     pub(super) fn read<'t>(&self, text: &'t [u8], parts: &mut FormatParts) -> Option<&'t [u8]> {
         match *self {
             Self::Byte(byte) => text.strip_prefix(&[byte]),
@@ -241,12 +241,12 @@ fn decimal(digits: &[u8]) -> Option<u32> {
 }
 
 impl FormatParts {
-    /// False for numbers that no clock shows; the calendar checks the day of the month.
+    /// Stores a number; false if it is outside the part's range. The calendar checks the day of the month.
     fn set(&mut self, part: FormatPart, number: i16) -> bool {
         let small = i8::try_from(number).unwrap_or(i8::MAX);
         match part {
             FormatPart::Year => self.year = Some(number),
-            // As POSIX has it: 69 to 99 are of the twentieth century.
+            // As POSIX has it: 69 to 99 are years of the twentieth century.
             FormatPart::ShortYear => self.year = Some(number + if number < 69 { 2000 } else { 1900 }),
             FormatPart::Month => self.month = small,
             FormatPart::Day => self.day = small,

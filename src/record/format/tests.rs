@@ -124,19 +124,19 @@ fn halves_of_a_day_and_short_years_are_read() {
 #[test]
 fn formats_that_cannot_lead_to_a_minute_are_refused_with_the_place() {
     for (format, at, says) in [
-        ("%Y-%m-%d %G", 9, "holds `%G`, which is not read here; known are `%Y"),
-        ("%Y-%m-%d %H:%M:%", 15, "holds `%`"),
-        ("%Y-%m-%d%?T%H:%M", 8, "holds `%?T`"),
-        ("%Y-%m-%d %H:%M:%d", 15, "says the day twice"),
-        ("%F %H:%M %Y", 9, "says the year twice"),
-        ("%d %H:%M", 0, "says no month"),
-        ("%b %H:%M", 0, "says no day"),
-        ("%b %d %M", 0, "says no hour"),
-        ("%b %d %H", 0, "says no minute"),
+        ("%Y-%m-%d %G", 9, "contains `%G`, which is not supported; supported are `%Y"),
+        ("%Y-%m-%d %H:%M:%", 15, "contains `%`"),
+        ("%Y-%m-%d%?T%H:%M", 8, "contains `%?T`"),
+        ("%Y-%m-%d %H:%M:%d", 15, "states the day twice"),
+        ("%F %H:%M %Y", 9, "states the year twice"),
+        ("%d %H:%M", 0, "has no month"),
+        ("%b %H:%M", 0, "has no day"),
+        ("%b %d %M", 0, "has no hour"),
+        ("%b %d %H", 0, "has no minute"),
         ("%b %d %I:%M", 0, "AM or PM"),
-        ("%F %T.%0f", 6, "holds `%0f`"),
-        ("", 0, "says no month"),
-        ("%é", 0, "holds `%é`"),
+        ("%F %T.%0f", 6, "contains `%0f`"),
+        ("", 0, "has no month"),
+        ("%é", 0, "contains `%é`"),
     ] {
         let error = TimeFormat::new(format).unwrap_err();
         assert!(error.text.contains(says) && error.at == at, "{format}: {error:?}");
