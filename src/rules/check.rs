@@ -26,7 +26,7 @@ pub fn check(set: &RuleSet, others: &[&RuleSet]) -> Vec<Fault> {
     faults.extend(
         set.samples.iter().enumerate().filter_map(|(index, sample)| run(set, &compiled, index, sample)),
     );
-    // The values of objects are looked up by key: there is nothing to prove.
+    // The values of objects are looked up by key, so there is nothing to prove.
     faults.extend(match set.format {
         Format::Json => json::unreachable(set),
         Format::Syslog | Format::Raw => proof::prove(set, &compiled, others),
@@ -123,7 +123,7 @@ fn run(set: &RuleSet, compiled: &Compiled, index: usize, sample: &Sample) -> Opt
         .then(|| Fault::error(Place::Sample(index, "addr"), wrong_address(set, sample, found)))
 }
 
-/// What keeps the rule that a sample names from matching it, as far as that can be told.
+/// The reason why the rule that a sample names does not match it, if one can be determined.
 fn why_not(set: &RuleSet, compiled: &Compiled, sample: &Sample, message: &[u8]) -> Option<String> {
     let rules = set.rules.iter().enumerate().filter(|(_, rule)| Some(&rule.id) == sample.rule.as_ref());
     let mut rules = rules.map(|(index, _)| index);

@@ -3,12 +3,14 @@
 //! The fixed words and numbers of a pattern are believed, see [`super::proof`]. A part with more choice is a run of text,
 //! however it is written, and says nothing about what the program prints there. A part is such a run
 //!
-//! - if it has a class of more than [`FEW_BYTES`] bytes that are not all [`NUMERIC`], also as single bytes in the branches of an
-//!   alternation: `[a-z]`, `(?:[a-d]|[e-h])`;
+//! - if it has a class of more than [`FEW_BYTES`] bytes that are not all [`NUMERIC`], also as single bytes in the
+//!   branches of an alternation: `[a-z]`, `(?:[a-d]|[e-h])`;
 //! - if it repeats such a choice of bytes: `(?:\d+|[abc])+`, `(?:[a-d]?[e-h]?)+`;
-//! - if anywhere in it as many texts of [`WINDOW`] bytes may follow as a class of five bytes makes, a number being one text: `(?:ab|cd|…)+` of very many words, `[a-d]?[e-h]?…[a-d]?[e-h]?…` written out.
+//! - if anywhere in it as many texts of [`WINDOW`] bytes may follow as a class of five bytes makes, a number being one
+//!   text: `(?:ab|cd|…)+` of very many words, `[a-d]?[e-h]?…[a-d]?[e-h]?…` written out.
 //!
-//! So a list of words is none (`(?:password|publickey)`), nor are words in a repetition (`(?:error: |fatal: )*`).
+//! A list of words is therefore not a run (`(?:password|publickey)`), nor are words in a repetition
+//! (`(?:error: |fatal: )*`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -50,7 +52,7 @@ fn is_numeric(byte: u8) -> bool {
     NUMERIC.contains(&byte)
 }
 
-/// Whether a row of parts may hold any text outside of placeholders.
+/// Whether a sequence of parts contains a run of text outside of placeholders.
 pub(super) fn leaves_open(row: &[Hir]) -> bool {
     let in_one = |part: &Hir| !pattern::is_placeholder(part) && leaves_open(part.kind().subs());
     let is_run = |parts: &[Hir]| is_run(&Hir::concat(parts.to_vec()));

@@ -235,7 +235,7 @@ pub(super) fn alphabet(hir: &Hir) -> ClassBytes {
     bytes
 }
 
-/// The end of the address token: a byte outside its alphabet, or the end of the text.
+/// The pattern of the end of an address: a byte outside its alphabet, or the end of the text.
 fn boundary(address: &Hir) -> Hir {
     Hir::alternation(vec![
         Hir::class(Class::Bytes(pattern::negated(alphabet(address)))),

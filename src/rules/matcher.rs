@@ -49,7 +49,7 @@ pub enum Connection<'l> {
     Id(Cow<'l, [u8]>),
     /// By an id that is unusable: it is too long, or the end of the line may be missing.
     Doubtful,
-    /// Not at all.
+    /// The line does not identify its connection.
     Unnamed,
 }
 

@@ -165,7 +165,7 @@ pub enum Effect {
     Offence,
     /// A successful login: the threshold of the address is raised for some days.
     Trust,
-    /// None: the rule only explains the line.
+    /// No effect: the rule only explains the line.
     Ignore,
 }
 
@@ -185,10 +185,10 @@ pub enum Counts {
 /// Which line names the peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum AddressFrom {
-    /// This one, at `<ADDR>`.
+    /// The matching line, at `<ADDR>`.
     #[default]
     Line,
-    /// This one, at `<ADDR>`, if another line of the same session names the same peer.
+    /// The matching line, at `<ADDR>`, if another line of the same session names the same peer.
     Confirmed,
     /// Another line of the same session.
     Session,

@@ -1,5 +1,5 @@
-//! Finds what every line of interest holds. Four of five lines of a common log name no watched program; these are skipped
-//! before their headers are read.
+//! Finds the words of which every line of interest contains one. Four of five lines of a common log name no watched
+//! program; these are skipped before their headers are read.
 
 use regex_automata::util::prefilter::Prefilter;
 use regex_automata::{MatchKind, Span};
@@ -15,7 +15,7 @@ const TURNED_OVER: &[u8] = b"turned over";
 pub struct LinePrefilter(Prefilter);
 
 impl LinePrefilter {
-    /// `None` for so many names that searching them would take longer than reading headers.
+    /// `None` if there are so many names that searching for them would take longer than reading headers.
     pub(super) fn new<'n>(programs: impl Iterator<Item = &'n [u8]>) -> Option<Self> {
         let words: Vec<&[u8]> = programs.chain([REPEATED, TURNED_OVER]).collect();
         Prefilter::new(MatchKind::LeftmostFirst, &words).map(Self)

@@ -11,7 +11,7 @@ use super::Expanded;
 /// Prefix of the names of groups that the proof adds.
 pub(in crate::rules) const RESERVED: &str = "portcullis_";
 
-/// Such a group could match half an address.
+/// The error for a group of the author's in place of `<ADDR>`; such a group could match half an address.
 const ADDRESS: &str =
     "the address needs no group of its own: write <ADDR>, which takes every form that programs print";
 

@@ -37,7 +37,7 @@ pub(super) fn stretch_before_words(
 
 struct Lead<'l> {
     annotated: &'l AnnotatedPattern,
-    /// What must not come before the words.
+    /// The mark that must not come before the words: the peer's address or the session id.
     mark: PeerMark,
     budget: &'l mut Budget,
 }
@@ -122,8 +122,7 @@ impl Lead<'_> {
         }
     }
 
-    /// Whether what the part may hold goes on behind the fixed text that follows it: then it says nothing of where that text
-    /// begins.
+    /// Whether the part may also hold the fixed text that follows it, so that the beginning of that text is uncertain.
     fn may_hold_what_follows(&mut self, part: &Hir, rest: &[&Hir]) -> Result<bool, TooLarge> {
         let part = self.annotated.part_as_written(part);
         let mut follows = vec![part.clone()];

@@ -260,7 +260,7 @@ fn line(set: &RuleSet, found: &Counterexample, message: &[u8]) -> String {
     line.chars().take(MAX_SHOWN).collect()
 }
 
-/// What the author was shown before the advice.
+/// The kind of evidence that a message shows before its advice.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shown {
     /// The pattern begins with any text.

@@ -21,7 +21,7 @@ pub(super) struct Remedy {
 pub(super) enum Part {
     /// Claims in this rule.
     Claims(Claims),
-    /// Nothing: no claim keeps the lines of this rule from fooling.
+    /// No remedy: the lines of this rule fool the other one whatever is claimed about it.
     Nothing { guilty: usize },
 }
 

@@ -100,7 +100,7 @@ pub(super) struct View<'m> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Counterexample {
     pub(super) message: Vec<u8>,
-    /// The texts printed before and behind it that are taken off.
+    /// The texts printed before and behind it, which loggers and the record parser strip.
     pub(super) around: (Vec<u8>, &'static [u8]),
     /// The range of the address that was printed, if any.
     pub(super) printed: Option<Range<usize>>,

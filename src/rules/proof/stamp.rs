@@ -13,8 +13,8 @@ use crate::record;
 /// A time has at least this many digits, for hours, minutes and seconds. A row of words without them is no time.
 const FEWEST_DIGITS: u32 = 3;
 
-/// And this many colons or digits in a syslog message, which has its timestamp before it: a zone alone does not count
-/// there.
+/// A time in a syslog message has at least this many colons or digits. The header has a timestamp already, so that a zone
+/// alone does not count there.
 const COLONS_IN_MESSAGE: u32 = 2;
 const DIGITS_IN_MESSAGE: u32 = 6;
 
