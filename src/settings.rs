@@ -114,9 +114,9 @@ pub struct CommandTemplates {
 /// The paths of the firewalls' own tools.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tools {
-    /// pfctl(8).
+    /// Path of pfctl(8).
     pub pfctl: PathBuf,
-    /// ipfw(8).
+    /// Path of ipfw(8).
     pub ipfw: PathBuf,
     /// nft(8); the first that exists is taken.
     pub nft: Vec<PathBuf>,

@@ -7,8 +7,10 @@ use portcullis::setup::Setup;
 /// What one peer does every few hours, too seldom for a ban, and another all the time, so that it is banned.
 fn lines(hours: std::ops::Range<u32>) -> String {
     let hour = |nth: u32| {
-        let (day, hour) = (1 + nth / 24, nth % 24);
-        let (pid, seldom) = (100 + 2 * (nth % 40), nth % 8);
+        let day = 1 + nth / 24;
+        let hour = nth % 24;
+        let pid = 100 + 2 * (nth % 40);
+        let seldom = nth % 8;
         format!(
             "Nov {day:2} {hour:02}:00:01 gw sshd[{pid}]: Failed password for root from 198.51.100.{seldom} port 4 ssh2\n\
              Nov {day:2} {hour:02}:00:02 gw cron[7]: (root) CMD (true)\n\

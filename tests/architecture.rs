@@ -416,7 +416,8 @@ fn files_are_short_or_say_why_not() {
     let mut wrong = Vec::new();
     for source in &of {
         let listed = LONGER.iter().any(|(path, _)| *path == source.path);
-        let (path, lines) = (&source.path, source.lines);
+        let path = &source.path;
+        let lines = source.lines;
         match (lines > LONGEST, listed) {
             (true, false) => wrong.push(format!(
                 "{path}: {lines} lines, more than {LONGEST}: split it by meaning, or say why not in LONGER"
@@ -460,6 +461,55 @@ fn one_type_has_one_name_in_the_whole_crate() {
         assert!(reason.len() > 20, "{name}: say why several types have this name");
     }
     assert_none(&wrong);
+}
+
+/// Words that begin an answer and not a description.
+const ASKING: &[&str] = &["What", "Whose", "Which", "Who", "Where", "When", "How", "So"];
+
+/// The doc comments of a text, each as one line, with the number of its first line.
+fn doc_comments(text: &str) -> Vec<(usize, String)> {
+    let mut found: Vec<(usize, String)> = Vec::new();
+    let mut is_going_on = false;
+    for (number, line) in (1..).zip(text.lines()) {
+        let Some(comment) = line.trim_start().strip_prefix("///") else {
+            is_going_on = false;
+            continue;
+        };
+        match found.last_mut().filter(|_| is_going_on) {
+            Some((_, text)) => *text = format!("{text} {}", comment.trim()),
+            None => found.push((number, comment.trim().to_owned())),
+        }
+        is_going_on = true;
+    }
+    found
+}
+
+fn is_fragment(comment: &str) -> bool {
+    let words: Vec<&str> = comment.split_whitespace().collect();
+    let asks = words.first().is_some_and(|word| ASKING.contains(&word.trim_end_matches('.')));
+    words.len() <= 4 && asks
+}
+
+#[test]
+fn doc_comments_say_what_a_thing_is() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    rust_files(&root.join("src"), &mut files);
+    files.sort();
+    let mut wrong = Vec::new();
+    for path in &files {
+        let comments = doc_comments(&fs::read_to_string(path).unwrap());
+        let fragments = comments.into_iter().filter(|(_, comment)| is_fragment(comment));
+        wrong.extend(fragments.map(|(line, comment)| {
+            format!("{}:{line}: `{comment}` answers a question: say what the thing is", path.display())
+        }));
+    }
+    assert_none(&wrong);
+    for fragment in ["Which.", "When.", "How many.", "Whose path it is."] {
+        assert!(is_fragment(fragment), "{fragment}");
+    }
+    assert!(!is_fragment("The file."));
+    assert!(!is_fragment("Whether a rule of the set says where a session ends."));
 }
 
 #[test]

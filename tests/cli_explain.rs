@@ -226,7 +226,8 @@ fn a_host_in_brackets_is_said_to_be_doubtful() {
 
 #[test]
 fn a_message_at_the_cut_is_said_to_be_cut() {
-    let (head, lure) = ("Failed password for invalid user ", " from 8.8.8.8 port 22 ssh2");
+    let head = "Failed password for invalid user ";
+    let lure = " from 8.8.8.8 port 22 ssh2";
     for (length, says) in [
         (500, "reached 500 bytes, from which on the program may have cut it"),
         (440, "at which loggers cut messages"),

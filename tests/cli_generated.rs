@@ -31,7 +31,8 @@ fn generated() -> BTreeMap<String, String> {
 
 #[test]
 fn what_is_in_contrib_is_what_the_program_generates() {
-    let (kept, made) = (files(&project("contrib/generated")), generated());
+    let kept = files(&project("contrib/generated"));
+    let made = generated();
     assert!(kept.keys().eq(made.keys()), "{REGENERATE}: {:?} against {:?}", kept.keys(), made.keys());
     for (name, text) in &made {
         assert!(kept[name] == *text, "{name} is out of date: {REGENERATE}");

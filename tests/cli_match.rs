@@ -87,7 +87,9 @@ fn a_repeat_gives_the_line_before_it_again() {
     let dir = Dir::new();
     let lines = dir.portcullis(["match", "--json"]).stdin(&log).run().json_lines();
     let shown: Vec<_> = lines.iter().map(|line| (&line["line"], &line["address"], &line["count"])).collect();
-    let (address, one, three) = (json!("192.0.2.7"), json!(1), json!(3));
+    let address = json!("192.0.2.7");
+    let one = json!(1);
+    let three = json!(3);
     assert_eq!(shown, [(&json!(1), &address, &one), (&json!(2), &address, &three)]);
     let text = dir.portcullis(["match"]).stdin(&log).ok();
     assert!(text.ends_with("-:2: sshd/failed-password offence 192.0.2.7 3 times user `root`\n"), "{text}");

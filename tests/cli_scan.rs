@@ -138,7 +138,8 @@ fn the_window_that_is_full_first_bans() {
         let report = dir.portcullis(["scan", "--json", "-c", "portcullis.yaml", log]).json();
         report["offenders"][0]["bans"].clone()
     };
-    let (slow, fast) = (bans("slow.log"), bans("fast.log"));
+    let slow = bans("slow.log");
+    let fast = bans("fast.log");
     assert_eq!(
         (&slow[0]["at"], &slow[0]["within"]),
         (&json!(format!("{ERA}12:45:00+00:00")), &json!(86_400))
@@ -249,7 +250,8 @@ fn columns_line_up_however_long_an_address_is() {
 #[test]
 fn stamps_of_a_service_are_read_without_being_told() {
     let dir = Dir::new();
-    let (rules, log) = (project("tests/data/vsftpd/vsftpd.yaml"), project("tests/data/vsftpd/vsftpd.log"));
+    let rules = project("tests/data/vsftpd/vsftpd.yaml");
+    let log = project("tests/data/vsftpd/vsftpd.log");
     let report = scan(&dir, &["--rules", rules.to_str().unwrap(), log.to_str().unwrap()]);
     assert_eq!((&report["undated"], &report["bans"]), (&json!(0), &json!(1)));
     let offender = &report["offenders"][0];
@@ -384,7 +386,8 @@ fn repeated_behind(between: &str) -> Value {
     let repeated = format!("{stamp} syslogd: last message repeated 3 times\n");
     dir.write("auth.log", failures("192.0.2.7", [0]) + between + &repeated);
     dir.write("messages", "");
-    let (alone, merged) = (scan(&dir, &["auth.log"]), scan(&dir, &["auth.log", "messages"]));
+    let alone = scan(&dir, &["auth.log"]);
+    let merged = scan(&dir, &["auth.log", "messages"]);
     assert_eq!(alone["offenders"], merged["offenders"], "{between}");
     let listed = dir.portcullis(["match", "--json", "auth.log"]).run().json_lines();
     let counts = listed.iter().map(|line| line["count"].as_u64().unwrap());

@@ -118,7 +118,9 @@ impl Plain {
 
 /// The same pattern, in which nothing but `<ADDR>` can take the mark: not `.`, `\S` nor `[^…]`.
 fn without_mark(pattern: &str) -> String {
-    let (mut result, mut in_class, mut characters) = (String::new(), false, pattern.chars().peekable());
+    let mut result = String::new();
+    let mut in_class = false;
+    let mut characters = pattern.chars().peekable();
     while let Some(character) = characters.next() {
         match character {
             '\\' if characters.next_if_eq(&'S').is_some() => result.push_str("[^\\s\\x01]"),
@@ -216,7 +218,9 @@ fn corpus() -> Vec<Vec<u8>> {
 #[test]
 fn all_corpora_and_their_mutations_are_answered_alike() {
     let mut pairs = [Pair::new("rules/sshd.yaml"), Pair::new("rules/freebsd-tcp.yaml")];
-    let (lines, mut dice, mut matched) = (corpus(), Dice(1), 0);
+    let lines = corpus();
+    let mut dice = Dice(1);
+    let mut matched = 0;
     assert!(lines.len() > 300, "{} lines", lines.len());
     for line in &lines {
         let other = dice.pick(&lines);
@@ -374,7 +378,8 @@ proptest! {
         let set = set(&pieces);
         // A field that is named twice in a pattern is refused.
         let Ok(compiled) = Compiled::new(&set) else { return Ok(()) };
-        let (reference, mut dice) = (Reference::new(&set), Dice(seed));
+        let reference = Reference::new(&set);
+        let mut dice = Dice(seed);
         for message in (0..8).flat_map(|_| messages(&pieces, &mut dice)) {
             let found = compiled.find(&message, false);
             let expected = reference.answer_padded(&message, |_| false);
@@ -397,7 +402,8 @@ proptest! {
         if check(&set, &[]).iter().any(|fault| fault.severity == Severity::Error) {
             return Ok(());
         }
-        let (reference, mut dice) = (Reference::new(&set), Dice(seed));
+        let reference = Reference::new(&set);
+        let mut dice = Dice(seed);
         for message in (0..8).flat_map(|_| messages(&pieces, &mut dice)) {
             let Some(answer) = reference.answer_padded(&message, |_| false) else { continue };
             let shown = String::from_utf8_lossy(&message);

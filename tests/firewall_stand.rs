@@ -188,7 +188,8 @@ impl Stand {
     /// Takes the tool away, as a package upgrade does, until it is put back.
     pub(crate) fn hide(&self, hidden: bool) {
         let tool = self.tool.as_ref().expect("a stand with a tool");
-        let (from, to) = (tool.clone(), tool.with_extension("away"));
+        let from = tool.clone();
+        let to = tool.with_extension("away");
         let (from, to) = if hidden { (from, to) } else { (to, from) };
         fs::rename(from, to).expect("rename");
     }

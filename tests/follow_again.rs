@@ -89,7 +89,8 @@ fn a_stop_while_known_lines_are_passed_over_makes_none_of_them_new() {
         });
         if let Some(batch) = batch {
             read += std::str::from_utf8(&batch.bytes).unwrap();
-            let (path, position) = (batch.path.to_string(), batch.position.unwrap());
+            let path = batch.path.to_string();
+            let position = batch.position.unwrap();
             scene.stored = vec![portcullis::follow::Stored { source: "log".to_owned(), path, position }];
         }
         follow(&mut scene);

@@ -245,7 +245,8 @@ fn logs_of_one_directory_stay_in_order_when_nobody_waits_for_them_any_more() {
     scene.append("jail", &lines(0));
     scene.append("host", &lines(1));
     follow(&mut scene);
-    let (mut newest, mut count) = (0, 0);
+    let mut newest = 0;
+    let mut count = 0;
     let mut is_over = false;
     while !is_over {
         scene.now += Duration::from_millis(600);

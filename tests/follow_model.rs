@@ -207,7 +207,9 @@ impl World {
 
     fn store(&mut self, path: &str, position: &Position) {
         self.stored.retain(|stored| stored.path != path);
-        let (source, path, position) = ("source".to_owned(), path.to_owned(), position.clone());
+        let source = "source".to_owned();
+        let path = path.to_owned();
+        let position = position.clone();
         self.stored.push(Stored { source, path, position });
     }
 

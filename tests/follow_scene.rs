@@ -63,7 +63,8 @@ impl Scene {
             .more
         {}
         for batch in &self.batches {
-            let (path, position) = (batch.path.to_string(), batch.position.clone().unwrap_or_default());
+            let path = batch.path.to_string();
+            let position = batch.position.clone().unwrap_or_default();
             self.stored.retain(|stored| stored.path != path);
             if batch.gone {
                 continue;

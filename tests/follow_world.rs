@@ -386,7 +386,8 @@ impl World {
         let Some(content) = self.log(log).at_path else { return };
         let path = self.log(log).path.clone();
         let text = fs::read_to_string(&path).unwrap();
-        let (mut half, mut lost) = (0, BTreeSet::new());
+        let mut half = 0;
+        let mut lost = BTreeSet::new();
         for line in text.split_inclusive('\n') {
             if 2 * half < text.len() && line.ends_with('\n') {
                 half += line.len();
@@ -438,7 +439,8 @@ impl World {
         }
         self.names += 1;
         let target = self.directory.path().join(format!("{}.log", self.names));
-        let (link, temporary) = (self.directory.path().join("link"), self.directory.path().join("new"));
+        let link = self.directory.path().join("link");
+        let temporary = self.directory.path().join("new");
         let log_of = self.log(log);
         (log_of.path, log_of.at_path, log_of.seen) = (target.clone(), None, false);
         log_of.rotated.clear();

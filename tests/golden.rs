@@ -54,7 +54,8 @@ fn compare(path: &Path, actual: &str) -> Option<String> {
         expected.lines().zip(actual.lines()).take_while(|(expected, actual)| expected == actual).count();
     let rest =
         |text: &str| text.lines().skip(same).take(12).map(|line| format!("  {line}\n")).collect::<String>();
-    let (expected, actual) = (rest(&expected), rest(actual));
+    let expected = rest(&expected);
+    let actual = rest(actual);
     Some(format!("{}, from line {}:\nexpected\n{expected}got\n{actual}", beside.display(), same + 1))
 }
 

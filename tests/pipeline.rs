@@ -70,7 +70,9 @@ proptest! {
     ) {
         let dir = Dir::new();
         let text = lines.concat();
-        let (mut at_once, mut in_pieces, mut by_halves) = (Told::default(), Told::default(), Told::default());
+        let mut at_once = Told::default();
+        let mut in_pieces = Told::default();
+        let mut by_halves = Told::default();
         pipeline(&dir).push(0, text.as_bytes(), When::Replayed, &mut at_once);
         let cuts = cuts(&text, &drawn);
         let pieces: Vec<&[u8]> = cuts.windows(2).map(|cut| &text.as_bytes()[cut[0]..cut[1]]).collect();
@@ -127,7 +129,8 @@ fn large_log() -> String {
 #[test]
 fn a_scan_on_all_cores_finds_what_one_thread_finds() {
     let dir = Dir::new();
-    let (mut pipeline, text) = (pipeline(&dir), large_log());
+    let mut pipeline = pipeline(&dir);
+    let text = large_log();
     let mut sums = Sums::default();
     let judged = pipeline.push(0, text.as_bytes(), When::Replayed, &mut sums);
     dir.write("auth.log", &text);

@@ -134,7 +134,8 @@ impl Step {
         let span = |text: &Option<String>| {
             text.as_ref().map_or(Duration::ZERO, |text| humantime::parse_duration(text).unwrap())
         };
-        let (every, late) = (span(&self.every), span(&self.late));
+        let every = span(&self.every);
+        let late = span(&self.late);
         let named = |name: &String| sources.iter().position(|source| source == name).expect("a source");
         let source = self.source.as_ref().map_or(0, named);
         let event = |n: u32| {

@@ -75,7 +75,9 @@ fn matches(messages: &[String]) -> Vec<Value> {
 
 #[test]
 fn no_text_of_a_peers_makes_a_line_of_sshds_name_somebody_else() {
-    let (forgeries, mut messages, mut named) = (forgeries(), Vec::new(), 0);
+    let forgeries = forgeries();
+    let mut messages = Vec::new();
+    let mut named = 0;
     for (nth, template) in WITH_PEERS_TEXT.iter().enumerate() {
         messages.extend(forgeries.iter().map(|text| printed(template, PEERS[nth % 2], text)));
     }

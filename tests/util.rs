@@ -131,7 +131,9 @@ pub(crate) fn thread_log() -> PathBuf {
 /// One failed password a line, each in a session of its own, at these seconds after 2026-01-10 10:00 UTC.
 pub(crate) fn failures(address: &str, seconds: impl IntoIterator<Item = u32>) -> String {
     let line = |second: u32| {
-        let (hour, minute, second) = (10 + second / 3600, second / 60 % 60, second % 60);
+        let hour = 10 + second / 3600;
+        let minute = second / 60 % 60;
+        let second = second % 60;
         let pid = hour * 3600 + minute * 60 + second;
         format!(
             "2026-01-10T{hour:02}:{minute:02}:{second:02}+00:00 gw sshd[{pid}]: Failed password for root from {address} \

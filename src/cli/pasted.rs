@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_missing_part_of_the_header_is_made_up() {
-        let (stamp, message) = ("Jan  1 00:00:00 ", "Failed x");
+        let stamp = "Jan  1 00:00:00 ";
+        let message = "Failed x";
         for (text, line) in [
             ("sshd[1]: Failed x", format!("{stamp}sshd[1]: {message}")),
             ("gw sshd[1]: Failed x", format!("{stamp}gw sshd[1]: {message}")),

@@ -74,7 +74,8 @@ mod tests {
 
     #[test]
     fn a_block_list_has_comments_and_blank_lines() {
-        let (mut prefixes, mut wrong) = (Vec::new(), Vec::new());
+        let mut prefixes = Vec::new();
+        let mut wrong = Vec::new();
         let text = "# list\n192.0.2.7 # bad\n\n  2001:db8::/48\n14.160.0.0 /11\n";
         list(text.as_bytes(), &mut prefixes, &mut wrong).unwrap();
         assert_eq!(prefixes.len(), 2);

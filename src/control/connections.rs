@@ -164,7 +164,8 @@ mod tests {
 
     #[test]
     fn no_reader_keeps_the_others_out_and_all_readers_do_not_keep_root_out() {
-        let (limit, stream) = (limit(), stream());
+        let limit = limit();
+        let stream = stream();
         let ask = |uid| limit.admit(reader(uid), Rights::Read, &stream);
         let mut held = vec![ask(7), ask(7)];
         assert!(held.iter().all(Option::is_some));
@@ -179,7 +180,8 @@ mod tests {
 
     #[test]
     fn a_closed_connection_makes_room_for_another() {
-        let (limit, stream) = (limit(), stream());
+        let limit = limit();
+        let stream = stream();
         for _ in 0..20 {
             let held: Vec<_> = (0..5).filter_map(|_| limit.admit(ROOT, Rights::Change, &stream)).collect();
             assert_eq!(held.len(), 5);

@@ -17,7 +17,7 @@ use crate::setup::{Refused, Setup};
 /// Events waiting at a time; a batch of lines is up to 256 KiB, so this bounds memory, not speed.
 pub(super) const MAX_EVENTS: usize = 4;
 
-/// Something to react to.
+/// An event that the deciding thread reacts to.
 pub(super) enum Event {
     /// Lines of a followed file; the number is that of the follower, which changes with a reload.
     Lines(u32, Batch),
@@ -33,7 +33,7 @@ pub(super) enum Event {
     Loaded(Box<ReloadResult>),
     /// This machine's own addresses, as this allow list wants them.
     OwnAddresses(Box<Allow>, Vec<Prefix>),
-    /// SIGHUP.
+    /// SIGHUP: read configuration and rules again.
     Reload,
     /// SIGTERM or SIGINT.
     Stop,

@@ -66,7 +66,10 @@ mod tests {
 
     fn why(trusted: bool) -> AddressReport {
         let address = address::parse_prefix("192.0.2.7").unwrap();
-        let (ban, problem, windows, history) = (None, None, Vec::new(), Vec::new());
+        let ban = None;
+        let problem = None;
+        let windows = Vec::new();
+        let history = Vec::new();
         AddressReport { address, ban, allowed: false, trusted, windows, history, problem }
     }
 

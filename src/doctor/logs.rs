@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn a_log_must_be_there_and_be_written_to() {
-        let (dir, now) = (tempfile::tempdir().unwrap(), SystemTime::now());
+        let dir = tempfile::tempdir().unwrap();
+        let now = SystemTime::now();
         let log = dir.path().join("auth.log");
         assert_eq!(grades(&log, now), [Grade::Problem]);
         fs::write(&log, "").unwrap();

@@ -31,9 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Surroundings {
     /// Whether it is FreeBSD: only there the kernel and syslogd are asked.
     pub is_freebsd: bool,
-    /// sysctl(8).
+    /// Path of sysctl(8).
     pub sysctl: PathBuf,
-    /// ps(1).
+    /// Path of ps(1).
     pub ps: PathBuf,
     /// sshd(8), whose settings are asked for.
     pub sshd: PathBuf,

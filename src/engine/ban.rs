@@ -15,7 +15,7 @@ pub struct Ban {
     pub offender: Prefix,
     /// Who wants it banned, each until when; never empty.
     pub owners: SmallVec<[Owner; 1]>,
-    /// When the ban began.
+    /// The beginning of the ban.
     pub since: Time,
     /// The latest end of all owners; `None` for a permanent ban.
     pub until: Option<Time>,
@@ -23,7 +23,7 @@ pub struct Ban {
     pub nth: u32,
     /// Shown to people: the rule's full name, or the operator's words.
     pub reason: Arc<str>,
-    /// What created the ban.
+    /// The origin of the ban: a rule, an operator or another program.
     pub origin: Origin,
     /// Whether an operator insisted on it (`--force`) although it holds an allowed address.
     pub forced: bool,

@@ -47,7 +47,7 @@ struct Bench {
     engine: Engine,
     now: Time,
     source: u16,
-    /// What was banned last.
+    /// The prefix that was banned last.
     banned: String,
 }
 

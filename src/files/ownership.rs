@@ -275,7 +275,8 @@ mod tests {
 
     #[test]
     fn each_link_on_the_way_is_as_good_as_its_own_directory() {
-        let (good, bad) = (directory(0o755), directory(0o777));
+        let good = directory(0o755);
+        let bad = directory(0o777);
         let target = file(&good, 0o644);
         symlink(&target, bad.path().join("link")).unwrap();
         // Good, then bad, then good again.
@@ -298,7 +299,8 @@ mod tests {
 
     #[test]
     fn in_a_sticky_directory_a_name_must_be_ours_and_no_link_of_either_kind() {
-        let (shared, good) = (directory(0o1777), directory(0o755));
+        let shared = directory(0o1777);
+        let good = directory(0o755);
         let precious = file(&good, 0o644);
         let at = |name: &str| shared.path().join(name);
         symlink(&precious, at("link")).unwrap();

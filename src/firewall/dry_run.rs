@@ -94,7 +94,8 @@ mod tests {
     fn it_says_what_would_change_and_nothing_else() {
         let (sender, receiver) = channel();
         let mut firewall = DryRun::new("portcullis", Box::new(SentLines(sender)));
-        let (host, net) = ("192.0.2.7/32".parse().unwrap(), "2001:db8::/64".parse().unwrap());
+        let host = "192.0.2.7/32".parse().unwrap();
+        let net = "2001:db8::/64".parse().unwrap();
         firewall.apply(&[Change::Add(host), Change::Add(net), Change::Add(host)]).unwrap();
         firewall.apply(&[Change::Remove(host), Change::Remove(host)]).unwrap();
         assert_eq!(firewall.list(0).unwrap(), TableListing::Complete { entries: vec![net], strange: 0 });

@@ -259,7 +259,9 @@ struct NftValue {
 /// All elements of all sets that are named as ours are, and which sets those are.
 fn parse_listing(json: &[u8]) -> Result<(TableListing, Vec<SetKind>), serde_json::Error> {
     let ruleset: Ruleset = serde_json::from_slice(json)?;
-    let (mut entries, mut strange, mut kinds) = (Vec::new(), 0, Vec::new());
+    let mut entries = Vec::new();
+    let mut strange = 0;
+    let mut kinds = Vec::new();
     for set in ruleset.nftables.into_iter().filter_map(|object| object.set) {
         let Some(kind) = SetKind::parse(&set.name) else { continue };
         kinds.push(kind);

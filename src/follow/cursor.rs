@@ -93,7 +93,8 @@ mod tests {
 
     /// Reads a text through buffers of the given sizes; what was handed out, and how many lines were dropped.
     fn read(text: &[u8], sizes: &[usize]) -> (Vec<u8>, u64) {
-        let (mut cursor, mut out) = (Cursor::default(), Vec::new());
+        let mut cursor = Cursor::default();
+        let mut out = Vec::new();
         for size in sizes.iter().cycle() {
             let start = usize::try_from(cursor.next).unwrap();
             let end = text.len().min(start + MAX_LINE + 2 + size);

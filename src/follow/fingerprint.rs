@@ -80,7 +80,8 @@ mod tests {
             let bytes: Vec<u8> = (0..length).map(|i| u8::try_from(i * 7 % 251).unwrap()).collect();
             let mut file = tempfile::tempfile().unwrap();
             file.write_all(&bytes).unwrap();
-            let (plain, stream) = (ends_of_plain(&file, offset), ends_of_stream(&mut bytes.as_slice(), offset));
+            let plain = ends_of_plain(&file, offset);
+            let stream = ends_of_stream(&mut bytes.as_slice(), offset);
             prop_assert_eq!(plain.is_ok(), offset <= length as u64);
             prop_assert_eq!(plain.ok(), stream.ok());
         }

@@ -140,7 +140,8 @@ mod tests {
     #[test]
     fn a_symlink_is_refused_where_links_are_not_followed() {
         let directory = tempfile::tempdir().unwrap();
-        let (file, link) = (directory.path().join("file"), directory.path().join("link"));
+        let file = directory.path().join("file");
+        let link = directory.path().join("link");
         std::fs::write(&file, "secret\n").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
         assert_eq!(refusal(&link, true), "file");

@@ -169,7 +169,8 @@ mod tests {
             return;
         }
         let mut pattern = Pattern::new(dir.path().join("*.log").to_str().unwrap()).unwrap();
-        let (mut notes, now) = (Vec::new(), Instant::now());
+        let mut notes = Vec::new();
+        let now = Instant::now();
         assert_eq!(pattern.look_up(&[], now, &mut notes).unwrap().len(), 1);
         assert_eq!(pattern.look_up(&[], now, &mut notes), None, "too early");
         assert!(pattern.look_up(&[], now + EXPAND_EVERY, &mut notes).is_some());

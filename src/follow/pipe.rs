@@ -238,8 +238,11 @@ mod tests {
     use crate::record::MAX_LINE;
 
     fn read(pipe: &mut Pipe) -> String {
-        let (mut notes, mut text) = (Vec::new(), Vec::new());
-        let (now, quiet, wall) = (Instant::now(), Duration::ZERO, crate::time::Time::from_secs(0));
+        let mut notes = Vec::new();
+        let mut text = Vec::new();
+        let now = Instant::now();
+        let quiet = Duration::ZERO;
+        let wall = crate::time::Time::from_secs(0);
         let mut round = Round {
             now,
             quiet,

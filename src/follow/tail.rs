@@ -41,7 +41,7 @@ const SEARCHED_FOR_END: u64 = 16 << 20;
 pub(super) enum Step {
     /// Whole lines, here in the buffer.
     Lines(Range<usize>),
-    /// Nothing more for now.
+    /// The file was read to its present end.
     Drained,
     /// The bytes before our place are not those that were read: the file was truncated.
     Truncated,

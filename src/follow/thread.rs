@@ -15,7 +15,7 @@ use super::wake::{FileWatch, PipeWatch, WakeUps, Waker};
 use super::{Chunk, FileEnd, Source, SourceId};
 use crate::time::Time;
 
-/// How a follower runs.
+/// The settings of a follower's thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Let the system wake us when a file changes; without it, or where it is not to be had, the tick does.

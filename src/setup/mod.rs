@@ -51,7 +51,7 @@ pub struct Setup {
     pub(crate) allow_files: Vec<(PathBuf, usize)>,
     /// The zone of stamps that have none, and of times that are printed.
     pub zone: TimeZone,
-    /// When it was read.
+    /// The time at which the configuration was read.
     pub now: Time,
     compiled: Vec<(Arc<RuleSet>, Compiled)>,
     /// What the configured sources are asked by, in their order.

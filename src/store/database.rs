@@ -209,7 +209,8 @@ mod tests {
             fs::write(suffixed(&path, "-wal"), text).unwrap();
             set_aside(&path, Time::from_secs(1_763_820_000)).unwrap()
         };
-        let (one, other) = (aside("one"), aside("other"));
+        let one = aside("one");
+        let other = aside("other");
         assert!(one.ends_with("state.db.damaged-20251122T140000Z"), "{}", one.display());
         assert_eq!(fs::read_to_string(&one).unwrap(), "one");
         assert_eq!(fs::read_to_string(suffixed(&other, "-wal")).unwrap(), "other");

@@ -180,7 +180,8 @@ mod tests {
             let valid = |(address, length): (IpAddr, u8)| {
                 Prefix::new(address, length % if address.is_ipv4() { 33 } else { 129 }).unwrap().trunc()
             };
-            let (one, other) = (valid(one), valid(other));
+            let one = valid(one);
+            let other = valid(other);
             prop_assert_eq!(read_prefix(&prefix(&one)), Some(one));
             prop_assert_eq!(prefix(&one).cmp(&prefix(&other)), one.cmp(&other));
         }

@@ -48,7 +48,7 @@ pub enum Notice {
 /// What a [`Notice`] asks of the owner of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoticeAction {
-    /// Nothing but logging it.
+    /// Log it; nothing else follows from it.
     Log,
     /// Commit all active bans and positions again: the database may not contain them.
     WriteAll,

@@ -95,7 +95,8 @@ fn a_dry_run_speaks_to_its_terminal_after_a_reload_too() {
     stand.configure();
     let text = std::fs::read_to_string(stand.config()).unwrap().replace("to: stderr", "to: syslog");
     std::fs::write(stand.config(), text).unwrap();
-    let (config, log) = (stand.config(), stand.file("auth.log"));
+    let config = stand.config();
+    let log = stand.file("auth.log");
     let daemon = Running::start(Command::new(PROGRAM).args(["run", "--dry-run", "-c"]).arg(config).arg(&log));
     let told = || format!("{:#?}", daemon.said());
     until("it starts", || daemon.says("started: ") == 1, told);

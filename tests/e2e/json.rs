@@ -35,7 +35,8 @@ fn the_readme_names_every_key_of_json() {
     stand.until("it is blocked", |stand| stand.has("203.0.113.7"));
     stand.fail("203.0.113.8", 1);
     let log = stand.file("auth.log").display().to_string();
-    let (line, rules) = (failure("203.0.113.7"), stand.file("broken.yaml"));
+    let line = failure("203.0.113.7");
+    let rules = stand.file("broken.yaml");
     std::fs::write(&rules, "version: 1\n").unwrap();
     assert_eq!(stand.cli(&["ban", "--for", "1d", "198.18.0.1"]).code, 0);
     let asked: [&[&str]; 14] = [

@@ -47,7 +47,8 @@ fn kill_9_at_random_moments_loses_nothing() {
     let rounds = std::env::var("PORTCULLIS_KILLS").map_or(KILLS, |kills| kills.parse().expect("a number"));
     let [pf, ipfw] = Stand::both();
     for (mut stand, rounds) in [(pf, rounds.div_ceil(2)), (ipfw, rounds / 2)] {
-        let (mut seed, mut told) = (0x9e37_79b9_7f4a_7c15 ^ rounds, BTreeSet::new());
+        let mut seed = 0x9e37_79b9_7f4a_7c15 ^ rounds;
+        let mut told = BTreeSet::new();
         stand.start();
         stand.fail("203.0.113.7", 5);
         stand.until("the logs are known", |stand| !reported(&stand.daemon().said()).is_empty());

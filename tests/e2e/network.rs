@@ -201,7 +201,8 @@ impl Net {
 
 impl Drop for Net {
     fn drop(&mut self) {
-        (self.daemon, self.sshd) = (None, None);
+        self.daemon = None;
+        self.sshd = None;
         for host in &self.hosts {
             let _ = Command::new("ip").args(["netns", "del", host]).output();
         }

@@ -84,7 +84,8 @@ fn furnished() -> Stand {
     fs::remove_file(stand.fake.path()).unwrap();
     stand.fake = Fake::pfctl(&stand.file("tools"));
     // It may be a second name of what cargo built, whose mode is everybody's: replace it by a file of its own.
-    let (tool, copy) = (stand.fake.path(), stand.file("copy"));
+    let tool = stand.fake.path();
+    let copy = stand.file("copy");
     assert_eq!(run(Command::new("cp").args([&tool, &copy]), "").code, 0);
     fs::rename(copy, tool).unwrap();
     stand.fake.words("-e");
@@ -190,7 +191,8 @@ fn a_running_daemon_follows_no_link_in_place_of_its_database() {
     }
     let mut stand = Stand::pf();
     stand.start();
-    let (state, precious) = (stand.file("state"), stand.file("precious"));
+    let state = stand.file("state");
+    let precious = stand.file("precious");
     fs::write(&precious, "root:x:0:0").unwrap();
     give_away(&state);
     fs::remove_file(state.join("state.db")).unwrap();

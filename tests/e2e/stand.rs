@@ -143,7 +143,8 @@ impl Running {
 
     /// Waits for its end and returns everything it said.
     pub(super) fn end(mut self) -> (ExitStatus, Vec<String>) {
-        let (end, mut status) = (Instant::now() + PATIENCE, None);
+        let end = Instant::now() + PATIENCE;
+        let mut status = None;
         while status.is_none() {
             assert!(Instant::now() < end, "it does not end: {:#?}", self.said());
             status = self.child.try_wait().expect("its status");
@@ -206,7 +207,8 @@ impl Stand {
         for log in ["auth.log", "messages"] {
             append(&dir.path().join(log), []);
         }
-        let (more, firewall) = (String::new(), "converge: 1s".to_owned());
+        let more = String::new();
+        let firewall = "converge: 1s".to_owned();
         let sources = "auth: DIR/auth.log, messages: DIR/messages";
         Self { dir, fake, backend, daemon: None, sources, zone: "", more, firewall }
     }
@@ -222,7 +224,8 @@ impl Stand {
 
     /// Writes the configuration.
     pub(super) fn configure(&self) {
-        let (dir, tool) = (self.dir.path().display(), self.fake.path());
+        let dir = self.dir.path().display();
+        let tool = self.fake.path();
         let text = format!(
             "version: 1\nsources: {{{}}}\nrules_dir: {dir}/rules\n\
              state: {dir}/state/state.db\ncontrol: {{socket: {dir}/run/control.sock}}\nlog: {{to: stderr}}\n\

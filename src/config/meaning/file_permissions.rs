@@ -196,7 +196,8 @@ mod tests {
 
     #[test]
     fn a_link_is_as_good_as_both_directories_and_its_target() {
-        let (good, bad) = (directory(), directory());
+        let good = directory();
+        let bad = directory();
         let link = good.path().join("link.yaml");
         symlink(file(&bad, "a.yaml", 0o644), &link).unwrap();
         assert!(read(&link, FileTrust::Required).0.is_some());

@@ -196,7 +196,9 @@ fn carry_out(table: &mut HashSet<Prefix>, batch: &[Change]) {
 proptest! {
     #[test]
     fn whatever_fails_the_table_ends_as_desired(steps in steps()) {
-        let (mut ledger, mut table, mut model) = (Ledger::default(), HashSet::new(), HashSet::new());
+        let mut ledger = Ledger::default();
+        let mut table = HashSet::new();
+        let mut model = HashSet::new();
         for step in steps {
             match step {
                 Step::Change(true, n) => { model.insert(p(n)); ledger.change(Change::Add(p(n))); }

@@ -191,7 +191,8 @@ fn a_worker_that_takes_over_waits_for_the_old_one_and_removes_what_that_one_owes
     fake.world().failures.clear();
 
     let (sender, events) = channel();
-    let (desired, settings) = ((2..5).map(p).collect(), FirewallSettings::default());
+    let desired = (2..5).map(p).collect();
+    let settings = FirewallSettings::default();
     let handle = spawn_after(&old, Box::new(fake.clone()), desired, &settings, sender).unwrap();
     assert!(handle.settle(LONG));
     assert!(old.has_ended());
@@ -331,7 +332,8 @@ fn the_last_of_many_changes_is_what_the_table_shows() {
     let (handle, _events) = run(&fake, vec![], Foreign::Adopt);
     let mut wanted: HashMap<Prefix, bool> = HashMap::new();
     for n in 0..2_000u16 {
-        let (prefix, add) = (p(n * 7 % 50), n % 3 != 0);
+        let prefix = p(n * 7 % 50);
+        let add = n % 3 != 0;
         wanted.insert(prefix, add);
         handle.change([if add { Change::Add(prefix) } else { Change::Remove(prefix) }]);
     }

@@ -68,7 +68,8 @@ impl Ipfw<'_> {
 
     fn create(&mut self, name: &str, words: &[&str]) -> Step {
         let mut table = Table::default();
-        let (mut missing, mut or_flush) = (false, false);
+        let mut missing = false;
+        let mut or_flush = false;
         let mut rest = words.iter();
         while let Some(word) = rest.next() {
             match self.token(OPTIONS, word, "option")? {
@@ -173,7 +174,8 @@ impl Ipfw<'_> {
         if a.locked || b.locked {
             return Ok(());
         }
-        let (mine, theirs) = (a.entries.clone(), b.entries.clone());
+        let mine = a.entries.clone();
+        let theirs = b.entries.clone();
         for (name, entries) in [(name, theirs), (*other, mine)] {
             if let Some(table) = self.state.tables.get_mut(name) {
                 table.entries = entries;

@@ -53,7 +53,8 @@ impl Opts {
     /// Reads the command line, or says what pfctl says about it and exits 1.
     pub(crate) fn parse(args: &[String], is_15: bool, report: &mut Report) -> Step<Self> {
         let mut opts = Self::default();
-        let (mut table, mut command) = (None, None);
+        let mut table = None;
+        let mut command = None;
         let mut options = Options::new(args, LETTERS);
         if args.is_empty() {
             return usage(report, is_15);
@@ -149,7 +150,10 @@ impl Opts {
         }
         self.check_anchor(is_15, report)?;
         if self.no_action {
-            (self.enable, self.disable, self.clear, self.show) = (false, false, None, None);
+            self.enable = false;
+            self.disable = false;
+            self.clear = None;
+            self.show = None;
         }
         Ok(())
     }

@@ -25,7 +25,8 @@ fn is_block_option(word: &str) -> bool {
 
 /// What pfctl adds to every pass rule that says nothing else.
 fn keep_state(tail: &mut String) {
-    let (options, said) = (" keep state", [" keep state", " no state", " modulate state", " synproxy state"]);
+    let options = " keep state";
+    let said = [" keep state", " no state", " modulate state", " synproxy state"];
     let stateless = said.iter().all(|state| !tail.contains(state));
     let flags = if tail.contains(" flags ") || tail.contains(" proto udp") { "" } else { " flags S/SA" };
     if stateless {

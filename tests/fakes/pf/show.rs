@@ -38,7 +38,8 @@ pub(crate) fn table(pf: &mut Pf<'_>, place: &Place) -> Step {
     let verbose = pf.opts.verbose > 0;
     // With -v another request is used, which still sets errno on 13.2.
     let errno = |errno| if pf.mode.is_15() || verbose { errno } else { Errno::Unknown };
-    let (missing, too_long) = (errno(Errno::NoTable), errno(Errno::Invalid));
+    let missing = errno(Errno::NoTable);
+    let too_long = errno(Errno::Invalid);
     let Some(table) = pf.state.tables.get(place) else { return fail(pf, missing) };
     if table.entries.len() > limit {
         return fail(pf, too_long);
@@ -81,7 +82,8 @@ fn info(pf: &mut Pf<'_>) {
     let since = pf.state.since.or_else(|| pf.mode.is_15().then(|| pf.mode.now()));
     let age = since.map_or_else(String::new, |since| {
         let seconds = (pf.mode.now() - since).max(0);
-        let (days, rest) = (seconds / 86_400, seconds % 86_400);
+        let days = seconds / 86_400;
+        let rest = seconds % 86_400;
         format!(" for {days} days {:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60)
     });
     pf.report.out(format!("{:<44}{:>15}\n", format!("Status: {power}{age}"), "Debug: Urgent"));
@@ -171,7 +173,9 @@ fn with_counts(pf: &Pf<'_>, anchor: &str, rule: &str) -> String {
 
 fn rule_counters(pf: &mut Pf<'_>) {
     let number = |width: usize| format!("{:<width$}", 0);
-    let (six, eight, ten) = (number(6), number(8), number(10));
+    let six = number(6);
+    let eight = number(8);
+    let ten = number(10);
     let head = format!("  [ Evaluations: {eight}  Packets: {eight}  Bytes: {ten}  States: {six}]");
     pf.report.out(head);
     if pf.mode.is_15() {
