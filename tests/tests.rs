@@ -42,6 +42,7 @@ mod golden;
 mod layouts;
 mod lines;
 mod manual;
+mod packs;
 mod pipeline;
 mod readme;
 mod scenarios;
