@@ -383,7 +383,7 @@ fn a_sample_that_says_no_time_is_a_warning() {
     };
     let told = warnings(file("", ""));
     assert!(
-        told.starts_with("own.yaml:12:11: warning: this line says no time in a form that is known"),
+        told.starts_with("own.yaml:12:11: warning: this line has no timestamp in a known format"),
         "{told}"
     );
     assert!(told.contains("1 warning"), "{told}");

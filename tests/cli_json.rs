@@ -407,7 +407,7 @@ fn lines_without_a_time_are_told_of() {
     let told = told(&undated);
     assert!(
         told.len() == 1
-            && told[0].contains("12:12: warning: this line says no time in a form that is known")
+            && told[0].contains("12:12: warning: this line has no timestamp in a known format")
             && told[0].ends_with("as in `time: ts`"),
         "{told:?}"
     );

@@ -54,19 +54,19 @@ fn judge(status: &DaemonStatus) -> Vec<Finding> {
     findings
 }
 
-/// Judges the stamps of a source's lines.
+/// Judges the timestamps of a source's lines.
 fn stamps(source: &SourceStatus) -> Vec<Finding> {
     let zone = source.span_of_stamps().map(|span| {
-        let text = format!("the stamps of {} (source {}) are {span} the clock", source.path, source.name);
-        let advice = "say the zone of its writer with `zone:` under the source, as in `zone: UTC`";
+        let text = format!("the timestamps of {} (source {}) are {span} the clock", source.path, source.name);
+        let advice = "state the zone of its writer with `zone:` under the source, as in `zone: UTC`";
         Finding::note(LOGS, text, advice)
     });
     let undated = (source.undated > 0).then(|| {
         let text = format!(
-            "{} matches in {} (source {}) say no time that is read: none would count after a restart",
+            "{} matches in {} (source {}) have no readable timestamp: none would count after a restart",
             source.undated, source.path, source.name
         );
-        Finding::problem(LOGS, text, "state the form of the stamps with `time:`; the README shows how")
+        Finding::problem(LOGS, text, "state the format of the timestamps with `time:`; the README shows how")
     });
     zone.into_iter().chain(undated).collect()
 }

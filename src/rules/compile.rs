@@ -187,7 +187,7 @@ fn address_fault(rule: &Rule, hir: &Hir) -> Option<String> {
                 .into(),
         ),
         (AddressFrom::Session, 1) => {
-            Some("`address: session` is for lines without an address: drop one of both".into())
+            Some("`address: session` is for lines without an address: drop one of the two".into())
         }
         _ => Some(
             "a message can have more than one <ADDR>: only one of them can be the peer; it may stand once in each \

@@ -28,7 +28,7 @@ pub(super) fn undated_samples(set: &RuleSet) -> Option<Fault> {
                 }
             };
             format!(
-                "this line says no time in a form that is known: such lines count when they are seen to arrive, and not at all \
+                "this line has no timestamp in a known format: such lines count when they are seen to arrive, and not at all \
                  after a restart and in `scan`; {example}"
             )
         }

@@ -129,7 +129,7 @@ pub(super) fn why_not(set: &RuleSet, rule: usize, line: &[u8]) -> Option<String>
     let asked = JsonRules::new(set, &[(index, rule)]);
     let values = match asked.keys.read(line) {
         Ok(values) => values,
-        Err(NoValues::NoObject) => return Some("the line is no JSON object".into()),
+        Err(NoValues::NoObject) => return Some("the line is not a JSON object".into()),
         Err(NoValues::NoJson(error)) => return Some(format!("the line is no JSON: {error}")),
         Err(NoValues::Twice(key)) => return Some(format!("the line has the key `{key}` twice")),
     };
@@ -158,7 +158,7 @@ fn no_address(json: &JsonRule, asked: &Asked, values: &Values<'_>) -> Option<Str
         Some(_) => format!("; where a port may follow it, write `address_port: {path}`"),
         None => String::new(),
     };
-    Some(format!("its `{path}` is no address but {value}{hint}"))
+    Some(format!("its `{path}` is not an address but {value}{hint}"))
 }
 
 /// Warnings about rules that no line reaches, because one earlier rule matches everything that they could. Combinations

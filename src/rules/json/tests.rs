@@ -173,17 +173,20 @@ fn users_and_sessions_are_texts_or_numbers() {
 fn whoever_wrote_a_rule_is_told_why_it_does_not_match() {
     let set = set(vec![failed()]);
     for (line, why) in [
-        ("x", "the line is no JSON object"),
+        ("x", "the line is not a JSON object"),
         (r#"{"event":}"#, "the line is no JSON: expected value at line 1 column 10"),
         (r#"{"event":"failed","event":"failed"}"#, "the line has the key `event` twice"),
         ("{}", "it has no `event`"),
         (r#"{"event":"login"}"#, r#"its `event` is "login""#),
         (r#"{"event":401}"#, "its `event` is 401"),
         (r#"{"event":"failed","client":{}}"#, "it has no `client.ip`"),
-        (r#"{"event":"failed","client":{"ip":[]}}"#, "its `client.ip` is no address but an object or a list"),
+        (
+            r#"{"event":"failed","client":{"ip":[]}}"#,
+            "its `client.ip` is not an address but an object or a list",
+        ),
         (
             r#"{"event":"failed","client":{"ip":"192.0.2.7:22"}}"#,
-            "its `client.ip` is no address but \"192.0.2.7:22\"; where a port may follow it, write `address_port: \
+            "its `client.ip` is not an address but \"192.0.2.7:22\"; where a port may follow it, write `address_port: \
              client.ip`",
         ),
     ] {

@@ -25,9 +25,11 @@ impl Visitor for KnownFlags {
         for item in &flags.items {
             let FlagsItemKind::Flag(flag) = &item.kind else { break };
             let why = match flag {
-                Flag::Unicode => "`u` is not taken: patterns match bytes, and logs are not always UTF-8",
-                Flag::MultiLine => "`m` is not taken: a message is one line, and `^` and `$` are its ends",
-                Flag::CRLF => "`R` is not taken: a message is one line, without its end",
+                Flag::Unicode => "`u` is not supported: patterns match bytes, and logs are not always UTF-8",
+                Flag::MultiLine => {
+                    "`m` is not supported: a message is one line, and `^` and `$` are its ends"
+                }
+                Flag::CRLF => "`R` is not supported: a message is one line, without its end",
                 Flag::CaseInsensitive
                 | Flag::DotMatchesNewLine
                 | Flag::SwapGreed

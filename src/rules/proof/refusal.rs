@@ -124,7 +124,7 @@ pub(super) fn says_again(set: &RuleSet, rule: usize, found: &Counterexample) -> 
 }
 
 pub(super) fn begins_with_a_blank(rule: usize) -> Fault {
-    let text = "the pattern never matches: blanks before a message are taken off before it is read; drop the blank behind `^`";
+    let text = "the pattern never matches: blanks at the beginning of a message are stripped; drop the blank behind `^`";
     Fault::warning(Place::Rule(rule, "pattern"), text)
 }
 
@@ -136,7 +136,7 @@ fn finds_another_address(
 ) -> (Vec<u8>, String) {
     let (message, peer, found) = confirmed(rule, fooled, compiled, is_own_line);
     let who = peer.map_or_else(|| "a peer".to_owned(), |peer| format!("a peer at {peer}"));
-    let cut = if fooled.is_cut { ", when its end is cut off" } else { "" };
+    let cut = if fooled.is_cut { ", if its end is cut off" } else { "" };
     (message, format!("{who} can make this line appear{cut}, and the rule finds {found} in it"))
 }
 
@@ -144,7 +144,7 @@ fn counts_for_another(fooled: &Fooled) -> (Vec<u8>, String) {
     let message = &fooled.found.message;
     let peer = fooled.found.printed.clone().and_then(|span| message.get(span));
     let peer = peer.and_then(address::parse_endpoint).map_or_else(String::new, |peer| format!(" at {peer}"));
-    let cut = if fooled.is_cut { ", when its end is cut off" } else { "" };
+    let cut = if fooled.is_cut { ", if its end is cut off" } else { "" };
     let deed = format!(
         "a peer{peer} can make this line appear{cut}, and the rule counts it for whoever the session has named before"
     );
@@ -309,7 +309,7 @@ fn nothing_helps(known: &Known<'_>, guilty: usize, mark: PeerMark) -> String {
     }
     format!(
         "both sets read this program, and no claim about rule `{id}` of rule set `{}` would help: put fixed text into this \
-         pattern that those lines cannot have, or take one of both sets out of force",
+         pattern that those lines cannot have, or use only one of the two sets",
         rule.set.name
     )
 }

@@ -61,7 +61,11 @@ fn a_pattern_that_begins_with_a_blank_gets_a_warning() {
         faults.into_iter().map(|fault| fault.text).collect::<Vec<_>>().join("\n")
     };
     for pattern in [r"^ failed by <ADDR>$", r"^\s+failed by <ADDR>$"] {
-        assert!(faults(pattern).contains("never matches: blanks before a message"), "{}", faults(pattern));
+        assert!(
+            faults(pattern).contains("never matches: blanks at the beginning of a message"),
+            "{}",
+            faults(pattern)
+        );
     }
     assert!(!faults(r"^ ?failed by <ADDR>$").contains("never matches"));
 }
@@ -87,7 +91,7 @@ fn a_line_that_names_its_peer_is_no_line_of_its_session() {
     let cut =
         [connect, (r"^failed for <USER>: tries \d+ from <ADDR>$", Offence), (r"^failed for .*$", Offence)];
     let found = errors(&rules("app", "[^:]*", &[cut[0], cut[1], cut[2]])).join("\n");
-    assert!(found.contains("when its end is cut off") && found.contains("named before"), "{found}");
+    assert!(found.contains("if its end is cut off") && found.contains("named before"), "{found}");
     let ignored = [connect, (failed, Offence), (r"^failed password for .*: too many tries$", Ignore)];
     assert_eq!(errors(&rules("app", "[^:]*", &ignored)), Vec::<String>::new(), "it counts for nobody");
 }

@@ -95,9 +95,9 @@ fn patterns_that_cannot_be_trusted_by_their_form_are_refused() {
         (r"^<ADDR> to <HOST>$", "can have more than one <ADDR>"),
         (r"^(?:a{900}){900} <ADDR>$", "pattern is too large"),
         (r"^(?:(?:(?:a{1000}){1000}){1000}){1000}<USER> from <ADDR>$", "pattern is too large"),
-        (r"^Failed \w+(?m:$| )from <ADDR>$", "the flag `m` is not taken"),
-        (r"^(?u:Failed) for <ADDR>$", "the flag `u` is not taken"),
-        (r"(?R)^Failed for <ADDR>$", "the flag `R` is not taken"),
+        (r"^Failed \w+(?m:$| )from <ADDR>$", "the flag `m` is not supported"),
+        (r"^(?u:Failed) for <ADDR>$", "the flag `u` is not supported"),
+        (r"(?R)^Failed for <ADDR>$", "the flag `R` is not supported"),
         (r"^(?:<ADDR> )+$", "stands in a repetition"),
         (r"^\w+ .*from <ADDR>$", "begins with `\\w+`, which takes any text"),
         (r"^(?:\S+ )+from <ADDR>$", "begins with `\\S+`"),
@@ -370,7 +370,7 @@ fn what_is_true_of_whole_messages_must_be_true_of_cut_ones() {
     );
     rules.fields = vec![("USER".into(), "[^:]*".into())];
     let found = errors(&rules);
-    assert!(found.iter().any(|text| text.contains("when its end is cut off")), "{found:?}");
+    assert!(found.iter().any(|text| text.contains("if its end is cut off")), "{found:?}");
 }
 
 #[test]

@@ -252,6 +252,6 @@ fn a_clash_of_two_sets_names_the_other_and_what_to_do() {
     }];
     let found = refusals(&other);
     let advice = "no claim about rule `tried` of rule set `other` would help: put fixed text into this pattern that those lines \
-                  cannot have, or take one of both sets out of force";
+                  cannot have, or use only one of the two sets";
     assert!(found[0].contains(advice), "{}", found[0]);
 }
