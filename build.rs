@@ -17,15 +17,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         names.extend(file.to_str().and_then(|file| file.strip_suffix(".yaml")).map(str::to_owned));
     }
     names.sort();
-    Ok(fs::write(Path::new(&env::var("OUT_DIR")?).join("shipped.rs"), list(&directory, &names))?)
+    Ok(fs::write(Path::new(&env::var("OUT_DIR")?).join("shipped.rs"), list(&names))?)
 }
 
-/// A Rust expression: an array of `Shipped`, in the order of the names.
-fn list(directory: &Path, names: &[String]) -> String {
+/// A Rust expression: an array of `Shipped`, in the order of the names. The compiler says where the files are, since a tree may
+/// be moved together with what was built in it.
+fn list(names: &[String]) -> String {
     let shipped = names.iter().map(|name| {
-        let file = directory.join(format!("{name}.yaml"));
+        let path = format!("rules/{name}.yaml");
         let by_default = BY_DEFAULT.contains(&name.as_str());
-        format!("Shipped {{ path: \"rules/{name}.yaml\", text: include_str!({file:?}), by_default: {by_default} }},\n")
+        format!(
+            "Shipped {{ path: \"{path}\", text: include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/{path}\")), by_default: \
+             {by_default} }},\n"
+        )
     });
     format!("[\n{}]", shipped.collect::<String>())
 }
