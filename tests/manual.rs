@@ -1,9 +1,7 @@
 //! The pages portcullis.yaml(5) and portcullis-rules(5) are true: no key is missing, and their examples pass the check.
 
-use std::fs;
-use std::path::Path;
-
-use crate::util::{Dir, project};
+use crate::architecture::source::sources;
+use crate::util::Dir;
 
 const CONFIG: &str = include_str!("../contrib/man/portcullis.yaml.5.in");
 const RULES: &str = include_str!("../contrib/man/portcullis-rules.5.in");
@@ -11,30 +9,24 @@ const RULES: &str = include_str!("../contrib/man/portcullis-rules.5.in");
 /// Methods of `Keys` that take the name of a key first.
 const ASKS: [&str; 4] = ["get(", "or(", "maybe(", "must("];
 
-/// The keys that a source file of `src/config` asks for, without those of its tests.
-fn keys(source: &str) -> Vec<String> {
-    let code = source.split("#[cfg(test)]").next().unwrap().replace(char::is_whitespace, "");
+/// The keys that `src/config` asks for.
+fn asked_keys() -> Vec<String> {
+    let sources = sources();
+    let config = sources.iter().filter(|source| source.module == "config");
+    let mut keys: Vec<String> = config.flat_map(|source| asked_in(&source.code)).collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+fn asked_in(code: &str) -> Vec<String> {
+    let code = code.replace(char::is_whitespace, "");
     let asked = ASKS.iter().flat_map(|ask| {
         let open = format!(".{ask}\"");
         let names = code.split(&open).skip(1).filter_map(|rest| rest.split('"').next());
         names.map(str::to_owned).collect::<Vec<_>>()
     });
     asked.collect()
-}
-
-fn keys_of_folder(folder: &Path) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(keys_of_folder(&path));
-        } else {
-            found.extend(keys(&fs::read_to_string(&path).unwrap()));
-        }
-    }
-    found.sort();
-    found.dedup();
-    found
 }
 
 /// The words that a page names as keys or values: the arguments of its `Cm` macros.
@@ -51,7 +43,7 @@ fn examples(page: &str) -> Vec<String> {
 
 #[test]
 fn every_key_is_in_a_page_of_the_manual() {
-    let keys = keys_of_folder(&project("src/config"));
+    let keys = asked_keys();
     assert!(keys.len() > 80, "only {} keys were found: {keys:?}", keys.len());
     let known: Vec<&str> = named(CONFIG).into_iter().chain(named(RULES)).collect();
     let missing: Vec<&String> = keys.iter().filter(|key| !known.contains(&key.as_str())).collect();

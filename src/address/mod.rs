@@ -49,6 +49,11 @@ fn fold_mapped(prefix: Prefix) -> Option<Prefix> {
     }
 }
 
+/// Whether a prefix is of IPv4, and its length: what the prefixes that may hold an address are looked up by.
+pub fn family_and_length(prefix: &Prefix) -> (bool, u8) {
+    (matches!(prefix, Prefix::V4(_)), prefix.prefix_len())
+}
+
 /// The prefix that holds this one address.
 pub fn host(address: IpAddr) -> Prefix {
     Prefix::from(address)

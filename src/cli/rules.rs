@@ -151,7 +151,13 @@ fn ban(ban: &BanPolicy) -> Value {
         BanLength::For(length) => Some(length.as_secs()),
         BanLength::Forever => None,
     };
-    let escalate = |escalate: Escalate| json!({"factor": escalate.factor, "max": escalate.max.as_secs(), "forget": escalate.forget.as_secs()});
+    let escalate = |escalate: Escalate| {
+        json!({
+            "factor": escalate.factor,
+            "max": escalate.max.as_secs(),
+            "forget": escalate.forget.as_secs(),
+        })
+    };
     json!({"for": seconds, "escalate": ban.escalate.map(escalate)})
 }
 

@@ -11,7 +11,7 @@ use super::changed::Changed;
 use super::lru_journal::LruJournal;
 use super::policy::Policy;
 use super::row::Row;
-use crate::address::{Prefix, PrefixSet};
+use crate::address::{Prefix, PrefixSet, family_and_length};
 use crate::rules::{BanLength, Evidence};
 use crate::time::Time;
 
@@ -130,9 +130,9 @@ impl Bans {
     fn put(&mut self, ban: Ban) -> &Ban {
         let offender = ban.offender;
         self.ends.extend(ban.until.map(|until| (until, offender)));
-        match self.lengths.binary_search_by_key(&length(&offender), |(length, _)| *length) {
+        match self.lengths.binary_search_by_key(&family_and_length(&offender), |(length, _)| *length) {
             Ok(at) => self.lengths[at].1 += 1,
-            Err(at) => self.lengths.insert(at, (length(&offender), 1)),
+            Err(at) => self.lengths.insert(at, (family_and_length(&offender), 1)),
         }
         if ban.spoofable {
             self.spoofable.insert(offender);
@@ -145,7 +145,8 @@ impl Bans {
         if let Some(until) = ban.until {
             self.ends.remove(&(until, *offender));
         }
-        if let Ok(at) = self.lengths.binary_search_by_key(&length(offender), |(length, _)| *length) {
+        if let Ok(at) = self.lengths.binary_search_by_key(&family_and_length(offender), |(length, _)| *length)
+        {
             self.lengths[at].1 -= 1;
             self.lengths.retain(|(_, count)| *count > 0);
         }
@@ -228,7 +229,7 @@ impl Bans {
     }
 
     pub(super) fn covering(&self, prefix: &Prefix) -> Option<&Ban> {
-        let (is_v4, own) = length(prefix);
+        let (is_v4, own) = family_and_length(prefix);
         let around = |((v4, length), _): &((bool, u8), usize)| {
             let network = (*v4 == is_v4 && *length <= own).then(|| Prefix::new(prefix.addr(), *length));
             self.active.get(&network?.ok()?.trunc())
@@ -257,10 +258,6 @@ impl Bans {
         self.history
             .changes(|offender, history| rows.push(Row::History { offender, history: history.copied() }));
     }
-}
-
-fn length(prefix: &Prefix) -> (bool, u8) {
-    (matches!(prefix, Prefix::V4(_)), prefix.prefix_len())
 }
 
 /// The end of the nth ban: `for`, multiplied by the factor for each earlier ban, and at most `max`.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use super::Engine;
 use super::lru_journal::LruJournal;
 use super::row::Row;
-use crate::address::{self, Prefix, PrefixSet};
+use crate::address::{self, Prefix, PrefixSet, family_and_length};
 use crate::time::Time;
 
 /// The result of an unban.
@@ -69,18 +69,18 @@ impl Unbans {
     pub(super) fn remember(&mut self, prefix: Prefix, time: Time) {
         let (at, _) = self.at.change(prefix.trunc(), || time);
         *at = time.max(*at);
-        self.lengths.insert(length(&prefix));
+        self.lengths.insert(family_and_length(&prefix));
     }
 
     pub(super) fn restore(&mut self, prefix: Prefix, time: Time) {
         self.at.restore(prefix, time);
-        self.lengths.insert(length(&prefix));
+        self.lengths.insert(family_and_length(&prefix));
     }
 
     /// Whether the address, or a network around it, was unbanned after this time.
     pub(super) fn forgives(&self, peer: IpAddr, time: Time) -> bool {
         let host = address::host(peer);
-        let is_v4 = length(&host).0;
+        let is_v4 = family_and_length(&host).0;
         let around = |(_, length): &(bool, u8)| Prefix::new(host.addr(), *length).ok();
         let mut around = self.lengths.iter().filter(|(v4, _)| *v4 == is_v4).filter_map(around);
         around.any(|network| self.at.get(&network.trunc()).is_some_and(|at| time < *at))
@@ -101,10 +101,6 @@ impl Unbans {
     pub(super) fn changes(&mut self, rows: &mut Vec<Row>) {
         self.at.changes(|prefix, at| rows.push(Row::Unban { prefix, at: at.copied() }));
     }
-}
-
-fn length(prefix: &Prefix) -> (bool, u8) {
-    (matches!(prefix, Prefix::V4(_)), prefix.prefix_len())
 }
 
 #[cfg(test)]

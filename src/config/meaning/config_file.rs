@@ -7,7 +7,7 @@ use super::validate::{self, SettingFault};
 use crate::config::reading::parse_config::parse_config;
 use crate::config::reading::reader::Node;
 use crate::config::settings::Config;
-use crate::config::text::diagnostic::Diagnostic;
+use crate::config::text::diagnostic::{Diagnostic, has_errors};
 use crate::config::text::document::{Document, Faults};
 use crate::rules::Severity;
 
@@ -41,11 +41,11 @@ impl ConfigFile {
         let faults = Faults::default();
         let config = parse_config(&Node::root(&document, &faults));
         let mut diagnostics = document.diagnostics(faults);
-        let is_read = diagnostics.iter().all(|diagnostic| diagnostic.severity < Severity::Error);
+        let is_read = !has_errors(&diagnostics);
         let file = config.map(|config| Self { config, usable: is_read, document }).map(|mut file| {
             diagnostics.extend(validate::check(&file.config).iter().filter_map(|fault| file.diagnose(fault)));
             diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
-            file.usable = diagnostics.iter().all(|diagnostic| diagnostic.severity < Severity::Error);
+            file.usable = !has_errors(&diagnostics);
             file
         });
         (file, diagnostics)

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::file_kind;
 use crate::config::reading::reader::Node;
 use crate::config::reading::rule_set::{self, LocatedRuleSet};
-use crate::config::text::diagnostic::Diagnostic;
+use crate::config::text::diagnostic::{Diagnostic, has_errors};
 use crate::config::text::document::Faults;
 use crate::config::text::document::{Document, PathSegment};
 use crate::rules::{Fault, Place, RuleSet, Severity};
@@ -48,7 +48,7 @@ impl RuleFile {
         let faults = Faults::default();
         let parts = rule_set::read(&document, &Node::root(&document, &faults));
         let diagnostics = document.diagnostics(faults);
-        let usable = diagnostics.iter().all(|diagnostic| diagnostic.severity < Severity::Error);
+        let usable = !has_errors(&diagnostics);
         let file = parts.map(|LocatedRuleSet { set, extends, fields, rules, samples }| Self {
             set,
             usable,

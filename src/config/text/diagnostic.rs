@@ -111,6 +111,11 @@ fn shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
 #[serde(transparent)]
 pub struct Diagnostics(Vec<Diagnostic>);
 
+/// Whether any of these refuses its file.
+pub(crate) fn has_errors(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+}
+
 impl Diagnostics {
     /// Adds one, unless it was said already, or is a second error about the same place: that follows from the first.
     pub fn push(&mut self, diagnostic: Diagnostic) {
@@ -125,7 +130,7 @@ impl Diagnostics {
 
     /// Whether a file is refused.
     pub fn has_errors(&self) -> bool {
-        self.count(Severity::Error) > 0
+        has_errors(&self.0)
     }
 
     /// The number of diagnostics of one severity.
