@@ -67,16 +67,9 @@ fn latency(criterion: &mut Criterion) {
     let path = directory.path().join("log");
     let mut log = OpenOptions::new().append(true).create(true).open(&path).expect("a log");
     let (sender, batches) = sync_channel(8);
-    let handle = spawn(
-        vec![Source::files("log", path)],
-        &[],
-        Options::default(),
-        Box::new(|_, _| None),
-        sender,
-        |batch| batch,
-        None,
-    )
-    .expect("a thread");
+    let options = Options::default();
+    let follower = Follower::new(vec![Source::files("log", path)], &[], options.quiet, Instant::now());
+    let handle = spawn(follower, options, sender, |batch| batch, None).expect("a thread");
     batches.recv().expect("the first position");
     std::thread::sleep(Duration::from_millis(100));
     criterion.bench_function("follow/append to receive", |bencher| {

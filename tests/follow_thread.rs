@@ -3,16 +3,17 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use portcullis::follow::{Batch, Handle, Options, Source, spawn};
+use portcullis::follow::{Batch, Follower, Handle, Options, Source, spawn};
 
 use crate::follow_scene::{FOREVER, QUIET, Scene, rotate};
 
 fn start(source: Source, notify: bool, tick: Duration) -> (Handle, Receiver<Batch>) {
     let (sender, receiver) = sync_channel(8);
     let options = Options { notify, tick, quiet: QUIET };
-    (spawn(vec![source], &[], options, Box::new(|_, _| None), sender, |batch| batch, None).unwrap(), receiver)
+    let follower = Follower::new(vec![source], &[], QUIET, Instant::now());
+    (spawn(follower, options, sender, |batch| batch, None).unwrap(), receiver)
 }
 
 /// Everything up to a line; waits for it.

@@ -5,11 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::event::Event;
 use super::now;
-use crate::follow::{self, Batch, Options, Position, Source, Stored};
+use crate::follow::{self, Batch, Follower, Opener, Options, Position, Source, Stored};
 use crate::pipeline::{LineSplitter, Stream, StreamKey, Terms};
 use crate::record::{Clock, Layouts};
 use crate::rules::Binding;
@@ -32,6 +32,8 @@ const UNDATED: &str = "matching lines have no readable timestamp; they count whe
 
 /// The sources, followed by a thread that a reload replaces.
 pub(super) struct Sources {
+    /// The way to the logs.
+    opener: Arc<dyn Opener>,
     /// Logs that were named on the command line, in place of the configured sources.
     files: Vec<PathBuf>,
     sender: SyncSender<Event>,
@@ -47,13 +49,22 @@ impl Sources {
     /// Follows the sources from where an earlier run stood.
     pub(super) fn start(
         setup: &Setup,
+        opener: Arc<dyn Opener>,
         files: Vec<PathBuf>,
         positions: Positions,
         sender: SyncSender<Event>,
     ) -> io::Result<Self> {
         let plan = FollowPlan::new(setup, &files);
-        let follower = FollowerThread::start(0, plan, &positions.all(), &sender)?;
-        Ok(Self { files, sender, follower, positions, sampled: HashSet::new(), undated: HashSet::new() })
+        let follower = FollowerThread::start(0, plan, Arc::clone(&opener), &positions.all(), &sender)?;
+        Ok(Self {
+            opener,
+            files,
+            sender,
+            follower,
+            positions,
+            sampled: HashSet::new(),
+            undated: HashSet::new(),
+        })
     }
 
     /// Takes other sources into force: the new follower goes on where the old one stopped.
@@ -63,7 +74,8 @@ impl Sources {
             return;
         }
         let number = self.follower.number + 1;
-        match FollowerThread::start(number, plan, &self.positions.all(), &self.sender) {
+        let opener = Arc::clone(&self.opener);
+        match FollowerThread::start(number, plan, opener, &self.positions.all(), &self.sender) {
             Ok(follower) => std::mem::replace(&mut self.follower, follower).stop(),
             Err(error) => log::error!("the new sources are not followed: {error}"),
         }
@@ -187,15 +199,17 @@ impl FollowerThread {
     fn start(
         number: u32,
         plan: FollowPlan,
+        opener: Arc<dyn Opener>,
         stored: &[Stored],
         sender: &SyncSender<Event>,
     ) -> io::Result<Self> {
         let names = plan.sources.iter().map(|source| source.name.as_str().into()).collect();
+        let mut follower =
+            Follower::through(opener, plan.sources.clone(), stored, plan.options.quiet, Instant::now());
+        follower.merge_by(stamps(plan.stamps.clone()));
         let handle = follow::spawn(
-            plan.sources.clone(),
-            stored,
+            follower,
             plan.options,
-            stamps(plan.stamps.clone()),
             sender.clone(),
             move |batch| Event::Lines(number, batch),
             Some(Event::Ended(number)),

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
@@ -159,7 +160,13 @@ fn assemble(
     Ok(Daemon {
         dry_run,
         pipeline: Pipeline::new(setup.take_matcher(), acquired.engine, Vec::new()),
-        sources: Sources::start(&setup, files, acquired.positions, sender.clone())?,
+        sources: Sources::start(
+            &setup,
+            Arc::new(follow::ThisProcess),
+            files,
+            acquired.positions,
+            sender.clone(),
+        )?,
         enforcement: Enforcement::new(acquired.firewall, persist),
         saved_table,
         reloads: Reloads::new(file, dry_run, &setup.config, sender.clone()),

@@ -2,10 +2,11 @@
 
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::followed_file::{FollowedFile, Start};
-use super::open::{IS_FIFO, PathState};
+use super::open::{IS_FIFO, Opener, PathState};
 use super::pattern::{MAX_FILES, Pattern, storable};
 use super::position::{FileKey, Position, Stored};
 use super::round::Round;
@@ -15,6 +16,7 @@ use super::{Chunk, Sink, Source, SourceId};
 pub(super) struct FileSource {
     pub(super) id: SourceId,
     source: Source,
+    opener: Arc<dyn Opener>,
     /// Set where the path is a pattern.
     pub(super) pattern: Option<Pattern>,
     stored: Vec<Stored>,
@@ -25,12 +27,26 @@ pub(super) struct FileSource {
 
 impl FileSource {
     /// `stored` is what was stored under the source's name.
-    pub(super) fn new(id: SourceId, source: Source, stored: Vec<Stored>, notes: &mut Vec<String>) -> Self {
+    pub(super) fn new(
+        id: SourceId,
+        source: Source,
+        opener: Arc<dyn Opener>,
+        stored: Vec<Stored>,
+        notes: &mut Vec<String>,
+    ) -> Self {
         let path = match storable(source.path.clone()) {
             Ok(path) => path,
             Err(why) => {
                 notes.push(why);
-                return Self { id, source, pattern: None, stored, logs: Vec::new(), gone: Vec::new() };
+                return Self {
+                    id,
+                    source,
+                    opener,
+                    pattern: None,
+                    stored,
+                    logs: Vec::new(),
+                    gone: Vec::new(),
+                };
             }
         };
         let pattern = source.is_pattern().then(|| Pattern::new(&path)).and_then(|pattern| {
@@ -38,7 +54,7 @@ impl FileSource {
                 |error| format!("{path} is not a valid pattern ({error}); taking it for a file's name");
             pattern.map_err(|error| notes.push(invalid(error))).ok()
         });
-        let mut group = Self { id, source, pattern, stored, logs: Vec::new(), gone: Vec::new() };
+        let mut group = Self { id, source, opener, pattern, stored, logs: Vec::new(), gone: Vec::new() };
         group.first_paths(path).iter().for_each(|path| group.add(path, true));
         group
     }
@@ -54,7 +70,8 @@ impl FileSource {
     fn add(&mut self, path: &str, is_first: bool) {
         let from_start = !is_first || self.source.from_start || self.appeared_while_stopped(path);
         let start = if from_start { Start::Beginning } else { Start::End };
-        let mut log = FollowedFile::new(self.id, path, self.source.through_links, start);
+        let mut log =
+            FollowedFile::new(self.id, path, Arc::clone(&self.opener), self.source.through_links, start);
         log.archived_in(self.source.archive.as_deref());
         if is_first && let Some(position) = self.stored_for(path, log.path_state().key()) {
             log.resume_at(position);
@@ -120,7 +137,7 @@ impl FileSource {
     fn expand(&mut self, round: &mut Round<'_>) {
         let Some(pattern) = &mut self.pattern else { return };
         let appeared = pattern.was_looked_up();
-        let Some(paths) = pattern.look_up(&self.logs, round.now, round.notes) else { return };
+        let Some(paths) = pattern.look_up(&*self.opener, &self.logs, round.now, round.notes) else { return };
         let stays = |log: &FollowedFile| log.is_in_use() || paths.iter().any(|path| **path == *log.path);
         let gone = self.logs.iter().filter(|log| !stays(log)).map(|log| Arc::clone(&log.path));
         self.gone.extend(gone);
@@ -137,8 +154,11 @@ impl FileSource {
     fn appeared_while_stopped(&self, path: &str) -> bool {
         let marks = self.stored.iter().flat_map(|stored| &stored.position.files);
         let last_write = marks.map(|mark| mark.modified).max();
-        let written = std::fs::metadata(path).map(|meta| meta.mtime());
-        let is_newer = |last| written.is_ok_and(|written| written >= last);
+        let written = match self.opener.look(Path::new(path), true) {
+            PathState::File(meta) => Some(meta.mtime()),
+            _ => None,
+        };
+        let is_newer = |last| written.is_some_and(|written| written >= last);
         self.pattern.is_some() && !self.stored.is_empty() && last_write.is_none_or(is_newer)
     }
 

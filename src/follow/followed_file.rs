@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use self::look_ahead::LookedAt;
 use super::SourceId;
-use super::open::{PathState, path_state};
+use super::open::{Opener, PathState};
 use super::position::{FileKey, Mark, Position};
 use super::round::{ReadCounters, Round};
 use super::tail::{ENDLESS, Tail};
@@ -48,6 +48,7 @@ pub(super) enum Start {
 pub(super) struct FollowedFile {
     pub(super) source: SourceId,
     pub(super) path: Arc<str>,
+    pub(super) opener: Arc<dyn Opener>,
     pub(super) through_links: bool,
     /// The targets of the path, symlinks followed, at the time when the open files were opened; the newest last. Rotated
     /// files lie beside them.
@@ -85,10 +86,17 @@ pub(super) struct FollowedFile {
 }
 
 impl FollowedFile {
-    pub(super) fn new(source: SourceId, path: &str, through_links: bool, start: Start) -> Self {
+    pub(super) fn new(
+        source: SourceId,
+        path: &str,
+        opener: Arc<dyn Opener>,
+        through_links: bool,
+        start: Start,
+    ) -> Self {
         Self {
             source,
             path: path.into(),
+            opener,
             through_links,
             homes: vec![PathBuf::from(path)],
             archive: None,
@@ -129,7 +137,7 @@ impl FollowedFile {
     }
 
     pub(super) fn path_state(&self) -> PathState {
-        path_state(Path::new(&*self.path), self.through_links)
+        self.opener.look(Path::new(&*self.path), self.through_links)
     }
 
     /// Whether anything is left to read, now or of what was stored.

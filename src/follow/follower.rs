@@ -10,11 +10,12 @@ use jiff::Timestamp;
 use super::file_source::FileSource;
 use super::followed_file::FollowedFile;
 use super::merge::catch_up;
-use super::open::IS_FIFO;
+use super::open::{IS_FIFO, Opener, ThisProcess};
 use super::pipe::Pipe;
 use super::position::{FileKey, Stored};
 use super::round::{BUFFER, ReadCounters, Round, Stamps, TURN, Unpacked};
 use super::tail::Tail;
+use super::watch::Watch;
 use super::{Sink, Source, SourceId, SourceKind};
 use crate::record::MAX_LINE;
 
@@ -32,6 +33,7 @@ const MIN_TURN: usize = 4 * MAX_LINE;
 
 /// Follows all sources; owns one buffer, the open files and nothing else.
 pub struct Follower {
+    opener: Arc<dyn Opener>,
     inputs: Vec<FollowedInput>,
     quiet: Duration,
     looked: Instant,
@@ -89,18 +91,37 @@ impl Follower {
     /// Looks at all paths once, so that "the end" of a file that was never read is its end now. `quiet` is how long a
     /// rotated file must have been quiet before it is closed; newsyslog signals syslogd within some ten seconds.
     pub fn new(sources: Vec<Source>, stored: &[Stored], quiet: Duration, now: Instant) -> Self {
+        Self::through(Arc::new(ThisProcess), sources, stored, quiet, now)
+    }
+
+    /// As [`Follower::new`], but the logs are reached by this opener.
+    pub fn through(
+        opener: Arc<dyn Opener>,
+        sources: Vec<Source>,
+        stored: &[Stored],
+        quiet: Duration,
+        now: Instant,
+    ) -> Self {
         let mut notes = Vec::new();
         let mut inputs = Vec::new();
         for (index, source) in (0..).zip(sources) {
-            inputs.push(FollowedInput::new(SourceId(index), source, stored, &mut notes));
+            inputs.push(FollowedInput::new(SourceId(index), source, &opener, stored, &mut notes));
         }
         let mut stamps: Box<Stamps> = Box::new(|_, _| None);
         let wall = Timestamp::now().into();
         let unpacked = Unpacked::default();
         let mut round =
             Round { now, quiet, away: false, wall, stamps: &mut *stamps, notes: &mut notes, unpacked };
-        observe_all(&mut inputs, &mut round);
-        Self { inputs, quiet, looked: now, waiting: None, buf: vec![0; BUFFER].into(), notes, stamps }
+        observe_all(&mut inputs, &opener, &mut round);
+        Self { opener, inputs, quiet, looked: now, waiting: None, buf: vec![0; BUFFER].into(), notes, stamps }
+    }
+
+    /// Has the system say when a followed file changes.
+    ///
+    /// # Errors
+    /// An error, as a text, of a system that has no watches left; following goes on by the tick alone.
+    pub(super) fn watch(&self, wake: Box<dyn Fn() + Send + Sync>) -> Result<Box<dyn Watch>, String> {
+        self.opener.watch(wake)
     }
 
     /// Has what was written while nobody read handed out in the order of these timestamps, over all files; without them it
@@ -125,7 +146,7 @@ impl Follower {
             unpacked: Unpacked::default(),
         };
         let mut looked = Looked::default();
-        observe_all(&mut self.inputs, &mut round);
+        observe_all(&mut self.inputs, &self.opener, &mut round);
         let is_patient = keep_order(&mut self.inputs, &mut self.waiting, now);
         let mut reading = ReadPass { round: &mut round, buf: &mut self.buf, sink };
         match reading.all(&mut self.inputs, is_patient) {
@@ -165,8 +186,8 @@ impl Follower {
     }
 }
 
-fn observe_all(inputs: &mut [FollowedInput], round: &mut Round<'_>) {
-    (0..).zip(inputs).for_each(|(index, input)| input.observe(SourceId(index), round));
+fn observe_all(inputs: &mut [FollowedInput], opener: &Arc<dyn Opener>, round: &mut Round<'_>) {
+    (0..).zip(inputs).for_each(|(index, input)| input.observe(SourceId(index), opener, round));
 }
 
 /// Decides how long the order is kept: true while new lines wait. Then the sources that were read while others waited, and
@@ -256,28 +277,34 @@ impl ReadPass<'_, '_, '_> {
 }
 
 impl FollowedInput {
-    fn new(id: SourceId, source: Source, stored: &[Stored], notes: &mut Vec<String>) -> Self {
+    fn new(
+        id: SourceId,
+        source: Source,
+        opener: &Arc<dyn Opener>,
+        stored: &[Stored],
+        notes: &mut Vec<String>,
+    ) -> Self {
         let own = stored.iter().filter(|stored| stored.source == source.name).cloned().collect();
         match source.kind {
-            SourceKind::Files => Self::Files(FileSource::new(id, source, own, notes)),
-            SourceKind::Fifo => Self::fifo(id, &source),
+            SourceKind::Files => Self::Files(FileSource::new(id, source, Arc::clone(opener), own, notes)),
+            SourceKind::Fifo => Self::fifo(id, &source, opener),
             SourceKind::StandardInput => Self::Pipe(Pipe::standard_input(id).of_old_lines(source.from_start)),
         }
     }
 
-    fn fifo(id: SourceId, source: &Source) -> Self {
-        let pipe = Pipe::fifo(id, &source.path, source.through_links);
+    fn fifo(id: SourceId, source: &Source, opener: &Arc<dyn Opener>) -> Self {
+        let pipe = Pipe::fifo(id, &source.path, Arc::clone(opener), source.through_links);
         Self::Pipe(pipe.of_old_lines(source.from_start))
     }
 
-    fn observe(&mut self, id: SourceId, round: &mut Round<'_>) {
+    fn observe(&mut self, id: SourceId, opener: &Arc<dyn Opener>, round: &mut Round<'_>) {
         match self {
             Self::Files(group) => {
                 group.observe(round);
                 if let Some(source) = group.became_fifo() {
                     let refusal = format!("{} {IS_FIFO}", source.path.display());
                     round.notes.retain(|note| *note != refusal);
-                    *self = Self::fifo(id, source);
+                    *self = Self::fifo(id, source, opener);
                 }
             }
             Self::Pipe(pipe) => pipe.observe(round),

@@ -14,7 +14,8 @@
 //!  └─ opening, reading, look_ahead
 //! reidentify             files found again under other names, packed, copied
 //!  └─ rotations, compressed
-//! tail ── open           one open file: reading on, noticing truncation
+//! open ── watch          the way to the files: opening, listing, events
+//! tail                   one open file: reading on, noticing truncation
 //!  └─ rewritten ── watermark  lines that were read before, when the file was another
 //! cursor                 how far a stream of bytes was read, line by line
 //! fingerprint, position  knowing a file by its bytes; what is stored of it
@@ -49,6 +50,7 @@ mod round;
 mod tail;
 mod thread;
 mod wake;
+mod watch;
 mod watermark;
 
 use std::ops::ControlFlow;
@@ -59,11 +61,13 @@ use crate::time::Time;
 
 pub use follower::{Follower, Looked, Status};
 pub use listing::{Listed, expand};
+pub use open::{Opened, Opener, PathState, ThisProcess, no_look, what_it_is};
 pub use pattern::{is_match, is_pattern};
 pub use position::{FileKey, Fingerprint, Mark, Position, Reread, Stored};
 pub use rotations::{grouped, log_of, looks_packed};
 pub use round::Stamps;
 pub use thread::{Batch, Handle, Options, spawn};
+pub use watch::{FileEvents, Watch};
 
 /// A source: a followed log file (or pipe), with a name.
 #[derive(Clone, Debug, PartialEq, Eq)]

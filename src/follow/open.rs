@@ -1,25 +1,45 @@
-//! Opening what the operator named, without being led astray: the program reads as root, and in a jail's log
+//! Opening what the operator named, without being led astray: logs are read with root's rights, and in a jail's log
 //! directory somebody else decides what a name is.
+//!
+//! An [`Opener`] is the one way to the files: of this process itself, or of another that may open what this one may not.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
+use super::listing::{Listed, expand};
 use super::position::FileKey;
+use super::rotations::rotations;
+use super::watch::{FileEvents, Watch};
 
-/// A regular file, open, with what `fstat` said of the opened descriptor.
-pub(super) struct Opened {
-    pub(super) file: File,
-    pub(super) meta: Metadata,
+/// A file, open, with what `fstat` said of the opened descriptor.
+#[derive(Debug)]
+pub struct Opened {
+    /// The open file.
+    pub file: File,
+    /// The file's metadata, by `fstat`.
+    pub meta: Metadata,
+}
+
+impl Opened {
+    /// # Errors
+    /// An error of `fstat`.
+    pub fn new(file: File) -> io::Result<Self> {
+        let meta = file.metadata()?;
+        Ok(Self { file, meta })
+    }
 }
 
 /// What a path leads to.
-pub(super) enum PathState {
+#[derive(Debug)]
+pub enum PathState {
+    /// Nothing is there.
     Missing,
+    /// A regular file.
     File(Metadata),
     /// Something that is no log file, as the end of a sentence.
     Strange(&'static str),
@@ -36,23 +56,101 @@ impl PathState {
     }
 }
 
-/// Looks without opening. `through_links` decides whether a symlink's target or the link itself is looked at.
-pub(super) fn path_state(path: &Path, through_links: bool) -> PathState {
-    let meta = if through_links { std::fs::metadata(path) } else { std::fs::symlink_metadata(path) };
-    match meta {
-        Ok(meta) if meta.is_file() => PathState::File(meta),
-        Ok(meta) => PathState::Strange(what_it_is(&meta)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => PathState::Missing,
-        Err(error) => PathState::Unreachable(reason(&error)),
+/// The way to the logs. Everything that `follow` does by path is asked here; what it does with open files it does itself.
+///
+/// `through_links` decides whether symbolic links are followed.
+pub trait Opener: Send + Sync {
+    /// Looks without opening.
+    fn look(&self, path: &Path, through_links: bool) -> PathState;
+
+    /// Device and inode of whatever is at the path, links followed; `None` where nothing is.
+    fn key(&self, path: &Path) -> Option<FileKey>;
+
+    /// Opens a file of any kind for reading, without waiting for anything.
+    ///
+    /// # Errors
+    /// An error of opening.
+    fn open(&self, path: &Path, through_links: bool) -> io::Result<Opened>;
+
+    /// The paths that match a pattern, without directories.
+    fn expand(&self, pattern: &str) -> Vec<Listed>;
+
+    /// The rotated files of a log that exist now, as [`rotations`] gives them.
+    fn rotations(&self, log: &Path) -> Vec<PathBuf>;
+
+    /// The path without symbolic links; the path itself where that cannot be found out.
+    fn target(&self, path: &Path) -> PathBuf;
+
+    /// Has `wake` called when a file changes that is watched.
+    ///
+    /// # Errors
+    /// An error, as a text, of a system that has no watches left.
+    fn watch(&self, wake: Box<dyn Fn() + Send + Sync>) -> Result<Box<dyn Watch>, String>;
+}
+
+/// This process opens the logs by itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ThisProcess;
+
+impl Opener for ThisProcess {
+    fn look(&self, path: &Path, through_links: bool) -> PathState {
+        let meta = if through_links { fs::metadata(path) } else { fs::symlink_metadata(path) };
+        match meta {
+            Ok(meta) if meta.is_file() => PathState::File(meta),
+            Ok(meta) => PathState::Strange(what_it_is(&meta)),
+            Err(error) => no_look(&error),
+        }
+    }
+
+    fn key(&self, path: &Path) -> Option<FileKey> {
+        fs::metadata(path).ok().map(|meta| FileKey::of(&meta))
+    }
+
+    /// With `O_NONBLOCK`, so that a FIFO or a device put there meanwhile cannot hold us.
+    fn open(&self, path: &Path, through_links: bool) -> io::Result<Opened> {
+        let mut flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        if !through_links {
+            flags |= OFlag::O_NOFOLLOW;
+        }
+        Opened::new(OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?)
+    }
+
+    fn expand(&self, pattern: &str) -> Vec<Listed> {
+        let mut found = expand(pattern).unwrap_or_default();
+        found.retain(|path| path.as_ref().map_or(true, |path| !path.is_dir()));
+        found
+    }
+
+    fn rotations(&self, log: &Path) -> Vec<PathBuf> {
+        rotations(log)
+    }
+
+    fn target(&self, path: &Path) -> PathBuf {
+        path.canonicalize().unwrap_or_else(|_| path.to_owned())
+    }
+
+    fn watch(&self, wake: Box<dyn Fn() + Send + Sync>) -> Result<Box<dyn Watch>, String> {
+        match FileEvents::new(wake) {
+            Ok(events) => Ok(Box::new(events)),
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 
-/// Opens a regular file for reading; `O_NONBLOCK` so that a FIFO or a device put there meanwhile cannot hold us.
+/// What is known of a path after this error of looking at it.
+pub fn no_look(error: &io::Error) -> PathState {
+    match error.kind() {
+        io::ErrorKind::NotFound => PathState::Missing,
+        _ => PathState::Unreachable(reason(error)),
+    }
+}
+
+/// Opens a regular file for reading.
 ///
 /// # Errors
 /// An error of opening; `InvalidInput` where the path is no regular file.
-pub(super) fn open_regular(path: &Path, through_links: bool) -> io::Result<Opened> {
-    let opened = open_any(path, through_links)?;
+pub(super) fn open_regular(opener: &dyn Opener, path: &Path, through_links: bool) -> io::Result<Opened> {
+    let opened = opener.open(path, through_links)?;
     if !opened.meta.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what_it_is(&opened.meta)));
     }
@@ -60,22 +158,12 @@ pub(super) fn open_regular(path: &Path, through_links: bool) -> io::Result<Opene
 }
 
 /// Opens a FIFO for reading, without waiting for a writer.
-pub(super) fn open_fifo(path: &Path, through_links: bool) -> io::Result<Opened> {
-    let opened = open_any(path, through_links)?;
+pub(super) fn open_fifo(opener: &dyn Opener, path: &Path, through_links: bool) -> io::Result<Opened> {
+    let opened = opener.open(path, through_links)?;
     if !opened.meta.file_type().is_fifo() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a FIFO; `mkfifo` makes one"));
     }
     Ok(opened)
-}
-
-fn open_any(path: &Path, through_links: bool) -> io::Result<Opened> {
-    let mut flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    if !through_links {
-        flags |= OFlag::O_NOFOLLOW;
-    }
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
-    let meta = file.metadata()?;
-    Ok(Opened { file, meta })
 }
 
 /// Why a file cannot be read and what to do, as the end of a sentence that begins with its path.
@@ -96,7 +184,8 @@ pub(super) fn reason(error: &io::Error) -> String {
 /// The complaint about a FIFO that a pattern matches; one that a source names becomes a pipe at the next look.
 pub(super) const IS_FIFO: &str = "is a FIFO; make it a source of its own to have it read";
 
-fn what_it_is(meta: &Metadata) -> &'static str {
+/// Why something is no log, as the end of a sentence that begins with its path.
+pub fn what_it_is(meta: &Metadata) -> &'static str {
     let kind = meta.file_type();
     if kind.is_dir() {
         "is a directory; name a file in it, or a pattern such as DIRECTORY/*.log"
@@ -115,7 +204,7 @@ mod tests {
     use nix::sys::stat::Mode;
 
     fn refusal(path: &Path, through_links: bool) -> String {
-        match path_state(path, through_links) {
+        match ThisProcess.look(path, through_links) {
             PathState::Strange(why) => why.to_owned(),
             PathState::Unreachable(why) => why,
             PathState::Missing => "missing".to_owned(),
@@ -129,12 +218,12 @@ mod tests {
         let fifo = directory.path().join("fifo");
         nix::unistd::mkfifo(&fifo, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
         for path in [&fifo, Path::new("/dev/null"), directory.path()] {
-            let error = open_regular(path, true).err().expect("refused");
+            let error = open_regular(&ThisProcess, path, true).expect_err("refused");
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
             assert_eq!(reason(&error), refusal(path, true));
         }
-        assert!(open_fifo(&fifo, true).is_ok());
-        assert!(open_fifo(Path::new("/dev/null"), true).is_err());
+        assert!(open_fifo(&ThisProcess, &fifo, true).is_ok());
+        assert!(open_fifo(&ThisProcess, Path::new("/dev/null"), true).is_err());
     }
 
     #[test]
@@ -142,12 +231,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("file");
         let link = directory.path().join("link");
-        std::fs::write(&file, "secret\n").unwrap();
+        fs::write(&file, "secret\n").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
         assert_eq!(refusal(&link, true), "file");
-        assert!(open_regular(&link, true).is_ok());
+        assert!(open_regular(&ThisProcess, &link, true).is_ok());
         assert!(refusal(&link, false).contains("symlink"));
-        assert!(reason(&open_regular(&link, false).err().expect("refused")).contains("symlink"));
+        assert!(reason(&open_regular(&ThisProcess, &link, false).expect_err("refused")).contains("symlink"));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use glob::PatternError;
 
 use super::followed_file::FollowedFile;
-use super::listing::{OPTIONS, expand};
+use super::listing::OPTIONS;
+use super::open::Opener;
 use super::rotations::{belongs_to, looks_packed};
 
 /// How often a pattern is looked up anew.
@@ -72,6 +73,7 @@ impl Pattern {
     /// The files that match now; `None` before it is time to look again.
     pub(super) fn look_up(
         &mut self,
+        opener: &dyn Opener,
         followed: &[FollowedFile],
         now: Instant,
         notes: &mut Vec<String>,
@@ -81,7 +83,7 @@ impl Pattern {
             return None;
         }
         self.expanded = Some(now);
-        let (mut paths, trouble) = matching(self.as_str(), followed);
+        let (mut paths, trouble) = matching(opener, self.as_str(), followed);
         self.complain(trouble, notes);
         if paths.len() > MAX_FILES && !std::mem::replace(&mut self.crowded, true) {
             let pattern = &self.text;
@@ -103,11 +105,11 @@ impl Pattern {
 
 /// The files that match, without the rotated ones of those that match or are followed: these are found where they are
 /// needed, and would be read twice otherwise. And the first reason why some may be missing.
-fn matching(pattern: &str, followed: &[FollowedFile]) -> (Vec<String>, Option<String>) {
+fn matching(opener: &dyn Opener, pattern: &str, followed: &[FollowedFile]) -> (Vec<String>, Option<String>) {
     let mut trouble = None;
-    let found = expand(pattern).into_iter().flatten().map(|path| path.and_then(storable));
+    let found = opener.expand(pattern).into_iter().map(|path| path.and_then(storable));
     let paths = found.filter_map(|path| path.map_err(|why| trouble.get_or_insert(why)).ok());
-    let plain = paths.filter(|path| !looks_packed(path) && !Path::new(path).is_dir());
+    let plain = paths.filter(|path| !looks_packed(path));
     let paths: Vec<String> = plain.take(4 * MAX_FILES).collect();
     let bases = || paths.iter().map(String::as_str).chain(followed.iter().map(|log| &*log.path));
     let is_rotated = |path: &str| bases().any(|base| path.starts_with(base) && rotated_from(path, base));
@@ -140,6 +142,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::follow::listing::expand;
+    use crate::follow::open::ThisProcess;
 
     #[test]
     fn a_pattern_matches_what_it_would_in_a_shell() {
@@ -171,9 +175,9 @@ mod tests {
         let mut pattern = Pattern::new(dir.path().join("*.log").to_str().unwrap()).unwrap();
         let mut notes = Vec::new();
         let now = Instant::now();
-        assert_eq!(pattern.look_up(&[], now, &mut notes).unwrap().len(), 1);
-        assert_eq!(pattern.look_up(&[], now, &mut notes), None, "too early");
-        assert!(pattern.look_up(&[], now + EXPAND_EVERY, &mut notes).is_some());
+        assert_eq!(pattern.look_up(&ThisProcess, &[], now, &mut notes).unwrap().len(), 1);
+        assert_eq!(pattern.look_up(&ThisProcess, &[], now, &mut notes), None, "too early");
+        assert!(pattern.look_up(&ThisProcess, &[], now + EXPAND_EVERY, &mut notes).is_some());
     }
 
     #[test]
@@ -198,7 +202,7 @@ mod tests {
         }
         let mut pattern = Pattern::new(closed.join("*.log").to_str().unwrap()).unwrap();
         let mut notes = Vec::new();
-        pattern.look_up(&[], Instant::now(), &mut notes);
+        pattern.look_up(&ThisProcess, &[], Instant::now(), &mut notes);
         assert!(
             notes.len() == 1 && notes[0].contains("closed cannot be looked into for files: "),
             "{notes:?}"

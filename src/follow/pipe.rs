@@ -10,7 +10,7 @@ use std::sync::Arc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::cursor::Cursor;
-use super::open::{open_fifo, reason};
+use super::open::{Opener, ThisProcess, open_fifo, reason};
 use super::position::{FileKey, Position};
 use super::round::{ReadCounters, Round, TURN};
 use super::{Chunk, Sink, SourceId};
@@ -20,6 +20,7 @@ pub(super) struct Pipe {
     pub(super) source: SourceId,
     pub(super) path: Arc<str>,
     fifo: Option<PathBuf>,
+    opener: Arc<dyn Opener>,
     through_links: bool,
     /// Whether the lines were written some time ago, as in `cat old.log |`.
     backlog: bool,
@@ -52,11 +53,12 @@ impl Open {
 
 impl Pipe {
     /// A FIFO, opened as soon as it is there.
-    pub(super) fn fifo(source: SourceId, path: &Path, through_links: bool) -> Self {
+    pub(super) fn fifo(source: SourceId, path: &Path, opener: Arc<dyn Opener>, through_links: bool) -> Self {
         Self {
             source,
             path: path.to_string_lossy().into(),
             fifo: Some(path.to_owned()),
+            opener,
             through_links,
             backlog: false,
             open: None,
@@ -73,20 +75,23 @@ impl Pipe {
             Ok(descriptor) => Self::stream(source, descriptor.into()),
             Err(error) => {
                 let trouble = Some(reason(&error));
-                Self { fifo: None, ended: true, trouble, ..Self::fifo(source, Path::new("-"), true) }
+                Self { ended: true, trouble, ..Self::unopened_stream(source) }
             }
         }
     }
 
     /// A stream that is open already.
     pub(super) fn stream(source: SourceId, file: File) -> Self {
-        let mut pipe = Self::fifo(source, Path::new("-"), true);
-        pipe.fifo = None;
+        let mut pipe = Self::unopened_stream(source);
         match Open::new(file) {
             Ok(open) => pipe.open = Some(open),
             Err(error) => (pipe.ended, pipe.trouble) = (true, Some(reason(&error))),
         }
         pipe
+    }
+
+    fn unopened_stream(source: SourceId) -> Self {
+        Self { fifo: None, ..Self::fifo(source, Path::new("-"), Arc::new(ThisProcess), true) }
     }
 
     /// Says whether what it brings was written some time ago.
@@ -103,11 +108,11 @@ impl Pipe {
     pub(super) fn observe(&mut self, round: &mut Round<'_>) {
         let Some(path) = &self.fifo else { return };
         let key = self.next.as_ref().or(self.open.as_ref()).map(|open| open.key);
-        let there = std::fs::metadata(path).ok().map(|meta| FileKey::of(&meta));
+        let there = self.opener.key(path);
         if key.is_some() && key == there {
             return;
         }
-        match open_fifo(path, self.through_links).and_then(|opened| Open::new(opened.file)) {
+        match open_fifo(&*self.opener, path, self.through_links).and_then(|opened| Open::new(opened.file)) {
             Ok(opened) => {
                 self.trouble = None;
                 let place = if self.open.is_some() { &mut self.next } else { &mut self.open };
@@ -184,7 +189,8 @@ impl Pipe {
     /// descriptor is there before the old one goes, so that nothing written meanwhile is lost.
     fn open_again(&mut self) {
         let (Some(path), Some(open)) = (&self.fifo, &mut self.open) else { return };
-        let opened = open_fifo(path, self.through_links).and_then(|opened| Open::new(opened.file));
+        let opened =
+            open_fifo(&*self.opener, path, self.through_links).and_then(|opened| Open::new(opened.file));
         if let Some(opened) = opened.ok().filter(|opened| opened.key == open.key) {
             *open = Open { untouched: open.untouched, gap: open.gap, ..opened };
         }

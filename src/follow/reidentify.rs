@@ -8,9 +8,8 @@ use std::time::Instant;
 
 use super::compressed::{Packing, unpack_bounded};
 use super::fingerprint::{plain_holds, read_up_to, stream_holds};
-use super::open::{Opened, open_regular};
+use super::open::{Opened, Opener, open_regular};
 use super::position::{FileKey, Mark, Reread, born};
-use super::rotations::rotations;
 use super::round::UnpackBudget;
 use super::tail::Tail;
 use crate::record::MAX_LINE;
@@ -111,15 +110,20 @@ impl FoundFile {
 }
 
 /// The rotated files of a log, oldest first, and then the log itself where it is there.
-pub(super) fn survey(log: &Path, through_links: bool, budget: &UnpackBudget) -> Vec<FoundFile> {
+pub(super) fn survey(
+    opener: &dyn Opener,
+    log: &Path,
+    through_links: bool,
+    budget: &UnpackBudget,
+) -> Vec<FoundFile> {
     let mut found = Vec::new();
     for _ in 0..MAX_LISTINGS {
-        let names = rotations(log);
+        let names = opener.rotations(log);
         let newest = names.len().saturating_sub(MAX_FILES);
         let names: Vec<PathBuf> = names.into_iter().skip(newest).collect();
-        let (opened, is_complete) = open_all(log, &names, through_links, budget);
+        let (opened, is_complete) = open_all(opener, log, &names, through_links, budget);
         found = opened;
-        if is_complete && rotations(log).ends_with(&names) {
+        if is_complete && opener.rotations(log).ends_with(&names) {
             break;
         }
     }
@@ -128,6 +132,7 @@ pub(super) fn survey(log: &Path, through_links: bool, budget: &UnpackBudget) -> 
 
 /// Newest first, as renames move towards the old end: a file moving meanwhile is met twice rather than not at all.
 fn open_all(
+    opener: &dyn Opener,
     log: &Path,
     names: &[PathBuf],
     through_links: bool,
@@ -136,7 +141,7 @@ fn open_all(
     let mut found: Vec<FoundFile> = Vec::new();
     let mut complete = true;
     for path in std::iter::once(log).chain(names.iter().rev().map(PathBuf::as_path)) {
-        match open_regular(path, through_links).and_then(|opened| FoundFile::new(opened, budget)) {
+        match open_regular(opener, path, through_links).and_then(|opened| FoundFile::new(opened, budget)) {
             Ok(file) => {
                 found.retain(|other| other.key() != file.key());
                 found.push(file);

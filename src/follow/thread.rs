@@ -9,10 +9,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::follower::{Follower, Looked, Status};
-use super::position::{FileKey, Position, Stored};
-use super::round::Stamps;
+use super::position::{FileKey, Position};
 use super::wake::{FileWatch, PipeWatch, WakeUps, Waker};
-use super::{Chunk, FileEnd, Source, SourceId};
+use super::{Chunk, FileEnd, SourceId};
 use crate::time::Time;
 
 /// The settings of a follower's thread.
@@ -95,24 +94,19 @@ struct Shared {
     status: Mutex<Vec<Status>>,
 }
 
-/// Follows the sources in a thread of its own and sends what they say, wrapped as the receiver wants it. A full channel
-/// holds reading up, and the log files are the queue. The ends of files that were never read are taken before this
-/// returns. The thread ends when the receiver is gone, when [`Handle::stop`] is called, or when all sources have
+/// Has the follower look in a thread of its own and sends what the sources say, wrapped as the receiver wants it. A full
+/// channel holds reading up, and the log files are the queue. The thread ends when the receiver is gone, when [`Handle::stop`] is called, or when all sources have
 /// ended; `end` is sent then.
 ///
 /// # Errors
 /// The system's, when it has no thread left.
 pub fn spawn<T: Send + 'static>(
-    sources: Vec<Source>,
-    stored: &[Stored],
+    follower: Follower,
     options: Options,
-    stamps: Box<Stamps>,
     to: SyncSender<T>,
     wrap: impl Fn(Batch) -> T + Send + 'static,
     end: Option<T>,
 ) -> io::Result<Handle> {
-    let mut follower = Follower::new(sources, stored, options.quiet, Instant::now());
-    follower.merge_by(stamps);
     let (waker, wake_ups) = Waker::new();
     let shared = Arc::new(Shared { stop: AtomicBool::new(false), status: Mutex::new(follower.status()) });
     let ended = end.map(|end| (to.clone(), end));
@@ -198,7 +192,7 @@ impl Runner {
     }
 
     fn watch(&self) -> Option<FileWatch> {
-        let watch = self.options.notify.then(|| FileWatch::new(self.waker.clone()))?;
+        let watch = self.options.notify.then(|| FileWatch::new(&self.follower, self.waker.clone()))?;
         if let Err(error) = &watch {
             log::warn!("no file events ({error}); looking every {:?}", self.options.tick);
         }

@@ -8,10 +8,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::follower::Follower;
 use super::position::FileKey;
+use super::watch::Watch;
 
 /// Wakes the loop; any number of calls before the loop comes to wait are one wake-up.
 #[derive(Clone)]
@@ -41,25 +41,18 @@ impl WakeUps {
     }
 }
 
-/// Watches the files at the followed paths. Only files: on kqueue `notify` answers the watch of a directory with
-/// watches of its entries.
+/// Watches the files at the followed paths.
 pub(super) struct FileWatch {
-    watcher: RecommendedWatcher,
+    watch: Box<dyn Watch>,
     watched: BTreeMap<Arc<str>, FileKey>,
 }
 
 impl FileWatch {
     /// # Errors
-    /// An error of a system that has no watches left; following goes on by the tick alone.
-    pub(super) fn new(waker: Waker) -> notify::Result<Self> {
-        let handler = move |event: notify::Result<notify::Event>| {
-            // Somebody who opens or reads a log, us among them, does not change it.
-            if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
-                waker.wake();
-            }
-        };
-        let watcher = notify::recommended_watcher(handler)?;
-        Ok(Self { watcher, watched: BTreeMap::new() })
+    /// An error, as a text, of a system that has no watches left; following goes on by the tick alone.
+    pub(super) fn new(follower: &Follower, waker: Waker) -> Result<Self, String> {
+        let watch = follower.watch(Box::new(move || waker.wake()))?;
+        Ok(Self { watch, watched: BTreeMap::new() })
     }
 
     /// Watches what is followed now; a file that was renamed or deleted has lost its watch, and the new one at its
@@ -75,15 +68,12 @@ impl FileWatch {
         };
         let gone: Vec<Arc<str>> = self.watched.iter().filter_map(gone).collect();
         for path in gone {
-            // Fails where the system dropped the watch together with the file.
-            let _ = self.watcher.unwatch(Path::new(&*path));
+            self.watch.remove(Path::new(&*path));
             self.watched.remove(&path);
         }
         let mut added = false;
         for (path, key) in follower.watchable() {
-            if !self.watched.contains_key(path)
-                && self.watcher.watch(Path::new(&**path), RecursiveMode::NonRecursive).is_ok()
-            {
+            if !self.watched.contains_key(path) && self.watch.add(Path::new(&**path)) {
                 self.watched.insert(Arc::clone(path), key);
                 added = true;
             }

@@ -16,7 +16,7 @@ const MAX_HOMES: usize = 4;
 
 impl FollowedFile {
     pub(in crate::follow) fn another_file(&mut self, round: &mut Round<'_>) {
-        match open_regular(Path::new(&*self.path), self.through_links) {
+        match open_regular(&*self.opener, Path::new(&*self.path), self.through_links) {
             // It was renamed just now; the next look finds the new one.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => self.complain(reason(&error), round),
@@ -55,7 +55,7 @@ impl FollowedFile {
     pub(in crate::follow) fn arrived(&mut self) {
         self.start = Start::Beginning;
         self.began = true;
-        let home = std::fs::canonicalize(&*self.path).unwrap_or_else(|_| PathBuf::from(&*self.path));
+        let home = self.opener.target(Path::new(&*self.path));
         self.homes.retain(|other| *other != home);
         self.homes.push(home);
         self.moved = true;
@@ -120,7 +120,7 @@ impl FollowedFile {
         let mut found: Vec<FoundFile> = Vec::new();
         let homes = self.homes.iter().rev().take(MAX_HOMES).rev();
         for home in self.archive.iter().chain(homes) {
-            for file in survey(home, self.through_links, budget) {
+            for file in survey(&*self.opener, home, self.through_links, budget) {
                 found.retain(|other| other.key() != file.key());
                 found.push(file);
             }
