@@ -15,7 +15,7 @@
 //!
 //! [`address`] and [`time`] are the two words everything is said in. `names`, `printable`, `fnv`, `files` and [`settings`] are
 //! what several parts need: names that firewalls take, text made harmless, a hash for what is stored, what is done with files,
-//! and what the configuration says to the firewall. `record`, `rules`, `engine` and `pipeline` are pure: no clock, file, thread or
+//! and what the configuration says to the firewall; [`protection`] judges whether anybody is kept out at all. `record`, `rules`, `engine` and `pipeline` are pure: no clock, file, thread or
 //! environment inside, so that days of attack replay in milliseconds in a test.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::disallowed_macros, reason = "a test may end when nobody reads what it says"))]
@@ -34,6 +34,7 @@ pub mod follow;
 mod names;
 pub mod pipeline;
 mod printable;
+pub mod protection;
 pub mod record;
 pub mod rules;
 pub mod settings;

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use self::source::{Source, doc_comments, named, places, sources, types};
 
 const PURE: &[&str] =
-    &["address", "fnv", "names", "printable", "time", "record", "rules", "engine", "pipeline"];
+    &["address", "fnv", "names", "printable", "time", "protection", "record", "rules", "engine", "pipeline"];
 const SHELL: &[&str] = &["follow", "firewall", "store", "control", "config"];
 
 /// A module's rank: it may name itself and what has a lower one. Two exceptions make it exact, see [`may_use`].
@@ -22,6 +22,7 @@ const RANKS: &[(&str, u8)] = &[
     ("names", 0),
     ("printable", 0),
     ("time", 0),
+    ("protection", 1),
     ("record", 1),
     ("rules", 2),
     ("engine", 3),

@@ -29,17 +29,22 @@ fn what_the_daemon_would_not_start_with_is_an_error_at_its_key() {
     }
 }
 
+/// The warnings but for those that no test of a setting is about: its configuration names no firewall.
+fn warnings(told: &str) -> Vec<&str> {
+    told.lines().filter(|line| line.contains("warning: ") && !line.contains("not protecting: ")).collect()
+}
+
 #[test]
 fn a_missing_directory_is_a_warning_in_the_order_of_the_lines() {
     let dir = Dir::new();
     let ran = checked(&dir, "state: DIR/no/d/s.db\ncontrol: {socket: DIR/no/s}\nrule_sets: []");
     assert_eq!(ran.code, 0, "{ran:?}");
-    let places: Vec<&str> = ran.out.lines().filter(|line| line.contains("warning: ")).collect();
+    let places = warnings(&ran.out);
     for (line, place) in places.iter().zip(["p.yaml:3:8: ", "p.yaml:4:19: ", "p.yaml:5:12: "]) {
         assert!(line.contains(place), "{place}: {ran:?}");
     }
     assert_eq!(places.len(), 3, "{ran:?}");
-    assert!(!checked(&dir, "state: DIR/no/s.db").out.contains("warning: "), "the daemon makes that one");
+    assert_eq!(warnings(&checked(&dir, "state: DIR/no/s.db").out), [""; 0], "the daemon makes that one");
     assert!(places[0].contains("no directory") && places[0].contains("install -d"), "{ran:?}");
 }
 
@@ -77,8 +82,7 @@ fn a_log_that_is_not_there_or_is_a_directory_is_warned_of_at_its_source() {
     let sources = "sources:\n  one: DIR/there.log\n  two: DIR/gone.log\n  three: {path: DIR/logs}\n  four: DIR/logs/*.log\n  five: '-'";
     let ran = checked(&dir, sources);
     assert_eq!(ran.code, 0, "{ran:?}");
-    let warnings: Vec<&str> = ran.out.lines().filter(|line| line.contains("warning: ")).collect();
-    let [gone, directory] = warnings[..] else { panic!("{ran:?}") };
+    let [gone, directory] = warnings(&ran.out)[..] else { panic!("{ran:?}") };
     assert!(
         gone.contains("p.yaml:5:8: warning: there is no file ") && gone.contains("once it appears"),
         "{gone}"
@@ -158,4 +162,20 @@ fn an_allow_file_that_names_nobody_is_warned_of() {
     dir.write("allow.txt", "# nobody\n");
     let ran = checked(&dir, "allow: [{file: DIR/allow.txt}]");
     assert!(ran.code == 0 && ran.out.contains("allow.txt: warning: the file names no network"), "{ran:?}");
+}
+
+#[test]
+fn a_configuration_by_which_nobody_would_be_blocked_is_warned_of_with_the_remedy() {
+    let dir = Dir::new();
+    let gaps = |told: &str| told.lines().filter(|line| line.contains("not protecting: ")).count();
+    let nothing = checked(&dir, "sources: {auth: DIR/gone.log, more: DIR/*.gone}");
+    assert!(nothing.code == 0 && gaps(&nothing.out) == 2, "{nothing:?}");
+    assert!(nothing.out.contains("p.yaml:3:10: warning: not protecting: no log to read"), "{nothing:?}");
+    assert!(nothing.out.contains("`firewall: {backend: "), "{nothing:?}");
+    dir.write("there.log", "");
+    let firewall = "firewall: {backend: pf}";
+    for there in ["DIR/there.log", "DIR/*.log", "'-'"] {
+        let told = checked(&dir, &format!("sources: {{auth: {there}, more: DIR/gone.log}}\n{firewall}")).out;
+        assert_eq!(gaps(&told), 0, "{there}: {told}");
+    }
 }

@@ -81,7 +81,7 @@ fn exit_statuses_are_explained() {
     let text = Dir::new().portcullis(["--help"]).ok();
     for line in [
         "Exit status:\n  0   Done.\n",
-        "\n  1   Nothing found, nobody unbanned, some not banned, or doctor found a problem.\n",
+        "\n  1   Nothing found, nobody unbanned, some not banned, or not protecting (status, doctor).\n",
         "\n  64  The command was used wrongly.\n",
         "\n  78  The configuration",
     ] {

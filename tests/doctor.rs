@@ -159,7 +159,7 @@ fn a_problem_is_exit_status_1_with_advice_and_json_says_the_same() {
     let text = machine.command(&[]);
     let printed = String::from_utf8_lossy(&text.stdout).into_owned();
     assert_eq!(text.status.code(), Some(1), "{printed}");
-    assert!(printed.contains("PROBLEM  daemon    the daemon does not run"), "{printed}");
+    assert!(printed.contains("PROBLEM  daemon      the daemon does not run"), "{printed}");
     let json: serde_json::Value = serde_json::from_slice(&machine.command(&["--json"]).stdout).expect("JSON");
     let findings = json["findings"].as_array().expect("an array");
     let problems: Vec<_> = findings.iter().filter(|finding| finding["grade"] == "problem").collect();

@@ -69,7 +69,7 @@ pub(super) fn status(arguments: &AskArgs, out: &mut dyn Write) -> Result<Exit, F
     } else {
         print_reply::status(out, &status)?;
     }
-    Ok(Exit::Ok)
+    Ok(if status.not_protecting.is_empty() { Exit::Ok } else { Exit::Nothing })
 }
 
 pub(super) fn bans(arguments: &AskArgs, out: &mut dyn Write) -> Result<Exit, Failure> {

@@ -77,6 +77,7 @@ impl Checked {
             loaded.rules[set.origin].file.set.rules = Arc::unwrap_or_clone(set.set).rules;
         }
         preflight::check(&mut loaded);
+        preflight::warn_of_gaps(&mut loaded);
         self.diagnostics.extend(loaded.diagnostics.iter().cloned());
         self.settings = loaded.config;
         loaded.rules

@@ -33,9 +33,9 @@ fn print(out: &mut dyn Write, finding: &Finding) -> std::io::Result<()> {
         Grade::Note => "note   ",
         Grade::Problem => "PROBLEM",
     };
-    writeln!(out, "{grade}  {:<8}  {}", finding.about, printable(finding.text.as_bytes()))?;
+    writeln!(out, "{grade}  {:<10}  {}", finding.about, printable(finding.text.as_bytes()))?;
     if let Some(advice) = &finding.advice {
-        writeln!(out, "                   -> {}", printable(advice.as_bytes()))?;
+        writeln!(out, "                     -> {}", printable(advice.as_bytes()))?;
     }
     Ok(())
 }

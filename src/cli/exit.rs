@@ -45,7 +45,9 @@ impl Exit {
     pub(super) const fn means(self) -> &'static str {
         match self {
             Self::Ok => "Done.",
-            Self::Nothing => "Nothing found, nobody unbanned, some not banned, or doctor found a problem.",
+            Self::Nothing => {
+                "Nothing found, nobody unbanned, some not banned, or not protecting (status, doctor)."
+            }
             Self::Usage => "The command was used wrongly.",
             Self::Data => "Input is damaged, or is no log.",
             Self::NoInput => "Input does not exist.",

@@ -15,6 +15,7 @@ use crate::time::spoken;
 
 pub(super) fn status(out: &mut dyn Write, status: &DaemonStatus) -> io::Result<()> {
     let config = status.config.as_deref().unwrap_or("the built-in defaults");
+    protection(out, status)?;
     writeln!(out, "Portcullis {} runs since {} (pid {})", status.version, status.since, status.pid)?;
     writeln!(out, "Configuration: {config}, read {}\n", status.loaded)?;
     sources(out, &status.sources)?;
@@ -39,6 +40,23 @@ pub(super) fn status(out: &mut dyn Write, status: &DaemonStatus) -> io::Result<(
         writeln!(out, "Problem: {}", printable(problem.as_bytes()))?;
     }
     Ok(())
+}
+
+/// What matters most, first: `Protecting: 3 banned, table in step`, or why not and what to do.
+fn protection(out: &mut dyn Write, status: &DaemonStatus) -> io::Result<()> {
+    for gap in &status.not_protecting {
+        writeln!(out, "NOT PROTECTING: {}", printable(gap.text.as_bytes()))?;
+        writeln!(out, "  {}", printable(gap.remedy.as_bytes()))?;
+    }
+    if status.not_protecting.is_empty() {
+        let step = match &status.firewall {
+            table if table.in_step => "in step",
+            table if table.compared.is_none() => "not compared yet",
+            _ => "not in step yet",
+        };
+        writeln!(out, "Protecting: {} banned, table {step}", status.counters.active)?;
+    }
+    writeln!(out)
 }
 
 fn sources(out: &mut dyn Write, sources: &[SourceStatus]) -> io::Result<()> {
@@ -302,6 +320,8 @@ pub(super) fn reloaded(out: &mut dyn Write, reloaded: &Reloaded) -> io::Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::reply::Counters;
+    use crate::protection::Gap;
 
     fn printed(answer: &DaemonStatus) -> String {
         let mut out = Vec::new();
@@ -316,6 +336,24 @@ mod tests {
         };
         assert!(text(Some("/etc/p.yaml")).contains("Configuration: /etc/p.yaml, read"));
         assert!(text(None).contains("Configuration: the built-in defaults, read"));
+    }
+
+    #[test]
+    fn status_begins_with_whether_anybody_is_kept_out_and_with_what_to_do() {
+        assert!(
+            printed(&DaemonStatus::default()).starts_with("Protecting: 0 banned, table not compared yet\n")
+        );
+        let counters = Counters { active: 3, ..Counters::default() };
+        let firewall = TableStatus { in_step: true, ..TableStatus::default() };
+        let fine = DaemonStatus { counters, firewall, ..DaemonStatus::default() };
+        assert!(printed(&fine).starts_with("Protecting: 3 banned, table in step\n\nPortcullis "));
+        let not_protecting = vec![Gap::not_blocking("no rule blocks", "add one\x1b[2J")];
+        let text = printed(&DaemonStatus { not_protecting, ..fine });
+        assert!(
+            text.starts_with("NOT PROTECTING: no rule blocks\n  add one") && !text.contains('\x1b'),
+            "{text}"
+        );
+        assert!(!text.contains("\nProtecting"), "{text}");
     }
 
     #[test]

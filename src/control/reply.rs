@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::text;
 use crate::address::Prefix;
 use crate::engine::{Ban, Origin};
+use crate::protection::Gap;
 use crate::time::spoken;
 
 /// An answer, or the reason why there is none.
@@ -102,6 +103,9 @@ pub struct DaemonStatus {
     pub firewall: TableStatus,
     /// The current problems, as sentences; empty when all is well.
     pub problems: Vec<String>,
+    /// Why nobody is kept out, the most important reason first; empty where attackers are.
+    #[serde(default)]
+    pub not_protecting: Vec<Gap>,
 }
 
 /// A followed log.

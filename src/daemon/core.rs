@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::enforcement::Enforcement;
 use super::event::{CommitResult, Event, ReloadResult};
 use super::manual_bans::ManualBans;
+use super::protection_watch::ProtectionWatch;
 use super::reload::{self, OwnAddresses, Reloads};
 use super::saved_table::SavedTable;
 use super::sources::Sources;
@@ -50,6 +51,7 @@ pub(super) struct Daemon {
     pub(super) saved_table: SavedTable,
     pub(super) reloads: Reloads,
     pub(super) own_addresses: OwnAddresses,
+    pub(super) protection_watch: ProtectionWatch,
     pub(super) calls: Receiver<Call>,
     pub(super) sender: SyncSender<Event>,
     pub(super) started: Time,
@@ -88,6 +90,7 @@ impl Daemon {
             self.expire();
             if !self.dry_run {
                 self.own_addresses.look_up_if_due(&self.setup.config.allow, &self.sender);
+                self.tell_protection_if_due();
             }
             self.enforcement.firewall.tidy();
             self.save_table_if_due();
@@ -116,6 +119,7 @@ impl Daemon {
             self.enforcement.persist.due_in(),
             self.enforcement.firewall.due_in(),
             self.saved_table.due_in(),
+            (!self.dry_run).then(|| self.protection_watch.due_in()),
         ];
         waits.into_iter().flatten().fold(MAX_SLEEP, Duration::min)
     }
@@ -260,6 +264,7 @@ impl Daemon {
         self.enforcement.unban(&freed, "it is on the allow list now");
         self.enforcement.firewall.converge();
         self.enforcement.persist.hurry();
+        self.protection_watch.hurry();
         reload::report(&self.setup, freed, warnings)
     }
 
@@ -292,6 +297,15 @@ impl Daemon {
         self.saved_table.set_format(self.enforcement.firewall.file());
         if self.saved_table.due_in() == Some(Duration::ZERO) {
             self.saved_table.save(self.pipeline.engine.bans());
+        }
+    }
+
+    fn tell_protection_if_due(&mut self) {
+        if self.protection_watch.is_due() {
+            let firewall = self.enforcement.firewall.status();
+            let mut watch = std::mem::take(&mut self.protection_watch);
+            watch.look(&firewall, || self.snapshot().not_protecting(&firewall));
+            self.protection_watch = watch;
         }
     }
 

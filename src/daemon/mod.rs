@@ -12,6 +12,7 @@
 //!   recent_lines          the lines behind a ban
 //! manual_bans, answers    what is asked at the control socket
 //! status                  what is told there
+//! protection_watch        says when nobody is kept out
 //! reload                  configuration and rules read again
 //! logger, error           our messages
 //! ```
@@ -26,6 +27,7 @@ mod logger;
 mod manual_bans;
 mod offline;
 mod persist;
+mod protection_watch;
 mod recent_lines;
 mod reload;
 mod saved_table;

@@ -15,6 +15,7 @@ use super::error::NoStart;
 use super::event::{Event, MAX_EVENTS, signals};
 use super::firewalls::Firewalls;
 use super::persist::Persist;
+use super::protection_watch::ProtectionWatch;
 use super::reload::{OwnAddresses, Reloads};
 use super::saved_table::SavedTable;
 use super::sources::{Positions, Sources};
@@ -171,6 +172,7 @@ fn assemble(
         saved_table,
         reloads: Reloads::new(file, dry_run, &setup.config, sender.clone()),
         own_addresses: OwnAddresses::new(acquired.own_addresses),
+        protection_watch: ProtectionWatch::default(),
         calls,
         sender,
         started: now(),

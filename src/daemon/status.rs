@@ -1,6 +1,6 @@
 //! What the daemon knows, in the words of the control socket.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::enforcement::Enforcement;
 use super::now;
@@ -13,11 +13,9 @@ use crate::engine::Counter;
 use crate::firewall::WorkerStatus;
 use crate::follow;
 use crate::pipeline::{Pipeline, Stream};
-use crate::setup::Setup;
+use crate::protection::{self, Facts, Gap, Logs};
+use crate::setup::{Setup, machine};
 use crate::time::Time;
-
-/// A rule set that matched nothing for this long is worth a remark.
-const MAX_SILENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The daemon as it is at this moment.
 pub(super) struct Snapshot<'d> {
@@ -40,10 +38,27 @@ impl Snapshot<'_> {
             config: self.setup.file.as_ref().map(|path| path.display().to_string()),
             rule_sets: self.rule_sets(),
             problems: self.problems(&firewall, &sources),
+            not_protecting: self.not_protecting(&firewall),
             counters: self.counters(&sources),
             sources,
             firewall: self.table(firewall),
         }
+    }
+
+    /// Why nobody is kept out, as far as this daemon can know; empty where attackers are.
+    pub(super) fn not_protecting(&self, firewall: &WorkerStatus) -> Vec<Gap> {
+        let files: Vec<(&follow::Source, Vec<follow::Status>)> = self.sources.status();
+        let last = files.iter().flat_map(|(_, files)| files).filter_map(|file| file.last_data).max();
+        let started = now().since(self.started).unwrap_or_default();
+        protection::gaps(&Facts {
+            logs: logs(&files),
+            has_journal: machine::has_journal(),
+            is_dry_run: self.enforcement.firewall.blocks_nobody(),
+            not_blocking: firewall.warnings.iter().map(|warning| not_blocking(warning)).collect(),
+            out_of_step: firewall.last_error.clone().filter(|_| !firewall.in_step),
+            silence: last.map_or(started, |last| last.elapsed()),
+            expects_sshd: machine::expects_sshd(&self.setup.sets),
+        })
     }
 
     fn rfc3339(&self, time: Time) -> String {
@@ -126,7 +141,7 @@ impl Snapshot<'_> {
 
     /// Whether a rule set matched nothing for long, though the daemon has run as long.
     fn is_silent(&self, set: &str) -> bool {
-        let is_long_ago = |time: Time| now().since(time).is_some_and(|age| age > MAX_SILENCE);
+        let is_long_ago = |time: Time| now().since(time).is_some_and(|age| age > protection::MAX_SILENCE);
         let last_match = self.enforcement.tallies.of_set(set).last;
         is_long_ago(self.started) && last_match.is_none_or(is_long_ago)
     }
@@ -173,6 +188,20 @@ fn window(counter: Counter<'_>) -> Window {
         threshold: counter.threshold,
         within: counter.within.as_secs(),
     }
+}
+
+/// Whether one of the sources can be read; a log that is not there yet has a problem that says so.
+fn logs(sources: &[(&follow::Source, Vec<follow::Status>)]) -> Logs {
+    if sources.iter().flat_map(|(_, files)| files).any(|file| file.trouble.is_none()) {
+        return Logs::Some;
+    }
+    Logs::None(sources.iter().map(|(source, _)| source.path.display().to_string()).collect())
+}
+
+/// The firewall's remark, `fact: advice`, as a reason.
+fn not_blocking(warning: &str) -> Gap {
+    let (text, remedy) = warning.split_once(": ").unwrap_or((warning, "`portcullis doctor` tells more"));
+    Gap::not_blocking(text, remedy)
 }
 
 fn wall_clock(at: Instant) -> Time {

@@ -8,6 +8,7 @@ mod ipfw;
 mod lockout;
 mod logs;
 mod pf;
+mod protection;
 mod running;
 mod system;
 
@@ -71,6 +72,7 @@ pub fn examine(file: Option<&Path>, at: &Surroundings) -> Result<Vec<Finding>, R
     }
     findings.extend(system(&setup, at));
     let status = status(config);
+    findings.insert(0, protection::finding(&setup, &findings, &status));
     findings.extend(running::findings(&status));
     findings.push(lockout(&setup, at));
     findings.push(running::directory(&config.state, "the database", "0700"));

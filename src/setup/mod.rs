@@ -5,11 +5,13 @@
 //! mod               the configuration read, checked and compiled
 //! logs              which source a log belongs to, and how its lines are stamped
 //! preflight         what the configuration needs of this machine
+//! machine           where this machine logs, whether sshd runs
 //! local_addresses   which of this machine's addresses nobody bans
 //! ```
 
 pub(crate) mod local_addresses;
 mod logs;
+pub(crate) mod machine;
 pub(crate) mod preflight;
 
 use std::path::{Path, PathBuf};

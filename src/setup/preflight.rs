@@ -11,11 +11,13 @@ use std::path::Path;
 
 use nix::unistd::Group;
 
+use super::machine;
 use crate::config::{Config, FileTrust, Loaded, PathSegment, SettingFault, SourceSettings, defaults, keys};
 use crate::control::{self, BindError};
 use crate::files::{Exposure, directory_of, exposure};
 use crate::firewall::{self, TableFile};
 use crate::follow;
+use crate::protection::{Facts, Gap, GapKind, gaps};
 use crate::rules::Severity;
 use crate::settings::BackendKind;
 use crate::store::{self, StoreError};
@@ -29,6 +31,23 @@ pub(crate) fn check(loaded: &mut Loaded) {
     if loaded.says("sources") {
         loaded.diagnose(&source_faults(&loaded.config));
     }
+}
+
+/// Adds why nobody would be kept out, as far as the configuration tells.
+pub(crate) fn warn_of_gaps(loaded: &mut Loaded) {
+    let facts = Facts {
+        logs: machine::logs(&loaded.config),
+        has_journal: machine::has_journal(),
+        is_dry_run: loaded.config.firewall.backend == BackendKind::DryRun,
+        ..Facts::default()
+    };
+    let faults: Vec<SettingFault> = gaps(&facts).into_iter().map(gap).collect();
+    loaded.diagnose(&faults);
+}
+
+fn gap(Gap { reason, text, remedy }: Gap) -> SettingFault {
+    let key = if reason == GapKind::DryRun { "firewall" } else { "sources" };
+    SettingFault::warning(keys(&[key]), format!("not protecting: {text}: {remedy}"))
 }
 
 /// Errors with which the daemon would not start, and warnings where somebody else may yet do something about it.

@@ -172,7 +172,7 @@ fn rows_that_nobody_wrote_make_no_command_unreadable() {
     assert_eq!(stand.bans().len(), 2);
     for command in [&["bans"][..], &["status"], &["why", "203.0.113.7"], &["why", "203.0.113.7", "--json"]] {
         let ran = stand.cli(command);
-        assert!(ran.code == 0 && ran.out.len() < 20_000, "{command:?}: {} bytes", ran.out.len());
+        assert!(ran.code < 2 && ran.out.len() < 20_000, "{command:?}: {} bytes", ran.out.len());
     }
     let freed = stand.cli(&["unban", "198.51.100.0/24"]);
     // The exit status is 75 where the disk takes longer for the fifty megabytes.
