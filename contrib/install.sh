@@ -161,13 +161,13 @@ completions() {
 	completion fish portcullis.fish "$prefix/share/fish/vendor_completions.d/portcullis.fish"
 }
 
-# The sample is written for FreeBSD; three lines of it are different on Linux.
+# The sample is written for FreeBSD; some lines of it are different on Linux: without `sources` what is there is read.
 main_config() {
 	sed -e "s|/usr/local/etc/portcullis|$etc/portcullis|g" \
 		"$here/freebsd/portcullis.yaml.sample" >"$scratch/portcullis.yaml"
 	if [ "$system" = linux ]; then
 		sed -e 's|backend: pf$|backend: nftables|' -e 's|/var/db/portcullis|/var/lib/portcullis|' \
-			-e 's|messages: /var/log/messages|messages: /var/log/kern.log|' \
+			-e '/^sources:$/,/^  messages: /s|^|#|' \
 			"$scratch/portcullis.yaml" >"$scratch/linux.yaml"
 		mv "$scratch/linux.yaml" "$scratch/portcullis.yaml"
 	fi

@@ -127,7 +127,7 @@ fn no_log(paths: &[String], has_journal: bool) -> Gap {
         return Gap::new(
             GapKind::JournalOnly,
             "no log to read (this machine logs to the systemd journal only)",
-            "install rsyslog, which writes /var/log/auth.log, or name the logs of this machine under `sources`",
+            "`sources: {journal: {journal: all}}` in the configuration reads it",
         );
     }
     let mut named = paths.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join(", ");

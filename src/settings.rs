@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// What stands for the path of a source that is the systemd journal.
+pub const JOURNAL: &str = "journal";
+
 /// The firewall's table and who drives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FirewallSettings {

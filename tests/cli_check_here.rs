@@ -179,3 +179,43 @@ fn a_configuration_by_which_nobody_would_be_blocked_is_warned_of_with_the_remedy
         assert_eq!(gaps(&told), 0, "{there}: {told}");
     }
 }
+
+/// Without a word on `sources`, Linux reads the logs that are there, or else the journal; in a namespace with logs of its own.
+#[test]
+fn where_no_log_is_there_the_default_is_the_journal_and_where_one_is_that_log() {
+    if !cfg!(target_os = "linux") || !std::path::Path::new("/usr/bin/journalctl").exists() {
+        eprintln!("skipped: there is no journalctl here");
+        return;
+    }
+    let dir = Dir::new();
+    dir.write("p.yaml", format!("firewall: {{backend: pf}}\nrules_dir: {}/rules\n", dir.path().display()));
+    let program = env!("CARGO_BIN_EXE_portcullis");
+    let told = |here: &str| {
+        let script = format!(
+            "mount -t tmpfs none /var/log && mount -t tmpfs none /run || exit 99\n{here}\n\
+             exec {program} check -c {}/p.yaml",
+            dir.path().display()
+        );
+        let ran = std::process::Command::new("unshare").args(["-m", "sh", "-c", &script]).output();
+        ran.ok()
+            .filter(|ran| ran.status.success())
+            .map(|ran| String::from_utf8_lossy(&ran.stdout).into_owned())
+    };
+    let Some(nothing) = told("") else {
+        eprintln!("skipped: `unshare -m` and mount need root");
+        return;
+    };
+    assert!(
+        nothing.contains("not protecting: no log to read: nothing readable is at /var/log/auth.log"),
+        "{nothing}"
+    );
+    let journal = "mkdir -p /run/systemd/journal; touch /run/systemd/journal/socket";
+    for here in [journal, "touch /var/log/auth.log", "touch /var/log/secure"] {
+        let told = told(here).expect("it ran before");
+        assert!(!told.contains("not protecting"), "{here}: {told}");
+    }
+    dir.write("p.yaml", "sources: {auth: /var/log/auth.log}\nfirewall: {backend: pf}\n");
+    let named = told(journal).expect("it ran before");
+    let remedy = "no log to read (this machine logs to the systemd journal only): `sources: {journal: {journal: all}}`";
+    assert!(named.contains(remedy), "{named}");
+}

@@ -9,6 +9,7 @@ mod clocks;
 mod commands;
 mod dry_run;
 mod gate;
+mod journal;
 mod json;
 mod json_logs;
 mod kills;

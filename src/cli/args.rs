@@ -99,6 +99,10 @@ pub(super) struct ScanArgs {
     /// Log files, globs, or - for standard input
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) files: Vec<PathBuf>,
+    /// Read this machine's systemd journal, all of it or from a time on: yesterday, "2 days ago", 2026-11-22
+    #[arg(long, value_name = "SINCE", num_args = 0..=1, conflicts_with = "files")]
+    #[allow(clippy::option_option, reason = "not given, given, given with a time")]
+    pub(super) journal: Option<Option<String>>,
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,

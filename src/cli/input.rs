@@ -6,12 +6,15 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use super::exit::{Exit, Failure, complain, exit_for};
+use super::journal_text::JournalText;
 use super::text::{printable, printable_path};
 use crate::files;
 use crate::follow::compressed::{self, Packing};
+use crate::follow::journalctl::{JournalQuery, JournalStart};
 use crate::follow::{expand, grouped, is_pattern, looks_packed};
 use crate::pipeline::WholeLines;
 use crate::record;
+use crate::settings::JOURNAL;
 
 /// The size of a chunk in bytes: large enough that reading costs little beside matching, small enough for the cache.
 const CHUNK: usize = 256 * 1024;
@@ -28,9 +31,33 @@ pub(super) struct Log {
     /// The path of its newest file, or `-`.
     pub(super) name: String,
     pub(super) files: Vec<PathBuf>,
+    /// What is asked of the systemd journal, where that is the log.
+    pub(super) journal: Option<(JournalQuery, JournalStart)>,
 }
 
 impl Log {
+    fn of_files(name: String, files: Vec<PathBuf>) -> Self {
+        Self { name, files, journal: None }
+    }
+
+    /// This machine's systemd journal.
+    pub(super) fn of_journal(query: JournalQuery, start: JournalStart) -> Self {
+        Self { name: JOURNAL.to_owned(), files: vec![JOURNAL.into()], journal: Some((query, start)) }
+    }
+
+    /// Opens one of its files.
+    pub(super) fn open(&self, path: &Path) -> Result<Input, Failure> {
+        match &self.journal {
+            Some((query, start)) => {
+                let reader = JournalText::start(query, start).map_err(|error| {
+                    Failure::new(exit_for(&error), format!("{}: {error}", query.tool.display()))
+                })?;
+                Ok(Input::of(Box::new(reader)))
+            }
+            None => Input::open(path),
+        }
+    }
+
     /// The file that its program writes to, or wrote to last.
     pub(super) fn newest(&self) -> &Path {
         self.files.last().map_or_else(|| Path::new("-"), PathBuf::as_path)
@@ -41,7 +68,7 @@ impl Log {
 /// what is missing.
 pub(super) fn logs(arguments: &[PathBuf]) -> Result<Vec<Log>, Failure> {
     if arguments.is_empty() {
-        return Ok(vec![Log { name: "-".into(), files: vec!["-".into()] }]);
+        return Ok(vec![Log::of_files("-".into(), vec!["-".into()])]);
     }
     let mut paths = Vec::new();
     for argument in arguments {
@@ -50,7 +77,7 @@ pub(super) fn logs(arguments: &[PathBuf]) -> Result<Vec<Log>, Failure> {
     let mut seen = HashSet::new();
     paths.retain(|path| identity(path).is_none_or(|identity| seen.insert(identity)));
     let groups = grouped(&paths).into_iter().map(|files| without_packed_twins(&files));
-    Ok(groups.map(|files| Log { name: newest(&files), files }).collect())
+    Ok(groups.map(|files| Log::of_files(newest(&files), files)).collect())
 }
 
 fn newest(files: &[PathBuf]) -> String {
@@ -106,7 +133,11 @@ impl Input {
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         let opened = if path == Path::new("-") { Ok(standard_input()) } else { open(path) };
         let reader = opened.map_err(|error| failure(path, &error))?;
-        Ok(Self { reader, lines: WholeLines::default(), dropped: 0, is_blank: true, is_over: false })
+        Ok(Self::of(reader))
+    }
+
+    fn of(reader: Box<dyn Read>) -> Self {
+        Self { reader, lines: WholeLines::default(), dropped: 0, is_blank: true, is_over: false }
     }
 
     /// Reads the next whole lines, which [`Self::lines`] then returns; false at the end of the file. The last lines may be

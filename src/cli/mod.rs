@@ -8,6 +8,7 @@ mod exit;
 mod explain;
 mod generate;
 mod input;
+mod journal_text;
 mod match_lines;
 mod pasted;
 mod prefixes;

@@ -15,6 +15,12 @@ pub const VERSION: i32 = 1;
 /// The logs of FreeBSD's syslog.conf that name peers: `auth.info` and `*.notice` with the kernel's messages.
 pub const SOURCES: [(&str, &str); 2] = [("auth", "/var/log/auth.log"), ("messages", "/var/log/messages")];
 
+/// What Red Hat and its derivatives call auth.log.
+pub const RED_HAT_LOG: &str = "/var/log/secure";
+
+/// Where systemd's packages have it.
+pub const JOURNALCTL: &str = "/usr/bin/journalctl";
+
 /// Somebody who mistypes a password does so three times; what comes five times in ten minutes is a program.
 pub const THRESHOLD: Thresholds =
     Thresholds::one(Threshold { offences: 5, within: Duration::from_secs(600) });

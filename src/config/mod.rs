@@ -21,7 +21,7 @@ mod text;
 
 pub use meaning::config_file::ConfigFile;
 pub use meaning::extension::extend_all;
-pub use meaning::feeding::are_apart;
+pub use meaning::feeding::{are_apart, reads_for};
 pub use meaning::file_permissions::{FileTrust, read_trusted, rule_files};
 pub use meaning::load::{Loaded, load, load_settings, load_to_try, read_rule_file, shipped_beside};
 pub use meaning::resolve::ResolvedSet;
@@ -31,7 +31,8 @@ pub use meaning::validate::{SettingFault, keys};
 pub use reading::allow_file::read_allow_file;
 pub use reading::reader::MAX_DURATION;
 pub use settings::{
-    Allow, Config, Control, Follow, LogSettings, LogTo, Override, SetDefaults, SourceSettings,
+    Allow, Config, Control, Follow, JournalSettings, LogSettings, LogTo, Override, SetDefaults,
+    SourceSettings,
 };
 pub use text::diagnostic::{Diagnostic, Diagnostics};
 pub use text::document::PathSegment;

@@ -10,7 +10,7 @@ use crate::address::Prefix;
 use crate::engine::{DEFAULT_TRACKED_OFFENDERS, Networks, PrefixLengths, SpoofCaps, TrustPolicy};
 use crate::record::{Layouts, TimeSpec};
 use crate::rules::{BanPolicy, Thresholds};
-use crate::settings::FirewallSettings;
+use crate::settings::{FirewallSettings, JOURNAL};
 
 /// Everything that the configuration says, with the defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,8 +56,10 @@ pub struct Config {
 pub struct SourceSettings {
     /// A short name: `auth`.
     pub name: String,
-    /// An absolute path, a glob, or `-` for standard input.
+    /// An absolute path, a glob, `-` for standard input, or `journal` for the systemd journal.
     pub path: String,
+    /// What is read of the systemd journal, where that is the source.
+    pub journal: Option<JournalSettings>,
     /// How the program learns that something was appended.
     pub follow: Follow,
     /// The absolute directory of rotated files, where they are not beside the log (`newsyslog -a`).
@@ -80,6 +82,7 @@ impl SourceSettings {
         Self {
             name: name.into(),
             path: path.into(),
+            journal: None,
             follow: Follow::Auto,
             archive: None,
             rule_sets: None,
@@ -88,6 +91,33 @@ impl SourceSettings {
             zone: None,
             writer: None,
         }
+    }
+}
+
+impl SourceSettings {
+    /// The systemd journal, with the lines of these programs.
+    pub fn of_journal(name: impl Into<String>, journal: JournalSettings) -> Self {
+        Self { journal: Some(journal), ..Self::at(name, JOURNAL) }
+    }
+
+    /// Whether it is a file, or a pattern for files.
+    pub fn is_file(&self) -> bool {
+        self.journal.is_none() && self.path != "-"
+    }
+}
+
+/// What is read of the systemd journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalSettings {
+    /// The programs whose rule sets are asked; `None` for all that a rule set in force knows.
+    pub programs: Option<Vec<String>>,
+    /// The absolute path of journalctl.
+    pub tool: PathBuf,
+}
+
+impl Default for JournalSettings {
+    fn default() -> Self {
+        Self { programs: None, tool: defaults::JOURNALCTL.into() }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::control::reply::{
     AddressReport, BanEntry, Counters, DaemonStatus, RuleSetStatus, SourceStatus, TableStatus, Window,
 };
 use crate::engine::Counter;
+use crate::files;
 use crate::firewall::WorkerStatus;
 use crate::follow;
 use crate::pipeline::{Pipeline, Stream};
@@ -52,7 +53,7 @@ impl Snapshot<'_> {
         let started = now().since(self.started).unwrap_or_default();
         protection::gaps(&Facts {
             logs: logs(&files),
-            has_journal: machine::has_journal(),
+            has_journal: files::has_journal(),
             is_dry_run: self.enforcement.firewall.blocks_nobody(),
             not_blocking: firewall.warnings.iter().map(|warning| not_blocking(warning)).collect(),
             out_of_step: firewall.last_error.clone().filter(|_| !firewall.in_step),

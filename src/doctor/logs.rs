@@ -17,7 +17,10 @@ const MAX_SILENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Judges one source; standard input is nothing to look at.
 pub(super) fn findings(source: &SourceSettings, now: SystemTime) -> Vec<Finding> {
-    if source.path == "-" {
+    if let Some(journal) = &source.journal {
+        return vec![journalctl(&journal.tool)];
+    }
+    if !source.is_file() {
         return Vec::new();
     }
     let files = files(Path::new(&source.path));
@@ -33,6 +36,16 @@ pub(super) fn findings(source: &SourceSettings, now: SystemTime) -> Vec<Finding>
         Err(why) => Finding::problem(ABOUT, why, AS_ROOT),
     };
     files.into_iter().map(judged).collect()
+}
+
+/// Judges whether the journal can be read.
+fn journalctl(tool: &Path) -> Finding {
+    let name = tool.display();
+    if tool.exists() {
+        return Finding::ok(ABOUT, format!("{name} is there, which reads the systemd journal"));
+    }
+    let advice = "install systemd's package, or say where it is: `{journal: …, tool: /path/of/journalctl}`";
+    Finding::problem(ABOUT, format!("there is no {name}, which reads the systemd journal"), advice)
 }
 
 /// What is followed, and which directories cannot be looked into for it.

@@ -7,6 +7,7 @@ use super::finding::{Finding, Grade};
 use crate::config::Config;
 use crate::control::reply::DaemonStatus;
 use crate::control::{ClientError, ClientErrorKind};
+use crate::files;
 use crate::follow;
 use crate::protection::{Facts, Gap, gaps};
 use crate::settings::BackendKind;
@@ -40,7 +41,7 @@ fn facts(setup: &Setup, findings: &[Finding], status: Option<&DaemonStatus>) -> 
     let table = status.map(|status| &status.firewall).filter(|table| !table.in_step);
     Facts {
         logs: machine::logs(config),
-        has_journal: machine::has_journal(),
+        has_journal: files::has_journal(),
         is_dry_run: config.firewall.backend == BackendKind::DryRun,
         not_blocking: findings.iter().filter_map(not_blocking).collect(),
         out_of_step: table.and_then(|table| table.problem.clone()),

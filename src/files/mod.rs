@@ -40,6 +40,11 @@ pub(crate) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// Whether systemd's journal takes what programs log; see systemd-journald.service(8).
+pub(crate) fn has_journal() -> bool {
+    Path::new("/run/systemd/journal/socket").exists()
+}
+
 /// Device and inode: the same for all names of a file, another one for a file that took its place.
 pub(crate) fn identity(about: &Metadata) -> (u64, u64) {
     (about.dev(), about.ino())

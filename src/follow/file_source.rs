@@ -87,7 +87,7 @@ impl FileSource {
         let marks =
             |stored: &'_ Stored| stored.position.files.iter().find(|mark| Some(mark.file) == key).copied();
         let (stored, mark) = self.stored.iter().find_map(|stored| Some((stored, marks(stored)?)))?;
-        Some(Position { homes: Vec::new(), files: vec![mark], newest: stored.position.newest })
+        Some(Position { homes: Vec::new(), files: vec![mark], newest: stored.position.newest, cursor: None })
     }
 
     /// Looks at all paths.

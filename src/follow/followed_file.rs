@@ -255,6 +255,6 @@ impl FollowedFile {
         let elsewhere = self.homes.iter().filter(|home| home.as_path() != Path::new(&*self.path));
         let homes = elsewhere.filter_map(|home| home.to_str().map(str::to_owned)).collect();
         let files = self.closed.iter().copied().chain(self.tails.iter().map(Tail::mark)).collect();
-        Position { homes, files, newest: self.watermark.newest.map(Time::as_millis) }
+        Position { homes, files, newest: self.watermark.newest.map(Time::as_millis), cursor: None }
     }
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::file_source::FileSource;
 use super::followed_file::FollowedFile;
+use super::journal::Journal;
 use super::merge::catch_up;
 use super::open::{IS_FIFO, Opener, ThisProcess};
 use super::pipe::Pipe;
@@ -18,6 +19,7 @@ use super::tail::Tail;
 use super::watch::Watch;
 use super::{Sink, Source, SourceId, SourceKind};
 use crate::record::MAX_LINE;
+use crate::settings::JOURNAL;
 
 /// The pause between two looks (the machine slept, the reader was blocked) after which new lines count as a backlog.
 const AWAY_AFTER: Duration = Duration::from_secs(30);
@@ -47,6 +49,7 @@ pub struct Follower {
 enum FollowedInput {
     Files(FileSource),
     Pipe(Pipe),
+    Journal(Box<Journal>),
 }
 
 /// The result of a look, apart from the lines.
@@ -181,6 +184,7 @@ impl Follower {
     pub(super) fn pipes(&self) -> impl Iterator<Item = (FileKey, BorrowedFd<'_>)> {
         self.inputs.iter().filter_map(|input| match input {
             FollowedInput::Pipe(pipe) => pipe.descriptor(),
+            FollowedInput::Journal(journal) => journal.descriptor(),
             FollowedInput::Files(_) => None,
         })
     }
@@ -233,6 +237,7 @@ impl ReadPass<'_, '_, '_> {
         for input in &mut *inputs {
             more |= match input {
                 FollowedInput::Pipe(pipe) => pipe.read(self.round, self.buf, self.sink)?,
+                FollowedInput::Journal(journal) => journal.read(self.round, self.buf, self.sink)?,
                 FollowedInput::Files(_) if new_lines_wait => false,
                 FollowedInput::Files(group) => self.new_lines(group)?,
             };
@@ -284,7 +289,13 @@ impl FollowedInput {
         stored: &[Stored],
         notes: &mut Vec<String>,
     ) -> Self {
-        let own = stored.iter().filter(|stored| stored.source == source.name).cloned().collect();
+        let own: Vec<Stored> = stored.iter().filter(|stored| stored.source == source.name).cloned().collect();
+        if let Some(query) = source.journal {
+            let position =
+                own.into_iter().find(|stored| stored.path == JOURNAL).map(|stored| stored.position);
+            let journal = Journal::new(id, query, position, Arc::clone(opener), Timestamp::now().into());
+            return Self::Journal(Box::new(journal));
+        }
         match source.kind {
             SourceKind::Files => Self::Files(FileSource::new(id, source, Arc::clone(opener), own, notes)),
             SourceKind::Fifo => Self::fifo(id, &source, opener),
@@ -308,20 +319,21 @@ impl FollowedInput {
                 }
             }
             Self::Pipe(pipe) => pipe.observe(round),
+            Self::Journal(journal) => journal.observe(round),
         }
     }
 
     fn logs(&self) -> &[FollowedFile] {
         match self {
             Self::Files(group) => &group.logs,
-            Self::Pipe(_) => &[],
+            Self::Pipe(_) | Self::Journal(_) => &[],
         }
     }
 
     fn logs_mut(&mut self) -> &mut [FollowedFile] {
         match self {
             Self::Files(group) => &mut group.logs,
-            Self::Pipe(_) => &mut [],
+            Self::Pipe(_) | Self::Journal(_) => &mut [],
         }
     }
 
@@ -331,6 +343,9 @@ impl FollowedInput {
                 group.logs.iter().map(Status::of_log).chain(Status::of_pattern(group)).collect()
             }
             Self::Pipe(pipe) => vec![Status::new(pipe.source, &pipe.path, &pipe.tally, pipe.trouble.clone())],
+            Self::Journal(journal) => {
+                vec![Status::new(journal.source, &journal.path, &journal.tally, journal.trouble.clone())]
+            }
         }
     }
 }

@@ -8,6 +8,7 @@
 //! thread ── wake         the loop: look, wait for an event or the tick
 //! follower               all sources: look at everything, hand out what is new
 //!  └─ merge              several paths behind: the oldest line first, for a while
+//! journal ── journalctl  the systemd journal, which a child prints
 //! file_source, pipe      one source: a path, a pattern, a FIFO, standard input
 //!  └─ pattern ── listing what matches
 //! followed_file          one path, whose life its head tells
@@ -37,6 +38,8 @@ mod file_source;
 mod fingerprint;
 mod followed_file;
 mod follower;
+mod journal;
+pub mod journalctl;
 mod listing;
 mod merge;
 mod open;
@@ -57,6 +60,8 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use self::journalctl::JournalQuery;
+use crate::settings::JOURNAL;
 use crate::time::Time;
 
 pub use follower::{Follower, Looked, Status};
@@ -85,6 +90,8 @@ pub struct Source {
     /// At the first sight of a source that has no stored position: read what is there already, instead of starting at
     /// the end. Files that appear later are always read from their beginning. What a pipe brings then counts at its timestamps.
     pub from_start: bool,
+    /// What is asked of the systemd journal, where that is the source, in place of a file.
+    pub journal: Option<JournalQuery>,
 }
 
 impl Source {
@@ -97,7 +104,13 @@ impl Source {
             through_links: true,
             archive: None,
             from_start: false,
+            journal: None,
         }
+    }
+
+    /// The systemd journal, from its end.
+    pub fn of_journal(name: impl Into<String>, query: JournalQuery) -> Self {
+        Self { journal: Some(query), ..Self::files(name, JOURNAL) }
     }
 
     /// Whether the path is a pattern that may match many files.

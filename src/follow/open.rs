@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
+use super::journalctl::{JournalQuery, JournalStart, Journalctl};
 use super::listing::{Listed, expand};
 use super::position::FileKey;
 use super::rotations::rotations;
@@ -80,6 +81,14 @@ pub trait Opener: Send + Sync {
 
     /// The path without symbolic links; the path itself where that cannot be found out.
     fn target(&self, path: &Path) -> PathBuf;
+
+    /// Starts journalctl, which follows the journal.
+    ///
+    /// # Errors
+    /// When it cannot be started, or somebody else may replace it.
+    fn journal(&self, query: &JournalQuery, start: &JournalStart) -> io::Result<Journalctl> {
+        query.start(start, true)
+    }
 
     /// Has `wake` called when a file changes that is watched.
     ///

@@ -109,6 +109,9 @@ pub struct Position {
     /// The timestamp of the newest line that was read, in milliseconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<i64>,
+    /// The cursor of the last entry that was read, of the systemd journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
 }
 
 /// A position as it was stored.
@@ -149,12 +152,17 @@ mod tests {
         let mark =
             Mark { file, offset: 5, print, head: print, born: None, modified: -1, closed: false, reread };
         let homes = vec!["/data/auth.log".to_owned()];
-        let position = Position { homes, files: vec![mark], newest: Some(7) };
+        let cursor = Some("s=52;i=1".to_owned());
+        let position = Position { homes, files: vec![mark], newest: Some(7), cursor };
         let text = serde_json::to_string(&position).unwrap();
         assert_eq!(serde_json::from_str::<Position>(&text).unwrap(), position);
-        let earlier = Position { newest: None, files: vec![Mark { reread: None, ..mark }], ..position };
+        let earlier =
+            Position { newest: None, cursor: None, files: vec![Mark { reread: None, ..mark }], ..position };
         let text = serde_json::to_string(&earlier).unwrap();
-        assert!(!text.contains("reread") && !text.contains("newest"), "as earlier versions wrote it: {text}");
+        assert!(
+            !["reread", "newest", "cursor"].iter().any(|key| text.contains(key)),
+            "as earlier versions wrote it: {text}"
+        );
         assert_eq!(serde_json::from_str::<Position>(&text).unwrap(), earlier);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! [`text`] strips from a line what no program wrote, [`parse`] reads it, [`repeat()`] recognises lines that only count
 //! the one before, [`Clock`] turns a timestamp into a point in time, and [`may_be_cut`] says whether the logger may have
-//! cut off the line's end. Nothing here does I/O, asks a clock or allocates per line.
+//! cut off the line's end. [`ExportReader`] and [`write_line`] make lines of the systemd journal's entries. Nothing here does I/O
+//! or asks a clock, and what reads lines allocates nothing per line.
 //!
 //! **Whose word is it?** A rule set applies to one program, so the program's name must come from the logger, never from
 //! text that a program wrote. Hence every layout is read from the left at fixed places, nothing is searched for, and a
@@ -12,6 +13,7 @@
 mod clock;
 mod cut;
 mod date;
+mod export;
 mod format;
 mod header;
 mod json;
@@ -22,6 +24,7 @@ mod outline;
 mod priority;
 mod repeat;
 mod rfc5424;
+mod sender;
 mod service;
 mod stamp;
 mod supervised;
@@ -30,6 +33,7 @@ mod tag;
 pub use clock::{Clock, FUTURE_SLACK, ORDER_SLACK};
 pub use cut::{MIN_CUT_MESSAGE, may_be_cut};
 pub use date::offset;
+pub use export::{ExportReader, FIELDS, JournalEntry, NoExport};
 pub use format::{FormatError, TimeFormat};
 pub use lag::{Lag, Written};
 pub use layout::{Layout, Layouts};
@@ -37,6 +41,7 @@ pub use lines::{MAX_LINE, text};
 pub use outline::Outline;
 pub use priority::named_priority_regex;
 pub use repeat::{MAX_REPEATS, Repeat, Writer, is_turned_over, repeat};
+pub use sender::{ProgramNames, Sent, write_line};
 pub use service::{TimePlace, TimeSpec, known_beginning_regex, known_regex};
 pub use stamp::Stamp;
 pub use tag::is_program_name;

@@ -10,6 +10,7 @@ use crate::config::SourceSettings;
 use crate::files::{self, directory_of};
 use crate::follow;
 use crate::record::{self, Clock, Layouts, TimeSpec};
+use crate::settings::JOURNAL;
 use crate::time::Time;
 
 /// How the lines of one source are stamped.
@@ -63,7 +64,7 @@ impl StampReader {
 
 /// Whether a source follows this file: by its name, or as one that was rotated away.
 pub(super) fn is_followed_by(path: &Path, source: &SourceSettings) -> bool {
-    if path == Path::new("-") || source.path == "-" {
+    if path == Path::new("-") || !source.is_file() {
         return path == Path::new(&source.path);
     }
     let log = follow::log_of(path);
@@ -96,8 +97,8 @@ fn resolved(path: &Path) -> PathBuf {
 /// Files of one directory are one writer's unless their sources say otherwise: a syslogd writes its logs side by side,
 /// and what runs in a jail or on another host has a directory of its own.
 pub(super) fn directory_of_log(path: &Path) -> Arc<str> {
-    if path == Path::new("-") {
-        return "-".into();
+    if path == Path::new("-") || path == Path::new(JOURNAL) {
+        return path.to_string_lossy().into();
     }
     directory_of(&absolute(path)).to_string_lossy().into()
 }

@@ -7,20 +7,12 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use crate::config::{Config, ResolvedSet};
+use crate::config::{Config, ResolvedSet, SourceSettings};
 use crate::follow;
 use crate::protection::Logs;
 
-/// Where journald listens; see systemd-journald.service(8).
-const JOURNAL: &str = "/run/systemd/journal/socket";
-
 /// Where sshd says its process id, on FreeBSD and Linux.
 const SSHD: &str = "/var/run/sshd.pid";
-
-/// Whether systemd's journal takes what programs log.
-pub(crate) fn has_journal() -> bool {
-    Path::new(JOURNAL).exists()
-}
 
 /// Whether sshd runs and its rule set is among these, so that somebody's failures should be seen now and then.
 pub(crate) fn expects_sshd(sets: &[ResolvedSet]) -> bool {
@@ -35,15 +27,19 @@ fn runs(pid: &str) -> bool {
 
 /// Whether one of the configured sources is there.
 pub(crate) fn logs(config: &Config) -> Logs {
-    if config.sources.iter().any(|source| is_there(&source.path)) {
+    if config.sources.iter().any(is_there) {
         return Logs::Some;
     }
     Logs::None(config.sources.iter().map(|source| source.path.clone()).collect())
 }
 
-fn is_there(path: &str) -> bool {
+fn is_there(source: &SourceSettings) -> bool {
+    let path = &source.path;
+    if let Some(journal) = &source.journal {
+        return journal.tool.exists();
+    }
     let is_matched = || follow::expand(path).is_ok_and(|found| found.into_iter().any(|file| file.is_ok()));
-    path == "-" || Path::new(path).exists() || (follow::is_pattern(Path::new(path)) && is_matched())
+    !source.is_file() || Path::new(path).exists() || (follow::is_pattern(Path::new(path)) && is_matched())
 }
 
 #[cfg(test)]

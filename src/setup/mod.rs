@@ -25,14 +25,18 @@ use thiserror::Error;
 use self::logs::StampFormat;
 pub(crate) use self::logs::{StampFormats, StampReader};
 use crate::address::Prefix;
-use crate::config::{self, Config, Diagnostics, FileTrust, Loaded, LogTo, ResolvedSet, SHIPPED};
+use crate::config::{
+    self, Config, Diagnostics, FileTrust, JournalSettings, Loaded, LogTo, ResolvedSet, SHIPPED,
+    SourceSettings,
+};
 use crate::control::{Answer, Client, ClientError, Request};
 use crate::engine::{Engine, EngineSettings, Policy};
 use crate::follow;
+use crate::follow::journalctl::JournalQuery;
 use crate::pipeline::{Pipeline, Stream, Terms};
-use crate::record::{Clock, Layouts};
+use crate::record::{Clock, Layouts, ProgramNames};
 use crate::rules::{self, Binding, Compiled, Fault, Matcher, RuleSet, Severity};
-use crate::settings::{BackendKind, FirewallSettings};
+use crate::settings::{BackendKind, FirewallSettings, JOURNAL};
 use crate::store::{self, Retention};
 use crate::time::Time;
 
@@ -118,8 +122,12 @@ impl Setup {
         if loaded.diagnostics.has_errors() {
             return Err(Refused(loaded.diagnostics));
         }
-        let bind_source = |source: &config::SourceSettings| {
-            bind(&sets, loaded.is_trial, source.rule_sets.as_deref(), source.layout)
+        let bind_source = |source: &SourceSettings| {
+            let asked = sets.iter().filter(|set| config::reads_for(source, &set.set));
+            let of_journal: Option<Vec<String>> =
+                source.journal.as_ref().map(|_| asked.map(|set| set.set.name.clone()).collect());
+            let named = source.rule_sets.as_ref().or(of_journal.as_ref());
+            bind(&sets, loaded.is_trial, named.map(Vec::as_slice), source.layout)
         };
         let custom_sets = sets.iter().filter(|set| loaded.rules[set.origin].custom);
         Ok(Self {
@@ -163,7 +171,7 @@ impl Setup {
 
     /// How the lines of the configured sources are stamped.
     pub(crate) fn stamp_formats(&self) -> StampFormats {
-        let format = |(source, binding): (&config::SourceSettings, &Arc<Binding>)| StampFormat {
+        let format = |(source, binding): (&SourceSettings, &Arc<Binding>)| StampFormat {
             path: source.path.clone(),
             layouts: source.layout,
             time: source.time.as_ref().or_else(|| binding.time()).cloned(),
@@ -226,12 +234,42 @@ impl Setup {
                 |path: &PathBuf| follow::Source { from_start: true, ..follow::Source::argument(path) };
             return files.iter().map(source).collect();
         }
-        let source = |source: &config::SourceSettings| follow::Source {
+        self.config.sources.iter().map(|source| self.followed_source(source)).collect()
+    }
+
+    fn followed_source(&self, source: &SourceSettings) -> follow::Source {
+        if let Some(journal) = &source.journal {
+            let query = JournalQuery { tool: journal.tool.clone(), programs: self.journal_programs(source) };
+            return follow::Source::of_journal(&source.name, query);
+        }
+        follow::Source {
             name: source.name.clone(),
             archive: source.archive.clone(),
             ..follow::Source::argument(&source.path)
+        }
+    }
+
+    /// What to ask this machine's journal for all rule sets in force.
+    pub(crate) fn journal_query(&self) -> JournalQuery {
+        let configured = self.config.sources.iter().find_map(|source| source.journal.as_ref());
+        let journal = JournalSettings { programs: None, ..configured.cloned().unwrap_or_default() };
+        let tool = journal.tool.clone();
+        JournalQuery { tool, programs: self.journal_programs(&SourceSettings::of_journal(JOURNAL, journal)) }
+    }
+
+    /// The programs that a journal is read for: all of the sets that are asked and that know one of those it names. Whoever
+    /// names sshd means its helpers as well, under whatever names the next version logs.
+    fn journal_programs(&self, source: &SourceSettings) -> ProgramNames {
+        let is_asked = |set: &RuleSet| match &source.rule_sets {
+            Some(names) => names.contains(&set.name),
+            None => true,
         };
-        self.config.sources.iter().map(source).collect()
+        let sets = self.sets.iter().map(|set| &set.set);
+        let asked = sets.filter(|set| is_asked(set) && config::reads_for(source, set));
+        let mut programs: Vec<String> = asked.flat_map(|set| set.programs.iter().cloned()).collect();
+        programs.sort();
+        programs.dedup();
+        ProgramNames(programs)
     }
 
     /// How sources are followed: one that asks for polling switches the events off for all.

@@ -14,7 +14,7 @@ use nix::unistd::Group;
 use super::machine;
 use crate::config::{Config, FileTrust, Loaded, PathSegment, SettingFault, SourceSettings, defaults, keys};
 use crate::control::{self, BindError};
-use crate::files::{Exposure, directory_of, exposure};
+use crate::files::{self, Exposure, directory_of, exposure};
 use crate::firewall::{self, TableFile};
 use crate::follow;
 use crate::protection::{Facts, Gap, GapKind, gaps};
@@ -37,7 +37,7 @@ pub(crate) fn check(loaded: &mut Loaded) {
 pub(crate) fn warn_of_gaps(loaded: &mut Loaded) {
     let facts = Facts {
         logs: machine::logs(&loaded.config),
-        has_journal: machine::has_journal(),
+        has_journal: files::has_journal(),
         is_dry_run: loaded.config.firewall.backend == BackendKind::DryRun,
         ..Facts::default()
     };
@@ -95,8 +95,12 @@ pub(crate) fn exposed_places(config: &Config) -> Vec<Exposed> {
     state.into_iter().chain(socket).collect()
 }
 
-/// The programs that drive the firewall and that somebody else may replace.
+/// The programs that drive the firewall or read the journal and that somebody else may replace.
 pub(crate) fn exposed_programs(config: &Config) -> Vec<Exposed> {
+    firewall_programs(config).into_iter().chain(journal_programs(config)).collect()
+}
+
+fn firewall_programs(config: &Config) -> Vec<Exposed> {
     // Settings that no backend can work with are told of elsewhere.
     let Ok(backend) = firewall::open(&config.firewall) else { return Vec::new() };
     let mut programs = backend.programs();
@@ -104,6 +108,14 @@ pub(crate) fn exposed_programs(config: &Config) -> Vec<Exposed> {
     let key = if config.firewall.backend == BackendKind::Command { "command" } else { "tool" };
     let exposures = programs.into_iter().filter_map(path_exposure);
     exposures.map(|found| Exposed::at(&["firewall", key], found)).collect()
+}
+
+fn journal_programs(config: &Config) -> Vec<Exposed> {
+    let exposed = |source: &SourceSettings| {
+        let exposure = path_exposure(&source.journal.as_ref()?.tool)?;
+        Some(Exposed::at(&["sources", &source.name, "tool"], exposure))
+    };
+    config.sources.iter().filter_map(exposed).collect()
 }
 
 fn store_exposure(state: &Path) -> Option<Exposure> {
@@ -132,7 +144,10 @@ fn path_exposure(path: &Path) -> Option<Exposure> {
 
 /// Warnings about the logs that the configuration names.
 fn source_faults(config: &Config) -> Vec<SettingFault> {
-    let unreadable = config.sources.iter().filter_map(unreadable_source);
+    let unreadable = config
+        .sources
+        .iter()
+        .filter_map(|source| unreadable_source(source).or_else(|| missing_journalctl(source)));
     if !is_run_by_systemd() {
         return unreadable.collect();
     }
@@ -165,10 +180,17 @@ fn hidden_source(source: &SourceSettings) -> Option<SettingFault> {
     Some(SettingFault::warning(keys(&["sources", &source.name]), text))
 }
 
+/// journalctl may be installed later, so this is no error.
+fn missing_journalctl(source: &SourceSettings) -> Option<SettingFault> {
+    let tool = &source.journal.as_ref()?.tool;
+    let text = format!("there is no {}: without journalctl the systemd journal is not read", tool.display());
+    (!tool.exists()).then(|| SettingFault::warning(keys(&["sources", &source.name]), text))
+}
+
 /// A file may appear later, so this is no error; a pattern may match nothing for now.
 fn unreadable_source(source: &SourceSettings) -> Option<SettingFault> {
     let path = Path::new(&source.path);
-    if source.path == "-" || follow::Source::argument(path).is_pattern() {
+    if !source.is_file() || follow::Source::argument(path).is_pattern() {
         return None;
     }
     let text = match path.metadata() {

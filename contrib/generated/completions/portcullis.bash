@@ -844,7 +844,7 @@ _portcullis() {
             return 0
             ;;
         portcullis__subcmd__scan)
-            opts="-c -h --config --rules --json --top --help"
+            opts="-c -h --config --rules --journal --json --top --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -893,6 +893,10 @@ _portcullis() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --journal)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --top)

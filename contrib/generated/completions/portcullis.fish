@@ -43,6 +43,7 @@ complete -c portcullis -n "__fish_portcullis_needs_command" -f -a "completions" 
 complete -c portcullis -n "__fish_portcullis_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c portcullis -n "__fish_portcullis_using_subcommand scan" -s c -l config -d 'The configuration file [default: the installed one, if there is any]' -r -F
 complete -c portcullis -n "__fish_portcullis_using_subcommand scan" -l rules -d 'Ask the rule set of this file and no other, as before it is installed; may be given several times' -r -F
+complete -c portcullis -n "__fish_portcullis_using_subcommand scan" -l journal -d 'Read this machine\'s systemd journal, all of it or from a time on: yesterday, "2 days ago", 2026-11-22' -r
 complete -c portcullis -n "__fish_portcullis_using_subcommand scan" -l top -d 'How many offenders to list' -r
 complete -c portcullis -n "__fish_portcullis_using_subcommand scan" -l json -d 'Print one JSON object'
 complete -c portcullis -n "__fish_portcullis_using_subcommand scan" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -17,6 +17,7 @@ use super::args::ScanArgs;
 use super::exit::{Exit, Failure, complain};
 use super::input::{Log, logs};
 use super::load_setup;
+use crate::follow::journalctl::JournalStart;
 use crate::pipeline::Terms;
 
 /// Files smaller than this, in bytes, are read before a progress bar would be seen.
@@ -24,8 +25,14 @@ const WORTH_A_BAR: u64 = 32 << 20;
 
 /// Runs the command; the exit status is that of the first file that could not be read. All others are read.
 pub(super) fn run(arguments: &ScanArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let logs = logs(&arguments.files)?;
     let mut setup = load_setup(&arguments.config, &arguments.trial)?;
+    let logs = match &arguments.journal {
+        Some(since) => {
+            let start = since.clone().map_or(JournalStart::Beginning, JournalStart::Said);
+            vec![Log::of_journal(setup.journal_query(), start)]
+        }
+        None => logs(&arguments.files)?,
+    };
     let terms: Vec<Terms> = logs.iter().map(|log| setup.terms_of_file(log.newest())).collect();
     let mut pipeline = setup.pipeline(&terms);
     pipeline.engine.keep_no_journal();

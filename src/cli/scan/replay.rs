@@ -36,6 +36,7 @@ const READ_AHEAD: usize = 16;
 
 /// Reads one log, file by file.
 struct LogReader<'l> {
+    log: &'l Log,
     files: std::slice::Iter<'l, PathBuf>,
     open: Option<(Input, &'l Path)>,
     /// Blocks that were read but not judged, in order.
@@ -252,13 +253,14 @@ impl<'l> Replay<'l> {
         }
         let path = reader.files.next()?;
         reader.is_apart = true;
-        Some(Input::open(path).map(|input| (input, path.as_path())))
+        Some(reader.log.open(path).map(|input| (input, path.as_path())))
     }
 }
 
 impl<'l> LogReader<'l> {
     fn new(log: &'l Log) -> Self {
         Self {
+            log,
             files: log.files.iter(),
             open: None,
             pending: VecDeque::new(),

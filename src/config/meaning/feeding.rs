@@ -9,6 +9,8 @@ use super::resolve::ResolvedSet;
 use super::validate::{SettingFault, keys};
 use crate::config::settings::{Config, SourceSettings};
 use crate::config::text::document::PathSegment;
+use crate::config::text::suggest::or_near;
+use crate::record::ProgramNames;
 use crate::rules::{RuleSet, Severity};
 
 /// Takes a source that the operator wrote, and that names no rule sets, for the log of a set for raw lines or JSON whose name
@@ -81,10 +83,14 @@ pub(crate) fn faults(
     is_own: impl Fn(usize) -> bool,
     is_there: impl Fn(&str) -> bool,
 ) -> Vec<SettingFault> {
-    let mut faults = Vec::new();
+    let mut faults = unknown_programs(config, sets);
     for ResolvedSet { set, origin, .. } in sets {
         let is_wanted = config.rule_sets.is_some() || is_own(*origin);
         if !is_fed(config, set) {
+            if !is_wanted && config.sources.iter().any(|source| source.journal.is_some()) {
+                // Whoever names programs of the journal has said what is to be read.
+                continue;
+            }
             let severity = if is_wanted { Severity::Error } else { Severity::Warning };
             let (key_path, text) = not_asked(config, set).unwrap_or_else(|| unfed(config, set));
             faults.push(SettingFault { severity, key_path, text });
@@ -117,8 +123,34 @@ fn names(source: &SourceSettings, set: &RuleSet) -> bool {
 
 /// Whether a source would ever hand the set a line.
 fn is_fed(config: &Config, set: &RuleSet) -> bool {
-    is_named(config, set)
-        || (!set.format.needs_source() && config.sources.iter().any(|source| source.rule_sets.is_none()))
+    let is_asked = |source: &SourceSettings| source.rule_sets.is_none() && reads_for(source, set);
+    is_named(config, set) || (!set.format.needs_source() && config.sources.iter().any(is_asked))
+}
+
+/// Whether a source reads lines for a set that looks at syslog: a file does, and the journal where it is to read one of the
+/// set's programs.
+pub fn reads_for(source: &SourceSettings, set: &RuleSet) -> bool {
+    let Some(journal) = &source.journal else { return true };
+    let is_wanted = |program: &String| ProgramNames(set.programs.clone()).share(program);
+    !set.format.needs_source() && journal.programs.as_ref().is_none_or(|named| named.iter().any(is_wanted))
+}
+
+/// Programs that are to be read of the journal, and that no set in force knows.
+fn unknown_programs(config: &Config, sets: &[ResolvedSet]) -> Vec<SettingFault> {
+    let known = ProgramNames(sets.iter().flat_map(|set| set.set.programs.clone()).collect());
+    let mut faults = Vec::new();
+    for source in &config.sources {
+        let named = source.journal.iter().flat_map(|journal| journal.programs.iter().flatten());
+        for (nth, program) in named.enumerate().filter(|(_, program)| !known.share(program)) {
+            let near = or_near(program, &known.0.iter().map(String::as_str).collect::<Vec<_>>());
+            let text =
+                format!("no rule set in force knows a program `{program}`{near}: none of its lines are read");
+            let mut key_path = keys(&["sources", &source.name, "journal"]);
+            key_path.push(PathSegment::Index(nth));
+            faults.push(SettingFault::warning(key_path, text));
+        }
+    }
+    faults
 }
 
 /// The configured source that follows a log, or some of the files that a pattern means.
@@ -175,6 +207,17 @@ fn not_asked(config: &Config, set: &RuleSet) -> Option<(Vec<PathSegment>, String
 
 fn unfed(config: &Config, set: &RuleSet) -> (Vec<PathSegment>, String) {
     let name = &set.name;
+    if let Some(source) = config.sources.iter().find(|source| source.journal.is_some())
+        && !set.format.needs_source()
+    {
+        let text = format!(
+            "the rule set `{name}` would be asked about no log: `{}` reads other programs of the systemd journal; add one of \
+             its own ({}), or write `journal: all`",
+            source.name,
+            set.programs.join(", ")
+        );
+        return (key_path_of(config, set), text);
+    }
     if !set.format.needs_source() {
         let text = format!(
             "the rule set `{name}` would be asked about no log: every source names its rule sets, and none names this one; \

@@ -11,10 +11,12 @@ use super::rule_file::{LoadedRules, RuleFile, Shipped};
 use super::validate::{SettingFault, keys};
 use crate::config::defaults;
 use crate::config::reading::allow_file::{MAX_ALLOW_FILE, read_allow_file};
-use crate::config::settings::Config;
+use crate::config::settings::{Config, JournalSettings, SourceSettings};
 use crate::config::text::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::text::source::MAX_FILE;
+use crate::files;
 use crate::rules::{Fault, Place, Severity};
+use crate::settings::JOURNAL;
 
 /// The files that a command needs, and all diagnostics about them.
 ///
@@ -41,6 +43,7 @@ pub struct Loaded {
 pub fn load(file: Option<&Path>, shipped: &[Shipped], trust: FileTrust) -> Loaded {
     let mut loaded = Loaded::default();
     loaded.read_config(file, trust);
+    loaded.choose_sources();
     loaded.read_allow_files(trust);
     loaded.read_rules_dir(trust);
     loaded.read_shipped(shipped);
@@ -163,6 +166,23 @@ impl Loaded {
             self.config = file.config.clone();
         }
         self.config_file = file;
+    }
+
+    /// On Linux, where nobody says what is followed: the usual logs if one of them is there, or else the systemd journal.
+    fn choose_sources(&mut self) {
+        if !cfg!(target_os = "linux") || self.says("sources") {
+            return;
+        }
+        let is_there = |source: &SourceSettings| is_there(&source.path);
+        if self.config.sources.iter().any(is_there) {
+            return;
+        }
+        let red_hats = SourceSettings::at("auth", defaults::RED_HAT_LOG);
+        if is_there(&red_hats) {
+            self.config.sources = vec![red_hats];
+        } else if files::has_journal() && Path::new(defaults::JOURNALCTL).exists() {
+            self.config.sources = vec![SourceSettings::of_journal(JOURNAL, JournalSettings::default())];
+        }
     }
 
     fn read_allow_files(&mut self, trust: FileTrust) {

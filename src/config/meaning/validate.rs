@@ -67,7 +67,8 @@ pub(crate) fn check(config: &Config) -> Vec<SettingFault> {
 
 fn same_source_twice(config: &Config) -> Vec<SettingFault> {
     let mut names: HashMap<&str, &str> = HashMap::new();
-    let twice = config.sources.iter().filter_map(|source| {
+    // Two sources may read different programs of the journal.
+    let twice = config.sources.iter().filter(|source| source.journal.is_none()).filter_map(|source| {
         let first = *names.entry(&source.path).or_insert(&source.name);
         let text = format!("`{first}` follows the same file: every line would be read twice");
         (first != source.name).then(|| SettingFault::warning(keys(&["sources", &source.name]), text))

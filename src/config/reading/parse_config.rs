@@ -11,11 +11,13 @@ use super::reader::{Entry, Node};
 use super::time;
 use super::values::{absolute, is_known, log_file, name};
 use crate::address::{self, Prefix};
+use crate::config::defaults;
 use crate::config::settings::{
-    Allow, Config, Control, Follow, LogSettings, LogTo, Override, SetDefaults, SourceSettings,
+    Allow, Config, Control, Follow, JournalSettings, LogSettings, LogTo, Override, SetDefaults,
+    SourceSettings,
 };
 use crate::engine::{Network, Networks, PrefixLengths, SpoofCaps, TrustPolicy};
-use crate::record::Layouts;
+use crate::record::{Layouts, is_program_name};
 
 /// The most sources: each watched file costs a descriptor.
 const MAX_SOURCES: usize = 1000;
@@ -45,7 +47,7 @@ pub(crate) fn parse_config(root: &Node<'_>) -> Option<Config> {
         sources: keys.or("sources", default.sources, sources),
         rules_dir: keys.or("rules_dir", default.rules_dir, absolute),
         rule_sets: keys.maybe("rule_sets", |node| Some(node.texts())),
-        defaults: keys.or("defaults", default.defaults, |node| defaults(node, default.defaults)),
+        defaults: keys.or("defaults", default.defaults, |node| set_defaults(node, default.defaults)),
         overrides: keys.or("override", default.overrides, overrides),
         allow: allow(&mut keys, default.allow),
         trust: keys.or("trust", default.trust, |node| trust(node, default.trust)),
@@ -80,7 +82,10 @@ fn source(entry: &Entry<'_>) -> Option<SourceSettings> {
         return Some(SourceSettings::at(source_name?, log_path(&entry.value)?));
     }
     let mut keys = Keys::of(&entry.value)?;
-    let path = keys.must("path", "the log file", log_path);
+    if let Some(node) = keys.get("journal") {
+        return Some(SourceSettings { name: source_name?, ..journal(&node, keys) });
+    }
+    let path = keys.must("path", "the log file, or `journal` for the systemd journal", log_path);
     let source = SourceSettings {
         follow: keys.or("follow", Follow::Auto, |node| node.word(&FOLLOW)),
         archive: keys.maybe("archive", absolute),
@@ -93,6 +98,35 @@ fn source(entry: &Entry<'_>) -> Option<SourceSettings> {
     };
     keys.finish();
     Some(SourceSettings { name: source_name?, path: path?, ..source })
+}
+
+/// `journal: [sshd, postfix/smtpd]` or `journal: all`, in place of a path.
+fn journal(node: &Node<'_>, mut keys: Keys<'_>) -> SourceSettings {
+    let programs = (!node.is_word("all")).then(|| {
+        let list = node.filled_list("write the programs whose lines are to be read, or `all`", MAX_SETS);
+        list.iter().filter_map(program).collect()
+    });
+    let tool = keys.or("tool", defaults::JOURNALCTL.into(), absolute);
+    let source = SourceSettings {
+        rule_sets: keys.maybe("rule_sets", asked),
+        writer: keys.maybe("writer", name),
+        ..SourceSettings::of_journal("", JournalSettings { programs, tool })
+    };
+    for key in ["path", "follow", "archive", "layout", "time", "zone"] {
+        keys.misplaced(key, &format!("`{key}` is for a file, and this source is the systemd journal"), None);
+    }
+    keys.finish();
+    source
+}
+
+/// The name of a program, as in a rule file; `*` may end it.
+fn program(node: &Node<'_>) -> Option<String> {
+    let text = node.line()?;
+    if is_program_name(text.strip_suffix('*').unwrap_or(&text).as_bytes()) {
+        return Some(text);
+    }
+    node.fault("must be a program's name, as in the tag of its lines: `sshd`, `postfix/smtpd`");
+    None
 }
 
 const FOLLOW: [(&str, Follow); 2] = [("auto", Follow::Auto), ("poll", Follow::Poll)];
@@ -120,7 +154,7 @@ fn log_path(node: &Node<'_>) -> Option<String> {
     if node.is_word("-") { node.line() } else { log_file(node) }
 }
 
-fn defaults(node: &Node<'_>, default: SetDefaults) -> Option<SetDefaults> {
+fn set_defaults(node: &Node<'_>, default: SetDefaults) -> Option<SetDefaults> {
     let mut keys = Keys::of(node)?;
     let policy = SetDefaults {
         threshold: keys.or("threshold", default.threshold, policy::thresholds),
