@@ -6,6 +6,35 @@ use std::time::Duration;
 /// What stands for the path of a source that is the systemd journal.
 pub const JOURNAL: &str = "journal";
 
+/// A socket at which servers report their connections, as to blocklistd(8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlocklistSettings {
+    /// A short name of the source: `ssh`.
+    pub name: String,
+    /// The absolute path of the socket.
+    pub socket: PathBuf,
+    /// The local ports about which reports are taken, each with the rule set that weighs them.
+    pub services: Vec<(u16, String)>,
+    /// A group whose members may send reports too; otherwise only root can.
+    pub group: Option<String>,
+    /// Users, besides root, whose reports are taken: names or numbers.
+    pub senders: Vec<String>,
+    /// Users among root and these whose word is taken for the addresses of UDP peers.
+    pub udp_senders: Vec<String>,
+}
+
+impl BlocklistSettings {
+    /// The rule set that weighs reports about a local port.
+    pub fn set_of(&self, port: u16) -> Option<&str> {
+        self.services.iter().find(|(known, _)| *known == port).map(|(_, set)| set.as_str())
+    }
+
+    /// Whether one of the services belongs to a rule set.
+    pub fn feeds(&self, set: &str) -> bool {
+        self.services.iter().any(|(_, known)| known == set)
+    }
+}
+
 /// The firewall's table and who drives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FirewallSettings {

@@ -11,9 +11,20 @@ use std::fmt::Write as _;
 
 use self::source::{Source, doc_comments, named, places, sources, types};
 
-const PURE: &[&str] =
-    &["address", "fnv", "names", "printable", "time", "protection", "record", "rules", "engine", "pipeline"];
-const SHELL: &[&str] = &["follow", "firewall", "store", "control", "config"];
+const PURE: &[&str] = &[
+    "address",
+    "fnv",
+    "names",
+    "printable",
+    "time",
+    "protection",
+    "record",
+    "report",
+    "rules",
+    "engine",
+    "pipeline",
+];
+const SHELL: &[&str] = &["follow", "blocklist", "firewall", "store", "control", "config"];
 
 /// A module's rank: it may name itself and what has a lower one. Two exceptions make it exact, see [`may_use`].
 const RANKS: &[(&str, u8)] = &[
@@ -24,13 +35,16 @@ const RANKS: &[(&str, u8)] = &[
     ("time", 0),
     ("protection", 1),
     ("record", 1),
+    ("report", 1),
     ("rules", 2),
     ("engine", 3),
     ("pipeline", 4),
     // What parts of the shell have in common: they may name it, and nothing pure can, since it is not below any of that.
     ("files", 4),
+    ("interfaces", 4),
     ("settings", 4),
     ("follow", 5),
+    ("blocklist", 5),
     ("firewall", 5),
     ("store", 5),
     ("control", 5),
@@ -45,6 +59,7 @@ const RANKS: &[(&str, u8)] = &[
 /// Rooms, and drawers of rooms, whose files depend on each other in one direction, too: none is used by what it uses.
 const ACYCLIC: &[&str] = &[
     "address",
+    "blocklist",
     "cli",
     "config",
     "config/meaning",

@@ -4,6 +4,7 @@
 //! in network namespaces. Nothing here measures time: tests wait for what shall be true, with a patient deadline.
 
 mod answers;
+mod blocklist;
 mod boot;
 mod clocks;
 mod commands;

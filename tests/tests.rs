@@ -3,6 +3,7 @@
 
 mod architecture;
 mod bindings;
+mod blocklist;
 mod cli_check;
 mod cli_check_here;
 mod cli_explain;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use crate::blocklist::SocketRefused;
 use crate::control::BindError;
 use crate::daemon::{NoStart, NotDone};
 use crate::setup::Refused;
@@ -115,9 +116,12 @@ impl From<Refused> for Failure {
 impl From<NoStart> for Failure {
     fn from(no_start: NoStart) -> Self {
         let exit = match &no_start {
-            NoStart::Config(_) | NoStart::Firewall(_) | NoStart::Group(_) => Exit::Config,
+            NoStart::Config(_) | NoStart::Firewall(_) | NoStart::Group(_) | NoStart::Sender(_) => {
+                Exit::Config
+            }
             NoStart::Store(error) => store_exit(error),
             NoStart::Control(error) => control_exit(error),
+            NoStart::Reports(refused) => reports_exit(refused),
             NoStart::System(error) => permission(error).unwrap_or(Exit::Io),
         };
         Self::new(exit, no_start.to_string())
@@ -140,6 +144,17 @@ fn store_exit(error: &StoreError) -> Exit {
         StoreError::Exposed(_) => Exit::Config,
         StoreError::Io { error, .. } => permission(error).unwrap_or(Exit::Io),
         _ => Exit::Io,
+    }
+}
+
+fn reports_exit(refused: &SocketRefused) -> Exit {
+    match refused {
+        SocketRefused::Taken(..) => Exit::Temporary,
+        SocketRefused::System { error, .. } => permission(error).unwrap_or(Exit::Io),
+        SocketRefused::NoDirectory(..)
+        | SocketRefused::Exposed(..)
+        | SocketRefused::InTheWay(..)
+        | SocketRefused::Group(..) => Exit::Config,
     }
 }
 

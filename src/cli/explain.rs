@@ -229,11 +229,11 @@ fn whose(evidence: Evidence, rule: &Rule, address: Option<&str>) -> String {
             "{who}, according to the packet. It may be forged: the sender needed no answer for this line to appear, so \
              anybody can have sent it in the name of {who}."
         ),
-        (Some(who), Evidence::Handshake) if rule.address == AddressFrom::Confirmed => format!(
+        (Some(who), Evidence::Handshake | Evidence::Kernel) if rule.address == AddressFrom::Confirmed => format!(
             "{who}, if another line of the same session names it as well; else the line counts for nobody, since its end may \
              be lost and what stands there be the peer's words."
         ),
-        (Some(who), Evidence::Handshake) => format!(
+        (Some(who), Evidence::Handshake | Evidence::Kernel) => format!(
             "{who}. It is its own: the peer completed a TCP handshake, which nobody can do in another's name."
         ),
         (None, _) if rule.effect == Effect::Offence && rule.counts == Counts::Session => {
@@ -363,7 +363,7 @@ fn escalation(grows: bool) -> &'static str {
 
 fn caution(evidence: Evidence) -> &'static str {
     match evidence {
-        Evidence::Handshake => "",
+        Evidence::Handshake | Evidence::Kernel => "",
         Evidence::Spoofable => {
             " Since the address may be forged, the threshold is high, the ban short and never longer the next time, only \
              this one address is banned, and few such bans are made at a time: otherwise anybody could cut off anyone \

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::text::{Table, count, printable, tenths};
 use crate::address;
 use crate::control::reply::{
-    AddressReport, BanEntry, Banned, DaemonStatus, FirewallEffect, PastBan, Reloaded, SourceStatus,
-    StoreEffect, TableStatus, Unbanned,
+    AddressReport, BanEntry, Banned, DaemonStatus, FirewallEffect, PastBan, Reloaded, ReportSourceStatus,
+    SourceStatus, StoreEffect, TableStatus, Unbanned,
 };
 use crate::engine::Origin;
 use crate::settings::BackendKind;
@@ -18,7 +18,10 @@ pub(super) fn status(out: &mut dyn Write, status: &DaemonStatus) -> io::Result<(
     protection(out, status)?;
     writeln!(out, "Portcullis {} runs since {} (pid {})", status.version, status.since, status.pid)?;
     writeln!(out, "Configuration: {config}, read {}\n", status.loaded)?;
-    sources(out, &status.sources)?;
+    if !status.sources.is_empty() || status.report_sources.is_empty() {
+        sources(out, &status.sources)?;
+    }
+    report_sources(out, &status.report_sources)?;
     let mut table = Table::new(&["RULE SET", ">MATCHES", ">BANS", "LAST MATCH"]);
     for set in &status.rule_sets {
         let last = set.last_match.clone().unwrap_or_else(|| "never".to_owned());
@@ -69,6 +72,25 @@ fn sources(out: &mut dyn Write, sources: &[SourceStatus]) -> io::Result<()> {
             source.matches.to_string(),
             source.last_line.clone().unwrap_or_else(|| "none yet".to_owned()),
             source.problem.clone().unwrap_or_else(|| "followed".to_owned()),
+        ]);
+    }
+    table.write(out)?;
+    writeln!(out)
+}
+
+fn report_sources(out: &mut dyn Write, sources: &[ReportSourceStatus]) -> io::Result<()> {
+    if sources.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(&["SOURCE", "SOCKET", "SERVICES", ">REPORTS", ">REFUSED", "LAST REPORT"]);
+    for source in sources {
+        table.row(vec![
+            source.name.clone(),
+            source.socket.clone(),
+            source.services.join(", "),
+            source.reports.to_string(),
+            source.refused.to_string(),
+            source.last_report.clone().unwrap_or_else(|| "none yet".to_owned()),
         ]);
     }
     table.write(out)?;

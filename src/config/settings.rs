@@ -10,13 +10,15 @@ use crate::address::Prefix;
 use crate::engine::{DEFAULT_TRACKED_OFFENDERS, Networks, PrefixLengths, SpoofCaps, TrustPolicy};
 use crate::record::{Layouts, TimeSpec};
 use crate::rules::{BanPolicy, Thresholds};
-use crate::settings::{FirewallSettings, JOURNAL};
+use crate::settings::{BlocklistSettings, FirewallSettings, JOURNAL};
 
 /// Everything that the configuration says, with the defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// The logs that are followed; at least one.
+    /// The logs that are followed; at least one, or one of `blocklists`.
     pub sources: Vec<SourceSettings>,
+    /// The sockets at which servers report their connections.
+    pub blocklists: Vec<BlocklistSettings>,
     /// The directory of custom rule sets.
     pub rules_dir: PathBuf,
     /// The names of the sets in force; `None` for the shipped defaults and all custom ones.
@@ -198,10 +200,19 @@ pub enum LogTo {
     Stderr,
 }
 
+impl Config {
+    /// The names of all sources, logs first.
+    pub fn source_names(&self) -> impl Iterator<Item = &str> {
+        let logs = self.sources.iter().map(|source| source.name.as_str());
+        logs.chain(self.blocklists.iter().map(|source| source.name.as_str()))
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             sources: defaults::SOURCES.map(|(name, path)| SourceSettings::at(name, path)).to_vec(),
+            blocklists: Vec::new(),
             rules_dir: defaults::rules_dir(),
             rule_sets: None,
             defaults: SetDefaults { threshold: defaults::THRESHOLD, ban: defaults::BAN },

@@ -95,6 +95,9 @@ pub struct DaemonStatus {
     pub config: Option<String>,
     /// The followed logs.
     pub sources: Vec<SourceStatus>,
+    /// The sockets at which servers report their connections.
+    #[serde(default)]
+    pub report_sources: Vec<ReportSourceStatus>,
     /// The rule sets in force.
     pub rule_sets: Vec<RuleSetStatus>,
     /// The counters since the start.
@@ -145,6 +148,25 @@ impl SourceStatus {
         let span = spoken(Duration::from_secs(minutes.unsigned_abs().saturating_mul(60)));
         Some(format!("{span} {}", if minutes < 0 { "ahead of" } else { "behind" }))
     }
+}
+
+/// A socket at which servers report their connections.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportSourceStatus {
+    /// The name of the source in the configuration.
+    pub name: String,
+    /// The path of the socket.
+    pub socket: String,
+    /// The services: local ports and rule sets, as in `22: sshd`.
+    pub services: Vec<String>,
+    /// Reports taken since the start.
+    pub reports: u64,
+    /// Reports that were refused, malformed or lost since the start.
+    pub refused: u64,
+    /// Those among them whose peer had reset the connection, so that nothing named it any more.
+    pub reset: u64,
+    /// The time of the last report; `None` if there was none.
+    pub last_report: Option<String>,
 }
 
 /// A rule set in force.

@@ -9,6 +9,7 @@ use super::event::{CommitResult, Event, ReloadResult};
 use super::manual_bans::ManualBans;
 use super::protection_watch::ProtectionWatch;
 use super::reload::{self, OwnAddresses, Reloads};
+use super::reports::ReportSources;
 use super::saved_table::SavedTable;
 use super::sources::Sources;
 use super::status::Snapshot;
@@ -47,6 +48,7 @@ pub(super) struct Daemon {
     pub(super) setup: Setup,
     pub(super) pipeline: Pipeline,
     pub(super) sources: Sources,
+    pub(super) reports: ReportSources,
     pub(super) enforcement: Enforcement,
     pub(super) saved_table: SavedTable,
     pub(super) reloads: Reloads,
@@ -86,6 +88,7 @@ impl Daemon {
                 // All senders are gone, which includes our own: this cannot happen, and ending is the safe answer.
                 Err(RecvTimeoutError::Disconnected) => return EndOfRun::Asked,
             }
+            self.judge_reports();
             self.answer_calls();
             self.expire();
             if !self.dry_run {
@@ -107,7 +110,7 @@ impl Daemon {
             Event::Loaded(loaded) => self.loaded(*loaded),
             Event::OwnAddresses(allow, found) => self.own_addresses_found(&allow, found),
             // Batches of a follower that a reload replaced: the new one reads from the stored positions.
-            Event::Lines(..) | Event::Ended(_) | Event::Called | Event::Stop => {}
+            Event::Lines(..) | Event::Ended(_) | Event::Called | Event::Reported | Event::Stop => {}
         }
     }
 
@@ -152,6 +155,19 @@ impl Daemon {
             // A file came or went: after a crash only its position tells what was written to it since.
             self.enforcement.persist.hurry();
         } else {
+            self.enforcement.persist.touch();
+        }
+    }
+
+    /// Judges the reports that wait, as many as there may be at a time.
+    fn judge_reports(&mut self) {
+        let now = now();
+        while let Some((source, report)) = self.reports.take(now) {
+            // Who is still banned now is in the table, and nobody else.
+            self.expire();
+            let Some(set) = self.setup.set_of_service(&source, report.local_port) else { continue };
+            let Some(outcome) = self.pipeline.report(set, &report, now) else { continue };
+            self.enforcement.sink(&source, now).take_report(set, &report, &outcome);
             self.enforcement.persist.touch();
         }
     }
@@ -233,6 +249,7 @@ impl Daemon {
             setup: &self.setup,
             pipeline: &self.pipeline,
             sources: &self.sources,
+            reports: &self.reports,
             enforcement: &self.enforcement,
             started: self.started,
         }
@@ -256,6 +273,9 @@ impl Daemon {
         let desired: Vec<Prefix> = self.pipeline.engine.bans().map(|ban| ban.offender).collect();
         self.enforcement.firewall.reload(setup.firewall(self.dry_run), desired, &self.sender);
         self.sources.reload(&setup);
+        if !self.dry_run {
+            self.reports.reload(&setup.config.blocklists);
+        }
         let settings = self.engine_settings(&setup);
         let freed = self.pipeline.engine.reload(settings, setup.policies(), now());
         self.pipeline.set_rules(setup.take_matcher(), |key| self.sources.terms(key, &setup));

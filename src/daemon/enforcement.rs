@@ -8,9 +8,11 @@ use super::firewalls::Firewalls;
 use super::persist::Persist;
 use super::recent_lines::RecentLines;
 use crate::address::{self, Prefix};
-use crate::engine::{Verdict, Why};
+use crate::engine::{Judgement, Verdict, Why};
 use crate::firewall::Change;
-use crate::pipeline::{Outcome, OutcomeSink};
+use crate::pipeline::{Outcome, OutcomeSink, ReportOutcome};
+use crate::report::Report;
+use crate::rules::Evidence;
 use crate::time::{Time, spoken};
 
 /// Carries out decisions, and counts them.
@@ -68,32 +70,69 @@ pub(super) struct BatchSink<'e> {
     now: Time,
 }
 
+/// A line or a report, and the decision on it.
+struct Decision<'o> {
+    /// The name of the rule set.
+    set: &'o str,
+    /// The full name of the rule.
+    rule: &'o dyn Fn() -> String,
+    evidence: Evidence,
+    /// When it counts.
+    time: Option<Time>,
+    judgement: &'o Judgement,
+    /// The line, or the report as a sentence.
+    text: &'o [u8],
+}
+
 impl OutcomeSink for BatchSink<'_> {
     fn take(&mut self, outcome: &Outcome<'_>) {
-        self.enforcement.tallies.add(self.source, outcome);
-        let Some(offender) = outcome.judgement.offender else { return };
-        let Some(at) = outcome.time else { return };
-        match &outcome.judgement.verdict {
-            Verdict::Counted { .. } => self.note_line(offender, at, outcome),
+        self.carry_out(&Decision {
+            set: &outcome.matched.set.name,
+            rule: &|| outcome.matched.name(),
+            evidence: outcome.evidence,
+            time: outcome.time,
+            judgement: &outcome.judgement,
+            text: outcome.line,
+        });
+    }
+}
+
+impl BatchSink<'_> {
+    /// Takes the outcome of a report that was judged by a rule set.
+    pub(super) fn take_report(&mut self, set: &str, report: &Report, outcome: &ReportOutcome) {
+        self.carry_out(&Decision {
+            set,
+            rule: &|| outcome.name.to_string(),
+            evidence: outcome.evidence,
+            time: Some(self.now),
+            judgement: &outcome.judgement,
+            text: report.sentence(set).as_bytes(),
+        });
+    }
+
+    fn carry_out(&mut self, decision: &Decision<'_>) {
+        self.enforcement.tallies.add(self.source, decision);
+        let Some(offender) = decision.judgement.offender else { return };
+        let Some(at) = decision.time else { return };
+        match &decision.judgement.verdict {
+            Verdict::Counted { .. } => self.note_line(offender, at, decision),
             Verdict::Banned { .. } => {
-                self.note_line(offender, at, outcome);
-                self.ban(offender, at, outcome);
+                self.note_line(offender, at, decision);
+                self.ban(offender, at, decision);
             }
             Verdict::Ignored(Why::Flood(flood)) if flood.first => log::warn!("{flood}"),
             Verdict::Ignored(_) | Verdict::Trusted(_) => {}
         }
     }
-}
 
-impl BatchSink<'_> {
-    fn note_line(&mut self, offender: Prefix, at: Time, outcome: &Outcome<'_>) {
-        self.enforcement.recent_lines.note(offender, outcome.evidence, at, self.source, outcome.line);
+    fn note_line(&mut self, offender: Prefix, at: Time, decision: &Decision<'_>) {
+        self.enforcement.recent_lines.note(offender, decision.evidence, at, self.source, decision.text);
     }
 
-    fn ban(&mut self, offender: Prefix, at: Time, outcome: &Outcome<'_>) {
-        let Verdict::Banned { banned, since, until, .. } = outcome.judgement.verdict else { return };
+    fn ban(&mut self, offender: Prefix, at: Time, decision: &Decision<'_>) {
+        let Verdict::Banned { banned, since, until, .. } = decision.judgement.verdict else { return };
         let Enforcement { firewall, persist, recent_lines, missed, .. } = &mut *self.enforcement;
-        persist.keep_lines(banned, since, recent_lines.take(&offender, &banned, outcome.evidence));
+        persist.keep_lines(banned, since, recent_lines.take(&offender, &banned, decision.evidence));
         if since == at && until.is_some_and(|until| until <= self.now) {
             // Its lines were read too late: it is remembered for the next one, and blocks nobody.
             missed.insert(banned);
@@ -101,13 +140,13 @@ impl BatchSink<'_> {
         }
         missed.remove(&banned);
         firewall.change([Change::Add(banned)]);
-        persist.say(sentence(firewall.banned(), offender, at, outcome));
+        persist.say(sentence(firewall.banned(), offender, at, decision));
     }
 }
 
 /// The sentence about a new ban; it begins with what is done, and no rule of ours would match it.
-fn sentence(what: &str, offender: Prefix, at: Time, outcome: &Outcome<'_>) -> String {
-    let Verdict::Banned { banned, tenths, within, until, nth, .. } = outcome.judgement.verdict else {
+fn sentence(what: &str, offender: Prefix, at: Time, decision: &Decision<'_>) -> String {
+    let Verdict::Banned { banned, tenths, within, until, nth, .. } = decision.judgement.verdict else {
         return String::new();
     };
     let offences = f64::from(tenths) / 10.0;
@@ -118,8 +157,8 @@ fn sentence(what: &str, offender: Prefix, at: Time, outcome: &Outcome<'_>) -> St
         address::display(&banned),
         length(at, until),
         spoken(within),
-        outcome.matched.name(),
-        outcome.evidence.as_str(),
+        (decision.rule)(),
+        decision.evidence.as_str(),
     )
 }
 
@@ -166,13 +205,13 @@ pub(super) struct Tallies {
 }
 
 impl Tallies {
-    fn add(&mut self, source: &str, outcome: &Outcome<'_>) {
-        let verdict = &outcome.judgement.verdict;
-        self.offences += u64::from(outcome.judgement.offender.is_some());
+    fn add(&mut self, source: &str, decision: &Decision<'_>) {
+        let verdict = &decision.judgement.verdict;
+        self.offences += u64::from(decision.judgement.offender.is_some());
         self.spared += u64::from(matches!(verdict, Verdict::Ignored(Why::Flood(_))));
         let is_ban = matches!(verdict, Verdict::Banned { .. });
-        counter(&mut self.by_set, &outcome.matched.set.name).add(is_ban, outcome.time);
-        counter(&mut self.by_source, source).add(is_ban, outcome.time);
+        counter(&mut self.by_set, decision.set).add(is_ban, decision.time);
+        counter(&mut self.by_source, source).add(is_ban, decision.time);
     }
 
     pub(super) fn of_set(&self, name: &str) -> MatchCounter {

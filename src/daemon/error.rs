@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::blocklist::{SocketRefused, UnknownUser};
 use crate::control::BindError;
 use crate::firewall::Unusable;
 use crate::setup::Refused;
@@ -25,6 +26,12 @@ pub enum NoStart {
     /// The socket cannot be used.
     #[error(transparent)]
     Control(#[from] BindError),
+    /// No reports can be received.
+    #[error(transparent)]
+    Reports(#[from] SocketRefused),
+    /// A user whose reports are to be taken does not exist.
+    #[error(transparent)]
+    Sender(#[from] UnknownUser),
     /// The group that may ask does not exist.
     #[error(
         "`control: {{group: {0}}}`: there is no such group; make it with pw(8) or groupadd, or drop the key"

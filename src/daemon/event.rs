@@ -27,6 +27,8 @@ pub(super) enum Event {
     Firewall(FirewallEvent),
     /// Somebody asks at the control socket; the call is in a queue of its own, since this one may be full of lines.
     Called,
+    /// A server reports a connection; the report is in a queue of its own.
+    Reported,
     /// A batch for the database is on the disk, or could not be written.
     Stored(CommitResult),
     /// Configuration and rules were read again.

@@ -4,6 +4,7 @@
 //! start, offline          beginning and end; what is done when no daemon runs
 //! core                    the one thread that decides: each event, and what it does
 //! event                   what wakes it
+//! reports                 sockets at which servers report their connections
 //! sources                 followed files: lines in, and how far they were read
 //! enforcement             what is decided is carried out, and counted
 //!   firewalls             the firewall in force, and the tables that a reload replaced
@@ -30,6 +31,7 @@ mod persist;
 mod protection_watch;
 mod recent_lines;
 mod reload;
+mod reports;
 mod saved_table;
 mod sources;
 mod start;

@@ -57,7 +57,7 @@ impl RecentLines {
             return;
         }
         let left = self.spoofable.pop_front();
-        if worth == rules::Evidence::Handshake && (left.is_none() || self.handshake.len() >= MAX_OFFENDERS) {
+        if worth != rules::Evidence::Spoofable && (left.is_none() || self.handshake.len() >= MAX_OFFENDERS) {
             self.handshake.pop_front();
         }
     }
@@ -82,7 +82,7 @@ impl RecentLines {
 
     fn of(&mut self, worth: rules::Evidence) -> &mut Lines {
         match worth {
-            rules::Evidence::Handshake => &mut self.handshake,
+            rules::Evidence::Handshake | rules::Evidence::Kernel => &mut self.handshake,
             rules::Evidence::Spoofable => &mut self.spoofable,
         }
     }

@@ -134,7 +134,7 @@ pub(super) fn report(setup: &Setup, freed: Vec<Prefix>, warnings: Vec<String>) -
     log::info!("reloaded: {} in force", count(setup.sets.len() as u64, "rule set"));
     Reloaded {
         rule_sets: setup.sets.iter().map(|set| set.set.name.clone()).collect(),
-        sources: setup.config.sources.iter().map(|source| source.name.clone()).collect(),
+        sources: setup.config.source_names().map(str::to_owned).collect(),
         freed,
         warnings: setup.warnings.iter().map(ToString::to_string).chain(warnings).collect(),
     }

@@ -203,6 +203,7 @@ impl FollowerThread {
         stored: &[Stored],
         sender: &SyncSender<Event>,
     ) -> io::Result<Self> {
+        let is_following = !plan.sources.is_empty();
         let names = plan.sources.iter().map(|source| source.name.as_str().into()).collect();
         let mut follower =
             Follower::through(opener, plan.sources.clone(), stored, plan.options.quiet, Instant::now());
@@ -212,7 +213,8 @@ impl FollowerThread {
             plan.options,
             sender.clone(),
             move |batch| Event::Lines(number, batch),
-            Some(Event::Ended(number)),
+            // Reports may still come where nothing is followed.
+            is_following.then_some(Event::Ended(number)),
         )?;
         Ok(Self { number, plan, names, handle })
     }

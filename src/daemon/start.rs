@@ -17,6 +17,7 @@ use super::firewalls::Firewalls;
 use super::persist::Persist;
 use super::protection_watch::ProtectionWatch;
 use super::reload::{OwnAddresses, Reloads};
+use super::reports::{self, BoundSource, ReportSources};
 use super::saved_table::SavedTable;
 use super::sources::{Positions, Sources};
 use super::{logger, now};
@@ -78,6 +79,7 @@ struct Acquired {
     store: Option<Store>,
     positions: Positions,
     listener: Option<Listener>,
+    report_sockets: Vec<BoundSource>,
     firewall: Firewalls,
 }
 
@@ -92,10 +94,12 @@ fn acquire(options: &RunOptions, setup: &Setup, sender: &SyncSender<Event>) -> R
     let mut engine = Engine::new(setup.engine_settings(max_files, &own_addresses), setup.policies());
     let Restored { store, positions, mut released } = restore(options, setup, &mut engine)?;
     let listener = bind(options, setup)?;
+    let takes_reports = !options.dry_run && options.files.is_empty();
+    let report_sockets = if takes_reports { reports::bind(&setup.config.blocklists)? } else { Vec::new() };
     released.extend(no_longer_banned(&mut engine));
     let desired = engine.bans().map(|ban| ban.offender).collect();
     let firewall = Firewalls::open(setup.firewall(options.dry_run), desired, released, sender)?;
-    Ok(Acquired { own_addresses, engine, store, positions, listener, firewall })
+    Ok(Acquired { own_addresses, engine, store, positions, listener, report_sockets, firewall })
 }
 
 /// What an earlier run left behind, besides what the engine takes.
@@ -168,6 +172,7 @@ fn assemble(
             acquired.positions,
             sender.clone(),
         )?,
+        reports: ReportSources::start(acquired.report_sockets, sender.clone())?,
         enforcement: Enforcement::new(acquired.firewall, persist),
         saved_table,
         reloads: Reloads::new(file, dry_run, &setup.config, sender.clone()),
@@ -201,7 +206,7 @@ fn serve(listener: Listener, callers: Sender<Call>, sender: SyncSender<Event>) -
 
 fn first_words(daemon: &Daemon) -> String {
     let sets = count(daemon.setup.sets.len() as u64, "rule set");
-    let sources = count(daemon.sources.count() as u64, "source");
+    let sources = count((daemon.sources.count() + daemon.reports.count()) as u64, "source");
     let firewall = &daemon.enforcement.firewall;
     let nobody = if firewall.blocks_nobody() { ", which blocks nobody" } else { "" };
     format!("started: {sets}, {sources}, firewall {}{nobody}", firewall.status().backend)

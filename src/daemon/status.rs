@@ -1,13 +1,15 @@
 //! What the daemon knows, in the words of the control socket.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::enforcement::Enforcement;
 use super::now;
+use super::reports::ReportSources;
 use super::sources::Sources;
 use crate::address::Prefix;
 use crate::control::reply::{
-    AddressReport, BanEntry, Counters, DaemonStatus, RuleSetStatus, SourceStatus, TableStatus, Window,
+    AddressReport, BanEntry, Counters, DaemonStatus, ReportSourceStatus, RuleSetStatus, SourceStatus,
+    TableStatus, Window,
 };
 use crate::engine::Counter;
 use crate::files;
@@ -23,6 +25,7 @@ pub(super) struct Snapshot<'d> {
     pub(super) setup: &'d Setup,
     pub(super) pipeline: &'d Pipeline,
     pub(super) sources: &'d Sources,
+    pub(super) reports: &'d ReportSources,
     pub(super) enforcement: &'d Enforcement,
     pub(super) started: Time,
 }
@@ -42,6 +45,7 @@ impl Snapshot<'_> {
             not_protecting: self.not_protecting(&firewall),
             counters: self.counters(&sources),
             sources,
+            report_sources: self.report_sources(),
             firewall: self.table(firewall),
         }
     }
@@ -51,13 +55,18 @@ impl Snapshot<'_> {
         let files: Vec<(&follow::Source, Vec<follow::Status>)> = self.sources.status();
         let last = files.iter().flat_map(|(_, files)| files).filter_map(|file| file.last_data).max();
         let started = now().since(self.started).unwrap_or_default();
+        let last_report = self.reports.status().filter_map(|(.., last)| now().since(last?)).min();
         protection::gaps(&Facts {
-            logs: logs(&files),
+            logs: if self.reports.count() > 0 { Logs::Some } else { logs(&files) },
             has_journal: files::has_journal(),
             is_dry_run: self.enforcement.firewall.blocks_nobody(),
             not_blocking: firewall.warnings.iter().map(|warning| not_blocking(warning)).collect(),
             out_of_step: firewall.last_error.clone().filter(|_| !firewall.in_step),
-            silence: last.map_or(started, |last| last.elapsed()),
+            silence: last
+                .map(|last| last.elapsed())
+                .into_iter()
+                .chain(last_report)
+                .fold(started, Duration::min),
             expects_sshd: machine::expects_sshd(&self.setup.sets),
         })
     }
@@ -85,6 +94,19 @@ impl Snapshot<'_> {
     fn sources(&self) -> Vec<SourceStatus> {
         let sources = self.sources.status().into_iter();
         sources.map(|(source, files)| self.source(source, &files)).collect()
+    }
+
+    fn report_sources(&self) -> Vec<ReportSourceStatus> {
+        let status = self.reports.status().map(|(source, counts, last)| ReportSourceStatus {
+            name: source.name.clone(),
+            socket: source.socket.display().to_string(),
+            services: source.services.iter().map(|(port, set)| format!("{port}: {set}")).collect(),
+            reports: counts.taken(),
+            refused: counts.refused(),
+            reset: counts.reset(),
+            last_report: last.map(|time| self.rfc3339(time)),
+        });
+        status.collect()
     }
 
     fn source(&self, source: &follow::Source, files: &[follow::Status]) -> SourceStatus {

@@ -13,14 +13,14 @@ pub(super) struct ByEvidence<T> {
 impl<T> ByEvidence<T> {
     pub(super) fn get(&self, evidence: Evidence) -> &T {
         match evidence {
-            Evidence::Handshake => &self.handshake,
+            Evidence::Handshake | Evidence::Kernel => &self.handshake,
             Evidence::Spoofable => &self.spoofable,
         }
     }
 
     pub(super) fn of(&mut self, evidence: Evidence) -> &mut T {
         match evidence {
-            Evidence::Handshake => &mut self.handshake,
+            Evidence::Handshake | Evidence::Kernel => &mut self.handshake,
             Evidence::Spoofable => &mut self.spoofable,
         }
     }

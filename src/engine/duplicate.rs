@@ -174,6 +174,7 @@ mod tests {
             session: None,
             line: Line { program: None, pid: None, message },
             evidence,
+            port: None,
             count: 1,
         }
     }

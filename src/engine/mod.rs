@@ -1,7 +1,7 @@
 //! The engine: sightings in, verdicts out. It knows no clock and no file; days of attack replay in milliseconds.
 //!
 //! A [`Sighting`] is checked in this order, and the first check that fails ends it: which peer is it about (`session`),
-//! was it counted before (`duplicate`, `session`), may this address be banned at all ([`EngineSettings::allow`],
+//! was it counted before (`duplicate`, `session`, `connections`), may this address be banned at all ([`EngineSettings::allow`],
 //! unbannable ranges), is it banned already (`bans`), how often was it seen recently (`window`), and is a ban safe
 //! (`trust`, `spoof`).
 
@@ -9,6 +9,7 @@ mod ban;
 mod bans;
 mod by_evidence;
 mod changed;
+mod connections;
 mod duplicate;
 mod judge;
 mod lru_journal;
@@ -41,7 +42,7 @@ pub use window::Counter;
 
 use self::window::Fill;
 use crate::address::Prefix;
-use crate::rules::{AddressFrom, Counts, Effect, Evidence};
+use crate::rules::{AddressFrom, Counts, Effect, Evidence, ReportEffect};
 use crate::time::Time;
 
 /// One match, at the time at which it counts.
@@ -67,11 +68,13 @@ pub struct Sighting<'a> {
     pub line: Line<'a>,
     /// The evidence of its rule set, lowered to spoofable where the line itself may be forged.
     pub evidence: Evidence,
+    /// The peer's port, if the line names it.
+    pub port: Option<u16>,
     /// How many times the line was written; more than 1 after "last message repeated".
     pub count: u32,
 }
 
-/// The parts of a record that are the same in every file that it was written to.
+/// The parts of a record that are the same in every file that it was written to; of a report, its sender and its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Line<'a> {
     /// The program's tag: `sshd`.
@@ -89,6 +92,7 @@ pub struct Engine {
     policies: policy::Policies,
     sessions: session::Sessions,
     duplicates: duplicate::Duplicates,
+    connections: connections::Connections,
     windows: window::Windows,
     networks: network::NetworkCounters,
     trust: trust::Trust,
@@ -104,6 +108,7 @@ impl Engine {
         Self {
             sessions: session::Sessions::new(),
             duplicates: duplicate::Duplicates::default(),
+            connections: connections::Connections::default(),
             windows: window::Windows::new(tracked),
             networks: network::NetworkCounters::new(tracked),
             trust: trust::Trust::new(tracked),
@@ -118,8 +123,13 @@ impl Engine {
     /// Judges one match and updates every counter that it touches.
     pub fn observe(&mut self, sighting: &Sighting<'_>) -> Judgement {
         let rule = self.policies.of(sighting.set, sighting.evidence).rules[sighting.rule];
+        if sighting.port.is_some() && sighting.evidence == Evidence::Handshake {
+            self.connections.learn(sighting);
+        }
         let count = match rule.effect {
-            Effect::Offence if self.settings.files > 1 => self.duplicates.unseen(sighting),
+            Effect::Offence if self.settings.files > 1 && sighting.evidence != Evidence::Kernel => {
+                self.duplicates.unseen(sighting)
+            }
             _ => sighting.count,
         };
         let due = self.due(sighting, &rule, count);
@@ -128,10 +138,13 @@ impl Engine {
             return self.trust(sighting, peer).into();
         }
         let why = match due {
-            Due::Counts(peer, tenths) => return self.judge(sighting, peer, tenths),
+            Due::Counts(peer, tenths) => match self.corroborated(sighting, peer, tenths) {
+                0 => Why::SameAttempt,
+                tenths => return self.judge(sighting, peer, tenths),
+            },
             _ if count == 0 => Why::SeenElsewhere,
             Due::Nobody => Why::NoAddress,
-            Due::Nothing if rule.effect == Effect::Offence && rule.weight.tenths() > 0 => Why::SameAttempt,
+            Due::Nothing if rule.effect == Effect::Offence && rule.tenths > 0 => Why::SameAttempt,
             Due::Nothing => Why::Harmless,
         };
         Verdict::Ignored(why).into()
@@ -140,7 +153,7 @@ impl Engine {
     /// The peer that this line counts for and the tenths that it adds, once its session has learned from it.
     fn due(&mut self, sighting: &Sighting<'_>, rule: &RulePolicy, count: u32) -> Due {
         let counts = rule.effect == Effect::Offence;
-        let tenths = if counts { rule.weight.tenths().saturating_mul(count) } else { 0 };
+        let tenths = if counts { rule.tenths.saturating_mul(count) } else { 0 };
         let Some(key) = sighting.session.filter(|_| rule.counts == Counts::Session) else {
             let peer = sighting.address.filter(|_| rule.address != AddressFrom::Confirmed);
             let is_known = rule.counts == Counts::Summary && self.counted_recently(sighting);
@@ -164,6 +177,17 @@ impl Engine {
         Due::new(Some(peer), session.take_due(sighting.set))
     }
 
+    /// What a sighting adds to what was told of its connection before, by a log or by its server. A report that fills a
+    /// window by itself always does.
+    fn corroborated(&mut self, sighting: &Sighting<'_>, peer: IpAddr, tenths: u32) -> u32 {
+        let thresholds = &self.policies.of(sighting.set, sighting.evidence).threshold;
+        let is_ban = sighting.evidence == Evidence::Kernel && tenths >= ReportEffect::Ban.tenths(thresholds);
+        if !self.settings.has_reports || sighting.evidence == Evidence::Spoofable || is_ban {
+            return tenths;
+        }
+        self.connections.unheard(sighting, peer, tenths)
+    }
+
     /// Whether the set counted offences of this peer shortly before, which a summary would count a second time.
     fn counted_recently(&self, sighting: &Sighting<'_>) -> bool {
         let target = sighting.address.and_then(|peer| self.settings.target(peer, sighting.evidence).ok());
@@ -174,7 +198,7 @@ impl Engine {
     }
 
     fn trust(&mut self, sighting: &Sighting<'_>, peer: IpAddr) -> Verdict {
-        if sighting.evidence != Evidence::Handshake {
+        if sighting.evidence == Evidence::Spoofable {
             return Verdict::Ignored(Why::Harmless);
         }
         self.trust.remember(self.settings.offender.prefix(peer), sighting.time);
@@ -259,6 +283,7 @@ impl Engine {
             .collect();
         self.windows.rename(&renamed);
         self.networks.rename(&renamed);
+        self.connections.rename(&renamed);
         self.sessions.rename(self.policies.all(), &policies);
         self.policies = policy::Policies::new(policies);
         self.settings_changed(settings, now)

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::{self, Prefix, PrefixSet};
+use crate::report::ReportKind;
 use crate::rules::{
-    AddressFrom, BanLength, BanPolicy, Counts, Effect, Escalate, Evidence, Rule, RuleSet, Threshold,
-    Thresholds, Weight,
+    AddressFrom, BanLength, BanPolicy, Counts, Effect, Escalate, Evidence, ReportEffect, Reports, Rule,
+    RuleSet, Threshold, Thresholds,
 };
 
 /// Settings that apply to all rule sets.
@@ -27,6 +28,8 @@ pub struct EngineSettings {
     pub allow: PrefixSet,
     /// How many files are followed; lines are compared across files only if there are several.
     pub files: usize,
+    /// Whether servers report connections, so that lines of logs may be about reported ones.
+    pub has_reports: bool,
 }
 
 /// The prefix lengths of offenders: the addresses in such a prefix are counted and banned together.
@@ -85,7 +88,7 @@ pub struct Policy {
     pub threshold: Thresholds,
     /// Length and escalation of its bans.
     pub ban: BanPolicy,
-    /// Full names of its rules, as in `sshd/failed-password`.
+    /// Full names of its rules, as in `sshd/failed-password`, and behind them of the kinds of reports that it takes.
     pub names: Arc<[Arc<str>]>,
     /// Its rules, in the order of the names.
     pub rules: Arc<[RulePolicy]>,
@@ -96,8 +99,8 @@ pub struct Policy {
 pub struct RulePolicy {
     /// The effect of a match.
     pub effect: Effect,
-    /// How much a match counts.
-    pub weight: Weight,
+    /// How much a match counts, in tenths of an offence.
+    pub tenths: u32,
     /// Whether lines of one session corroborate each other.
     pub counts: Counts,
     /// Which line names the peer.
@@ -160,7 +163,7 @@ impl Policies {
     /// The name of the counter that a set uses for this evidence.
     pub(super) fn counter(&self, set: usize, evidence: Evidence) -> Option<&Arc<str>> {
         match evidence {
-            Evidence::Handshake => self.all.get(set).map(|policy| &policy.name),
+            Evidence::Handshake | Evidence::Kernel => self.all.get(set).map(|policy| &policy.name),
             Evidence::Spoofable => self.forgeable_counters.get(set),
         }
     }
@@ -192,7 +195,7 @@ impl Policies {
     /// The policy of a set for lines of this evidence.
     pub(super) fn of(&self, set: usize, evidence: Evidence) -> &Policy {
         match evidence {
-            Evidence::Handshake => &self.all[set],
+            Evidence::Handshake | Evidence::Kernel => &self.all[set],
             Evidence::Spoofable => &self.for_forgeable[set],
         }
     }
@@ -201,15 +204,19 @@ impl Policies {
 impl Policy {
     /// The policy of a rule set, with the thresholds and bans that the configuration resolved to.
     pub fn of(set: &RuleSet, threshold: Thresholds, ban: BanPolicy) -> Self {
-        let names = set.rules.iter().map(|rule| set.name_of(rule).into()).collect();
+        let reports = set.reports.map_or(&[][..], |_| &ReportKind::ALL);
+        let report_names = reports.iter().map(|kind| Reports::name(&set.name, *kind).into());
+        let names = set.rules.iter().map(|rule| set.name_of(rule).into()).chain(report_names).collect();
         let policy = |rule: &Rule| RulePolicy {
             effect: rule.effect,
-            weight: rule.weight,
+            tenths: rule.weight.tenths(),
             counts: rule.counts,
             address: rule.address,
             ends_session: rule.ends_session,
         };
-        let rules = set.rules.iter().map(policy).collect();
+        let effects = set.reports.iter().flat_map(|effects| ReportKind::ALL.map(|kind| effects.of(kind)));
+        let reports = effects.map(|effect| RulePolicy::of_report(effect, &threshold));
+        let rules = set.rules.iter().map(policy).chain(reports).collect();
         Self { name: set.name.as_str().into(), evidence: set.evidence, threshold, ban, names, rules }
     }
 
@@ -230,13 +237,30 @@ impl Policy {
     fn forgeable_counter(&self) -> Arc<str> {
         match self.evidence {
             Evidence::Spoofable => Arc::clone(&self.name),
-            Evidence::Handshake => format!("{} (spoofable)", self.name).into(),
+            Evidence::Handshake | Evidence::Kernel => format!("{} (spoofable)", self.name).into(),
         }
     }
 
     /// How bans grow; `None` on forgeable evidence, whose address may be a bystander's.
     pub(super) fn escalation(&self) -> Option<Escalate> {
         self.ban.escalate.filter(|_| self.evidence == Evidence::Handshake)
+    }
+}
+
+impl RulePolicy {
+    /// A kind of report: each names its peer, and is an event of its own.
+    fn of_report(effect: ReportEffect, threshold: &Thresholds) -> Self {
+        Self {
+            effect: match effect {
+                ReportEffect::Counts(_) | ReportEffect::Ban => Effect::Offence,
+                ReportEffect::Trust => Effect::Trust,
+                ReportEffect::Ignore => Effect::Ignore,
+            },
+            tenths: effect.tenths(threshold),
+            counts: Counts::Line,
+            address: AddressFrom::Line,
+            ends_session: false,
+        }
     }
 }
 
@@ -325,6 +349,7 @@ impl Default for EngineSettings {
             spoofable: SpoofCaps::default(),
             allow: PrefixSet::default(),
             files: 1,
+            has_reports: false,
         }
     }
 }

@@ -72,7 +72,7 @@ impl SessionKey {
     #[must_use]
     pub fn on(self, evidence: Evidence) -> Self {
         let writer = match evidence {
-            Evidence::Handshake => self.writer & !1,
+            Evidence::Handshake | Evidence::Kernel => self.writer & !1,
             Evidence::Spoofable => self.writer | 1,
         };
         Self { writer, ..self }

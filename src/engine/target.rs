@@ -35,7 +35,7 @@ impl EngineSettings {
     /// If the peer itself may not be banned.
     pub(super) fn target(&self, peer: IpAddr, evidence: Evidence) -> Result<Target, Why> {
         let counted = match evidence {
-            Evidence::Handshake => self.offender.prefix(peer),
+            Evidence::Handshake | Evidence::Kernel => self.offender.prefix(peer),
             Evidence::Spoofable => address::host(peer),
         };
         if self.refuse(&counted).is_ok() {

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::*;
-use crate::rules::{BanLength, BanPolicy, Escalate, Threshold, Weight};
+use crate::rules::{BanLength, BanPolicy, Escalate, Threshold};
 
 mod by_hand;
 mod evidence;
 mod networks;
+mod reports;
 mod sessions;
 mod wide;
 
@@ -18,7 +19,7 @@ const SPEAKER: Speaker<'_> = Speaker { writer: "/var/log", host: b"gw", program:
 fn rule(effect: Effect) -> RulePolicy {
     RulePolicy {
         effect,
-        weight: Weight::ONE,
+        tenths: 10,
         counts: Counts::Session,
         address: AddressFrom::Line,
         ends_session: false,
@@ -116,6 +117,7 @@ impl Bench {
             session,
             line,
             evidence,
+            port: None,
             count,
         });
         if let Verdict::Banned { banned, .. } = &judgement.verdict {

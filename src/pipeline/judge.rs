@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Pipeline;
 use super::hits::{Hit, HitFinder, HitKind, KnownHit};
+use super::peer_port::peer_port;
 use super::timing::{Timed, Timing, When};
 use crate::engine::{Engine, Judgement, Line, Sighting, Verdict, Why};
 use crate::record::{self, Outline, Record};
@@ -250,6 +251,8 @@ impl<S: OutcomeSink> LineJudge<'_, S> {
         } else {
             Line { program: record.program, pid: record.pid, message: record.message }
         };
+        let is_reported = self.engine.settings().has_reports && matched.set.reports.is_some();
+        let port = known.address.filter(|_| is_reported).and_then(|peer| peer_port(line.message, peer));
         Sighting {
             time: timed.time,
             is_late: timed.is_late,
@@ -261,6 +264,7 @@ impl<S: OutcomeSink> LineJudge<'_, S> {
             session: known.session,
             line,
             evidence: known.evidence,
+            port,
             count: known.count,
         }
     }

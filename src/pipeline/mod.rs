@@ -6,7 +6,9 @@
 //! merge     interleaves several logs by timestamp while catching up
 //! split     splits whole lines, and skips those that name no watched program
 //! hits      finds the rules that match each line: depends on the line alone
+//! peer_port finds the port in a line, by which it is joined with a report
 //! judge     decides when each hit counts (`timing`) and has the engine judge it, strictly in order
+//! reports   has the engine judge what servers report of connections
 //! stream    the state of one log
 //! ```
 
@@ -14,6 +16,8 @@ mod cut;
 mod hits;
 mod judge;
 mod merge;
+mod peer_port;
+mod reports;
 mod split;
 mod stream;
 mod timing;
@@ -24,6 +28,7 @@ pub use cut::{Cut, WholeLines, cut};
 pub use hits::{Hit, HitFinder, Hits};
 pub use judge::{Judged, Outcome, OutcomeSink};
 pub use merge::{Ahead, Turn};
+pub use reports::ReportOutcome;
 pub use split::{LineSplitter, SplitLine, last_line};
 pub use stream::{FileId, Stream, StreamKey, Terms};
 pub use timing::When;

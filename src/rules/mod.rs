@@ -18,6 +18,7 @@ mod prefilter;
 mod program;
 mod proof;
 mod regex;
+mod reports;
 mod session_id;
 mod side_matcher;
 mod threshold;
@@ -36,4 +37,5 @@ pub use model::{
 pub use object::{JsonValue, KeyPath};
 pub use pattern::{is_address_name, is_field_name, is_time_name};
 pub use prefilter::LinePrefilter;
+pub use reports::{ReportEffect, Reports};
 pub use threshold::{MAX_WINDOWS, Threshold, Thresholds};

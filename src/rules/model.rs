@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::object::{JsonValue, KeyPath};
+use super::reports::Reports;
 use super::threshold::Thresholds;
 use crate::record::TimeSpec;
 
@@ -43,6 +44,8 @@ pub struct RuleSet {
     pub threshold: Option<Thresholds>,
     /// Length and escalation of bans; the configuration's defaults if absent.
     pub ban: Option<BanPolicy>,
+    /// The effect of what servers report of connections; `None` if the set takes no reports.
+    pub reports: Option<Reports>,
     /// Format and place of timestamps; only where [`Format::needs_source`]. Absent: the known formats are tried.
     pub time: Option<TimeSpec>,
     /// Placeholders for text of the peer's choosing: name and regex of its alphabet, such as `USER` and `[^:]*`.
@@ -155,6 +158,8 @@ pub enum Evidence {
     Handshake,
     /// Anybody can send a packet with this source address.
     Spoofable,
+    /// The kernel itself named the peer of a TCP connection: no text was read. Counted together with handshakes.
+    Kernel,
 }
 
 /// The effect of a match.
@@ -353,6 +358,7 @@ impl Evidence {
         match self {
             Self::Handshake => "handshake",
             Self::Spoofable => "spoofable",
+            Self::Kernel => "kernel",
         }
     }
 }

@@ -118,6 +118,7 @@ mod tests {
             newlines_encoded: false,
             logs: Vec::new(),
             message_limit: None,
+            reports: None,
             threshold: None,
             ban: None,
             time: None,

@@ -27,7 +27,7 @@ fn runs(pid: &str) -> bool {
 
 /// Whether one of the configured sources is there.
 pub(crate) fn logs(config: &Config) -> Logs {
-    if config.sources.iter().any(is_there) {
+    if !config.blocklists.is_empty() || config.sources.iter().any(is_there) {
         return Logs::Some;
     }
     Logs::None(config.sources.iter().map(|source| source.path.clone()).collect())

@@ -145,6 +145,11 @@ impl Setup {
         })
     }
 
+    /// The rule set that weighs reports about a local port that came in at a source.
+    pub(crate) fn set_of_service(&self, source: &str, port: u16) -> Option<&str> {
+        self.config.blocklists.iter().find(|known| known.name == source)?.set_of(port)
+    }
+
     /// What holds for a log at a path that a source follows, by the source's name.
     pub fn terms_of_source(&self, name: &str, path: &Path) -> Terms {
         self.terms(self.config.sources.iter().position(|source| source.name == name), path)
@@ -215,6 +220,7 @@ impl Setup {
             spoofable: config.spoofable,
             allow: config.allow.networks.iter().chain(own).copied().collect(),
             files,
+            has_reports: !config.blocklists.is_empty(),
         }
     }
 

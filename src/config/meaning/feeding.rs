@@ -124,7 +124,9 @@ fn names(source: &SourceSettings, set: &RuleSet) -> bool {
 /// Whether a source would ever hand the set a line.
 fn is_fed(config: &Config, set: &RuleSet) -> bool {
     let is_asked = |source: &SourceSettings| source.rule_sets.is_none() && reads_for(source, set);
-    is_named(config, set) || (!set.format.needs_source() && config.sources.iter().any(is_asked))
+    is_named(config, set)
+        || config.blocklists.iter().any(|source| source.feeds(&set.name))
+        || (!set.format.needs_source() && config.sources.iter().any(is_asked))
 }
 
 /// Whether a source reads lines for a set that looks at syslog: a file does, and the journal where it is to read one of the

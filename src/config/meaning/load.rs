@@ -215,9 +215,10 @@ impl Loaded {
         let config = &self.config;
         let asked = config.sources.iter().flat_map(|source| source.rule_sets.iter().flatten());
         let chosen = config.rule_sets.iter().flatten().chain(asked);
+        let serving = config.blocklists.iter().flat_map(|source| source.services.iter().map(|(_, set)| set));
         let changed = config.overrides.iter().map(|change| &change.rule_set);
         let extended = self.rules.iter().filter_map(|rules| rules.file.extends.as_ref());
-        chosen.chain(changed).chain(extended).map(String::as_str)
+        chosen.chain(serving).chain(changed).chain(extended).map(String::as_str)
     }
 
     fn read_rules_dir(&mut self, trust: FileTrust) {

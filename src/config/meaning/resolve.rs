@@ -39,6 +39,7 @@ pub(crate) fn resolve(config: &Config, available: &[LoadedRules]) -> (Vec<Resolv
         faults.extend(found);
     }
     faults.extend(unknown_to_sources(config, available, &sets));
+    faults.extend(services_without_reports(config, available, &sets));
     faults.extend(lines_of_several_programs(config, &sets));
     faults.extend(overrides_without_effect(config, available, &sets));
     faults.extend(defaults_without_effect(config, &sets));
@@ -71,6 +72,7 @@ fn chosen(config: &Config, available: &[LoadedRules], faults: &mut Vec<SettingFa
     let Some(names) = &config.rule_sets else {
         let is_asked = |set: &RuleSet| {
             config.sources.iter().any(|s| s.rule_sets.as_ref().is_some_and(|names| names.contains(&set.name)))
+                || config.blocklists.iter().any(|source| source.feeds(&set.name))
         };
         let is_chosen = |one: &LoadedRules| one.custom || one.by_default || is_asked(&one.file.set);
         let all = (0..available.len()).filter(|&n| is_chosen(&available[n]));
@@ -114,7 +116,7 @@ fn resolved(
     change: Option<&Override>,
 ) -> (ResolvedSet, Vec<SettingFault>) {
     let own = match set.evidence {
-        Evidence::Handshake => defaults,
+        Evidence::Handshake | Evidence::Kernel => defaults,
         // The operator's usual numbers are made for evidence that cannot be forged.
         Evidence::Spoofable => SetDefaults { threshold: SPOOFABLE_THRESHOLD, ban: SPOOFABLE_BAN },
     };
@@ -193,6 +195,37 @@ fn unknown_to_sources(config: &Config, available: &[LoadedRules], sets: &[Resolv
             } else if names[..n].contains(name) {
                 faults.push(SettingFault::warning(key_path, format!("the rule set `{name}` is named twice")));
             }
+        }
+    }
+    faults
+}
+
+/// Services whose rule sets do not exist, are not in force, or take no reports.
+fn services_without_reports(
+    config: &Config,
+    available: &[LoadedRules],
+    sets: &[ResolvedSet],
+) -> Vec<SettingFault> {
+    let mut faults = Vec::new();
+    for source in &config.blocklists {
+        for (port, name) in &source.services {
+            let text = if find(available, name).is_none() {
+                unknown_set(name, available)
+            } else if let Some(set) = sets.iter().find(|set| set.set.name == *name) {
+                if set.set.reports.is_some() {
+                    continue;
+                }
+                format!(
+                    "the rule set `{name}` takes no reports, so that those about port {port} would have no effect: say what \
+                     they weigh, as in `reports: {{failed: 1}}` in its file"
+                )
+            } else {
+                format!("the rule set `{name}` is not in force: add it to the file's own `rule_sets`")
+            };
+            let port = PathSegment::Name(port.to_string().into());
+            let mut key_path = keys(&["sources", &source.name, "services"]);
+            key_path.push(port);
+            faults.push(SettingFault::error(key_path, text));
         }
     }
     faults

@@ -1,6 +1,8 @@
 //! The second look: settings that can be read but do not fit each other.
 
 use std::collections::HashMap;
+use std::iter;
+use std::path::PathBuf;
 
 use crate::config::reading::firewall::bad_table;
 use crate::config::reading::policy;
@@ -45,6 +47,7 @@ pub fn keys(keys: &[&str]) -> Vec<PathSegment> {
 /// Settings that can be read but do not fit each other.
 pub(crate) fn check(config: &Config) -> Vec<SettingFault> {
     let mut faults = same_source_twice(config);
+    faults.extend(sockets(config));
     faults.extend(firewall(&config.firewall));
     faults.extend(offender(config));
     // Nobody asked for the default ones.
@@ -56,11 +59,30 @@ pub(crate) fn check(config: &Config) -> Vec<SettingFault> {
         faults.extend(networks("ipv6", &config.networks.ipv6, config.offender.ipv6));
     }
     faults.extend(times(config));
-    let socket = config.control.socket.as_os_str().len();
-    if socket > MAX_SOCKET {
-        let text =
-            format!("the path has {socket} bytes, a socket's can have {MAX_SOCKET}: choose a shorter one");
-        faults.push(SettingFault::error(keys(&["control", "socket"]), text));
+    faults
+}
+
+/// Paths of sockets that are too long, or have two uses.
+fn sockets(config: &Config) -> Vec<SettingFault> {
+    let control = (keys(&["control", "socket"]), &config.control.socket);
+    let reports = config
+        .blocklists
+        .iter()
+        .map(|source| (keys(&["sources", &source.name, "blocklist"]), &source.socket));
+    let mut known: Vec<&PathBuf> = Vec::new();
+    let mut faults = Vec::new();
+    for (key_path, path) in iter::once(control).chain(reports) {
+        let length = path.as_os_str().len();
+        if length > MAX_SOCKET {
+            let text = format!(
+                "the path has {length} bytes, a socket's can have {MAX_SOCKET}: choose a shorter one"
+            );
+            faults.push(SettingFault::error(key_path, text));
+        } else if known.contains(&path) {
+            let text = "another socket of this configuration has the same path: give each its own";
+            faults.push(SettingFault::error(key_path, text));
+        }
+        known.push(path);
     }
     faults
 }

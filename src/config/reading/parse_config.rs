@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use super::blocklist::{blocklist, is_blocklist};
 use super::firewall;
 use super::keys::Keys;
 use super::policy;
@@ -18,6 +19,7 @@ use crate::config::settings::{
 };
 use crate::engine::{Network, Networks, PrefixLengths, SpoofCaps, TrustPolicy};
 use crate::record::{Layouts, is_program_name};
+use crate::settings::BlocklistSettings;
 
 /// The most sources: each watched file costs a descriptor.
 const MAX_SOURCES: usize = 1000;
@@ -43,8 +45,10 @@ pub(crate) fn parse_config(root: &Node<'_>) -> Option<Config> {
         return None;
     }
     let default = Config::default();
+    let (sources, blocklists) = keys.or("sources", (default.sources, Vec::new()), sources);
     let config = Config {
-        sources: keys.or("sources", default.sources, sources),
+        sources,
+        blocklists,
         rules_dir: keys.or("rules_dir", default.rules_dir, absolute),
         rule_sets: keys.maybe("rule_sets", |node| Some(node.texts())),
         defaults: keys.or("defaults", default.defaults, |node| set_defaults(node, default.defaults)),
@@ -67,12 +71,14 @@ pub(crate) fn parse_config(root: &Node<'_>) -> Option<Config> {
     Some(config)
 }
 
-fn sources(node: &Node<'_>) -> Option<Vec<SourceSettings>> {
+/// Logs that are followed, and sockets at which servers report.
+fn sources(node: &Node<'_>) -> Option<(Vec<SourceSettings>, Vec<BlocklistSettings>)> {
     let entries = node.entries()?;
     if entries.is_empty() || entries.len() > MAX_SOURCES {
         node.fault(format!("must name a log to follow, and {MAX_SOURCES} at most"));
     }
-    Some(entries.iter().filter_map(source).collect())
+    let (sockets, logs): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| is_blocklist(entry));
+    Some((logs.into_iter().filter_map(source).collect(), sockets.into_iter().filter_map(blocklist).collect()))
 }
 
 /// `auth: /var/log/auth.log` or `web: {path: /var/log/nginx/error.log, rule_sets: [nginx]}`

@@ -276,6 +276,30 @@ impl<'a> Node<'a> {
     }
 }
 
+impl<'a> Node<'a> {
+    /// The entries of a mapping whose keys are numbers; `what` names one.
+    pub(crate) fn numbered_entries(
+        &self,
+        range: RangeInclusive<u16>,
+        what: &str,
+    ) -> Option<Vec<(u16, Self)>> {
+        let Value::Map(map) = &self.yaml.value else {
+            return self.expected("a mapping of `number: value`", "");
+        };
+        let mut entries: Vec<(u16, Self)> = Vec::with_capacity(map.len());
+        for (key, value) in map {
+            let complaint = Self { yaml: key, place: key.id, name: what.to_owned(), faults: self.faults };
+            let Some(number) = complaint.whole(range.clone()) else { continue };
+            if entries.iter().any(|(known, _)| *known == number) {
+                complaint.fault_plainly(format!("`{number}` is given twice here: remove one of them"));
+                continue;
+            }
+            entries.push((number, Self::of_key(key, &number.to_string(), value, self.faults)));
+        }
+        Some(entries)
+    }
+}
+
 /// Names a value, for `must be …, not …`.
 fn kind(value: &Value) -> String {
     match value {

@@ -252,7 +252,7 @@ fn id(node: &Node<'_>) -> Option<String> {
     Some(id)
 }
 
-fn weight(node: &Node<'_>, effect: Effect) -> Option<Weight> {
+pub(crate) fn weight(node: &Node<'_>, effect: Effect) -> Option<Weight> {
     let weight = node.number(0.0..=100.0)?;
     if effect != Effect::Offence {
         node.warn(format!(

@@ -3,6 +3,7 @@
 use super::keys::Keys;
 use super::policy;
 use super::reader::Node;
+use super::reports::reports;
 use super::rule::{self, Placed};
 use super::time;
 use super::values::{is_known, log_file, message_limit, name};
@@ -66,8 +67,8 @@ fn apart<T>(parts: Placed<T>) -> (Vec<T>, Vec<usize>) {
 }
 
 /// Keys of a set as a whole, which a file that adds to one cannot have.
-const OF_THE_SET: [&str; 8] =
-    ["program", "format", "evidence", "newlines", "logs", "message_limit", "ban", "time"];
+const OF_THE_SET: [&str; 9] =
+    ["program", "format", "evidence", "newlines", "logs", "message_limit", "ban", "reports", "time"];
 
 /// A set without fields, rules and samples, of a file that adds to another.
 fn addition(keys: &mut Keys<'_>) -> RuleSet {
@@ -111,6 +112,7 @@ fn head(keys: &mut Keys<'_>) -> RuleSet {
         message_limit,
         threshold,
         ban: keys.maybe("ban", |node| ban(node, evidence, threshold)),
+        reports: keys.maybe("reports", |node| reports(node, evidence)),
         time: time(keys, format),
         fields: Vec::new(),
         advice: keys.or("advice", Vec::new(), |node| Some(node.texts())),

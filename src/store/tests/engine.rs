@@ -4,7 +4,7 @@ use super::*;
 use crate::engine::{
     Engine, EngineSettings, Line, Policy, RulePolicy, SessionKey, Sighting, Speaker, Verdict, Why,
 };
-use crate::rules::{self, BanLength, Counts, Effect, Escalate, Evidence, Threshold, Thresholds, Weight};
+use crate::rules::{self, BanLength, Counts, Effect, Escalate, Evidence, Threshold, Thresholds};
 
 fn engine() -> Engine {
     let escalate = Some(Escalate { factor: 2.0, max: HOUR * 9, forget: HOUR * 100 });
@@ -16,7 +16,7 @@ fn engine() -> Engine {
         names: ["sshd/failed-password".into()].into(),
         rules: [RulePolicy {
             effect: Effect::Offence,
-            weight: Weight::ONE,
+            tenths: 10,
             counts: Counts::Session,
             address: rules::AddressFrom::Line,
             ends_session: false,
@@ -39,6 +39,7 @@ fn failure(engine: &mut Engine, minute: u32) -> Verdict {
         session: Some(SessionKey::new(Speaker { writer: "", host: b"gw", program: b"sshd" }, 7)),
         line: Line { program: Some(b"sshd"), pid: Some(7), message: b"" },
         evidence: Evidence::Handshake,
+        port: None,
         count: 1,
     };
     engine.observe(&sighting).verdict
