@@ -21,7 +21,7 @@ const VERSION: u32 = 1;
 /// The bytes before the text.
 const HEADER: usize = 144;
 
-/// Where the address begins.
+/// The offset of the address.
 const ADDRESS: usize = 16;
 
 /// The longest datagram.

@@ -18,7 +18,7 @@ const KNOWN_FOR: Duration = Duration::from_secs(1);
 
 /// Why a datagram is no report to go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Refused {
+pub enum NotTaken {
     /// It is not as the protocol has it.
     #[error("it is malformed: {0}")]
     Malformed(Malformed),
@@ -53,7 +53,7 @@ pub enum Refused {
     Full,
 }
 
-impl Refused {
+impl NotTaken {
     /// The number of its kind, for [`ReceiverCounts`].
     fn number(self) -> usize {
         match self {
@@ -96,7 +96,7 @@ impl ReceiverCounts {
 
     /// Reports about connections that the peer had reset.
     pub fn reset(&self) -> u64 {
-        self.refused[Refused::Reset.number()].load(Ordering::Relaxed)
+        self.refused[NotTaken::Reset.number()].load(Ordering::Relaxed)
     }
 
     pub(super) fn take(&self) {
@@ -104,7 +104,7 @@ impl ReceiverCounts {
     }
 
     /// Counts a refusal; true if it is the first of its kind and somebody should know.
-    pub(super) fn refuse(&self, why: Refused) -> bool {
+    pub(super) fn refuse(&self, why: NotTaken) -> bool {
         let before = self.refused[why.number()].fetch_add(1, Ordering::Relaxed);
         before == 0 && !why.is_usual()
     }
@@ -151,27 +151,27 @@ impl Gate {
         datagram: &Datagram,
         socket: PassedSocket,
         sender: Option<ReportSender>,
-    ) -> Result<Report, Refused> {
+    ) -> Result<Report, NotTaken> {
         if let Some(sender) = sender.filter(|sender| !self.senders.contains(&sender.uid)) {
-            return Err(Refused::Sender(sender.uid));
+            return Err(NotTaken::Sender(sender.uid));
         }
         let (peer, local_port, is_claimed) = match socket {
-            PassedSocket::Other => return Err(Refused::NoTcp),
+            PassedSocket::Other => return Err(NotTaken::NoTcp),
             PassedSocket::Tcp { local_port, .. } | PassedSocket::Udp { local_port, .. }
                 if !self.ports.contains(&local_port) =>
             {
-                return Err(Refused::Port(local_port));
+                return Err(NotTaken::Port(local_port));
             }
             // An address that the sender claims is not asked for: only the kernel's word counts.
-            PassedSocket::Tcp { peer, local_port } => (peer.ok_or(Refused::Reset)?, local_port, false),
+            PassedSocket::Tcp { peer, local_port } => (peer.ok_or(NotTaken::Reset)?, local_port, false),
             PassedSocket::Udp { peer, local_port } => {
                 let is_believed = sender.is_some_and(|sender| self.udp_senders.contains(&sender.uid));
-                let peer = peer.or(datagram.claimed).filter(|_| is_believed).ok_or(Refused::Udp)?;
+                let peer = peer.or(datagram.claimed).filter(|_| is_believed).ok_or(NotTaken::Udp)?;
                 (peer, local_port, true)
             }
         };
         if self.is_own(peer) {
-            return Err(Refused::Own);
+            return Err(NotTaken::Own);
         }
         let Datagram { kind, text, .. } = *datagram;
         Ok(Report { kind, peer, local_port, is_claimed, sender, text })

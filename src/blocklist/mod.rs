@@ -21,6 +21,6 @@ mod receiver;
 mod socket;
 
 pub use datagram::{Datagram, MAX_DATAGRAM, Malformed};
-pub use gate::{Gate, ReceiverCounts, Refused, UnknownUser};
+pub use gate::{Gate, NotTaken, ReceiverCounts, UnknownUser};
 pub use receiver::Receiver;
 pub use socket::{ReportSocket, SocketRefused, is_answered};

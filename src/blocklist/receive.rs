@@ -41,13 +41,7 @@ impl Received {
         for message in control.drain() {
             match message {
                 RecvAncillaryMessage::ScmRights(passed) => descriptors.extend(passed),
-                #[cfg(target_os = "linux")]
-                RecvAncillaryMessage::ScmCredentials(credentials) => {
-                    sender = u32::try_from(credentials.pid.as_raw_nonzero().get())
-                        .ok()
-                        .map(|pid| ReportSender { pid, uid: credentials.uid.as_raw() });
-                }
-                _ => {}
+                credentials => sender = sender.or_else(|| sender_in(&credentials)),
             }
         }
         let has_several = descriptors.len() > 1 || told.flags.contains(ReturnFlags::CTRUNC);
@@ -59,4 +53,17 @@ impl Received {
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
+}
+
+#[cfg(target_os = "linux")]
+fn sender_in(message: &RecvAncillaryMessage<'_>) -> Option<ReportSender> {
+    let RecvAncillaryMessage::ScmCredentials(credentials) = message else { return None };
+    let pid = u32::try_from(credentials.pid.as_raw_nonzero().get()).ok()?;
+    Some(ReportSender { pid, uid: credentials.uid.as_raw() })
+}
+
+/// FreeBSD tells by `LOCAL_CREDS_PERSISTENT`, in a message that rustix 1.1 does not read and nix 0.31 takes for another one.
+#[cfg(not(target_os = "linux"))]
+fn sender_in(_: &RecvAncillaryMessage<'_>) -> Option<ReportSender> {
+    None
 }

@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::connection::PassedSocket;
 use super::datagram::Datagram;
-use super::gate::{Gate, ReceiverCounts, Refused};
+use super::gate::{Gate, NotTaken, ReceiverCounts};
 use super::receive::Received;
 use super::socket::ReportSocket;
 use crate::report::Report;
@@ -50,14 +50,15 @@ impl Receiver {
         let (stop, stopped) = UnixStream::pair()?;
         let gate = Arc::new(Mutex::new(gate));
         let counts = Arc::new(ReceiverCounts::default());
-        let work = Work {
+        let reception = Reception {
             name: name.to_owned(),
             socket,
             gate: Arc::clone(&gate),
             counts: Arc::clone(&counts),
             deliver,
         };
-        let thread = thread::Builder::new().name("reports".to_owned()).spawn(move || work.run(&stopped))?;
+        let thread =
+            thread::Builder::new().name("reports".to_owned()).spawn(move || reception.run(&stopped))?;
         Ok(Self { gate, counts, stop: Some(stop), thread: Some(thread) })
     }
 
@@ -72,7 +73,7 @@ impl Receiver {
     }
 }
 
-struct Work<D> {
+struct Reception<D> {
     name: String,
     socket: ReportSocket,
     gate: Arc<Mutex<Gate>>,
@@ -80,7 +81,7 @@ struct Work<D> {
     deliver: D,
 }
 
-impl<D: FnMut(Report) -> bool> Work<D> {
+impl<D: FnMut(Report) -> bool> Reception<D> {
     fn run(mut self, stopped: &UnixStream) {
         loop {
             let mut ready = [
@@ -118,7 +119,7 @@ impl<D: FnMut(Report) -> bool> Work<D> {
     fn take(&mut self, received: Received) {
         let handed_on = self
             .report(received)
-            .and_then(|report| if (self.deliver)(report) { Ok(()) } else { Err(Refused::Full) });
+            .and_then(|report| if (self.deliver)(report) { Ok(()) } else { Err(NotTaken::Full) });
         match handed_on {
             Ok(()) => self.counts.take(),
             Err(why) if self.counts.refuse(why) => {
@@ -128,12 +129,12 @@ impl<D: FnMut(Report) -> bool> Work<D> {
         }
     }
 
-    fn report(&self, received: Received) -> Result<Report, Refused> {
+    fn report(&self, received: Received) -> Result<Report, NotTaken> {
         if received.has_several {
-            return Err(Refused::SeveralConnections);
+            return Err(NotTaken::SeveralConnections);
         }
-        let datagram = Datagram::read(received.bytes()).map_err(Refused::Malformed)?;
-        let descriptor = received.descriptor.ok_or(Refused::NoConnection)?;
+        let datagram = Datagram::read(received.bytes()).map_err(NotTaken::Malformed)?;
+        let descriptor = received.descriptor.ok_or(NotTaken::NoConnection)?;
         let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
         gate.pass(&datagram, PassedSocket::of(descriptor), received.sender)
     }

@@ -77,7 +77,7 @@ struct Decision<'o> {
     /// The full name of the rule.
     rule: &'o dyn Fn() -> String,
     evidence: Evidence,
-    /// When it counts.
+    /// The time at which it counts.
     time: Option<Time>,
     judgement: &'o Judgement,
     /// The line, or the report as a sentence.

@@ -23,6 +23,7 @@ mod session_id;
 mod side_matcher;
 mod threshold;
 mod veto;
+mod weight;
 
 pub use binding::Binding;
 pub use check::check;
@@ -32,10 +33,11 @@ pub use found::Found;
 pub use matcher::{Connection, Match, Matcher};
 pub use model::{
     AddressFrom, BanLength, BanPolicy, Counts, Effect, Escalate, Evidence, Fault, Format, JsonRule, Place,
-    Rule, RuleSet, Sample, Severity, Weight,
+    Rule, RuleSet, Sample, Severity,
 };
 pub use object::{JsonValue, KeyPath};
 pub use pattern::{is_address_name, is_field_name, is_time_name};
 pub use prefilter::LinePrefilter;
 pub use reports::{ReportEffect, Reports};
 pub use threshold::{MAX_WINDOWS, Threshold, Thresholds};
+pub use weight::Weight;

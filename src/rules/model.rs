@@ -1,12 +1,12 @@
 //! A rule set as its author wrote it: plain values, checked one by one but not compiled yet.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::object::{JsonValue, KeyPath};
 use super::reports::Reports;
 use super::threshold::Thresholds;
+use super::weight::Weight;
 use crate::record::TimeSpec;
 
 /// The message length, in bytes, from which a message counts as truncated unless its syslog rule set says otherwise:
@@ -210,25 +210,6 @@ impl Counts {
     }
 }
 
-/// The weight of a match in tenths of an offence: one wrong password is 10.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Weight(u16);
-
-impl Weight {
-    /// One whole offence.
-    pub const ONE: Self = Self(10);
-
-    /// A weight of 0 to 1000 tenths.
-    pub const fn from_tenths(tenths: u16) -> Option<Self> {
-        if tenths <= 1000 { Some(Self(tenths)) } else { None }
-    }
-
-    /// The weight in tenths of an offence.
-    pub const fn tenths(self) -> u32 {
-        self.0 as u32
-    }
-}
-
 impl RuleSet {
     /// The full name of one of its rules: `sshd/failed-password`.
     pub fn name_of(&self, rule: &Rule) -> String {
@@ -259,12 +240,6 @@ impl RuleSet {
     /// The length in bytes from which messages of one rule count as truncated: its own limit or that of the set.
     pub fn limit_of(&self, rule: &Rule) -> Option<usize> {
         self.limit().into_iter().chain(rule.message_limit).min()
-    }
-}
-
-impl Default for Weight {
-    fn default() -> Self {
-        Self::ONE
     }
 }
 
@@ -343,12 +318,6 @@ impl Fault {
     /// A fault with which the set can be used.
     pub fn warning(place: Place, text: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, place, offset: 0, text: text.into() }
-    }
-}
-
-impl fmt::Display for Weight {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", f64::from(self.0) / 10.0)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The effect of reports, which servers send about connections, by rule set.
 
-use super::model::Weight;
 use super::threshold::Thresholds;
+use super::weight::Weight;
 use crate::report::ReportKind;
 
 /// The effect of each kind of report on the peer.

@@ -45,7 +45,7 @@ struct BanReport {
 }
 
 #[derive(Serialize)]
-struct Report<'a> {
+struct ScanReport<'a> {
     bans: u64,
     bans_prevented_by_cap: u64,
     exempt: Vec<OffenderReport<'a>>,
@@ -79,7 +79,7 @@ pub(super) fn json(out: &mut dyn Write, setup: &Setup, pipeline: &Pipeline, tall
     };
     let (exempt, offenders): (Vec<_>, Vec<_>) =
         tally.ranked().into_iter().partition(|(_, found)| found.is_exempt());
-    let report = Report {
+    let report = ScanReport {
         bans: tally.bans,
         bans_prevented_by_cap: tally.capped,
         exempt: exempt.into_iter().map(offender).collect(),

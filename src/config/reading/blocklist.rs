@@ -25,7 +25,8 @@ pub(crate) fn blocklist(entry: &Entry<'_>) -> Option<BlocklistSettings> {
     let source_name = name(&entry.key);
     let mut keys = Keys::of(&entry.value)?;
     for key in ["path", "journal", "follow", "archive", "rule_sets", "layout", "time", "zone", "writer"] {
-        let text = format!("`{key}` is for a log, and this source is a socket: make the log a source of its own");
+        let text =
+            format!("`{key}` is for a log, and this source is a socket: make the log a source of its own");
         keys.misplaced(key, &text, None);
     }
     let socket = keys.must("blocklist", "the socket", absolute);

@@ -57,7 +57,14 @@ fn policies() -> Vec<Policy> {
     let rule = RulePolicy { counts: Counts::Line, ..rule(Effect::Offence) };
     let threshold = Threshold { offences: 1000, within: Duration::from_secs(600) }.into();
     let names = ["sshd/a".into()].into();
-    let set = Policy { name: "sshd".into(), evidence: Evidence::Handshake, threshold, ban: BAN, names, rules: [rule].into() };
+    let set = Policy {
+        name: "sshd".into(),
+        evidence: Evidence::Handshake,
+        threshold,
+        ban: BAN,
+        names,
+        rules: [rule].into(),
+    };
     vec![set]
 }
 

@@ -10,7 +10,8 @@ mod truncated;
 
 use super::super::check::check;
 use super::super::compile::Compiled;
-use super::super::model::{AddressFrom, Counts, Effect, Fault, Format, Rule, RuleSet, Severity, Weight};
+use super::super::model::{AddressFrom, Counts, Effect, Fault, Format, Rule, RuleSet, Severity};
+use super::super::weight::Weight;
 
 /// A set of one rule.
 pub(in crate::rules) fn set(program: &str, pattern: &str) -> RuleSet {
