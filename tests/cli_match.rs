@@ -144,3 +144,39 @@ fn json_of_a_hostile_name_drives_no_terminal_and_loses_nothing() {
     assert!(ran.code == 0 && !ran.out.contains(drives), "{ran:?}");
     assert_eq!(ran.json_lines()[0]["user"], name);
 }
+
+/// A line as another version of OpenSSH might write it.
+fn unheard_of(address: &str) -> String {
+    format!("Nov 22 14:38:31 gw sshd-session[7]: Turned away user root from {address} port 4711 [preauth]\n")
+}
+
+#[test]
+fn lines_that_name_an_address_and_that_no_rule_knows_are_shown_with_missed_and_nothing_else() {
+    let dir = Dir::new();
+    let known = "Nov 22 14:38:31 gw sshd[7]: Invalid user x from 192.0.2.9 port 4711\n";
+    let others =
+        "Nov 22 14:38:31 gw sshd[7]: Starting up\nNov 22 14:38:31 gw cron[7]: 192.0.2.7 is a stranger\n";
+    dir.write("auth.log", [known, others, &unheard_of("192.0.2.7"), &unheard_of("2001:db8::7")].concat());
+    let expected = "auth.log:4: Nov 22 14:38:31 gw sshd-session[7]: Turned away user root from 192.0.2.7 port 4711 [preauth]\n\
+                    auth.log:5: Nov 22 14:38:31 gw sshd-session[7]: Turned away user root from 2001:db8::7 port 4711 [preauth]\n";
+    assert_eq!(dir.portcullis(["match", "--missed", "auth.log"]).ok(), expected);
+    let json = dir.portcullis(["match", "--missed", "--json", "auth.log"]).ok();
+    let first: Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["line"], &first["rule"]), (&4.into(), &Value::Null));
+    assert!(first["text"].as_str().unwrap().ends_with("from 192.0.2.7 port 4711 [preauth]"), "{first}");
+    dir.write("fine.log", known);
+    dir.portcullis(["match", "--missed", "fine.log"]).run().assert(1, "");
+    let at = dir.path().display();
+    dir.write("p.yaml", format!("rules_dir: {at}/none\nsources: {{auth: {at}/auth.log}}\n"));
+    let configured = dir.portcullis(["match", "--missed", "-c", "p.yaml"]).ok();
+    assert_eq!(configured.lines().count(), 2, "of the configured sources: {configured}");
+}
+
+#[test]
+fn what_the_operator_switched_off_is_not_missed() {
+    let dir = Dir::new();
+    dir.write("auth.log", unheard_of("192.0.2.7"));
+    let at = dir.path().display();
+    dir.write("p.yaml", format!("rules_dir: {at}/none\noverride: {{sshd: {{disable: [invalid-user]}}}}\n"));
+    dir.portcullis(["match", "--missed", "-c", "p.yaml", "auth.log"]).run().assert(1, "");
+}

@@ -125,12 +125,19 @@ pub(super) struct MatchArgs {
     /// Log files, globs, or - for standard input
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) files: Vec<PathBuf>,
+    /// Read this machine's systemd journal, all of it or from a time on: yesterday, "2 days ago", 2026-11-22
+    #[arg(long, value_name = "SINCE", num_args = 0..=1, conflicts_with = "files")]
+    #[allow(clippy::option_option, reason = "not given, given, given with a time")]
+    pub(super) journal: Option<Option<String>>,
     /// Print one JSON object a line
     #[arg(long)]
     pub(super) json: bool,
     /// Also the lines that no rule matches
     #[arg(long)]
     pub(super) all: bool,
+    /// Only lines that name an address and that no rule knows, though it should; of the configured sources if no file is named
+    #[arg(long, conflicts_with = "all")]
+    pub(super) missed: bool,
 }
 
 #[derive(Debug, Args)]

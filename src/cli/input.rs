@@ -15,6 +15,7 @@ use crate::follow::{expand, grouped, is_pattern, looks_packed};
 use crate::pipeline::WholeLines;
 use crate::record;
 use crate::settings::JOURNAL;
+use crate::setup::Setup;
 
 /// The size of a chunk in bytes: large enough that reading costs little beside matching, small enough for the cache.
 const CHUNK: usize = 256 * 1024;
@@ -40,9 +41,11 @@ impl Log {
         Self { name, files, journal: None }
     }
 
-    /// This machine's systemd journal.
-    pub(super) fn of_journal(query: JournalQuery, start: JournalStart) -> Self {
-        Self { name: JOURNAL.to_owned(), files: vec![JOURNAL.into()], journal: Some((query, start)) }
+    /// This machine's systemd journal, from a time on as the operator writes it.
+    pub(super) fn of_this_journal(setup: &Setup, since: Option<String>) -> Self {
+        let start = since.map_or(JournalStart::Beginning, JournalStart::Said);
+        let journal = Some((setup.journal_query(), start));
+        Self { name: JOURNAL.to_owned(), files: vec![JOURNAL.into()], journal }
     }
 
     /// Opens one of its files.

@@ -10,26 +10,29 @@ use serde_json::{Value, json};
 
 use super::args::MatchArgs as Arguments;
 use super::exit::{Exit, Failure, complain};
-use super::input::{Input, logs};
+use super::input::{Log, logs};
 use super::load_setup;
 use super::text::{printable, write_json};
 use crate::pipeline::{LineSplitter, Outcome, OutcomeSink, Pipeline, Terms, When};
 use crate::record::{self, Layouts, Record};
 use crate::rules::{Connection, Match, Matcher};
+use crate::setup::Setup;
 
 /// Runs the command; the exit status is that of the first file that could not be read, or 1 if nothing matched.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
     let mut setup = load_setup(&arguments.config, &arguments.trial)?;
-    let paths: Vec<PathBuf> = logs(&arguments.files)?.into_iter().flat_map(|log| log.files).collect();
-    let terms: Vec<Terms> = paths.iter().map(|path| setup.terms_of_file(path)).collect();
+    let logs = wanted(arguments, &setup)?;
+    let files: Vec<(&Log, &Path)> =
+        logs.iter().flat_map(|log| log.files.iter().map(move |path| (log, path.as_path()))).collect();
+    let terms: Vec<Terms> = files.iter().map(|(_, path)| setup.terms_of_file(path)).collect();
     let mut pipeline = setup.pipeline(&terms);
     pipeline.engine.keep_no_journal();
     let mut failures = Vec::new();
     let mut has_matched = false;
-    for (stream, path) in paths.iter().enumerate() {
+    for (stream, (log, path)) in files.iter().enumerate() {
         let layouts = terms[stream].binding.layouts();
         let mut listing = Listing::new(arguments, &pipeline.matcher, &setup.zone, path, layouts, out);
-        if let Err(failure) = listing.read(&mut pipeline, stream, path) {
+        if let Err(failure) = listing.read(&mut pipeline, stream, log, path) {
             failures.push(failure);
         }
         has_matched |= listing.has_matched;
@@ -56,8 +59,35 @@ struct Listing<'l> {
 
 impl OutcomeSink for Listing<'_> {
     fn take(&mut self, outcome: &Outcome<'_>) {
-        self.print(outcome.line, outcome.number, outcome.record, Some(outcome));
+        if !self.arguments.missed {
+            self.print(outcome.line, outcome.number, outcome.record, Some(outcome));
+        }
     }
+
+    fn missed(&mut self, number: u64, line: &[u8], record: &Record<'_>) {
+        if self.arguments.missed {
+            self.has_matched = true;
+            self.print(line, number, record, None);
+        }
+    }
+}
+
+/// The logs to read: those that are named, or the journal; to look for what is missed, the configured ones.
+fn wanted(arguments: &Arguments, setup: &Setup) -> Result<Vec<Log>, Failure> {
+    if let Some(since) = &arguments.journal {
+        return Ok(vec![Log::of_this_journal(setup, since.clone())]);
+    }
+    if !arguments.missed || !arguments.files.is_empty() {
+        return logs(&arguments.files);
+    }
+    let sources = &setup.config.sources;
+    let paths: Vec<PathBuf> =
+        sources.iter().filter(|source| source.is_file()).map(|source| source.path.clone().into()).collect();
+    let mut found = if paths.is_empty() { Vec::new() } else { logs(&paths)? };
+    if sources.iter().any(|source| source.journal.is_some()) {
+        found.push(Log::of_this_journal(setup, None));
+    }
+    Ok(found)
 }
 
 impl<'l> Listing<'l> {
@@ -82,8 +112,14 @@ impl<'l> Listing<'l> {
         }
     }
 
-    fn read(&mut self, pipeline: &mut Pipeline, stream: usize, path: &Path) -> Result<(), Failure> {
-        let mut input = Input::open(path)?;
+    fn read(
+        &mut self,
+        pipeline: &mut Pipeline,
+        stream: usize,
+        log: &Log,
+        path: &Path,
+    ) -> Result<(), Failure> {
+        let mut input = log.open(path)?;
         while input.advance(path)? {
             self.before += input.dropped();
             if input.dropped() > 0 {
@@ -94,7 +130,7 @@ impl<'l> Listing<'l> {
                 self.push_each(pipeline, stream, lines);
             } else {
                 let judged = pipeline.push(stream, lines, When::Stamped, self);
-                self.has_matched |= judged.known > 0;
+                self.has_matched |= judged.known > 0 && !self.arguments.missed;
                 self.before += judged.lines;
             }
             if self.result.is_err() {
@@ -126,10 +162,14 @@ impl<'l> Listing<'l> {
         let user = found.and_then(|found| self.matcher.user(&found.matched, line, record));
         self.result = if self.arguments.json {
             let session = found.and_then(|found| self.session(&found.matched, line, record));
-            let object = self.object(number, record, found, user.as_deref(), session.as_deref());
+            let mut object = self.object(number, record, found, user.as_deref(), session.as_deref());
+            if self.arguments.missed {
+                object["text"] = String::from_utf8_lossy(line).into();
+            }
             write_json(self.out, object)
         } else {
-            let what = found.map_or_else(|| "-".to_owned(), |found| sentence(found, user.as_deref()));
+            let unknown = || if self.arguments.missed { printable(line) } else { "-".to_owned() };
+            let what = found.map_or_else(unknown, |found| sentence(found, user.as_deref()));
             writeln!(self.out, "{}:{number}: {what}", printable(self.source.as_bytes()))
         };
     }

@@ -39,6 +39,13 @@ pub(super) fn status(out: &mut dyn Write, status: &DaemonStatus) -> io::Result<(
         stamps(out, source)?;
     }
     firewall(out, &status.firewall)?;
+    for missed in status.missed.iter().filter(|missed| missed.is_worth_telling()) {
+        writeln!(out, "{}", printable(missed.sentence().as_bytes()))?;
+        writeln!(
+            out,
+            "  `portcullis match --missed` shows them; they may be new in this version of the program"
+        )?;
+    }
     for problem in &status.problems {
         writeln!(out, "Problem: {}", printable(problem.as_bytes()))?;
     }

@@ -10,7 +10,8 @@ use super::recent_lines::RecentLines;
 use crate::address::{self, Prefix};
 use crate::engine::{Judgement, Verdict, Why};
 use crate::firewall::Change;
-use crate::pipeline::{Outcome, OutcomeSink, ReportOutcome};
+use crate::pipeline::{MissedLines, Outcome, OutcomeSink, ReportOutcome};
+use crate::record::Record;
 use crate::report::Report;
 use crate::rules::Evidence;
 use crate::time::{Time, spoken};
@@ -94,6 +95,10 @@ impl OutcomeSink for BatchSink<'_> {
             judgement: &outcome.judgement,
             text: outcome.line,
         });
+    }
+
+    fn missed(&mut self, _number: u64, _line: &[u8], record: &Record<'_>) {
+        self.enforcement.tallies.missed.add(record.program.unwrap_or_default(), record.message);
     }
 }
 
@@ -200,6 +205,8 @@ pub(super) struct Tallies {
     pub(super) unbans: u64,
     /// Bans by hand.
     pub(super) by_hand: u64,
+    /// Lines that rules should have known.
+    pub(super) missed: MissedLines,
     /// Bans that the caution with forged addresses prevented.
     pub(super) spared: u64,
 }

@@ -8,14 +8,14 @@ use super::reports::ReportSources;
 use super::sources::Sources;
 use crate::address::Prefix;
 use crate::control::reply::{
-    AddressReport, BanEntry, Counters, DaemonStatus, ReportSourceStatus, RuleSetStatus, SourceStatus,
-    TableStatus, Window,
+    AddressReport, BanEntry, Counters, DaemonStatus, MissedStatus, ReportSourceStatus, RuleSetStatus,
+    SourceStatus, TableStatus, Window,
 };
 use crate::engine::Counter;
 use crate::files;
 use crate::firewall::WorkerStatus;
 use crate::follow;
-use crate::pipeline::{Pipeline, Stream};
+use crate::pipeline::{MissedOfProgram, Pipeline, Stream};
 use crate::protection::{self, Facts, Gap, Logs};
 use crate::setup::{Setup, machine};
 use crate::time::Time;
@@ -43,6 +43,7 @@ impl Snapshot<'_> {
             rule_sets: self.rule_sets(),
             problems: self.problems(&firewall, &sources),
             not_protecting: self.not_protecting(&firewall),
+            missed: self.enforcement.tallies.missed.all().map(missed).collect(),
             counters: self.counters(&sources),
             sources,
             report_sources: self.report_sources(),
@@ -211,6 +212,11 @@ fn window(counter: Counter<'_>) -> Window {
         threshold: counter.threshold,
         within: counter.within.as_secs(),
     }
+}
+
+fn missed((program, missed): (&str, &MissedOfProgram)) -> MissedStatus {
+    let (shape, shape_lines) = missed.commonest().unwrap_or_default();
+    MissedStatus { program: program.to_owned(), lines: missed.lines, shape: shape.to_owned(), shape_lines }
 }
 
 /// Whether one of the sources can be read; a log that is not there yet has a problem that says so.

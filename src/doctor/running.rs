@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::finding::Finding;
-use crate::control::reply::{DaemonStatus, SourceStatus};
+use crate::control::reply::{DaemonStatus, MissedStatus, SourceStatus};
 use crate::control::{ClientError, ClientErrorKind};
 use crate::files::{Exposure, directory_of, exposure};
 
@@ -47,11 +47,19 @@ fn judge(status: &DaemonStatus) -> Vec<Finding> {
         ),
     });
     findings.extend(status.sources.iter().flat_map(stamps));
+    findings.extend(status.missed.iter().filter(|missed| missed.is_worth_telling()).map(missed));
     let others = status.problems.iter().filter(|other| **other != problem);
     findings.extend(
         others.map(|other| Finding::problem(DAEMON, other.clone(), "`portcullis status` tells more")),
     );
     findings
+}
+
+/// Lines that an update of their program may have brought.
+fn missed(missed: &MissedStatus) -> Finding {
+    let advice = "`portcullis match --missed` shows them; if they tell of attacks, add rules in a file with `extends`, and tell \
+                  the authors of the rule set";
+    Finding::note(LOGS, missed.sentence(), advice)
 }
 
 /// Judges the timestamps of a source's lines.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::missed::names_an_address;
 use super::split::{LineSplitter, SplitLine};
 use crate::engine::{SessionKey, Speaker};
 use crate::record::{self, Outline, Record, Repeat};
@@ -41,6 +42,9 @@ pub(super) enum HitKind {
     Known(KnownHit),
     /// The line says that the one before it was repeated.
     Repeat,
+    /// No rule matches the line, though it names an address and all such lines of its program should be known; what else
+    /// it means is that of a gap.
+    Missed,
     /// Lines that no rule matches were skipped here: a repeat behind them does not refer to a line before them.
     Gap,
 }
@@ -127,7 +131,12 @@ impl HitFinder {
             let known = self.known(&matched, text, &record, outline, count);
             hits.all.push(Hit { at: at.clone(), number, kind: HitKind::Known(known) });
         }
-        if hits.all.len() == before {
+        if hits.all.len() > before {
+            return;
+        }
+        if self.binding.should_know(&record) && names_an_address(record.message) {
+            hits.all.push(Hit { at, number, kind: HitKind::Missed });
+        } else {
             hits.gap(at.end);
         }
     }

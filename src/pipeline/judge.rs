@@ -20,6 +20,10 @@ const DISORDER: Duration = Duration::from_secs(3600);
 pub trait OutcomeSink {
     /// Receives the outcome of a line under one rule set that matches it.
     fn take(&mut self, outcome: &Outcome<'_>);
+
+    /// Receives a line that no rule matches, though it names an address and all such lines of its program should be known;
+    /// with the number of lines before it in the chunk.
+    fn missed(&mut self, _number: u64, _line: &[u8], _record: &Record<'_>) {}
 }
 
 /// Discards all outcomes.
@@ -118,7 +122,7 @@ impl<'l> Last<'l> {
         match hit.kind {
             HitKind::Known(_) => Self::Line(&lines[hit.at.clone()]),
             HitKind::Repeat => self,
-            HitKind::Gap => Self::Unknown,
+            HitKind::Gap | HitKind::Missed => Self::Unknown,
         }
     }
 
@@ -172,6 +176,11 @@ impl<S: OutcomeSink> LineJudge<'_, S> {
         let line = &lines[first.at.clone()];
         let time = match &first.kind {
             HitKind::Gap => return None,
+            HitKind::Missed => {
+                let record = record::parse_as(line, self.finder.binding.layouts());
+                self.sink.missed(first.number, line, &record);
+                return None;
+            }
             HitKind::Repeat => self.repeat(line, first.number, previous)?,
             HitKind::Known(_) => {
                 let mut time = None;

@@ -7,6 +7,7 @@
 //! split     splits whole lines, and skips those that name no watched program
 //! hits      finds the rules that match each line: depends on the line alone
 //! peer_port finds the port in a line, by which it is joined with a report
+//! missed    counts lines that should have been known, by their shape
 //! judge     decides when each hit counts (`timing`) and has the engine judge it, strictly in order
 //! reports   has the engine judge what servers report of connections
 //! stream    the state of one log
@@ -16,6 +17,7 @@ mod cut;
 mod hits;
 mod judge;
 mod merge;
+mod missed;
 mod peer_port;
 mod reports;
 mod split;
@@ -28,6 +30,7 @@ pub use cut::{Cut, WholeLines, cut};
 pub use hits::{Hit, HitFinder, Hits};
 pub use judge::{Judged, Outcome, OutcomeSink};
 pub use merge::{Ahead, Turn};
+pub use missed::{MissedLines, MissedOfProgram, names_an_address};
 pub use reports::ReportOutcome;
 pub use split::{LineSplitter, SplitLine, last_line};
 pub use stream::{FileId, Stream, StreamKey, Terms};

@@ -22,6 +22,8 @@ pub struct Binding {
     whole: Vec<usize>,
     /// Sets for lines whose layout has no program name.
     headed: Vec<usize>,
+    /// Sets whose rules know every line of their programs that names an address.
+    complete: Vec<usize>,
     names: Option<LinePrefilter>,
     /// The timestamp format of the first of these sets that states one.
     time: Option<TimeSpec>,
@@ -50,6 +52,10 @@ impl Binding {
     fn of<'s>(asked: impl Iterator<Item = (usize, &'s RuleSet)>, layouts: Layouts) -> Self {
         let mut binding = Self { layouts, ..Self::default() };
         for (index, set) in asked {
+            // Whoever switches a rule off does not want to hear of its lines.
+            if set.complete && set.rules.iter().all(|rule| rule.enabled) {
+                binding.complete.push(index);
+            }
             if set.format.needs_source() {
                 binding.whole.push(index);
                 binding.time = binding.time.or_else(|| set.time.clone());
@@ -86,6 +92,11 @@ impl Binding {
     /// The layouts that lines of the source may have.
     pub fn layouts(&self) -> Layouts {
         self.layouts
+    }
+
+    /// Whether a set is asked that should know a line like this one if it names an address.
+    pub fn should_know(&self, record: &Record<'_>) -> bool {
+        record.program.is_some() && self.candidates(record).any(|index| self.complete.contains(&index))
     }
 
     /// Whether any set looks at messages behind a syslog header.

@@ -33,6 +33,8 @@ pub struct RuleSet {
     /// The claim `newlines: encoded`: the program never logs a newline sent by a peer as such, so that it wrote every
     /// line of its log itself. Only [`Format::Raw`] needs it; syslog(3) and JSON encode newlines.
     pub newlines_encoded: bool,
+    /// The rules know every line of the program that names an address: one that none of them matches is news to its author.
+    pub complete: bool,
     /// Usual paths of the program's log: absolute paths or glob patterns, of which the first that exists is followed for
     /// the set. Empty if the operator has to name a source.
     pub logs: Vec<String>,

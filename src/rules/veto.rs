@@ -116,6 +116,7 @@ mod tests {
             format: Format::Syslog,
             evidence: Evidence::Handshake,
             newlines_encoded: false,
+            complete: false,
             logs: Vec::new(),
             message_limit: None,
             reports: None,

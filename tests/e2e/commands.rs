@@ -6,7 +6,7 @@ use std::process::Command;
 
 use nix::sys::signal::Signal::{SIGHUP, SIGKILL, SIGTERM};
 
-use super::stand::{PROGRAM, Stand, run};
+use super::stand::{PROGRAM, Stand, run, stamped};
 
 const ATTACKER: &str = "203.0.113.7";
 
@@ -247,6 +247,27 @@ fn status_tells_what_is_read_and_what_is_blocked() {
     assert_eq!(status["rule_sets"].as_array().map(Vec::len), Some(2), "{status}");
     let told = stand.cli(&["status"]).out;
     assert!(told.contains("auth.log") && told.contains("1 ban active"), "{told}");
+}
+
+#[test]
+fn lines_that_no_rule_knows_are_told_by_their_commonest_shape() {
+    let mut stand = Stand::pf();
+    stand.start();
+    let line = |pid: u32| {
+        stamped(
+            &format!("sshd[{pid}]"),
+            &format!("Turned away user u{pid} from {ATTACKER} port {pid} [preauth]"),
+        )
+    };
+    stand.log((0..5).map(|at| line(100 + at)));
+    stand.until("they are counted", |stand| stand.status()["missed"][0]["lines"] == 5);
+    let told = stand.cli(&["status"]).out;
+    let expected = "5 lines of sshd name an address and no rule knows them, 5 like: Turned away user … from ADDR port N [preauth]\n  \
+                    `portcullis match --missed` shows them";
+    assert!(told.contains(expected), "{told}");
+    let doctor = stand.cli(&["doctor"]).out;
+    assert!(doctor.contains("note     logs        5 lines of sshd name an address"), "{doctor}");
+    assert_eq!(stand.cli(&["match", "--missed"]).out.lines().count(), 5);
 }
 
 #[test]

@@ -638,7 +638,7 @@ _portcullis() {
             return 0
             ;;
         portcullis__subcmd__match)
-            opts="-c -h --config --rules --json --all --help"
+            opts="-c -h --config --rules --journal --json --all --missed --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -687,6 +687,10 @@ _portcullis() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --journal)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

@@ -49,8 +49,10 @@ complete -c portcullis -n "__fish_portcullis_using_subcommand scan" -l json -d '
 complete -c portcullis -n "__fish_portcullis_using_subcommand scan" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c portcullis -n "__fish_portcullis_using_subcommand match" -s c -l config -d 'The configuration file [default: the installed one, if there is any]' -r -F
 complete -c portcullis -n "__fish_portcullis_using_subcommand match" -l rules -d 'Ask the rule set of this file and no other, as before it is installed; may be given several times' -r -F
+complete -c portcullis -n "__fish_portcullis_using_subcommand match" -l journal -d 'Read this machine\'s systemd journal, all of it or from a time on: yesterday, "2 days ago", 2026-11-22' -r
 complete -c portcullis -n "__fish_portcullis_using_subcommand match" -l json -d 'Print one JSON object a line'
 complete -c portcullis -n "__fish_portcullis_using_subcommand match" -l all -d 'Also the lines that no rule matches'
+complete -c portcullis -n "__fish_portcullis_using_subcommand match" -l missed -d 'Only lines that name an address and that no rule knows, though it should; of the configured sources if no file is named'
 complete -c portcullis -n "__fish_portcullis_using_subcommand match" -s h -l help -d 'Print help'
 complete -c portcullis -n "__fish_portcullis_using_subcommand explain" -s c -l config -d 'The configuration file [default: the installed one, if there is any]' -r -F
 complete -c portcullis -n "__fish_portcullis_using_subcommand explain" -l rules -d 'Ask the rule set of this file and no other, as before it is installed; may be given several times' -r -F

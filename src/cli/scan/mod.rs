@@ -17,7 +17,6 @@ use super::args::ScanArgs;
 use super::exit::{Exit, Failure, complain};
 use super::input::{Log, logs};
 use super::load_setup;
-use crate::follow::journalctl::JournalStart;
 use crate::pipeline::Terms;
 
 /// Files smaller than this, in bytes, are read before a progress bar would be seen.
@@ -27,10 +26,7 @@ const WORTH_A_BAR: u64 = 32 << 20;
 pub(super) fn run(arguments: &ScanArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     let mut setup = load_setup(&arguments.config, &arguments.trial)?;
     let logs = match &arguments.journal {
-        Some(since) => {
-            let start = since.clone().map_or(JournalStart::Beginning, JournalStart::Said);
-            vec![Log::of_journal(setup.journal_query(), start)]
-        }
+        Some(since) => vec![Log::of_this_journal(&setup, since.clone())],
         None => logs(&arguments.files)?,
     };
     let terms: Vec<Terms> = logs.iter().map(|log| setup.terms_of_file(log.newest())).collect();

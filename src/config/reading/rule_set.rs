@@ -67,8 +67,18 @@ fn apart<T>(parts: Placed<T>) -> (Vec<T>, Vec<usize>) {
 }
 
 /// Keys of a set as a whole, which a file that adds to one cannot have.
-const OF_THE_SET: [&str; 9] =
-    ["program", "format", "evidence", "newlines", "logs", "message_limit", "ban", "reports", "time"];
+const OF_THE_SET: [&str; 10] = [
+    "program",
+    "format",
+    "evidence",
+    "newlines",
+    "logs",
+    "message_limit",
+    "ban",
+    "reports",
+    "time",
+    "complete",
+];
 
 /// A set without fields, rules and samples, of a file that adds to another.
 fn addition(keys: &mut Keys<'_>) -> RuleSet {
@@ -108,6 +118,7 @@ fn head(keys: &mut Keys<'_>) -> RuleSet {
         format,
         evidence,
         newlines_encoded,
+        complete: keys.or("complete", false, Node::boolean),
         logs: keys.or("logs", Vec::new(), logs),
         message_limit,
         threshold,
