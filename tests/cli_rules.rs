@@ -157,3 +157,51 @@ fn a_set_that_is_not_in_force_can_still_be_read() {
     let object = dir.portcullis(["rules", "--json", "-c", "portcullis.yaml", "freebsd-tcp"]).json();
     assert_eq!(object["name"], "freebsd-tcp");
 }
+
+/// What is changed of a ban leaves the rest of it as the set has it.
+#[test]
+fn another_length_of_a_ban_keeps_its_growth_and_none_ends_it() {
+    let dir = Dir::new();
+    let at = dir.path().display();
+    let ban = |change: &str| {
+        dir.write("p.yaml", format!("rules_dir: {at}/none\noverride: {{sshd: {{ban: {change}}}}}\n"));
+        dir.portcullis(["rules", "sshd", "--json", "-c", "p.yaml"]).json()["ban"].clone()
+    };
+    let growth = json!({"factor": 2.0, "max": 28 * 86_400, "forget": 30 * 86_400});
+    assert_eq!(ban("{for: 2h}"), json!({"for": 7200, "escalate": growth}));
+    assert_eq!(ban("{}"), json!({"for": 3600, "escalate": growth}));
+    assert_eq!(ban("{escalate: none}"), json!({"for": 3600, "escalate": null}));
+    assert_eq!(ban("{for: forever}"), json!({"for": null, "escalate": null}));
+    let week = json!({"factor": 2.0, "max": 604_800, "forget": 30 * 86_400});
+    assert_eq!(ban("{escalate: {max: 1w}}"), json!({"for": 3600, "escalate": week}));
+    dir.write("p.yaml", format!("rules_dir: {at}/none\noverride: {{sshd: {{ban: {{for: 8w}}}}}}\n"));
+    let told = dir.portcullis(["check", "-c", "p.yaml"]).ok();
+    assert!(
+        told.contains("p.yaml:2:24: warning: `max` of `escalate` is shorter than the first ban"),
+        "{told}"
+    );
+}
+
+#[test]
+fn sets_that_the_defaults_do_not_reach_are_named() {
+    let dir = Dir::new();
+    let at = dir.path().display();
+    let told = |more: &str| {
+        let text =
+            format!("rules_dir: {at}/none\ndefaults: {{threshold: {{offences: 9, within: 5m}}}}\n{more}\n");
+        dir.write("p.yaml", text);
+        dir.portcullis(["check", "-c", "p.yaml"]).ok()
+    };
+    let both = told("");
+    assert!(
+        both.contains(
+            "p.yaml:2:23: warning: not for freebsd-tcp, sshd: there `threshold` is the rule set's own"
+        ),
+        "{both}"
+    );
+    assert!(both.contains("`override: {freebsd-tcp: {threshold: …}}`"), "{both}");
+    let one = told("override: {sshd: {threshold: {offences: 9, within: 5m}}}");
+    assert!(one.contains("not for freebsd-tcp: there"), "who is changed has been thought of: {one}");
+    let none = told("rule_sets: [sshd]\noverride: {sshd: {threshold: {offences: 9, within: 5m}}}");
+    assert!(!none.contains("not for "), "{none}");
+}

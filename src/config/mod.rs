@@ -31,7 +31,7 @@ pub use meaning::validate::{SettingFault, keys};
 pub use reading::allow_file::read_allow_file;
 pub use reading::reader::MAX_DURATION;
 pub use settings::{
-    Allow, Config, Control, Follow, JournalSettings, LogSettings, LogTo, Override, SetDefaults,
+    Allow, BanOverride, Config, Control, Follow, JournalSettings, LogSettings, LogTo, Override, SetDefaults,
     SourceSettings,
 };
 pub use text::diagnostic::{Diagnostic, Diagnostics};

@@ -9,7 +9,7 @@ use super::defaults;
 use crate::address::Prefix;
 use crate::engine::{DEFAULT_TRACKED_OFFENDERS, Networks, PrefixLengths, SpoofCaps, TrustPolicy};
 use crate::record::{Layouts, TimeSpec};
-use crate::rules::{BanPolicy, Thresholds};
+use crate::rules::{BanLength, BanPolicy, Escalate, Thresholds};
 use crate::settings::{BlocklistSettings, FirewallSettings, JOURNAL};
 
 /// Everything that the configuration says, with the defaults filled in.
@@ -149,12 +149,35 @@ pub struct Override {
     pub rule_set: String,
     /// Replaces the threshold of the set.
     pub threshold: Option<Thresholds>,
-    /// Replaces the ban of the set.
-    pub ban: Option<BanPolicy>,
+    /// Changes the ban of the set.
+    pub ban: BanOverride,
     /// The ids of rules to switch on.
     pub enable: Vec<String>,
     /// The ids of rules to switch off.
     pub disable: Vec<String>,
+}
+
+/// Changes to the ban of one set; what is not named stays as the set has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct BanOverride {
+    /// The length of the first ban.
+    pub length: Option<BanLength>,
+    /// How it grows; `Some(None)` for not at all.
+    pub escalate: Option<Option<Escalate>>,
+}
+
+impl BanOverride {
+    /// The ban with these changes. One for ever cannot grow.
+    pub fn applied_to(self, ban: BanPolicy) -> BanPolicy {
+        let length = self.length.unwrap_or(ban.length);
+        let escalate = self.escalate.unwrap_or(ban.escalate).filter(|_| length != BanLength::Forever);
+        BanPolicy { length, escalate }
+    }
+
+    /// Whether nothing is changed.
+    pub fn is_none(self) -> bool {
+        self == Self::default()
+    }
 }
 
 /// Who is never banned, in addition to addresses that can never be a peer's.

@@ -46,23 +46,25 @@ pub(crate) fn resolve(config: &Config, available: &[LoadedRules]) -> (Vec<Resolv
     (sets, faults)
 }
 
-/// Numbers of the operator's that no set in force takes, as where all are shipped: these state their own.
+/// Numbers of the operator's that sets in force do not take, since they state their own: most of those that come along do.
 fn defaults_without_effect(config: &Config, sets: &[ResolvedSet]) -> Vec<SettingFault> {
     let usual = Config::default().defaults;
-    let unused = |key, is_changed: bool, takes: fn(&RuleSet) -> bool| {
-        let is_unused = is_changed && !sets.is_empty() && !sets.iter().any(|set| takes(&set.set));
+    let unused = |key, is_changed: bool, states: fn(&RuleSet) -> bool| {
+        let has_own = |set: &RuleSet| states(set) || set.evidence == Evidence::Spoofable;
+        let changes = |name: &str| config.overrides.iter().any(|change| change.rule_set == name);
+        let own = sets.iter().filter(|set| has_own(&set.set)).map(|set| set.set.name.as_str());
+        let ignoring: Vec<&str> = own.filter(|name| !changes(name)).collect();
+        let first = ignoring.first().filter(|_| is_changed)?;
         let text = format!(
-            "no rule set in force takes this: each has a `{key}` of its own, or evidence that may be forged; change a \
-             set's under `override`"
+            "not for {}: there `{key}` is the rule set's own, or the evidence may be forged; to change it, \
+             `override: {{{first}: {{{key}: …}}}}`",
+            ignoring.join(", ")
         );
-        is_unused.then(|| SettingFault::warning(keys(&["defaults", key]), text))
+        Some(SettingFault::warning(keys(&["defaults", key]), text))
     };
-    let threshold = unused("threshold", config.defaults.threshold != usual.threshold, |set| {
-        set.threshold.is_none() && set.evidence == Evidence::Handshake
-    });
-    let ban = unused("ban", config.defaults.ban != usual.ban, |set| {
-        set.ban.is_none() && set.evidence == Evidence::Handshake
-    });
+    let threshold =
+        unused("threshold", config.defaults.threshold != usual.threshold, |set| set.threshold.is_some());
+    let ban = unused("ban", config.defaults.ban != usual.ban, |set| set.ban.is_some());
     threshold.into_iter().chain(ban).collect()
 }
 
@@ -123,7 +125,7 @@ fn resolved(
     let mut resolved = ResolvedSet {
         set: Arc::new(set.clone()),
         threshold: change.and_then(|change| change.threshold).or(set.threshold).unwrap_or(own.threshold),
-        ban: change.and_then(|change| change.ban).or(set.ban).unwrap_or(own.ban),
+        ban: change.map(|change| change.ban).unwrap_or_default().applied_to(set.ban.unwrap_or(own.ban)),
         origin,
     };
     let mut faults = Vec::new();
@@ -162,10 +164,12 @@ fn unwise(resolved: &ResolvedSet, change: &Override) -> Vec<SettingFault> {
     let name = change.rule_set.as_str();
     let evidence = resolved.set.evidence;
     let mut faults = Vec::new();
-    if change.ban.is_some()
-        && let Some(text) = policy::too_hard(&resolved.ban, evidence)
-    {
-        faults.push(SettingFault::error(keys(&["override", name, "ban"]), text));
+    if !change.ban.is_none() {
+        let ban = &resolved.ban;
+        let too_hard = policy::too_hard(ban, evidence);
+        faults.extend(too_hard.map(|text| SettingFault::error(keys(&["override", name, "ban"]), text)));
+        let outgrown = policy::outgrown(ban);
+        faults.extend(outgrown.map(|text| SettingFault::warning(keys(&["override", name, "ban"]), text)));
     }
     if change.threshold.is_some()
         && let Some(text) = policy::too_low(&resolved.threshold, evidence)

@@ -14,7 +14,7 @@ use super::values::{absolute, is_known, log_file, name};
 use crate::address::{self, Prefix};
 use crate::config::defaults;
 use crate::config::settings::{
-    Allow, Config, Control, Follow, JournalSettings, LogSettings, LogTo, Override, SetDefaults,
+    Allow, BanOverride, Config, Control, Follow, JournalSettings, LogSettings, LogTo, Override, SetDefaults,
     SourceSettings,
 };
 use crate::engine::{Network, Networks, PrefixLengths, SpoofCaps, TrustPolicy};
@@ -179,7 +179,7 @@ fn change(entry: &Entry<'_>) -> Option<Override> {
     let change = Override {
         rule_set: entry.name.to_owned(),
         threshold: keys.maybe("threshold", policy::thresholds),
-        ban: keys.maybe("ban", policy::ban),
+        ban: keys.or("ban", BanOverride::default(), policy::ban_change),
         enable: keys.or("enable", Vec::new(), |node| Some(node.texts())),
         disable: keys.or("disable", Vec::new(), |node| Some(node.texts())),
     };

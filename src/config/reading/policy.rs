@@ -4,6 +4,7 @@ use super::keys::Keys;
 use super::reader::Node;
 use crate::address::Prefix;
 use crate::config::defaults::ESCALATE;
+use crate::config::settings::BanOverride;
 use crate::config::text::suggest::nearest;
 use crate::config::text::yaml::Value;
 use crate::rules::{BanLength, BanPolicy, Escalate, Evidence, MAX_WINDOWS, Threshold, Thresholds};
@@ -61,14 +62,40 @@ pub(crate) fn ban(node: &Node<'_>) -> Option<BanPolicy> {
         }
         escalate(growth)
     });
-    if let (Some(BanLength::For(first)), Some(growth)) = (length, escalate)
-        && growth.max < first
-    {
-        node.warn("`max` of `escalate` is shorter than the first ban: all bans last that long");
-    }
     keys.finish();
-    Some(BanPolicy { length: length?, escalate })
+    let ban = BanPolicy { length: length?, escalate };
+    if let Some(text) = outgrown(&ban) {
+        node.warn(text);
+    }
+    Some(ban)
 }
+
+/// The same under `override`, where each part may be left out: `{for: 2h}` keeps the growth, `{escalate: none}` ends it.
+pub(crate) fn ban_change(node: &Node<'_>) -> Option<BanOverride> {
+    let mut keys = Keys::of(node)?;
+    let length = keys.maybe("for", length);
+    let escalate = keys.maybe("escalate", |growth| {
+        if growth.is_word("none") {
+            return Some(None);
+        }
+        if length == Some(BanLength::Forever) {
+            growth.fault("cannot be used: a permanent ban cannot grow");
+        }
+        escalate(growth).map(Some)
+    });
+    keys.finish();
+    Some(BanOverride { length, escalate })
+}
+
+/// Why a ban would not grow as it says, if it would not.
+pub(crate) fn outgrown(ban: &BanPolicy) -> Option<&'static str> {
+    match (ban.length, ban.escalate) {
+        (BanLength::For(first), Some(growth)) if growth.max < first => Some(OUTGROWN),
+        _ => None,
+    }
+}
+
+const OUTGROWN: &str = "`max` of `escalate` is shorter than the first ban: all bans last that long";
 
 fn length(node: &Node<'_>) -> Option<BanLength> {
     if node.is_word(FOREVER) {
