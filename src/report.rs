@@ -113,9 +113,11 @@ impl Report {
     }
 }
 
-/// Reads what [`Report::sentence`] wrote; gives the service and the report. `None` for any other text.
+/// Reads what [`Report::sentence`] wrote; gives the service and the report. `None` for any other text. Words may stand before it,
+/// as in the output of `why`.
 pub fn read_sentence(text: &str) -> Option<(&str, Report)> {
-    let (service, rest) = text.trim().split_once(" reported ")?;
+    let (before, rest) = text.trim().split_once(" reported ")?;
+    let service = before.rsplit(' ').next()?;
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let (what, rest) = rest.split_once(" from ")?;
     let kind = ReportKind::ALL.into_iter().find(|kind| kind.spoken() == what)?;
@@ -155,11 +157,17 @@ mod tests {
             for (peer, text) in [("192.0.2.7:50122", &b"Fatal exit"[..]), ("[2001:db8::7]:1", b"")] {
                 let report = report(kind, peer, text);
                 assert_eq!(read_sentence(&report.sentence("sshd")), Some(("sshd", report)));
+                let shown = format!("  2026-12-01T13:00:00Z ssh: {}\n", report.sentence("sshd"));
+                assert_eq!(read_sentence(&shown), Some(("sshd", report)));
             }
         }
-        for other in
-            ["", "sshd reported", "x y reported abuse from 192.0.2.7:1 on port 22", "sshd reported abuse"]
-        {
+        for other in [
+            "",
+            "sshd reported",
+            "X reported abuse from 192.0.2.7:1 on port 22",
+            "a reported x from 192.0.2.7:1 on port 22",
+            "sshd reported abuse",
+        ] {
             assert_eq!(read_sentence(other), None);
         }
     }

@@ -420,3 +420,37 @@ fn a_rule_that_is_switched_off_no_longer_guards_those_behind_it() {
     let scan = dir.portcullis(["scan", "-c", "off.yaml", "empty.log"]).run();
     assert_eq!(scan.code, 78, "{}", scan.err);
 }
+
+#[test]
+fn a_service_needs_a_rule_set_that_is_in_force_and_takes_reports() {
+    let dir = Dir::new();
+    let at = dir.path().display();
+    dir.write(
+        "p.yaml",
+        format!(
+            "rules_dir: {at}/rules\nrule_sets: [sshd, postfix]\nsources:\n  ssh:\n    blocklist: {at}/sock\n    services:\n      \
+             22: sshd\n      25: postfix\n      21: ftpd\n      80: nosuch\n"
+        ),
+    );
+    let told = dir.portcullis(["check", "-c", "p.yaml"]).run();
+    for part in [
+        "p.yaml:8:11: error: the rule set `postfix` takes no reports, so that those about port 25 would have no effect",
+        "p.yaml:9:11: error: the rule set `ftpd` is not in force",
+        "p.yaml:10:11: error: there is no rule set `nosuch`",
+    ] {
+        assert!(told.out.contains(part) || told.err.contains(part), "{part}: {told:?}");
+    }
+}
+
+#[test]
+fn a_service_puts_its_rule_set_into_force_and_feeds_it() {
+    let dir = Dir::new();
+    let at = dir.path().display();
+    dir.write(
+        "p.yaml",
+        format!("rules_dir: {at}/rules\nsources: {{f: {{blocklist: {at}/sock, services: {{21: ftpd}}}}}}\n"),
+    );
+    let told = dir.portcullis(["check", "-c", "p.yaml"]).ok();
+    assert!(told.contains("ftpd: proven") && !told.contains("error:"), "{told}");
+    assert!(!told.contains("no log of the rule set `ftpd`"), "it needs none: {told}");
+}

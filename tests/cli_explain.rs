@@ -351,3 +351,30 @@ fn an_allowed_peer_is_left_alone() {
     let text = dir.portcullis(["explain", "-c", "portcullis.yaml", PASSWORD]).ok();
     assert_says(&flat(&text), &["Nothing: on the allow list."]);
 }
+
+/// As `why` shows it.
+#[test]
+fn a_report_is_explained_by_its_sentence() {
+    let text = explain("sshd reported a failed login from 192.0.2.7:50122 on port 22 (Fatal exit)");
+    assert_says(
+        &text,
+        &[
+            "sshd/reports.failed",
+            "The server itself reports that somebody failed to log in",
+            "192.0.2.7. The server handed its connection over, and the kernel said who is at the other end",
+            "It counts as 1 offence, unless the log told as much of the same connection. After 5 offences within 10m",
+            "192.0.2.7 would be banned for 1h, and longer each time.",
+        ],
+    );
+    let abuse = explain("2026-12-01T13:00:00Z ssh: sshd reported abuse from [2001:db8::7]:1 on port 22");
+    assert_says(&abuse, &["This one report is enough: 2001:db8::/64 would be banned for 1h."]);
+    assert_says(
+        &explain("sshd reported a login from 192.0.2.7:1 on port 22"),
+        &["192.0.2.7 logged in: for 1w"],
+    );
+    let json = Dir::new()
+        .portcullis(["explain", "--json", "sshd reported an unknown user from 192.0.2.7:1 on port 22"])
+        .ok();
+    assert!(json.contains("\"evidence\":\"kernel\"") && json.contains("sshd/reports.no-user"), "{json}");
+    assert_eq!(run("cron reported abuse from 192.0.2.7:1 on port 22").code, 1, "no set takes it");
+}

@@ -61,6 +61,7 @@ impl Machine {
 
     fn examine(&self) -> Vec<Finding> {
         let at = Surroundings {
+            sshd_config: self.dir.path().join("sshd_config"),
             is_freebsd: true,
             sysctl: self.script("sysctl", "case \"$*\" in *fw.enable*) echo 1; echo 1;; *) echo 0;; esac"),
             ps: self.script("ps", "echo /usr/sbin/syslogd -s -cc"),
@@ -172,4 +173,28 @@ fn a_broken_configuration_is_exit_status_78() {
     let machine = Machine::new("pfctl", "backend: pf");
     machine.file("portcullis.yaml", "sorces: {}\n");
     assert_eq!(machine.command(&[]).status.code(), Some(78));
+}
+
+#[test]
+fn reports_need_one_server_and_an_sshd_that_was_told_to_send_them() {
+    let machine = Machine::new("pfctl", "backend: pf");
+    let config = fs::read_to_string(machine.dir.path().join("portcullis.yaml")).unwrap();
+    let socket = machine.dir.path().join("blocklistd.sock");
+    let source = format!("sources: {{ssh: {{blocklist: '{}', services: {{22: sshd}}}}, ", socket.display());
+    let reports = || -> Vec<Finding> {
+        machine.examine().into_iter().filter(|finding| finding.about == "reports").collect()
+    };
+    assert_eq!(reports(), [], "without such a source it does not matter");
+    machine.file("portcullis.yaml", &config.replace("sources: {", &source));
+    let [ours, sshd] = reports().try_into().expect("the socket and sshd");
+    assert!(ours.text.contains("nobody takes reports"), "{ours:?}");
+    assert!(sshd.grade == Grade::Problem && sshd.text.contains("UseBlocklist is not `yes`"), "{sshd:?}");
+    machine.file("sshd_config", "UseBlocklist yes\n");
+    assert_eq!(reports()[1].grade, Grade::Ok);
+    let _other = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+    assert!(
+        reports()[0].grade == Grade::Problem && reports()[0].text.contains("another server"),
+        "{:?}",
+        reports()
+    );
 }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 
 use rustix::net::SocketType;
-use rustix::net::sockopt::socket_type;
+use rustix::net::sockopt::{set_socket_linger, socket_linger, socket_type};
 
 /// A passed descriptor, closed once it was looked at: whoever keeps it keeps the peer's connection open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,10 @@ impl PassedSocket {
     /// FreeBSD tells the peer's address also after a reset, by `fcntl(F_KINFO)`; no crate without `unsafe` code offers that
     /// (nix reads the path of files alone), so the log has to tell of such a connection.
     pub(super) fn of(descriptor: OwnedFd) -> Self {
+        // Whoever passed it may have closed it by now: then closing it here would wait as long as the passer chose.
+        if socket_linger(&descriptor).is_ok_and(|linger| linger.is_some_and(|span| !span.is_zero())) {
+            let _ = set_socket_linger(&descriptor, None);
+        }
         Self::look(descriptor).unwrap_or(Self::Other)
     }
 

@@ -1,5 +1,8 @@
 //! `portcullis explain`: the meaning of a log line, its consequences, and what the operator should check.
 
+mod doubts;
+mod report;
+
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -7,6 +10,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use self::doubts::{behind_message_id, bracketed, unclaimed, unsigned};
 use super::args::ExplainArgs as Arguments;
 use super::exit::{Exit, Failure};
 use super::input::standard_input;
@@ -15,7 +19,7 @@ use super::pasted::{self, Reading};
 use super::text::{count, printable, tenths, wrapped, write_json};
 use crate::address;
 use crate::config::SourceSettings;
-use crate::engine::{self, Verdict, Why};
+use crate::engine::{self, Judgement, Verdict, Why};
 use crate::pipeline::{LineSplitter, Outcome, OutcomeSink, Pipeline, Terms, When};
 use crate::record::{self, Layout, Layouts, MAX_LINE, Record};
 use crate::rules::{
@@ -37,6 +41,9 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Fa
         .map(|text| in_logs(&setup, &mut pipeline, &logs, text))
         .find(|found| !found.is_empty())
         .unwrap_or_default();
+    if found.is_empty() {
+        found.extend(texts.iter().find_map(|text| report::explain(&setup, &mut pipeline, text)));
+    }
     let readings = pasted::readings(&texts, setup.sets.iter().filter_map(|set| set.set.example_program()));
     if found.is_empty() {
         found.extend(as_pasted(&setup, &mut pipeline, &readings));
@@ -165,7 +172,9 @@ impl Explanation {
             },
             None => cut.unwrap_or_else(|| whose(set.evidence, rule, address.as_deref())),
         };
-        Self { address, whose, evidence, verdict: verdict(setup, outcome), ..Self::of(set, rule) }
+        let unless = ("line", unless_counted(rule.counts));
+        let verdict = verdict(setup, outcome.matched.set_index, evidence, unless, &outcome.judgement);
+        Self { address, whose, evidence, verdict, ..Self::of(set, rule) }
     }
 
     /// Adds that the header of the line, or a part of it, was made up.
@@ -245,45 +254,6 @@ fn whose(evidence: Evidence, rule: &Rule, address: Option<&str>) -> String {
     }
 }
 
-/// Whose address it is in a line with a supervisor's timestamp.
-fn unsigned(who: &str) -> String {
-    format!(
-        "{who}, according to the line, and nobody vouches for the line: its timestamp is that of a supervisor such as multilog, which \
-         timestamps each line that its service writes. A service that writes newlines which a peer sent, as `sshd -e` does, \
-         lets the peer write whole lines. {AS_FORGEABLE} Let sshd log through syslog."
-    )
-}
-
-/// Whose address it is in a line whose header has the host in brackets.
-fn bracketed(who: &str) -> String {
-    format!(
-        "{who}, according to the line, and it is not certain that its program wrote it: metalog puts the name of a program into \
-         such brackets, and behind them stands that program's text, which a peer may have chosen. {AS_FORGEABLE} Let the \
-         logger write the host without brackets."
-    )
-}
-
-/// Whose address it is in a message that Solaris' syslogd seems to have numbered.
-fn behind_message_id(who: &str) -> String {
-    format!(
-        "{who}, according to the line, and it is not certain that the message begins there: a program that puts a peer's words into \
-         brackets may print `[ID 1 auth.info]` as well, and then the rest is the peer's. {AS_FORGEABLE} Switch such ids off \
-         in the kernel's log.conf (`msgid=0`)."
-    )
-}
-
-const AS_FORGEABLE: &str = "So this counts as evidence that may be forged: a ban is short, never longer the next time, and few are \
-                            made at a time.";
-
-/// Whose address it is in a log that a program writes itself.
-fn unclaimed(who: &str) -> String {
-    format!(
-        "{who}, according to the line. The program writes this log by itself, and nobody claims that it never writes a newline \
-         which a peer sent: whole lines may be a peer's. {AS_FORGEABLE} If the program encodes newlines, say `newlines: encoded` in the \
-         rule file."
-    )
-}
-
 /// Why no address is taken from a message that may be truncated.
 fn cut(set: &RuleSet, rule: &Rule, line: &[u8], record: &Record<'_>) -> Option<String> {
     let limit = set.limit_of(rule).filter(|&limit| record.message.len() >= limit);
@@ -302,26 +272,33 @@ fn cut(set: &RuleSet, rule: &Rule, line: &[u8], record: &Record<'_>) -> Option<S
     ))
 }
 
-fn verdict(setup: &Setup, outcome: &Outcome<'_>) -> String {
-    let policy = &setup.sets[outcome.matched.set_index];
-    let ban =
-        if outcome.evidence == policy.set.evidence { policy.ban } else { engine::for_forgeable(policy.ban) };
+/// The consequence of a line or a report under a rule set. `what` it is, and what may keep it from counting.
+fn verdict(
+    setup: &Setup,
+    set: usize,
+    evidence: Evidence,
+    (what, unless): (&str, &str),
+    judgement: &Judgement,
+) -> String {
+    let policy = &setup.sets[set];
+    let is_lowered = evidence == Evidence::Spoofable && policy.set.evidence != evidence;
+    let ban = if is_lowered { engine::for_forgeable(policy.ban) } else { policy.ban };
     let length = match ban.length {
         BanLength::For(length) => format!("for {}", spoken(length)),
         BanLength::Forever => "for ever".to_owned(),
     };
-    let offender = outcome.judgement.offender.map(|offender| address::display(&offender)).unwrap_or_default();
-    match &outcome.judgement.verdict {
+    let offender = judgement.offender.map(|offender| address::display(&offender)).unwrap_or_default();
+    match &judgement.verdict {
         Verdict::Counted { tenths: seen, .. } => format!(
             "It counts as {}{}. After {}, {offender} would be banned {length}{}.{}",
             offences(*seen),
-            unless_counted(outcome.matched.rule.counts),
+            unless,
             windows(&policy.threshold),
             escalation(ban.escalate.is_some()),
             caution(policy.set.evidence)
         ),
         Verdict::Banned { banned, .. } => {
-            format!("This one line is enough: {} would be banned {length}.", address::display(banned))
+            format!("This one {what} is enough: {} would be banned {length}.", address::display(banned))
         }
         Verdict::Trusted(peer) => format!(
             "{peer} logged in: for {} it takes {} times as many offences to ban it, and it is never banned on evidence \

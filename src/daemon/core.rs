@@ -274,7 +274,7 @@ impl Daemon {
         self.enforcement.firewall.reload(setup.firewall(self.dry_run), desired, &self.sender);
         self.sources.reload(&setup);
         if !self.dry_run {
-            self.reports.reload(&setup.config.blocklists);
+            warnings.extend(self.reports.reload(&setup.config.blocklists));
         }
         let settings = self.engine_settings(&setup);
         let freed = self.pipeline.engine.reload(settings, setup.policies(), now());

@@ -82,9 +82,9 @@ impl ReportSources {
         Ok(())
     }
 
-    /// Takes other sources into force. A socket that stays keeps what waits in it; one that cannot be had is said to be
-    /// missing.
-    pub(super) fn reload(&mut self, sources: &[BlocklistSettings]) {
+    /// Takes other sources into force. A socket that stays keeps what waits in it. Returns why sources are missing.
+    pub(super) fn reload(&mut self, sources: &[BlocklistSettings]) -> Vec<String> {
+        let mut missing = Vec::new();
         let stays = |old: &BlocklistSettings, new: &BlocklistSettings| {
             (&old.name, &old.socket, &old.group) == (&new.name, &new.socket, &new.group)
         };
@@ -99,10 +99,10 @@ impl ReportSources {
                 }),
                 None => bind_one(new).and_then(|bound| self.receive(bound)),
             };
-            if let Err(error) = done {
-                log::error!("{error}");
-            }
+            missing.extend(done.err().map(|error| error.to_string()));
         }
+        missing.iter().for_each(|why| log::error!("{why}"));
+        missing
     }
 
     /// The next report, and the source that it came from.

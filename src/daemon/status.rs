@@ -56,18 +56,15 @@ impl Snapshot<'_> {
         let files: Vec<(&follow::Source, Vec<follow::Status>)> = self.sources.status();
         let last = files.iter().flat_map(|(_, files)| files).filter_map(|file| file.last_data).max();
         let started = now().since(self.started).unwrap_or_default();
-        let last_report = self.reports.status().filter_map(|(.., last)| now().since(last?)).min();
+        // Logs may be silent for good where servers report.
+        let is_told = self.reports.status().any(|(.., last)| last.is_some());
         protection::gaps(&Facts {
             logs: if self.reports.count() > 0 { Logs::Some } else { logs(&files) },
             has_journal: files::has_journal(),
             is_dry_run: self.enforcement.firewall.blocks_nobody(),
             not_blocking: firewall.warnings.iter().map(|warning| not_blocking(warning)).collect(),
             out_of_step: firewall.last_error.clone().filter(|_| !firewall.in_step),
-            silence: last
-                .map(|last| last.elapsed())
-                .into_iter()
-                .chain(last_report)
-                .fold(started, Duration::min),
+            silence: if is_told { Duration::ZERO } else { last.map_or(started, |last| last.elapsed()) },
             expects_sshd: machine::expects_sshd(&self.setup.sets),
         })
     }

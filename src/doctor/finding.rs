@@ -21,7 +21,7 @@ pub enum Grade {
 pub struct Finding {
     /// The severity of the finding.
     pub grade: Grade,
-    /// What was looked at: `protection`, `firewall`, `logs`, `kernel`, `syslogd`, `sshd`, `lock-out`, `daemon`, `files`.
+    /// What was looked at: `protection`, `firewall`, `logs`, `reports`, `kernel`, `syslogd`, `sshd`, `lock-out`, `daemon`, `files`.
     pub about: &'static str,
     /// What was found, as a sentence without a full stop.
     pub text: String,

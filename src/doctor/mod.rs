@@ -2,6 +2,7 @@
 //!
 //! Nothing is changed: tools are only asked, and what they print is judged by pure functions, a file for each subject.
 
+mod blocklist;
 mod finding;
 mod firewall;
 mod ipfw;
@@ -12,6 +13,7 @@ mod protection;
 mod running;
 mod system;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -38,6 +40,8 @@ pub struct Surroundings {
     pub ps: PathBuf,
     /// sshd(8), whose settings are asked for.
     pub sshd: PathBuf,
+    /// The configuration file of sshd.
+    pub sshd_config: PathBuf,
     /// `SSH_CONNECTION` or `SSH_CLIENT`, if set.
     pub session: Option<String>,
 }
@@ -50,6 +54,7 @@ impl Surroundings {
             sysctl: "/sbin/sysctl".into(),
             ps: "/bin/ps".into(),
             sshd: "/usr/sbin/sshd".into(),
+            sshd_config: "/etc/ssh/sshd_config".into(),
             session,
         }
     }
@@ -72,6 +77,7 @@ pub fn examine(file: Option<&Path>, at: &Surroundings) -> Result<Vec<Finding>, R
     }
     findings.extend(system(&setup, at));
     let status = status(config);
+    findings.extend(reports(config, at, status.as_ref().ok()));
     findings.insert(0, protection::finding(&setup, &findings, &status));
     findings.extend(running::findings(&status));
     findings.push(lockout(&setup, at));
@@ -97,6 +103,21 @@ fn system(setup: &Setup, at: &Surroundings) -> Vec<Finding> {
     }
     if in_force("sshd") && at.sshd.exists() {
         findings.push(system::sshd(at.ask(&at.sshd, &["-T"]).as_deref()));
+    }
+    findings
+}
+
+/// Whether servers can report, where the configuration wants them to.
+fn reports(config: &Config, at: &Surroundings, status: Option<&DaemonStatus>) -> Vec<Finding> {
+    if config.blocklists.is_empty() {
+        return Vec::new();
+    }
+    let processes = at.is_freebsd.then(|| at.ask(&at.ps, &["-axww", "-o", "command"])).flatten();
+    let judge = |source| blocklist::findings(source, status, processes.as_deref());
+    let mut findings: Vec<Finding> = config.blocklists.iter().flat_map(judge).collect();
+    if at.is_freebsd && config.blocklists.iter().any(|source| source.feeds("sshd")) {
+        let file = fs::read_to_string(&at.sshd_config).ok();
+        findings.push(blocklist::sshd(at.ask(&at.sshd, &["-T"]).as_deref(), file.as_deref()));
     }
     findings
 }

@@ -9,10 +9,15 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use nix::sched::{CloneFlags, unshare};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg, sockopt};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketType, sendmsg, sockopt,
+};
+
+/// Long enough for a machine with other things to do.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The types of reports.
 pub(crate) const FAILED: u32 = 1;
@@ -63,11 +68,43 @@ pub(crate) fn report(server: &Path, kind: u32, text: &str, connection: &TcpStrea
     send(server, &datagram(kind, text.as_bytes()), &[connection.as_fd()]).expect("the report is sent");
 }
 
+/// The network of the calling thread becomes one of its own.
+#[cfg(target_os = "linux")]
+fn leave_the_network() -> Option<()> {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).ok()
+}
+
+/// FreeBSD has networks of their own in jails only, which no thread can enter alone.
+#[cfg(not(target_os = "linux"))]
+fn leave_the_network() -> Option<()> {
+    None
+}
+
+/// The network of the calling thread becomes that of the tests again.
+#[cfg(target_os = "linux")]
+fn return_to_the_network() {
+    let own = std::fs::File::open(format!("/proc/{}/ns/net", std::process::id()))
+        .expect("the main thread's network");
+    nix::sched::setns(own, nix::sched::CloneFlags::CLONE_NEWNET).expect("back to it");
+}
+
+#[cfg(not(target_os = "linux"))]
+fn return_to_the_network() {}
+
+/// Does something in the network of the tests.
+pub(crate) fn elsewhere<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+    let run = || {
+        return_to_the_network();
+        act()
+    };
+    thread::scope(|scope| scope.spawn(run).join().expect("it does not panic"))
+}
+
 /// Does something in a network of its own, where 192.0.2.1 and `2001:db8::1` serve and other addresses of these networks can
 /// be peers; `None`, with a word about it, where that takes root.
 pub(crate) fn in_a_network<T: Send>(act: impl FnOnce() -> T + Send) -> Option<T> {
     let run = || {
-        unshare(CloneFlags::CLONE_NEWNET).ok()?;
+        leave_the_network()?;
         for words in [
             "link set lo up",
             "address add 192.0.2.1/24 dev lo",
@@ -109,14 +146,24 @@ impl Server {
     /// A connection from an address: the peer's end, and the one that is accepted.
     pub(crate) fn connected_from(&self, peer: &str) -> (TcpStream, TcpStream) {
         let peer: IpAddr = peer.parse().unwrap();
-        let from = SocketAddr::new(peer, 0);
-        let kind = rustix::net::SocketType::STREAM;
-        let family =
-            if peer.is_ipv4() { rustix::net::AddressFamily::INET } else { rustix::net::AddressFamily::INET6 };
-        let socket = rustix::net::socket(family, kind, None).expect("a socket");
-        rustix::net::bind(&socket, &from).expect("the peer's address");
-        rustix::net::connect(&socket, &self.0.local_addr().unwrap()).expect("a connection");
-        (socket.into(), self.0.accept().expect("a connection").0)
+        let end = Instant::now() + PATIENCE;
+        let theirs = loop {
+            match self.connect_from(peer) {
+                Ok(connected) => break connected,
+                // Linux adds the routes of a new interface's IPv6 addresses a moment later.
+                Err(Errno::NETUNREACH | Errno::ADDRNOTAVAIL) if Instant::now() < end => thread::yield_now(),
+                Err(error) => panic!("no connection from {peer}: {error}"),
+            }
+        };
+        (theirs, self.0.accept().expect("a connection").0)
+    }
+
+    fn connect_from(&self, peer: IpAddr) -> Result<TcpStream, Errno> {
+        let family = if peer.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
+        rustix::net::bind(&socket, &SocketAddr::new(peer, 0))?;
+        rustix::net::connect(&socket, &self.0.local_addr().expect("it is bound"))?;
+        Ok(socket.into())
     }
 
     /// A connection that the peer reset after it was accepted.

@@ -10,14 +10,15 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver as Queue, channel};
 use std::time::{Duration, Instant};
 
-use nix::unistd::{Group, User, getegid, geteuid};
+use nix::unistd::{Group, getegid, geteuid};
 use portcullis::blocklist::{Gate, Receiver, ReceiverCounts, ReportSocket, is_answered};
 use portcullis::report::{Report, ReportKind};
 use portcullis::settings::BlocklistSettings;
 use tempfile::TempDir;
 
 use super::client::{
-    ABUSE, FAILED, NO_USER, SUCCESS, Server, claiming, datagram, in_a_network, report, send, sockaddr,
+    ABUSE, FAILED, NO_USER, SUCCESS, Server, claiming, datagram, elsewhere, in_a_network, report, send,
+    sockaddr,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -112,17 +113,6 @@ fn the_kernel_names_the_peer_of_each_kind_of_report_over_ipv4_and_ipv6() {
     });
 }
 
-/// Does something in the network of the tests.
-fn elsewhere<T: Send>(act: impl FnOnce() -> T + Send) -> T {
-    let own =
-        fs::File::open(format!("/proc/{}/ns/net", std::process::id())).expect("the main thread's network");
-    let run = || {
-        nix::sched::setns(own, nix::sched::CloneFlags::CLONE_NEWNET).expect("back to it");
-        act()
-    };
-    std::thread::scope(|scope| scope.spawn(run).join().expect("it does not panic"))
-}
-
 #[test]
 fn no_descriptor_is_kept() {
     in_a_network(|| {
@@ -141,6 +131,35 @@ fn no_descriptor_is_kept() {
         drop(our_end);
         their_end.set_read_timeout(Some(PATIENCE)).unwrap();
         assert_eq!(std::io::Read::read(&mut &their_end, &mut [0; 1]).unwrap(), 0);
+    });
+}
+
+/// A connection with unsent bytes and `SO_LINGER` keeps whoever closes it last for as long as that says.
+#[test]
+fn a_connection_that_lingers_does_not_hold_up_the_next_report() {
+    in_a_network(|| {
+        let server = Server::at("192.0.2.1");
+        let (_their_end, lingers) = server.connected_from("192.0.2.7");
+        let (_other_end, next) = server.connected_from("192.0.2.8");
+        let place = Place::new(&[server.port()]);
+        let socket = ReportSocket::bind(&place.settings).unwrap();
+        lingers.set_nonblocking(true).unwrap();
+        while std::io::Write::write(&mut &lingers, &[0; 65536]).is_ok() {}
+        rustix::net::sockopt::set_socket_linger(&lingers, Some(Duration::from_secs(1000))).unwrap();
+        report(&place.socket(), FAILED, "lingers", &lingers);
+        report(&place.socket(), FAILED, "next", &next);
+        // The datagram in the queue holds it open from here on.
+        drop(lingers);
+        let (reports, queue) = channel();
+        let gate = Gate::new(&place.settings).unwrap();
+        let receiver = elsewhere(|| {
+            Receiver::start("ssh", socket, gate, move |report| reports.send(report).is_ok()).unwrap()
+        });
+        let started = Started { receiver, queue };
+        assert_eq!(
+            [started.next(), started.next()].map(|told| told.peer.ip().to_string()),
+            ["192.0.2.7", "192.0.2.8"]
+        );
     });
 }
 
@@ -271,7 +290,7 @@ fn nobody_but_root_can_send_reports_unless_it_is_configured() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_user_who_is_not_listed_is_refused_whatever_the_sockets_mode() {
-    let nobody = User::from_name("nobody").unwrap().expect("it is on every system").uid.as_raw();
+    let nobody = nix::unistd::User::from_name("nobody").unwrap().expect("it is on every system").uid.as_raw();
     in_a_network(|| {
         let server = Server::at("192.0.2.1");
         let (_their_end, our_end) = server.connected_from("192.0.2.7");

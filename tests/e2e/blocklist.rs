@@ -3,7 +3,6 @@
 //! The servers are in a network of their own, as in a jail; the daemon, outside of it, gets their connections.
 
 use std::path::PathBuf;
-use std::process;
 
 use nix::sys::signal::Signal::{SIGHUP, SIGTERM};
 
@@ -170,7 +169,7 @@ fn a_line_without_a_port_is_known_by_the_process_id_of_the_reports_sender() {
         }
         stand.until("both count", |stand| tenths(stand, PEER) >= 10);
         let said = format!("error: PAM: Authentication error for root from {PEER}");
-        stand.log([stamped(&format!("sshd[{}]", process::id()), &said)]);
+        stand.log([stamped(&format!("sshd[{}]", std::process::id()), &said)]);
         stand.until("it is read", |stand| stand.status()["sources"][0]["matches"] == 1);
         // One process, which no sshd serves two connections with: one attempt, as far as anybody can tell.
         assert_eq!(tenths(&stand, PEER), 20);
@@ -233,4 +232,21 @@ fn a_start_beside_another_server_is_refused_with_what_to_do() {
     assert!(stand.table().is_empty());
     drop(other);
     stand.start();
+}
+
+#[test]
+fn a_reload_to_a_socket_that_cannot_be_had_says_so_and_takes_the_rest_into_force() {
+    let mut stand = Stand::pf();
+    stand.start();
+    let other = std::os::unix::net::UnixDatagram::bind(socket(&stand)).unwrap();
+    stand.sources = SOCKET_AND_LOG;
+    stand.configure();
+    let reloaded = stand.cli(&["reload"]);
+    assert!(reloaded.code == 0 && reloaded.out.contains("another server answers"), "{reloaded:?}");
+    assert_eq!(stand.status()["report_sources"], serde_json::json!([]));
+    stand.fail(PEER, 5);
+    stand.until("the log is read", |stand| stand.has(PEER));
+    drop(other);
+    assert_eq!(stand.cli(&["reload"]).code, 0);
+    assert_eq!(stand.status()["report_sources"][0]["name"], "ssh");
 }

@@ -94,6 +94,8 @@ pub(crate) fn faults(
             let severity = if is_wanted { Severity::Error } else { Severity::Warning };
             let (key_path, text) = not_asked(config, set).unwrap_or_else(|| unfed(config, set));
             faults.push(SettingFault { severity, key_path, text });
+        } else if is_reported(config, set) {
+            // Its log may be there or not.
         } else if is_named(config, set) {
             faults.extend(absent(config, set, &is_there));
         } else {
@@ -121,11 +123,16 @@ fn names(source: &SourceSettings, set: &RuleSet) -> bool {
     source.rule_sets.as_ref().is_some_and(|names| names.contains(&set.name))
 }
 
+/// Whether a server reports for the set.
+fn is_reported(config: &Config, set: &RuleSet) -> bool {
+    config.blocklists.iter().any(|source| source.feeds(&set.name))
+}
+
 /// Whether a source would ever hand the set a line.
 fn is_fed(config: &Config, set: &RuleSet) -> bool {
     let is_asked = |source: &SourceSettings| source.rule_sets.is_none() && reads_for(source, set);
     is_named(config, set)
-        || config.blocklists.iter().any(|source| source.feeds(&set.name))
+        || is_reported(config, set)
         || (!set.format.needs_source() && config.sources.iter().any(is_asked))
 }
 

@@ -212,7 +212,7 @@ fn services_without_reports(
 ) -> Vec<SettingFault> {
     let mut faults = Vec::new();
     for source in &config.blocklists {
-        for (port, name) in &source.services {
+        for (nth, (port, name)) in source.services.iter().enumerate() {
             let text = if find(available, name).is_none() {
                 unknown_set(name, available)
             } else if let Some(set) = sets.iter().find(|set| set.set.name == *name) {
@@ -226,9 +226,8 @@ fn services_without_reports(
             } else {
                 format!("the rule set `{name}` is not in force: add it to the file's own `rule_sets`")
             };
-            let port = PathSegment::Name(port.to_string().into());
             let mut key_path = keys(&["sources", &source.name, "services"]);
-            key_path.push(port);
+            key_path.push(PathSegment::Index(nth));
             faults.push(SettingFault::error(key_path, text));
         }
     }
