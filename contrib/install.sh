@@ -246,7 +246,7 @@ next_steps() {
 	cat <<STEPS
 Portcullis is installed${destdir:+ in $destdir}. What is left to do:
 
-  1. Read $etc/portcullis/portcullis.yaml: which logs, which firewall, and under \`allow\` your own addresses.
+  1. portcullis setup --write; read $etc/portcullis/portcullis.yaml: under \`allow\` belong your own addresses.
   2. portcullis check -c $etc/portcullis/portcullis.yaml
 STEPS
 	case $system in

@@ -15,6 +15,7 @@ mod cli_json;
 mod cli_match;
 mod cli_rules;
 mod cli_scan;
+mod cli_setup;
 mod cli_spared;
 mod cli_trial;
 mod cli_unless;

@@ -18,7 +18,7 @@ pub(super) struct Arguments {
 
 /// A note that applies to all commands.
 pub(super) const WITHOUT_CONFIGURATION: &str = "Without a configuration file the built-in rule sets, FreeBSD's \
-    default log files and the dry-run backend are used.";
+    default log files (on Linux what is there, or the journal) and the dry-run backend are used.";
 
 fn after_help() -> String {
     let statuses = Exit::ALL.map(|exit| format!("\n  {:<2}  {}", exit as u8, exit.means()));
@@ -60,6 +60,11 @@ pub(super) enum Command {
     ///
     /// Nothing is changed. Exits 1 when there is a problem; a note is none.
     Doctor(DoctorArgs),
+    /// Print a complete configuration for this machine, or put it in place
+    ///
+    /// Looks at firewall, logs, running services, networks and the ssh session that it is called from. Changes nothing
+    /// without --write, and never a file of yours without --overwrite.
+    Setup(SetupArgs),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -189,6 +194,21 @@ pub(super) struct RunArgs {
     /// Logs to follow from their beginning instead of the configured sources (with --dry-run); - is standard input
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, requires = "dry_run")]
     pub(super) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SetupArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// Write it to the configuration file, unless there is one that you changed
+    #[arg(long)]
+    pub(super) write: bool,
+    /// Move the file that is there aside, to FILE.old
+    #[arg(long, requires = "write")]
+    pub(super) overwrite: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]

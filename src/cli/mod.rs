@@ -15,6 +15,7 @@ mod prefixes;
 mod print_reply;
 mod rules;
 mod scan;
+mod setup_here;
 mod text;
 
 use std::io::{self, BufWriter, Write};
@@ -71,6 +72,7 @@ fn run(command: &Command, out: &mut dyn Write) -> Result<Exit, Failure> {
         Command::Unban(arguments) => ask::unban(arguments, out),
         Command::Reload(arguments) => ask::reload(arguments, out),
         Command::Doctor(arguments) => doctor::run(arguments, out),
+        Command::Setup(arguments) => setup_here::run(arguments, out),
         Command::Completions { shell } => generate::completions(*shell, out),
         Command::Generate { directory } => generate::write_all(directory).map(|()| Exit::Ok),
     }

@@ -6,6 +6,7 @@
 //! logs              which source a log belongs to, and how its lines are stamped
 //! preflight         what the configuration needs of this machine
 //! machine           where this machine logs, whether sshd runs
+//! proposal, survey  a configuration for this machine, as `portcullis setup` writes it
 //! local_addresses   which of this machine's addresses nobody bans
 //! ```
 
@@ -13,6 +14,8 @@ pub(crate) mod local_addresses;
 mod logs;
 pub(crate) mod machine;
 pub(crate) mod preflight;
+mod proposal;
+mod survey;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +27,7 @@ use thiserror::Error;
 
 use self::logs::StampFormat;
 pub(crate) use self::logs::{StampFormats, StampReader};
+pub(crate) use self::proposal::Proposal;
 use crate::address::Prefix;
 use crate::config::{
     self, Config, Diagnostics, FileTrust, JournalSettings, Loaded, LogTo, ResolvedSet, SHIPPED,

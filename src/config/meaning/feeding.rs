@@ -55,7 +55,9 @@ pub(crate) fn sources_of_sets(
     is_there: impl Fn(&str) -> bool,
 ) -> Vec<SourceSettings> {
     let mut made: Vec<SourceSettings> = Vec::new();
-    for set in sets.iter().map(|set| &set.set).filter(|set| !is_named(config, set)) {
+    for set in
+        sets.iter().map(|set| &set.set).filter(|set| !is_named(config, set) && !is_in_journal(config, set))
+    {
         let Some(path) = set.logs.iter().find(|log| is_there(log)).or_else(|| set.logs.first()) else {
             continue;
         };
@@ -134,6 +136,14 @@ fn is_fed(config: &Config, set: &RuleSet) -> bool {
     is_named(config, set)
         || is_reported(config, set)
         || (!set.format.needs_source() && config.sources.iter().any(is_asked))
+}
+
+/// Whether the journal is read for a set, so that it needs no file.
+fn is_in_journal(config: &Config, set: &RuleSet) -> bool {
+    let is_read = |source: &SourceSettings| {
+        source.journal.is_some() && source.rule_sets.is_none() && reads_for(source, set)
+    };
+    config.sources.iter().any(is_read)
 }
 
 /// Whether a source reads lines for a set that looks at syslog: a file does, and the journal where it is to read one of the
