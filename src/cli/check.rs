@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::args::CheckArgs as Arguments;
 use super::exit::{Exit, Failure};
 use super::text::{count, printable_path, write_json};
-use crate::config::{self, Config, Diagnostics, FileTrust, LoadedRules, SHIPPED};
+use crate::config::{self, Config, Diagnostics, FileTrust, LoadedRules, SHIPPED, ThisMachine};
 use crate::rules::{self, Blind, Claim, Format, RuleSet, Severity};
 use crate::setup::preflight;
 
@@ -69,14 +69,14 @@ fn replaced((name, path): &(String, String)) -> Value {
 
 impl Checked {
     fn configuration(&mut self, file: Option<&Path>) -> Vec<LoadedRules> {
-        let mut loaded = config::load(file, SHIPPED, FileTrust::of_this_user());
-        let sets = loaded.resolve();
-        loaded.check_feeding(&sets);
+        let mut loaded = config::load(&ThisMachine, file, SHIPPED, FileTrust::of_this_user());
+        let sets = loaded.resolve(&ThisMachine);
+        loaded.check_feeding(&ThisMachine, &sets);
         for set in sets {
             // Rules that are switched on or off change which rule takes a line first.
             loaded.rules[set.origin].file.set.rules = Arc::unwrap_or_clone(set.set).rules;
         }
-        preflight::check(&mut loaded);
+        preflight::check(&ThisMachine, &mut loaded);
         preflight::warn_of_gaps(&mut loaded);
         self.diagnostics.extend(loaded.diagnostics.iter().cloned());
         self.settings = loaded.config;

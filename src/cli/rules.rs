@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::args::RulesArgs as Arguments;
 use super::exit::{Exit, Failure};
 use super::text::{Table, printable, printable_path, write_json};
-use crate::config::{self, FileTrust, Loaded, ResolvedSet, SHIPPED, Shipped, or_near};
+use crate::config::{self, FileTrust, Loaded, ResolvedSet, SHIPPED, Shipped, ThisMachine, or_near};
 use crate::engine::for_forgeable;
 use crate::rules::{BanLength, BanPolicy, Escalate, Format, RuleSet, Threshold, Thresholds};
 use crate::setup::Refused;
@@ -15,8 +15,9 @@ use crate::time::spoken;
 
 /// Runs the command; exit status 1 if there is no rule set of that name.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let mut loaded = config::load(arguments.config.config.as_deref(), SHIPPED, FileTrust::of_this_user());
-    let sets = loaded.resolve();
+    let mut loaded =
+        config::load(&ThisMachine, arguments.config.config.as_deref(), SHIPPED, FileTrust::of_this_user());
+    let sets = loaded.resolve(&ThisMachine);
     if loaded.diagnostics.has_errors() {
         return Err(Refused(loaded.diagnostics).into());
     }

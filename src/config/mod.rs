@@ -27,6 +27,7 @@ pub use meaning::load::{Loaded, load, load_settings, load_to_try, read_rule_file
 pub use meaning::resolve::ResolvedSet;
 pub use meaning::rule_file::{LoadedRules, RuleFile, Shipped};
 pub use meaning::shipped::SHIPPED;
+pub use meaning::site::{PathKind, Recorder, Recording, Site, ThisMachine};
 pub use meaning::validate::{SettingFault, keys};
 pub use reading::allow_file::read_allow_file;
 pub use reading::reader::MAX_DURATION;

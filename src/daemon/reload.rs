@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::event::{Event, ReloadResult};
 use super::logger;
 use crate::address::Prefix;
-use crate::config::{Allow, Config, Control};
+use crate::config::{Allow, Config, Control, ThisMachine};
 use crate::control::reply::Reloaded;
 use crate::control::{Answering, Code, Refusal, Reply};
 use crate::printable::count;
@@ -108,7 +108,7 @@ impl Reloads {
 }
 
 fn read(file: Option<&Path>, dry_run: bool, custom_sets: &[String]) -> ReloadResult {
-    let setup = Setup::load_to_run(file, dry_run, custom_sets);
+    let setup = Setup::load_to_run(&ThisMachine, file, dry_run, custom_sets);
     let own_addresses = match &setup {
         Ok(setup) if !dry_run => local_addresses::prefixes(&setup.config.allow),
         _ => Vec::new(),

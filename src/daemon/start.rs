@@ -22,6 +22,7 @@ use super::saved_table::SavedTable;
 use super::sources::{Positions, Sources};
 use super::{logger, now};
 use crate::address::Prefix;
+use crate::config::ThisMachine;
 use crate::control::{Access, Call, Listener, Server, ServerLimits};
 use crate::engine::Engine;
 use crate::pipeline::Pipeline;
@@ -39,7 +40,7 @@ const ENDED_LATELY: Duration = Duration::from_secs(24 * 3600);
 /// When it cannot start; once it runs, it goes on whatever happens.
 pub fn run(mut options: RunOptions) -> Result<(), NoStart> {
     options.files = distinct(options.files);
-    let setup = Setup::load_to_run(options.config.as_deref(), options.dry_run, &[])?;
+    let setup = Setup::load_to_run(&ThisMachine, options.config.as_deref(), options.dry_run, &[])?;
     logger::start(setup.log_to(options.dry_run), setup.config.log.level);
     logger::diagnostics(&setup.warnings);
     let (sender, events) = sync_channel(MAX_EVENTS);

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::object::{JsonValue, KeyPath};
 use super::reports::Reports;
 use super::threshold::Thresholds;
@@ -288,7 +290,7 @@ pub struct Fault {
 }
 
 /// Whether a fault keeps a rule set from being used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Severity {
     /// The rule set can be used.
     Warning,

@@ -30,8 +30,8 @@ pub(crate) use self::logs::{StampFormats, StampReader};
 pub(crate) use self::proposal::Proposal;
 use crate::address::Prefix;
 use crate::config::{
-    self, Config, Diagnostics, FileTrust, JournalSettings, Loaded, LogTo, ResolvedSet, SHIPPED,
-    SourceSettings,
+    self, Config, Diagnostics, FileTrust, JournalSettings, Loaded, LogTo, ResolvedSet, SHIPPED, Site,
+    SourceSettings, ThisMachine,
 };
 use crate::control::{Answer, Client, ClientError, Request};
 use crate::engine::{Engine, EngineSettings, Policy};
@@ -84,8 +84,8 @@ impl Setup {
     /// # Errors
     /// All errors of all files, if there is one.
     pub fn load(file: Option<&Path>) -> Result<Self, Refused> {
-        let mut loaded = config::load(file, SHIPPED, FileTrust::of_this_user());
-        let sets = loaded.resolve();
+        let mut loaded = config::load(&ThisMachine, file, SHIPPED, FileTrust::of_this_user());
+        let sets = loaded.resolve(&ThisMachine);
         Self::compile(loaded, sets)
     }
 
@@ -95,7 +95,7 @@ impl Setup {
     /// All errors of the configuration and of the rule files, if there is one.
     pub fn load_to_try(file: Option<&Path>, rules: &[PathBuf]) -> Result<Self, Refused> {
         let mut loaded = config::load_to_try(file, rules, SHIPPED, FileTrust::of_this_user());
-        let sets = loaded.resolve();
+        let sets = loaded.resolve(&ThisMachine);
         Self::compile(loaded, sets)
     }
 
@@ -105,18 +105,19 @@ impl Setup {
     /// # Errors
     /// All errors of all files, if there is one.
     pub(crate) fn load_to_run(
+        site: &dyn Site,
         file: Option<&Path>,
         dry_run: bool,
         in_force: &[String],
     ) -> Result<Self, Refused> {
-        let mut loaded = config::load(file, SHIPPED, FileTrust::of_this_user());
+        let mut loaded = config::load(site, file, SHIPPED, FileTrust::of_this_user());
         if !dry_run {
-            preflight::check(&mut loaded);
+            preflight::check(site, &mut loaded);
         }
-        let vanished = preflight::vanished(&loaded.config, in_force);
+        let vanished = preflight::vanished(site, &loaded.config, in_force);
         loaded.diagnose(vanished.as_slice());
-        let sets = loaded.resolve();
-        loaded.check_feeding(&sets);
+        let sets = loaded.resolve(site);
+        loaded.check_feeding(site, &sets);
         Self::compile(loaded, sets)
     }
 

@@ -12,7 +12,9 @@ use std::path::Path;
 use nix::unistd::Group;
 
 use super::machine;
-use crate::config::{Config, FileTrust, Loaded, PathSegment, SettingFault, SourceSettings, defaults, keys};
+use crate::config::{
+    Config, FileTrust, Loaded, PathKind, PathSegment, SettingFault, Site, SourceSettings, defaults, keys,
+};
 use crate::control::{self, BindError};
 use crate::files::{self, Exposure, directory_of, exposure};
 use crate::firewall::{self, TableFile};
@@ -26,11 +28,15 @@ const STATE: &[&str] = &["state"];
 const SOCKET: &[&str] = &["control", "socket"];
 
 /// Adds to the diagnostics what the daemon needs of this machine and will not find.
-pub(crate) fn check(loaded: &mut Loaded) {
-    loaded.diagnose(&faults(&loaded.config));
-    if loaded.says("sources") {
-        loaded.diagnose(&source_faults(&loaded.config));
-    }
+pub(crate) fn check(site: &dyn Site, loaded: &mut Loaded) {
+    let missing = site.missing_for_the_daemon(&|| {
+        let mut missing = faults(&loaded.config);
+        if loaded.says("sources") {
+            missing.extend(source_faults(&loaded.config));
+        }
+        missing
+    });
+    loaded.diagnose(&missing);
 }
 
 /// Adds why nobody would be kept out, as far as the configuration tells.
@@ -207,14 +213,14 @@ fn unreadable_source(source: &SourceSettings) -> Option<SettingFault> {
 
 /// A directory that is gone, as before its file system is mounted, must not switch off the rule sets in force from it.
 /// Whoever wants that empties it.
-pub(crate) fn vanished(config: &Config, in_force: &[String]) -> Option<SettingFault> {
+pub(crate) fn vanished(site: &dyn Site, config: &Config, in_force: &[String]) -> Option<SettingFault> {
     let text = format!(
         "there is no directory {}, but rule sets in force are from such a directory ({}): bring it back, or leave an \
          empty one there to do without them",
         config.rules_dir.display(),
         in_force.join(", ")
     );
-    let is_gone = !in_force.is_empty() && !config.rules_dir.is_dir();
+    let is_gone = !in_force.is_empty() && site.kind(&config.rules_dir) != PathKind::Directory;
     is_gone.then(|| SettingFault::error(keys(&["rules_dir"]), text))
 }
 

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use super::config_file::ConfigFile;
 use super::extension::extend_all;
 use super::feeding;
-use super::file_permissions::{FileTrust, read_trusted, rule_files};
+use super::file_permissions::{FileTrust, read_trusted};
 use super::resolve::{ResolvedSet, resolve};
 use super::rule_file::{LoadedRules, RuleFile, Shipped};
+use super::site::{PathKind, Site, ThisMachine};
 use super::validate::{SettingFault, keys};
 use crate::config::defaults;
 use crate::config::reading::allow_file::{MAX_ALLOW_FILE, read_allow_file};
 use crate::config::settings::{Config, JournalSettings, SourceSettings};
 use crate::config::text::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::text::source::MAX_FILE;
-use crate::files;
 use crate::rules::{Fault, Place, Severity};
 use crate::settings::JOURNAL;
 
@@ -40,12 +40,12 @@ pub struct Loaded {
 ///
 /// With no file named, the usual one is read if there is one; else everything has its default. `trust` is for
 /// configuration, rule files and allow files alike.
-pub fn load(file: Option<&Path>, shipped: &[Shipped], trust: FileTrust) -> Loaded {
+pub fn load(site: &dyn Site, file: Option<&Path>, shipped: &[Shipped], trust: FileTrust) -> Loaded {
     let mut loaded = Loaded::default();
-    loaded.read_config(file, trust);
-    loaded.choose_sources();
-    loaded.read_allow_files(trust);
-    loaded.read_rules_dir(trust);
+    loaded.read_config(site, file, trust);
+    loaded.choose_sources(site);
+    loaded.read_allow_files(site, trust);
+    loaded.read_rules_dir(site, trust);
     loaded.read_shipped(shipped);
     extend_all(&mut loaded.rules, &mut loaded.diagnostics);
     loaded.diagnostics.sort();
@@ -59,8 +59,8 @@ pub fn load(file: Option<&Path>, shipped: &[Shipped], trust: FileTrust) -> Loade
 /// named matter.
 pub fn load_to_try(file: Option<&Path>, named: &[PathBuf], shipped: &[Shipped], trust: FileTrust) -> Loaded {
     let mut loaded = Loaded { is_trial: true, ..Loaded::default() };
-    loaded.read_config(file, trust);
-    loaded.read_allow_files(trust);
+    loaded.read_config(&ThisMachine, file, trust);
+    loaded.read_allow_files(&ThisMachine, trust);
     for path in named {
         loaded.rules.extend(read_rule_file(path, &mut loaded.diagnostics));
         loaded.complain_about_name();
@@ -101,15 +101,10 @@ pub fn read_rule_file(path: &Path, told: &mut Diagnostics) -> Option<LoadedRules
     Some(LoadedRules { file: file?, custom: true, by_default: true })
 }
 
-/// Whether a log is on this machine: a file, or one that a pattern means.
-fn is_there(path: &str) -> bool {
-    Path::new(path).exists() || glob::glob(path).is_ok_and(|mut found| found.any(|file| file.is_ok()))
-}
-
 /// Reads the configuration alone, for those who only need a path in it.
 pub fn load_settings(file: Option<&Path>, trust: FileTrust) -> Loaded {
     let mut loaded = Loaded::default();
-    loaded.read_config(file, trust);
+    loaded.read_config(&ThisMachine, file, trust);
     loaded
 }
 
@@ -127,20 +122,21 @@ impl Loaded {
     /// The sets in force; `origin` of each is its place in `rules`. What is wrong with the choice of sets and the
     /// changes to them goes to the diagnostics. Sources that follow a log of a set's name are bound to it, and those that are
     /// made of the `logs` of sets are added to the configured ones.
-    pub fn resolve(&mut self) -> Vec<ResolvedSet> {
+    pub fn resolve(&mut self, site: &dyn Site) -> Vec<ResolvedSet> {
         let (sets, faults) = resolve(&self.config, &self.rules);
         self.diagnose(&faults);
         let adopted = feeding::adopt_logs_of_the_same_name(&mut self.config, &sets);
         self.diagnose(&adopted);
-        let made = feeding::sources_of_sets(&self.config, &sets, is_there);
+        let made = feeding::sources_of_sets(&self.config, &sets, |log| site.has_log(log));
         self.config.sources.extend(made);
         sets
     }
 
     /// Adds what is wrong with the way in which the sets in force are fed by the sources: where the logs are followed, a
     /// set that sees no line is a mistake.
-    pub fn check_feeding(&mut self, sets: &[ResolvedSet]) {
-        let faults = feeding::faults(&self.config, sets, |origin| self.rules[origin].custom, is_there);
+    pub fn check_feeding(&mut self, site: &dyn Site, sets: &[ResolvedSet]) {
+        let is_custom = |origin: usize| self.rules[origin].custom;
+        let faults = feeding::faults(&self.config, sets, is_custom, |log| site.has_log(log));
         self.diagnose(&faults);
     }
 
@@ -153,13 +149,13 @@ impl Loaded {
         self.diagnostics.extend(told);
     }
 
-    fn read_config(&mut self, file: Option<&Path>, trust: FileTrust) {
+    fn read_config(&mut self, site: &dyn Site, file: Option<&Path>, trust: FileTrust) {
         let usual = defaults::config_file();
-        if file.is_none() && !usual.exists() {
+        if file.is_none() && site.kind(&usual) == PathKind::Missing {
             return;
         }
         let path = file.unwrap_or(&usual);
-        let Some(bytes) = read_trusted(path, MAX_FILE, trust, &mut self.diagnostics) else { return };
+        let Some(bytes) = site.read(path, MAX_FILE, trust, &mut self.diagnostics) else { return };
         let (file, told) = ConfigFile::read(path, &bytes);
         self.diagnostics.extend(told);
         if let Some(file) = &file {
@@ -169,25 +165,25 @@ impl Loaded {
     }
 
     /// On Linux, where nobody says what is followed: the usual logs if one of them is there, or else the systemd journal.
-    fn choose_sources(&mut self) {
+    fn choose_sources(&mut self, site: &dyn Site) {
         if !cfg!(target_os = "linux") || self.says("sources") {
             return;
         }
-        let is_there = |source: &SourceSettings| is_there(&source.path);
+        let is_there = |source: &SourceSettings| site.has_log(&source.path);
         if self.config.sources.iter().any(is_there) {
             return;
         }
         let red_hats = SourceSettings::at("auth", defaults::RED_HAT_LOG);
         if is_there(&red_hats) {
             self.config.sources = vec![red_hats];
-        } else if files::has_journal() && Path::new(defaults::JOURNALCTL).exists() {
+        } else if site.has_journal() {
             self.config.sources = vec![SourceSettings::of_journal(JOURNAL, JournalSettings::default())];
         }
     }
 
-    fn read_allow_files(&mut self, trust: FileTrust) {
+    fn read_allow_files(&mut self, site: &dyn Site, trust: FileTrust) {
         for path in self.config.allow.files.clone() {
-            let bytes = read_trusted(&path, MAX_ALLOW_FILE, trust, &mut self.diagnostics);
+            let bytes = site.read(&path, MAX_ALLOW_FILE, trust, &mut self.diagnostics);
             let Some(bytes) = bytes else { continue };
             let (networks, told) = read_allow_file(&path, &bytes);
             if networks.is_empty() && told.is_empty() {
@@ -221,23 +217,24 @@ impl Loaded {
         chosen.chain(serving).chain(changed).chain(extended).map(String::as_str)
     }
 
-    fn read_rules_dir(&mut self, trust: FileTrust) {
+    fn read_rules_dir(&mut self, site: &dyn Site, trust: FileTrust) {
         let directory = self.config.rules_dir.clone();
-        if *directory != defaults::rules_dir() && !directory.exists() {
+        let kind = site.kind(&directory);
+        if *directory != defaults::rules_dir() && kind == PathKind::Missing {
             self.complain_about_rules_dir(
                 Severity::Warning,
                 "there is none: no rule set of your own is in force",
             );
-        } else if directory.exists() && !directory.is_dir() {
+        } else if kind == PathKind::Other {
             self.complain_about_rules_dir(
                 Severity::Error,
                 "it is a file: name the directory that holds your rule files",
             );
             return;
         }
-        let paths: Vec<PathBuf> = rule_files(&directory, trust, &mut self.diagnostics);
+        let paths: Vec<PathBuf> = site.rule_files(&directory, trust, &mut self.diagnostics);
         for path in paths {
-            let Some(bytes) = read_trusted(&path, MAX_FILE, trust, &mut self.diagnostics) else {
+            let Some(bytes) = site.read(&path, MAX_FILE, trust, &mut self.diagnostics) else {
                 continue;
             };
             let (file, told) = RuleFile::read(&path, &bytes);
@@ -308,8 +305,8 @@ mod tests {
     /// The sets in force and all that was said, without the directory's name.
     fn loaded(config: &str, rules: &[(&str, &str)]) -> (Loaded, Vec<ResolvedSet>, String) {
         let (site, file) = site(config, rules);
-        let mut loaded = load(Some(&file), &SHIPPED, FileTrust::Advised);
-        let sets = loaded.resolve();
+        let mut loaded = load(&ThisMachine, Some(&file), &SHIPPED, FileTrust::Advised);
+        let sets = loaded.resolve(&ThisMachine);
         let told = loaded.diagnostics.to_string().replace(&format!("{}/", site.path().display()), "");
         (loaded, sets, told)
     }
@@ -332,8 +329,8 @@ mod tests {
         let shipped = [SHIPPED[0], Shipped { text: "{no rule file", ..SHIPPED[1] }];
         let sets = |config: &str| {
             let (_site, file) = site(config, &[]);
-            let mut loaded = load(Some(&file), &shipped, FileTrust::Advised);
-            (loaded.resolve().len(), loaded.diagnostics.has_errors())
+            let mut loaded = load(&ThisMachine, Some(&file), &shipped, FileTrust::Advised);
+            (loaded.resolve(&ThisMachine).len(), loaded.diagnostics.has_errors())
         };
         assert_eq!(sets(""), (1, false));
         assert_eq!(sets("rule_sets: [mini]\noverride: {mini: {disable: [a]}}\n"), (1, false));
@@ -433,7 +430,7 @@ mod tests {
             site.path().display()
         );
         fs::write(&file, list).unwrap();
-        let loaded = load(Some(&file), &[], FileTrust::Advised);
+        let loaded = load(&ThisMachine, Some(&file), &[], FileTrust::Advised);
         assert_eq!(loaded.file(), Some(&*file));
         assert_eq!(loaded.config.allow.networks.len(), 2);
         assert!(loaded.diagnostics.to_string().contains("bad.txt:1:1: error: `x` is not an address"));
@@ -441,7 +438,7 @@ mod tests {
 
     #[test]
     fn a_configuration_that_was_named_must_exist() {
-        let loaded = load(Some(Path::new("/no/such.yaml")), &SHIPPED, FileTrust::Required);
+        let loaded = load(&ThisMachine, Some(Path::new("/no/such.yaml")), &SHIPPED, FileTrust::Required);
         assert_eq!(loaded.diagnostics.to_string(), "/no/such.yaml: error: there is no such file\n");
     }
 }

@@ -9,4 +9,5 @@ pub(crate) mod load;
 pub(crate) mod resolve;
 pub(crate) mod rule_file;
 pub(crate) mod shipped;
+pub(crate) mod site;
 pub(crate) mod validate;

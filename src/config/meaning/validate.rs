@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::iter;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::reading::firewall::bad_table;
 use crate::config::reading::policy;
 use crate::config::settings::Config;
@@ -17,7 +19,7 @@ use crate::settings::FirewallSettings;
 const MAX_SOCKET: usize = 103;
 
 /// Something wrong with the configuration as a whole, and the keys that lead to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SettingFault {
     /// Whether the configuration is refused because of it.
     pub severity: Severity,

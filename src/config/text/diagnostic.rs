@@ -4,7 +4,8 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::source::{self, TextPosition};
 use crate::printable::printable;
@@ -17,7 +18,7 @@ const CITED: usize = 100;
 ///
 /// Printed as `FILE:LINE:COLUMN: error: SENTENCE`, the line and a caret; what comes from the file is printed
 /// without control characters, for a rule file may be a stranger's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
     /// The path of the file.
     #[serde(serialize_with = "shown")]
@@ -27,7 +28,7 @@ pub struct Diagnostic {
     /// The column, from 1, in characters.
     pub column: Option<usize>,
     /// Whether the file is refused because of it.
-    #[serde(serialize_with = "word")]
+    #[serde(serialize_with = "word", deserialize_with = "severity")]
     pub severity: Severity,
     /// A sentence: what is wrong, why, and what to do.
     pub text: String,
@@ -102,12 +103,18 @@ fn word<S: Serializer>(severity: &Severity, serializer: S) -> Result<S::Ok, S::E
     serializer.serialize_str(severity_word(*severity))
 }
 
+fn severity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Severity, D::Error> {
+    let word = String::deserialize(deserializer)?;
+    let known = [Severity::Warning, Severity::Error].into_iter().find(|known| severity_word(*known) == word);
+    known.ok_or_else(|| D::Error::custom("no severity"))
+}
+
 fn shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())
 }
 
 /// Everything that is to be said about all files, each thing once, file by file and from top to bottom.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Diagnostics(Vec<Diagnostic>);
 

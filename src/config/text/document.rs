@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::diagnostic::Diagnostic;
 use super::source;
 use super::yaml::{self, NodeId, Value, YamlNode};
@@ -14,7 +16,7 @@ use crate::rules::Severity;
 const MAX_FAULTS: usize = 100;
 
 /// One segment of the path from the root of a file to a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PathSegment {
     /// To the value of a key.
     Key(Cow<'static, str>),
