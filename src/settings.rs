@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// What stands for the path of a source that is the systemd journal.
 pub const JOURNAL: &str = "journal";
 
@@ -36,7 +38,7 @@ impl BlocklistSettings {
 }
 
 /// The firewall's table and who drives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FirewallSettings {
     /// The tool that changes the table.
     pub backend: BackendKind,
@@ -78,7 +80,7 @@ impl Default for FirewallSettings {
 }
 
 /// The tool that changes the table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BackendKind {
     /// pf of FreeBSD and OpenBSD, driven through pfctl(8).
     Pf,
@@ -116,7 +118,7 @@ impl BackendKind {
 }
 
 /// How entries of the table are treated that somebody else put there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Foreign {
     /// They are reported and become bans of ours.
     #[default]
@@ -131,7 +133,7 @@ pub enum Foreign {
 ///
 /// `{prefix}` in an argument of `add` or `remove` is replaced, one run for each prefix; without it, the program runs
 /// once for a batch and reads prefixes from standard input, one a line. Doing a thing twice must succeed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandTemplates {
     /// The command that adds prefixes.
     pub add: Vec<String>,
@@ -144,7 +146,7 @@ pub struct CommandTemplates {
 }
 
 /// The paths of the firewalls' own tools.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tools {
     /// Path of pfctl(8).
     pub pfctl: PathBuf,

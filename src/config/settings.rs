@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use super::defaults;
 use crate::address::Prefix;
@@ -181,7 +182,7 @@ impl BanOverride {
 }
 
 /// Who is never banned, in addition to addresses that can never be a peer's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allow {
     /// The allowed networks, including those of `files` once these are read.
     pub networks: Vec<Prefix>,
@@ -205,7 +206,7 @@ pub struct Control {
 }
 
 /// Where the program logs to, and from which level on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogSettings {
     /// The destination of log messages.
     pub to: LogTo,
@@ -214,7 +215,7 @@ pub struct LogSettings {
 }
 
 /// The destination of log messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LogTo {
     /// syslog(3), facility `daemon`.
     #[default]

@@ -13,7 +13,7 @@ use super::reports::ReportSources;
 use super::saved_table::SavedTable;
 use super::sources::Sources;
 use super::status::Snapshot;
-use super::{answers, logger, now};
+use super::{answers, now};
 use crate::address::{self, Prefix};
 use crate::config::Allow;
 use crate::control::reply::Reloaded;
@@ -22,7 +22,7 @@ use crate::engine::EngineSettings;
 use crate::firewall::{Change, FirewallEvent};
 use crate::follow::Batch;
 use crate::pipeline::{Pipeline, When};
-use crate::setup::Setup;
+use crate::setup::{Setup, logger};
 use crate::time::Time;
 
 /// The longest sleep: after it a clock that was set is noticed.

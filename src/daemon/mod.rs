@@ -15,7 +15,7 @@
 //! status                  what is told there
 //! protection_watch        says when nobody is kept out
 //! reload                  configuration and rules read again
-//! logger, error           our messages
+//! error                   why it does not start
 //! ```
 
 mod answers;
@@ -24,7 +24,6 @@ mod enforcement;
 mod error;
 mod event;
 mod firewalls;
-mod logger;
 mod manual_bans;
 mod offline;
 mod persist;

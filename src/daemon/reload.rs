@@ -9,14 +9,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::event::{Event, ReloadResult};
-use super::logger;
 use crate::address::Prefix;
 use crate::config::{Allow, Config, Control, ThisMachine};
 use crate::control::reply::Reloaded;
 use crate::control::{Answering, Code, Refusal, Reply};
 use crate::printable::count;
 use crate::rules::Severity;
-use crate::setup::{Refused, Setup, local_addresses};
+use crate::setup::{Refused, Setup, local_addresses, logger};
 
 /// How often this machine's own addresses, gateways and resolvers are looked up again.
 const LOOKUP_EVERY: Duration = Duration::from_secs(300);

@@ -1,7 +1,6 @@
 //! The table's file, for boots and for reloads of the firewall's rules: written as a whole when bans change, by a thread of
 //! its own, since deciding and banning wait for no disk.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,8 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::address::Prefix;
 use crate::engine::Ban;
-use crate::files::{exposure, write_whole};
-use crate::firewall::TableFile;
+use crate::firewall::{TableFile, save_table};
 
 /// The shortest time between two writes,
 const MIN_PAUSE: Duration = Duration::from_secs(1);
@@ -116,7 +114,7 @@ fn keep(directory: &Path, work: &Receiver<Work>, took: &AtomicU64) {
     let mut trouble: Option<String> = None;
     for (format, prefixes) in work {
         let began = Instant::now();
-        let result = write(directory, format.as_ref(), &prefixes);
+        let result = save_table(directory, format.as_ref(), &prefixes);
         let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         took.store(micros, Ordering::Relaxed);
         match result.map_err(|error| error.to_string()) {
@@ -140,38 +138,7 @@ pub(super) fn write_now<'a>(
     format: Option<&TableFile>,
     bans: impl Iterator<Item = &'a Ban>,
 ) -> io::Result<()> {
-    write(directory, format, &lasting(format, bans))
-}
-
-/// Writes the file, and takes the bans out of a file that another firewall read: they would come back with it.
-fn write(directory: &Path, format: Option<&TableFile>, prefixes: &[Prefix]) -> io::Result<()> {
-    let at = |name: &str| directory.join(name);
-    if let Some(format) = format {
-        put(&at(format.name()), &format.text(prefixes))?;
-    }
-    let [plain, nft] = TableFile::NAMES;
-    let is_other = |name: &str| format.is_none_or(|format| format.name() != name) && at(name).exists();
-    if is_other(plain) && fs::read_to_string(at(plain)).ok() != Some(TableFile::nobody()) {
-        // pf.conf may name it, and does not load without it.
-        put(&at(plain), &TableFile::nobody())?;
-    }
-    if is_other(nft) {
-        ours(&at(nft)).and_then(|()| fs::remove_file(at(nft))).map_err(|error| named(&at(nft), &error))?;
-    }
-    Ok(())
-}
-
-fn put(path: &Path, text: &str) -> io::Result<()> {
-    ours(path).and_then(|()| write_whole(path, text)).map_err(|error| named(path, &error))
-}
-
-/// Fails where somebody else may replace the file.
-fn ours(path: &Path) -> io::Result<()> {
-    exposure(path)?.map_or(Ok(()), |exposure| Err(io::Error::other(exposure)))
-}
-
-fn named(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("the table's file {} cannot be written: {error}", path.display()))
+    save_table(directory, format, &lasting(format, bans))
 }
 
 #[cfg(test)]
@@ -199,21 +166,5 @@ mod tests {
         assert_eq!((kept(4), kept(3), lasting(None, bans.iter()).len()), (4, 3, 0));
         let two = lasting(Some(&TableFile::Plain { most: 2 }), bans.iter());
         assert_eq!(two, ["192.0.2.3/32", "2001:db8::/64"].map(|text| text.parse().unwrap()));
-    }
-
-    #[test]
-    fn another_firewall_finds_no_bans_in_the_file_of_the_one_before() {
-        let dir = tempfile::tempdir().unwrap();
-        let [plain, nft] = TableFile::NAMES.map(|name| dir.path().join(name));
-        let prefixes = ["192.0.2.7/32".parse().unwrap()];
-        let formats = [TableFile::Plain { most: 9 }, TableFile::Nft { table: "bl".to_owned() }].map(Some);
-        let [of_pf, of_nft] = &formats;
-        write(dir.path(), of_pf.as_ref(), &prefixes).unwrap();
-        assert!(fs::read_to_string(&plain).unwrap().ends_with("\n192.0.2.7\n") && !nft.exists());
-        write(dir.path(), of_nft.as_ref(), &prefixes).unwrap();
-        assert!(fs::read_to_string(&nft).unwrap().contains("{ 192.0.2.7, }"));
-        assert_eq!(fs::read_to_string(&plain).unwrap(), TableFile::nobody(), "pf.conf still loads");
-        write(dir.path(), None, &[]).unwrap();
-        assert!(plain.exists() && !nft.exists());
     }
 }

@@ -17,6 +17,7 @@
 use std::fmt;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::address::{self, Prefix};
@@ -43,11 +44,11 @@ mod worker;
 
 pub use dry_run::DryRun;
 pub use status::WorkerStatus;
-pub use table_file::TableFile;
+pub use table_file::{TableFile, save_table};
 pub use worker::{FirewallEvent, WorkerHandle, spawn, spawn_after};
 
 /// A change of one prefix of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Change {
     /// The prefix shall be in the table.
     Add(Prefix),
@@ -96,7 +97,7 @@ impl fmt::Display for Change {
 }
 
 /// Why a firewall did not do what it was told; a sentence for the operator.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum BackendError {
     /// The tool is missing, hangs or cannot work at all: a smaller batch would not help.
     #[error("{0}")]
@@ -122,7 +123,7 @@ impl fmt::Display for Remark {
 }
 
 /// The content of a table, as far as the backend can list it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TableListing {
     /// Everything that is in the table, in no order; `strange` entries could not be read as prefixes (pf's negated ones).
     Complete {

@@ -1,11 +1,15 @@
 //! The table as a file, for the time between a boot and the daemon's start, and for reloads of the firewall's own rules:
-//! `pf.conf`, the ipfw script and `nftables.conf` read it. Pure: the daemon writes it.
+//! `pf.conf`, the ipfw script and `nftables.conf` read it.
 
 use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::Path;
 
 use super::nftables;
 use super::{ipfw, pf};
 use crate::address::{self, Prefix};
+use crate::files::{exposure, write_whole};
 use crate::settings::{BackendKind, FirewallSettings};
 
 /// The first line of every such file.
@@ -80,6 +84,40 @@ fn plain(prefixes: &[Prefix]) -> String {
     text
 }
 
+/// Writes the file into this directory, and takes the bans out of a file that another firewall read: they would come back with it.
+///
+/// # Errors
+/// An error with the name of the file, also where somebody else may replace it.
+pub fn save_table(directory: &Path, format: Option<&TableFile>, prefixes: &[Prefix]) -> io::Result<()> {
+    let at = |name: &str| directory.join(name);
+    if let Some(format) = format {
+        put(&at(format.name()), &format.text(prefixes))?;
+    }
+    let [plain, nft] = TableFile::NAMES;
+    let is_other = |name: &str| format.is_none_or(|format| format.name() != name) && at(name).exists();
+    if is_other(plain) && fs::read_to_string(at(plain)).ok() != Some(TableFile::nobody()) {
+        // pf.conf may name it, and does not load without it.
+        put(&at(plain), &TableFile::nobody())?;
+    }
+    if is_other(nft) {
+        ours(&at(nft)).and_then(|()| fs::remove_file(at(nft))).map_err(|error| named(&at(nft), &error))?;
+    }
+    Ok(())
+}
+
+fn put(path: &Path, text: &str) -> io::Result<()> {
+    ours(path).and_then(|()| write_whole(path, text)).map_err(|error| named(path, &error))
+}
+
+/// Fails where somebody else may replace the file.
+fn ours(path: &Path) -> io::Result<()> {
+    exposure(path)?.map_or(Ok(()), |exposure| Err(io::Error::other(exposure)))
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("the table's file {} cannot be written: {error}", path.display()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,5 +147,21 @@ mod tests {
         let text = of(BackendKind::Nftables).unwrap().text(&["192.0.2.0/24".parse().unwrap()]);
         assert!(text.contains("add table inet portcullis\n"), "{text}");
         assert!(text.contains("add element inet portcullis v4_24 { 192.0.2.0, }\n"), "{text}");
+    }
+
+    #[test]
+    fn another_firewall_finds_no_bans_in_the_file_of_the_one_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let [plain, nft] = TableFile::NAMES.map(|name| dir.path().join(name));
+        let prefixes = ["192.0.2.7/32".parse().unwrap()];
+        let formats = [TableFile::Plain { most: 9 }, TableFile::Nft { table: "bl".to_owned() }].map(Some);
+        let [of_pf, of_nft] = &formats;
+        save_table(dir.path(), of_pf.as_ref(), &prefixes).unwrap();
+        assert!(fs::read_to_string(&plain).unwrap().ends_with("\n192.0.2.7\n") && !nft.exists());
+        save_table(dir.path(), of_nft.as_ref(), &prefixes).unwrap();
+        assert!(fs::read_to_string(&nft).unwrap().contains("{ 192.0.2.7, }"));
+        assert_eq!(fs::read_to_string(&plain).unwrap(), TableFile::nobody(), "pf.conf still loads");
+        save_table(dir.path(), None, &[]).unwrap();
+        assert!(plain.exists() && !nft.exists());
     }
 }

@@ -167,9 +167,9 @@ impl FollowedFile {
                 }
             }
             PathState::Missing => self.no_file(round),
-            PathState::Strange(why) => {
+            PathState::Strange(kind) => {
                 self.leave(round);
-                self.complain((*why).to_owned(), round);
+                self.complain(kind.as_str().to_owned(), round);
             }
             PathState::Unreachable(why) => self.complain(why.clone(), round),
         }

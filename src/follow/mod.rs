@@ -60,13 +60,15 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use self::journalctl::JournalQuery;
 use crate::settings::JOURNAL;
 use crate::time::Time;
 
 pub use follower::{Follower, Looked, Status};
 pub use listing::{Listed, expand};
-pub use open::{Opened, Opener, PathState, ThisProcess, no_look, what_it_is};
+pub use open::{NoLog, Opened, Opener, PathState, ThisProcess, no_look};
 pub use pattern::{is_match, is_pattern};
 pub use position::{FileKey, Fingerprint, Mark, Position, Reread, Stored};
 pub use rotations::{grouped, log_of, looks_packed};
@@ -75,7 +77,7 @@ pub use thread::{Batch, Handle, Options, spawn};
 pub use watch::{FileEvents, Watch};
 
 /// A source: a followed log file (or pipe), with a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// Its name in the configuration; positions are stored under it.
     pub name: String,
@@ -139,7 +141,7 @@ pub fn files(sources: &[Source]) -> usize {
 }
 
 /// The kind of file that a source reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SourceKind {
     /// Regular files; anything else at the path is refused.
     Files,

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use serde::{Deserialize, Serialize};
 
 use super::journalctl::{JournalQuery, JournalStart, Journalctl};
 use super::listing::{Listed, expand};
@@ -35,6 +36,45 @@ impl Opened {
     }
 }
 
+/// The kind of something that is no log file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NoLog {
+    /// A directory.
+    Directory,
+    /// A named pipe.
+    Fifo,
+    /// A symbolic link of a source that does not follow them.
+    Link,
+    /// A device or a socket.
+    Device,
+}
+
+impl NoLog {
+    /// Of something that is no regular file.
+    pub fn of(meta: &Metadata) -> Self {
+        let kind = meta.file_type();
+        if kind.is_dir() {
+            Self::Directory
+        } else if kind.is_fifo() {
+            Self::Fifo
+        } else if kind.is_symlink() {
+            Self::Link
+        } else {
+            Self::Device
+        }
+    }
+
+    /// The complaint, as the end of a sentence that begins with the path.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Directory => "is a directory; name a file in it, or a pattern such as DIRECTORY/*.log",
+            Self::Fifo => IS_FIFO,
+            Self::Link => "is a symlink, and this source does not follow them",
+            Self::Device => "is a device or socket, not a log file",
+        }
+    }
+}
+
 /// What a path leads to.
 #[derive(Debug)]
 pub enum PathState {
@@ -42,8 +82,8 @@ pub enum PathState {
     Missing,
     /// A regular file.
     File(Metadata),
-    /// Something that is no log file, as the end of a sentence.
-    Strange(&'static str),
+    /// Something that is no log file.
+    Strange(NoLog),
     /// It could not be found out, as the end of a sentence.
     Unreachable(String),
 }
@@ -106,7 +146,7 @@ impl Opener for ThisProcess {
         let meta = if through_links { fs::metadata(path) } else { fs::symlink_metadata(path) };
         match meta {
             Ok(meta) if meta.is_file() => PathState::File(meta),
-            Ok(meta) => PathState::Strange(what_it_is(&meta)),
+            Ok(meta) => PathState::Strange(NoLog::of(&meta)),
             Err(error) => no_look(&error),
         }
     }
@@ -161,7 +201,7 @@ pub fn no_look(error: &io::Error) -> PathState {
 pub(super) fn open_regular(opener: &dyn Opener, path: &Path, through_links: bool) -> io::Result<Opened> {
     let opened = opener.open(path, through_links)?;
     if !opened.meta.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, what_it_is(&opened.meta)));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, NoLog::of(&opened.meta).as_str()));
     }
     Ok(opened)
 }
@@ -193,20 +233,6 @@ pub(super) fn reason(error: &io::Error) -> String {
 /// The complaint about a FIFO that a pattern matches; one that a source names becomes a pipe at the next look.
 pub(super) const IS_FIFO: &str = "is a FIFO; make it a source of its own to have it read";
 
-/// Why something is no log, as the end of a sentence that begins with its path.
-pub fn what_it_is(meta: &Metadata) -> &'static str {
-    let kind = meta.file_type();
-    if kind.is_dir() {
-        "is a directory; name a file in it, or a pattern such as DIRECTORY/*.log"
-    } else if kind.is_fifo() {
-        IS_FIFO
-    } else if kind.is_symlink() {
-        "is a symlink, and this source does not follow them"
-    } else {
-        "is a device or socket, not a log file"
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,7 +240,7 @@ mod tests {
 
     fn refusal(path: &Path, through_links: bool) -> String {
         match ThisProcess.look(path, through_links) {
-            PathState::Strange(why) => why.to_owned(),
+            PathState::Strange(kind) => kind.as_str().to_owned(),
             PathState::Unreachable(why) => why,
             PathState::Missing => "missing".to_owned(),
             PathState::File(_) => "file".to_owned(),

@@ -5,12 +5,14 @@
 //! mod               the configuration read, checked and compiled
 //! logs              which source a log belongs to, and how its lines are stamped
 //! preflight         what the configuration needs of this machine
+//! logger            our own messages
 //! machine           where this machine logs, whether sshd runs
 //! proposal, survey  a configuration for this machine, as `portcullis setup` writes it
 //! local_addresses   which of this machine's addresses nobody bans
 //! ```
 
 pub(crate) mod local_addresses;
+pub(crate) mod logger;
 mod logs;
 pub(crate) mod machine;
 pub(crate) mod preflight;

@@ -29,7 +29,7 @@ static LOGGER: Logger = Logger {
 };
 
 /// Starts logging; may be called again with other settings.
-pub(super) fn start(to: LogTo, level: LevelFilter) {
+pub(crate) fn start(to: LogTo, level: LevelFilter) {
     if to == LogTo::Syslog {
         LOGGER.to_syslog.store(open_syslog().is_ok(), Ordering::Relaxed);
     } else {
@@ -44,7 +44,7 @@ pub(super) fn start(to: LogTo, level: LevelFilter) {
 const MAX_DIAGNOSTICS: usize = 100;
 
 /// Logs what is wrong with a configuration, a message each: syslog cuts what is long.
-pub(super) fn diagnostics(all: &Diagnostics) {
+pub(crate) fn diagnostics(all: &Diagnostics) {
     for diagnostic in all.iter().take(MAX_DIAGNOSTICS) {
         let level = match diagnostic.severity {
             rules::Severity::Error => Level::Error,
