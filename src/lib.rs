@@ -37,6 +37,7 @@ mod interfaces;
 mod names;
 pub mod pipeline;
 mod printable;
+pub mod privileges;
 pub mod protection;
 pub mod record;
 pub mod report;

@@ -5,13 +5,15 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::printable::printable;
 
 /// The longest text of a report, in bytes; the original client sends no more.
 pub const MAX_TEXT: usize = 128;
 
 /// The kinds of reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ReportKind {
     /// A login failed, or the peer broke the protocol.
     Failed,
@@ -49,7 +51,7 @@ impl ReportKind {
 }
 
 /// One report about one connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The event that is reported.
     pub kind: ReportKind,
@@ -66,7 +68,7 @@ pub struct Report {
 }
 
 /// The process that sent a report, as the kernel names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportSender {
     /// Its process id.
     pub pid: u32,
@@ -75,7 +77,8 @@ pub struct ReportSender {
 }
 
 /// The text of a report: up to [`MAX_TEXT`] bytes, in any encoding.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<u8>", into = "Vec<u8>")]
 pub struct ReportText {
     bytes: [u8; MAX_TEXT],
     len: u8,
@@ -93,6 +96,18 @@ impl ReportText {
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl From<Vec<u8>> for ReportText {
+    fn from(text: Vec<u8>) -> Self {
+        Self::new(&text)
+    }
+}
+
+impl From<ReportText> for Vec<u8> {
+    fn from(text: ReportText) -> Self {
+        text.as_bytes().to_vec()
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub const JOURNAL: &str = "journal";
 
 /// A socket at which servers report their connections, as to blocklistd(8).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlocklistSettings {
     /// A short name of the source: `ssh`.
     pub name: String,

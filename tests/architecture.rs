@@ -50,10 +50,11 @@ const RANKS: &[(&str, u8)] = &[
     ("control", 5),
     ("config", 5),
     ("setup", 6),
-    ("daemon", 7),
-    ("doctor", 7),
-    ("cli", 8),
-    ("main", 9),
+    ("privileges", 7),
+    ("daemon", 8),
+    ("doctor", 8),
+    ("cli", 9),
+    ("main", 10),
 ];
 
 /// Rooms, and drawers of rooms, whose files depend on each other in one direction, too: none is used by what it uses.
@@ -73,6 +74,9 @@ const ACYCLIC: &[&str] = &[
     "firewall",
     "follow",
     "pipeline",
+    "privileges",
+    "privileges/arm",
+    "privileges/brain",
     "record",
     "rules",
     "rules/proof",

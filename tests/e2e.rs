@@ -21,6 +21,7 @@ mod reload;
 mod repeats;
 mod restart;
 mod rewritten;
+mod separate;
 mod sources;
 mod stand;
 mod table;

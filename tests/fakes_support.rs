@@ -110,7 +110,12 @@ fn read_call(line: &str) -> Call {
 /// Puts a fake at a path, as a file of this user's: the way to where cargo built it may be somebody else's, as under sudo,
 /// and root runs nothing that others may replace.
 pub(crate) fn put(tool: &str, at: &Path) {
-    let built = built(tool);
+    put_example(&format!("fake-{tool}"), at);
+}
+
+/// The same for any example.
+pub(crate) fn put_example(name: &str, at: &Path) {
+    let built = built(name);
     let is_ours = built.metadata().expect("it exists").uid() == geteuid().as_raw();
     if is_ours && fs::hard_link(&built, at).is_ok() {
         return;
@@ -121,10 +126,10 @@ pub(crate) fn put(tool: &str, at: &Path) {
 }
 
 /// Where cargo puts the example, from where it put this test.
-fn built(tool: &str) -> PathBuf {
+fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("this program has a path");
     let profile = test.parent().and_then(Path::parent).expect("cargo runs tests from PROFILE/deps");
-    let path = profile.join("examples").join(format!("fake-{tool}"));
+    let path = profile.join("examples").join(name);
     assert!(
         path.exists(),
         "{} is not built: `cargo test` does it, `cargo build --examples` too",

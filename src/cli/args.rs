@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use super::exit::Exit;
+use crate::privileges::{BRAIN_COMMAND, LOADER_COMMAND};
 
 /// Watches log files, decides who is attacking, and keeps a firewall table in step.
 #[derive(Debug, Parser)]
@@ -44,6 +45,12 @@ pub(super) enum Command {
     ///
     /// SIGHUP reads the configuration and the rules again, SIGTERM ends; the firewall's table stays as it is.
     Run(RunArgs),
+    /// The process of the daemon that decides; `run` starts it
+    #[command(name = BRAIN_COMMAND, hide = true)]
+    Brain(BrainArgs),
+    /// Reads the configuration for the process of the daemon that has root's rights
+    #[command(name = LOADER_COMMAND, hide = true)]
+    LoadForArm(ConfigArgs),
     /// Show the running daemon: sources, rule sets, counters, whether the firewall is in step
     Status(AskArgs),
     /// List the active bans
@@ -209,6 +216,15 @@ pub(super) struct SetupArgs {
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BrainArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// A command of the command line to run in its place
+    #[arg(last = true)]
+    pub(super) command: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]

@@ -11,7 +11,8 @@ use crate::config::{self, Config, FileTrust, MAX_DURATION};
 use crate::control::reply::StoreEffect;
 use crate::control::{self, Answer, Client, ClientErrorKind, Length, Request, Unban};
 use crate::daemon;
-use crate::setup::{Refused, ask_daemon};
+use crate::privileges::{OwnPrivileges, Privileges};
+use crate::setup::{Refused, Setup, ask_daemon};
 
 /// Sends a request to the daemon that the arguments name.
 fn ask(to: &AskArgs, request: &Request) -> Result<Answer, Failure> {
@@ -137,11 +138,22 @@ fn length(span: Option<&str>) -> Result<Length, Failure> {
     }
 }
 
-pub(super) fn unban(arguments: &UnbanArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
+/// `brain` is there in the process that has the database, which root's command has started.
+pub(super) fn unban(
+    arguments: &UnbanArgs,
+    brain: Option<&dyn Privileges>,
+    out: &mut dyn Write,
+) -> Result<Exit, Failure> {
     let whom = if arguments.all { Unban::All } else { Unban::Prefixes(prefixes::all(&arguments.prefixes)?) };
     let asked = whom.prefixes();
     let unbanned = if arguments.offline {
-        daemon::unban_offline(arguments.ask.config.config.as_deref(), &whom)?
+        let file = arguments.ask.config.config.as_deref();
+        match brain {
+            Some(brain) => daemon::unban_offline(brain, &brain.load(&[])?, &whom)?,
+            // What it prints it has printed.
+            None if daemon::run_beside_arm(file)? => return Ok(Exit::Ok),
+            None => daemon::unban_offline(&OwnPrivileges::of_root(file), &Setup::load(file)?, &whom)?,
+        }
     } else {
         match ask(&arguments.ask, &Request::Unban(whom))? {
             Answer::Unbanned(unbanned) => unbanned,

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use crate::blocklist::SocketRefused;
 use crate::control::BindError;
 use crate::daemon::{NoStart, NotDone};
+use crate::privileges::{ArmError, ReportsRefused};
 use crate::setup::Refused;
 use crate::store::StoreError;
 
@@ -116,12 +117,12 @@ impl From<Refused> for Failure {
 impl From<NoStart> for Failure {
     fn from(no_start: NoStart) -> Self {
         let exit = match &no_start {
-            NoStart::Config(_) | NoStart::Firewall(_) | NoStart::Group(_) | NoStart::Sender(_) => {
-                Exit::Config
-            }
+            NoStart::Config(_) | NoStart::Firewall(_) => Exit::Config,
+            NoStart::Reports(refused) => reports_exit(refused),
             NoStart::Store(error) => store_exit(error),
             NoStart::Control(error) => control_exit(error),
-            NoStart::Reports(refused) => reports_exit(refused),
+            NoStart::Loader(_) | NoStart::State(_) => Exit::Io,
+            NoStart::Arm(error) => arm_exit(error),
             NoStart::System(error) => permission(error).unwrap_or(Exit::Io),
         };
         Self::new(exit, no_start.to_string())
@@ -133,8 +134,24 @@ impl From<NotDone> for Failure {
         match not_done {
             NotDone::Config(refused) => refused.into(),
             NotDone::Store(error) => Self::new(store_exit(&error), error.to_string()),
-            elsewhere @ NotDone::Elsewhere { .. } => Self::new(Exit::Temporary, elsewhere.to_string()),
+            NotDone::Elsewhere(elsewhere) => Self::new(Exit::Temporary, elsewhere.to_string()),
+            NotDone::State(why) => Self::new(Exit::Io, why),
         }
+    }
+}
+
+fn arm_exit(error: &ArmError) -> Exit {
+    match error {
+        ArmError::NoSettings | ArmError::NoAccount | ArmError::State(_) | ArmError::Firewall(_) => {
+            Exit::Config
+        }
+        ArmError::Store(error) => store_exit(error),
+        ArmError::Elsewhere(_) => Exit::Temporary,
+        ArmError::Reports(refused) => reports_exit(refused),
+        ArmError::Control(error) => control_exit(error),
+        ArmError::System(error) => permission(error).unwrap_or(Exit::Io),
+        ArmError::Ended(code) => Exit::ALL.into_iter().find(|exit| *exit as u8 == *code).unwrap_or(Exit::Io),
+        ArmError::Killed(_) => Exit::Io,
     }
 }
 
@@ -147,14 +164,13 @@ fn store_exit(error: &StoreError) -> Exit {
     }
 }
 
-fn reports_exit(refused: &SocketRefused) -> Exit {
+fn reports_exit(refused: &ReportsRefused) -> Exit {
     match refused {
-        SocketRefused::Taken(..) => Exit::Temporary,
-        SocketRefused::System { error, .. } => permission(error).unwrap_or(Exit::Io),
-        SocketRefused::NoDirectory(..)
-        | SocketRefused::Exposed(..)
-        | SocketRefused::InTheWay(..)
-        | SocketRefused::Group(..) => Exit::Config,
+        ReportsRefused::Socket(SocketRefused::Taken(..)) => Exit::Temporary,
+        ReportsRefused::Socket(SocketRefused::System { error, .. }) | ReportsRefused::System(error) => {
+            permission(error).unwrap_or(Exit::Io)
+        }
+        ReportsRefused::Socket(_) | ReportsRefused::Sender(_) => Exit::Config,
     }
 }
 
@@ -162,7 +178,10 @@ fn control_exit(error: &BindError) -> Exit {
     match error {
         BindError::Taken(_) => Exit::Temporary,
         BindError::System { error, .. } => permission(error).unwrap_or(Exit::Io),
-        BindError::NoDirectory(_) | BindError::Exposed(_) | BindError::InTheWay(_) => Exit::Config,
+        BindError::NoDirectory(_)
+        | BindError::Exposed(_)
+        | BindError::InTheWay(_)
+        | BindError::NoGroup(_) => Exit::Config,
     }
 }
 

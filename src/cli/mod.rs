@@ -18,14 +18,17 @@ mod scan;
 mod setup_here;
 mod text;
 
+use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
+use std::iter;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::args::{Arguments, Command, ConfigArgs, TrialArgs};
+use self::args::{Arguments, BrainArgs, Command, ConfigArgs, TrialArgs};
 use self::exit::{Exit, Failure, complain};
 use crate::daemon::{self, RunOptions};
+use crate::privileges;
 use crate::setup::Setup;
 
 /// Parses the arguments, runs the command, and returns its exit status.
@@ -65,16 +68,37 @@ fn run(command: &Command, out: &mut dyn Write) -> Result<Exit, Failure> {
             };
             Ok(daemon::run(options).map(|()| Exit::Ok)?)
         }
+        Command::Brain(arguments) => brain(arguments, out),
+        Command::LoadForArm(config) => {
+            privileges::run_loader(config.config.as_deref(), out)?;
+            Ok(Exit::Ok)
+        }
         Command::Status(arguments) => ask::status(arguments, out),
         Command::Bans(arguments) => ask::bans(arguments, out),
         Command::Why(arguments) => ask::why(arguments, out),
         Command::Ban(arguments) => ask::ban(arguments, out),
-        Command::Unban(arguments) => ask::unban(arguments, out),
+        Command::Unban(arguments) => ask::unban(arguments, None, out),
         Command::Reload(arguments) => ask::reload(arguments, out),
         Command::Doctor(arguments) => doctor::run(arguments, out),
         Command::Setup(arguments) => setup_here::run(arguments, out),
         Command::Completions { shell } => generate::completions(*shell, out),
         Command::Generate { directory } => generate::write_all(directory).map(|()| Exit::Ok),
+    }
+}
+
+/// The process without rights: of the daemon, or of a command that needs database and firewall.
+fn brain(arguments: &BrainArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let file = arguments.config.config.clone();
+    if arguments.command.is_empty() {
+        return Ok(daemon::run_brain(file).map(|()| Exit::Ok)?);
+    }
+    let words = iter::once(OsString::from("portcullis")).chain(arguments.command.iter().cloned());
+    let parsed = Arguments::try_parse_from(pasted::arguments(words));
+    let parsed = parsed.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+    let brain = daemon::meet_arm(file)?;
+    match &parsed.command {
+        Command::Unban(arguments) => ask::unban(arguments, Some(&brain), out),
+        _ => Err(Failure::new(Exit::Usage, "this command is run by its user")),
     }
 }
 

@@ -16,7 +16,11 @@ use crate::time::spoken;
 pub(super) fn status(out: &mut dyn Write, status: &DaemonStatus) -> io::Result<()> {
     let config = status.config.as_deref().unwrap_or("the built-in defaults");
     protection(out, status)?;
-    writeln!(out, "Portcullis {} runs since {} (pid {})", status.version, status.since, status.pid)?;
+    writeln!(
+        out,
+        "Portcullis {} runs since {} (pid {}, privileges {})",
+        status.version, status.since, status.pid, status.privileges
+    )?;
     writeln!(out, "Configuration: {config}, read {}\n", status.loaded)?;
     if !status.sources.is_empty() || status.report_sources.is_empty() {
         sources(out, &status.sources)?;

@@ -32,8 +32,8 @@ pub use meaning::validate::{SettingFault, keys};
 pub use reading::allow_file::read_allow_file;
 pub use reading::reader::MAX_DURATION;
 pub use settings::{
-    Allow, BanOverride, Config, Control, Follow, JournalSettings, LogSettings, LogTo, Override, SetDefaults,
-    SourceSettings,
+    Allow, BanOverride, Config, Control, Follow, JournalSettings, LogSettings, LogTo, Override, Privilege,
+    SetDefaults, SourceSettings,
 };
 pub use text::diagnostic::{Diagnostic, Diagnostics};
 pub use text::document::PathSegment;

@@ -42,6 +42,10 @@ pub struct Config {
     pub tracked_offenders: u32,
     /// The firewall backend and its table.
     pub firewall: FirewallSettings,
+    /// How many processes the daemon of root is.
+    pub privileges: Privilege,
+    /// The most additions to the table in a minute, where two processes run.
+    pub max_additions: u32,
     /// The path of the state database.
     pub state: PathBuf,
     /// The control socket and who may use it.
@@ -52,6 +56,16 @@ pub struct Config {
     pub history: Duration,
     /// Whether the table is emptied when the daemon stops; that opens the gate.
     pub flush_on_exit: bool,
+}
+
+/// How many processes the daemon is, where root starts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Privilege {
+    /// Two: one with root's rights, and one that decides and has none.
+    #[default]
+    Separate,
+    /// One, with all of root's rights.
+    Single,
 }
 
 /// A followed log, as the configuration describes it.
@@ -197,7 +211,7 @@ pub struct Allow {
 }
 
 /// The control socket and who may use it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Control {
     /// The absolute path of the socket.
     pub socket: PathBuf,
@@ -248,6 +262,8 @@ impl Default for Config {
             networks: Networks::default(),
             tracked_offenders: DEFAULT_TRACKED_OFFENDERS,
             firewall: FirewallSettings::default(),
+            privileges: Privilege::default(),
+            max_additions: defaults::MAX_ADDITIONS,
             state: defaults::state(),
             control: Control { socket: defaults::socket(), group: None },
             log: LogSettings { to: LogTo::Syslog, level: log::LevelFilter::Info },

@@ -64,6 +64,11 @@ impl Access {
         Self { owner: nix::unistd::geteuid().as_raw(), group }
     }
 
+    /// All rights for root alone; read access for whoever a group's socket lets connect.
+    pub(crate) fn of_root(has_group: bool) -> Self {
+        Self { owner: 0, group: has_group.then_some(0) }
+    }
+
     /// The rights of this peer.
     ///
     /// With a group every peer may read: the mode of the socket lets only its members connect, and getpeereid(3) does not

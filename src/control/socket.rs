@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, chown};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
+use nix::unistd::Group;
 use thiserror::Error;
 
 use super::peer::Access;
@@ -46,6 +47,11 @@ pub enum BindError {
          in `control: {{socket: PATH}}`"
     )]
     InTheWay(PathBuf),
+    /// The group that may ask does not exist.
+    #[error(
+        "`control: {{group: {0}}}`: there is no such group; make it with pw(8) or groupadd, or drop the key"
+    )]
+    NoGroup(String),
     /// The system refused an operation.
     #[error("cannot {doing}: {error}")]
     System {
@@ -61,13 +67,29 @@ fn failed<E: Into<io::Error>>(doing: &str, path: &Path) -> impl FnOnce(E) -> Bin
     move |error| BindError::System { doing, error: error.into() }
 }
 
+impl Access {
+    /// As [`Access::of_this_process`], for a group by its name.
+    ///
+    /// # Errors
+    /// [`BindError::NoGroup`] where there is no such group, or the system's error.
+    pub fn for_group(name: Option<&str>) -> Result<Self, BindError> {
+        let Some(name) = name else { return Ok(Self::of_this_process(None)) };
+        let group = Group::from_name(name).map_err(|errno| BindError::System {
+            doing: format!("look up the group `{name}`"),
+            error: errno.into(),
+        })?;
+        let group = group.ok_or_else(|| BindError::NoGroup(name.to_owned()))?;
+        Ok(Self::of_this_process(Some(group.gid.as_raw())))
+    }
+}
+
 /// A control socket that peers can connect to; they wait until a [`super::Server`] serves it.
 ///
 /// While it exists, no other daemon can use the same path. Dropping it removes the socket file.
 #[derive(Debug)]
 pub struct Listener {
     // Fields are dropped in order: the file is removed before the socket stops listening, so that nobody is refused.
-    place: SocketFile,
+    place: Option<SocketFile>,
     pub(super) socket: UnixListener,
     pub(super) access: Access,
 }
@@ -95,7 +117,7 @@ impl Listener {
         close_to_others(path, access.group)?;
         let backlog = Backlog::new(BACKLOG).unwrap_or(Backlog::MAXCONN);
         listen(&fd, backlog).map_err(failed("listen at", path))?;
-        Ok(Self { place, socket: fd.into(), access })
+        Ok(Self { place: Some(place), socket: fd.into(), access })
     }
 
     /// Whether a daemon holds the lock of the socket at `path`, even if it does not listen.
@@ -103,9 +125,19 @@ impl Listener {
         LockFile::is_held(&beside(path))
     }
 
-    /// The path of the socket.
-    pub fn path(&self) -> &Path {
-        &self.place.path
+    /// A socket that another process has bound, and will remove.
+    pub(crate) fn handed_over(socket: UnixListener, access: Access) -> Self {
+        Self { place: None, socket, access }
+    }
+
+    /// The socket, to be handed over.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// The path of the socket, if this process has bound it.
+    pub fn path(&self) -> Option<&Path> {
+        self.place.as_ref().map(|place| place.path.as_path())
     }
 }
 
@@ -217,7 +249,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("control.sock");
         let listener = Listener::bind(&path, access()).unwrap();
-        assert_eq!((listener.path(), mode(&path)), (path.as_path(), 0o600));
+        assert_eq!((listener.path(), mode(&path)), (Some(path.as_path()), 0o600));
         assert!(Listener::is_taken(&path));
         drop(listener);
         assert!(!Listener::is_taken(&path));

@@ -1,6 +1,7 @@
 //! The daemon's one thread that decides: events in, changes to the firewall and rows for the database out.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
@@ -22,11 +23,16 @@ use crate::engine::EngineSettings;
 use crate::firewall::{Change, FirewallEvent};
 use crate::follow::Batch;
 use crate::pipeline::{Pipeline, When};
+use crate::privileges::Privileges;
 use crate::setup::{Setup, logger};
 use crate::time::Time;
 
 /// The longest sleep: after it a clock that was set is noticed.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
+
+/// Added to a refusal that `--force` cannot overcome.
+const NO_FORCE: &str =
+    "; with `privileges: separate` --force does not change that: take it off the allow list and reload";
 
 /// A file that was last written to so long ago was written to just now: rotated, and found at the next look.
 const JUST_NOW: Duration = Duration::from_secs(30);
@@ -54,6 +60,7 @@ pub(super) struct Daemon {
     pub(super) reloads: Reloads,
     pub(super) own_addresses: OwnAddresses,
     pub(super) protection_watch: ProtectionWatch,
+    pub(super) privileges: Arc<dyn Privileges>,
     pub(super) calls: Receiver<Call>,
     pub(super) sender: SyncSender<Event>,
     pub(super) started: Time,
@@ -92,7 +99,7 @@ impl Daemon {
             self.answer_calls();
             self.expire();
             if !self.dry_run {
-                self.own_addresses.look_up_if_due(&self.setup.config.allow, &self.sender);
+                self.own_addresses.look_up_if_due(&self.privileges, &self.setup.config.allow, &self.sender);
                 self.tell_protection_if_due();
             }
             self.enforcement.firewall.tidy();
@@ -226,7 +233,12 @@ impl Daemon {
             }
             Request::Reload => self.reloads.request(Some(answer), &self.setup),
             Request::Ban { prefixes, length, reason, force } => {
-                let banned = self.manual_bans().ban(&prefixes, length, &reason, force, &peer);
+                // The arm would refuse to block whom it has on its list.
+                let can_force = force && !self.privileges.is_separate();
+                let mut banned = self.manual_bans().ban(&prefixes, length, &reason, can_force, &peer);
+                if force && !can_force {
+                    banned.refused.iter_mut().for_each(|refused| refused.why.push_str(NO_FORCE));
+                }
                 answers::once_done(Answer::Banned(banned), &mut self.enforcement, answer);
             }
             Request::Unban(whom) => {
@@ -252,6 +264,7 @@ impl Daemon {
             reports: &self.reports,
             enforcement: &self.enforcement,
             started: self.started,
+            is_separate: self.privileges.is_separate(),
         }
     }
 
@@ -268,10 +281,15 @@ impl Daemon {
     fn apply(&mut self, mut setup: Setup, own_addresses: Vec<Prefix>) -> Reloaded {
         let mut warnings = self.reloads.not_in_force(&setup.config);
         warnings.extend(reload::shrunk_files(&self.setup.allow_files, &setup.allow_files));
-        logger::start(setup.log_to(self.dry_run), setup.config.log.level);
+        if self.privileges.is_separate() {
+            logger::start_relayed(setup.config.log.level);
+        } else {
+            logger::start(setup.log_to(self.dry_run), setup.config.log.level);
+        }
         self.own_addresses.found = own_addresses;
         let desired: Vec<Prefix> = self.pipeline.engine.bans().map(|ban| ban.offender).collect();
-        self.enforcement.firewall.reload(setup.firewall(self.dry_run), desired, &self.sender);
+        let settings = setup.firewall(self.dry_run);
+        self.enforcement.firewall.reload(&*self.privileges, settings, desired, &self.sender);
         self.sources.reload(&setup);
         if !self.dry_run {
             warnings.extend(self.reports.reload(&setup.config.blocklists));

@@ -1,13 +1,12 @@
 //! Why the daemon does not start, or nothing was done in its absence: sentences for the operator.
 
 use std::io;
-use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::blocklist::{SocketRefused, UnknownUser};
 use crate::control::BindError;
 use crate::firewall::Unusable;
+use crate::privileges::{ArmError, Elsewhere, ReportsRefused};
 use crate::setup::Refused;
 use crate::store::StoreError;
 
@@ -28,15 +27,16 @@ pub enum NoStart {
     Control(#[from] BindError),
     /// No reports can be received.
     #[error(transparent)]
-    Reports(#[from] SocketRefused),
-    /// A user whose reports are to be taken does not exist.
+    Reports(#[from] ReportsRefused),
+    /// The process that reads the configuration did not.
+    #[error("{0}")]
+    Loader(String),
+    /// The database cannot be moved to where one process has it.
+    #[error("{0}")]
+    State(String),
+    /// The two processes do not start, or ended.
     #[error(transparent)]
-    Sender(#[from] UnknownUser),
-    /// The group that may ask does not exist.
-    #[error(
-        "`control: {{group: {0}}}`: there is no such group; make it with pw(8) or groupadd, or drop the key"
-    )]
-    Group(String),
+    Arm(#[from] ArmError),
     /// The system refuses threads or signals.
     #[error("the system does not let the daemon start: {0}")]
     System(#[from] io::Error),
@@ -51,15 +51,10 @@ pub enum NotDone {
     /// The database cannot be used: the daemon may hold it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The database cannot be moved to where one process has it.
+    #[error("{0}")]
+    State(String),
     /// The daemon runs with another database.
-    #[error(
-        "nothing was done: a daemon has the control socket {socket}, but not the database {state}, as when `state` was \
-         changed since it started; ask it without --offline, or stop it first"
-    )]
-    Elsewhere {
-        /// The daemon's socket.
-        socket: PathBuf,
-        /// The database that is configured now.
-        state: PathBuf,
-    },
+    #[error(transparent)]
+    Elsewhere(#[from] Elsewhere),
 }

@@ -9,6 +9,7 @@ use super::error::NoStart;
 use super::event::{Event, forward};
 use crate::address::Prefix;
 use crate::firewall::{self, Change, TableFile, WorkerHandle, WorkerStatus};
+use crate::privileges::Privileges;
 use crate::settings::{BackendKind, FirewallSettings};
 
 /// How often to check whether an old table can be emptied.
@@ -29,12 +30,13 @@ pub(super) struct Firewalls {
 impl Firewalls {
     /// Starts the worker; it brings the table in step at once.
     pub(super) fn open(
+        privileges: &dyn Privileges,
         settings: FirewallSettings,
         desired: Vec<Prefix>,
         released: Vec<Prefix>,
         sender: &SyncSender<Event>,
     ) -> Result<Self, NoStart> {
-        let backend = firewall::open(&settings)?;
+        let backend = privileges.backend(&settings)?;
         let now = Arc::new(firewall::spawn(backend, desired, released, &settings, events(sender)?)?);
         Ok(Self { now, settings, old: Vec::new(), leaving: Vec::new(), changed: Cell::default() })
     }
@@ -96,6 +98,7 @@ impl Firewalls {
     /// Drives the firewall by other settings, unless they cannot work.
     pub(super) fn reload(
         &mut self,
+        privileges: &dyn Privileges,
         settings: FirewallSettings,
         desired: Vec<Prefix>,
         sender: &SyncSender<Event>,
@@ -103,7 +106,7 @@ impl Firewalls {
         if settings == self.settings {
             return;
         }
-        if let Err(why) = self.replace(settings, desired, sender) {
+        if let Err(why) = self.replace(privileges, settings, desired, sender) {
             log::error!("the firewall's new settings are not used: {why}");
         }
     }
@@ -111,11 +114,12 @@ impl Firewalls {
     /// Another table is filled before the old one is emptied.
     fn replace(
         &mut self,
+        privileges: &dyn Privileges,
         settings: FirewallSettings,
         desired: Vec<Prefix>,
         sender: &SyncSender<Event>,
     ) -> Result<(), NoStart> {
-        let backend = firewall::open(&settings)?;
+        let backend = privileges.backend(&settings)?;
         let events = events(sender)?;
         let new = match self.driver_of(&settings) {
             Some(old) => firewall::spawn_after(old, backend, desired, &settings, events)?,

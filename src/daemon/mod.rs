@@ -40,8 +40,8 @@ use jiff::Timestamp;
 
 pub use self::core::RunOptions;
 pub use error::{NoStart, NotDone};
-pub use offline::unban_offline;
-pub use start::run;
+pub(crate) use offline::{meet_arm, run_beside_arm, unban_offline};
+pub use start::{run, run_brain};
 
 use crate::time::Time;
 

@@ -3,27 +3,28 @@
 //! The deciding thread cannot wait for custom rules to be proven, nor for route(8), which may take seconds to tell this
 //! machine's gateways.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::event::{Event, ReloadResult};
 use crate::address::Prefix;
-use crate::config::{Allow, Config, Control, ThisMachine};
+use crate::config::{Allow, Config, Control};
 use crate::control::reply::Reloaded;
 use crate::control::{Answering, Code, Refusal, Reply};
 use crate::printable::count;
+use crate::privileges::Privileges;
 use crate::rules::Severity;
-use crate::setup::{Refused, Setup, local_addresses, logger};
+use crate::setup::{Refused, Setup, logger};
 
 /// How often this machine's own addresses, gateways and resolvers are looked up again.
 const LOOKUP_EVERY: Duration = Duration::from_secs(300);
 
 /// Reloads under way, one at a time.
 pub(super) struct Reloads {
-    file: Option<PathBuf>,
-    dry_run: bool,
+    privileges: Arc<dyn Privileges>,
     sender: SyncSender<Event>,
     /// Whoever waits for the one that is under way.
     running: Option<Vec<Answering>>,
@@ -36,15 +37,10 @@ pub(super) struct Reloads {
 }
 
 impl Reloads {
-    pub(super) fn new(
-        file: Option<PathBuf>,
-        dry_run: bool,
-        config: &Config,
-        sender: SyncSender<Event>,
-    ) -> Self {
+    pub(super) fn new(privileges: Arc<dyn Privileges>, config: &Config, sender: SyncSender<Event>) -> Self {
         let state = config.state.clone();
         let control = config.control.clone();
-        Self { file, dry_run, sender, running: None, next: None, state, control }
+        Self { privileges, sender, running: None, next: None, state, control }
     }
 
     /// Reads configuration and rules again; whoever asked is answered then.
@@ -67,12 +63,11 @@ impl Reloads {
     }
 
     fn start(&mut self, askers: Vec<Answering>, in_force: &Setup) {
-        let file = self.file.clone();
-        let dry_run = self.dry_run;
+        let privileges = Arc::clone(&self.privileges);
         let sender = self.sender.clone();
         let custom_sets = in_force.custom_sets.clone();
         let read = move || {
-            let result = read(file.as_deref(), dry_run, &custom_sets);
+            let result = read(&*privileges, &custom_sets);
             // At the end nobody listens any more.
             let _ = sender.send(Event::Loaded(Box::new(result)));
         };
@@ -106,11 +101,14 @@ impl Reloads {
     }
 }
 
-fn read(file: Option<&Path>, dry_run: bool, custom_sets: &[String]) -> ReloadResult {
-    let setup = Setup::load_to_run(&ThisMachine, file, dry_run, custom_sets);
+fn read(privileges: &dyn Privileges, custom_sets: &[String]) -> ReloadResult {
+    let setup = privileges.load(custom_sets).and_then(|setup| match privileges.adopt() {
+        Ok(()) => Ok(setup),
+        Err(why) => Err(Refused::because(setup.file.as_deref(), why)),
+    });
     let own_addresses = match &setup {
-        Ok(setup) if !dry_run => local_addresses::prefixes(&setup.config.allow),
-        _ => Vec::new(),
+        Ok(setup) => privileges.own_addresses(&setup.config.allow),
+        Err(_) => Vec::new(),
     };
     ReloadResult { setup, own_addresses }
 }
@@ -170,15 +168,21 @@ impl OwnAddresses {
     }
 
     /// Has them looked up again every few minutes.
-    pub(super) fn look_up_if_due(&mut self, allow: &Allow, sender: &SyncSender<Event>) {
+    pub(super) fn look_up_if_due(
+        &mut self,
+        privileges: &Arc<dyn Privileges>,
+        allow: &Allow,
+        sender: &SyncSender<Event>,
+    ) {
         if self.is_looking_up || self.last_lookup.elapsed() < LOOKUP_EVERY {
             return;
         }
         self.last_lookup = Instant::now();
+        let privileges = Arc::clone(privileges);
         let allow = allow.clone();
         let sender = sender.clone();
         let look_up = move || {
-            let found = local_addresses::prefixes(&allow);
+            let found = privileges.own_addresses(&allow);
             // At the end nobody listens any more.
             let _ = sender.send(Event::OwnAddresses(Box::new(allow), found));
         };

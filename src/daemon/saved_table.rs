@@ -2,7 +2,6 @@
 //! its own, since deciding and banning wait for no disk.
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -11,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::address::Prefix;
 use crate::engine::Ban;
-use crate::firewall::{TableFile, save_table};
+use crate::firewall::TableFile;
 
 /// The shortest time between two writes,
 const MIN_PAUSE: Duration = Duration::from_secs(1);
@@ -21,6 +20,9 @@ const REST_FACTOR: u32 = 20;
 
 /// The content to write: the format, `None` if the firewall reads no file, and the prefixes.
 type Work = (Option<TableFile>, Vec<Prefix>);
+
+/// Writes the file.
+pub(super) type WriteTable = dyn Fn(Option<&TableFile>, &[Prefix]) -> io::Result<()> + Send;
 
 /// The deciding thread's end.
 pub(super) struct SavedTable {
@@ -39,15 +41,13 @@ impl SavedTable {
         Self { format: None, work: None, thread: None, took: Arc::default(), sent: None, is_stale: false }
     }
 
-    /// Starts the thread; the file in this directory is written at once.
-    pub(super) fn start(directory: &Path, format: Option<TableFile>) -> io::Result<Self> {
+    /// Starts the thread; the file is written at once.
+    pub(super) fn start(write: Box<WriteTable>, format: Option<TableFile>) -> io::Result<Self> {
         let (sender, work) = sync_channel(1);
-        let directory = directory.to_owned();
         let took = Arc::<AtomicU64>::default();
         let told = Arc::clone(&took);
-        let thread = thread::Builder::new()
-            .name("table file".to_owned())
-            .spawn(move || keep(&directory, &work, &told))?;
+        let thread =
+            thread::Builder::new().name("table file".to_owned()).spawn(move || keep(&write, &work, &told))?;
         let work = Some(sender);
         let thread = Some(thread);
         Ok(Self { format, work, thread, took, sent: None, is_stale: true })
@@ -96,7 +96,7 @@ impl SavedTable {
 }
 
 /// Those that go into the file, sorted: where there are more than it may hold, those that last longest.
-fn lasting<'a>(format: Option<&TableFile>, bans: impl Iterator<Item = &'a Ban>) -> Vec<Prefix> {
+pub(super) fn lasting<'a>(format: Option<&TableFile>, bans: impl Iterator<Item = &'a Ban>) -> Vec<Prefix> {
     let Some(most) = format.map(TableFile::most) else { return Vec::new() };
     let mut bans: Vec<&Ban> = bans.collect();
     if bans.len() > most {
@@ -110,11 +110,11 @@ fn lasting<'a>(format: Option<&TableFile>, bans: impl Iterator<Item = &'a Ban>) 
 }
 
 /// The thread: says what does not work, once.
-fn keep(directory: &Path, work: &Receiver<Work>, took: &AtomicU64) {
+fn keep(write: &WriteTable, work: &Receiver<Work>, took: &AtomicU64) {
     let mut trouble: Option<String> = None;
     for (format, prefixes) in work {
         let began = Instant::now();
-        let result = save_table(directory, format.as_ref(), &prefixes);
+        let result = write(format.as_ref(), &prefixes);
         let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         took.store(micros, Ordering::Relaxed);
         match result.map_err(|error| error.to_string()) {
@@ -127,18 +127,6 @@ fn keep(directory: &Path, work: &Receiver<Work>, took: &AtomicU64) {
             Ok(()) => {}
         }
     }
-}
-
-/// Writes the bans that `unban --offline` left.
-///
-/// # Errors
-/// With the name of the file.
-pub(super) fn write_now<'a>(
-    directory: &Path,
-    format: Option<&TableFile>,
-    bans: impl Iterator<Item = &'a Ban>,
-) -> io::Result<()> {
-    save_table(directory, format, &lasting(format, bans))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use super::event::Event;
 use super::now;
 use crate::follow::{self, Batch, Follower, Opener, Options, Position, Source, Stored};
 use crate::pipeline::{LineSplitter, Stream, StreamKey, Terms};
+use crate::privileges::Privileges;
 use crate::record::{Clock, Layouts};
 use crate::rules::Binding;
 use crate::setup::{Setup, StampFormats, StampReader};
@@ -32,10 +33,7 @@ const UNDATED: &str = "matching lines have no readable timestamp; they count whe
 
 /// The sources, followed by a thread that a reload replaces.
 pub(super) struct Sources {
-    /// The way to the logs.
-    opener: Arc<dyn Opener>,
-    /// Logs that were named on the command line, in place of the configured sources.
-    files: Vec<PathBuf>,
+    privileges: Arc<dyn Privileges>,
     sender: SyncSender<Event>,
     follower: FollowerThread,
     positions: Positions,
@@ -49,32 +47,23 @@ impl Sources {
     /// Follows the sources from where an earlier run stood.
     pub(super) fn start(
         setup: &Setup,
-        opener: Arc<dyn Opener>,
-        files: Vec<PathBuf>,
+        privileges: Arc<dyn Privileges>,
         positions: Positions,
         sender: SyncSender<Event>,
     ) -> io::Result<Self> {
-        let plan = FollowPlan::new(setup, &files);
-        let follower = FollowerThread::start(0, plan, Arc::clone(&opener), &positions.all(), &sender)?;
-        Ok(Self {
-            opener,
-            files,
-            sender,
-            follower,
-            positions,
-            sampled: HashSet::new(),
-            undated: HashSet::new(),
-        })
+        let plan = FollowPlan::new(setup, &*privileges);
+        let follower = FollowerThread::start(0, plan, privileges.opener(), &positions.all(), &sender)?;
+        Ok(Self { privileges, sender, follower, positions, sampled: HashSet::new(), undated: HashSet::new() })
     }
 
     /// Takes other sources into force: the new follower goes on where the old one stopped.
     pub(super) fn reload(&mut self, setup: &Setup) {
-        let plan = FollowPlan::new(setup, &self.files);
+        let plan = FollowPlan::new(setup, &*self.privileges);
         if plan == self.follower.plan {
             return;
         }
         let number = self.follower.number + 1;
-        let opener = Arc::clone(&self.opener);
+        let opener = self.privileges.opener();
         match FollowerThread::start(number, plan, opener, &self.positions.all(), &self.sender) {
             Ok(follower) => std::mem::replace(&mut self.follower, follower).stop(),
             Err(error) => log::error!("the new sources are not followed: {error}"),
@@ -106,7 +95,7 @@ impl Sources {
     pub(super) fn terms(&self, key: &StreamKey, setup: &Setup) -> Terms {
         let path = Path::new(&*key.path);
         // A log from the command line has no name; its path tells which source of the configuration it is.
-        if self.files.is_empty() {
+        if !self.privileges.follows_arguments() {
             setup.terms_of_source(&key.source, path)
         } else {
             setup.terms_of_file(path)
@@ -177,9 +166,9 @@ struct FollowPlan {
 }
 
 impl FollowPlan {
-    fn new(setup: &Setup, files: &[PathBuf]) -> Self {
+    fn new(setup: &Setup, privileges: &dyn Privileges) -> Self {
         Self {
-            sources: setup.followed(files),
+            sources: privileges.sources(setup),
             options: setup.follow_options(),
             stamps: setup.stamp_formats(),
         }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
-use nix::unistd::Group;
+use log::LevelFilter;
+use nix::unistd::geteuid;
 
 use super::core::{Daemon, EndOfRun, RunOptions};
 use super::enforcement::Enforcement;
@@ -18,48 +19,186 @@ use super::now;
 use super::persist::Persist;
 use super::protection_watch::ProtectionWatch;
 use super::reload::{OwnAddresses, Reloads};
-use super::reports::{self, BoundSource, ReportSources};
+use super::reports::ReportSources;
 use super::saved_table::SavedTable;
 use super::sources::{Positions, Sources};
 use crate::address::Prefix;
-use crate::config::ThisMachine;
 use crate::control::{Access, Call, Listener, Server, ServerLimits};
 use crate::engine::Engine;
+use crate::firewall::TableFile;
 use crate::pipeline::Pipeline;
 use crate::printable::count;
-use crate::setup::{Setup, local_addresses, logger};
+use crate::privileges::{self, ArmSays, Brain, OwnPrivileges, Privileges};
+use crate::setup::{Setup, logger};
 use crate::store::{Lock, Store};
 use crate::{files, firewall, follow};
 
 /// Bans that ended so lately may have ended without their entries: the firewall did not work, or we were killed.
 const ENDED_LATELY: Duration = Duration::from_secs(24 * 3600);
 
-/// Runs the daemon until SIGTERM, or until standard input as its only source ends.
+/// Runs the daemon until SIGTERM, or until standard input as its only source ends; root's as two processes, unless the
+/// configuration wants one.
 ///
 /// # Errors
 /// When it cannot start; once it runs, it goes on whatever happens.
-pub fn run(mut options: RunOptions) -> Result<(), NoStart> {
-    options.files = distinct(options.files);
-    let setup = Setup::load_to_run(&ThisMachine, options.config.as_deref(), options.dry_run, &[])?;
-    logger::start(setup.log_to(options.dry_run), setup.config.log.level);
-    logger::diagnostics(&setup.warnings);
+pub fn run(options: RunOptions) -> Result<(), NoStart> {
+    let RunOptions { config: file, dry_run, files } = options;
+    let own = OwnPrivileges { file, dry_run, files: distinct(files) };
+    if dry_run || !geteuid().is_root() {
+        return run_alone(own);
+    }
+    match privileges::load(own.file.as_deref()).map_err(NoStart::Loader)? {
+        Some(loaded) => Ok(privileges::run_arm(own.file.as_deref(), loaded)?),
+        None => run_alone(own),
+    }
+}
+
+/// Runs the process without rights, beside the one that has started it.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_brain(file: Option<PathBuf>) -> Result<(), NoStart> {
+    logger::start_relayed(LevelFilter::Info);
+    let (brain, from_arm) = Brain::meet(file)?;
+    privileges::confine()?;
+    let setup = brain.load(&[])?;
+    logger::start_relayed(setup.config.log.level);
     let (sender, events) = sync_channel(MAX_EVENTS);
-    signals(sender.clone())?;
-    let (callers, calls) = channel();
-    let mut acquired = acquire(&options, &setup, &sender)?;
-    let listener = acquired.listener.take();
-    let mut daemon = assemble(options, setup, acquired, sender.clone(), calls)?;
-    let server = match listener {
-        Some(listener) => Some(serve(listener, callers, sender)?),
-        None => None,
-    };
-    log::info!("{}", first_words(&daemon));
-    let end = daemon.run(&events);
-    drop(server);
-    // Nobody takes events any more: threads that wait to send one go on and end.
-    drop(events);
-    stop(daemon, end);
-    Ok(())
+    let (notices, listening) = from_arm.split();
+    let tell = sender.clone();
+    brain.listen(notices, move |said| {
+        let event = if said == ArmSays::Reload { Event::Reload } else { Event::Stop };
+        tell.send(event).is_ok()
+    })?;
+    let listening = listening.ok_or_else(|| io::Error::other("the arm has handed over no control socket"))?;
+    let access = Access::of_root(setup.config.control.group.is_some());
+    let listener = Listener::handed_over(listening, access);
+    let run = Launch { setup, privileges: Arc::new(brain), dry_run: false, sender };
+    run.until_the_end(Some(listener), events)
+}
+
+/// Runs with the rights that this process has.
+fn run_alone(own: OwnPrivileges) -> Result<(), NoStart> {
+    let setup = own.load(&[])?;
+    logger::start(setup.log_to(own.dry_run), setup.config.log.level);
+    if !own.dry_run && geteuid().is_root() {
+        privileges::take_back(&setup.config.state).map_err(NoStart::State)?;
+    }
+    let (sender, events) = sync_channel(MAX_EVENTS);
+    let dry_run = own.dry_run;
+    Launch { setup, privileges: Arc::new(own), dry_run, sender }.until_the_end(None, events)
+}
+
+/// A start, before anything is taken.
+struct Launch {
+    setup: Setup,
+    privileges: Arc<dyn Privileges>,
+    dry_run: bool,
+    sender: SyncSender<Event>,
+}
+
+impl Launch {
+    /// `listener` is the control socket where another process has bound it.
+    fn until_the_end(self, listener: Option<Listener>, events: Receiver<Event>) -> Result<(), NoStart> {
+        logger::diagnostics(&self.setup.warnings);
+        signals(self.sender.clone())?;
+        let (callers, calls) = channel();
+        let mut acquired = self.acquire(listener)?;
+        let listener = acquired.listener.take();
+        let sender = self.sender.clone();
+        let mut daemon = self.assemble(acquired, calls)?;
+        let server = match listener {
+            Some(listener) => Some(serve(listener, callers, sender)?),
+            None => None,
+        };
+        log::info!("{}", first_words(&daemon));
+        let end = daemon.run(&events);
+        drop(server);
+        daemon.privileges.stop_listening();
+        // Nobody takes events any more: threads that wait to send one go on and end.
+        drop(events);
+        stop(daemon, end);
+        Ok(())
+    }
+
+    /// Takes the database, the socket and the firewall.
+    ///
+    /// Whatever may refuse the start comes before the firewall: nothing is changed in the table of a daemon that runs.
+    fn acquire(&self, listener: Option<Listener>) -> Result<Acquired, NoStart> {
+        let setup = &self.setup;
+        let own_addresses = self.privileges.own_addresses(&setup.config.allow);
+        let max_files = follow::files(&self.privileges.sources(setup));
+        let mut engine = Engine::new(setup.engine_settings(max_files, &own_addresses), setup.policies());
+        let Restored { store, positions, mut released } = self.restore(&mut engine)?;
+        let listener = match listener {
+            None if !self.dry_run => Some(bind(setup)?),
+            listener => listener,
+        };
+        let blocklists = if self.dry_run { &[][..] } else { &setup.config.blocklists };
+        let reports = ReportSources::start(&*self.privileges, blocklists, self.sender.clone())?;
+        released.extend(no_longer_banned(&mut engine));
+        let desired = engine.bans().map(|ban| ban.offender).collect();
+        let settings = setup.firewall(self.dry_run);
+        let firewall = Firewalls::open(&*self.privileges, settings, desired, released, &self.sender)?;
+        Ok(Acquired { own_addresses, engine, store, positions, listener, reports, firewall })
+    }
+
+    /// Opens the database and gives the engine what is in it; a dry run has none.
+    fn restore(&self, engine: &mut Engine) -> Result<Restored, NoStart> {
+        if self.dry_run {
+            return Ok(Restored::default());
+        }
+        let lock = Lock::acquire(&self.setup.config.state)?;
+        let mut store = Store::open(lock, self.setup.retention(), now())?;
+        let now = now();
+        store.load(now, |row| engine.restore(row))?;
+        engine.shrink_to_fit();
+        let positions = Positions::restored(store.positions(now)?);
+        let released = store.ended(now.minus(ENDED_LATELY), now)?;
+        store.notices().iter().for_each(|notice| log::error!("{notice}"));
+        Ok(Restored { store: Some(store), positions, released })
+    }
+
+    /// Puts the parts together.
+    fn assemble(mut self, acquired: Acquired, calls: Receiver<Call>) -> Result<Daemon, NoStart> {
+        let saved_table = self.save_table(&acquired.firewall)?;
+        let persist = Persist::start(acquired.store, self.sender.clone())?;
+        let sources = Sources::start(
+            &self.setup,
+            Arc::clone(&self.privileges),
+            acquired.positions,
+            self.sender.clone(),
+        )?;
+        Ok(Daemon {
+            dry_run: self.dry_run,
+            pipeline: Pipeline::new(self.setup.take_matcher(), acquired.engine, Vec::new()),
+            sources,
+            reports: acquired.reports,
+            enforcement: Enforcement::new(acquired.firewall, persist),
+            saved_table,
+            reloads: Reloads::new(Arc::clone(&self.privileges), &self.setup.config, self.sender.clone()),
+            own_addresses: OwnAddresses::new(acquired.own_addresses),
+            protection_watch: ProtectionWatch::default(),
+            privileges: self.privileges,
+            calls,
+            sender: self.sender,
+            started: now(),
+            setup: self.setup,
+        })
+    }
+
+    /// The table's file stands beside the database that is ours, wherever a reload says that the next one is.
+    fn save_table(&self, firewall: &Firewalls) -> io::Result<SavedTable> {
+        if self.dry_run {
+            return Ok(SavedTable::none());
+        }
+        let directory = files::directory_of(&self.setup.config.state).to_owned();
+        let privileges = Arc::clone(&self.privileges);
+        let write = move |format: Option<&TableFile>, prefixes: &[Prefix]| {
+            privileges.save_table(&directory, format, prefixes)
+        };
+        SavedTable::start(Box::new(write), firewall.file())
+    }
 }
 
 /// The same files without those that were named before, under whatever name: their lines would count twice.
@@ -80,27 +219,8 @@ struct Acquired {
     store: Option<Store>,
     positions: Positions,
     listener: Option<Listener>,
-    report_sockets: Vec<BoundSource>,
+    reports: ReportSources,
     firewall: Firewalls,
-}
-
-/// Takes the database, the socket and the firewall.
-///
-/// Whatever may refuse the start comes before the firewall: nothing is changed in the table of a daemon that runs.
-fn acquire(options: &RunOptions, setup: &Setup, sender: &SyncSender<Event>) -> Result<Acquired, NoStart> {
-    // A log to try things out on may be another machine's.
-    let own_addresses =
-        if options.dry_run { Vec::new() } else { local_addresses::prefixes(&setup.config.allow) };
-    let max_files = follow::files(&setup.followed(&options.files));
-    let mut engine = Engine::new(setup.engine_settings(max_files, &own_addresses), setup.policies());
-    let Restored { store, positions, mut released } = restore(options, setup, &mut engine)?;
-    let listener = bind(options, setup)?;
-    let takes_reports = !options.dry_run && options.files.is_empty();
-    let report_sockets = if takes_reports { reports::bind(&setup.config.blocklists)? } else { Vec::new() };
-    released.extend(no_longer_banned(&mut engine));
-    let desired = engine.bans().map(|ban| ban.offender).collect();
-    let firewall = Firewalls::open(setup.firewall(options.dry_run), desired, released, sender)?;
-    Ok(Acquired { own_addresses, engine, store, positions, listener, report_sockets, firewall })
 }
 
 /// What an earlier run left behind, besides what the engine takes.
@@ -111,36 +231,11 @@ struct Restored {
     released: Vec<Prefix>,
 }
 
-/// Opens the database and gives the engine what is in it; a dry run has none.
-fn restore(options: &RunOptions, setup: &Setup, engine: &mut Engine) -> Result<Restored, NoStart> {
-    if options.dry_run {
-        return Ok(Restored::default());
-    }
-    let mut store = Store::open(Lock::acquire(&setup.config.state)?, setup.retention(), now())?;
-    let now = now();
-    store.load(now, |row| engine.restore(row))?;
-    engine.shrink_to_fit();
-    let positions = Positions::restored(store.positions(now)?);
-    let released = store.ended(now.minus(ENDED_LATELY), now)?;
-    store.notices().iter().for_each(|notice| log::error!("{notice}"));
-    Ok(Restored { store: Some(store), positions, released })
-}
-
-/// Takes the control socket; a dry run has none.
-fn bind(options: &RunOptions, setup: &Setup) -> Result<Option<Listener>, NoStart> {
-    if options.dry_run {
-        return Ok(None);
-    }
+/// Takes the control socket.
+fn bind(setup: &Setup) -> Result<Listener, NoStart> {
     let control = &setup.config.control;
-    let group = control.group.as_deref().map(gid).transpose()?;
-    Ok(Some(Listener::bind(&control.socket, Access::of_this_process(group))?))
-}
-
-fn gid(name: &str) -> Result<u32, NoStart> {
-    match Group::from_name(name).map_err(io::Error::from)? {
-        Some(group) => Ok(group.gid.as_raw()),
-        None => Err(NoStart::Group(name.to_owned())),
-    }
+    let access = Access::for_group(control.group.as_deref())?;
+    Ok(Listener::bind(&control.socket, access)?)
 }
 
 /// Bans that ended while nobody looked: they are still in the table, and nothing else tells them from others' entries.
@@ -150,48 +245,6 @@ fn no_longer_banned(engine: &mut Engine) -> Vec<Prefix> {
     let settings = engine.settings().clone();
     released.extend(engine.settings_changed(settings, now()));
     released
-}
-
-/// Puts the parts together.
-fn assemble(
-    options: RunOptions,
-    mut setup: Setup,
-    acquired: Acquired,
-    sender: SyncSender<Event>,
-    calls: Receiver<Call>,
-) -> Result<Daemon, NoStart> {
-    let RunOptions { config: file, dry_run, files } = options;
-    let saved_table = save_table(dry_run, &setup, &acquired.firewall)?;
-    let persist = Persist::start(acquired.store, sender.clone())?;
-    Ok(Daemon {
-        dry_run,
-        pipeline: Pipeline::new(setup.take_matcher(), acquired.engine, Vec::new()),
-        sources: Sources::start(
-            &setup,
-            Arc::new(follow::ThisProcess),
-            files,
-            acquired.positions,
-            sender.clone(),
-        )?,
-        reports: ReportSources::start(acquired.report_sockets, sender.clone())?,
-        enforcement: Enforcement::new(acquired.firewall, persist),
-        saved_table,
-        reloads: Reloads::new(file, dry_run, &setup.config, sender.clone()),
-        own_addresses: OwnAddresses::new(acquired.own_addresses),
-        protection_watch: ProtectionWatch::default(),
-        calls,
-        sender,
-        started: now(),
-        setup,
-    })
-}
-
-/// The table's file stands beside the database that is ours, wherever a reload says that the next one is.
-fn save_table(dry_run: bool, setup: &Setup, firewall: &Firewalls) -> io::Result<SavedTable> {
-    if dry_run {
-        return Ok(SavedTable::none());
-    }
-    SavedTable::start(files::directory_of(&setup.config.state), firewall.file())
 }
 
 /// Starts to serve the control socket.

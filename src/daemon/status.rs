@@ -28,6 +28,8 @@ pub(super) struct Snapshot<'d> {
     pub(super) reports: &'d ReportSources,
     pub(super) enforcement: &'d Enforcement,
     pub(super) started: Time,
+    /// Whether another process has root's rights: the one that started us.
+    pub(super) is_separate: bool,
 }
 
 impl Snapshot<'_> {
@@ -36,7 +38,8 @@ impl Snapshot<'_> {
         let sources = self.sources();
         DaemonStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
+            pid: if self.is_separate { std::os::unix::process::parent_id() } else { std::process::id() },
+            privileges: if self.is_separate { "separate" } else { "single" }.to_owned(),
             since: self.rfc3339(self.started),
             loaded: self.rfc3339(self.setup.now),
             config: self.setup.file.as_ref().map(|path| path.display().to_string()),
@@ -57,7 +60,7 @@ impl Snapshot<'_> {
         let last = files.iter().flat_map(|(_, files)| files).filter_map(|file| file.last_data).max();
         let started = now().since(self.started).unwrap_or_default();
         // Logs may be silent for good where servers report.
-        let is_told = self.reports.status().any(|(.., last)| last.is_some());
+        let is_told = self.reports.last().is_some();
         protection::gaps(&Facts {
             logs: if self.reports.count() > 0 { Logs::Some } else { logs(&files) },
             has_journal: files::has_journal(),
@@ -99,9 +102,9 @@ impl Snapshot<'_> {
             name: source.name.clone(),
             socket: source.socket.display().to_string(),
             services: source.services.iter().map(|(port, set)| format!("{port}: {set}")).collect(),
-            reports: counts.taken(),
-            refused: counts.refused(),
-            reset: counts.reset(),
+            reports: counts.taken,
+            refused: counts.refused,
+            reset: counts.reset,
             last_report: last.map(|time| self.rfc3339(time)),
         });
         status.collect()

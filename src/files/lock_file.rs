@@ -46,12 +46,12 @@ impl LockFile {
 
     /// Whether a process has it.
     pub(crate) fn is_held(path: &Path) -> bool {
-        File::open(path).is_ok_and(|file| is_locked(&file))
+        open_to_look(path).is_ok_and(|file| is_locked(&file))
     }
 
     /// The process that has it, where it said so.
     pub(crate) fn holder(path: &Path) -> Option<u32> {
-        let mut file = File::open(path).ok()?;
+        let mut file = open_to_look(path).ok()?;
         let pid = signature(&mut file)?;
         // Locked to try it, the file would stop a daemon that is just starting; so only where its owner lives.
         let lives = kill(Pid::from_raw(i32::try_from(pid).ok()?), None) != Err(Errno::ESRCH);
@@ -64,6 +64,12 @@ impl Drop for LockFile {
     fn drop(&mut self) {
         let _ = self.0.unlock();
     }
+}
+
+/// Whoever owns the directory may have put anything there.
+fn open_to_look(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
 }
 
 /// For reading where the file system is read-only: that is enough to lock it.

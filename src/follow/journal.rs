@@ -205,7 +205,7 @@ impl Journal {
         let Some(Running { journalctl, known, has_printed, .. }) = self.running.take() else { return };
         // What it printed nothing for was perhaps the cursor.
         self.distrusts_cursor = matches!(known, KnownEntries::Cursor(_)) && !has_printed;
-        let why = journalctl.end(&self.query.tool);
+        let why = self.opener.end_of_journal(&self.query, journalctl);
         self.failed(&why, round);
     }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use serde::{Deserialize, Serialize};
 
 use crate::files::{exposure, is_enforced};
 use crate::record::{FIELDS, ProgramNames};
@@ -34,7 +35,7 @@ pub enum JournalStart {
 }
 
 /// What is asked of journalctl.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalQuery {
     /// The path of journalctl.
     pub tool: PathBuf,

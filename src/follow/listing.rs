@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use glob::{MatchOptions, PatternError};
 
 /// The most entries of one directory that are looked at.
-pub(super) const MAX_ENTRIES: usize = 16_384;
+pub const MAX_ENTRIES: usize = 16_384;
 
 /// The depth to which `**` looks; links to directories are not followed.
 const MAX_DEPTH: usize = 16;

@@ -62,12 +62,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use self::journalctl::JournalQuery;
 use crate::settings::JOURNAL;
 use crate::time::Time;
 
 pub use follower::{Follower, Looked, Status};
-pub use listing::{Listed, expand};
+pub use journalctl::{JournalQuery, JournalStart, Journalctl};
+pub use listing::{Listed, MAX_ENTRIES, expand};
 pub use open::{NoLog, Opened, Opener, PathState, ThisProcess, no_look};
 pub use pattern::{is_match, is_pattern};
 pub use position::{FileKey, Fingerprint, Mark, Position, Reread, Stored};

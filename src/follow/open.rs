@@ -116,7 +116,7 @@ pub trait Opener: Send + Sync {
     /// The paths that match a pattern, without directories.
     fn expand(&self, pattern: &str) -> Vec<Listed>;
 
-    /// The rotated files of a log that exist now, as [`rotations`] gives them.
+    /// The rotated files of a log that exist now, oldest first.
     fn rotations(&self, log: &Path) -> Vec<PathBuf>;
 
     /// The path without symbolic links; the path itself where that cannot be found out.
@@ -128,6 +128,11 @@ pub trait Opener: Send + Sync {
     /// When it cannot be started, or somebody else may replace it.
     fn journal(&self, query: &JournalQuery, start: &JournalStart) -> io::Result<Journalctl> {
         query.start(start, true)
+    }
+
+    /// Ends a journalctl whose output has ended, and says why it did, on one line.
+    fn end_of_journal(&self, query: &JournalQuery, journalctl: Journalctl) -> String {
+        journalctl.end(&query.tool)
     }
 
     /// Has `wake` called when a file changes that is watched.

@@ -21,7 +21,8 @@ impl FileKey {
     /// No file: what a path has before there ever was one.
     pub const NONE: Self = Self { dev: 0, ino: 0 };
 
-    pub(super) fn of(meta: &Metadata) -> Self {
+    /// The key of the file with this metadata.
+    pub fn of(meta: &Metadata) -> Self {
         Self { dev: meta.dev(), ino: meta.ino() }
     }
 }

@@ -6,6 +6,7 @@
 use std::io::Write as _;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::export::JournalEntry;
 use super::{MAX_LINE, is_program_name};
@@ -33,7 +34,7 @@ pub enum Sent {
 }
 
 /// The programs whose lines are wanted: names as rule sets have them, which may end in `*`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgramNames(pub Vec<String>);
 
 impl ProgramNames {

@@ -1,7 +1,7 @@
 //! Our own messages: to syslog(3) or standard error, and never more of them than an attacker should be able to cause.
 
 use std::io::{self, Write as _};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,25 +20,57 @@ const REFILL: Duration = Duration::from_millis(100);
 
 struct Logger {
     bucket: Mutex<Bucket>,
-    to_syslog: AtomicBool,
+    to: AtomicU8,
 }
+
+/// Where messages go, as a number that threads share.
+const TO_STDERR: u8 = 0;
+const TO_SYSLOG: u8 = 1;
+/// To the arm, which passes them on: each begins with the digit of its level.
+const TO_ARM: u8 = 2;
 
 static LOGGER: Logger = Logger {
     bucket: Mutex::new(Bucket { tokens: BURST, filled: None, dropped: 0 }),
-    to_syslog: AtomicBool::new(false),
+    to: AtomicU8::new(TO_STDERR),
 };
 
 /// Starts logging; may be called again with other settings.
 pub(crate) fn start(to: LogTo, level: LevelFilter) {
-    if to == LogTo::Syslog {
-        LOGGER.to_syslog.store(open_syslog().is_ok(), Ordering::Relaxed);
-    } else {
-        LOGGER.to_syslog.store(false, Ordering::Relaxed);
-    }
+    let to = if to == LogTo::Syslog && open_syslog().is_ok() { TO_SYSLOG } else { TO_STDERR };
+    set(to, level);
+}
+
+/// Starts logging in a process whose messages another one passes on.
+pub(crate) fn start_relayed(level: LevelFilter) {
+    set(TO_ARM, level);
+}
+
+fn set(to: u8, level: LevelFilter) {
+    LOGGER.to.store(to, Ordering::Relaxed);
     // A second start finds the logger set, which is what it wants.
     let _ = log::set_logger(&LOGGER);
     log::set_max_level(level);
 }
+
+/// Logs a line that the other process wrote on standard error: a message with its level, or whatever else a program says
+/// there.
+pub(crate) fn relayed(line: &[u8]) {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let (level, text) = match line {
+        [digit @ b'1'..=b'5', b' ', text @ ..] => (LEVELS[usize::from(digit - b'1')], text),
+        _ => {
+            let text = line.strip_prefix(b"portcullis: ").unwrap_or(line);
+            // Why it does not start, for whoever has started us at a terminal.
+            if LOGGER.to.load(Ordering::Relaxed) == TO_SYSLOG {
+                write_to_stderr(&format!("portcullis: {}\n", printable(text)));
+            }
+            (Level::Error, text)
+        }
+    };
+    log::log!(level, "{}", printable(text));
+}
+
+const LEVELS: [Level; 5] = [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace];
 
 /// The most diagnostics that are logged: the logger drops what comes too fast, and must not drop the summary behind them.
 const MAX_DIAGNOSTICS: usize = 100;
@@ -92,20 +124,29 @@ impl Log for Logger {
 impl Logger {
     fn write(&self, level: Level, text: &str) {
         let text = printable(text.as_bytes());
-        if !self.to_syslog.load(Ordering::Relaxed) {
-            // Whoever read it may be gone (`2>&1 | head`, a closed terminal), and that is no reason to end.
-            let _ = io::stderr().write_all(format!("portcullis: {text}\n").as_bytes());
-            return;
-        }
-        let severity = match level {
-            Level::Error => Severity::LOG_ERR,
-            Level::Warn => Severity::LOG_WARNING,
-            Level::Info => Severity::LOG_INFO,
-            Level::Debug | Level::Trace => Severity::LOG_DEBUG,
+        let line = match self.to.load(Ordering::Relaxed) {
+            TO_SYSLOG => return write_to_syslog(level, &text),
+            TO_ARM => format!("{} {text}\n", level as u8),
+            _ => format!("portcullis: {text}\n"),
         };
-        // There is nowhere to complain when the log itself cannot be written.
-        let _ = syslog::syslog(Priority::new(severity, Facility::LOG_DAEMON), text.as_str());
+        write_to_stderr(&line);
     }
+}
+
+/// Whoever read it may be gone (`2>&1 | head`, a closed terminal), and that is no reason to end.
+fn write_to_stderr(line: &str) {
+    let _ = io::stderr().write_all(line.as_bytes());
+}
+
+fn write_to_syslog(level: Level, text: &str) {
+    let severity = match level {
+        Level::Error => Severity::LOG_ERR,
+        Level::Warn => Severity::LOG_WARNING,
+        Level::Info => Severity::LOG_INFO,
+        Level::Debug | Level::Trace => Severity::LOG_DEBUG,
+    };
+    // There is nowhere to complain when the log itself cannot be written.
+    let _ = syslog::syslog(Priority::new(severity, Facility::LOG_DAEMON), text);
 }
 
 /// A token bucket.

@@ -4,6 +4,7 @@
 //! ```text
 //! mod               the configuration read, checked and compiled
 //! logs              which source a log belongs to, and how its lines are stamped
+//! database          where the database lies
 //! preflight         what the configuration needs of this machine
 //! logger            our own messages
 //! machine           where this machine logs, whether sshd runs
@@ -11,6 +12,7 @@
 //! local_addresses   which of this machine's addresses nobody bans
 //! ```
 
+pub(crate) mod database;
 pub(crate) mod local_addresses;
 pub(crate) mod logger;
 mod logs;
@@ -32,8 +34,8 @@ pub(crate) use self::logs::{StampFormats, StampReader};
 pub(crate) use self::proposal::Proposal;
 use crate::address::Prefix;
 use crate::config::{
-    self, Config, Diagnostics, FileTrust, JournalSettings, Loaded, LogTo, ResolvedSet, SHIPPED, Site,
-    SourceSettings, ThisMachine,
+    self, Config, Diagnostic, Diagnostics, FileTrust, JournalSettings, Loaded, LogTo, ResolvedSet, SHIPPED,
+    Site, SourceSettings, ThisMachine,
 };
 use crate::control::{Answer, Client, ClientError, Request};
 use crate::engine::{Engine, EngineSettings, Policy};
@@ -76,6 +78,16 @@ pub struct Setup {
 #[derive(Debug, Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct Refused(pub Diagnostics);
+
+impl Refused {
+    /// For a reason that is no fault of a line.
+    pub(crate) fn because(file: Option<&Path>, why: impl Into<String>) -> Self {
+        let usual = config::defaults::config_file();
+        let mut told = Diagnostics::default();
+        told.push(Diagnostic::whole(file.unwrap_or(&usual), Severity::Error, why));
+        Self(told)
+    }
+}
 
 impl Setup {
     /// Reads the configuration, or where none is named and none installed the defaults, with all rule files.
@@ -363,7 +375,7 @@ fn bind(sets: &[ResolvedSet], is_trial: bool, named: Option<&[String]>, layouts:
 /// When there is no answer, or the daemon refuses.
 pub fn ask_daemon(config: &Config, request: &Request) -> Result<Answer, ClientError> {
     let answer = Client::connect(&config.control.socket).and_then(|client| client.ask(request));
-    answer.map_err(|failure| match store::Lock::holder(&config.state) {
+    answer.map_err(|failure| match store::Lock::holder(&database::present(&config.state)) {
         Some(pid) => failure.though_it_runs(pid),
         None => failure,
     })

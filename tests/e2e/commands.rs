@@ -87,7 +87,7 @@ fn an_unban_forgets_what_was_counted() {
 #[test]
 fn who_is_allowed_is_banned_by_nobody_but_with_force() {
     let mut stand = Stand::pf();
-    stand.more = "allow: [198.51.100.7]".to_owned();
+    stand.more = "allow: [198.51.100.7]\nprivileges: single".to_owned();
     stand.start();
     stand.fail("198.51.100.7", 20);
     for prefix in ["198.51.100.7", "198.51.100.0/24"] {

@@ -126,7 +126,7 @@ fn four_failures_a_restart_and_the_fifth_while_nobody_read_are_a_ban() {
 }
 
 fn stored_cursor(stand: &Stand) -> Option<String> {
-    let database = rusqlite::Connection::open(stand.file("state/state.db")).expect("the database");
+    let database = rusqlite::Connection::open(stand.database()).expect("the database");
     let row = database.query_row("SELECT position FROM positions WHERE file = 'journal'", [], |row| {
         row.get::<_, String>(0)
     });

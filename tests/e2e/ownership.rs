@@ -89,7 +89,7 @@ fn furnished() -> Stand {
     assert_eq!(run(Command::new("cp").args([&tool, &copy]), "").code, 0);
     fs::rename(copy, tool).unwrap();
     stand.fake.words("-e");
-    stand.more = format!("allow: [{{file: {}}}]", stand.file("allow.txt").display());
+    stand.more = format!("privileges: single\nallow: [{{file: {}}}]", stand.file("allow.txt").display());
     stand
 }
 
@@ -190,6 +190,7 @@ fn a_running_daemon_follows_no_link_in_place_of_its_database() {
         return;
     }
     let mut stand = Stand::pf();
+    stand.more = "privileges: single".to_owned();
     stand.start();
     let state = stand.file("state");
     let precious = stand.file("precious");

@@ -157,7 +157,7 @@ fn rows_that_nobody_wrote_make_no_command_unreadable() {
     stand.start();
     assert_eq!(stand.cli(&["ban", "198.51.100.0/24", "203.0.113.7", "--for", "1h"]).code, 0);
     stand.stop(SIGTERM);
-    let database = rusqlite::Connection::open(stand.file("state/state.db")).expect("the database");
+    let database = rusqlite::Connection::open(stand.database()).expect("the database");
     let long = "x".repeat(50_000_000);
     let update = "UPDATE bans SET reason = ?1 WHERE offender = x'04cb00710720'";
     assert_eq!(database.execute(update, [&long]), Ok(1), "203.0.113.7/32");

@@ -218,6 +218,12 @@ impl Stand {
         self.dir.path().join(name)
     }
 
+    /// The database, wherever the daemon has it.
+    pub(super) fn database(&self) -> PathBuf {
+        let separate = self.file("state/db/state.db");
+        if separate.exists() { separate } else { self.file("state/state.db") }
+    }
+
     pub(super) fn config(&self) -> PathBuf {
         self.file("portcullis.yaml")
     }
@@ -257,6 +263,11 @@ impl Stand {
         command.arg("run").arg("-c").arg(self.config());
         self.daemon = Some(Running::heard_until(&mut command, |line| line.contains("started: ")));
         self.until("it starts", |stand| stand.says("started: ") > 0);
+    }
+
+    /// The daemon, of which the stand knows no more afterwards.
+    pub(super) fn take_daemon(&mut self) -> Running {
+        self.daemon.take().expect("the daemon runs")
     }
 
     pub(super) fn daemon(&self) -> &Running {

@@ -30,7 +30,7 @@ fn outlasts(mut stand: Stand, mend: impl Fn(&Stand)) {
     stand.until("it goes on deciding", |stand| stand.bans().len() == 2 && stand.says("banned ") == 2);
     let by_hand = stand.cli(&["ban", "198.18.0.2"]);
     assert!(by_hand.code == 0 && by_hand.out.contains("It will be tried again automatically"), "{by_hand:?}");
-    assert_eq!(stand.says("banned 198.18.0.2 for 1h by hand (uid 0)"), 1);
+    stand.until("it is logged", |stand| stand.says("banned 198.18.0.2 for 1h by hand (uid 0)") == 1);
     assert_eq!(stand.table().len(), 0);
     mend(&stand);
     stand.until("all are blocked", |stand| stand.table().len() == 3);

@@ -14,8 +14,8 @@ use super::values::{absolute, is_known, log_file, name};
 use crate::address::{self, Prefix};
 use crate::config::defaults;
 use crate::config::settings::{
-    Allow, BanOverride, Config, Control, Follow, JournalSettings, LogSettings, LogTo, Override, SetDefaults,
-    SourceSettings,
+    Allow, BanOverride, Config, Control, Follow, JournalSettings, LogSettings, LogTo, Override, Privilege,
+    SetDefaults, SourceSettings,
 };
 use crate::engine::{Network, Networks, PrefixLengths, SpoofCaps, TrustPolicy};
 use crate::record::{Layouts, is_program_name};
@@ -61,6 +61,8 @@ pub(crate) fn parse_config(root: &Node<'_>) -> Option<Config> {
         tracked_offenders: keys
             .or("tracked_offenders", default.tracked_offenders, |node| node.whole(1000..=MAX_TRACKED)),
         firewall: keys.or("firewall", default.firewall, firewall::read),
+        privileges: keys.or("privileges", default.privileges, |node| node.word(&PRIVILEGES)),
+        max_additions: keys.or("max_additions", default.max_additions, |node| node.whole(1..=MAX_TRACKED)),
         state: keys.or("state", default.state, absolute),
         control: keys.or("control", default.control.clone(), |node| control(node, default.control)),
         log: keys.or("log", default.log, |node| log(node, default.log)),
@@ -136,6 +138,8 @@ fn program(node: &Node<'_>) -> Option<String> {
 }
 
 const FOLLOW: [(&str, Follow); 2] = [("auto", Follow::Auto), ("poll", Follow::Poll)];
+
+const PRIVILEGES: [(&str, Privilege); 2] = [("separate", Privilege::Separate), ("single", Privilege::Single)];
 
 /// Layouts by the names of the programs that write them.
 const LAYOUTS: [(&str, Layouts); 5] = [

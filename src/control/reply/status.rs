@@ -15,6 +15,9 @@ pub struct DaemonStatus {
     pub version: String,
     /// The process id of the daemon.
     pub pid: u32,
+    /// Whether what decides has root's rights: `separate` or `single`.
+    #[serde(default)]
+    pub privileges: String,
     /// The time at which the daemon started.
     pub since: String,
     /// The time at which configuration and rules were last read.
