@@ -194,7 +194,7 @@ freebsd() {
 	file 0444 "$here/freebsd/pf.conf.sample" "$examples/pf.conf.sample"
 	file 0555 "$here/freebsd/ipfw.rules.sample" "$examples/ipfw.rules.sample"
 	own_folder 0755 "$examples"
-	own_folder 0700 /var/db/portcullis
+	own_folder 0711 /var/db/portcullis
 	pf_table /var/db/portcullis/pf.table
 }
 
@@ -207,9 +207,25 @@ linux() {
 	own_folder 0755 "$examples/rsyslog.d"
 	own_folder 0755 "$examples"
 	own_folder 0755 "$prefix/share/doc/portcullis"
-	own_folder 0700 /var/lib/portcullis
+	own_folder 0711 /var/lib/portcullis
 	# Or nftables.conf would bring our last bans back at every boot.
 	[ "$action" = install ] || rm -f "$destdir/var/lib/portcullis/table.nft"
+}
+
+# account: for the process that reads logs and decides. A package manager makes its own; without it that is nobody's.
+account() {
+	[ "$action" = install ] && [ -z "$destdir" ] && [ "$system" = "$host" ] && [ "$(id -u)" = 0 ] || return 0
+	! id _portcullis >/dev/null 2>&1 || return 0
+	case $system in
+	freebsd)
+		pw groupadd -n _portcullis &&
+			pw useradd -n _portcullis -g _portcullis -c Portcullis -d /nonexistent -s /usr/sbin/nologin
+		;;
+	linux)
+		useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin \
+			--comment Portcullis _portcullis
+		;;
+	esac || printf 'install.sh: the account _portcullis could not be made; without it the daemon uses nobody\n' >&2
 }
 
 # The firewall is not ours: what was banned stays so, and after an update the old program still runs.
@@ -230,6 +246,7 @@ STEPS
 	esac
 	cat <<STEPS
   Configuration: $etc/portcullis, if it was changed
+  The account _portcullis
 If the daemon still runs: $stop. (The table's name is that of \`firewall: {table: …}\`.)
 STEPS
 }
@@ -286,6 +303,7 @@ manuals
 completions
 main_config
 "$system"
+account
 case $message in
 uninstall) leftovers ;;
 update) updated ;;

@@ -165,7 +165,7 @@ fn uninstall_removes_everything_but_what_the_operator_changed() {
         let left: Vec<_> =
             tree(&stage.root()).into_iter().filter(|line| line.contains("portcullis")).collect();
         // pf.conf may name the empty file, and would not load without it.
-        let kept = ["0700 /var/db/portcullis/", "0600 /var/db/portcullis/pf.table"];
+        let kept = ["0711 /var/db/portcullis/", "0600 /var/db/portcullis/pf.table"];
         assert_eq!(left, if system == "freebsd" { kept.as_slice() } else { &[] }, "{system}");
 
         stage.install(system, &[]);

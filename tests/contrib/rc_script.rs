@@ -101,7 +101,7 @@ fn start_hands_the_program_to_daemon_with_both_pid_files() {
     let end = format!("{prefix}/sbin/portcullis run -c {prefix}/etc/portcullis/portcullis.yaml");
     assert!(started.trim_end().ends_with(&end), "{started}");
     assert!(calls.contains(&format!("install -d -o root -g wheel -m 0755 {run}\n")), "{calls}");
-    assert!(calls.contains("-m 0700 ") && calls.contains("var/db/portcullis\n"), "{calls}");
+    assert!(calls.contains("-m 0711 ") && calls.contains("var/db/portcullis\n"), "{calls}");
 }
 
 #[test]
@@ -245,7 +245,8 @@ fn status_tells_a_running_program_from_one_that_keeps_dying() {
 }
 
 /// The pid file of daemon(8) may be gone with it; the program signs its lock itself.
-const OF_THE_PROGRAM: [&str; 2] = ["var/run/portcullis/portcullis.pid", "var/db/portcullis/state.db.lock"];
+const OF_THE_PROGRAM: [&str; 2] =
+    ["var/run/portcullis/portcullis.pid", "var/run/portcullis/portcullis.sock.lock"];
 
 #[test]
 fn a_program_whose_supervisor_was_killed_is_found_and_stopped() {
