@@ -1,7 +1,8 @@
 //! The daemon against its budgets (Linux): `cargo bench --bench daemon [-- latency|first|lag|restart|memory|idle|flood]…`.
 //!
 //! A plain program, since what is measured is another process: its delay, CPU time, memory and sleep. It prints
-//! numbers and judges none of them; a slow or busy machine shows in them.
+//! numbers and judges none of them; a slow or busy machine shows in them. As root it measures two processes, or one with
+//! `PORTCULLIS_PRIVILEGES=single`.
 #![expect(clippy::disallowed_macros, reason = "a bench may end when nobody reads its numbers")]
 
 #[path = "../common/generate.rs"]

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -59,6 +60,9 @@ impl Stand {
     /// The same with more sources; `DIR` in them is the stand's directory.
     pub(crate) fn with_sources(sources: &str, extra: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
+        // The process without rights keeps its database below.
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("its mode");
+        let privileges = std::env::var("PORTCULLIS_PRIVILEGES").unwrap_or_else(|_| "separate".to_owned());
         let at = |name: &str| directory.path().join(name);
         let (log, stamps) = (at("auth.log"), at("stamps"));
         File::create(&log).expect("a log");
@@ -66,7 +70,8 @@ impl Stand {
         let call = |what: &str| format!("['{}', stamp, '{}', {what}]", own.display(), stamps.display());
         let text = format!(
             "sources: {{auth: '{}', {}}}\nrules_dir: '{}'\nstate: '{}'\ncontrol: {{socket: '{}'}}\nlog: {{to: stderr}}\n\
-             firewall: {{backend: command, command: {{add: {}, remove: {}, list: {}, batch: true}}}}\n{extra}",
+             firewall: {{backend: command, command: {{add: {}, remove: {}, list: {}, batch: true}}}}\n\
+             privileges: {privileges}\n{extra}",
             log.display(),
             sources.replace("DIR", &directory.path().display().to_string()),
             at("rules.d").display(),

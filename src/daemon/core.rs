@@ -30,10 +30,6 @@ use crate::time::Time;
 /// The longest sleep: after it a clock that was set is noticed.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
 
-/// Added to a refusal that `--force` cannot overcome.
-const NO_FORCE: &str =
-    "; with `privileges: separate` --force does not change that: take it off the allow list and reload";
-
 /// A file that was last written to so long ago was written to just now: rotated, and found at the next look.
 const JUST_NOW: Duration = Duration::from_secs(30);
 
@@ -233,12 +229,7 @@ impl Daemon {
             }
             Request::Reload => self.reloads.request(Some(answer), &self.setup),
             Request::Ban { prefixes, length, reason, force } => {
-                // The arm would refuse to block whom it has on its list.
-                let can_force = force && !self.privileges.is_separate();
-                let mut banned = self.manual_bans().ban(&prefixes, length, &reason, can_force, &peer);
-                if force && !can_force {
-                    banned.refused.iter_mut().for_each(|refused| refused.why.push_str(NO_FORCE));
-                }
+                let banned = self.manual_bans().ban(&prefixes, length, &reason, force, &peer);
                 answers::once_done(Answer::Banned(banned), &mut self.enforcement, answer);
             }
             Request::Unban(whom) => {
@@ -253,6 +244,7 @@ impl Daemon {
             setup: &self.setup,
             engine: &mut self.pipeline.engine,
             enforcement: &mut self.enforcement,
+            can_force: !self.privileges.is_separate(),
         }
     }
 

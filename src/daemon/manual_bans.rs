@@ -26,6 +26,8 @@ pub(super) struct ManualBans<'d> {
     pub(super) setup: &'d Setup,
     pub(super) engine: &'d mut Engine,
     pub(super) enforcement: &'d mut Enforcement,
+    /// Whether the operator may ban whom the configuration allows; a process with root's rights of its own refuses it.
+    pub(super) can_force: bool,
 }
 
 impl ManualBans<'_> {
@@ -38,6 +40,7 @@ impl ManualBans<'_> {
         force: bool,
         peer: &PeerProcess,
     ) -> Banned {
+        let force = force && self.can_force;
         let since = now();
         let until = self.end(length, since);
         let mut answer = Banned { until: self.rfc3339(until), ..Banned::default() };
@@ -50,7 +53,7 @@ impl ManualBans<'_> {
                     answer.banned.push(offender);
                     answer.longer.extend(self.longer(offender, until));
                 }
-                Err(why) => answer.refused.push(refused(offender, &why)),
+                Err(why) => answer.refused.push(refused(offender, &why, self.can_force)),
             }
         }
         self.enforcement.firewall.change(answer.banned.iter().copied().map(Change::Add));
@@ -191,8 +194,14 @@ pub(super) fn ban_without_rule(
     }
 }
 
-fn refused(prefix: Prefix, why: &BanRefusal) -> RefusedBan {
-    let advice = if *why == BanRefusal::Allowed { "; `--force` bans it all the same" } else { "" };
+fn refused(prefix: Prefix, why: &BanRefusal, can_force: bool) -> RefusedBan {
+    let advice = match why {
+        BanRefusal::Allowed if can_force => "; `--force` bans it all the same",
+        BanRefusal::Allowed => {
+            "; --force does not change that with `privileges: separate`: take it off the list and reload"
+        }
+        BanRefusal::Unbannable(_) => "",
+    };
     RefusedBan { prefix, why: format!("{why}{advice}") }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::event::{Event, ReloadResult};
 use crate::address::Prefix;
-use crate::config::{Allow, Config, Control};
+use crate::config::{Allow, Config, Control, Privilege};
 use crate::control::reply::Reloaded;
 use crate::control::{Answering, Code, Refusal, Reply};
 use crate::printable::count;
@@ -32,6 +32,8 @@ pub(super) struct Reloads {
     next: Option<Vec<Answering>>,
     /// The database that is held as long as the daemon runs.
     state: PathBuf,
+    /// How many processes were wanted at the start.
+    processes: Privilege,
     /// The socket that is held as long as the daemon runs, and who may use it.
     control: Control,
 }
@@ -40,7 +42,8 @@ impl Reloads {
     pub(super) fn new(privileges: Arc<dyn Privileges>, config: &Config, sender: SyncSender<Event>) -> Self {
         let state = config.state.clone();
         let control = config.control.clone();
-        Self { privileges, sender, running: None, next: None, state, control }
+        let processes = config.privileges;
+        Self { privileges, sender, running: None, next: None, state, processes, control }
     }
 
     /// Reads configuration and rules again; whoever asked is answered then.
@@ -90,6 +93,9 @@ impl Reloads {
                 "`state` takes effect at the next start; {} is used until then",
                 self.state.display()
             ));
+        }
+        if config.privileges != self.processes {
+            warnings.push("`privileges` takes effect at the next start".to_owned());
         }
         if config.control != self.control {
             warnings.push(format!(

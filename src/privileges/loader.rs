@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::channel::decode;
 use super::message::ArmSettings;
 use crate::config::{Privilege, Recorder, Recording};
+use crate::follow::SourceKind;
 use crate::setup::Setup;
 
 /// The hidden command that [`load`] runs.
@@ -55,6 +56,12 @@ fn run(file: Option<&Path>) -> io::Result<SeparateConfig> {
     decode(&bytes)
 }
 
+/// Standard input is this process's own, and nobody else can read it for the daemon.
+fn wants_two_processes(setup: &Setup) -> bool {
+    let reads_stdin = setup.followed(&[]).iter().any(|source| source.kind == SourceKind::StandardInput);
+    setup.config.privileges == Privilege::Separate && !reads_stdin
+}
+
 /// The hidden command: reads, and writes what was read.
 ///
 /// # Errors
@@ -62,7 +69,7 @@ fn run(file: Option<&Path>) -> io::Result<SeparateConfig> {
 pub(crate) fn main(file: Option<&Path>, out: &mut dyn Write) -> io::Result<()> {
     let recorder = Recorder::default();
     let setup = Setup::load_to_run(&recorder, file, false, &[]).ok();
-    let is_separate = setup.as_ref().is_some_and(|setup| setup.config.privileges == Privilege::Separate);
+    let is_separate = setup.as_ref().is_some_and(wants_two_processes);
     let settings = setup.as_ref().map(|setup| ArmSettings {
         sources: setup.followed(&[]),
         firewall: setup.firewall(false),

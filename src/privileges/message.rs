@@ -175,3 +175,58 @@ pub(crate) enum ArmAnswer {
     /// It cannot be done.
     Failed(String),
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::privileges::channel::decode;
+
+    fn round_trip<T: Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T) {
+        let bytes = postcard::to_stdvec(value).unwrap();
+        assert_eq!(decode::<T>(&bytes).unwrap(), *value);
+        let longer = [bytes.as_slice(), &[0]].concat();
+        assert!(decode::<T>(&longer).is_err(), "bytes behind it");
+    }
+
+    #[test]
+    fn calls_come_through_as_they_were_sent() {
+        let prefixes = ["192.0.2.7/32", "2001:db8::/64"].map(|prefix| prefix.parse().unwrap()).to_vec();
+        let changes = vec![Change::Add(prefixes[0]), Change::Remove(prefixes[1])];
+        for call in [
+            FirewallCall::Prepare,
+            FirewallCall::Apply(changes),
+            FirewallCall::List(7),
+            FirewallCall::Missing(prefixes.clone()),
+            FirewallCall::Glance(prefixes[1]),
+            FirewallCall::Replace(Vec::new()),
+            FirewallCall::AfterAdd(prefixes[0]),
+        ] {
+            round_trip(&call);
+        }
+        round_trip(&ArmCall::SaveTable(prefixes));
+        let place = JournalPlace::Since(-1);
+        round_trip(&FileCall { action: FileAction::Journal(place), file: FileNumber(u32::MAX) });
+    }
+
+    proptest! {
+        /// A brain that was taken over sends what it likes.
+        #[test]
+        fn whatever_bytes_come_they_are_a_call_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = decode::<FirewallCall>(&bytes);
+            let _ = decode::<FileCall>(&bytes);
+            let _ = decode::<ArmCall>(&bytes);
+        }
+
+        /// A prefix of more bits than its family has is none: the tool would be given nonsense.
+        #[test]
+        fn no_prefix_is_longer_than_its_address(family in 0_u8..4, bits in any::<u8>(), address in any::<[u8; 16]>()) {
+            let address = if family == 0 { &address[..4] } else { &address[..] };
+            let bytes = [&[4_u8, family][..], address, &[bits]].concat();
+            if let Ok(FirewallCall::Glance(prefix)) = decode::<FirewallCall>(&bytes) {
+                prop_assert!(prefix.prefix_len() <= prefix.max_prefix_len());
+            }
+        }
+    }
+}
