@@ -3,7 +3,8 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -114,13 +115,22 @@ impl Arm {
 
     /// Receives reports and sends them on; those that come faster than the brain takes them are counted as refused.
     fn send_reports(&self, bound: Vec<BoundSource>) -> Result<OwnedFd, ArmError> {
-        let (sender, queue) = sync_channel::<(Arc<str>, Report)>(MAX_REPORTS);
-        let deliver: Deliver =
-            Arc::new(move |source, report| sender.try_send((Arc::clone(source), report)).is_ok());
+        // A list, which takes memory only for what waits.
+        let (sender, queue) = channel::<(Arc<str>, Report)>();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&waiting);
+        let deliver: Deliver = Arc::new(move |source, report| {
+            let has_room = counted.fetch_add(1, Ordering::Relaxed) < MAX_REPORTS;
+            if !has_room {
+                counted.fetch_sub(1, Ordering::Relaxed);
+            }
+            has_room && sender.send((Arc::clone(source), report)).is_ok()
+        });
         *locked(&self.reports) = Some(ReportReceivers::start(bound, deliver)?);
         let (ours, theirs) = Channel::pair()?;
         let send = move || {
             for (source, report) in queue {
+                waiting.fetch_sub(1, Ordering::Relaxed);
                 if ours.send(&(&*source, report), &[]).is_err() {
                     return;
                 }
