@@ -50,8 +50,8 @@ pub const PREFIX: &str = match option_env!("PORTCULLIS_PREFIX") {
 };
 
 /// hier(7): what survives a reboot, and what is emptied by it, is below /var whatever the prefix.
-/// More than a wave of bans is, and few enough to take an hour for a million.
-pub const MAX_ADDITIONS: u32 = 20_000;
+/// A table of a hundred thousand that somebody flushed is full again at once, twice in a minute.
+pub const MAX_ADDITIONS: u32 = 200_000;
 
 const STATE: &str = "/var/db/portcullis/state.db";
 const SOCKET: &str = "/var/run/portcullis/portcullis.sock";

@@ -56,8 +56,11 @@ impl ReportSources {
 
     /// Takes other sources into force. Returns why sources are missing.
     pub(super) fn reload(&mut self, sources: &[BlocklistSettings]) -> Vec<String> {
-        self.sources = sources.to_vec();
-        self.intake.reload(sources)
+        let missing = self.intake.reload(sources);
+        let running = self.intake.counts();
+        let runs = |source: &&BlocklistSettings| running.iter().any(|count| count.source == source.name);
+        self.sources = sources.iter().filter(runs).cloned().collect();
+        missing
     }
 
     /// The next report, and the source that it came from.
