@@ -15,8 +15,11 @@ use rustix::net::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The longest frame, in bytes: a table of a million prefixes, or the files of a large configuration.
-const MAX_FRAME: usize = 64 << 20;
+/// The longest answer, in bytes: the files of a large configuration.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// The longest call, in bytes: a table of a million prefixes. Whoever asks may have been taken over.
+const MAX_CALL: usize = 8 << 20;
 
 /// The most descriptors beside a frame.
 const MAX_DESCRIPTORS: usize = 6;
@@ -70,8 +73,12 @@ impl Channel {
     /// Waits for the next value and its descriptors; `None` when the other side is gone.
     ///
     /// # Errors
-    /// An error where it sends what is no frame, or more than [`MAX_FRAME`] bytes.
+    /// An error where it sends what is no frame, or more than [`MAX_ANSWER`] bytes.
     pub(crate) fn receive<T: DeserializeOwned>(&self) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+        self.receive_up_to(MAX_ANSWER)
+    }
+
+    fn receive_up_to<T: DeserializeOwned>(&self, most: usize) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
         let mut head = [0; 4];
         let mut descriptors = Vec::new();
         let mut filled = 0;
@@ -86,7 +93,7 @@ impl Channel {
             }
         }
         let length = usize::try_from(u32::from_ne_bytes(head)).unwrap_or(usize::MAX);
-        if length > MAX_FRAME {
+        if length > most {
             return Err(io::Error::other(format!("a frame of {length} bytes is too long")));
         }
         let mut body = Vec::new();
@@ -118,14 +125,14 @@ impl Channel {
     /// Answers calls until the other side is gone, or sends what is no call.
     ///
     /// # Errors
-    /// An error of the channel, or of a frame that cannot be read.
+    /// An error of the channel, or of a frame that cannot be read or is longer than [`MAX_CALL`].
     pub(crate) fn serve<C, A>(&self, mut answer: impl FnMut(C) -> (A, Vec<OwnedFd>)) -> io::Result<()>
     where
         C: DeserializeOwned,
         A: Serialize,
     {
         // Descriptors beside a call are closed: nobody asks with one.
-        while let Some((call, _closed)) = self.receive::<C>()? {
+        while let Some((call, _closed)) = self.receive_up_to::<C>(MAX_CALL)? {
             let (answer, descriptors) = answer(call);
             let descriptors: Vec<BorrowedFd<'_>> = descriptors.iter().map(|fd| fd.as_fd()).collect();
             self.send(&answer, &descriptors)?;

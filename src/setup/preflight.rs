@@ -9,11 +9,12 @@ use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
-use nix::unistd::Group;
+use nix::unistd::{Group, geteuid};
 
 use super::machine;
 use crate::config::{
-    Config, FileTrust, Loaded, PathKind, PathSegment, SettingFault, Site, SourceSettings, defaults, keys,
+    Config, FileTrust, Loaded, PathKind, PathSegment, Privilege, SettingFault, Site, SourceSettings,
+    defaults, keys,
 };
 use crate::control::{self, BindError};
 use crate::files::{self, Exposure, directory_of, exposure};
@@ -150,10 +151,10 @@ fn path_exposure(path: &Path) -> Option<Exposure> {
 
 /// Warnings about the logs that the configuration names.
 fn source_faults(config: &Config) -> Vec<SettingFault> {
-    let unreadable = config
-        .sources
-        .iter()
-        .filter_map(|source| unreadable_source(source).or_else(|| missing_journalctl(source)));
+    let unreadable = config.sources.iter().filter_map(|source| {
+        let fault = unreadable_source(source).or_else(|| missing_journalctl(source));
+        fault.or_else(|| unfollowed_link(config, source))
+    });
     if !is_run_by_systemd() {
         return unreadable.collect();
     }
@@ -191,6 +192,22 @@ fn missing_journalctl(source: &SourceSettings) -> Option<SettingFault> {
     let tool = &source.journal.as_ref()?.tool;
     let text = format!("there is no {}: without journalctl the systemd journal is not read", tool.display());
     (!tool.exists()).then(|| SettingFault::warning(keys(&["sources", &source.name]), text))
+}
+
+/// A log that is a link out of its directory, where two processes run: root follows no such link for the other one.
+fn unfollowed_link(config: &Config, source: &SourceSettings) -> Option<SettingFault> {
+    if config.privileges != Privilege::Separate || !geteuid().is_root() || !source.is_file() {
+        return None;
+    }
+    let path = Path::new(&source.path);
+    let target = path.canonicalize().ok()?;
+    let directory = directory_of(path).canonicalize().ok()?;
+    let text = format!(
+        "{} is a symbolic link out of its directory, which is not followed with `privileges: separate`: name {} in its place",
+        path.display(),
+        target.display()
+    );
+    (!target.starts_with(directory)).then(|| SettingFault::warning(keys(&["sources", &source.name]), text))
 }
 
 /// A file may appear later, so this is no error; a pattern may match nothing for now.

@@ -200,6 +200,9 @@ fn a_link_out_of_the_logs_directory_is_not_followed_and_one_inside_is() {
     symlink("real.log", logs.join("in.log")).unwrap();
     stand.sources = "out: DIR/logs/out.log, in: DIR/logs/in.log";
     stand.start();
+    let check = stand.cli(&["check"]);
+    let told = check.out.matches("is a symbolic link out of its directory").count();
+    assert_eq!((check.code, told), (0, 1), "{check:?}");
     append(&stand.file("secret"), (0..5).map(|_| failure("203.0.113.66")));
     append(&logs.join("real.log"), (0..5).map(|_| failure(ATTACKER)));
     stand.until("the one inside is read", |stand| stand.has(ATTACKER));
