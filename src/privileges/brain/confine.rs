@@ -17,17 +17,11 @@ pub fn confine() -> io::Result<()> {
 #[cfg(target_os = "linux")]
 fn confine_by_system() -> io::Result<()> {
     rustix::thread::set_no_new_privs(true)?;
-    match linux::apply() {
-        Ok(()) => Ok(()),
-        // A kernel without seccomp, and the account still has no rights.
-        Err(seccompiler::Error::Prctl(_) | seccompiler::Error::Seccomp(_)) => {
-            log::warn!(
-                "this kernel knows no seccomp: the process that decides may start programs as its own user"
-            );
-            Ok(())
-        }
-        Err(error) => Err(io::Error::other(error)),
+    // A kernel without seccomp, or a processor that the library does not know: the account has no rights all the same.
+    if let Err(error) = linux::apply() {
+        log::warn!("the process that decides may start programs and make sockets, as its own user: {error}");
     }
+    Ok(())
 }
 
 /// The account has no rights, and a process that is traced by nobody leaves no core.
