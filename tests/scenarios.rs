@@ -305,7 +305,7 @@ fn sentence(outcome: &Outcome<'_>, zone: &TimeZone) -> Option<String> {
                 until.map_or_else(|| "for ever".into(), |until| format!("until {}", until.human(zone)));
             format!("ban {} {until}, no. {nth}, by {}", display(banned), outcome.matched.set.name)
         }
-        Verdict::Trusted(peer) => format!("login {peer}"),
+        Verdict::Trusted { peer, .. } => format!("login {peer}"),
         Verdict::Ignored(Why::Flood(flood)) if flood.first => format!("flood, not banned: {offender}"),
         Verdict::Ignored(Why::Allowed) => format!("allowed, line of {}", outcome.matched.set.name),
         _ => return None,

@@ -300,7 +300,7 @@ fn verdict(
         Verdict::Banned { banned, .. } => {
             format!("This one {what} is enough: {} would be banned {length}.", address::display(banned))
         }
-        Verdict::Trusted(peer) => format!(
+        Verdict::Trusted { peer, .. } => format!(
             "{peer} logged in: for {} it takes {} times as many offences to ban it, and it is never banned on evidence \
              that may be forged.",
             spoken(setup.config.trust.remember),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::text::{Table, count, printable, tenths};
 use crate::address;
 use crate::control::reply::{
-    AddressReport, BanEntry, Banned, DaemonStatus, FirewallEffect, PastBan, Reloaded, ReportSourceStatus,
-    SourceStatus, StoreEffect, TableStatus, Unbanned,
+    AddressReport, BanEntry, Banned, DaemonStatus, FirewallEffect, LoginStatus, PastBan, Reloaded,
+    ReportSourceStatus, SourceStatus, StoreEffect, TableStatus, Unbanned,
 };
 use crate::engine::Origin;
 use crate::settings::BackendKind;
@@ -48,6 +48,14 @@ pub(super) fn status(out: &mut dyn Write, status: &DaemonStatus) -> io::Result<(
         writeln!(
             out,
             "  `portcullis match --missed` shows them; they may be new in this version of the program"
+        )?;
+    }
+    for login in &status.logins_after_failures {
+        let LoginStatus { address, failures, at, line } = login;
+        writeln!(
+            out,
+            "Login from {address} after {failures} failures, {at}:\n  {}",
+            printable(line.as_bytes())
         )?;
     }
     for problem in &status.problems {

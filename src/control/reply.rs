@@ -11,7 +11,8 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 pub use self::status::{
-    Counters, DaemonStatus, MissedStatus, ReportSourceStatus, RuleSetStatus, SourceStatus, TableStatus,
+    Counters, DaemonStatus, LoginStatus, MissedStatus, ReportSourceStatus, RuleSetStatus, SourceStatus,
+    TableStatus,
 };
 use super::text;
 use crate::address::Prefix;

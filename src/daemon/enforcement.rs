@@ -1,7 +1,8 @@
 //! What is decided is carried out: a change goes to the firewall before the next line is looked at, and to the database
 //! and the log behind it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::firewalls::Firewalls;
@@ -11,9 +12,11 @@ use crate::address::{self, Prefix};
 use crate::engine::{Judgement, Verdict, Why};
 use crate::firewall::Change;
 use crate::pipeline::{MissedLines, Outcome, OutcomeSink, ReportOutcome};
+use crate::printable::printable;
 use crate::record::Record;
 use crate::report::Report;
 use crate::rules::Evidence;
+use crate::store::MAX_LINE_BYTES;
 use crate::time::{Time, spoken};
 
 /// Carries out decisions, and counts them.
@@ -117,8 +120,16 @@ impl BatchSink<'_> {
 
     fn carry_out(&mut self, decision: &Decision<'_>) {
         self.enforcement.tallies.add(self.source, decision);
-        let Some(offender) = decision.judgement.offender else { return };
         let Some(at) = decision.time else { return };
+        if let Verdict::Trusted { peer, failures: failures @ 1.. } = decision.judgement.verdict {
+            self.enforcement.tallies.login_after_failures(LoginAfterFailures {
+                peer,
+                failures: failures / 10,
+                at,
+                line: printable(&decision.text[..decision.text.len().min(MAX_LINE_BYTES)]),
+            });
+        }
+        let Some(offender) = decision.judgement.offender else { return };
         match &decision.judgement.verdict {
             Verdict::Counted { .. } => self.note_line(offender, at, decision),
             Verdict::Banned { .. } => {
@@ -126,7 +137,7 @@ impl BatchSink<'_> {
                 self.ban(offender, at, decision);
             }
             Verdict::Ignored(Why::Flood(flood)) if flood.first => log::warn!("{flood}"),
-            Verdict::Ignored(_) | Verdict::Trusted(_) => {}
+            Verdict::Ignored(_) | Verdict::Trusted { .. } => {}
         }
     }
 
@@ -207,11 +218,35 @@ pub(super) struct Tallies {
     pub(super) by_hand: u64,
     /// Lines that rules should have known.
     pub(super) missed: MissedLines,
+    /// The last logins from addresses that were next to a ban.
+    pub(super) logins: VecDeque<LoginAfterFailures>,
     /// Bans that the caution with forged addresses prevented.
     pub(super) spared: u64,
 }
 
+/// A login from an address that one more failure would have banned: a guess that was right, or a user who remembered.
+#[derive(Debug)]
+pub(super) struct LoginAfterFailures {
+    pub(super) peer: IpAddr,
+    pub(super) failures: u32,
+    pub(super) at: Time,
+    /// The line that tells it, made harmless.
+    pub(super) line: String,
+}
+
+/// The number of such logins that `status` shows.
+const MAX_LOGINS: usize = 5;
+
 impl Tallies {
+    /// Keeps the login for `status`, and says it in the log: the one line that an owner must see.
+    fn login_after_failures(&mut self, login: LoginAfterFailures) {
+        log::warn!("login from {} after {} failures: {}", login.peer, login.failures, login.line);
+        self.logins.push_back(login);
+        if self.logins.len() > MAX_LOGINS {
+            self.logins.pop_front();
+        }
+    }
+
     fn add(&mut self, source: &str, decision: &Decision<'_>) {
         let verdict = &decision.judgement.verdict;
         self.offences += u64::from(decision.judgement.offender.is_some());

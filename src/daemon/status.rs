@@ -8,8 +8,8 @@ use super::reports::ReportSources;
 use super::sources::Sources;
 use crate::address::Prefix;
 use crate::control::reply::{
-    AddressReport, BanEntry, Counters, DaemonStatus, MissedStatus, ReportSourceStatus, RuleSetStatus,
-    SourceStatus, TableStatus, Window,
+    AddressReport, BanEntry, Counters, DaemonStatus, LoginStatus, MissedStatus, ReportSourceStatus,
+    RuleSetStatus, SourceStatus, TableStatus, Window,
 };
 use crate::engine::Counter;
 use crate::files;
@@ -46,6 +46,7 @@ impl Snapshot<'_> {
             rule_sets: self.rule_sets(),
             problems: self.problems(&firewall, &sources),
             not_protecting: self.not_protecting(&firewall),
+            logins_after_failures: self.logins_after_failures(),
             missed: self.enforcement.tallies.missed.all().map(missed).collect(),
             counters: self.counters(&sources),
             sources,
@@ -95,6 +96,16 @@ impl Snapshot<'_> {
     fn sources(&self) -> Vec<SourceStatus> {
         let sources = self.sources.status().into_iter();
         sources.map(|(source, files)| self.source(source, &files)).collect()
+    }
+
+    fn logins_after_failures(&self) -> Vec<LoginStatus> {
+        let logins = self.enforcement.tallies.logins.iter().map(|login| LoginStatus {
+            address: login.peer.to_string(),
+            failures: login.failures,
+            at: self.rfc3339(login.at),
+            line: login.line.clone(),
+        });
+        logins.collect()
     }
 
     fn report_sources(&self) -> Vec<ReportSourceStatus> {

@@ -45,6 +45,9 @@ use crate::address::Prefix;
 use crate::rules::{AddressFrom, Counts, Effect, Evidence, ReportEffect};
 use crate::time::Time;
 
+/// One offence of the usual weight, in tenths.
+const ONE_OFFENCE: u32 = 10;
+
 /// One match, at the time at which it counts.
 #[derive(Clone, Copy, Debug)]
 pub struct Sighting<'a> {
@@ -201,8 +204,16 @@ impl Engine {
         if sighting.evidence == Evidence::Spoofable {
             return Verdict::Ignored(Why::Harmless);
         }
+        let failures = self.failures_next_to_a_ban(sighting, peer);
         self.trust.remember(self.settings.offender.prefix(peer), sighting.time);
-        Verdict::Trusted(peer)
+        Verdict::Trusted { peer, failures }
+    }
+
+    /// What was counted against a peer, in tenths, if one offence more would have been a ban.
+    fn failures_next_to_a_ban(&self, sighting: &Sighting<'_>, peer: IpAddr) -> u32 {
+        let counters = self.counters_of(sighting.set, sighting.evidence, peer, sighting.time).into_iter();
+        let next_to_it = counters.filter(|counter| counter.tenths + ONE_OFFENCE >= counter.threshold);
+        next_to_it.map(|counter| counter.tenths).max().unwrap_or_default()
     }
 
     /// Ends the bans that have expired at `now` and returns their prefixes, each once.

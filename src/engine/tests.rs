@@ -275,8 +275,12 @@ fn special_addresses_are_never_banned() {
 #[test]
 fn a_login_earns_patience_but_no_licence() {
     let mut bench = bench();
-    assert!(matches!(bench.see(0, 2, "192.0.2.7", 1), Verdict::Trusted(_)));
+    assert!(matches!(bench.see(0, 2, "192.0.2.7", 1), Verdict::Trusted { failures: 0, .. }));
     assert!(matches!(bench.ban(0, "192.0.2.7", 8), Verdict::Counted { tenths: 80, threshold: 90, .. }));
+    assert!(
+        matches!(bench.see(0, 2, "192.0.2.7", 9), Verdict::Trusted { failures: 80, .. }),
+        "the next one is a ban"
+    );
     assert!(matches!(bench.see(0, 4, "192.0.2.7", 0), Verdict::Banned { .. }));
     bench.see(0, 2, "192.0.2.8", 2);
     assert_eq!(bench.see(1, 4, "192.0.2.8", 0), Verdict::Ignored(Why::Trusted), "packets can be forged");

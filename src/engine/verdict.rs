@@ -61,7 +61,12 @@ pub enum Verdict {
         nth: u32,
     },
     /// Somebody logged in from the address: its threshold is raised for a while.
-    Trusted(IpAddr),
+    Trusted {
+        /// The address.
+        peer: IpAddr,
+        /// The offences in tenths, where one more would have been a ban; 0 otherwise.
+        failures: u32,
+    },
 }
 
 /// Why a sighting has no effect.

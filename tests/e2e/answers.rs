@@ -6,7 +6,7 @@ use std::process::Command;
 use jiff::{Span, Timestamp};
 use nix::unistd::geteuid;
 
-use super::stand::{PROGRAM, Running, Stand, append, run};
+use super::stand::{PROGRAM, Running, Stand, append, run, stamped};
 
 const ATTACKER: &str = "203.0.113.7";
 
@@ -217,4 +217,24 @@ fn unban_offline_does_not_work_on_another_database_beside_a_running_daemon() {
     assert!(ended.code == 75 && ended.err.contains("`state` was changed since it started"), "{ended:?}");
     assert!(stand.has(ATTACKER));
     assert!(!stand.file("state/other.db").exists());
+}
+
+#[test]
+fn a_login_next_to_a_ban_is_the_line_that_an_owner_sees() {
+    let mut stand = Stand::pf();
+    stand.start();
+    stand.fail("203.0.113.7", 4);
+    stand.fail("203.0.113.8", 3);
+    let login = |pid: u32, address: &str| {
+        stamped(&format!("sshd[{pid}]"), &format!("Accepted password for anna from {address} port 4242 ssh2"))
+    };
+    stand.log([login(77, "203.0.113.8"), login(78, "203.0.113.7")]);
+    let told = "login from 203.0.113.7 after 4 failures: ";
+    stand.until("it is in the log", |stand| stand.says(told) == 1);
+    assert_eq!(stand.says("after 3 failures"), 0, "two more would have been needed");
+    let status = stand.status();
+    let logins = status["logins_after_failures"].as_array().unwrap();
+    assert_eq!((logins.len(), &logins[0]["address"]), (1, &"203.0.113.7".into()), "{logins:?}");
+    assert!(logins[0]["line"].as_str().unwrap().contains("Accepted password for anna"), "{logins:?}");
+    assert!(stand.cli(&["status"]).out.contains("Login from 203.0.113.7 after 4 failures, "));
 }

@@ -40,9 +40,25 @@ pub struct DaemonStatus {
     /// Lines that name an address and that no rule knows, of programs all of whose such lines should be known.
     #[serde(default)]
     pub missed: Vec<MissedStatus>,
+    /// The last logins from addresses that one more failure would have banned.
+    #[serde(default)]
+    pub logins_after_failures: Vec<LoginStatus>,
     /// Why nobody is kept out, the most important reason first; empty where attackers are.
     #[serde(default)]
     pub not_protecting: Vec<Gap>,
+}
+
+/// A login from an address that one more failure would have banned.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginStatus {
+    /// The address.
+    pub address: String,
+    /// The failures that were counted before.
+    pub failures: u32,
+    /// The time of the login.
+    pub at: String,
+    /// The line that tells it.
+    pub line: String,
 }
 
 /// Lines of a program that name an address and that no rule knows, since the start.
